@@ -43,7 +43,7 @@ def values_of(case: Case) -> list[Any]:
         return [response.body]
     if response.events is not None:
         return list(response.events)
-    lines = (response.stream or "").splitlines()
+    lines = (response.stream or b"").decode().splitlines()
     texts = [line.removeprefix("data:").strip() for line in lines]
     return [msgspec.json.decode(text) for text in texts if text.startswith(("{", "[{"))]
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.assembly.keyfiles import credentials_of
+from dragoman.assembly.signing import FixedCredential, SigningCredential, signed, signing_key
 from dragoman.capacity.space import Space
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
@@ -108,6 +109,10 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
         account = _account(provider, api, key)
         if credential is not None:
             follow = partial(_renewed, provider, api, key)
+            if DIALECTS[provider.dialect].keys.signs:
+                credential = SigningCredential(  # noqa: PLW2901
+                    credential, lambda lease: signed(provider, lease, SYSTEM.now)
+                )
             account = msgspec.structs.replace(account, renewal=Renewal(credential, credential.lease, follow))
         accounts.append(account)
     return accounts
@@ -122,12 +127,22 @@ def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:
 def _account(provider: Provider, api: Api, key: Key | None) -> Account:
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     text = None if key is None else key.secret.reveal()
-    return Account(
-        sign(api.chat_url, {}, credential=key, scheme=api.auth, fixed=api.fixed, extra=extra),
-        None if key is None else key.secret.tail,
+    signs = None if text is None else signing_key(provider, text)
+    sent = None if signs is not None else key
+    account = Account(
+        sign(api.chat_url, {}, credential=sent, scheme=api.auth, fixed=api.fixed, extra=extra),
+        None if key is None else key.secret.tail if signs is None else signs.id[-4:],
         (*(() if text is None else (text,)), *extra.values()),
         _identity(provider, text),
         source="" if key is None else key.source,
+    )
+    if signs is None or key is None:
+        return account
+    lease = signed(provider, Lease(key.secret), SYSTEM.now)
+    return msgspec.structs.replace(
+        account,
+        secrets=(*account.secrets, signs.secret, *(() if signs.token is None else (signs.token,))),
+        renewal=Renewal(FixedCredential(account.id, lease), lease, lambda _: account),
     )
 
 

@@ -53,7 +53,8 @@ def command(
 ) -> None:
     """Show what a provider would get: the body on stdout, losses and changes on stderr.
 
-    Dialects: anthropic, cohere, gemini, mistral, ollama, openai_chat, openai_completions, openai_responses.
+    Dialects: anthropic, bedrock, cohere, gemini, mistral, ollama, openai_chat, openai_completions,
+    openai_responses.
     Nothing is sent to anybody.
     """
     from dragoman.dialects.table import DIALECTS

@@ -64,7 +64,8 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
     A vendor without a provider in the tree gets one with the vendor's name, unless its address depends on the
-    account and the environment does not state it. A provider that states no keys
+    account and the environment does not state it, or only an access key is found, which is for other
+    services, too. A provider that states no keys
     gets those of the environment, and if it states no base URL that of the environment. One that states keys
     (or `[]`) gets neither: a key of the file must not be sent to an address that the file does not contain.
     Nor does one that states a base URL and has another name than its vendor.
@@ -83,7 +84,8 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
         named = [name for name, node in written.entries.items() if _vendor_of(name, node) == vendor]
         for name in named:
             entries[name] = _filled(entries[name], found, own_name=name == vendor)
-        if not named and ("base_url" in found.entries or not CATALOG[vendor].account):
+        stated = "base_url" in found.entries or not CATALOG[vendor].account
+        if not named and stated and not _only_access_key(CATALOG[vendor], environ):
             entries[vendor], names[vendor] = found, found.source
     providers = Table(entries, written.source, names)
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
@@ -99,13 +101,38 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
         ]:
             entries["keys"] = Items(tuple(keys), keys[0].source)
             break
+    if "keys" not in entries and (access := _access_key(vendor, environ)) is not None:
+        entries["keys"] = Items((access,), access.source)
     if vendor.base_var is not None and (address := environ.get(vendor.base_var, "").strip()):
         if vendor.host_port is not None:
             address = host_url(address, port=vendor.host_port, path=vendor.path)
         entries["base_url"] = Scalar(address, address, Source(vendor.base_var), filled=True)
     if not entries:
         return None
+    for name in vendor.region_vars:
+        if region := environ.get(name, "").strip():
+            entries["region"] = Scalar(region, region, Source(name), filled=True)
+            break
     return Table(entries, next(iter(entries.values())).source)
+
+
+def _access_key(vendor: Vendor, environ: Mapping[str, str]) -> Scalar | None:
+    """The access key in a vendor's variables, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = there is
+    none.
+    """
+    parts = [environ.get(name, "").strip() for name in vendor.access_key]
+    if not parts or not all(parts[:2]):
+        return None
+    text = ":".join(part for part in parts if part)
+    stated = tuple(name for name, part in zip(vendor.access_key, parts, strict=True) if part)
+    return Scalar(text, text, Source(stated[0]), filled=True, variables=stated)
+
+
+def _only_access_key(vendor: Vendor, environ: Mapping[str, str]) -> bool:
+    """Whether the environment has nothing that is the vendor's alone: neither an API key nor a base URL."""
+    own = [name for base in vendor.keys for name in numbered(base)]
+    own += [] if vendor.base_var is None else [vendor.base_var]
+    return not any(environ.get(name, "").strip() for name in own)
 
 
 def numbered(name: str) -> Iterator[str]:

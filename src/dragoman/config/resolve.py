@@ -23,6 +23,7 @@ from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
 from dragoman.providers.dated import WrongVersion, dated_api, query, read
 from dragoman.providers.provider import Api, Provider, base_url
+from dragoman.providers.sigv4 import access_key, region_in
 from dragoman.seams.secret import Secret
 
 
@@ -94,7 +95,9 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: st
     return Api(
         dialect=dialect,
         chat_url=base + folder + path,
-        stream_url=base + folder + (spoken.paths.stream or path),
+        stream_url=base
+        + folder
+        + ((row.stream if stated.path is None else None) or spoken.paths.stream or path),
         auth=stated.auth or row.auth or auth,
         fixed=spoken.headers.required,
         quirks=_over(row.quirks, stated.quirks),
@@ -140,7 +143,13 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     url, path = settings.base_url, None
     if url is not None and vendor is not None and vendor.dated is not None:
         url, _, path = read(url, vendor, vendor.dated, settings.api_version)
-    return base_url(vendor, dialect, url, settings.base_path, chat_path, path=path)
+    elif url is None and vendor is not None and vendor.region:
+        url = vendor.base_url_in(settings.region)
+    found = base_url(vendor, dialect, url, settings.base_path, chat_path, path=path)
+    signs = DIALECTS[dialect].keys.signs and any(access_key(key.reveal()) for key in settings.keys or ())
+    if signs and settings.region is None and region_in(found) is None:
+        raise ValueError("an access key signs for a region, which this address does not tell: set `region`")
+    return found
 
 
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
@@ -206,6 +215,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         body=settings.body,
         quirks=_over(quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
+        region=settings.region,
         base_models=settings.base_models,
         further=apis_of(settings, vendor, base, auth, version),
         api_version=version,

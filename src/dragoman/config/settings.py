@@ -160,7 +160,8 @@ class Provider(Section, frozen=True):
     `{dialect, path, auth, quirks}`. A request in one of them is sent on in it, mostly without translation.
     `[]` for none."""
     region: Annotated[str | None, about(default="none")] = None
-    """Where the provider works, in a word of your choice (`eu`), for keys that may use only some regions."""
+    """Where the provider works, in a word of your choice (`eu`), for keys that may use only some regions. For
+    `bedrock` it is the AWS region (`eu-central-1`), which is put into the base URL and into signatures."""
     base_url: Annotated[
         str | None, about(default="from the known provider, or from its environment variable")
     ] = None
@@ -180,7 +181,8 @@ class Provider(Section, frozen=True):
         tuple[Secret, ...] | None, about(default="the keys in the known provider's environment variables")
     ] = None
     """The provider's API keys: one, or a list. Each is a string, `${VARIABLE}` or `{file: path}`. `[]` for a
-    server that needs no key."""
+    server that needs no key. For `bedrock` also an AWS access key, which is not sent but signs each request:
+    `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`."""
     key_choice: Literal["health_aware", "round_robin", "least_used"] = "health_aware"
     """Which of several keys is asked first. `health_aware`: the first one that can be asked, so that the
     provider's prompt cache stays warm; the next one while it rests. `round_robin`: in turns. `least_used`:

@@ -116,7 +116,7 @@ class _LeadFinder(NamedTuple):
                 ):
                     yield Lead(variable, target, place, source or scalar.source)
             if always and place.endswith(".file") and (file := self.file_outside(scalar)) is not None:
-                belongs = in_keys and target == _origin_of(account.vendor)
+                belongs = in_keys and target == _origin_of(account.vendor, account.region)
                 if not belongs and not self.is_from_environment(base):
                     yield Lead(str(file), target, place, source or scalar.source)
 
@@ -135,8 +135,9 @@ class _LeadFinder(NamedTuple):
         target is the account's vendor. Or the environment chose the base URL; then the file must not state a
         variable that belongs to another vendor than the account's.
         """
-        homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
-        if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):
+        region = account.region
+        homes = {_origin_of(vendor, region) for vendor in CATALOG.values() if variable in _keys(vendor)}
+        if target in homes or (in_keys and not homes and target == _origin_of(account.vendor, region)):
             return True
         own = account.vendor is not None and variable in _keys(account.vendor)
         return self.is_from_environment(base) and (not self.is_from_file(scalar) or not homes or own)
@@ -229,12 +230,12 @@ _PROOF_SETTINGS: Final = ("verify_tls", "ca_file", "proxy")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _origin_of(vendor: Vendor | None) -> str | None:
-    return None if vendor is None or vendor.account else address.origin(vendor.base_url)
+def _origin_of(vendor: Vendor | None, region: str | None) -> str | None:
+    return None if vendor is None or vendor.account else address.origin(vendor.base_url_in(region))
 
 
 def _keys(vendor: Vendor) -> frozenset[str]:
-    return frozenset(name for base in vendor.keys for name in numbered(base))
+    return frozenset(vendor.access_key).union(name for base in vendor.keys for name in numbered(base))
 
 
 def _scalars(node: Node, path: str) -> Iterator[tuple[str, Scalar]]:

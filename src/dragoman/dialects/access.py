@@ -39,7 +39,7 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str = "/models"
-    """The path below the base URL."""
+    """The path below the base URL; "" = the protocol has no list there."""
     member: str = "data"
     """The top-level member of this JSON that holds the list."""
     name: str = "id"
@@ -55,6 +55,9 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """The headers, beside `authorization`, in which clients send their gateway key. Lower-case names."""
     in_query: bool = False
     """Whether clients may send their gateway key as the query parameter `key`."""
+    signs: str = ""
+    """The name of the AWS service for which an access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) signs
+    each request, instead of being sent; "" = no key signs."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):

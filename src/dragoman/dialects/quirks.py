@@ -122,6 +122,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
     server_tools: bool = True
     """Whether Anthropic's server tools and beta features are supported."""
+    body_version: Literal["none", "bedrock-2023-05-31", "vertex-2023-10-16"] = "none"
+    """The value of `anthropic_version` in the body, at a cloud that hosts Claude: there the path names the
+    model, and the body the betas. none: the body has no such member, as at Anthropic itself."""
+    stream_member: bool = True
+    """Whether the body has the member `stream`; otherwise the path says whether the response streams."""
     # --- Gemini ---------------------------------------------------------------------------------
     call_ids: bool = True
     """Whether tool calls and results carry ids. Vertex AI refuses ids and matches results by their order."""

@@ -10,8 +10,9 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.loss import Report
 
-Framing = Literal["sse", "json_array", "ndjson"]
-"""The frames of a stream: server-sent events, the elements of one JSON array, or one JSON value a line."""
+Framing = Literal["sse", "json_array", "ndjson", "eventstream"]
+"""The frames of a stream: server-sent events, the elements of one JSON array, one JSON value a line, or
+AWS's event streams."""
 
 
 class Reply(msgspec.Struct, frozen=True):

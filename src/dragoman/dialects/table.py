@@ -10,6 +10,7 @@ from dragoman.dialects.access import Face
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
 from dragoman.dialects.anthropic.check import check_block
+from dragoman.dialects.bedrock import DIALECT as bedrock
 from dragoman.dialects.cohere import DIALECT as cohere
 from dragoman.dialects.cursor import Blocks, Cursor
 from dragoman.dialects.dialect import Dialect
@@ -23,7 +24,7 @@ from dragoman.dialects.openai_responses import DIALECT as openai_responses
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
-        *(openai_chat, openai_responses, anthropic, gemini, mistral, cohere, ollama),
+        *(openai_chat, openai_responses, anthropic, gemini, mistral, cohere, bedrock, ollama),
         openai_completions,
     )
 }

@@ -328,7 +328,8 @@ class _Passage:
     def _frames(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
         """As `_take`, frame by frame."""
         splitter = self._splitter
-        frames = splitter.feed(read) if read else splitter.close()
+        found = splitter.feed(read) if read else splitter.close()
+        frames = found if isinstance(found, list) else list(found)
         data, broken = _passed(self._relay, frames, self._upstream.limits)
         if broken is None and self._gathered is not None:
             self._gather(frames)

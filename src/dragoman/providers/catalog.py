@@ -22,13 +22,15 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks, Wi
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
     """A protocol that a vendor speaks besides its first one, at the same address and with the same keys.
 
-    path: the chat endpoint below the base URL, None = the dialect's usual path. drops: text that is removed
+    path: the chat endpoint below the base URL, None = the dialect's usual path. stream: the endpoint of
+    streams, None = the dialect's, or `path`. drops: text that is removed
     from the end of the base URL before `path` is added. auth: how a key is sent, None = as in the vendor's
     first protocol. models: patterns of names; only models with these names can chat in this protocol, None =
     all.
     """
 
     path: str | None = None
+    stream: str | None = None
     drops: str = ""
     auth: Scheme | None = None
     quirks: Quirks = STANDARD
@@ -86,7 +88,11 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     dated: the API with dated versions, None = it has none. models:
     patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
     characters). known: some models that lists show until the vendor has been asked; other models can be used,
-    too. page: the vendor's documentation. read: the month in which the facts were collected ("2026-11").
+    too. region: the region that stands in `base_url`, in whose place a configured one is put; "" = there is
+    none. region_vars: environment variables that may hold the region, the first one counts. access_key: the
+    environment variables with the id, the secret and the session token of an access key, which a configured
+    provider without keys gets; they add no provider. page: the vendor's documentation. read: the month in
+    which the facts were collected ("2026-11").
     """
 
     name: str
@@ -109,6 +115,19 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     also: Mapping[str, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    region: str = ""
+    region_vars: tuple[str, ...] = ()
+    access_key: tuple[str, ...] = ()
+
+    def base_url_in(self, region: str | None) -> str:
+        """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is
+        no part of a host's name.
+        """
+        if not self.region or region is None:
+            return self.base_url
+        if not region.replace("-", "").isalnum() or not region.isascii():
+            raise ValueError(f"{region!r} is no name of a region")
+        return self.base_url.replace(self.region, region.lower())
 
     def owns(self, model: str) -> bool:
         """Whether the model name matches one of the vendor's `models`. A name with a slash never does."""
@@ -516,6 +535,40 @@ _RANKING: Final = (
     ),
 )
 
+# The paths of Claude: anthropics/anthropic-sdk-python, `lib/bedrock` of version 2.12.0.
+_CLAUDE_AT_BEDROCK: Final = ApiRow(
+    path="/model/{model}/invoke",
+    stream="/model/{model}/invoke-with-response-stream",
+    quirks=Quirks(
+        body_version="bedrock-2023-05-31", stream_member=False, server_tools=False, media_urls=False
+    ),
+    models=("anthropic.claude-*", "*.anthropic.claude-*", "arn:*anthropic.claude-*"),
+)
+
+_CLOUDS: Final = (
+    Vendor(
+        name="bedrock",
+        title="Amazon Bedrock",
+        base_url="https://bedrock-runtime.us-east-1.amazonaws.com",
+        page="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        dialect="bedrock",
+        path="",
+        keys=("AWS_BEARER_TOKEN_BEDROCK",),
+        base_var="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        region="us-east-1",
+        region_vars=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        access_key=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        quirks=Quirks(media_urls=False, counts=True, widens=frozenset()),
+        also={"anthropic": _CLAUDE_AT_BEDROCK},
+        # The ids of models, and of inference profiles, which begin with the region's group.
+        models=(
+            *("anthropic.claude-*", "amazon.nova-*", "amazon.titan-text-*", "meta.llama*", "mistral.*"),
+            *("us.*", "eu.*", "apac.*", "jp.*", "au.*", "ca.*", "global.*", "us-gov.*", "arn:aws*:bedrock:*"),
+        ),
+        known=("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0"),
+    ),
+)
+
 _OWN_MACHINE: Final = (
     Vendor(
         name="ollama",
@@ -583,7 +636,7 @@ _OWN_MACHINE: Final = (
 
 
 CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
-    {vendor.name: vendor for vendor in _CLOUD + _RANKING + _OWN_MACHINE}
+    {vendor.name: vendor for vendor in _CLOUD + _CLOUDS + _RANKING + _OWN_MACHINE}
 )
 """Every known vendor by name, in the order of the documentation."""
 

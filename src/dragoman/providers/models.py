@@ -40,7 +40,7 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
 
     Facts stated in `overrides` replace the known ones. A row of this vendor is used before rows of any
     vendor; among several rows, the one whose matching name has most characters besides `*`. A fine-tuned
-    model has its base model's facts.
+    model has its base model's facts, and a Claude at Bedrock those of the same Claude at Anthropic.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:
@@ -51,7 +51,7 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
 
 @lru_cache(maxsize=1024)
 def _known(vendor: str | None, model: str) -> Facts:
-    tuned = _TUNED.match(model)
+    tuned = _TUNED.match(model) or (_HOSTED.match(model) if vendor == "bedrock" else None)
     name = model if tuned is None else tuned[1]
     spelled = {name, _SNAPSHOT.sub("", name)}
     best: tuple[bool, int] | None = None
@@ -77,6 +77,9 @@ def _fits(known: str, spelled: set[str]) -> bool:
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
 """The beginning of a fine-tuned model's name; group 1 is the name of its base model."""
+_HOSTED: Final = pattern(r"(?:.*[./])?anthropic\.(claude-[a-z0-9-]+?)(?:-v\d+)?(?::\d+)?\Z")
+"""The name of a Claude at Bedrock, its inference profile or its ARN; group 1 is Anthropic's own name. For the
+form see https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html, read in 2026-11."""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------

@@ -24,7 +24,12 @@ import msgspec
 
 from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
 
-VENDORS: Final[Mapping[str, str]] = {"gemini": "google", "voyage": "voyageai", "xai": "x-ai"}
+VENDORS: Final[Mapping[str, str]] = {
+    "bedrock": "aws",
+    "gemini": "google",
+    "voyage": "voyageai",
+    "xai": "x-ai",
+}
 """Names of vendors in the catalogue, and their names in the table where these differ."""
 
 _FILE: Final = Path(__file__).with_name("prices.jsonl")

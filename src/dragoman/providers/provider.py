@@ -48,10 +48,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     the model's name. credentials: its keys, each bound to the origin of `base_url`; empty for a server
     without keys. fixed: headers that the dialect requires. headers: those that the operator configured, with
     lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
-    a model. models: the model names that it serves, None = any. further: its other protocols, best first.
-    api_version: the version of its API that every URL states, None = none. folder: the path between
-    `base_url` and the paths of the first protocol, with `{model}`; "" = there is none. base_models: {name of
-    a deployment: name of its model} where the first does not say what the second is.
+    a model. region: where it works, as the operator says; None = unstated. models: the model names that it
+    serves, None = any. further: its other protocols, best first. api_version: the version of its API that
+    every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
+    with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
+    does not say what the second is.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = {}
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
+    region: str | None = None
     further: tuple[Api, ...] = ()
     api_version: str | None = None
     folder: str = ""

@@ -252,6 +252,11 @@ def _gemini_parts(value: Any) -> Any:
     return parts or _ABSENT
 
 
+def _as_json(value: Any) -> Any:
+    """The value that a JSON text holds."""
+    return msgspec.json.decode(value) if type(value) is str else value
+
+
 def _mistral_calls(value: Any) -> Any:
     """The calls with their arguments as text, and without members that have their default value: the type
     "function", the id "null", the arguments "null", and an `index` that is the position (or 0, which older
@@ -386,6 +391,20 @@ CANON: dict[str, Canon] = {
         _GEMINI_ANSWER,
         streamed=msgspec.structs.replace(
             _GEMINI_ANSWER, spellings={"candidates[].content.parts": _gemini_parts}
+        ),
+    ),
+    "bedrock": Canon(
+        CanonicalForm(
+            exact={
+                *("messages[].content[].toolUse.input", "toolConfig.tools[].toolSpec.inputSchema.json"),
+                "additionalModelRequestFields",
+            },
+            defaults={"inferenceConfig": {}},
+            spellings={"outputConfig.textFormat.structure.jsonSchema.schema": _as_json},
+        ),
+        CanonicalForm(
+            exact={"output.message.content[].toolUse.input"},
+            defaults={"usage.serverToolUsage": {}, "output.message.content[].type": "text"},
         ),
     ),
     "mistral": Canon(

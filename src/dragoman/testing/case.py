@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, Literal, Protocol, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -23,6 +23,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON, Canon, CanonicalForm
 from dragoman.testing.corpus import Exchange, Request, Response
+from dragoman.wire.eventstream import EventStreamSplitter
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -44,6 +45,7 @@ APIS: dict[str, tuple[str, ...]] = {
     ),
     "mistral": ("mistral.chat",),
     "cohere": ("cohere.chat",),
+    "bedrock": ("bedrock.converse", "bedrock.converseStream"),
     "ollama": ("ollama.chat",),
     "openai_completions": (
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
@@ -61,8 +63,8 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
 }
 """By dialect and vendor's name: the quirks of the catalogue's vendors that deviate from the dialect."""
 
-_MODEL = re.compile(r"/models/([^/:]+):(\w+)")
-"""The model and the method in the URL of a Gemini request."""
+_MODEL = re.compile(r"/(?:models/(?P<model>[^/:]+):|model/(?P<id>[^/]+)/)(?P<method>[\w-]+)")
+"""The model and the method in the URL of a Gemini or Bedrock request."""
 _VENDORS = {"alibaba": "dashscope"}
 """By the provider's name in the recordings, the vendor's other name in the catalogue."""
 
@@ -221,9 +223,13 @@ class Case:
         if "{model}" not in path:
             return path, {}
         found = _MODEL.search(self._sent.url or "")
-        if found is not None and path.rpartition(":")[2] != found[2]:
+        if found is not None and not path.endswith((f":{found['method']}", f"/{found['method']}")):
             path = self.dialect.paths.stream
-        return path, {"model": found[1] if found is not None else self.exchange.model or "model"}
+        return path, {
+            "model": unquote(found["model"] or found["id"])
+            if found is not None
+            else self.exchange.model or "model"
+        }
 
     @cached_property
     def request(self) -> ir.Request:
@@ -254,7 +260,7 @@ class Case:
     def frames(self) -> list[bytes]:
         """The frames of a streamed answer."""
         if (stream := self._received.stream) is not None:
-            return split(stream.encode(), framing=self.dialect.stream.framing)
+            return split(stream, framing=self.dialect.stream.framing)
         frames = [msgspec.json.encode(event) for event in self._values or ()]
         return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
 
@@ -274,9 +280,23 @@ class Case:
         return Reply(asked, report, id="answer-1", created=1_700_000_000)
 
 
+class Splitter(Protocol):
+    """Splits a stream's bytes into frames."""
+
+    def feed(self, chunk: bytes, /) -> Iterable[bytes]: ...
+
+    def close(self) -> list[bytes]: ...
+
+
+_SPLITTERS: dict[Framing, Callable[[], Splitter]] = {
+    "ndjson": NDJSONSplitter,
+    "eventstream": EventStreamSplitter,
+}
+
+
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
     """The frames of a stream that arrives in these chunks."""
-    splitter = NDJSONSplitter() if framing == "ndjson" else SSESplitter()
+    splitter: Splitter = _SPLITTERS.get(framing, SSESplitter)()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()
 

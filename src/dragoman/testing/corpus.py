@@ -5,7 +5,8 @@ request), or a whole `*.json` file, at any depth below the folder:
 
     {"id", "provider", "api", "model", "features": [...], "note",
      "request":  null or {"method", "url", "headers", "body"},
-     "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text"}}
+     "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
+                          "binary_b64"}}
 
 `api` names the vendor and the wire format (`openai.chat`, `groq.chat`). `sse` and `ndjson` are the raw text
 of a stream, `events` its JSON values without framing. `note` gives the reason for a hand-written case. Other
@@ -14,6 +15,7 @@ members are ignored.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -34,7 +36,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """The provider's answer. At most one of body, sse, ndjson, events and body_text is set."""
+    """The provider's answer. At most one of body, sse, ndjson, events, body_text and binary_b64 (bytes in
+    base64) is set. eventstream: the decoded messages of an AWS event stream; None = the bytes are none.
+    """
 
     status: int = 200
     headers: dict[str, str] = {}
@@ -43,11 +47,16 @@ class Response(msgspec.Struct, frozen=True):
     ndjson: str | None = None
     events: tuple[Any, ...] | None = None
     body_text: str | None = None
+    binary_b64: str | None = None
+    eventstream: tuple[Any, ...] | None = None
 
     @property
-    def stream(self) -> str | None:
-        """The raw text of a stream; None = the answer is no stream, or was recorded as `events`."""
-        return self.sse if self.sse is not None else self.ndjson
+    def stream(self) -> bytes | None:
+        """The raw bytes of a stream; None = the answer is no stream, or was recorded as `events`."""
+        if self.eventstream is not None and self.binary_b64 is not None:
+            return base64.b64decode(self.binary_b64)
+        text = self.sse if self.sse is not None else self.ndjson
+        return None if text is None else text.encode()
 
     @property
     def raw(self) -> bytes:

@@ -183,7 +183,7 @@ def stream_split(case: Case) -> Iterator[str]:
     response = case.exchange.response
     if response is None or response.stream is None:
         return
-    stream, framing = response.stream.encode(), case.dialect.stream.framing
+    stream, framing = response.stream, case.dialect.stream.framing
     if split(*(stream[i : i + 1] for i in range(len(stream))), framing=framing) != case.frames:
         yield "other frames when fed byte by byte"
     for number in range(3):

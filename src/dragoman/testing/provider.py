@@ -16,13 +16,16 @@ from aiohttp import web
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One received request. headers: by lower-case names. raw: the body."""
+    """One received request. headers: by lower-case names. raw: the body. target: path and query as they were
+    sent, without any decoding.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     raw: bytes
+    target: str = ""
 
     @property
     def body(self) -> Any:
@@ -109,6 +112,7 @@ class FakeProvider:
             dict(request.query),
             {name.lower(): value for name, value in request.headers.items()},
             await request.content.read(),  # `request.read` returns at most a megabyte
+            request.raw_path,
         )
         self.seen.append(seen)
         if request.transport is not None:

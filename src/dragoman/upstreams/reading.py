@@ -4,7 +4,7 @@ alone) is decoded at once, all other events one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from dragoman import ir
@@ -22,8 +22,10 @@ class Splitter(Protocol):
     WireError.
     """
 
-    def feed(self, chunk: bytes, /) -> list[bytes]:
-        """The frames that this chunk completes."""
+    def feed(self, chunk: bytes, /) -> Iterable[bytes]:
+        """The frames that this chunk completes. If there is a mistake behind some of them, they come before
+        the error where the frames are yielded one by one.
+        """
 
     def close(self) -> list[bytes]:
         """The frames that the end of the stream completes."""

@@ -63,6 +63,7 @@ from dragoman.upstreams.credential import Credential, Lease, Prepared
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
+from dragoman.wire.eventstream import MIME, EventStreamSplitter
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.multipart import Pieces, content_type, written
@@ -78,6 +79,7 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "sse": SSESplitter,
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
+    "eventstream": EventStreamSplitter,
 }
 """The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
 
@@ -158,7 +160,11 @@ class WireUpstream:
         self._chat = Address(chat_url + query)
         self._streamed_chat = Address((stream_url or chat_url) + query)
         listed = list_base or bases.get("models", base_url)
-        self._list = None if listed is None else URL(listed + dialect.models.path + query, encoded=True)
+        self._list = (
+            None
+            if listed is None or not dialect.models.path
+            else URL(listed + dialect.models.path + query, encoded=True)
+        )
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()
         for operation, codec in self._codecs.items():
@@ -484,7 +490,7 @@ class WireUpstream:
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams without being asked to. Raises RequestFailed."""
-        async with aclosing(self._events(answer, self.dialect.stream.framing)) as batches:
+        async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
@@ -504,7 +510,7 @@ class WireUpstream:
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
-            framing: Framing | None = self.dialect.stream.framing
+            framing: Framing | None = framing_of(self.dialect, answer)
             if (kind := answer.headers.get("content-type", "")).startswith("application/json"):
                 framing = self.dialect.stream.json_framing
             elif kind.startswith(PAGE):
@@ -556,7 +562,7 @@ class WireUpstream:
 
 
 _ONCE: Final = "idempotency-key"
-_STREAMS = ("text/event-stream", "application/x-ndjson")
+_STREAMS = ("text/event-stream", "application/x-ndjson", MIME)
 PAGE: Final = "text/html"
 """The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.
 """
@@ -570,6 +576,14 @@ def is_success(answer: Answer) -> bool:
 def streams(answer: Answer) -> bool:
     """Whether the answer's content type is that of server-sent events or NDJSON."""
     return answer.headers.get("content-type", "").startswith(_STREAMS)
+
+
+def framing_of(dialect: Dialect, answer: Answer) -> Framing:
+    """The framing of a streamed answer: AWS's, if its content type says so, else the dialect's. Claude's
+    events come in AWS's framing at Bedrock.
+    """
+    kind = answer.headers.get("content-type", "")
+    return "eventstream" if kind.startswith(MIME) else dialect.stream.framing
 
 
 def page(name: str) -> RequestFailed:

@@ -18,7 +18,12 @@ GEMINI = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOu
 COMPLETIONS = {"model": "davinci-002", "prompt": "Hi", "max_tokens": 50}
 OLLAMA = {"model": "qwen3", "messages": QUESTION, "stream": False, "options": {"num_predict": 50}}
 RESPONSES = {"model": "gpt-5", "input": "Hi", "max_output_tokens": 50, "store": False}
+BEDROCK = {
+    "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
+    "inferenceConfig": {"maxTokens": 50},
+}
 BODIES = {
+    "bedrock": BEDROCK,
     "gemini": GEMINI,
     "ollama": OLLAMA,
     "openai_completions": COMPLETIONS,
@@ -43,6 +48,9 @@ def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str)
     if target == "gemini":
         assert endpoint == "POST /models/gemini-2.5-flash:generateContent"
         assert body["contents"][0]["parts"] == [{"text": "Hi"}]
+    elif target == "bedrock":
+        assert endpoint == "POST /model/gemini-2.5-flash/converse"
+        assert body["messages"] == BEDROCK["messages"]
     elif target == "openai_responses":
         assert body["input"] == "Hi" if source == target else body["input"][0]["content"][0]["text"] == "Hi"
     else:

@@ -41,6 +41,7 @@ def test_bases_and_lists_of_models() -> None:
     assert {
         name: dialect.paths.base for name, dialect in DIALECTS.items() if dialect.paths.base != "/v1"
     } == {
+        "bedrock": "",
         "gemini": "/v1beta",
         "cohere": "/v2",
         "ollama": "",
@@ -51,8 +52,8 @@ def test_bases_and_lists_of_models() -> None:
         "mistral",
         "cohere",
     }
-    assert {dialect.models.path for dialect in DIALECTS.values()} == {"/models", "/api/tags"}
+    assert {dialect.models.path for dialect in DIALECTS.values()} == {"/models", "/api/tags", ""}
 
 
-def test_all_protocols_but_two_are_served() -> None:
-    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral", "cohere"}
+def test_all_but_three_protocols_are_served() -> None:
+    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral", "cohere", "bedrock"}

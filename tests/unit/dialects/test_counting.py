@@ -241,5 +241,5 @@ def test_an_answer_is_one_number(dialect: str, body: dict[str, Any]) -> None:
     assert codec.relay.response(WireRequest("count", {}), more, None) == (more, None)
 
 
-def test_only_three_protocols_count() -> None:
-    assert set(CODECS) == {"anthropic", "gemini", "openai_responses"}
+def test_only_four_protocols_count() -> None:
+    assert set(CODECS) == {"anthropic", "bedrock", "gemini", "openai_responses"}

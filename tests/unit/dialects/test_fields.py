@@ -16,8 +16,14 @@ from dragoman.errors import WireError
 from tests.unit.dialects.stated import SAID, ZEROS, stating
 
 UNTOLD = {
-    "truncation": {"openai_chat", "anthropic", "gemini", "mistral", "cohere", "openai_completions"},
-    "stream_usage": {"openai_responses", "anthropic", "gemini", "mistral", "cohere", "ollama"},
+    "truncation": {
+        *("openai_chat", "anthropic", "gemini", "mistral", "cohere", "bedrock"),
+        "openai_completions",
+    },
+    "stream_usage": {
+        *("openai_responses", "anthropic", "gemini", "mistral", "cohere", "bedrock"),
+        "ollama",
+    },
     "output.strict": {"anthropic", "gemini", "ollama", "openai_completions"},
 }
 """Where a field need not be told: the gateway has shortened the prompt before; every stream tells the usage;
@@ -28,11 +34,13 @@ NEVER_SAID = {
     "output.name": {"gemini", "ollama"},
     "output.description": {"gemini", "ollama"},
     "output.audio": {"gemini"},
-    "reasoning.mode": {"openai_responses", "gemini"},
+    "output.strict": {"bedrock"},  # every schema is
+    "reasoning.mode": {"openai_responses", "gemini", "bedrock"},  # Bedrock's models have members of their own
     "reasoning.effort": {"cohere"},
-    "reasoning.budget": {"openai_responses", "mistral", "ollama"},
-    "reasoning.summary": {"gemini", "mistral", "cohere", "ollama"},
-    "reasoning.visible": {"mistral", "cohere", "ollama"},
+    "reasoning.budget": {"openai_responses", "mistral", "bedrock", "ollama"},
+    "reasoning.summary": {"gemini", "mistral", "cohere", "bedrock", "ollama"},
+    "reasoning.visible": {"mistral", "cohere", "bedrock", "ollama"},
+    "sampling.top_k": {"bedrock"},
 }
 """Where no client of a protocol states a field, or not with the value above."""
 

@@ -7,24 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
 from dragoman.dialects.schema import MADE, describe
-from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 
 _CONFIG = frozenset({"effort", "format"})
 _FORMAT = {"type", "schema"}
-_FORMATS = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
-)
-_KEPT = frozenset({"type", "title", "description", "enum", "const", "default", "required", "$ref", "pattern"})
-_NAMED = ("properties", "$defs", "definitions")
-_LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
@@ -77,76 +69,10 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
     schema = output.schema or {}
     if request.dialect == NAME and output.form != MADE:
         return schema
-    written = _Cleaner(report).clean(schema, "output.schema")
+    written = ClosedSchema(report, "the Messages API").copy(schema, "output.schema")
     describe(written, output, "output_config.format.schema", report)
     if written != schema:
         report.change(
             "output.schema", "output_config.format.schema", "the schema is adapted to what the API accepts"
         )
     return written
-
-
-class _Cleaner:
-    """Copies a schema in the form that the API accepts. Objects get `additionalProperties: false`, and
-    `oneOf` becomes `anyOf`.
-
-    Other refused keywords are written as text into the `description` of the schema object that states them,
-    as the official clients do, and reported as losses; `$schema` and `$id` are only left out.
-    """
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-    def clean(self, schema: Any, where: str) -> dict[str, Any]:
-        if not isinstance(schema, dict):
-            self.report.lose(where, "the Messages API has no schemas that are true or false", "quality")
-            return {}
-        out: dict[str, Any] = {}
-        refused: dict[str, Any] = {}
-        for key, value in schema.items():
-            if key in _KEPT:
-                out[key] = value
-            elif key in _NAMED and isinstance(value, dict):
-                out[key] = {
-                    name: self.clean(one, place_in(place_in(where, key), name)) for name, one in value.items()
-                }
-            elif key in _LISTED and isinstance(value, list):
-                out[key] = [self.clean(one, f"{place_in(where, key)}[{i}]") for i, one in enumerate(value)]
-            elif key == "items" and isinstance(value, dict):
-                out[key] = self.clean(value, place_in(where, "items"))
-            else:
-                self._other(key, value, out, refused, where)
-        if out.get("type") == "object" or "properties" in out:
-            self._close(schema, out, where)
-        if refused:
-            self._tell(refused, out, where)
-        return out
-
-    def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
-        if key == "oneOf" and isinstance(value, list):
-            out["anyOf"] = [
-                self.clean(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)
-            ]
-            self.report.change(f"{where}.oneOf", "anyOf", "the Messages API rejects oneOf")
-        elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
-            out[key] = value
-        elif key not in {"additionalProperties", "$schema", "$id"}:
-            refused[key] = value
-
-    def _close(self, schema: dict[str, Any], out: dict[str, Any], where: str) -> None:
-        stated = schema.get("additionalProperties")
-        out["additionalProperties"] = False
-        place, why = f"{where}.additionalProperties", "the Messages API requires additionalProperties: false"
-        if stated is None:
-            self.report.add(place, why)
-        elif stated is not False:
-            self.report.lose(place, why, "quality")
-
-    def _tell(self, refused: dict[str, Any], out: dict[str, Any], where: str) -> None:
-        words = ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in refused.items())
-        said = out.get("description")
-        out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
-        for key in refused:
-            self.report.lose(
-                place_in(where, key), "it is not enforced, only described to the model", "quality"
-            )

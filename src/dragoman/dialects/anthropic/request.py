@@ -207,7 +207,25 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
+    if (version := target.quirks.body_version) != "none":
+        return _hosted(body, headers, version, target)
     return WireRequest("chat", body, path=PATH, headers=headers)
+
+
+def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target: Target) -> WireRequest:
+    """The request for a cloud that hosts Claude: the path names the model, the body version and betas.
+
+    https://platform.claude.com/docs/en/api/claude-on-amazon-bedrock, read in 2026-11; the client `anthropic`
+    2.12.0 does the same (`lib/bedrock`, `lib/vertex`).
+    """
+    model = body.pop("model", None)
+    if not target.quirks.stream_member:
+        body.pop("stream", None)
+    if body.pop("service_tier", None) is not None:
+        target.report.lose("tier", "Claude has no service tiers at this cloud")
+    betas = [beta.strip() for beta in headers.get(BETA_HEADER, "").split(",") if beta.strip()]
+    whole = {"anthropic_version": version, **({"anthropic_beta": betas} if betas else {}), **body}
+    return WireRequest("chat", whole, path=PATH, params={} if model is None else {"model": model})
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:

@@ -1,0 +1,121 @@
+"""Access keys that sign each request instead of being sent with it, as AWS requires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import DragomanError
+from dragoman.providers.provider import Provider
+from dragoman.providers.sigv4 import AccessKey, access_key, region_in, signature_headers
+from dragoman.seams.secret import Secret
+from dragoman.upstreams.credential import Credential, Follower, Lease, Prepared, State
+
+
+def signing_key(provider: Provider, text: str) -> AccessKey | None:
+    """The access key that a provider's key is, if keys of its first protocol may sign; None = the key is sent
+    with each request.
+    """
+    return access_key(text) if DIALECTS[provider.dialect].keys.signs else None
+
+
+def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
+    """The lease, with the function that signs if its secret is an access key. now: returns Unix seconds."""
+    key = None if lease.secret is None else signing_key(provider, lease.secret.reveal())
+    if key is None:
+        return lease
+    region = provider.region or region_in(provider.base_url)
+    assert region is not None, "the configuration was not checked"
+    service = DIALECTS[provider.dialect].keys.signs
+
+    def sign(request: Prepared) -> Mapping[str, str]:
+        if request.body is None:
+            raise DragomanError("a request that is sent in pieces cannot be signed")
+        return signature_headers(
+            request.method,
+            request.url,
+            request.headers,
+            request.body,
+            key=key,
+            region=region,
+            service=service,
+            now=now(),
+        )
+
+    return msgspec.structs.replace(lease, sign=sign)
+
+
+class FixedCredential:
+    """A credential that never changes. It is needed for a key that signs, because each request needs another
+    signature.
+    """
+
+    def __init__(self, id_: str, lease: Lease) -> None:
+        self.lease = lease
+        self._id = id_
+
+    def follow(self, name: str, follower: Follower) -> None:
+        """Nothing: there will be no other lease."""
+
+    def leave(self) -> None:
+        """Nothing: nobody follows."""
+
+    async def current(self) -> Lease:
+        """The only lease."""
+        return self.lease
+
+    async def refused(self, lease: Lease) -> bool:
+        """Always False: there is no other lease."""
+        return False
+
+    @property
+    def state(self) -> State:
+        """The condition of the credential, for people to read."""
+        secret: Secret | None = self.lease.secret
+        return State(self._id, None if secret is None else secret.tail, None, None)
+
+
+class SigningCredential:
+    """A credential that changes, whose leases sign if their secret is an access key.
+
+    inner: the credential that it follows. signed: makes a lease that signs.
+    """
+
+    def __init__(self, inner: Credential, signed: Callable[[Lease], Lease]) -> None:
+        self._inner = inner
+        self._signed = signed
+        self._of: tuple[Lease, Lease] | None = None  # a lease of `inner`, and the one made of it
+
+    @property
+    def lease(self) -> Lease:
+        """The present lease."""
+        return self._made(self._inner.lease)
+
+    def _made(self, lease: Lease) -> Lease:
+        if self._of is None or self._of[0] is not lease:
+            self._of = lease, self._signed(lease)
+        return self._of[1]
+
+    def follow(self, name: str, follower: Follower) -> None:
+        """Call `follower` with each new lease."""
+        self._inner.follow(name, lambda lease: follower(self._made(lease)))
+
+    def leave(self) -> None:
+        """Forget all followers."""
+        self._inner.leave()
+
+    async def current(self) -> Lease:
+        """The lease to use for a request. Raises RequestFailed if there is no valid one."""
+        return self._made(await self._inner.current())
+
+    async def refused(self, lease: Lease) -> bool:
+        """Look for a new lease, because the provider has refused this one. Returns whether there is one."""
+        known = self._of
+        return await self._inner.refused(known[0] if known is not None and known[1] is lease else lease)
+
+    @property
+    def state(self) -> State:
+        """The condition of the credential, for people to read."""
+        return self._inner.state

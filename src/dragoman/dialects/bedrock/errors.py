@@ -1,0 +1,169 @@
+"""Decodes Bedrock's errors, and encodes errors.
+
+A body is `{"message": …}` (sometimes `Message`); the header `x-amzn-errortype` names the exception, with a
+URL behind a colon: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, read in 2026-11. An
+exception in a stream has the same members, and its name as `type` (`wire.eventstream`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.bedrock.terms import NAME
+from dragoman.dialects.failure import (
+    CODES_OF_KINDS,
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+)
+from dragoman.ir import STATUS, Fault, Kind
+
+HEADER: Final = "x-amzn-errortype"
+_KINDS: Final[dict[str, Kind]] = {
+    "validationexception": "invalid_request",
+    "servicequotaexceededexception": "quota",
+    "accessdeniedexception": "permission",
+    "unrecognizedclientexception": "authentication",
+    "expiredtokenexception": "authentication",
+    "expiredtoken": "authentication",
+    "invalidsignatureexception": "authentication",
+    "incompletesignature": "authentication",
+    "missingauthenticationtokenexception": "authentication",
+    "resourcenotfoundexception": "not_found",
+    "modeltimeoutexception": "timeout",
+    "modelerrorexception": "upstream",
+    "modelstreamerrorexception": "upstream",
+    "throttlingexception": "rate_limit",
+    "modelnotreadyexception": "overloaded",
+    "internalserverexception": "upstream",
+    "internalfailure": "upstream",
+    "serviceunavailableexception": "overloaded",
+}
+"""Fault kinds by the exception's name, in lower case. Source: `Converse.errors` of botocore 1.44.5."""
+_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
+    ("input is too long", "context_length"),
+    ("input tokens exceeded", "context_length"),
+    ("too many input tokens", "context_length"),
+    ("prompt is too long", "context_length"),
+    ("too many total text bytes", "context_length"),
+    ("model identifier is invalid", "model_not_found"),
+    ("on-demand throughput isn", "model_not_found"),
+    ("end of its life", "model_not_found"),
+    ("access to the model", "permission"),
+    ("security token", "authentication"),
+    ("signature", "authentication"),
+    ("blocked by content filter", "content_policy"),
+)
+"""Fault kinds by a part of the message, for the exceptions and statuses with many meanings."""
+_VAGUE: Final = frozenset({"invalid_request", "permission", "not_found"})
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    stated = headers.get(HEADER, "").partition(":")[0] or None
+    return _fault(said, stated, status, retry_after(headers))
+
+
+def fault_of(frame: bytes | dict[str, Any]) -> Fault:
+    """The fault of an error inside a response or a stream."""
+    said = read_body(frame)
+    status = said.rest.get("originalStatusCode")
+    known = status if type(status) is int and 400 <= status <= 599 else None
+    return _fault(said, None, known, None)
+
+
+def _fault(said: Body, stated: str | None, status: int | None, wait: float | None) -> Fault:
+    name = stated or said.type or _type_of(said)
+    message = said.message
+    for member in ("Message", "originalMessage"):
+        if type(text := said.rest.get(member)) is str and text and text not in message:
+            message = text if member == "Message" else f"{message} {text}"
+    kind = _kind(name, message, status)
+    rest = {key: value for key, value in said.rest.items() if key not in {"Message", "__type"}}
+    return Fault(
+        kind,
+        message,
+        code=CODES_OF_KINDS.get(kind),
+        type=name,
+        status=status,
+        retry_after=wait,
+        blame=blame_of(kind),
+        extra={NAME: rest} if rest else None,
+    )
+
+
+def _type_of(said: Body) -> str | None:
+    """The exception's name in the body: `__type`, behind the service's name and a hash sign."""
+    stated = said.rest.get("__type")
+    return stated.rpartition("#")[2] or None if type(stated) is str else None
+
+
+def _kind(name: str | None, message: str, status: int | None) -> Kind:
+    kind = _KINDS.get((name or "").lower())
+    if kind is None:
+        kind = "upstream" if status is None else kind_of_status(status)
+    if status == 424:  # the model failed; its own status is in `originalStatusCode`
+        kind = "upstream"
+    if kind not in _VAGUE:
+        return kind
+    text = message.lower()
+    return next((found for fragment, found in _TEXTS if fragment in text), kind)
+
+
+_NAMES: Final[dict[Kind, str]] = {
+    "permission": "AccessDeniedException",
+    "authentication": "UnrecognizedClientException",
+    "not_found": "ResourceNotFoundException",
+    "model_not_found": "ResourceNotFoundException",
+    "quota": "ServiceQuotaExceededException",
+    "rate_limit": "ThrottlingException",
+    "timeout": "ModelTimeoutException",
+    "overloaded": "ServiceUnavailableException",
+    "unavailable": "ServiceUnavailableException",
+    "upstream": "ModelErrorException",
+    "internal": "InternalServerException",
+}
+"""The exception for a fault's kind; others are a ValidationException."""
+_STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424, "authentication": 403}
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error response."""
+    status, name = _shown(fault)
+    headers = {**retry_headers(fault), HEADER: name}
+    if request_id is not None:
+        headers["x-amzn-requestid"] = request_id
+    return status, headers, msgspec.json.encode(_members(fault.known_as(request_id)))
+
+
+def exception_of(fault: Fault) -> tuple[str, bytes]:
+    """The name and the payload of the exception that tells a client of a failure in its stream."""
+    name = _shown(fault)[1]
+    if name == "ModelErrorException":
+        name = "ModelStreamErrorException"
+    return name[:1].lower() + name[1:], msgspec.json.encode(_members(fault))
+
+
+def _shown(fault: Fault) -> tuple[int, str]:
+    status, name = _STATUS.get(fault.kind, STATUS[fault.kind]), _NAMES.get(fault.kind, "ValidationException")
+    if fault.extra is not None and NAME not in fault.extra:
+        return status, name
+    if fault.type is not None and _KINDS.get(fault.type.lower()) is not None and fault.status is not None:
+        return fault.status, fault.type
+    return status, name
+
+
+def _members(fault: Fault) -> dict[str, Any]:
+    text = redact(fault.message)
+    if fault.param is not None and fault.param not in text:
+        text = f"{fault.param}: {text}"
+    out: dict[str, Any] = {"message": text, **(fault.extra or {}).get(NAME, {})}
+    return out if fault.error_id is None else {**out, "error_id": fault.error_id}

@@ -1,0 +1,87 @@
+"""Relays chat between a client and a provider that both speak this protocol.
+
+The gateway serves no client of it, so that only programs which relay by themselves (`dragoman.testing`) use
+this module. Frames pass unchanged: the splitter has removed their framing, which is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bedrock.errors import fault_of
+from dragoman.dialects.bedrock.usage import decode_usage, encode_usage
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.loss import Report
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.reply import Reply
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.eventstream import event
+from dragoman.wire.sse import ErrorFrame
+
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class BedrockRelay(BodyRelay):
+    """Relays Converse requests and responses."""
+
+    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body for the provider, without `model`, which the path states."""
+        return super().request({**head, "model": b"null"}, {**edits, "model": msgspec.UNSET})
+
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """(the body unchanged, because it names no model, its usage). Raises RequestFailed for an error in
+        the body, WireError for a body that has no `output`.
+        """
+        try:
+            answer = _decode(body)
+            if "output" not in answer:
+                if "message" in answer:
+                    raise RequestFailed(fault_of(answer))
+                raise WireError("the response must have `output`, an object", "output")
+            usage = answer.get("usage")
+            return body, None if usage is None else decode_usage(usage)
+        except UNREADABLE as error:
+            raise WireError(f"the response cannot be parsed: {error}") from None
+
+    def _counts(self, usage: ir.Usage) -> Any:
+        return encode_usage(usage, Report("bedrock", "response"), own=False)
+
+    def stream(self, reply: Reply) -> BedrockStreamRelay:
+        return BedrockStreamRelay()
+
+
+class BedrockStreamRelay:
+    """Relays one stream."""
+
+    def __init__(self) -> None:
+        self.usage: ir.Usage | None = None
+        self.content = self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
+        self._stopped = False
+
+    def feed(self, frame: bytes) -> bytes:
+        """The message for one frame. Raises RequestFailed for an exception, WireError for a malformed one."""
+        if type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
+        try:
+            ((kind, value),) = _decode(frame).items()
+            if kind == "metadata" and (usage := value.get("usage")) is not None:
+                self.usage = decode_usage(usage)
+            self.content = self.content or kind == "contentBlockDelta" or "start" in value
+        except (ValueError, *UNREADABLE) as error:
+            raise WireError(f"a frame cannot be parsed: {error}") from None
+        self._stopped = self._stopped or kind == "messageStop"
+        self.done = self._stopped and kind == "metadata"
+        return event(kind, _encode(value))
+
+    def close(self) -> bytes:
+        """Nothing, at the end of the stream. Raises RequestFailed if no stop reason has come."""
+        if not self._stopped:
+            raise RequestFailed(STREAM_BROKEN)
+        self.done = True
+        return b""

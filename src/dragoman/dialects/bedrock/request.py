@@ -1,0 +1,356 @@
+"""Requests: decodes the body of Converse and ConverseStream to ir.Request, and encodes it.
+
+The path states the model and whether the response streams. `additionalModelRequestFields`, whose members
+differ by model, is a leftover, and so are `guardrailConfig`, `promptVariables` and other members of the API
+that no other protocol has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bedrock.block_decoder import decode_blocks
+from dragoman.dialects.bedrock.block_encoder import Scope
+from dragoman.dialects.bedrock.history import decode_messages, encode_history, encode_own
+from dragoman.dialects.bedrock.reasoning import encode_reasoning, reconcile
+from dragoman.dialects.bedrock.terms import (
+    API,
+    NAME,
+    PATH,
+    STREAM_PATH,
+    TIER_WORDS,
+    TIERS,
+    family_of,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.closed_schema import ClosedSchema
+from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.schema import describe
+from dragoman.errors import WireError
+
+_SAMPLING: Final = {"temperature": "temperature", "topP": "top_p"}
+_CONFIG: Final = frozenset({*_SAMPLING, "maxTokens", "stopSequences"})
+_TOOLS: Final = frozenset({"tools", "toolChoice"})
+_OUTPUT: Final = frozenset({"textFormat", "effort"})
+_SCHEMA: Final = frozenset({"schema", "name", "description"})
+MAPPED: Final = frozenset(
+    {
+        *("model", "messages", "system", "inferenceConfig", "toolConfig", "requestMetadata", "serviceTier"),
+        *("outputConfig", "stream"),
+    }
+)
+"""Members with an IR field; all others of a request are leftovers in `extra`."""
+FIELDS_MEMBER: Final = "additionalModelRequestFields"
+_NO_SAMPLING: Final = ir.Sampling()
+_MOST_METADATA: Final = 16
+
+
+def _streams(wire: WireRequest) -> bool:
+    return wire.path == STREAM_PATH
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """Decode only what the form of the response depends on: the model and whether it streams."""
+    stream = _streams(wire)
+    return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
+
+
+def _model(wire: WireRequest) -> str | None:
+    model = wire.params.get("model") or wire.body.get("model")
+    return None if model is None else str(model)
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """Decode a checked request. Raises WireError for a list entry of the wrong type and an unknown role."""
+    body, stream = wire.body, _streams(wire)
+    get = body.get
+    config, tools, tier = get("inferenceConfig") or {}, get("toolConfig"), get("serviceTier")
+    system, output = get("system"), get("outputConfig")
+    extra = leftovers(body, MAPPED)
+    extra = ir.merge(extra, leftovers(config, _CONFIG, "inferenceConfig"))
+    if tools is not None:
+        extra = ir.merge(extra, leftovers(tools, _TOOLS, "toolConfig"))
+    effort = None if output is None else output.get("effort")
+    return ir.Request(
+        NAME,
+        _model(wire),
+        decode_messages(get("messages")),
+        system=decode_blocks(system or (), "system"),
+        tools=None if tools is None else decode_tools(tools),
+        tool_choice=None if tools is None else decode_choice(tools),
+        sampling=_sampling(config),
+        max_output=config.get("maxTokens"),
+        output=None if output is None else _decode_output(output),
+        reasoning=None if effort is None else ir.Reasoning(effort=effort),
+        metadata=get("requestMetadata"),
+        tier=None if tier is None else TIERS.get(tier["type"], tier["type"]),
+        stream=stream,
+        stream_usage=True if stream else None,
+        forms={"system": "empty"} if system == [] else None,
+        extra=extra,
+    )
+
+
+def _sampling(config: Mapping[str, Any]) -> ir.Sampling:
+    stop = config.get("stopSequences")
+    stated = {field: config[member] for member, field in _SAMPLING.items() if config.get(member) is not None}
+    if stop is None and not stated:
+        return _NO_SAMPLING
+    return ir.Sampling(**stated, stop=None if stop is None else tuple(stop))
+
+
+def _decode_output(output: dict[str, Any]) -> ir.Output | None:
+    wanted = output.get("textFormat")
+    extra = leftovers(output, _OUTPUT)
+    if wanted is None:
+        return None if extra is None else ir.Output(extra=extra)
+    definition = (wanted.get("structure") or {}).get("jsonSchema")
+    if type(definition) is dict and definition.keys() <= _SCHEMA and wanted.get("type") == "json_schema":
+        try:
+            schema = msgspec.json.decode(definition["schema"])
+        except (msgspec.DecodeError, KeyError, TypeError):
+            schema = None
+        if type(schema) is dict:
+            name, words = definition.get("name"), definition.get("description")
+            return ir.Output("schema", schema, name, words, strict=True, extra=extra)  # every schema is
+    return ir.Output("text", form="native", extra=ir.merge(extra, {NAME: {"textFormat": wanted}}))
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """Encode a request for Bedrock, and report losses.
+
+    Raises WireError for several candidates, for free-text tools, for what `encode_block` refuses, and for
+    media in the response.
+    """
+    own, report = request.dialect == NAME, target.report
+    if request.sampling.n is not None and request.sampling.n > 1:
+        raise WireError(f"{API} returns only one candidate", "sampling.n", "unsupported_value")
+    model = target.model or request.model
+    family = family_of(model)
+    scope = Scope(report, own, family=family)
+    body: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    if own:
+        encode_own(request, scope, body)
+    else:
+        encode_history(request, target, scope, body)
+    encode_tools(request, target, scope, body)
+    if own:
+        _own_effort(request, body)
+    else:
+        choice = request.tool_choice
+        forced = choice is not None and choice.mode in {"any", "tool"} and "toolConfig" in body
+        encode_reasoning(request, target, fields, family, forced=forced)
+        if family == "claude":
+            reconcile(body, fields, target, asked=request.reasoning is not None)
+    _limit(request, target, body)
+    if request.sampling is not _NO_SAMPLING:
+        _encode_sampling(request.sampling, target, body, fields, own=own)
+    if request.output is not None:
+        _encode_output(request.output, target, body, own=own)
+    _encode_rare(request, target, body)
+    if fields:
+        body[FIELDS_MEMBER] = fields
+    FIELDS.lose(request, report)
+    _restore_extra(request.extra, target, body)
+    stream = request.stream
+    params = {} if model is None else {"model": model}
+    return WireRequest("chat", body, path=STREAM_PATH if stream else PATH, params=params)
+
+
+def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> None:
+    """Write the leftovers. The client's `additionalModelRequestFields` are added to those that the encoder
+    has written, and replace those of the same name.
+    """
+    if extra is None:
+        return
+    mine = extra.get(NAME, {})
+    stated = mine.get(FIELDS_MEMBER)
+    if type(stated) is dict and FIELDS_MEMBER in body:
+        merged = {**body[FIELDS_MEMBER], **stated}
+        extra = {**extra, NAME: {**mine, FIELDS_MEMBER: merged}}
+    for member in mine:
+        holder, dot, _ = member.partition(".")
+        if dot:
+            body.setdefault(holder, {})
+    restore(body, extra, target.report, "")
+
+
+def _own_effort(request: ir.Request, body: dict[str, Any]) -> None:
+    if request.reasoning is not None and request.reasoning.effort is not None:
+        body.setdefault("outputConfig", {})["effort"] = request.reasoning.effort
+
+
+def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
+    stated, most = request.max_output, target.facts.max_output
+    if stated is None:
+        return
+    if most is not None and stated > most and request.dialect != NAME:
+        target.report.change(
+            "max_output", "inferenceConfig.maxTokens", f"lowered to {most}, the model's maximum"
+        )
+        target.report.lose("max_output", f"limited to {most}", "quality")
+        stated = most
+    body.setdefault("inferenceConfig", {})["maxTokens"] = stated
+
+
+def _encode_sampling(
+    sampling: ir.Sampling, target: Target, body: dict[str, Any], fields: dict[str, Any], *, own: bool
+) -> None:
+    report = target.report
+    config: dict[str, Any] = {}
+    for member, field in _SAMPLING.items():
+        if (value := getattr(sampling, field)) is not None:
+            config[member] = value
+    if not own:
+        _fit_sampling(config, sampling, target, fields)
+    if sampling.stop is not None:
+        kept = [text for text in sampling.stop if own or text.strip()]
+        if len(kept) < len(sampling.stop):
+            report.lose("sampling.stop", f"{API} rejects a stop sequence that is only white space", "meaning")
+        if kept or own:
+            config["stopSequences"] = kept
+    if config:
+        body["inferenceConfig"] = {**body.get("inferenceConfig", {}), **config}
+    FIELDS.lose(sampling, report, "sampling")
+
+
+def _fit_sampling(
+    config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any]
+) -> None:
+    """Change or remove what the model refuses, and write `top_k`, which each family has elsewhere."""
+    report, family = target.report, family_of(target.model)
+    if target.facts.sampling is False:
+        for member in [*config]:
+            del config[member]
+            report.lose(
+                f"sampling.{_SAMPLING[member]}", "the model does not accept sampling parameters", "quality"
+            )
+    elif fields.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
+        _fit_thinking(config, report)
+    if (config.get("temperature") or 0) > 1:
+        config["temperature"] = 1.0
+        report.change(
+            "sampling.temperature", "inferenceConfig.temperature", f"lowered to 1, the maximum of {API}"
+        )
+        report.lose("sampling.temperature", "limited to 1", "quality")
+    if sampling.top_k is None:
+        return
+    if family == "claude" and target.facts.sampling is not False and "thinking" not in fields:
+        fields["top_k"] = sampling.top_k
+    elif family == "nova":
+        fields["inferenceConfig"] = {"topK": sampling.top_k}
+    else:
+        report.lose("sampling.top_k", f"{API} has no top_k for this model", "quality")
+
+
+def _fit_thinking(config: dict[str, Any], report: Any) -> None:
+    if config.get("temperature", 1) != 1:
+        del config["temperature"]
+        report.lose("sampling.temperature", "cannot be set while thinking is enabled", "quality")
+    if config.get("topP", 1) < 0.95:
+        del config["topP"]
+        report.lose("sampling.top_p", "cannot be below 0.95 while thinking is enabled", "quality")
+
+
+def _encode_output(output: ir.Output, target: Target, body: dict[str, Any], *, own: bool) -> None:
+    report = target.report
+    for kind in output.modalities or ():
+        if kind != "text":
+            raise WireError(f"responses of {API} are only text", "output.modalities", "unsupported_modality")
+    if output.kind == "schema" and output.schema is not None:
+        if target.facts.structured is False and not own:
+            report.lose("output.schema", "the model does not support structured output", "meaning")
+        else:
+            body.setdefault("outputConfig", {})["textFormat"] = _text_format(output, target, own=own)
+    elif output.kind == "json":
+        report.lose("output", f"{API} has no JSON mode without a schema", "meaning")
+    FIELDS.lose(output, report, "output")
+    if output.extra is not None:
+        restore(
+            body.setdefault("outputConfig", {}) if NAME in output.extra else {},
+            output.extra,
+            report,
+            "output",
+        )
+
+
+def _text_format(output: ir.Output, target: Target, *, own: bool) -> dict[str, Any]:
+    schema, report = output.schema or {}, target.report
+    if not own:
+        place = "outputConfig.textFormat.structure.jsonSchema.schema"
+        written = ClosedSchema(report, API).copy(schema, "output.schema")
+        if output.name is None and output.description is None:
+            describe(written, output, place, report)
+        if written != schema:
+            report.change("output.schema", place, "the schema is adapted to what the API accepts")
+        if output.strict is False:
+            report.change("output.strict", "outputConfig.textFormat", f"every schema of {API} is strict")
+        schema = written
+    definition = {"schema": msgspec.json.encode(schema).decode()}
+    if output.name is not None:
+        definition["name"] = output.name
+    if output.description is not None:
+        definition["description"] = output.description
+    return {"type": "json_schema", "structure": {"jsonSchema": definition}}
+
+
+def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
+    own, report = request.dialect == NAME, target.report
+    if request.metadata:
+        texts = {key: value for key, value in request.metadata.items() if type(value) is str}
+        if own or (len(texts) == len(request.metadata) <= _MOST_METADATA):
+            body["requestMetadata"] = request.metadata
+        else:
+            report.lose("metadata", f"{API} has at most {_MOST_METADATA} texts as metadata", "hint")
+    if request.tier is not None:
+        if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is not None:
+            body["serviceTier"] = {"type": word}
+            if word != request.tier:
+                report.change("tier", "serviceTier.type", f"{request.tier} is written as {word}")
+        elif request.tier != "auto":
+            report.lose("tier", f"{API} has no service tier {request.tier}")
+    if request.cache is not None:
+        FIELDS.lose(request.cache, report, "cache")
+        restore({}, request.cache.extra, report, "cache")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "sampling.n", "stream", "stream_usage"),
+        encode_history: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        _limit: ("max_output",),
+        _encode_sampling: within("sampling", "temperature top_p top_k stop"),
+        _encode_output: within("output", "kind schema name description strict modalities"),
+        _encode_rare: ("metadata", "tier"),
+    },
+    lost={
+        **ANSWERS_ONLY,
+        "sampling.min_p": f"{API} has no min_p",
+        "sampling.seed": f"{API} has no seed",
+        **dict.fromkeys(
+            within("sampling", "frequency_penalty presence_penalty repetition_penalty"),
+            f"{API} has no penalties",
+        ),
+        **dict.fromkeys(
+            within("sampling", "logit_bias logprobs top_logprobs"), f"{API} has no log probabilities"
+        ),
+        "output.verbosity": f"{API} has no verbosity",
+        "output.audio": f"{API} has no audio output",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"), f"{API} has no such setting of prompt caching"
+        ),
+        "prediction": f"{API} has no predicted output",
+    },
+)
+"""For each field of ir.Request, the function that encodes it, or the reason why it is lost."""

@@ -1,0 +1,286 @@
+"""Decodes streams: the events of ConverseStream to IR events.
+
+    messageStart → ( [contentBlockStart] → contentBlockDelta* → contentBlockStop )* → messageStop → metadata
+
+A frame is one event as `{"contentBlockDelta": {…}}` (`wire.eventstream`). Blocks of text and reasoning have
+no start: the first delta opens them. The member `p` only pads each event to hide its length; it is dropped.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html, read in 2026-11
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bedrock.block_decoder import decode_block, decode_citation, read_withheld
+from dragoman.dialects.bedrock.errors import fault_of
+from dragoman.dialects.bedrock.response import decode_stop, decode_tier
+from dragoman.dialects.bedrock.terms import NAME, leftovers
+from dragoman.dialects.bedrock.usage import decode_usage
+from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_index, refuse_more
+from dragoman.dialects.failure import ENDED, SILENT, STREAM_BROKEN
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.seals import read_seal
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE, an_object, required
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_Events = list[ir.Event]
+_decode: Final = msgspec.json.Decoder().decode
+_STOP: Final = frozenset({"stopReason", "p"})
+_START: Final = frozenset({"role", "p"})
+_METADATA: Final = frozenset({"usage", "serviceTier", "p"})
+_NONE: Final[dict[str, Any]] = {}
+
+
+class _Open(msgspec.Struct):
+    """A block that is open. index: its number in the IR. kind: its class. signature: what has come of it.
+    grown: what deltas have added to a block that the wire states in pieces.
+    """
+
+    index: int
+    kind: type
+    value: dict[str, Any]
+    signature: str = ""
+    grown: list[Any] = []
+
+
+class BedrockDecoder:
+    """Decodes one provider's stream to IR events."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._open: dict[int, _Open] = {}
+        self._kept = Kept()
+        self._blocks = 0
+        self._stopped = False
+        self._state = "new"
+
+    def feed(self, frame: bytes) -> _Events:
+        """The IR events for one frame. An exception gives ir.Error, an event of an unknown name ir.Raw.
+
+        Raises WireError for a malformed event.
+        """
+        if self._state == "over":
+            return []
+        if type(frame) is ErrorFrame:
+            self._over()
+            return [ir.Error(fault_of(bytes(frame)))]
+        try:
+            ((kind, value),) = _decode(frame).items()
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, AttributeError):
+            raise WireError("a stream event has an unknown format") from None
+        if kind.endswith("Exception"):
+            self._over()
+            return [ir.Error(fault_of({**an_object(value, kind), "type": kind}))]
+        events = self._begun()
+        take = _TAKE.get(kind)
+        if take is None:
+            return [*events, ir.Raw(NAME, {kind: value})]
+        try:
+            return events + take(self, an_object(value, kind))
+        except OF_ANOTHER_SHAPE as error:
+            if isinstance(error, WireError):
+                raise
+            raise WireError(f"a stream event {kind} has an unknown format") from None
+
+    def close(self) -> _Events:
+        """The last events, when the last byte has come: the end if a stop reason has come, else an error."""
+        if self._state == "over":
+            return []
+        if self._stopped:
+            self._over()
+            return [ir.End()]
+        begun = self._state != "new"
+        self._over()
+        return [ir.Error(msgspec.structs.replace(STREAM_BROKEN, message=ENDED if begun else SILENT))]
+
+    def _over(self) -> None:
+        self._state = "over"
+        self._open.clear()
+
+    def _begun(self) -> _Events:
+        if self._state != "new":
+            return []
+        self._state = "begun"
+        return [ir.Start(NAME)]
+
+    def _message_start(self, value: dict[str, Any]) -> _Events:
+        extra = leftovers(value, _START, "output.message")
+        return [] if extra is None else [ir.More(extra)]
+
+    def _message_stop(self, value: dict[str, Any]) -> _Events:
+        events: _Events = []
+        for number in sorted(self._open):
+            events += self._end(number)
+        if (extra := leftovers(value, _STOP)) is not None:
+            self._kept.add(extra)
+            events.append(ir.More(extra))
+        if self._stopped:
+            return events
+        self._stopped = True
+        return [*events, ir.Finish(decode_stop(value.get("stopReason")))]
+
+    def _metadata(self, value: dict[str, Any]) -> _Events:
+        events: _Events = []
+        usage = value.get("usage")
+        tier, odd = decode_tier(value.get("serviceTier"))
+        extra = ir.merge(leftovers(value, _METADATA), odd)
+        if extra is not None or tier is not None:
+            events.append(ir.More(extra, tier))
+        if type(usage) is dict:
+            events.append(ir.Tally(decode_usage(usage)))
+        if self._stopped:
+            self._over()
+            events.append(ir.End())
+        return events
+
+    # --- Blocks ----------------------------------------------------------------------------------
+
+    def _number(self, value: dict[str, Any]) -> int:
+        number = value.get("contentBlockIndex")
+        refuse_index(number, "content block")
+        return int(number or 0)
+
+    def _block_start(self, value: dict[str, Any]) -> _Events:
+        number = self._number(value)
+        events = self._end(number) if number in self._open else []
+        start = required(value, "start", dict, "contentBlockStart")
+        if (call := start.get("toolUse")) is not None and len(start) == 1:
+            block = decode_block({"toolUse": {**call, "input": None}})
+            if not isinstance(block, ir.ToolCall):
+                raise WireError("a call must have an id and a name", "contentBlockStart.start.toolUse")
+            return [*events, self._begin(number, block, start)]
+        if not start:  # the first delta says what it is
+            return events
+        self._kept.add(start)
+        kind = next(iter(start), "")
+        held = ir.ToolResult(None) if kind == "toolResult" else ir.Native(NAME, kind, start)
+        if isinstance(held, ir.ToolResult):
+            held = self._result(start["toolResult"], [])
+        return [*events, self._begin(number, held, start)]
+
+    def _begin(self, number: int, block: ir.Block, value: dict[str, Any]) -> ir.Open:
+        refuse_more(len(self._open), MOST_OPEN, "open blocks")
+        self._open[number] = _Open(self._blocks, type(block), value)
+        self._blocks += 1
+        return ir.Open(self._open[number].index, block)
+
+    def _result(self, start: dict[str, Any], content: list[Any]) -> Any:
+        """The result of a tool that the provider ran; Native if it has an unknown form."""
+        return decode_block({"toolResult": {**start, "content": content}})
+
+    def _block_delta(self, value: dict[str, Any]) -> _Events:
+        number = self._number(value)
+        delta = required(value, "delta", dict, "contentBlockDelta")
+        state = self._open.get(number)
+        events: _Events = []
+        if state is None:
+            events.append(self._begin(number, _opening(delta), _NONE))
+            state = self._open[number]
+        for kind, content in delta.items():
+            take = _DELTAS.get(kind)
+            if take is None:
+                self._grow(state, {kind: content})
+            else:
+                events += take(self, state, content)
+        return events
+
+    def _grow(self, state: _Open, piece: Any) -> None:
+        refuse_more(len(state.grown), MOST_LEFTOVERS, "deltas of a block")
+        self._kept.add(piece)
+        state.grown.append(piece)
+
+    def _text(self, state: _Open, text: Any) -> _Events:
+        if type(text) is not str:
+            raise TypeError
+        return [ir.TextDelta(state.index, text)] if text and state.kind is ir.Text else []
+
+    def _arguments(self, state: _Open, content: dict[str, Any]) -> _Events:
+        text = content["input"]
+        if type(text) is not str:
+            raise TypeError
+        return [ir.ArgsDelta(state.index, text)] if text and state.kind is ir.ToolCall else []
+
+    def _thought(self, state: _Open, content: dict[str, Any]) -> _Events:
+        if state.kind is not ir.Thinking:
+            return []
+        events: _Events = []
+        if text := content.get("text"):
+            events.append(ir.ThinkDelta(state.index, text))
+        withheld = content.get("redactedContent")
+        if withheld is not None:
+            state.signature = _joined(state.signature, withheld)
+        elif sealed := content.get("signature"):
+            state.signature += sealed
+        if state.signature and not text:
+            read = read_seal(state.signature, NAME) if withheld is None else read_withheld(state.signature)
+            events.append(ir.SealDelta(state.index, read))
+        return events
+
+    def _cite(self, state: _Open, content: dict[str, Any]) -> _Events:
+        return [ir.Cite(state.index, decode_citation(content))] if state.kind is ir.Text else []
+
+    def _results(self, state: _Open, content: Any) -> _Events:
+        for piece in content if type(content) is list else ():
+            self._grow(state, piece)
+        return []
+
+    def _block_stop(self, value: dict[str, Any]) -> _Events:
+        number = self._number(value)
+        return self._end(number) if number in self._open else []
+
+    def _end(self, number: int) -> _Events:
+        state = self._open.pop(number)
+        if state.kind is ir.ToolResult:
+            return [ir.Close(state.index, self._result(state.value["toolResult"], state.grown))]
+        if state.kind is ir.Native and state.grown:
+            return [ir.Close(state.index, _grown(state))]
+        return [ir.Close(state.index)]
+
+
+def _joined(before: str, piece: str) -> str:
+    """Two pieces of a blob, each in base64, as one."""
+    if not before:
+        return piece
+    return base64.b64encode(base64.b64decode(before) + base64.b64decode(piece)).decode()
+
+
+def _opening(delta: dict[str, Any]) -> ir.Block:
+    """The empty block that a first delta opens."""
+    if "reasoningContent" in delta:
+        return ir.Thinking(redacted="redactedContent" in delta["reasoningContent"])
+    if "text" in delta or "citation" in delta:
+        return ir.Text("")
+    kind = next(iter(delta), "")
+    return ir.Native(NAME, kind, {kind: {}})
+
+
+def _grown(state: _Open) -> ir.Block:
+    """The block that a start and its deltas state in pieces: an image, or Native for an unknown kind."""
+    whole = {kind: dict(value) if type(value) is dict else value for kind, value in state.value.items()}
+    for piece in state.grown:
+        for kind, value in piece.items():
+            before = whole.get(kind)
+            whole[kind] = {**before, **value} if type(before) is dict and type(value) is dict else value
+    return decode_block(whole)
+
+
+_DELTAS: Final[dict[str, Callable[[BedrockDecoder, _Open, Any], _Events]]] = {
+    "text": BedrockDecoder._text,
+    "toolUse": BedrockDecoder._arguments,
+    "reasoningContent": BedrockDecoder._thought,
+    "citation": BedrockDecoder._cite,
+    "toolResult": BedrockDecoder._results,
+}
+_TAKE: Final[dict[str, Callable[[BedrockDecoder, dict[str, Any]], _Events]]] = {
+    "messageStart": BedrockDecoder._message_start,
+    "contentBlockStart": BedrockDecoder._block_start,
+    "contentBlockDelta": BedrockDecoder._block_delta,
+    "contentBlockStop": BedrockDecoder._block_stop,
+    "messageStop": BedrockDecoder._message_stop,
+    "metadata": BedrockDecoder._metadata,
+}

@@ -1,0 +1,298 @@
+"""Encodes IR events as a stream of ConverseStream.
+
+Every delta names its block, so that blocks which are open together need no order. Text, reasoning and the
+arguments of calls are written at once; any other block when it ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bedrock.block_encoder import (
+    Scope,
+    call_type,
+    encode_block,
+    encode_citation,
+    encode_signature,
+)
+from dragoman.dialects.bedrock.errors import exception_of
+from dragoman.dialects.bedrock.response import encode_stop, encode_tier, lose_head, with_id
+from dragoman.dialects.bedrock.terms import API, NAME, restore
+from dragoman.dialects.bedrock.usage import encode_usage
+from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.reply import Reply
+from dragoman.wire.eventstream import event, exception
+
+_json: Final = msgspec.json.Encoder().encode
+_LIVE: Final = (ir.Text, ir.Refusal, ir.Thinking, ir.ToolCall)
+_IN_STOP: Final = "additionalModelResponseFields"
+_BETWEEN_PARTS: Final = "\n\n"
+_MESSAGE: Final = "output.message."
+
+
+class _Block(msgspec.Struct):
+    """A block that is open. fold: collects a block that is written at its end; None = its deltas are written.
+    said: something of it was written. started: a call's start was written. sealed: the seal was.
+    """
+
+    block: ir.Block
+    fold: ir.Fold | None = None
+    said: bool = False
+    sealed: bool = False
+    part: int | None = None
+
+
+class BedrockEncoder(EventEncoder):
+    """Encodes the IR events of one response to a client's stream."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._report = reply.report
+        self._own = False
+        self._scope = Scope(reply.report, own=False, answer=True)
+        self._open_blocks: dict[int, _Block] = {}
+        self._stop: ir.Stop | None = None
+        self._finished = self._called = self._over = False
+        self._usage: ir.Usage | None = None
+        self._late: dict[str, Any] = {}
+        self._tier: str | None = None
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for the client after one IR event; empty = none now."""
+        if self._over or getattr(event, "candidate", 0) > 0:
+            if isinstance(event, ir.Open):
+                where = f"candidates[{event.candidate}]"
+                self._report.lose(where, f"a response of {API} has only one candidate", "meaning")
+            return b""
+        return self._table[type(event)](self, event)
+
+    # --- The message -----------------------------------------------------------------------------
+
+    def _start(self, event_: ir.Start) -> bytes:
+        self._own = event_.dialect == NAME
+        self._scope = Scope(self._report, self._own, answer=True)
+        self._usage, self._tier = event_.usage, event_.tier
+        lose_head(event_, self._report)
+        self._keep(event_.extra)
+        return event("messageStart", b'{"role":"assistant"}')
+
+    def _keep(self, extra: ir.Extra) -> None:
+        restore(self._late, extra, self._report, "")
+
+    def _more(self, event_: ir.More) -> bytes:
+        self._tier = event_.tier or self._tier
+        self._keep(event_.extra)
+        return b""
+
+    def _tally(self, event_: ir.Tally) -> bytes:
+        self._usage = event_.usage
+        return b""
+
+    def _finish(self, event_: ir.Finish) -> bytes:
+        self._stop = event_.stop
+        restore({}, event_.extra, self._report, "candidates[0]")
+        return b""
+
+    def _end(self, event_: ir.End) -> bytes:
+        if event_.error is not None:
+            return self._fail(event_.error)
+        self._over = True
+        if event_.status is not None:
+            self._report.lose("status", f"{API} has no such field", "hint")
+        self._keep(event_.extra)
+        stop: dict[str, Any] = {
+            "stopReason": encode_stop(self._stop, self._report, own=self._own, called=self._called)
+        }
+        if _IN_STOP in self._late:
+            stop[_IN_STOP] = self._late.pop(_IN_STOP)
+        last: dict[str, Any] = {}
+        if self._usage is not None or not self._own:
+            last["usage"] = encode_usage(self._usage or ir.Usage(), self._report, own=self._own)
+            if self._usage is None:
+                self._report.add("usage", "clients require the number of tokens")
+        if not self._own:
+            last["metrics"] = {"latencyMs": int(self._reply.elapsed * 1000)}
+        encode_tier(self._tier, last, self._report, own=self._own)
+        last |= {key: value for key, value in self._late.items() if not key.startswith(_MESSAGE)}
+        return event("messageStop", _json(stop)) + (event("metadata", _json(last)) if last else b"")
+
+    def _error(self, event_: ir.Error) -> bytes:
+        return self._fail(event_.fault)
+
+    def _fail(self, fault: ir.Fault) -> bytes:
+        self._over = True
+        return exception(*exception_of(fault))
+
+    def _ping(self, event_: ir.Ping) -> bytes:
+        return b""
+
+    def _raw(self, event_: ir.Raw) -> bytes:
+        if event_.dialect != NAME:
+            return b""
+        return b"".join(event(kind, _json(value)) for kind, value in event_.value.items())
+
+    # --- Blocks ----------------------------------------------------------------------------------
+
+    def _open(self, event_: ir.Open) -> bytes:
+        index, block = event_.index, with_id(event_.block, event_.index, self._reply)
+        state = self._open_blocks[index] = _Block(block)
+        if not isinstance(block, _LIVE) or (isinstance(block, ir.Thinking) and block.redacted):
+            state.fold = ir.Fold()
+            state.fold.add(ir.Start(NAME))
+            state.fold.add(ir.Open(0, block))
+            return b""
+        if isinstance(block, ir.ToolCall):
+            return self._open_call(index, state, block)
+        out = b""
+        if text := _text_of(block):
+            out += self._say(index, state, text)
+        for citation in getattr(block, "citations", ()):
+            out += self._cited(index, citation)
+        if isinstance(block, ir.Thinking) and block.sealed is not None:
+            out += self._sign(index, state, block.sealed)
+        return out
+
+    def _open_call(self, index: int, state: _Block, block: ir.ToolCall) -> bytes:
+        wire = encode_block(msgspec.structs.replace(block, arguments=""), self._scope, self._where(index))
+        if wire is None:
+            state.fold = ir.Fold()  # nothing of it is written
+            state.fold.add(ir.Start(NAME))
+            state.fold.add(ir.Open(0, block))
+            state.said = True
+            return b""
+        self._called = self._called or block.by == "client"
+        start: dict[str, Any] = {"toolUseId": block.id, "name": block.name}
+        if (kind := call_type(block, self._scope)) is not None:
+            start["type"] = kind
+        value = {"start": {"toolUse": start}, "contentBlockIndex": index}
+        out = event("contentBlockStart", _json(value))
+        return out + (self._say(index, state, block.arguments) if block.arguments else b"")
+
+    def _where(self, index: int) -> str:
+        return f"candidates[0].blocks[{index}]"
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> bytes:
+        return event("contentBlockDelta", _json({"delta": delta, "contentBlockIndex": index}))
+
+    def _say(self, index: int, state: _Block, text: str) -> bytes:
+        state.said = True
+        if isinstance(state.block, ir.Thinking):
+            return self._delta(index, {"reasoningContent": {"text": text}})
+        if isinstance(state.block, ir.ToolCall):
+            return self._delta(index, {"toolUse": {"input": text}})
+        return self._delta(index, {"text": text})
+
+    def _grow(self, event_: Any) -> bytes:
+        state = self._open_blocks[event_.index]
+        if state.fold is not None:
+            state.fold.add(msgspec.structs.replace(event_, index=0))
+            return b""
+        if getattr(event_, "logprobs", None) is not None:
+            place = f"{self._where(event_.index)}.logprobs"
+            self._report.lose(place, f"{API} has no log probabilities", "hint")
+        text: str = event_.text
+        part = getattr(event_, "part", None)
+        if part != state.part and state.said:
+            text = _BETWEEN_PARTS + text
+        state.part = part
+        return self._say(event_.index, state, text) if text else b""
+
+    _text = _refuse = _arguments = _think = _grow
+
+    def _media(self, event_: ir.MediaDelta) -> bytes:
+        state = self._open_blocks[event_.index]
+        if state.fold is not None:
+            state.fold.add(msgspec.structs.replace(event_, index=0))
+        return b""
+
+    def _seal(self, event_: ir.SealDelta) -> bytes:
+        state = self._open_blocks[event_.index]
+        if state.fold is not None:
+            state.fold.add(msgspec.structs.replace(event_, index=0))
+            return b""
+        if isinstance(state.block, ir.Thinking):
+            return self._sign(event_.index, state, event_.sealed)
+        why = f"encrypted reasoning of another provider cannot be sent to {API}"
+        self._report.lose(f"{self._where(event_.index)}.sealed", why, "quality")
+        return b""
+
+    def _sign(self, index: int, state: _Block, sealed: ir.Sealed) -> bytes:
+        # A seal replaces an earlier one; the wire appends, so only the last is written, at the end.
+        state.block = msgspec.structs.replace(state.block, sealed=sealed)
+        state.sealed = True
+        return b""
+
+    def _cite(self, event_: ir.Cite) -> bytes:
+        if event_.index not in self._open_blocks:
+            why = "the citation came after its text block was complete"
+            self._report.lose(f"{self._where(event_.index)}.citations", why, "quality")
+            return b""
+        return self._cited(event_.index, event_.citation)
+
+    def _cited(self, index: int, citation: ir.Citation) -> bytes:
+        wire = encode_citation(citation, self._scope, f"{self._where(index)}.citations")
+        return b"" if wire is None else self._delta(index, {"citation": wire})
+
+    def _close(self, event_: ir.Close) -> bytes:
+        index = event_.index
+        state = self._open_blocks.pop(index)
+        if state.fold is not None:
+            if state.said:
+                return b""
+            whole = event_.block or state.fold.block(0)
+            out = self._whole(index, whole)
+            return out + self._stopped(index) if out else b""
+        final = event_.block
+        out = b""
+        if final is not None and not state.said and (text := _text_of(final)):
+            out = self._say(index, state, text)
+        sealed = getattr(final, "sealed", None) or (state.block.sealed if state.sealed else None)  # type: ignore[union-attr]
+        if isinstance(state.block, ir.Thinking) and sealed is not None:
+            signature = encode_signature(sealed, self._scope)
+            out += self._delta(index, {"reasoningContent": {"signature": signature}})
+            state.said = True
+        for one in (state.block, final):
+            if (extra := getattr(one, "extra", None)) is not None and not isinstance(one, ir.ToolCall):
+                restore({}, extra, self._report, self._where(index))
+        if not out and not state.said and not isinstance(state.block, ir.ToolCall):
+            if not self._own:
+                return b""
+            out = self._say(index, state, "")
+        return out + self._stopped(index)
+
+    def _stopped(self, index: int) -> bytes:
+        return event("contentBlockStop", _json({"contentBlockIndex": index}))
+
+    def _whole(self, index: int, block: ir.Block) -> bytes:
+        """The events of a block that is written at its end; b"" = it is left out."""
+        wire = encode_block(block, self._scope, self._where(index))
+        if wire is None:
+            return b""
+        ((kind, value),) = list(wire.items())[:1]
+        if kind == "reasoningContent":
+            return self._delta(index, {"reasoningContent": value})
+        if kind == "toolResult":
+            value = dict(value)
+            content = value.pop("content")
+            start = {"start": {"toolResult": value}, "contentBlockIndex": index}
+            return event("contentBlockStart", _json(start)) + self._delta(index, {"toolResult": content})
+        if kind == "text":
+            return self._delta(index, {"text": value})
+        if kind == "image":
+            start = {"start": {"image": {"format": value.get("format")}}, "contentBlockIndex": index}
+            return event("contentBlockStart", _json(start)) + self._delta(
+                index, {"image": {"source": value.get("source")}}
+            )
+        start = {"start": wire, "contentBlockIndex": index}
+        return event("contentBlockStart", _json(start))
+
+
+def _text_of(block: ir.Block) -> str:
+    if isinstance(block, ir.Thinking):
+        return block.text or _BETWEEN_PARTS.join(block.summary)
+    if isinstance(block, ir.ToolCall):
+        return block.arguments
+    return block.text if isinstance(block, ir.Text | ir.Refusal) else ""

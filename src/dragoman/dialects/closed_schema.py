@@ -1,0 +1,89 @@
+"""Reduces a JSON Schema to the keywords that Claude's structured outputs accept: all objects are closed.
+
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs, and the same at Amazon Bedrock:
+https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read in 2026-11. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman.dialects.loss import Report
+from dragoman.dialects.schema_budget import place_in
+
+_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
+_KEPT = frozenset({"type", "title", "description", "enum", "const", "default", "required", "$ref", "pattern"})
+_NAMED = ("properties", "$defs", "definitions")
+_LISTED = ("anyOf", "allOf")
+
+
+class ClosedSchema:
+    """Copies a schema in the form that the API accepts. Objects get `additionalProperties: false`, and
+    `oneOf` becomes `anyOf`.
+
+    Other refused keywords are written as text into the `description` of the schema object that states them,
+    as the official clients do, and reported as losses; `$schema` and `$id` are only left out.
+
+    report: gets what changes. api: the name of the API, for the reasons that clients read.
+    """
+
+    def __init__(self, report: Report, api: str) -> None:
+        self.report = report
+        self.api = api
+
+    def copy(self, schema: Any, where: str) -> dict[str, Any]:
+        """The reduced copy of a schema. where: its IR path, for the report."""
+        if not isinstance(schema, dict):
+            self.report.lose(where, f"{self.api} has no schemas that are true or false", "quality")
+            return {}
+        out: dict[str, Any] = {}
+        refused: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _KEPT:
+                out[key] = value
+            elif key in _NAMED and isinstance(value, dict):
+                out[key] = {
+                    name: self.copy(one, place_in(place_in(where, key), name)) for name, one in value.items()
+                }
+            elif key in _LISTED and isinstance(value, list):
+                out[key] = [self.copy(one, f"{place_in(where, key)}[{i}]") for i, one in enumerate(value)]
+            elif key == "items" and isinstance(value, dict):
+                out[key] = self.copy(value, place_in(where, "items"))
+            else:
+                self._other(key, value, out, refused, where)
+        if out.get("type") == "object" or "properties" in out:
+            self._close(schema, out, where)
+        if refused:
+            self._tell(refused, out, where)
+        return out
+
+    def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
+        if key == "oneOf" and isinstance(value, list):
+            out["anyOf"] = [self.copy(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)]
+            self.report.change(f"{where}.oneOf", "anyOf", f"{self.api} rejects oneOf")
+        elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
+            out[key] = value
+        elif key not in {"additionalProperties", "$schema", "$id"}:
+            refused[key] = value
+
+    def _close(self, schema: dict[str, Any], out: dict[str, Any], where: str) -> None:
+        stated = schema.get("additionalProperties")
+        out["additionalProperties"] = False
+        place, why = f"{where}.additionalProperties", f"{self.api} requires additionalProperties: false"
+        if stated is None:
+            self.report.add(place, why)
+        elif stated is not False:
+            self.report.lose(place, why, "quality")
+
+    def _tell(self, refused: dict[str, Any], out: dict[str, Any], where: str) -> None:
+        words = ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in refused.items())
+        said = out.get("description")
+        out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
+        for key in refused:
+            self.report.lose(
+                place_in(where, key), "it is not enforced, only described to the model", "quality"
+            )
