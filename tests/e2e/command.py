@@ -86,8 +86,8 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
-    """A running gateway, whose parent is killed at the end if it still runs. Nobody waits for its workers: they
-    answer their clients first, and these may be in this very process.
+    """A running gateway, whose parent is killed at the end if it still runs. Nobody waits for its workers:
+    they answer their clients first, and these may be in this very process.
     """
     server = Serving(environment, folder, *arguments)
     try:
