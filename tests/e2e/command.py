@@ -33,7 +33,6 @@ class Serving:
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", *arguments],
             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder,
-            start_new_session=True,
         )  # fmt: skip
         assert self.process.stderr is not None
         self._log: Queue[str | None] = Queue()
@@ -87,16 +86,17 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
-    """A running gateway. At the end all of its processes are killed that still run: workers whose parent a
-    test has killed answer their clients first, and the clients may be in this process, which waits for them.
+    """A running gateway, whose parent is killed at the end if it still runs. Nobody waits for its workers:
+    they answer their clients first, and these may be in this very process.
     """
     server = Serving(environment, folder, *arguments)
     try:
         yield server
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.communicate()
+        server.process.kill()
+        server.process.wait()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
 
 
 def run(

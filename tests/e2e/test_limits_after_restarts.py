@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.command import SECONDS, Serving, chat, serving
+from tests.e2e.test_workers import children
 from tests.postgres import PostgresServer
 
 pytestmark = [
@@ -105,7 +106,8 @@ def test_every_scope_goes_on_after_kill_9(place: Place, workers: int) -> None:
             for model in (*COUNTED, "tokens"):
                 for _ in range(3):
                     assert place.ask(server, model) == 200
-            os.killpg(server.process.pid, signal.SIGKILL)
+            for pid in (server.process.pid, *children(server.process.pid, valkey=True)):
+                os.kill(pid, signal.SIGKILL)
     with place.gateway("--workers", str(workers)) as server:
         for model in (*COUNTED, "tokens"):
             place.until_refused(server, model)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from dragoman.state.periods import STEPS, start_of
 from dragoman.state.store import StoreFailed
@@ -33,12 +33,14 @@ _TABLES: Final = "SELECT count(*), coalesce(sum(name = 'alembic_version'), 0) FR
 _REVISION: Final = "SELECT max(version_num) FROM alembic_version"
 
 
-def inserting(table: str, columns: Sequence[str]) -> str:
-    """The statement that inserts a row, unless the table has a row with the same key. Its parameters are
-    named.
+def inserting(table: str, columns: Sequence[str], rows: int = 1) -> str:
+    """The statement that writes rows, except those whose key is there. Its parameters are in the order of the
+    columns, row after row.
     """
-    names, values = ", ".join(f'"{one}"' for one in columns), ", ".join(f":{one}" for one in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
+    names = ", ".join(f'"{one}"' for one in columns)
+    row = f"({', '.join('?' * len(columns))})"
+    values = ", ".join([row] * rows)
+    return f"INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 
 
 def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
@@ -61,7 +63,10 @@ _RECORD: Final = (
     *("created", "id", "ended", "group_id", "end_user", "status", "failed"),
     *("cost", "input", "output", "rest"),
 )
-_KEEP: Final = inserting("usage_records", _RECORD)
+_KEEP: Final = {rows: f"{inserting('usage_records', _RECORD, rows)} RETURNING id" for rows in (100, 10, 1)}
+"""By the number of records. The thread gives up the interpreter for each statement, and must wait to get it
+back while requests are served: one for each record would take longer than everything else.
+"""
 _NAME_GROUP: Final = inserting("usage_groups", ("id", *(f"{name}_name" for name in Group._fields)))
 _ADD_BY_GROUP: Final = adding("usage_by_group", _BY_GROUP, SUMMED)
 _ADD_BY_VALUE: Final = adding("usage_by_value", _BY_VALUE, SUMMED)
@@ -132,9 +137,8 @@ class UsageFile:
             return None
         batch = Batch(records)  # made before the transaction, in which nobody else can write
         with _transaction(connection):
-            new = [row["id"] for row in batch.rows if connection.execute(_KEEP, row).rowcount]
-            batch = batch.without_known(new)
-            unknown = [_named(id_, group) for id_, group in batch.groups.items() if id_ not in self._known]
+            batch = batch.without_known(_insert(connection, batch.rows))
+            unknown = [(id_, *group) for id_, group in batch.groups.items() if id_ not in self._known]
             for statement, rows in (
                 (_NAME_GROUP, unknown),
                 (_ADD_BY_GROUP, batch.by_group),
@@ -148,7 +152,7 @@ class UsageFile:
             self._known = set()
         self._known |= set(batch.groups)
         self._shorten(connection)
-        return len(new)
+        return len(batch.rows)
 
     def _opened(self) -> sqlite3.Connection | None:
         """The connection to the file, with all tables; None = the file has another schema."""
@@ -204,9 +208,16 @@ class UsageFile:
                 self._connection = None
 
 
-def _named(id_: int, group: Group) -> dict[str, object]:
-    """The row of a group. id_: its number."""
-    return {"id": id_, **{f"{name}_name": value for name, value in group._asdict().items()}}
+def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Write the records that are not there yet. Returns their ids."""
+    new: set[str] = set()
+    at = 0
+    for size, statement in _KEEP.items():
+        while len(rows) - at >= size:
+            values = [row[name] for row in rows[at : at + size] for name in _RECORD]
+            new.update(id_ for (id_,) in connection.execute(statement, values).fetchall())
+            at += size
+    return new
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

@@ -22,6 +22,7 @@ from dragoman.stores.sql.usage_tables import USAGE_RECORDS
 from dragoman.stores.usage_file import (
     _ADD_BY_GROUP,
     _ADD_BY_VALUE,
+    _ADD_CHARGES,
     _ADD_GROUP_UNITS,
     _ADD_UNITS,
     _KEEP,
@@ -31,12 +32,19 @@ from dragoman.stores.usage_file import (
 from tests.unit.stores.test_usage import BEGIN, query, record, told, usage_of
 
 RECORDS = [
-    record(n, client=f"k{n % 3}", tags=("a", "b")[: n % 3], end_user=f"u{n}", units={"input": n, "images": 1})
-    for n in range(12)
+    record(
+        n,
+        client=f"k{n % 3}",
+        tags=("a", "b")[: n % 3],
+        end_user=f"u{n}",
+        units={"input": n, "images": 1},
+        settled=((f"l|tokens|lifetime|1||k{n % 3}|0", n),),
+    )
+    for n in range(123)
 ]
 TABLES = (
     *("usage_records", "usage_groups", "usage_by_value", "usage_by_group"),
-    *("usage_units", "usage_group_units"),
+    *("usage_units", "usage_group_units", "limit_counters"),
 )
 WRITES = """
 import asyncio, sys
@@ -98,11 +106,14 @@ async def test_the_file_has_what_the_store_would_have_written(tmp_path: Path) ->
     await plain.close()
     await store.close()
     assert rows(tmp_path / "plain.db", *TABLES) == rows(tmp_path / "sql.db", *TABLES)
-    assert len(rows(tmp_path / "plain.db", "usage_records")["usage_records"]) == len(RECORDS)
+    found = rows(tmp_path / "plain.db", "usage_records", "limit_counters")
+    assert len(found["usage_records"]) == len(RECORDS)
+    assert sum(row[2] for row in found["limit_counters"]) == sum(range(123))
 
 
 def test_the_statements_name_all_columns_of_their_tables() -> None:
-    texts = (_KEEP, _NAME_GROUP, _ADD_BY_VALUE, _ADD_BY_GROUP, _ADD_UNITS, _ADD_GROUP_UNITS)
+    sums = (_ADD_BY_VALUE, _ADD_BY_GROUP, _ADD_UNITS, _ADD_GROUP_UNITS, _ADD_CHARGES)
+    texts = (_KEEP[10], _NAME_GROUP, *sums)
     for name, text in zip(TABLES, texts, strict=True):
         table = USAGE_RECORDS.metadata.tables[name]
         columns = text.partition("(")[2].partition(")")[0].replace('"', "").split(", ")
@@ -216,6 +227,6 @@ async def test_records_before_and_after_the_opening_are_in_one_report(tmp_path: 
     assert await usage_of(store).keep(RECORDS[:6]) == 6
     assert store.version is None
     assert told(await usage_of(store).report(query(by=("key",)), BEGIN)) == {(f"k{n}",): 2 for n in range(3)}
-    assert await usage_of(store).keep(RECORDS) == 6
+    assert await usage_of(store).keep(RECORDS[:12]) == 6
     assert told(await usage_of(store).report(query(by=("key",)), BEGIN)) == {(f"k{n}",): 4 for n in range(3)}
     await store.close()
