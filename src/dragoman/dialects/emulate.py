@@ -164,7 +164,9 @@ _SCHEMA: Final = ir.Output("schema")
 
 def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
     """Whether the request forces a call that the target cannot force, but can ask for by a schema."""
-    return is_choice(request) and not _forces(target, facts, quirks) and _says(_SCHEMA, target, facts, quirks)
+    if not is_choice(request) or _forces(target, facts, quirks):
+        return False
+    return _says(_SCHEMA, target, facts, quirks, barred=False)  # the tools become the schema
 
 
 # The form of the answer ---------------------------------------------------------------------------
