@@ -23,6 +23,10 @@ SECONDS = 60
 """The longest wait for what must happen: the machine may be busy."""
 
 
+_FAREWELL = 10
+"""Seconds in which the workers of a gateway end whose parent a test has killed."""
+
+
 class Serving:
     """A `dragoman serve` process. ready: the line of its log that tells its address. before: the
     lines before it. A thread reads the log, so that no test
@@ -86,17 +90,16 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
-    """A running gateway, whose parent is killed at the end if it still runs. Nobody waits for its workers:
-    they answer their clients first, and these may be in this very process.
+    """A running gateway, whose parent is killed at the end if it still runs. Its workers end by themselves,
+    but answer their clients first, and these may be in this very process: nobody waits for them for long.
     """
     server = Serving(environment, folder, *arguments)
     try:
         yield server
     finally:
         server.process.kill()
-        server.process.wait()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.communicate(timeout=_FAREWELL)
 
 
 def run(
