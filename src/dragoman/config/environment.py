@@ -17,7 +17,8 @@ from dragoman.config.settings import Config
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, merge
 from dragoman.errors import Problem
 from dragoman.providers.address import host_url
-from dragoman.providers.catalog import CATALOG, Vendor
+from dragoman.providers.catalog import CATALOG
+from dragoman.providers.vendor import Vendor
 
 MOST_KEYS: Final = 10
 

@@ -20,10 +20,11 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
-from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.dated import WrongVersion, dated_api, query, read
 from dragoman.providers.provider import Api, Provider, base_url
 from dragoman.providers.sigv4 import access_key, region_in
+from dragoman.providers.vendor import ApiRow, Vendor
 from dragoman.seams.secret import Secret
 
 

@@ -19,8 +19,9 @@ from dragoman.config.environment import numbered
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.providers import address
-from dragoman.providers.catalog import CATALOG, Vendor
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.provider import Provider
+from dragoman.providers.vendor import Vendor
 
 _FILE: Final = "trusted"
 _SECRET: Final = re.compile(r"(?i)key|token|secret|passw|credential|cookie|private|auth")

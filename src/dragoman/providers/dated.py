@@ -11,7 +11,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
-from dragoman.providers.catalog import Dated, Vendor
+from dragoman.providers.vendor import Dated, Vendor
 
 _PARAMETER: Final = "api-version"
 _ENDPOINT: Final = r"(?:/chat/completions|/(?:images/)?embeddings)?"

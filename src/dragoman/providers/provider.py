@@ -12,7 +12,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address, dated
 from dragoman.providers.auth import Credential
-from dragoman.providers.catalog import Vendor
+from dragoman.providers.vendor import Vendor
 from dragoman.seams.secret import Secret
 
 

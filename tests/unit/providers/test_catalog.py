@@ -8,11 +8,8 @@ import pytest
 
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address
-from dragoman.providers.catalog import (
-    CATALOG,
-    Vendor,
-    unconfigured,
-)
+from dragoman.providers.catalog import CATALOG, unconfigured
+from dragoman.providers.vendor import Vendor
 
 ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.providers.catalog import CATALOG, Vendor
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.dated import Spelled, dated_api, is_dated, query, read
+from dragoman.providers.vendor import Vendor
 
 AZURE = CATALOG["azure"]
 HOST = "https://mine.openai.azure.com"

@@ -1,0 +1,1 @@
+"""The rows of the known vendors, by kind. `providers.catalog` joins them."""

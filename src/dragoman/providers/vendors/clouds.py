@@ -1,0 +1,44 @@
+"""Clouds that serve models of many authors to their own accounts. Each row states facts of the pages that
+it names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.quirks import Quirks
+from dragoman.providers.vendor import ApiRow, Vendor
+
+_CLAUDE_AT_BEDROCK: Final = ApiRow(
+    path="/model/{model}/invoke",
+    stream="/model/{model}/invoke-with-response-stream",
+    quirks=Quirks(
+        body_version="bedrock-2023-05-31", stream_member=False, server_tools=False, media_urls=False
+    ),
+    models=("anthropic.claude-*", "*.anthropic.claude-*", "arn:*anthropic.claude-*"),
+)
+
+CLOUDS: Final = (
+    Vendor(
+        name="bedrock",
+        title="Amazon Bedrock",
+        base_url="https://bedrock-runtime.us-east-1.amazonaws.com",
+        page="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        dialect="bedrock",
+        path="",
+        keys=("AWS_BEARER_TOKEN_BEDROCK",),
+        base_var="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        region="us-east-1",
+        region_vars=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        access_key=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        quirks=Quirks(media_urls=False, counts=True, widens=frozenset()),
+        also={"anthropic": _CLAUDE_AT_BEDROCK},
+        # The ids of models, and of inference profiles, which begin with the region's group.
+        models=(
+            *("anthropic.claude-*", "amazon.nova-*", "amazon.titan-text-*", "meta.llama*", "mistral.*"),
+            *("us.*", "eu.*", "apac.*", "jp.*", "au.*", "ca.*", "global.*", "us-gov.*", "arn:aws*:bedrock:*"),
+        ),
+        known=("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0"),
+    ),
+)
+"""The vendors in the order of the documentation."""

@@ -1,0 +1,74 @@
+"""Servers that an operator runs. Each row states facts of the pages that it names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.quirks import USUALLY_WIDER, Quirks
+from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
+
+OWN_MACHINE: Final = (
+    Vendor(
+        name="ollama",
+        title="Ollama",
+        base_url="http://localhost:11434/v1",
+        page="https://docs.ollama.com/api/openai-compatibility",
+        base_var="OLLAMA_HOST",
+        host_port=11434,
+        quirks=Quirks(
+            functions=False,
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            media_urls=False,
+            forced_calls=False,  # `tool_choice` is not among the supported fields
+            widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit
+        ),
+        # Its own protocol has other paths than the protocols that it offers for the clients of others.
+        also={
+            "openai_responses": USUAL,
+            "anthropic": USUAL,
+            "ollama": ApiRow(drops="/v1"),
+            "openai_completions": USUAL,
+        },
+    ),
+    Vendor(
+        name="vllm",
+        title="vLLM",
+        base_url="http://localhost:8000/v1",
+        page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        quirks=Quirks(
+            functions=False,
+            developer_role=False,
+            extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
+        ),
+        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+    ),
+    Vendor(
+        name="llamacpp",
+        title="llama.cpp server",
+        base_url="http://localhost:8080/v1",
+        page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        quirks=Quirks(
+            functions=False,
+            developer_role=False,
+            extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
+            widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit, as in its `n_predict`
+        ),
+        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+    ),
+    Vendor(
+        name="lmstudio",
+        title="LM Studio",
+        base_url="http://localhost:1234/v1",
+        page="https://lmstudio.ai/docs/developer/openai-compat",
+        quirks=Quirks(
+            functions=False,
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            extensions=frozenset({"repeat_penalty", "top_k"}),
+            widens=USUALLY_WIDER.union(ENDLESS),  # -1 in the examples of its page
+        ),
+        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+    ),
+)
+"""The servers in the order of the documentation."""

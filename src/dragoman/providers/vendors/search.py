@@ -1,0 +1,48 @@
+"""Vendors whose first business is search: embeddings and ranking. Each row states facts of the pages
+that it names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.quirks import Quirks
+from dragoman.providers.vendor import Vendor
+
+SEARCH: Final = (
+    # Its compatibility API (/compatibility/v1, `dialect: openai_chat`) has no citations, no documents and no
+    # thinking of a stated length: https://docs.cohere.com/docs/compatibility-api.
+    Vendor(
+        name="cohere",
+        title="Cohere",
+        dialect="cohere",
+        base_url="https://api.cohere.com/v2",
+        path="/v2",
+        appends=True,
+        page="https://docs.cohere.com/reference/chat",
+        keys=("COHERE_API_KEY", "CO_API_KEY"),
+        base_var="COHERE_BASE_URL",
+        bases={"models": "/v1"},  # https://docs.cohere.com/reference/list-models
+        models=("command-*", "c4ai-aya-*", "embed-*-v[234].0", "embed-v4.0", "rerank-v*", "rerank-*-v[23].0"),
+    ),
+    Vendor(
+        name="jina",
+        title="Jina AI",
+        base_url="https://api.jina.ai/v1",
+        page="https://api.jina.ai/redoc",
+        keys=("JINA_API_KEY",),
+        base_var="JINA_BASE_URL",
+        models=("jina-embeddings-*", "jina-reranker-*", "jina-clip-*", "jina-colbert-*"),
+    ),
+    Vendor(
+        name="voyage",
+        title="Voyage AI",
+        base_url="https://api.voyageai.com/v1",
+        page="https://docs.voyageai.com/reference/reranker-api",
+        keys=("VOYAGE_API_KEY",),
+        base_var="VOYAGE_BASE_URL",
+        quirks=Quirks(ranking="voyage"),
+        models=("voyage-*", "rerank-2*", "rerank-lite-*"),
+    ),
+)
+"""The vendors in the order of the documentation."""
