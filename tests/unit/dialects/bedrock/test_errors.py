@@ -60,7 +60,7 @@ def test_faults_for_clients() -> None:
     status, headers, body = encode_error(Fault("rate_limit", "Slow down", param="messages"), "req-1")
     assert status == 429
     assert headers == {"x-amzn-errortype": "ThrottlingException", "x-amzn-requestid": "req-1"}
-    assert json.loads(body) == {"message": "Slow down", "param": "messages"}
+    assert json.loads(body) == {"message": "Slow down", "param": "messages", "error_id": "req-1"}
     assert exception_of(Fault("upstream", "It broke"))[0] == "modelStreamErrorException"
     assert exception_of(Fault("invalid_request", "Odd")) == ("validationException", b'{"message":"Odd"}')
 
