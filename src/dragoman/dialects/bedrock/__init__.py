@@ -62,8 +62,8 @@ DIALECT: Final = Dialect(
     relay=BedrockRelay(),
     headers=Headers(response=frozenset({"retry-after", "x-amzn-requestid"})),
     abilities=Abilities(
-        # `ToolChoice` in the service model of botocore 1.44.5: `any` for every model with tools, `tool` "only
-        # supported by Anthropic Claude 3 and Amazon Nova". A model that refuses both has the fact `forced_tool`.
+        # `ToolChoice` in the service model of botocore 1.44.5: `any`, and `tool` "only supported by Anthropic
+        # Claude 3 and Amazon Nova models". A model that refuses both has `Facts.forced_tool` False.
         features=frozenset({"schema", "forced_tool"}),
         tool_name=r"[A-Za-z0-9_-]{1,64}",
         reads=reads,
