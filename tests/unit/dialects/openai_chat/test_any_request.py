@@ -159,7 +159,7 @@ def test_the_request_as_it_is_goes_everywhere() -> None:
     """But to legacy completions, which take no conversation, where no document is read, and to Bedrock, for
     which the gateway downloads media before this.
     """
-    assert [str(refused) for refused in refusals(FULL)] == [
+    assert [refused.message for refused in refusals(FULL)] == [
         "the Cohere API does not accept document",
         "the Converse API does not read URLs",
         "the Ollama API does not accept document",
