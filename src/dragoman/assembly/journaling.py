@@ -34,7 +34,7 @@ from dragoman.observe.metrics import Sample
 from dragoman.routing.event import Event
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
-from dragoman.state.store import Store, StoreFailed
+from dragoman.state.store import DataRefused, Store, StoreFailed
 from dragoman.state.usage import UsageRecord, UsageStore
 
 log = logging.getLogger("dragoman.journal")
@@ -144,6 +144,8 @@ class Journaling:
         self._good: UsageRecord | None = None
         """A record that the database has: see `_answers`."""
         self._failures = 0
+        self._refused = False
+        """Whether the last try failed because of the records: see `_try`."""
         self._since: float | None = None
         """Since when records cannot be written or stored (monotonic seconds); None = they can."""
         self._waiting = (0, 0)
@@ -447,16 +449,22 @@ class Journaling:
             self._good = records[-1]
             return True
         self._failures += 1
-        return self._failures >= _ODD and await self._keep_each(records)
+        return self._refused and self._failures >= _ODD and await self._keep_each(records)
 
     async def _try(self, records: Sequence[UsageRecord]) -> bool:
+        """Give records to the database. False = it has failed; then `_refused` says whether because of the
+        records themselves. A database without room, for example, takes what it has already, and nothing new.
+        """
+        self._refused = False
         try:
             self.stored += await self._usage.keep(records)
         except StoreFailed as failed:
+            self._refused = isinstance(failed, DataRefused)
             self._note(str(failed))
             return False
         except Exception as error:  # odd records; they must not end the draining of all others
             log.exception("%d usage records cannot be stored", len(records))
+            self._refused = True
             self._note(f"{type(error).__name__}: {error}")
             return False
         return True
@@ -469,6 +477,8 @@ class Journaling:
         for record in records:
             if await self._try([record]):
                 self._good = record
+            elif not self._refused:
+                return False
             else:
                 odd.append(record)
                 if len(odd) == _ODD and not await self._answers():
@@ -477,7 +487,7 @@ class Journaling:
             for _ in range(_ODD):
                 if await self._try([record]):
                     break
-                if not await self._answers():
+                if not self._refused or not await self._answers():
                     return False
             else:
                 await asyncio.to_thread(self._set_aside, record)

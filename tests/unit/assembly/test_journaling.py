@@ -25,7 +25,7 @@ from dragoman.config.load import load
 from dragoman.errors import ConfigError
 from dragoman.routing.event import Event
 from dragoman.seams.clock import SYSTEM, Seams
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import DataRefused, StoreFailed
 from dragoman.state.usage import UsageRecord
 
 SIZE = 40_000_000
@@ -36,11 +36,13 @@ def record(id_: str, **more: Any) -> UsageRecord:
 
 
 class Database:
-    """Keeps records by id. away: it fails. odd: ids of records that make it fail."""
+    """Keeps records by id. away: it fails. full: it fails if there is anything new. odd: ids of records that
+    it does not take.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, UsageRecord] = {}
-        self.away = False
+        self.away = self.full = False
         self.odd: set[str] = set()
         self.tries: list[int] = []
         self.repeated = 0
@@ -48,9 +50,13 @@ class Database:
     async def keep(self, records: Sequence[UsageRecord]) -> int:
         self.tries.append(len(records))
         await asyncio.sleep(0)
-        if self.away or any(one.id in self.odd for one in records):
+        if self.away:
             raise StoreFailed("the database is away")
+        if any(one.id in self.odd for one in records):
+            raise DataRefused("a number is out of range")
         new = {one.id: one for one in records if one.id not in self.rows}
+        if new and self.full:
+            raise StoreFailed("no space left on device")
         self.repeated += len(records) - len(new)
         self.rows.update(new)
         return len(new)
@@ -324,17 +330,18 @@ async def test_records_with_which_the_database_fails_are_set_aside_and_hold_up_n
     assert keeper.state()["last_error"] is None
 
 
-async def test_nothing_is_set_aside_because_the_database_is_away(place: Place) -> None:
+@pytest.mark.parametrize("fault", ["away", "full"])
+async def test_nothing_is_set_aside_because_the_database_is_away_or_full(place: Place, fault: str) -> None:
     keeper = place.process()
     keeper.journal.closed(record("good"))
     await keeper.drain()
-    place.database.away = True
+    setattr(place.database, fault, True)
     for number in range(10):
         keeper.journal.closed(record(str(number)))
     for _ in range(10):
         assert not await keeper.drain()
     assert keeper.rejected == 0
-    place.database.away = False
+    setattr(place.database, fault, False)
     assert await keeper.drain()
     assert len(place.database.rows) == 11
 
