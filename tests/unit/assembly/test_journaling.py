@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from dragoman.accounts.chains import told
 from dragoman.accounts.journal import Backlog, MemoryJournal
 from dragoman.accounts.segments import FileJournal
 from dragoman.assembly import journaling
-from dragoman.assembly.journaling import ALERT_AFTER, REJECTED, Journaling, folder_of, journaling_of
+from dragoman.assembly.journaling import ALERT_AFTER, Journaling, folder_of, journaling_of
 from dragoman.config.load import load
 from dragoman.errors import ConfigError
 from dragoman.routing.event import Event
@@ -310,53 +309,6 @@ async def test_two_servers_that_share_a_folder_store_everything_once(place: Plac
     other.journal.closed(record("more"))
     assert await other.drain()
     assert len(place.database.rows) == 101
-
-
-async def test_records_with_which_the_database_fails_are_set_aside_and_hold_up_no_others(
-    place: Place,
-) -> None:
-    keeper = place.process()
-    place.database.odd = {"odd", "worse"}
-    for id_ in ("odd", "a", "b", "worse", "c"):
-        keeper.journal.closed(record(id_))
-    for _ in range(5):
-        await keeper.drain()
-    assert sorted(place.database.rows) == ["a", "b", "c"]
-    assert keeper.rejected == 2
-    lines = (place.folder / REJECTED).read_bytes().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ["odd", "worse"]
-    keeper.journal.closed(record("d"))
-    assert await keeper.drain()
-    assert keeper.state()["last_error"] is None
-
-
-@pytest.mark.parametrize("fault", ["away", "full"])
-async def test_nothing_is_set_aside_because_the_database_is_away_or_full(place: Place, fault: str) -> None:
-    keeper = place.process()
-    keeper.journal.closed(record("good"))
-    await keeper.drain()
-    setattr(place.database, fault, True)
-    for number in range(10):
-        keeper.journal.closed(record(str(number)))
-    for _ in range(10):
-        assert not await keeper.drain()
-    assert keeper.rejected == 0
-    setattr(place.database, fault, False)
-    assert await keeper.drain()
-    assert len(place.database.rows) == 11
-
-
-async def test_an_odd_first_record_waits_only_until_others_come(place: Place) -> None:
-    keeper = place.process()
-    place.database.odd = {"odd"}
-    keeper.journal.closed(record("odd"))
-    for _ in range(5):
-        assert not await keeper.drain()
-    keeper.journal.closed(record("a"))
-    for _ in range(2):
-        await keeper.drain()
-    assert list(place.database.rows) == ["a"]
-    assert keeper.rejected == 1
 
 
 async def test_while_the_journal_cannot_be_written_records_go_from_memory_into_the_database(
