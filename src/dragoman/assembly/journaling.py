@@ -61,6 +61,10 @@ ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
 _RECOVERY: Final = 5.0
 """A start stops waiting for the records of earlier processes when nothing was stored for so many seconds."""
+_CHARGING: Final = 1.0
+"""Seconds that a start waits until limits are charged for processes that were killed. No limit needs that:
+counters begin with what the database has.
+"""
 _LOOK: Final = 0.05
 """Seconds between two looks whether another process has stored the records of earlier processes."""
 _FAREWELL: Final = 10.0
@@ -206,6 +210,10 @@ class Journaling:
                 keeps, self._keeps = self._keeps, True
                 try:
                     done = await self._drain_patiently()
+                    if charges := {one for some in self._charges.values() for one in some}:
+                        # Then the chains can be deleted, and the next process need not store them again.
+                        await asyncio.wait(charges, timeout=_CHARGING)
+                        done = await self._drain_patiently()
                 finally:
                     self._keeps = keeps
         except (TimeoutError, OSError) as error:
@@ -219,14 +227,18 @@ class Journaling:
             return done
 
     async def _hold(self, chains: Chains) -> bool:
-        """Become the reader. False = another process is the reader, and has nothing left to store from ended
-        processes. Raises TimeoutError if that process stores nothing for `_RECOVERY` seconds.
+        """Become the reader. False = another process is the reader, and has given the database everything
+        since this method was called. Raises TimeoutError if that process stores nothing for `_RECOVERY`
+        seconds.
+
+        What the reader states does not count without the time: it may be what a killed reader has stated
+        last, because the next one deletes that a moment after it has become the reader.
         """
         assert self.folder is not None
-        signs, since = None, self._seams.monotonic()
+        begun, signs, since = self._seams.now(), None, self._seams.monotonic()
         while not await asyncio.to_thread(chains.hold):
             state = await asyncio.to_thread(told, self.folder) or {}
-            if state.get("running") and state.get("ended") == 0:  # it has looked at all chains
+            if state.get("running") and state.get("drained", 0.0) >= begun:
                 return False
             seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
             if seen != signs:
