@@ -23,6 +23,7 @@ from dragoman.state.store import (
     Chats,
     Conversation,
     Conversations,
+    DataRefused,
     Item,
     Lease,
     Page,
@@ -30,7 +31,6 @@ from dragoman.state.store import (
     Session,
     Sessions,
     StoredResponse,
-    StoreFailed,
     StoreFull,
     page,
 )
@@ -236,7 +236,7 @@ class MemoryResponses(_Shelf[_KeptResponse]):
 
     async def save(self, response: StoredResponse) -> None:
         if response.id in self._kept:
-            raise StoreFailed(f"{response.id} already exists")
+            raise DataRefused(f"{response.id} already exists")
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
         self._room.make(response.tenant, size)
@@ -354,7 +354,7 @@ class MemoryConversations(_Shelf[_KeptConversation]):
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         id_, tenant = conversation.id, conversation.tenant
         if id_ in self._kept:
-            raise StoreFailed(f"{id_} already exists")
+            raise DataRefused(f"{id_} already exists")
         size = _weight(conversation.metadata, items)
         self._make(tenant, size, size)
         place = Place(tenant, size, lambda: self._drop(id_))

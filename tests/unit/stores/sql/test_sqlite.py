@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from dragoman.seams.clock import SYSTEM
-from dragoman.state.store import Conversation, Item, StoredResponse, StoreFailed
+from dragoman.state.store import Conversation, DataRefused, Item, StoredResponse, StoreFailed
 from dragoman.stores.limits import DEFAULT_LIMITS
 from dragoman.stores.sql import sqlite as databases
 from dragoman.stores.sql.schema import RESPONSE_ITEMS, RESPONSES
@@ -242,7 +242,7 @@ async def test_what_waits_is_written_together(store: SqlStore, together: list[in
 async def test_a_write_that_fails_fails_alone(store: SqlStore, together: list[int]) -> None:
     saves = [store.responses.save(answer(id_)) for id_ in ("first", "a", "first", "b")]
     outcomes = await asyncio.gather(*saves, return_exceptions=True)
-    assert [type(one) for one in outcomes] == [type(None), type(None), StoreFailed, type(None)]
+    assert [type(one) for one in outcomes] == [type(None), type(None), DataRefused, type(None)]
     assert together == [1, 3, 1, 1, 1]
     assert [await store.responses.get("t", id_) for id_ in ("a", "b")] == [answer("a"), answer("b")]
 
