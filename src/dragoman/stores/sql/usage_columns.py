@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from dragoman.state.durations import BUCKETS
+from dragoman.state.durations import BUCKETS, bucket_of
 from dragoman.state.periods import DAY
-from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Sums
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Sums, is_unpriced
 
 _SHIFT: Final = 31
 _MASK: Final = (1 << _SHIFT) - 1
@@ -30,6 +31,14 @@ KNOWN: Final = 20_000
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
 _ZEROS: Final = (0,) * len(SUMMED)
+_REQUESTS, _CALLS, _COST = _PLACES["requests"], _PLACES["calls"], _PLACES["cost"]
+_FAILED, _CUT, _STREAMED = _PLACES["failed"], _PLACES["cut"], _PLACES["streamed"]
+_ESTIMATED, _UNPRICED = _PLACES["estimated"], _PLACES["unpriced"]
+_IN_TOTAL, _IN_FIRST = (
+    [(_PLACES[names[bucket // 2]], 1 << _SHIFT if bucket % 2 else 1) for bucket in range(BUCKETS)]
+    for names in (_TOTAL, _FIRST)
+)
+"""By bucket of a duration: the place of its column, and what one duration adds to it."""
 Amounts: TypeAlias = dict[int, int]
 """Sums: {place of the column in SUMMED: value}."""
 
@@ -47,6 +56,38 @@ def amounts(sums: Sums) -> Amounts:
             place = _PLACES[names[bucket // 2]]
             found[place] = found.get(place, 0) + (count << _SHIFT if bucket % 2 else count)
     return found
+
+
+def count(record: UsageRecord, sums: Amounts, units: dict[str, int]) -> None:
+    """Add a plain record (`is_plain`) to sums, and its units that have no column to `units`. Does what
+    `parts_of`, `amounts` and `other_units` do, without values in between: nearly all records are plain.
+    """
+    get = sums.get
+    sums[_REQUESTS] = get(_REQUESTS, 0) + 1
+    calls = 1 if record.lines else record.attempts or int(record.cut)
+    cost = record.priced if record.cost is None else record.cost
+    if calls:
+        sums[_CALLS] = get(_CALLS, 0) + calls
+    if cost:
+        sums[_COST] = get(_COST, 0) + cost
+    for place, counts in (
+        (_FAILED, record.failed),
+        (_CUT, record.cut),
+        (_STREAMED, record.streamed),
+        (_ESTIMATED, record.estimated),
+        (_UNPRICED, record.cost is None and is_unpriced(record)),
+    ):
+        if counts:
+            sums[place] = get(place, 0) + 1
+    for unit, amount in record.units.items():
+        if (column := _OF_UNITS.get(unit)) is not None:
+            sums[column] = get(column, 0) + amount
+        elif amount:
+            units[unit] = units.get(unit, 0) + amount
+    for columns, seconds in ((_IN_TOTAL, record.seconds), (_IN_FIRST, record.first)):
+        if seconds is not None:
+            column, one = columns[bucket_of(seconds)]
+            sums[column] = get(column, 0) + one
 
 
 def full(found: Amounts) -> tuple[int, ...]:
