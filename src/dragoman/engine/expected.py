@@ -56,6 +56,8 @@ _GEMINI_TEXTS: Final = frozenset(
 _PICTURES: Final = frozenset({"image_url", "input_image", "image"})
 _OTHERS: Final = frozenset({"images", "audio"})
 """Members of messages that are no text."""
+_PLAIN: Final = frozenset({"role", "content"})
+"""The members of nearly all messages."""
 _DEEPEST: Final = 4
 """The deepest nesting of parts that is read; no protocol allows so much."""
 _ANSWERS: Final = ("n", "best_of")
@@ -63,17 +65,27 @@ _MEMBERS: Final = frozenset((*_BOUNDS, *_ANSWERS, *_NESTED))
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
-    """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
+    """Reserve the request, if that was not done before, and what it may use. Raises RequestFailed if a limit
+    refuses it.
+    """
     deployments = plan.route.deployments
+    if not meter.counts(plan.route):
+        if not meter.take(None):
+            await meter.admit()
+        return
     output, meter.open_ended = output_bound(asked, deployments)
+    rough: Expected | None = None
     if asked.said.request is None and not (plan.route.opening or plan.route.system_prompt):
         beyond = _beyond_bytes(asked)
         if beyond != inf:
             rough = Expected(-(-asked.weight // _SURELY) + int(beyond), output)
             rough = meter.at_most(rough, deployments)
-            if meter.far(rough):
-                await meter.expect(rough)
+            if meter.take(rough):
                 return
+    await meter.admit()
+    if rough is not None and meter.far(rough):
+        await meter.expect(rough)
+        return
     model = deployments[0].name
     counted = await asked.step(prompt_most, asked, model)
     await meter.expect(meter.at_most(Expected(counted, output), deployments))
@@ -101,7 +113,13 @@ def _beyond_bytes(asked: Asked) -> float:
     if not asked.prompts:
         return 0
     body = asked.wire.body
-    return inf if body.get("images") else sum(_of_parts(body.get(name), 0) for name in _HISTORIES)
+    if body.get("images"):
+        return inf
+    most = 0.0
+    for name in _HISTORIES:
+        if name in body:
+            most += _of_parts(body[name], 0)
+    return most
 
 
 def _of_parts(said: Any, depth: int) -> float:
@@ -112,12 +130,18 @@ def _of_parts(said: Any, depth: int) -> float:
         return 0
     if not isinstance(said, list) or depth > _DEEPEST:
         return inf
-    return sum(_of_part(one, depth) for one in said if not isinstance(one, str))
+    most = 0.0
+    for one in said:
+        if not isinstance(one, str):
+            most += _of_part(one, depth)
+    return most
 
 
 def _of_part(one: Any, depth: int) -> float:
     if not isinstance(one, dict):
         return inf
+    if one.keys() == _PLAIN and isinstance(one["content"], str):
+        return 0
     kind = one.get("type")
     if kind is None:
         known = "role" in one or "parts" in one or _GEMINI_TEXTS.issuperset(one)
