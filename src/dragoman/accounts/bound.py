@@ -87,17 +87,15 @@ class Bound:
     settled, because the book forgets no counter that is held.
     """
 
-    __slots__ = ("_book", "_charged", "_claims", "_forgotten", "_opening", "_rows")
+    __slots__ = ("_book", "_claims", "_forgotten", "_names", "_opening", "_places", "_rows")
 
     def __init__(self, book: Book, claims: Sequence[Claim], opening: Callable[[str, float], Count]) -> None:
         self._book = book
         self._claims = tuple(claims)
         self._opening = opening
-        self._charged = [
-            (claim.counter, PLACES[claim.limit.resource])
-            for claim in claims
-            if claim.limit.resource != "concurrency"
-        ]
+        charged = [claim for claim in claims if claim.limit.resource != "concurrency"]
+        self._names = [claim.counter for claim in charged]
+        self._places = [PLACES[claim.limit.resource] for claim in charged]
         self._rows: list[tuple[Count, int, int, str, bool]] = []
         """Of each claim: its counter, half of its limit, its place in `Amounts`, the counter's name, and
         whether the counter is forgotten when it is 0, because it has no window.
@@ -147,7 +145,7 @@ class Bound:
         """These amounts by the names of the counters, as usage records have them: without `concurrency`,
         which is not used up.
         """
-        return tuple([(name, amounts[place]) for name, place in self._charged])
+        return tuple(zip(self._names, map(amounts.__getitem__, self._places), strict=True))
 
     def _find(self) -> None:
         """Find the counters in the book, which gets those that it does not have."""

@@ -77,7 +77,10 @@ class _Windows:
 class Found:
     """The limits that apply to a caller and a model, or to a deployment, sorted by what they count."""
 
-    __slots__ = ("_windows", "invented", "measures", "money", "refusing", "requests", "tokens", "watched")
+    __slots__ = (
+        *("_windows", "by_address", "invented", "measures", "money", "refusing", "requests", "tokens"),
+        "watched",
+    )
 
     def __init__(self, rows: Iterable[Row], invented: Sequence[Limit] = ()) -> None:
         rows = tuple(rows)
@@ -87,6 +90,7 @@ class Found:
         self.measures = bool(self.tokens or self.money)
         self.invented = tuple(invented)
         """The limits whose subject only the request itself names."""
+        self.by_address = any(limit.subject == "address" for limit in self.invented)
         self.refusing = next((row.limit for row in self.money if row.limit.unknown_price == "refuse"), None)
         self.watched = any(row.limit.warn_at is not None or not row.limit.hard for row in rows)
         self._windows: _Windows | None = None
@@ -247,6 +251,17 @@ class Limits:
         client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
         it is called only if a limit counts addresses.
         """
+        found = self.found(caller, model, asked)
+        if found is None:
+            return None
+        if found.invented:
+            return self.invented(found, end_user, tags, address if found.by_address else None)
+        return Applied(found)
+
+    def found(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
+        """The limits of a caller and a model; `invented` adds those whose subject only the request names.
+        None = there are none.
+        """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
         place = (id(caller), model, asked)
@@ -257,27 +272,33 @@ class Limits:
                 if len(self._found) >= _MOST_REMEMBERED:
                     self._found.clear()
                 self._found[place] = known
-        found = known[1]
-        if found is None:
+        return known[1]
+
+    def invented(
+        self,
+        found: Found,
+        end_user: str | None,
+        tags: Sequence[str],
+        address: Callable[[], str | None] | None,
+    ) -> Applied | None:
+        """The limits of `found` for a request with this end user, these tags and this address; None = none of
+        them applies. address: None = no limit counts addresses.
+        """
+        where = None if address is None else address()
+        invented = {
+            "end_user": () if end_user is None else (end_user,),
+            "tag": tuple(dict.fromkeys(tags)),
+            "address": () if where is None else (where,),
+        }
+        rows = [
+            Row(limit, value)
+            for limit in found.invented
+            for value in invented[limit.subject]
+            if self.covers(limit, value)
+        ]
+        if not rows and not found.rows:
             return None
-        if found.invented:
-            counted = any(limit.subject == "address" for limit in found.invented)
-            where = address() if counted else None
-            invented = {
-                "end_user": () if end_user is None else (end_user,),
-                "tag": tuple(dict.fromkeys(tags)),
-                "address": () if where is None else (where,),
-            }
-            rows = [
-                Row(limit, value)
-                for limit in found.invented
-                for value in invented[limit.subject]
-                if self.covers(limit, value)
-            ]
-            if not rows and not found.rows:
-                return None
-            found = Found((*found.rows, *rows))
-        return Applied(found)
+        return Applied(Found((*found.rows, *rows)))
 
     def of_attempt(self, deployment: str) -> Applied | None:
         """The limits of attempts at a deployment (`provider/model`); None = there are none."""

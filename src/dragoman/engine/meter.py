@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from dragoman import ir
@@ -121,15 +122,18 @@ class Meter:
         """Look up the limits of this exchange. False = it has none. model: the model's own name."""
         self.routed = True
         accounting, exchange = self._accounting, self._exchange
-        if accounting.ledger is not None:
-            self.applied = accounting.limits.apply(
-                exchange.caller,
-                model,
-                asked=exchange.asked,
-                end_user=exchange.end_user,
-                tags=tags_of(exchange),
-                address=self._address,
+        if accounting.ledger is None:
+            return False
+        limits = accounting.limits
+        found = limits.found(exchange.caller, model, exchange.asked)
+        if found is None:
+            return False
+        if found.invented:
+            self.applied = limits.invented(
+                found, exchange.end_user, tags_of(exchange), self._address if found.by_address else None
             )
+        else:
+            self.applied = Applied(found)
         return self.applied is not None
 
     def _address(self) -> str | None:
@@ -495,7 +499,7 @@ class Meter:
         """Add the headers that tell of limits and of the cost. Returns the same list."""
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((COST, usd(exchange.cost).encode()))
+            headers.append((COST, _written(exchange.cost)))
         if self.applied is not None and ledger is not None:
             now, applied = self._seams.now(), self.applied
             if applied.watched:
@@ -512,7 +516,13 @@ class Meter:
         """
         if self.applied is None:
             return headers
-        return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]
+        return [one for one in headers if not _tells_of_limits(one[0])]
+
+
+@lru_cache(maxsize=512)
+def _tells_of_limits(name: bytes) -> bool:
+    """Whether a header of this name tells of limits."""
+    return name.lower().startswith(_OF_LIMITS)
 
 
 def metered(
@@ -529,7 +539,12 @@ def metered(
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
 
 
+def _written(nano: int) -> bytes:
+    """As `usd`, in ASCII."""
+    written = b"%d.%09d" % divmod(nano, NANO)
+    return written.rstrip(b"0").rstrip(b".")
+
+
 def usd(nano: int) -> str:
     """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
-    whole, rest = divmod(nano, NANO)
-    return f"{whole}.{rest:09}".rstrip("0") if rest else str(whole)
+    return _written(nano).decode()
