@@ -87,7 +87,10 @@ class Bound:
     settled, because the book forgets no counter that is held.
     """
 
-    __slots__ = ("_book", "_claims", "_forgotten", "_names", "_opening", "_places", "_rows")
+    __slots__ = (
+        *("_book", "_checks", "_claims", "_counts", "_ends", "_forgotten", "_lasting", "_names", "_opening"),
+        "_places",
+    )
 
     def __init__(self, book: Book, claims: Sequence[Claim], opening: Callable[[str, float], Count]) -> None:
         self._book = book
@@ -96,11 +99,14 @@ class Bound:
         charged = [claim for claim in claims if claim.limit.resource != "concurrency"]
         self._names = [claim.counter for claim in charged]
         self._places = [PLACES[claim.limit.resource] for claim in charged]
-        self._rows: list[tuple[Count, int, int, str, bool]] = []
-        """Of each claim: its counter, half of its limit, its place in `Amounts`, the counter's name, and
-        whether the counter is forgotten when it is 0, because it has no window.
-        """
+        self._checks: list[tuple[int, list[tuple[Count, int]]]] = []
+        """By place in `Amounts`: the counters with half of their limits."""
+        self._counts: list[tuple[int, list[Count]]] = []
+        """By place in `Amounts`: the counters."""
         self._forgotten = -1
+        self._lasting = all(claim.limit.window is not None for claim in claims)
+        """Whether no counter is forgotten before its window is over."""
+        self._ends = min((claim.ends for claim in claims), default=inf)
 
     def take(self, amounts: Amounts, now: float) -> bool:
         """Reserve these amounts, if all limits are at most half used then. False = nothing is reserved. now:
@@ -111,26 +117,47 @@ class Bound:
             book.expire(now)
         if self._forgotten != book.forgotten:
             self._find()
-        rows = self._rows
-        for count, half, place, _, _ in rows:
-            if count.used + count.reserved + amounts[place] > half:
-                return False
-        for count, _, place, _, _ in rows:
-            count.reserved += amounts[place]
-            count.holders += 1
+        for place, checks in self._checks:
+            amount = amounts[place]
+            for count, half in checks:
+                reserved = count.reserved + amount
+                if count.used + reserved > half:
+                    self._give_back(amounts, count)
+                    return False
+                count.reserved = reserved
+                count.holders += 1
         return True
+
+    def _give_back(self, amounts: Amounts, until: Count) -> None:
+        """Give back what `take` has reserved of the counters before this one."""
+        for place, counts in self._counts:
+            for count in counts:
+                if count is until:
+                    return
+                count.reserved -= amounts[place]
+                count.holders -= 1
 
     def settle(self, reserved: Amounts, used: Amounts, now: float) -> None:
         """Replace what `take` has reserved by what was used. now: Unix seconds."""
-        book = self._book
-        if self._forgotten != book.forgotten:
+        if self._forgotten != self._book.forgotten:
             self._find()
-        for count, _, place, name, lasting in self._rows:
-            count.reserved -= reserved[place]
-            count.used += used[place]
-            count.holders -= 1
-            if not count.holders and (count.ends <= now or not (lasting or count.used)):
-                del book.counts[name]
+        for place, counts in self._counts:
+            less, more = reserved[place], used[place]
+            for count in counts:
+                count.reserved -= less
+                count.used += more
+                count.holders -= 1
+        if now >= self._ends or not self._lasting:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Remove the counters from the book that nobody needs any more."""
+        book = self._book
+        for claim in self._claims:
+            count = book.counts[claim.counter]
+            needed = count.holders or (count.ends > now and (count.used or claim.limit.window))
+            if not needed:
+                del book.counts[claim.counter]
                 book.forgotten += 1
 
     def reservation(self, amounts: Amounts) -> Reservation:
@@ -150,14 +177,10 @@ class Bound:
     def _find(self) -> None:
         """Find the counters in the book, which gets those that it does not have."""
         counts = self._book.counts
-        self._rows = [
-            (
-                counts.get(claim.counter) or self._opening(claim.counter, claim.ends),
-                claim.limit.most // 2,
-                PLACES[claim.limit.resource],
-                claim.counter,
-                claim.limit.window is not None,
-            )
-            for claim in self._claims
-        ]
+        of: dict[int, list[tuple[Count, int]]] = {}
+        for claim in self._claims:
+            count = counts.get(claim.counter) or self._opening(claim.counter, claim.ends)
+            of.setdefault(PLACES[claim.limit.resource], []).append((count, claim.limit.most // 2))
+        self._checks = list(of.items())
+        self._counts = [(place, [count for count, _ in checks]) for place, checks in self._checks]
         self._forgotten = self._book.forgotten

@@ -67,8 +67,7 @@ class Found(NamedTuple):
 def entry_of(kind: int, body: bytes = b"") -> bytes:
     """A whole entry."""
     size = len(body)
-    checksum = crc32(body, crc32(_pack_checked(size, kind), _BEFORE))
-    return _pack_prefix(_MARK, checksum, size, kind) + body
+    return _pack_prefix(_MARK, crc32(body, crc32(_pack_checked(size, kind), _BEFORE)), size, kind) + body
 
 
 def head(position: int = HEAD) -> bytes:

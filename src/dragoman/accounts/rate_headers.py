@@ -49,21 +49,22 @@ class _Group:
 
     def add(self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float) -> None:
         """Add the headers to the list `onto`."""
-        least, tightest, until = inf, self._rows[0][3], inf
-        for most, counter, ends, header in self._rows:
-            used, reserved = standing(counter)
-            left = most - used - reserved
+        tightest, least = self._rows[0], inf
+        for row in self._rows:
+            used, reserved = standing(row[1])
+            left = row[0] - used - reserved
             if left < least:
-                least, tightest, until = left, header, ends
-        onto.append(tightest)
-        onto.append((self._remaining, b"%d" % least if least > 0 else b"0"))
-        if until != inf:
-            seconds = ceil(until - now)
-            known = self._untils.get(until)
-            if known is None or known[0] != seconds or seconds <= 1:
-                header = self._reset, self._until(until, now).encode()
-                known = self._untils[until] = seconds, header
-            onto.append(known[1])
+                tightest, least = row, left
+        _, _, ends, limit = tightest
+        remaining = self._remaining, b"%d" % least if least > 0 else b"0"
+        if ends == inf:
+            onto += limit, remaining
+            return
+        seconds = ceil(ends - now)
+        known = self._untils.get(ends)
+        if known is None or known[0] != seconds or seconds <= 1:
+            known = self._untils[ends] = seconds, (self._reset, self._until(ends, now).encode())
+        onto += limit, remaining, known[1]
 
 
 class RateHeaders:

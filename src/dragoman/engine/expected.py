@@ -98,8 +98,14 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, 
     if not asked.prompts:
         return 0, False
     stated, answers = _stated(asked.wire.body)
-    facts = [one.facts.max_output for one in deployments]
-    longest = None if None in facts else max((most for most in facts if most is not None), default=None)
+    longest: int | None = 0
+    for one in deployments:
+        most = one.facts.max_output
+        if most is None:
+            longest = None
+            break
+        if most > (longest or 0):
+            longest = most
     if stated is None:
         bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
         return min(bound * answers, _MOST_OUTPUT), longest is None or longest > bound
@@ -132,6 +138,8 @@ def _of_parts(said: Any, depth: int) -> float:
         return inf
     most = 0.0
     for one in said:
+        if type(one) is dict and one.keys() == _PLAIN and type(one["content"]) is str:
+            continue
         if not isinstance(one, str):
             most += _of_part(one, depth)
     return most
@@ -140,8 +148,6 @@ def _of_parts(said: Any, depth: int) -> float:
 def _of_part(one: Any, depth: int) -> float:
     if not isinstance(one, dict):
         return inf
-    if one.keys() == _PLAIN and isinstance(one["content"], str):
-        return 0
     kind = one.get("type")
     if kind is None:
         known = "role" in one or "parts" in one or _GEMINI_TEXTS.issuperset(one)
@@ -158,13 +164,16 @@ def _stated(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """The bound on one answer that a body states, and how many answers it asks for."""
     if not (named := _MEMBERS.intersection(body)):
         return None, 1
-    bounds = [body.get(name) for name in _BOUNDS if name in named]
-    counts = [body.get(name) for name in _ANSWERS if name in named]
-    for name in named.intersection(_NESTED):
-        bound, count = _NESTED[name]
-        if isinstance(nested := body.get(name), Mapping):
-            bounds.append(nested.get(bound))
-            counts.append(None if count is None else nested.get(count))
-    stated = [most for most in bounds if type(most) is int and most > 0]
-    answers = [many for many in counts if type(many) is int and many > 0]
-    return (min(stated) if stated else None), max(answers, default=1)
+    stated: int | None = None
+    answers = 1
+    for name in named:
+        value = body[name]
+        bound, count = (value, None) if name in _BOUNDS else (None, value)
+        if name in _NESTED and isinstance(value, Mapping):
+            of_bound, of_count = _NESTED[name]
+            bound, count = value.get(of_bound), None if of_count is None else value.get(of_count)
+        if type(bound) is int and bound > 0 and (stated is None or bound < stated):
+            stated = bound
+        if type(count) is int and count > answers:
+            answers = count
+    return stated, answers

@@ -31,6 +31,12 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
     has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
     exchange. at: Unix seconds, by which prices are chosen.
     """
+    if len(exchange.attempts) == 1:
+        (attempt,) = exchange.attempts
+        own = lines_of_attempt(exchange, attempt, rates, at)
+        exchange.cost = attempt.cost
+        exchange.priced = sum([line.priced or line.cost or 0 for line in own])
+        return [(attempt, own)]
     billed: Billed = []
     cost: int | None = 0
     priced = 0
