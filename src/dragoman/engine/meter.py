@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 from dragoman import ir
@@ -19,7 +18,6 @@ from dragoman.accounts.limits import NANO, Claim
 from dragoman.accounts.rate_headers import FORMS
 from dragoman.accounts.told import WARNING, fault, unpriced
 from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.client import Headers
 from dragoman.engine.records import (
     Billed,
     bill,
@@ -40,8 +38,6 @@ log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
 """The header that says how much a whole answer has cost, in USD."""
-_OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
-"""The beginnings of the names of headers that tell of limits."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
@@ -509,20 +505,6 @@ class Meter:
             form = FORMS.get(exchange.face, "standard")
             applied.rate_headers(form, now).add(headers, ledger.standing, now)
         return headers
-
-    def passed(self, headers: Headers) -> Headers:
-        """The provider's headers. If the client has limits here, the headers about the provider's own limits
-        are left out.
-        """
-        if self.applied is None:
-            return headers
-        return [one for one in headers if not _tells_of_limits(one[0])]
-
-
-@lru_cache(maxsize=512)
-def _tells_of_limits(name: bytes) -> bool:
-    """Whether a header of this name tells of limits."""
-    return name.lower().startswith(_OF_LIMITS)
 
 
 def metered(
