@@ -32,7 +32,10 @@ def test_a_request_is_reserved_and_settled_in_all_counters_or_in_none() -> None:
     kept = ledger()
     claims = [claim(one, 0, BEGIN) for one in EVERY]
     bound = kept.bind(claims)
-    standings = lambda: [kept.standing(one.counter) for one in claims]  # noqa: E731
+
+    def standings() -> list[Standing]:
+        return [kept.standing(one.counter) for one in claims]
+
     assert bound.take(reserving(300, 200, 10), BEGIN)
     taken = [Standing(0, 1), Standing(0, 500), Standing(0, 300), Standing(0, 10), Standing(0, 1)]
     assert standings() == taken

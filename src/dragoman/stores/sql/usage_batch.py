@@ -14,7 +14,16 @@ from dragoman.state.counters import read
 from dragoman.state.periods import HOUR, STEPS, start_of
 from dragoman.state.usage import UsageRecord
 from dragoman.state.usage_sums import Group, dimensions_of, group_of, is_plain, parts_of, tags_of, text
-from dragoman.stores.sql.usage_columns import NUMBERS, Amounts, amounts, count, full, other_units
+from dragoman.stores.sql.usage_columns import (
+    NUMBERS,
+    ZEROS,
+    Amounts,
+    amounts,
+    count,
+    full,
+    other_units,
+    stated,
+)
 from dragoman.stores.sql.usage_rows import is_exact, row_of
 
 K = TypeVar("K")
@@ -36,18 +45,19 @@ def group_id(group: Group) -> int:
 
 
 class _Place:
-    """What all records with the same values in all dimensions add to. group, id_: that of a record's own
-    part. exact: whether the group has the records' values unchanged. sums, units: what the records add to the
-    columns, and of units without a column.
+    """What all records with the same values in all dimensions add to. cell: where their sums belong. group,
+    id_: of a record's own part. exact: whether the group has the records' values unchanged. sums, units: what
+    the plain ones add to each column, and of units without a column.
     """
 
-    __slots__ = ("exact", "group", "id_", "sums", "units")
+    __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
 
-    def __init__(self, group: Group, record: UsageRecord) -> None:
-        self.group = group
+    def __init__(self, hour: int, record: UsageRecord) -> None:
+        group = self.group = group_of(record)
+        self.cell: _Cell = hour, group, tuple(tags_of(record)), record.end_user
         self.id_ = group_id(group)
         self.exact = is_exact(record, group)
-        self.sums: Amounts = {}
+        self.sums = list(ZEROS)
         self.units: dict[str, int] = {}
 
 
@@ -66,18 +76,18 @@ class Batch:
             values = hour, record.tags, record.end_user, dimensions_of(record)
             place = places.get(values)
             if place is None:
-                place = places[values] = _Place(group_of(record), record)
-                cell = hour, place.group, tuple(tags_of(record)), record.end_user
-                place.sums = sums_of.setdefault(cell, place.sums)
-                place.units = units_of.setdefault(cell, place.units)
+                place = places[values] = _Place(hour, record)
             self.rows.append(row_of(record, place.group, place.id_, exact=place.exact))
             if is_plain(record):
                 count(record, place.sums, place.units)
             else:
                 for group, sums in parts_of(record):
-                    cell = hour, group, tuple(tags_of(record)), record.end_user
+                    cell = hour, group, place.cell[2], record.end_user
                     _add(sums_of, cell, amounts(sums))
                     _add(units_of, cell, other_units(sums))
+        for place in places.values():
+            _add(sums_of, place.cell, stated(place.sums))
+            _add(units_of, place.cell, place.units)
         units_of = {cell: units for cell, units in units_of.items() if units}
         by_group: dict[tuple[int, Group], Amounts] = {}
         by_value: dict[tuple[int, int, str], Amounts] = {}

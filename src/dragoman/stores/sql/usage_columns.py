@@ -30,7 +30,7 @@ KNOWN: Final = 20_000
 """The most groups of which a process remembers that the database has them."""
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
-_ZEROS: Final = (0,) * len(SUMMED)
+ZEROS: Final = (0,) * len(SUMMED)
 _REQUESTS, _CALLS, _COST = _PLACES["requests"], _PLACES["calls"], _PLACES["cost"]
 _FAILED, _CUT, _STREAMED = _PLACES["failed"], _PLACES["cut"], _PLACES["streamed"]
 _ESTIMATED, _UNPRICED = _PLACES["estimated"], _PLACES["unpriced"]
@@ -58,41 +58,43 @@ def amounts(sums: Sums) -> Amounts:
     return found
 
 
-def count(record: UsageRecord, sums: Amounts, units: dict[str, int]) -> None:
-    """Add a plain record (`is_plain`) to sums, and its units that have no column to `units`. Does what
-    `parts_of`, `amounts` and `other_units` do, without values in between: nearly all records are plain.
+def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
+    """Add a plain record (`is_plain`) to sums, which has a value for each column of SUMMED, and its units
+    that have no column to `units`. Does what `parts_of`, `amounts` and `other_units` do, without values in
+    between: nearly all records are plain.
     """
-    get = sums.get
-    sums[_REQUESTS] = get(_REQUESTS, 0) + 1
-    calls = 1 if record.lines else record.attempts or int(record.cut)
-    cost = record.priced if record.cost is None else record.cost
-    if calls:
-        sums[_CALLS] = get(_CALLS, 0) + calls
-    if cost:
-        sums[_COST] = get(_COST, 0) + cost
-    for place, counts in (
-        (_FAILED, record.failed),
-        (_CUT, record.cut),
-        (_STREAMED, record.streamed),
-        (_ESTIMATED, record.estimated),
-        (_UNPRICED, record.cost is None and is_unpriced(record)),
-    ):
-        if counts:
-            sums[place] = get(place, 0) + 1
+    sums[_REQUESTS] += 1
+    sums[_CALLS] += 1 if record.lines else record.attempts or record.cut
+    if record.cost is None:
+        sums[_COST] += record.priced
+        sums[_UNPRICED] += is_unpriced(record)
+    else:
+        sums[_COST] += record.cost
+    sums[_FAILED] += record.failed
+    sums[_CUT] += record.cut
+    sums[_STREAMED] += record.streamed
+    sums[_ESTIMATED] += record.estimated
     for unit, amount in record.units.items():
-        if (column := _OF_UNITS.get(unit)) is not None:
-            sums[column] = get(column, 0) + amount
+        if unit in _OF_UNITS:
+            sums[_OF_UNITS[unit]] += amount
         elif amount:
             units[unit] = units.get(unit, 0) + amount
-    for columns, seconds in ((_IN_TOTAL, record.seconds), (_IN_FIRST, record.first)):
-        if seconds is not None:
-            column, one = columns[bucket_of(seconds)]
-            sums[column] = get(column, 0) + one
+    if (seconds := record.seconds) is not None:
+        column, one = _IN_TOTAL[bucket_of(seconds)]
+        sums[column] += one
+    if (seconds := record.first) is not None:
+        column, one = _IN_FIRST[bucket_of(seconds)]
+        sums[column] += one
+
+
+def stated(sums: Sequence[int]) -> Amounts:
+    """The columns that are not 0, of a value for each column."""
+    return {place: amount for place, amount in enumerate(sums) if amount}
 
 
 def full(found: Amounts) -> tuple[int, ...]:
     """The values of all columns of SUMMED."""
-    row = list(_ZEROS)
+    row = list(ZEROS)
     for place, amount in found.items():
         row[place] = amount
     return tuple(row)

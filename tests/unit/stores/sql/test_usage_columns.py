@@ -8,7 +8,17 @@ from dragoman.state.durations import BUCKETS
 from dragoman.state.usage import UsageLine, UsageRecord
 from dragoman.state.usage_sums import COMMON, COST, COUNTS, Sums, is_plain, parts_of
 from dragoman.stores.sql.migrations.versions import v0007_usage
-from dragoman.stores.sql.usage_columns import SUMMED, Amounts, amounts, count, full, other_units, read
+from dragoman.stores.sql.usage_columns import (
+    SUMMED,
+    ZEROS,
+    Amounts,
+    amounts,
+    count,
+    full,
+    other_units,
+    read,
+    stated,
+)
 from tests.unit.stores.test_usage import record, records
 
 MANY = Sums(
@@ -42,11 +52,11 @@ def test_the_migration_stays_as_the_code_reads_it() -> None:
 
 
 def counted(*found: UsageRecord) -> tuple[Amounts, dict[str, int]]:
-    sums: Amounts = {}
+    sums = list(ZEROS)
     units: dict[str, int] = {}
     for one in found:
         count(one, sums, units)
-    return {place: amount for place, amount in sums.items() if amount}, units
+    return stated(sums), units
 
 
 @given(records())
