@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Final, NamedTuple
 
-from dragoman.accounts.ledger import Reservation
 from dragoman.accounts.limits import Claim
 from dragoman.state.counters import Resource
 
@@ -160,13 +159,15 @@ class Bound:
                 del book.counts[claim.counter]
                 book.forgotten += 1
 
-    def reservation(self, amounts: Amounts) -> Reservation:
-        """What `take` has reserved, as a reservation that can grow. It must be settled instead."""
+    def claims(self, amounts: Amounts) -> dict[str, Claim]:
+        """What `take` has reserved, as the claims of a reservation, by the counter's name. That reservation
+        has to be settled instead, by the ledger.
+        """
         claims = {}
         for claim in self._claims:
             amount = amounts[PLACES[claim.limit.resource]]
             claims[claim.counter] = claim._replace(amount=amount)
-        return Reservation(claims)
+        return claims
 
     def charged(self, amounts: Amounts) -> tuple[tuple[str, int], ...]:
         """These amounts by the names of the counters, as usage records have them: without `concurrency`,

@@ -9,14 +9,12 @@ what was reserved. What a process has reserved is released when the process has 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from dragoman import ir
+from dragoman.accounts.bound import Bound
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.state.usage import UsageRecord
-
-if TYPE_CHECKING:
-    from dragoman.accounts.bound import Bound
 
 UNKNOWN: Final = ir.Fault(
     "unavailable",

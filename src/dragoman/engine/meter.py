@@ -268,7 +268,7 @@ class Meter:
         if claims:
             if self._held is not None:
                 bound, amounts = self._held
-                self._held, self._reservation = None, bound.reservation(amounts)
+                self._held, self._reservation = None, Reservation(bound.claims(amounts))
             self._reservation = await self._claim(claims, now, self._reservation)
 
     async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:

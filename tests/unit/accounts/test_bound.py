@@ -53,7 +53,7 @@ def test_records_are_charged_by_name_without_places() -> None:
     assert bound.charged(using(1, 2, 3)) == tuple(
         (one.counter, amount) for one, amount in zip(claims[:4], (1, 3, 1, 3), strict=True)
     )
-    assert bound.reservation(reserving(1, 2, 3)).claims == {
+    assert bound.claims(reserving(1, 2, 3)) == {
         one.counter: one._replace(amount=amount) for one, amount in zip(claims, (1, 3, 1, 3, 1), strict=True)
     }
 

@@ -75,7 +75,7 @@ class MemoryLaws(LedgerLaws):
 
     @rule(one=consumes(taken))
     def settle_taken_as_a_reservation(self, one: Taken) -> None:
-        reservation = one.bound.reservation(one.amounts)
+        reservation = Reservation(one.bound.claims(one.amounts))
         assert {name: found.amount for name, found in reservation.claims.items()} == self.model.of(one.held)
         used = dict(one.bound.charged(one.amounts))
         self.ledger.settle(reservation, used, self.now)
