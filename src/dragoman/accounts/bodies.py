@@ -18,6 +18,15 @@ encode: Final[Callable[[UsageRecord], bytes]] = msgspec.msgpack.Encoder().encode
 """The body of a record. Raises ValueError, OverflowError or TypeError for a number of more than 64 bits, and
 for half a character.
 """
+
+
+class _Identified(msgspec.Struct, array_like=True, gc=False):
+    """The first field of a usage record."""
+
+    id: str
+
+
+_decode_id: Final = msgspec.msgpack.Decoder(_Identified).decode
 _decode: Final = msgspec.msgpack.Decoder(UsageRecord).decode
 _decode_any: Final = msgspec.msgpack.Decoder().decode
 _decode_map: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
@@ -29,6 +38,14 @@ _ARRAYS: Final = frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
 def decode(body: bytes) -> UsageRecord:
     """The record of a body. Raises msgspec.DecodeError or UnicodeDecodeError if it is none."""
     return _decode(body) if body[:1] and body[0] in _ARRAYS else _named(body)
+
+
+def id_of(body: bytes) -> str | None:
+    """The id of a body's record. The other fields are neither decoded nor checked. None = it has none."""
+    try:
+        return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def named(record: UsageRecord) -> dict[str, Any]:

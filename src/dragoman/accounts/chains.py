@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.accounts.bodies import decode
+from dragoman.accounts.bodies import decode, id_of
 from dragoman.accounts.entries import (
     CLOSED,
     END,
@@ -30,6 +30,7 @@ from dragoman.accounts.entries import (
     STORED,
     Entry,
     Found,
+    closed_in,
     entry_of,
     position_in,
     position_of,
@@ -44,7 +45,7 @@ READER: Final = "reader"
 """The name of the file that the reader locks, and into which it writes its state."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
-_CHUNK: Final = 400_000
+_CHUNK: Final = 1_000_000
 """How many bytes are read at once; more only if one entry is larger."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that wait."""
@@ -143,7 +144,8 @@ class Chain:
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
             msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
-            for one in map(decode, self.opened.values())
+            for one in map(self._decoded, self.opened.values())
+            if one is not None
         ]
 
     def delete(self) -> None:
@@ -238,15 +240,19 @@ class Chain:
 
     def _read(self, entry: Entry) -> UsageRecord | None:
         """Note which exchange an entry opens or closes. Returns the record of one that it closes."""
-        if entry.kind == STORED:
-            self.opened.pop(entry.body.decode(errors="replace"), None)
-        if entry.kind not in {OPENED, CLOSED} or (record := self._decoded(entry.body)) is None:
-            return None
-        if entry.kind == OPENED:
-            self.opened[record.id] = entry.body
-            return None
-        self.opened.pop(record.id, None)
-        return record
+        kind, body, _ = entry
+        if kind == OPENED:
+            if (id_ := id_of(body)) is None:
+                self._damage_body()
+            else:
+                self.opened[id_] = body
+        elif kind == CLOSED:
+            if (record := self._decoded(body)) is not None:
+                self.opened.pop(record.id, None)
+                return record
+        elif kind == STORED:
+            self.opened.pop(body.decode(errors="replace"), None)
+        return None
 
     def _count(self) -> None:
         """Count the records that came since the last count."""
@@ -261,11 +267,15 @@ class Chain:
             at = self._counted[1] if number == self._counted[0] else HEAD
             with suppress(FileNotFoundError), self._path(number).open("rb") as file:
                 file.seek(at)
-                while found := read(file.read(_COUNTED), final=False):
-                    if not found.end:
+                while data := file.read(_COUNTED):
+                    closed, end = closed_in(data)
+                    if not end:  # the first entry is not whole yet, or larger than what was read, or damaged
+                        found = read(data, final=False)
+                        closed, end = sum(entry.kind == CLOSED for entry in found.entries), found.end
+                    if not end:
                         break
-                    at += found.end
-                    self._ahead += sum(entry.kind == CLOSED for entry in found.entries)
+                    at += end
+                    self._ahead += closed
                     file.seek(at)
             self._counted = number, at
 
@@ -308,9 +318,13 @@ class Chain:
         try:
             return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):  # another version has written it, or odd damage
-            self._damage()
-            self._unread = (self._unread[0] + 1, self._unread[1])
+            self._damage_body()
             return None
+
+    def _damage_body(self) -> None:
+        """Note that an entry is whole, but that its body cannot be read."""
+        self._damage()
+        self._unread = (self._unread[0] + 1, self._unread[1])
 
     def _damage(self) -> None:
         if self._damaged_in != self._numbers[0]:

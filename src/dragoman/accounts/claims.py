@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Final
 
+from dragoman.accounts.bound import Bound
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
+from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Subject
 from dragoman.accounts.rate_headers import Form, RateHeaders
 from dragoman.accounts.windows import prefix_of
@@ -53,10 +55,11 @@ class _Windows:
     start, ends: the claims are right from `start` until before `ends`, in Unix seconds. requests: claims for
     one request. tokens, money: claims with the amount 0, of which copies with an amount are made. every: a
     claim with the amount 0 for each limit. told: those of `every` that headers show. headers: the writers of
-    these headers, by their form.
+    these headers, by their form. bounds: the counters of `every`, by the ledger that has them; None = see
+    `Ledger.bind`.
     """
 
-    __slots__ = ("ends", "every", "headers", "money", "requests", "start", "tokens", "told")
+    __slots__ = ("bounds", "ends", "every", "headers", "money", "requests", "start", "tokens", "told")
 
     def __init__(self, found: Found, now: float) -> None:
         claims = [(row, *row.claim(0, now)) for row in found.rows]
@@ -68,20 +71,26 @@ class _Windows:
         self.money = [one for one in self.every if one.limit.resource == "money"]
         self.told = [one for one in self.every if one.limit.resource not in _UNTOLD]
         self.headers: dict[Form, RateHeaders] = {}
+        self.bounds: dict[Ledger, Bound | None] = {}
 
 
 class Found:
     """The limits that apply to a caller and a model, or to a deployment, sorted by what they count."""
 
-    __slots__ = ("_windows", "invented", "money", "refusing", "requests", "tokens", "watched")
+    __slots__ = (
+        *("_windows", "by_address", "invented", "measures", "money", "refusing", "requests", "tokens"),
+        "watched",
+    )
 
     def __init__(self, rows: Iterable[Row], invented: Sequence[Limit] = ()) -> None:
         rows = tuple(rows)
         self.requests = tuple(row for row in rows if row.limit.resource in _OF_REQUESTS)
         self.tokens = tuple(row for row in rows if row.limit.resource in _OF_TOKENS)
         self.money = tuple(row for row in rows if row.limit.resource == "money")
+        self.measures = bool(self.tokens or self.money)
         self.invented = tuple(invented)
         """The limits whose subject only the request itself names."""
+        self.by_address = any(limit.subject == "address" for limit in self.invented)
         self.refusing = next((row.limit for row in self.money if row.limit.unknown_price == "refuse"), None)
         self.watched = any(row.limit.warn_at is not None or not row.limit.hard for row in rows)
         self._windows: _Windows | None = None
@@ -103,16 +112,15 @@ class Applied:
     exchange that lasts longer than a window is charged to the window in which it began.
     """
 
-    __slots__ = ("_found", "_windows")
+    __slots__ = ("_found", "_windows", "measures", "watched")
 
     def __init__(self, found: Found) -> None:
         self._found = found
         self._windows: _Windows | None = None
-
-    @property
-    def tokens(self) -> bool:
-        """Whether any limit counts tokens."""
-        return bool(self._found.tokens)
+        self.measures = found.measures
+        """Whether any limit counts tokens or money."""
+        self.watched = found.watched
+        """Whether a limit is soft, or warns before it is reached."""
 
     @property
     def money(self) -> bool:
@@ -124,10 +132,14 @@ class Applied:
         """A limit that refuses requests whose price is not known (`told.unpriced`); None = none does."""
         return self._found.refusing
 
-    @property
-    def watched(self) -> bool:
-        """Whether a limit is soft, or warns before it is reached."""
-        return self._found.watched
+    def bound(self, ledger: Ledger, now: float) -> Bound | None:
+        """The counters of all these limits; None = see `Ledger.bind`. now: Unix seconds."""
+        bounds = self._at(now).bounds
+        try:
+            return bounds[ledger]
+        except KeyError:
+            found = bounds[ledger] = ledger.bind(self._at(now).every)
+            return found
 
     def of_requests(self, now: float) -> Sequence[Claim]:
         """The claims of one request on the limits of `requests` and `concurrency`. now: Unix seconds."""
@@ -239,6 +251,17 @@ class Limits:
         client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
         it is called only if a limit counts addresses.
         """
+        found = self.found(caller, model, asked)
+        if found is None:
+            return None
+        if found.invented:
+            return self.invented(found, end_user, tags, address if found.by_address else None)
+        return Applied(found)
+
+    def found(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
+        """The limits of a caller and a model; `invented` adds those whose subject only the request names.
+        None = there are none.
+        """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
         place = (id(caller), model, asked)
@@ -249,23 +272,33 @@ class Limits:
                 if len(self._found) >= _MOST_REMEMBERED:
                     self._found.clear()
                 self._found[place] = known
-        found = known[1]
-        if found is not None and found.invented:
-            counted = any(limit.subject == "address" for limit in found.invented)
-            where = address() if counted else None
-            invented = {
-                "end_user": () if end_user is None else (end_user,),
-                "tag": tuple(dict.fromkeys(tags)),
-                "address": () if where is None else (where,),
-            }
-            rows = [
-                Row(limit, value)
-                for limit in found.invented
-                for value in invented[limit.subject]
-                if self.covers(limit, value)
-            ]
-            found = Found((*found.rows, *rows)) if rows or found.rows else None
-        return None if found is None else Applied(found)
+        return known[1]
+
+    def invented(
+        self,
+        found: Found,
+        end_user: str | None,
+        tags: Sequence[str],
+        address: Callable[[], str | None] | None,
+    ) -> Applied | None:
+        """The limits of `found` for a request with this end user, these tags and this address; None = none of
+        them applies. address: None = no limit counts addresses.
+        """
+        where = None if address is None else address()
+        invented = {
+            "end_user": () if end_user is None else (end_user,),
+            "tag": tuple(dict.fromkeys(tags)),
+            "address": () if where is None else (where,),
+        }
+        rows = [
+            Row(limit, value)
+            for limit in found.invented
+            for value in invented[limit.subject]
+            if self.covers(limit, value)
+        ]
+        if not rows and not found.rows:
+            return None
+        return Applied(Found((*found.rows, *rows)))
 
     def of_attempt(self, deployment: str) -> Applied | None:
         """The limits of attempts at a deployment (`provider/model`); None = there are none."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
+from dragoman.accounts.bound import Book, Bound, Count
 from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.errors import RequestFailed
@@ -27,32 +28,15 @@ _new: Final = tuple.__new__
 """Makes a `Standing` without a call of Python code: each request asks for some."""
 
 
-class _Count:
-    """One counter. holders: the number of reservations that include it. ends: the end of its window, in Unix
-    seconds.
-    """
-
-    __slots__ = ("ends", "holders", "reserved", "used")
-
-    def __init__(self, ends: float) -> None:
-        self.used = 0
-        self.reserved = 0
-        self.holders = 0
-        self.ends = ends
-
-
 class MemoryLedger:
     """A `Ledger` for one process."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
-        self._counts: dict[str, _Count] = {}
+        self._book = Book(self._expire)
+        self._counts = self._book.counts
         self._ending: dict[float, list[str]] = {}
         """The counters by the end of their window, without those that last for ever."""
-        self._next = inf
-        """When the next window is over, in Unix seconds; minus infinity = `_refuses` is set, so each request
-        calls `_expire`.
-        """
         self._waits: str | None = None
         self._refuses = False
 
@@ -60,7 +44,7 @@ class MemoryLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """See `Ledger.reserve`. It never returns None, because no other process uses these counters."""
-        if now >= self._next:
+        if now >= self._book.next:
             self._expire(now)
         counts = self._counts
         for claim in claims:
@@ -113,7 +97,11 @@ class MemoryLedger:
                 count.used += used[name]
             count.holders -= 1
             if not count.holders and (count.ends <= now or not (count.used or limit.window)):
-                del counts[name]
+                self._forget(name)
+
+    def bind(self, claims: Sequence[Claim]) -> Bound:
+        """See `Ledger.bind`."""
+        return Bound(self._book, claims, self._new)
 
     def standing(self, counter: str) -> Standing:
         """See `Ledger.standing`."""
@@ -141,7 +129,7 @@ class MemoryLedger:
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
         """See `Ledger.wait`."""
         self._waits, self._refuses = why, refuse and why is not None
-        self._next = -inf if self._refuses else min(self._ending, default=inf)
+        self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
         """See `Ledger.adopted`. Charges nothing and returns 0: at the start, `seed` sets the counters to the
@@ -162,11 +150,15 @@ class MemoryLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
 
-    def _new(self, name: str, ends: float) -> _Count:
-        count = self._counts[name] = _Count(ends)
+    def _forget(self, name: str) -> None:
+        del self._counts[name]
+        self._book.forgotten += 1
+
+    def _new(self, name: str, ends: float) -> Count:
+        count = self._counts[name] = Count(ends)
         if ends != inf:
             self._ending.setdefault(ends, []).append(name)
-            self._next = min(self._next, ends)
+            self._book.next = min(self._book.next, ends)
         return count
 
     def _expire(self, now: float) -> None:
@@ -179,8 +171,8 @@ class MemoryLedger:
             for name in self._ending.pop(ends):
                 count = self._counts.get(name)
                 if count is not None and not count.holders and count.ends <= now:
-                    del self._counts[name]
-        self._next = min(self._ending, default=inf)
+                    self._forget(name)
+        self._book.next = min(self._ending, default=inf)
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:

@@ -28,6 +28,8 @@ PREFIX: Final = 13
 """The bytes of an entry before its body."""
 LARGEST: Final = 64_000_000
 """The most bytes of a body. An entry that states more is damaged."""
+_new: Final = tuple.__new__
+"""Makes an `Entry` without a call of Python code."""
 _MARK: Final = b"\xff\xfeJ\x01"
 _PREFIX: Final = struct.Struct("<4sIIB")
 _pack_prefix: Final = _PREFIX.pack
@@ -65,8 +67,7 @@ class Found(NamedTuple):
 def entry_of(kind: int, body: bytes = b"") -> bytes:
     """A whole entry."""
     size = len(body)
-    checksum = crc32(body, crc32(_pack_checked(size, kind), _BEFORE))
-    return _pack_prefix(_MARK, checksum, size, kind) + body
+    return _pack_prefix(_MARK, crc32(body, crc32(_pack_checked(size, kind), _BEFORE)), size, kind) + body
 
 
 def head(position: int = HEAD) -> bytes:
@@ -101,21 +102,40 @@ def read(data: bytes, *, final: bool) -> Found:
     """
     found: list[Entry] = []
     at = damaged = 0
-    size = len(data)
+    size, view = len(data), memoryview(data)
     while at < size:
-        end = _end(data, at)
-        if end is None:
-            following = _following(data, at + 1)
-            if following is None:
-                break
-            damaged += 1
-            at = following
-        else:
-            found.append(Entry(data[at + PREFIX - 1], data[at + PREFIX : end], end))
-            at = end
+        if size - at >= PREFIX:
+            mark, checksum, length, kind = _PREFIX.unpack_from(data, at)
+            end = at + PREFIX + length
+            # As `_end`, without its call: under load there are thousands of entries a second.
+            if mark == _MARK and end <= size and crc32(view[at + _CHECKED : end], _BEFORE) == checksum:
+                found.append(_new(Entry, (kind, data[at + PREFIX : end], end)))
+                at = end
+                continue
+        following = _following(data, at + 1)
+        if following is None:
+            break
+        damaged += 1
+        at = following
     if final:
         return Found(found, size, damaged, size - at)
     return Found(found, at, damaged)
+
+
+def closed_in(data: bytes) -> tuple[int, int]:
+    """How many entries of the kind `CLOSED` are in `data`, which begins with an entry; and where the first
+    one begins that is not whole, or has no mark. Checks no checksum, so it takes a fraction of `read`.
+    """
+    at = closed = 0
+    size = len(data)
+    while size - at >= PREFIX:
+        mark, _, length, kind = _PREFIX.unpack_from(data, at)
+        end = at + PREFIX + length
+        if mark != _MARK or end > size:
+            break
+        closed += kind == CLOSED
+        at = end
+    return closed, at
 
 
 def _end(data: bytes, at: int) -> int | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from dragoman import ir
+from dragoman.accounts.bound import Bound
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.state.usage import UsageRecord
 
@@ -69,6 +70,11 @@ class Ledger(Protocol):
     def far(self, claims: Iterable[Claim]) -> bool:
         """Whether all limits would be at most half used, as far as this process knows, if these claims were
         reserved.
+        """
+
+    def bind(self, claims: Sequence[Claim]) -> Bound | None:
+        """The counters of these claims, for requests that are far from all limits. None = this process has
+        them not alone, so each request has to call `reserve`.
         """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:

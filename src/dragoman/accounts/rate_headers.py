@@ -33,34 +33,38 @@ class _Group:
     claims: at least one. limit, remaining, reset: the names of the headers.
     """
 
-    __slots__ = ("_limit", "_remaining", "_reset", "_rows")
+    __slots__ = ("_remaining", "_reset", "_rows", "_until", "_untils")
 
-    def __init__(self, claims: Sequence[Claim], limit: str, remaining: str, reset: str) -> None:
-        self._limit, self._remaining, self._reset = limit.encode(), remaining.encode(), reset.encode()
-        self._rows = [
-            (claim.limit.most, claim.counter, claim.ends, b"%d" % claim.limit.most) for claim in claims
-        ]
-
-    def add(
-        self,
-        onto: list[tuple[bytes, bytes]],
-        standing: Callable[[str], Standing],
-        now: float,
-        until: Callable[[float, float], str],
+    def __init__(
+        self, claims: Sequence[Claim], names: tuple[str, str, str], until: Callable[[float, float], str]
     ) -> None:
-        """Add the headers to the list `onto`. until: writes when a window is over; it gets the window's end
-        and the present time, both in Unix seconds.
-        """
-        row, least = self._rows[0], inf
-        for one in self._rows:
-            used, reserved = standing(one[1])
-            left = one[0] - used - reserved
+        limit, remaining, reset = (name.encode() for name in names)
+        self._remaining, self._reset, self._until = remaining, reset, until
+        self._rows = [
+            (claim.limit.most, claim.counter, claim.ends, (limit, b"%d" % claim.limit.most))
+            for claim in claims
+        ]
+        self._untils: dict[float, tuple[int, tuple[bytes, bytes]]] = {}
+        """By the end of a window: the seconds until then, and the header that was made with them last."""
+
+    def add(self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float) -> None:
+        """Add the headers to the list `onto`."""
+        tightest, least = self._rows[0], inf
+        for row in self._rows:
+            used, reserved = standing(row[1])
+            left = row[0] - used - reserved
             if left < least:
-                row, least = one, left
-        onto.append((self._limit, row[3]))
-        onto.append((self._remaining, b"%d" % least if least > 0 else b"0"))
-        if row[2] != inf:
-            onto.append((self._reset, until(row[2], now).encode()))
+                tightest, least = row, left
+        _, _, ends, limit = tightest
+        remaining = self._remaining, b"%d" % least if least > 0 else b"0"
+        if ends == inf:
+            onto += limit, remaining
+            return
+        seconds = ceil(ends - now)
+        known = self._untils.get(ends)
+        if known is None or known[0] != seconds or seconds <= 1:
+            known = self._untils[ends] = seconds, (self._reset, self._until(ends, now).encode())
+        onto += limit, remaining, known[1]
 
 
 class RateHeaders:
@@ -68,7 +72,7 @@ class RateHeaders:
     are not used. Values that are the same for all requests of a window are encoded only once.
     """
 
-    __slots__ = ("_groups", "_until")
+    __slots__ = ("_groups",)
 
     def __init__(self, form: Form, claims: Iterable[Claim]) -> None:
         of: dict[Resource, list[Claim]] = {}
@@ -76,7 +80,6 @@ class RateHeaders:
             of.setdefault(claim.limit.resource, []).append(claim)
         requests = of.get("requests", [])
         tokens = [claim for resource in _TOKENS for claim in of.get(resource, ())]
-        self._until = _UNTIL[form]
         groups: list[tuple[Sequence[Claim], tuple[str, str, str]]]
         if form == "anthropic":
             resources: tuple[Resource, ...] = ("requests", *_TOKENS)
@@ -85,7 +88,7 @@ class RateHeaders:
             groups = [(requests or tokens, ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"))]
         else:
             groups = [(requests, _openai("requests")), (tokens, _openai("tokens"))]
-        self._groups = [_Group(found, *names) for found, names in groups if found]
+        self._groups = [_Group(found, names, _UNTIL[form]) for found, names in groups if found]
 
     def add(
         self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
@@ -94,7 +97,7 @@ class RateHeaders:
         seconds.
         """
         for group in self._groups:
-            group.add(onto, standing, now, self._until)
+            group.add(onto, standing, now)
         return onto
 
 

@@ -132,15 +132,22 @@ class FileJournal:
         if (entry := self._entry(OPENED, record)) is None:
             return
         self._opened[record.id] = entry
-        if not self._append(entry) and self._refuse:
-            del self._opened[record.id]
-            raise JournalFailed(self.last_error)
+        if self.last_error is not None or not self._write(entry):
+            if self._refuse:
+                del self._opened[record.id]
+                raise JournalFailed(self.last_error)
+        elif self._size >= self._full:
+            self._renew()
 
     def closed(self, record: UsageRecord) -> None:
         """See `Journal`."""
         self._opened.pop(record.id, None)
-        if (entry := self._entry(CLOSED, record)) is not None and not self._append(entry):
+        if (entry := self._entry(CLOSED, record)) is None:
+            return
+        if self.last_error is not None or not self._write(entry):
             self.backlog.add(record)
+        elif self._size >= self._full:
+            self._renew()
 
     def stored(self, ids: list[str]) -> None:
         """Note that the database has records that waited in memory."""
@@ -199,28 +206,21 @@ class FileJournal:
             self.backlog.lost += 1
             return None
 
-    def _append(self, entry: bytes) -> bool:
-        """Write an entry. False = it cannot be written now."""
-        if self.last_error is not None or not self._write(entry):
-            return False
-        if self._size >= self._full:
-            self._renew()
-        return True
-
     def _write(self, data: bytes) -> bool:
         """Append data to the segment. If that fails, what was written of it is removed again."""
+        descriptor = self._descriptor
         try:
-            written = os.write(self._descriptor, data)
+            written = os.write(descriptor, data)
             while written < len(data):  # the disk is full, or a limit was reached; the next call says so
-                written += os.write(self._descriptor, memoryview(data)[written:])
+                written += os.write(descriptor, memoryview(data)[written:])
         except OSError as error:
             with suppress(OSError):  # if it fails: a reader also finds the next entry behind a torn one
-                os.ftruncate(self._descriptor, self._size)
+                os.ftruncate(descriptor, self._size)
             self._fail(error)
             return False
         self._size += written
-        if self._descriptor not in self._syncing.dirty:
-            self._syncing.wake(self._descriptor)
+        if descriptor not in self._syncing.dirty:
+            self._syncing.wake(descriptor)
         return True
 
     def _fail(self, error: OSError | str) -> None:

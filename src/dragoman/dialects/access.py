@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -60,6 +60,10 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     each request, instead of being sent; "" = no key signs."""
 
 
+_OF_LIMITS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+"""The beginnings of the names of headers that tell of limits."""
+
+
 class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP headers that belong to the protocol, except API keys; all names in lower case."""
 
@@ -72,17 +76,19 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     id: bytes = b""
     """The response header that tells the client the request's id; empty = `x-request-id`."""
 
-    def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    def passed(self, headers: Mapping[str, str], *, limits: bool = True) -> list[tuple[bytes, bytes]]:
         """The headers of an upstream's response that `response` names, as (name, value) pairs for the client.
 
-        headers: all headers of the upstream's response, with names in lower case.
+        headers: all headers of the upstream's response, with names in lower case. limits: False = without
+        those that tell of the upstream's limits.
         """
+        names = _encoded(self.response) if limits else _without_limits(self.response)
         if type(headers) is HeaderMap:
-            return headers.picked(_encoded(self.response))
+            return headers.picked(names)
         return [
             (name.encode(), value.encode("latin-1", "replace"))
             for name in self.response
-            if (value := headers.get(name)) is not None
+            if name.encode() in names and (value := headers.get(name)) is not None
         ]
 
 
@@ -126,6 +132,11 @@ def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
     if scheme == "bearer" or (scheme == "api-key" and _JSON_WEB_TOKEN.fullmatch(key)):
         return "authorization", f"Bearer {key}"
     return scheme, key
+
+
+@cache
+def _without_limits(names: frozenset[str]) -> frozenset[bytes]:
+    return _encoded(frozenset(name for name in names if not name.startswith(_OF_LIMITS)))
 
 
 @cache

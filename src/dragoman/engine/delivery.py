@@ -9,7 +9,7 @@ not choose the next attempt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -146,9 +146,12 @@ class Delivery:
             meter.close(closing)
         return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
 
-    def _passed(self, passed: Headers) -> Headers:
-        """The upstream's headers for the client; those that tell of limits are left out if it has our own."""
-        return passed if self.meter is None or not passed else self.meter.passed(passed)
+    def passed(self, headers: Mapping[str, str]) -> Headers:
+        """The headers of an upstream's response that are for the client too. If the client has limits here,
+        those that tell of the upstream's own limits are left out.
+        """
+        limited = self.meter is not None and self.meter.applied is not None
+        return self.face.headers.passed(headers, limits=not limited)
 
     # --- The last bytes ----------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Delivery:
         self._commit()
         self._exchange.waited += call.watch.take()
         headers = self._headers(200)
-        headers += self._passed(passed)
+        headers += passed
         return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
@@ -199,9 +202,7 @@ class Delivery:
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        return self.client.answer(
-            200, [kind, *self._headers(200), *self._passed(passed), *guard], payload.data
-        )
+        return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
@@ -233,7 +234,7 @@ class Delivery:
         exchange.phase = "stream"
         exchange.waited += call.watch.take()
         running.record.first = exchange.first = self.now()
-        await self.client.begin(200, [*self._passed(passed), *self._headers()])
+        await self.client.begin(200, [*passed, *self._headers()])
         self.asked.said.forget()
 
     def resumed(self) -> None:

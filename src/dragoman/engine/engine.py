@@ -94,8 +94,9 @@ class Engine:
             resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
-            if meter is not None and meter.applies(plan.route.model) and operation != "count":
-                await meter.admit()
+            early = hooks.change_requests or plan.route.fills or plan.route.selects
+            if meter is not None and meter.applies(plan.route.model) and early and operation != "count":
+                await meter.admit()  # before any work; otherwise `reserve` does it
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
             if way.hooked and hooks.change_requests:
@@ -103,7 +104,7 @@ class Engine:
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
-            if meter is not None and meter.counts(plan.route) and operation != "count":
+            if meter is not None and operation != "count":
                 await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)

@@ -56,6 +56,8 @@ _GEMINI_TEXTS: Final = frozenset(
 _PICTURES: Final = frozenset({"image_url", "input_image", "image"})
 _OTHERS: Final = frozenset({"images", "audio"})
 """Members of messages that are no text."""
+_PLAIN: Final = frozenset({"role", "content"})
+"""The members of nearly all messages."""
 _DEEPEST: Final = 4
 """The deepest nesting of parts that is read; no protocol allows so much."""
 _ANSWERS: Final = ("n", "best_of")
@@ -63,17 +65,27 @@ _MEMBERS: Final = frozenset((*_BOUNDS, *_ANSWERS, *_NESTED))
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
-    """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
+    """Reserve the request, if that was not done before, and what it may use. Raises RequestFailed if a limit
+    refuses it.
+    """
     deployments = plan.route.deployments
+    if not meter.counts(plan.route):
+        if not meter.take(None):
+            await meter.admit()
+        return
     output, meter.open_ended = output_bound(asked, deployments)
+    rough: Expected | None = None
     if asked.said.request is None and not (plan.route.opening or plan.route.system_prompt):
         beyond = _beyond_bytes(asked)
         if beyond != inf:
             rough = Expected(-(-asked.weight // _SURELY) + int(beyond), output)
             rough = meter.at_most(rough, deployments)
-            if meter.far(rough):
-                await meter.expect(rough)
+            if meter.take(rough):
                 return
+    await meter.admit()
+    if rough is not None and meter.far(rough):
+        await meter.expect(rough)
+        return
     model = deployments[0].name
     counted = await asked.step(prompt_most, asked, model)
     await meter.expect(meter.at_most(Expected(counted, output), deployments))
@@ -86,8 +98,14 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, 
     if not asked.prompts:
         return 0, False
     stated, answers = _stated(asked.wire.body)
-    facts = [one.facts.max_output for one in deployments]
-    longest = None if None in facts else max((most for most in facts if most is not None), default=None)
+    longest: int | None = 0
+    for one in deployments:
+        most = one.facts.max_output
+        if most is None:
+            longest = None
+            break
+        if most > (longest or 0):
+            longest = most
     if stated is None:
         bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
         return min(bound * answers, _MOST_OUTPUT), longest is None or longest > bound
@@ -101,7 +119,13 @@ def _beyond_bytes(asked: Asked) -> float:
     if not asked.prompts:
         return 0
     body = asked.wire.body
-    return inf if body.get("images") else sum(_of_parts(body.get(name), 0) for name in _HISTORIES)
+    if body.get("images"):
+        return inf
+    most = 0.0
+    for name in _HISTORIES:
+        if name in body:
+            most += _of_parts(body[name], 0)
+    return most
 
 
 def _of_parts(said: Any, depth: int) -> float:
@@ -112,7 +136,13 @@ def _of_parts(said: Any, depth: int) -> float:
         return 0
     if not isinstance(said, list) or depth > _DEEPEST:
         return inf
-    return sum(_of_part(one, depth) for one in said if not isinstance(one, str))
+    most = 0.0
+    for one in said:
+        if type(one) is dict and one.keys() == _PLAIN and type(one["content"]) is str:
+            continue
+        if not isinstance(one, str):
+            most += _of_part(one, depth)
+    return most
 
 
 def _of_part(one: Any, depth: int) -> float:
@@ -134,13 +164,16 @@ def _stated(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """The bound on one answer that a body states, and how many answers it asks for."""
     if not (named := _MEMBERS.intersection(body)):
         return None, 1
-    bounds = [body.get(name) for name in _BOUNDS if name in named]
-    counts = [body.get(name) for name in _ANSWERS if name in named]
-    for name in named.intersection(_NESTED):
-        bound, count = _NESTED[name]
-        if isinstance(nested := body.get(name), Mapping):
-            bounds.append(nested.get(bound))
-            counts.append(None if count is None else nested.get(count))
-    stated = [most for most in bounds if type(most) is int and most > 0]
-    answers = [many for many in counts if type(many) is int and many > 0]
-    return (min(stated) if stated else None), max(answers, default=1)
+    stated: int | None = None
+    answers = 1
+    for name in named:
+        value = body[name]
+        bound, count = (value, None) if name in _BOUNDS else (None, value)
+        if name in _NESTED and isinstance(value, Mapping):
+            of_bound, of_count = _NESTED[name]
+            bound, count = value.get(of_bound), None if of_count is None else value.get(of_count)
+        if type(bound) is int and bound > 0 and (stated is None or bound < stated):
+            stated = bound
+        if type(count) is int and count > answers:
+            answers = count
+    return stated, answers

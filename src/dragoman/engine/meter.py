@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.bound import NOTHING, Amounts, Bound, reserving, using
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation
@@ -17,7 +18,6 @@ from dragoman.accounts.limits import NANO, Claim
 from dragoman.accounts.rate_headers import FORMS
 from dragoman.accounts.told import WARNING, fault, unpriced
 from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.client import Headers
 from dragoman.engine.records import (
     Billed,
     bill,
@@ -26,6 +26,7 @@ from dragoman.engine.records import (
     lines_of_attempt,
     opened_record,
     tags_of,
+    used_by,
 )
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
@@ -37,8 +38,6 @@ log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
 """The header that says how much a whole answer has cost, in USD."""
-_OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
-"""The beginnings of the names of headers that tell of limits."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
@@ -67,6 +66,7 @@ class Meter:
         "_accounting",
         "_deployment",
         "_exchange",
+        "_held",
         "_looked_at",
         "_of_attempts",
         "_opened",
@@ -99,6 +99,8 @@ class Meter:
         self._deployment: str | None = None
         """The deployment that is called, or was called last."""
         self._reservation: Reservation | None = None
+        self._held: tuple[Bound, Amounts] | None = None
+        """What is reserved of the bound counters of `applied`, instead of `_reservation`."""
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
         """By the attempt's id: its record, and what is reserved for its deployment and provider."""
         self.applied: Applied | None = None
@@ -116,15 +118,18 @@ class Meter:
         """Look up the limits of this exchange. False = it has none. model: the model's own name."""
         self.routed = True
         accounting, exchange = self._accounting, self._exchange
-        if accounting.ledger is not None:
-            self.applied = accounting.limits.apply(
-                exchange.caller,
-                model,
-                asked=exchange.asked,
-                end_user=exchange.end_user,
-                tags=tags_of(exchange),
-                address=self._address,
+        if accounting.ledger is None:
+            return False
+        limits = accounting.limits
+        found = limits.found(exchange.caller, model, exchange.asked)
+        if found is None:
+            return False
+        if found.invented:
+            self.applied = limits.invented(
+                found, exchange.end_user, tags_of(exchange), self._address if found.by_address else None
             )
+        else:
+            self.applied = Applied(found)
         return self.applied is not None
 
     def _address(self) -> str | None:
@@ -138,20 +143,43 @@ class Meter:
         if self._accounting.ledger is None:
             return False
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
-        if applied is not None and (applied.tokens or applied.money):
+        if applied is not None and applied.measures:
             return True
         if route.fallbacks.any and self._accounting.limits.measures_attempts:
             return True
         found = (of_attempt(one.name) for one in route.deployments)
-        return any(one is not None and (one.tokens or one.money) for one in found)
+        return any(one is not None and one.measures for one in found)
+
+    def take(self, expected: Expected | None) -> bool:
+        """Reserve one request and what it may use, if no limit applies that would be more than half used
+        then. False = nothing is reserved, so `admit` and `expect` have to be called. expected: None = no
+        limit counts tokens or money.
+        """
+        applied, ledger = self.applied, self._accounting.ledger
+        if applied is None or ledger is None or self._reservation is not None:
+            return False
+        now = self._seams.now()
+        bound = applied.bound(ledger, now)
+        if bound is None:
+            return False
+        if expected is None:
+            amounts = reserving(0, 0, 0)
+        elif expected.cost is None and applied.refusing is not None:
+            return False
+        else:
+            amounts = reserving(expected.input, expected.output, expected.cost or 0)
+        if not bound.take(amounts, now):
+            return False
+        self._held, self.expected = (bound, amounts), expected
+        return True
 
     async def admit(self) -> None:
-        """Reserve one request on the limits of `requests` and `concurrency`. Raises RequestFailed if a limit
-        refuses it.
+        """Reserve one request on the limits of `requests` and `concurrency`, if that was not done. Raises
+        RequestFailed if a limit refuses it.
         """
-        assert self.applied is not None
-        now = self._seams.now()
-        await self._reserve(self.applied.of_requests(now), now)
+        if self.applied is not None and self._reservation is None:
+            now = self._seams.now()
+            await self._reserve(self.applied.of_requests(now), now)
 
     def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
         """`expected` with the most that it may cost at the dearest of these deployments as its `cost`; None =
@@ -161,7 +189,7 @@ class Meter:
         for one in deployments:
             nano = self._most(expected, one.name)
             most = None if nano is None or most is None else max(most, nano)
-        return expected._replace(cost=most)
+        return Expected(expected.input, expected.output, most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
         if self._own and deployment.partition("/")[0] in self._own:
@@ -238,6 +266,9 @@ class Meter:
     async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
         """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
         if claims:
+            if self._held is not None:
+                bound, amounts = self._held
+                self._held, self._reservation = None, Reservation(bound.claims(amounts))
             self._reservation = await self._claim(claims, now, self._reservation)
 
     async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
@@ -348,21 +379,24 @@ class Meter:
         journal = self._accounting.journal
         if journal is None or not journal.outlives:
             return
-        held = [reservation for _, reservation in self._of_attempts.values()]
-        if self._reservation is not None:
-            held.append(self._reservation)
-        # `concurrency` is not used up, so it must not be charged when another process adopts the record.
-        reserved = [
-            (name, claim.amount)
-            for one in held
-            for name, claim in one.claims.items()
-            if claim.limit.resource != "concurrency"
-        ]
+        reserved: tuple[tuple[str, int], ...] = ()
+        if self._held is not None:
+            bound, amounts = self._held
+            reserved = bound.charged(amounts)
+        if self._of_attempts or self._reservation is not None:
+            held = [reservation for _, reservation in self._of_attempts.values()]
+            if self._reservation is not None:
+                held.append(self._reservation)
+            # `concurrency` is not used up, so it must not be charged when another process adopts the record.
+            reserved += tuple(
+                (name, claim.amount)
+                for one in held
+                for name, claim in one.claims.items()
+                if claim.limit.resource != "concurrency"
+            )
         try:
             journal.opened(
-                opened_record(
-                    self._exchange, self._operation, self._deployment, self.expected, tuple(reserved)
-                )
+                opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)
             )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
@@ -377,22 +411,41 @@ class Meter:
             return
         self.closed = True
         now = self._seams.now()
-        lines = self._billed(now)
+        billed = self._billed(now)
+        every = billed[0][1] if len(billed) == 1 else tuple([line for _, own in billed for line in own])
+        held, reserved, used = self._held, NOTHING, NOTHING
+        settled: tuple[tuple[str, int], ...] = ()
+        if held is not None:
+            bound, reserved = held
+            if billed:
+                used = using(*used_by(every))
+                settled = bound.charged(used)
         charges: list[tuple[Reservation, dict[str, int]]] = []
-        for record, reservation in self._of_attempts.values():
-            own = next((own for attempt, own in lines if attempt is record), ())
-            charges.append((reservation, charge_of(reservation, own)))
-        every = tuple([line for _, own in lines for line in own])
-        if self._reservation is not None:
-            charges.append((self._reservation, charge_of(self._reservation, every) if lines else {}))
+        if self._of_attempts or self._reservation is not None:
+            charges = self._charges(billed, every)
+            settled += tuple(charge for _, charged in charges for charge in charged.items())
         try:
-            self._tell(every, charges, now, status=status, gone=gone)
+            self._tell(every, settled, now, status=status, gone=gone)
         except Exception:
             log.exception("exchange %s could not be told to the journal", self._exchange.id)
-        for reservation, used in charges:
-            self._settle(reservation, used, now)
+        if held is not None:
+            held[0].settle(reserved, used, now)
+        for reservation, charged in charges:
+            self._settle(reservation, charged, now)
         self._of_attempts = {}
-        self._reservation = None
+        self._reservation = self._held = None
+
+    def _charges(
+        self, billed: Billed, every: Sequence[UsageLine]
+    ) -> list[tuple[Reservation, dict[str, int]]]:
+        """What is charged to each reservation. every: all lines of the exchange."""
+        charges: list[tuple[Reservation, dict[str, int]]] = []
+        for record, reservation in self._of_attempts.values():
+            own = next((own for attempt, own in billed if attempt is record), ())
+            charges.append((reservation, charge_of(reservation, own)))
+        if self._reservation is not None:
+            charges.append((self._reservation, charge_of(self._reservation, every) if billed else {}))
+        return charges
 
     def _billed(self, now: float) -> Billed:
         """The lines of each attempt. If billing fails, the attempts have no lines, so that what is reserved
@@ -406,8 +459,8 @@ class Meter:
 
     def _tell(
         self,
-        lines: tuple[UsageLine, ...],
-        charges: Sequence[tuple[Reservation, Mapping[str, int]]],
+        lines: Sequence[UsageLine],
+        settled: tuple[tuple[str, int], ...],
         now: float,
         *,
         status: int | None,
@@ -419,7 +472,6 @@ class Meter:
         exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
         if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
             return
-        settled = tuple(charge for _, used in charges for charge in used.items())
         journal.closed(
             closed_record(
                 exchange,
@@ -443,7 +495,7 @@ class Meter:
         """Add the headers that tell of limits and of the cost. Returns the same list."""
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((COST, usd(exchange.cost).encode()))
+            headers.append((COST, _written(exchange.cost)))
         if self.applied is not None and ledger is not None:
             now, applied = self._seams.now(), self.applied
             if applied.watched:
@@ -453,14 +505,6 @@ class Meter:
             form = FORMS.get(exchange.face, "standard")
             applied.rate_headers(form, now).add(headers, ledger.standing, now)
         return headers
-
-    def passed(self, headers: Headers) -> Headers:
-        """The provider's headers. If the client has limits here, the headers about the provider's own limits
-        are left out.
-        """
-        if self.applied is None:
-            return headers
-        return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]
 
 
 def metered(
@@ -477,7 +521,12 @@ def metered(
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
 
 
+def _written(nano: int) -> bytes:
+    """As `usd`, in ASCII."""
+    written = b"%d.%09d" % divmod(nano, NANO)
+    return written.rstrip(b"0").rstrip(b".")
+
+
 def usd(nano: int) -> str:
     """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
-    whole, rest = divmod(nano, NANO)
-    return f"{whole}.{rest:09}".rstrip("0") if rest else str(whole)
+    return _written(nano).decode()

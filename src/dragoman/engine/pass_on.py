@@ -43,7 +43,7 @@ async def pass_on(attempt: Attempt) -> None:
     answer = await send(attempt, upstream, outgoing, asked.wire.headers)
     operation_answer = OperationAnswer(attempt)
     try:
-        passed = asked.face.headers.passed(answer.headers)
+        passed = attempt.delivery.passed(answer.headers)
         if _flows(attempt, answer):
             await _Passage(attempt, answer, upstream.limits).run(passed)
             return

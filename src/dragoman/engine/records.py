@@ -31,6 +31,12 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
     has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
     exchange. at: Unix seconds, by which prices are chosen.
     """
+    if len(exchange.attempts) == 1:
+        (attempt,) = exchange.attempts
+        own = lines_of_attempt(exchange, attempt, rates, at)
+        exchange.cost = attempt.cost
+        exchange.priced = sum([line.priced or line.cost or 0 for line in own])
+        return [(attempt, own)]
     billed: Billed = []
     cost: int | None = 0
     priced = 0
@@ -66,8 +72,13 @@ def lines_of_attempt(
 
 
 def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
-    """The amounts to charge to the counters of a reservation for these lines, by the counter's name. If a
-    cost is only known in part, that part counts. A cost that the provider bills to the tenant does not count.
+    """The amounts to charge to the counters of a reservation for these lines, by the counter's name."""
+    return charged(reservation.claims.values(), *used_by(lines))
+
+
+def used_by(lines: Sequence[UsageLine]) -> tuple[int, int, int]:
+    """The tokens of input and of output of these lines, and their cost, as limits count it. If a cost is only
+    known in part, that part counts. A cost that the provider bills to the tenant does not count.
     """
     taken = given = cost = 0
     for line in lines:
@@ -78,7 +89,7 @@ def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str,
                 given += amount
         if not line.own:
             cost += line.priced or line.cost or 0
-    return charged(reservation.claims.values(), taken, given, cost)
+    return taken, given, cost
 
 
 def _line(
@@ -182,7 +193,7 @@ def opened_record(
 
 def closed_record(
     exchange: Exchange,
-    lines: tuple[UsageLine, ...],
+    lines: Sequence[UsageLine],
     settled: tuple[tuple[str, int], ...],
     *,
     operation: str,
@@ -227,7 +238,7 @@ def closed_record(
         now - exchange.began,
         exchange.overhead(now),
         len(exchange.attempts),
-        lines,
+        tuple(lines),
     )
 
 

@@ -140,7 +140,7 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
         head = decode_head(data)
         if not await delivery.kept(Ending(head), reply):
             data = encode_head({**head, "store": msgspec.Raw(encode(False))})
-    await delivery.body(data, attempt.call, asked.face.headers.passed(answer.headers))
+    await delivery.body(data, attempt.call, delivery.passed(answer.headers))
 
 
 def _filled(
@@ -240,7 +240,7 @@ class _Passage:
         attempt, answer, upstream = self._attempt, self._answer, self._upstream
         delivery, heard, run, growth = attempt.delivery, self._overheard, self._run, self._growth
         write, read = delivery.client.write, answer.chunk
-        passed = attempt.asked.face.headers.passed(answer.headers)
+        passed = delivery.passed(answer.headers)
         opening = Opening(delivery, attempt.call, passed, limits=upstream.limits, name=upstream.name)
         parts = Parts()
         while True:

@@ -93,7 +93,9 @@ def units_of(usage: Usage) -> dict[str, int]:
     """
     units: dict[str, int] = {}
     detail = usage.detail
-    fresh, cached, spoken = _whole(usage.input), _whole(usage.cache_read), _whole(usage.output)
+    fresh = _whole(usage.input)
+    spoken = _whole(usage.output)
+    cached = _whole(usage.cache_read) if usage.cache_read else 0
     if detail and any(detail.values()):
         for kind in KINDS:
             stated = _whole(detail.get(f"input_{kind}"))

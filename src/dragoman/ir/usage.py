@@ -4,6 +4,8 @@ the parts can be added and priced one by one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 from dragoman.ir.blocks import Extra, Value
@@ -11,6 +13,13 @@ from dragoman.ir.blocks import Extra, Value
 MOST: Final = 10**12
 """The largest plausible token count of one answer: far above any model's window, small enough for sums."""
 _NUMBERS: Final = frozenset({int, float, bool})
+_USUAL: Final = frozenset({int, type(None)})
+"""The types of nearly all counts."""
+_counts: Final[Callable[[Usage], tuple[Any, ...]]] = attrgetter(
+    *("input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output"),
+    "reasoning",
+)
+"""The fields of a `Usage` that count tokens."""
 
 
 class Usage(Value, frozen=True):
@@ -45,20 +54,11 @@ class Usage(Value, frozen=True):
         """Whether every field that counts tokens is None or from 0 to MOST. `detail` and `others` are not
         checked.
         """
-        counts: tuple[Any, ...] = (  # a provider may have written any value there
-            self.input,
-            self.cache_read,
-            self.cache_write,
-            self.cache_write_5m,
-            self.cache_write_1h,
-            self.tool_input,
-            self.output,
-            self.reasoning,
-        )
-        for count in counts:
-            if count is not None and (type(count) not in _NUMBERS or not 0 <= count <= MOST):
-                return False
-        return True
+        counts = _counts(self)
+        if not _USUAL.issuperset(map(type, counts)):  # a provider may have written any value there
+            return all(count is None or (type(count) in _NUMBERS and 0 <= count <= MOST) for count in counts)
+        stated = list(filter(None, counts))
+        return not stated or (min(stated) > 0 and max(stated) <= MOST)
 
     @property
     def stated(self) -> bool:

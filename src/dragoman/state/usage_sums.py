@@ -169,7 +169,7 @@ class Part(NamedTuple):
 def parts_of(record: UsageRecord) -> list[Part]:
     """The parts of a record; the first one is the request itself."""
     own = _own(record)
-    found = [Part(_group(record), own)]
+    found = [Part(group_of(record), own)]
     others = _other_deployments(record)
     for (deployment, provider), lines in others.items():
         group = found[0].group._replace(deployment=text(deployment), provider=text(provider))
@@ -202,22 +202,40 @@ def outcome_of(end: str) -> str:
     return end.partition("/")[0]
 
 
-def _group(record: UsageRecord) -> Group:
-    called = record.deployment is not None
-    # The client may invent a name that no model has. Each would be a group of its own for ever.
-    unknown = record.failed and not called and record.status == _NOT_FOUND
-    return _named(
+def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
+    """The values of a record in the dimensions of a `Group`, before they are cut; of the outcome its `end`.
+    Records that are equal in them have the same group.
+    """
+    deployment, model = record.deployment, record.model
+    if deployment is None and record.failed and record.status == _NOT_FOUND:
+        model = (
+            ""  # the client may invent a name that no model has: each would be a group of its own for ever
+        )
+    return (
         record.client,
         record.tenant,
         record.team,
         record.user,
-        "" if unknown else record.model,
-        record.deployment,
+        model,
+        deployment,
         record.provider,
         record.face,
         record.operation,
         record.end,
     )
+
+
+def group_of(record: UsageRecord) -> Group:
+    """The group of the request itself."""
+    return _named(*dimensions_of(record))
+
+
+def is_plain(record: UsageRecord) -> bool:
+    """Whether a record has only one part, and that part only one call, which did not fail."""
+    lines = record.lines
+    if not lines:
+        return True
+    return len(lines) == 1 and not lines[0].outcome and lines[0].deployment == record.deployment
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -246,7 +264,7 @@ def _own(record: UsageRecord) -> Sums:
     if any(line.outcome for line in record.lines):
         counts["failed_calls"] = sum([bool(line.outcome) for line in lines])
         counts["recovered"] = int(not record.failed)
-    if _is_unpriced(record):
+    if is_unpriced(record):
         counts["unpriced"] = 1
     sums = Sums(counts, record.units)
     if record.seconds is not None:
@@ -256,7 +274,7 @@ def _own(record: UsageRecord) -> Sums:
     return sums
 
 
-def _is_unpriced(record: UsageRecord) -> bool:
+def is_unpriced(record: UsageRecord) -> bool:
     """Whether the cost of the last deployment's calls is unknown. A request without a call cost nothing."""
     if unknown := [line.deployment for line in record.lines if line.cost is None]:
         return record.deployment in unknown

@@ -13,6 +13,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -63,6 +65,7 @@ _RECORD: Final = (
     *("created", "id", "ended", "group_id", "end_user", "status", "failed"),
     *("cost", "input", "output", "rest"),
 )
+_values: Final[Callable[[Mapping[str, Any]], tuple[Any, ...]]] = itemgetter(*_RECORD)
 _KEEP: Final = {rows: f"{inserting('usage_records', _RECORD, rows)} RETURNING id" for rows in (100, 10, 1)}
 """By the number of records. The thread gives up the interpreter for each statement, and must wait to get it
 back while requests are served: one for each record would take longer than everything else.
@@ -214,7 +217,7 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -
     at = 0
     for size, statement in _KEEP.items():
         while len(rows) - at >= size:
-            values = [row[name] for row in rows[at : at + size] for name in _RECORD]
+            values = list(chain.from_iterable(map(_values, rows[at : at + size])))
             new.update(id_ for (id_,) in connection.execute(statement, values).fetchall())
             at += size
     return new

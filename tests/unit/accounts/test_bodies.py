@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.accounts.bodies import decode, encode, named
+from dragoman.accounts.bodies import decode, encode, id_of, named
 from dragoman.state.usage import UsageLine, UsageRecord
 
 TEXTS = st.text(max_size=8)
@@ -99,3 +99,10 @@ def test_the_names_of_what_is_stated() -> None:
 def test_what_is_no_record_is_an_error(odd: Any) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(odd)
+
+
+def test_the_id_of_a_body_is_read_without_the_rest() -> None:
+    record = UsageRecord("ex_1", 1.0, 2.0, units={"input": 3})
+    assert id_of(encode(record)) == "ex_1"
+    assert id_of(msgspec.msgpack.encode({"id": "ex_2", "created": 1.0, "ended": 2.0})) == "ex_2"
+    assert id_of(b"") is id_of(b"\x90") is id_of(b"\x91\x05") is id_of(b"\x91\xa2\xff\xfe") is None

@@ -115,7 +115,7 @@ def test_amounts() -> None:
     )
     applied = limits.apply(CI, "m")
     assert applied is not None
-    assert (applied.tokens, applied.money, applied.watched, applied.refusing) == (True, True, False, None)
+    assert (applied.measures, applied.money, applied.watched, applied.refusing) == (True, True, False, None)
     every = [*applied.of_requests(NOW), *applied.of_tokens(30, 4, NOW), *applied.of_money(500, NOW)]
     assert {one.counter: one.amount for one in every} == {
         f"r|requests|1minute||ci|{MINUTE}": 1,

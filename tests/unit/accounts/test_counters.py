@@ -3,25 +3,91 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, consumes, multiple, rule
 
+from dragoman.accounts.bound import PLACES as AT
+from dragoman.accounts.bound import Amounts, Bound, reserving, using
 from dragoman.accounts.counters import SOON, MemoryLedger
 from dragoman.accounts.ledger import Ledger, Refused, Reservation
 from dragoman.accounts.limits import Limit, Standing
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
-from tests.unit.accounts.ledger_laws import BEGIN, LedgerLaws, claim
+from tests.unit.accounts.ledger_laws import BEGIN, LIMITS, LedgerLaws, claim
 
 REQUESTS = Limit("r", "requests", 50, "minute")
 PLACES = Limit("c", "concurrency", 2, None)
 TOKENS = Limit("t", "tokens", 1000, "day")
 
 
+class Taken(NamedTuple):
+    """What was reserved through bound counters. held: how the model knows it."""
+
+    bound: Bound
+    amounts: Amounts
+    held: Reservation
+
+
 class MemoryLaws(LedgerLaws):
+    """The laws of all ledgers, while other requests take from the same counters without claims."""
+
+    taken = Bundle("taken")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bounds: dict[tuple[str, ...], Bound] = {}
+
     def make(self) -> Ledger:
         return MemoryLedger(Seams(now=self.clock))
+
+    @rule(
+        target=taken,
+        limits=st.lists(st.sampled_from(LIMITS), min_size=1, unique=True),
+        tokens=st.integers(0, 30),
+        nano=st.integers(0, 300),
+    )
+    def take(self, limits: list[Limit], tokens: int, nano: int) -> Any:
+        claims = [claim(one, 0, self.now) for one in limits]
+        place = tuple(one.counter for one in claims)
+        if place not in self.bounds:
+            found = self.ledger.bind(claims)
+            assert found is not None
+            self.bounds[place] = found
+        amounts, bound = reserving(tokens, 0, nano), self.bounds[place]
+        wanted = {one.counter: amounts[AT[one.limit.resource]] for one in claims}
+        standings = [(one, sum(self.model.standing(one.counter))) for one in claims]
+        is_far = all(2 * (stood + wanted[one.counter]) <= one.limit.most for one, stood in standings)
+        assert bound.take(amounts, self.now) == is_far
+        if not is_far:
+            return multiple()
+        self.model.held.append((held := Reservation({}), wanted))
+        return Taken(bound, amounts, held)
+
+    @rule(one=consumes(taken), share=st.floats(0, 1.5))
+    def settle_taken(self, one: Taken, share: float) -> None:
+        used = using(int(one.amounts.tokens * share), 0, int(one.amounts.money * share))
+        one.bound.settle(one.amounts, used, self.now)
+        self._forgotten(one, dict(one.bound.charged(used)))
+
+    @rule(one=consumes(taken))
+    def settle_taken_as_a_reservation(self, one: Taken) -> None:
+        reservation = Reservation(one.bound.claims(one.amounts))
+        assert {name: found.amount for name, found in reservation.claims.items()} == self.model.of(one.held)
+        used = dict(one.bound.charged(one.amounts))
+        self.ledger.settle(reservation, used, self.now)
+        self._forgotten(one, used)
+
+    def _forgotten(self, one: Taken, used: dict[str, int]) -> None:
+        reserved = self.model.of(one.held)
+        self.model.held = [pair for pair in self.model.held if pair[0] is not one.held]
+        for counter, amount in used.items():
+            self.model.used[counter] = self.model.used.get(counter, 0) + amount
+            more = max(0, amount - reserved[counter])
+            self.overrun[counter] = self.overrun.get(counter, 0) + more
 
 
 TestMemoryLaws = MemoryLaws.TestCase

@@ -5,7 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.accounts.entries import CLOSED, END, HEAD, entry_of, head, position_in, position_of, read
+from dragoman.accounts.entries import (
+    CLOSED,
+    END,
+    HEAD,
+    OPENED,
+    closed_in,
+    entry_of,
+    head,
+    position_in,
+    position_of,
+    read,
+)
 
 BODIES = [b"first", b"", b"\xff\xfeJ\x01 looks like a mark", b"last" * 40]
 WHOLE = b"".join(bytes(entry_of(CLOSED, body)) for body in BODIES)
@@ -81,3 +92,11 @@ def test_damage_gives_a_part_of_the_entries_in_order_and_nothing_else(flips: lis
 def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
     assert read(data, final=True).end == len(data)
     assert read(data, final=False).end <= len(data)
+
+
+def test_closed_entries_are_counted_up_to_the_first_that_is_not_whole() -> None:
+    whole = entry_of(OPENED, b"a") + entry_of(CLOSED, b"b") + entry_of(CLOSED, b"c")
+    assert closed_in(whole) == (2, len(whole))
+    assert closed_in(whole + entry_of(CLOSED, b"dd")[:-1]) == (2, len(whole))
+    assert closed_in(whole + b"?" * 20 + entry_of(CLOSED)) == (2, len(whole))
+    assert closed_in(b"") == closed_in(whole[:5]) == (0, 0)

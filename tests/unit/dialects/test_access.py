@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dragoman.dialects.access import Face, Headers, key_header
 from dragoman.dialects.table import DIALECTS, faces, key_headers
+from dragoman.wire.headers import HeaderMap
 
 
 def test_a_key_travels_as_its_scheme_says() -> None:
@@ -22,6 +23,14 @@ def test_azures_header_holds_no_token() -> None:
 def test_only_stated_headers_pass() -> None:
     headers = Headers(response=frozenset({"retry-after"}))
     assert headers.passed({"retry-after": "5", "set-cookie": "a"}) == [(b"retry-after", b"5")]
+
+
+def test_headers_of_limits_pass_only_if_they_shall() -> None:
+    headers = Headers(response=frozenset({"retry-after", "x-ratelimit-limit-tokens", "ratelimit-reset"}))
+    stated = {"retry-after": "5", "x-ratelimit-limit-tokens": "9", "ratelimit-reset": "1"}
+    for found in (stated, HeaderMap((name.encode(), value.encode()) for name, value in stated.items())):
+        assert len(headers.passed(found)) == 3
+        assert headers.passed(found, limits=False) == [(b"retry-after", b"5")]
 
 
 def test_headers_tell_clients_of_a_protocol() -> None:

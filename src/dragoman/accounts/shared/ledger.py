@@ -253,6 +253,10 @@ class SharedLedger:
                 return False
         return True
 
+    def bind(self, claims: Sequence[Claim]) -> None:
+        """See `Ledger.bind`: the counters are those of other processes, too."""
+        return
+
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         contested = any(self._blocks.of(claim).contested > -inf for claim in reservation.claims.values())
         self._blocks.settle(reservation, used)

@@ -11,11 +11,20 @@ from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
 from dragoman.state.counters import read
-from dragoman.state.periods import STEPS, start_of
+from dragoman.state.periods import HOUR, STEPS, start_of
 from dragoman.state.usage import UsageRecord
-from dragoman.state.usage_sums import Group, parts_of, tags_of, text
-from dragoman.stores.sql.usage_columns import NUMBERS, Amounts, amounts, full, other_units
-from dragoman.stores.sql.usage_rows import row_of
+from dragoman.state.usage_sums import Group, dimensions_of, group_of, is_plain, parts_of, tags_of, text
+from dragoman.stores.sql.usage_columns import (
+    NUMBERS,
+    ZEROS,
+    Amounts,
+    amounts,
+    count,
+    full,
+    other_units,
+    stated,
+)
+from dragoman.stores.sql.usage_rows import is_exact, row_of
 
 K = TypeVar("K")
 _Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
@@ -35,27 +44,51 @@ def group_id(group: Group) -> int:
     return int.from_bytes(digest) >> 1
 
 
+class _Place:
+    """What all records with the same values in all dimensions add to. cell: where their sums belong. group,
+    id_: of a record's own part. exact: whether the group has the records' values unchanged. sums, units: what
+    the plain ones add to each column, and of units without a column.
+    """
+
+    __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
+
+    def __init__(self, hour: int, record: UsageRecord) -> None:
+        group = self.group = group_of(record)
+        self.cell: _Cell = hour, group, tuple(tags_of(record)), record.end_user
+        self.id_ = group_id(group)
+        self.exact = is_exact(record, group)
+        self.sums = list(ZEROS)
+        self.units: dict[str, int] = {}
+
+
 class Batch:
     """The rows of some records, and what these add to the sums."""
 
     def __init__(self, records: Iterable[UsageRecord]) -> None:
         self._records = {(record.created, record.id): record for record in records}
-        parted = {key: parts_of(self._records[key]) for key in sorted(self._records)}
-        self.rows = [
-            row_of(self._records[key], parts[0].group, group_id(parts[0].group))
-            for key, parts in parted.items()
-        ]
+        self.rows: list[dict[str, Any]] = []
         sums_of: dict[_Cell, Amounts] = {}
         units_of: dict[_Cell, dict[str, int]] = {}
-        for key, parts in parted.items():
+        places: dict[tuple[Any, ...], _Place] = {}
+        for key in sorted(self._records):
             record = self._records[key]
-            hour = start_of("hour", record.created)
-            tags = tuple(tags_of(record)) if record.tags else ()
-            for group, sums in parts:
-                cell = hour, group, tags, record.end_user
-                _add(sums_of, cell, amounts(sums))
-                if units := other_units(sums):
-                    _add(units_of, cell, units)
+            hour = int(record.created // HOUR) * HOUR
+            values = hour, record.tags, record.end_user, dimensions_of(record)
+            place = places.get(values)
+            if place is None:
+                place = places[values] = _Place(hour, record)
+            self.rows.append(row_of(record, place.group, place.id_, exact=place.exact))
+            if is_plain(record):
+                count(record, place.sums, place.units)
+            else:
+                for group, sums in parts_of(record):
+                    cell = hour, group, place.cell[2], record.end_user
+                    _add(sums_of, cell, amounts(sums))
+                    _add(units_of, cell, other_units(sums))
+        for place in places.values():
+            _add(sums_of, place.cell, stated(place.sums))
+            _add(units_of, place.cell, place.units)
+        units_of = {cell: units for cell, units in units_of.items() if units}
         by_group: dict[tuple[int, Group], Amounts] = {}
         by_value: dict[tuple[int, int, str], Amounts] = {}
         group_units: dict[tuple[int, Group], dict[str, int]] = {}

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from dragoman.state.durations import BUCKETS
+from dragoman.state.durations import BUCKETS, bucket_of
 from dragoman.state.periods import DAY
-from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Sums
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Sums, is_unpriced
 
 _SHIFT: Final = 31
 _MASK: Final = (1 << _SHIFT) - 1
@@ -29,7 +30,15 @@ KNOWN: Final = 20_000
 """The most groups of which a process remembers that the database has them."""
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
-_ZEROS: Final = (0,) * len(SUMMED)
+ZEROS: Final = (0,) * len(SUMMED)
+_REQUESTS, _CALLS, _COST = _PLACES["requests"], _PLACES["calls"], _PLACES["cost"]
+_FAILED, _CUT, _STREAMED = _PLACES["failed"], _PLACES["cut"], _PLACES["streamed"]
+_ESTIMATED, _UNPRICED = _PLACES["estimated"], _PLACES["unpriced"]
+_IN_TOTAL, _IN_FIRST = (
+    [(_PLACES[names[bucket // 2]], 1 << _SHIFT if bucket % 2 else 1) for bucket in range(BUCKETS)]
+    for names in (_TOTAL, _FIRST)
+)
+"""By bucket of a duration: the place of its column, and what one duration adds to it."""
 Amounts: TypeAlias = dict[int, int]
 """Sums: {place of the column in SUMMED: value}."""
 
@@ -49,9 +58,43 @@ def amounts(sums: Sums) -> Amounts:
     return found
 
 
+def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
+    """Add a plain record (`is_plain`) to sums, which has a value for each column of SUMMED, and its units
+    that have no column to `units`. Does what `parts_of`, `amounts` and `other_units` do, without values in
+    between: nearly all records are plain.
+    """
+    sums[_REQUESTS] += 1
+    sums[_CALLS] += 1 if record.lines else record.attempts or record.cut
+    if record.cost is None:
+        sums[_COST] += record.priced
+        sums[_UNPRICED] += is_unpriced(record)
+    else:
+        sums[_COST] += record.cost
+    sums[_FAILED] += record.failed
+    sums[_CUT] += record.cut
+    sums[_STREAMED] += record.streamed
+    sums[_ESTIMATED] += record.estimated
+    for unit, amount in record.units.items():
+        if unit in _OF_UNITS:
+            sums[_OF_UNITS[unit]] += amount
+        elif amount:
+            units[unit] = units.get(unit, 0) + amount
+    if (seconds := record.seconds) is not None:
+        column, one = _IN_TOTAL[bucket_of(seconds)]
+        sums[column] += one
+    if (seconds := record.first) is not None:
+        column, one = _IN_FIRST[bucket_of(seconds)]
+        sums[column] += one
+
+
+def stated(sums: Sequence[int]) -> Amounts:
+    """The columns that are not 0, of a value for each column."""
+    return {place: amount for place, amount in enumerate(sums) if amount}
+
+
 def full(found: Amounts) -> tuple[int, ...]:
     """The values of all columns of SUMMED."""
-    row = list(_ZEROS)
+    row = list(ZEROS)
     for place, amount in found.items():
         row[place] = amount
     return tuple(row)

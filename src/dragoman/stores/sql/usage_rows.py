@@ -59,10 +59,12 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
     """
 
 
-def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
-    """The row of a record. group: that of the record's own part (`parts_of`). id_: the group's number."""
+def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
+    """The row of a record. group: that of the record's own part (`parts_of`). id_: the group's number. exact:
+    as `is_exact` says.
+    """
     more: dict[str, Any] = {}
-    if not _is_exact(record, group):
+    if not exact:
         stated = {field: getattr(record, field) for field in _OF_GROUP}
         more = {
             field: value
@@ -106,7 +108,7 @@ def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
     }
 
 
-def _is_exact(record: UsageRecord, group: Group) -> bool:
+def is_exact(record: UsageRecord, group: Group) -> bool:
     """Whether a group has the values of a record unchanged: none of them was cut or left out."""
     return group[:-1] == (
         record.client or "",

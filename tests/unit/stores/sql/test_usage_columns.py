@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from hypothesis import assume, given
+
 from dragoman.state.durations import BUCKETS
-from dragoman.state.usage_sums import COMMON, COST, COUNTS, Sums
+from dragoman.state.usage import UsageLine, UsageRecord
+from dragoman.state.usage_sums import COMMON, COST, COUNTS, Sums, is_plain, parts_of
 from dragoman.stores.sql.migrations.versions import v0007_usage
-from dragoman.stores.sql.usage_columns import SUMMED, amounts, full, other_units, read
+from dragoman.stores.sql.usage_columns import (
+    SUMMED,
+    ZEROS,
+    Amounts,
+    amounts,
+    count,
+    full,
+    other_units,
+    read,
+    stated,
+)
+from tests.unit.stores.test_usage import record, records
 
 MANY = Sums(
     {"requests": 3, "cost": 2**40},
@@ -35,3 +49,33 @@ def test_the_migration_stays_as_the_code_reads_it() -> None:
     assert (*COUNTS, *COST) == (*v0007_usage._COUNTS, "unpriced", "cost")
     assert v0007_usage._UNITS == COMMON
     assert 2 * v0007_usage._COLUMNS_OF_DURATIONS == BUCKETS
+
+
+def counted(*found: UsageRecord) -> tuple[Amounts, dict[str, int]]:
+    sums = list(ZEROS)
+    units: dict[str, int] = {}
+    for one in found:
+        count(one, sums, units)
+    return stated(sums), units
+
+
+@given(records())
+def test_a_plain_record_adds_what_its_only_part_adds(one: UsageRecord) -> None:
+    assume(is_plain(one))
+    ((_, sums),) = parts_of(one)
+    expected = {place: amount for place, amount in amounts(sums).items() if amount}
+    assert counted(one) == (expected, other_units(sums))
+    assert counted(one, one)[0] == {place: 2 * amount for place, amount in expected.items()}
+
+
+def test_a_cut_record_and_one_of_unknown_cost_are_plain_too() -> None:
+    line = UsageLine("p/m", "p", {"searches": 2}, None, 7)
+    for one in (
+        record(1, cut=True, failed=True, attempts=0),
+        record(2, cost=None, priced=7, estimated=True, units={"searches": 2}, lines=(line,)),
+    ):
+        assert is_plain(one)
+        ((_, sums),) = parts_of(one)
+        assert counted(one) == (amounts(sums), other_units(sums))
+    assert not is_plain(record(3, lines=(UsageLine("p/m", "p", outcome="failed"),)))
+    assert not is_plain(record(4, lines=(UsageLine("q/m", "q"),)))

@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.state.usage import UsageLine, UsageRecord
 from dragoman.state.usage_sums import parts_of
-from dragoman.stores.sql.usage_rows import record_of, row_of
+from dragoman.stores.sql.usage_rows import is_exact, record_of, row_of
 
 PLAIN: dict[str, Any] = {
     "id": "ex_1",
@@ -44,20 +44,20 @@ OWN = UsageLine("p/m", "p", {"input": 3}, 7, key="k1", price="2026-01-01")
 def test_a_record_is_read_as_it_was_written(more: dict[str, Any]) -> None:
     record = UsageRecord(**{**PLAIN, **more})
     group = parts_of(record)[0].group
-    row = row_of(record, group, 5)
+    row = row_of(record, group, 5, exact=is_exact(record, group))
     assert record_of(SimpleNamespace(**row), group) == record
 
 
 def test_what_only_the_journal_needs_is_left_out_and_half_characters_are_replaced() -> None:
     record = UsageRecord(**PLAIN, settled=(("counter", 1),), tags=("\ud800",), end_user="a\0")
     group = parts_of(record)[0].group
-    read = record_of(SimpleNamespace(**row_of(record, group, 5)), group)
+    read = record_of(SimpleNamespace(**row_of(record, group, 5, exact=is_exact(record, group))), group)
     assert (read.settled, read.tags, read.end_user) == ((), ("?",), "a\ufffd")
 
 
 def test_the_columns_that_other_programs_read() -> None:
     record = UsageRecord(**{**PLAIN, "units": {"input": 3, "cache_read": 4, "output": 5, "reasoning": 6}})
-    row = row_of(record, parts_of(record)[0].group, 9)
+    row = row_of(record, parts_of(record)[0].group, 9, exact=True)
     assert {name: row[name] for name in ("group_id", "input", "output", "cost", "failed")} == {
         "group_id": 9,
         "input": 7,
