@@ -35,6 +35,7 @@ from dragoman.config.check_balancing import (
 )
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
+from dragoman.config.check_credential import credential_misfits
 from dragoman.config.check_defaults import unfit
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
@@ -242,7 +243,9 @@ class _Checker:
         self.misfits(path, provider_misfits(settings, self.config.breaker))
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
+        self.file(settings.credential.file if settings.credential else None, f"{path}.credential.file")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
+            self.misfits(path, credential_misfits(settings, account.dialect))
             if settings.enabled:
                 self.accounts[name] = account
             self.add_warnings(account, settings, path)
@@ -336,9 +339,14 @@ class _Checker:
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
         parts = urlsplit(account.base_url)
-        if account.credentials and parts.scheme == "http" and not is_private(parts.hostname or ""):
+        if (
+            (account.credentials or account.identity)
+            and parts.scheme == "http"
+            and not is_private(parts.hostname or "")
+        ):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
-        if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
+        keyless = settings.enabled and settings.keys is None and account.identity is None
+        if keyless and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
             hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"

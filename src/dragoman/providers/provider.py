@@ -12,6 +12,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address, dated
 from dragoman.providers.auth import Credential
+from dragoman.providers.identity import Identity
 from dragoman.providers.vendor import Vendor
 from dragoman.seams.secret import Secret
 
@@ -52,7 +53,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     serves, None = any. further: its other protocols, best first. api_version: the version of its API that
     every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
     with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
-    does not say what the second is.
+    does not say what the second is. identity: signs in to the provider in place of `credentials`; None =
+    nothing does.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str | None = None
     folder: str = ""
     base_models: Mapping[str, str] = {}
+    identity: Identity | None = None
 
     @property
     def apis(self) -> tuple[Api, ...]:

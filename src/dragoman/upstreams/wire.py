@@ -166,7 +166,7 @@ class WireUpstream:
             else URL(listed + dialect.models.path + query, encoded=True)
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
-        self._codecs = dialect.asked()
+        self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}
         for operation, codec in self._codecs.items():
             if operation == "count" and not quirks.counts:
                 continue

@@ -6,7 +6,7 @@ request of a batch repeats the model and every option. Only the newest models st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +15,8 @@ from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
+from dragoman.dialects.gemini.predict import PREDICTED, parts_of
 from dragoman.dialects.gemini.terms import NAME, camel, full_name, leftovers, listed, restore, spelled
-from dragoman.dialects.inputs import text_of
-from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -185,20 +184,13 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     requests = [
         {
             "model": full_name(model),
-            "content": {"parts": _parts(item, index, request.model, target.report)},
+            "content": {"parts": parts_of(item, index, request.model, target.report)},
             **options,
         }
         for index, item in enumerate(request.inputs)
     ]
     params = {} if model is None else {"model": model}
     return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
-
-
-def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
-    if isinstance(item, ir.Tokens):
-        item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
-    texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
-    return [{"text": text} for text in texts]
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
@@ -307,5 +299,7 @@ EMBEDDING: Final = OperationCodec(
         decode=decode_response,
         split=batches(MOST_INPUTS),
         join=joined,
+        suited=lambda quirks: PREDICTED if quirks.vertex_operations else None,
     ),
+    relays=lambda _wire, quirks, _model: not quirks.vertex_operations,
 )
