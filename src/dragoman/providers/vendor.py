@@ -143,7 +143,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     address names a project and a location, None = it names none. project_vars: as `region_vars`, for the
     project. access_key: the environment variables with the id, the secret and the session token of an access
     key, which a configured provider without keys gets; they add no provider. identity: the kind of identity
-    in a cloud by which the gateway signs in if no keys are configured; None = none. page: the vendor's
+    in a cloud by which the gateway signs in if no keys are configured; None = none. chats: patterns of the
+    models that can chat in the first protocol (`!` before a pattern: these cannot), None = all. page: the vendor's
     documentation. read: the month in
     which the facts were collected ("2026-11").
     """
@@ -174,6 +175,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     project_vars: tuple[str, ...] = ()
     access_key: tuple[str, ...] = ()
     identity: Kind | None = None
+    chats: tuple[str, ...] | None = None
 
     def base_url_in(self, region: str | None) -> str:
         """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is

@@ -213,8 +213,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target: Target) -> WireRequest:
-    """The request for a cloud that hosts Claude: the path names the model and the body the version. At Bedrock
-    the body names the betas, too; at Vertex AI they stay in their header.
+    """The request for a cloud that hosts Claude: the path names the model and the body the version. At
+    Bedrock the body names the betas, too; at Vertex AI they stay in their header.
 
     https://platform.claude.com/docs/en/api/claude-on-amazon-bedrock, read in 2026-11; the client `anthropic`
     2.12.0 does the same (`lib/bedrock`, `lib/vertex`).
@@ -236,7 +236,7 @@ def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target:
     return WireRequest("chat", whole, path=PATH, params=params)
 
 
-_VERTEX: Final = "vertex-2023-10-16"
+_VERTEX = "vertex-2023-10-16"
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:

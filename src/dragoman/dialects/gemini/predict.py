@@ -1,8 +1,9 @@
 """Embeddings of Vertex AI: `:predict` for most models, `:embedContent` for the newest ones.
 
 https://cloud.google.com/vertex-ai/docs/generative-ai/embeddings/get-text-embeddings (read in 2026-11), in the
-form of the recordings of :predict and of the client google-genai 3.4.0 (`_EmbedContentConfig_to_vertex`). A request of
-:predict has the inputs as `instances`, each with its task and title, and the options of all as `parameters`.
+form of the recordings of :predict and of the client google-genai 3.4.0 (`_EmbedContentConfig_to_vertex`). A
+request of :predict has the inputs as `instances`, each with its task and title, and the options of all as
+`parameters`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, one_each
 from dragoman.dialects.gemini.errors import fault_of
+from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.inputs import text_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.rules import a_boolean, a_string, an_object, empty_array, integer, missing, objects
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object
-from dragoman.wire.vectors import from_floats
+from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/models/{model}:predict"
 CONTENT_PATH: Final = "/models/{model}:embedContent"
@@ -93,6 +96,92 @@ def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedR
         return
     for index, item in enumerate(request.inputs):
         yield index, msgspec.structs.replace(request, inputs=(item,))
+
+
+# --- As clients write it -----------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError at the first mistake of a request of :predict for embeddings of texts."""
+    instances = request.body.get("instances")
+    if instances is None:
+        missing("instances")
+    objects(instances, "instances")
+    if not instances:
+        empty_array("instances")
+    for index, one in enumerate(instances):
+        within = f"instances[{index}]"
+        if one.get("content") is None:
+            missing(f"{within}.content")
+        for key in ("content", "task_type", "title"):
+            if one.get(key) is not None:
+                a_string(one[key], f"{within}.{key}")
+    parameters = request.body.get("parameters")
+    if parameters is None:
+        return
+    an_object(parameters, "parameters")
+    for key, rule in (("outputDimensionality", integer(1)), ("autoTruncate", a_boolean)):
+        if parameters.get(key) is not None:
+            rule(parameters[key], f"parameters.{key}")
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """Decode a checked request. Raises WireError for instances with different options."""
+    instances = wire.body["instances"]
+    first = {key: value for key, value in instances[0].items() if key != "content"}
+    for index, one in enumerate(instances):
+        if {key: value for key, value in one.items() if key != "content"} != first:
+            message = "Only Vertex AI itself accepts instances with different options."
+            raise WireError(message, f"instances[{index}]", "unsupported_value")
+    parameters = wire.body.get("parameters") or {}
+    task = first.get("task_type")
+    return ir.EmbedRequest(
+        NAME,
+        wire.params.get("model"),
+        tuple(one["content"] for one in instances),
+        dimensions=parameters.get("outputDimensionality"),
+        task=None if task is None else task.lower(),
+        title=first.get("title"),
+        truncate=parameters.get("autoTruncate"),
+        form=FORM,
+        extra=leftovers({**parameters, **first}, _KNOWN),
+    )
+
+
+FORM: Final = "predict"
+"""The `form` of a request that came in this way."""
+_KNOWN: Final = frozenset({"outputDimensionality", "autoTruncate", "task_type", "title"})
+
+
+def locate(where: str) -> str:
+    """The JSON path in the client's request for an IR path."""
+    if where.startswith("inputs["):
+        return f"$.instances{where.removeprefix('inputs')}.content"
+    names = {
+        "dimensions": "parameters.outputDimensionality",
+        "truncate": "parameters.autoTruncate",
+        "task": "instances[0].task_type",
+        "title": "instances[0].title",
+    }
+    return f"$.{names.get(where, where)}"
+
+
+def encode_response(response: ir.EmbedResponse) -> dict[str, Any]:
+    """The body of an answer. Usage is of all inputs together, so that it stands at the only input alone."""
+    usage, alone = response.usage, len(response.vectors) == 1
+    known = alone and usage is not None and not usage.estimated
+    statistics: dict[str, Any] = {"truncated": False}
+    if known and usage is not None:
+        statistics["token_count"] = usage.input_total
+    return {
+        "predictions": [
+            {"embeddings": {"values": to_floats(vector), "statistics": statistics}}
+            for vector in response.vectors
+        ]
+    }
+
+
+# --- Answers -----------------------------------------------------------------------------------
 
 
 class _Counted(msgspec.Struct):

@@ -77,6 +77,7 @@ CLOUDS: Final = (
         identity="google",
         quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_VERTEX},
+        chats=("!claude-*",),
         known=("gemini-3-flash-preview", "gemini-2.5-flash"),
     ),
 )

@@ -14,10 +14,10 @@ from dragoman.upstreams.credential import Lease, NotRenewed
 PATIENCE: Final = 30.0
 """Seconds after which a sign-in counts as failed. Requests that need the token wait as long at most."""
 EARLY: Final = 240.0
-"""Seconds before a token's end at which the next one is fetched, while requests go on using the present one.
+"""Seconds before a token's end at which the next one is fetched. Requests go on using the present one.
 
 It is less than the five minutes before the end at which the metadata servers of Google and AWS and the
-library azure-identity 1.27.0 (`DEFAULT_REFRESH_OFFSET`) hand out a new token: before, they repeat the old one.
+library azure-identity 1.27.0 (`DEFAULT_REFRESH_OFFSET`) hand out a new one: before, they repeat the old one.
 """
 _MOST: Final = 8
 """Sign-ins that run at the same time. A library that hangs keeps its thread until it gives up."""
