@@ -144,9 +144,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     project. access_key: the environment variables with the id, the secret and the session token of an access
     key, which a configured provider without keys gets; they add no provider. identity: the kind of identity
     in a cloud by which the gateway signs in if no keys are configured; None = none. chats: patterns of the
-    models that can chat in the first protocol (`!` before a pattern: these cannot), None = all. page: the vendor's
-    documentation. read: the month in
-    which the facts were collected ("2026-11").
+    models that can chat in the first protocol (`!` before a pattern: these cannot), None = all. page: the
+    vendor's documentation. read: the month in which the facts were collected ("2026-11").
     """
 
     name: str
