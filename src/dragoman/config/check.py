@@ -228,6 +228,7 @@ class _Checker:
         self.file(settings.ca_file, f"{path}.ca_file")
         self.file(settings.client_cert, f"{path}.client_cert")
         self.file(settings.client_key, f"{path}.client_key")
+        self.file(settings.credential.file if settings.credential else None, f"{path}.credential.file")
         if settings.client_key is not None and settings.client_cert is None:
             self.problem(f"{path}.client_key", "there is no `client_cert` for this key")
         if settings.proxy is not None:
@@ -243,7 +244,6 @@ class _Checker:
         self.misfits(path, provider_misfits(settings, self.config.breaker))
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
-        self.file(settings.credential.file if settings.credential else None, f"{path}.credential.file")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
             self.misfits(path, credential_misfits(settings, account.dialect))
             if settings.enabled:
@@ -339,11 +339,8 @@ class _Checker:
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
         parts = urlsplit(account.base_url)
-        if (
-            (account.credentials or account.identity)
-            and parts.scheme == "http"
-            and not is_private(parts.hostname or "")
-        ):
+        secret = account.credentials or account.identity
+        if secret and parts.scheme == "http" and not is_private(parts.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         keyless = settings.enabled and settings.keys is None and account.identity is None
         if keyless and account.vendor is not None and account.vendor.keys:

@@ -129,9 +129,10 @@ class _LeadFinder(NamedTuple):
         chooses who gets the machine's proofs of it, whatever the provider's own host is.
         """
         stated = node.entries.get("credential")
-        if account.identity is not None and isinstance(stated, Table) and self.is_from_file(stated):
-            if stated.entries.keys() - {"kind"}:
-                yield Lead(_identity(account), target, join(path, "credential"), stated.source)
+        if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
+            return
+        if stated.entries.keys() - {"kind"}:
+            yield Lead(_identity(account), target, join(path, "credential"), stated.source)
 
     def is_allowed(
         self,

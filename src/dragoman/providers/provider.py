@@ -24,8 +24,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below the base URL of
     chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of names; only
     models with these names can chat in this protocol (`!` before a pattern: all but these), None = all.
-    query: stands at the end of every URL ("?api-version=2024-10-21"). base_url: below which everything lies that belongs to no model, such as the
-    list of models; None = as the chat endpoint says.
+    query: stands at the end of every URL ("?api-version=2024-10-21"). base_url: below which everything lies
+    that belongs to no model, such as the list of models; None = as the chat endpoint says.
     """
 
     dialect: str

@@ -124,7 +124,8 @@ class WireUpstream:
     is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
     of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect
     (`!` before a pattern: all but these), None = all. further: the same provider's upstreams in other
-    dialects, best first. yields: names of headers for which a request's own value is used instead of the account's.
+    dialects, best first. yields: names of headers for which a request's own value is used instead of the
+    account's.
     """
 
     success: Final = 200

@@ -206,6 +206,7 @@ def test_a_file_that_everybody_may_write_is_doubted(here: Path) -> None:
     assert "chmod o-w" in str(warning.hint)
 
 
+DESCRIBED = "credential: {kind: google, file: key.txt}}}"
 OTHERS_HOST = "providers: {vertex: {project: p, base_url: 'https://evil.example', credential: google}}"
 
 
@@ -214,8 +215,7 @@ OTHERS_HOST = "providers: {vertex: {project: p, base_url: 'https://evil.example'
     [
         (OTHERS_HOST, "https://evil.example"),
         (
-            "providers: {vertex: {project: p, base_url: 'http://127.0.0.1:1', "
-            "credential: {kind: google, file: key.txt}}}",
+            "providers: {vertex: {project: p, base_url: 'http://127.0.0.1:1', " + DESCRIBED,
             "http://127.0.0.1:1",
         ),
         (
