@@ -338,9 +338,8 @@ class _Checker:
             return None
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
-        parts = urlsplit(account.base_url)
-        secret = account.credentials or account.identity
-        if secret and parts.scheme == "http" and not is_private(parts.hostname or ""):
+        url, secret = urlsplit(account.base_url), account.credentials or account.identity
+        if secret and url.scheme == "http" and not is_private(url.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         keyless = settings.enabled and settings.keys is None and account.identity is None
         if keyless and account.vendor is not None and account.vendor.keys:
