@@ -100,9 +100,10 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
         the project is missing, or if it or the region can be no part of a URL.
         """
         region = (region or self.region).lower()
-        for word, what in ((project or "x", "project"), (region, "location")):
-            if not word.replace("-", "").replace(":", "").replace(".", "").isalnum() or not word.isascii():
-                raise ValueError(f"{word!r} is no name of a {what}")
+        if _LOCATION.fullmatch(region) is None:
+            raise ValueError(f"{region!r} is no name of a location")
+        if project and _PROJECT.fullmatch(project) is None:
+            raise ValueError(f"{project!r} is no name of a project")
         if spelled is None:
             spelled = "https://" + self.host_in(region if project else self.region)
         root, publishers, _ = spelled.strip().rstrip("/").partition("/publishers/")
@@ -120,6 +121,9 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _VERSION: Final = re.compile(r"/v\d[a-z0-9]*\Z")
+_LOCATION: Final = re.compile(r"[a-z0-9-]+")
+_PROJECT: Final = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9-]+")
+"""The id or the number of a project. Old projects of a domain have the domain before their id."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
