@@ -78,7 +78,6 @@ CLOUDS: Final = (
         quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_VERTEX},
         chats=("!claude-*",),
-        known=("gemini-2.5-flash", "gemini-3-flash-preview"),
     ),
 )
 """The vendors in the order of the documentation."""
