@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.assembly.identities import identity_of
 from dragoman.assembly.keyfiles import credentials_of
 from dragoman.assembly.signing import FixedCredential, SigningCredential, signed, signing_key
 from dragoman.capacity.space import Space
@@ -37,6 +38,8 @@ def described(upstream: Upstream, provider: Provider | None) -> str:
     """A provider in a few words: its name, and the number of its keys if it has any or its vendor asks for
     one, as in `openai 2 keys`. provider: None = the upstream is not a configured account.
     """
+    if provider is not None and provider.identity is not None:
+        return f"{upstream.name} signs in by {provider.identity.kind}"
     keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
     vendor = provider.vendor if provider is not None else None
     needed = vendor is not None and bool(vendor.keys)
@@ -48,7 +51,9 @@ def wire_upstream(
 ) -> WireUpstream:
     """The upstream of a configured provider: its first protocol, with its others as `further`."""
     first, *rest = provider.apis
-    changing = credentials_of(provider, seams)
+    changing: list[Credential | None] = credentials_of(provider, seams)
+    if provider.identity is not None:
+        changing = [identity_of(provider, provider.identity, seams)]
     further = [_spoken(provider, api, transport, limits, changing) for api in rest]
     return _spoken(provider, first, transport, limits, changing, further=further)
 
@@ -102,6 +107,8 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
     changing: for each key, the `Credential` that tells when the key changes; None = the key does not change.
     () = no key changes.
     """
+    if provider.identity is not None:
+        return [_signed_in(provider, api, one) for one in changing if one is not None]
     if not provider.credentials:
         return [_account(provider, api, None)]
     accounts = []
@@ -109,13 +116,32 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
         account = _account(provider, api, key)
         if credential is not None:
             follow = partial(_renewed, provider, api, key)
-            if DIALECTS[provider.dialect].keys.signs:
-                credential = SigningCredential(  # noqa: PLW2901
-                    credential, lambda lease: signed(provider, lease, SYSTEM.now)
-                )
+            credential = _signing(provider, credential)  # noqa: PLW2901
             account = msgspec.structs.replace(account, renewal=Renewal(credential, credential.lease, follow))
         accounts.append(account)
     return accounts
+
+
+def _signing(provider: Provider, credential: Credential) -> Credential:
+    """The credential, with leases that sign if the provider's protocol requires it."""
+    if not DIALECTS[provider.dialect].keys.signs:
+        return credential
+    return SigningCredential(credential, lambda lease: signed(provider, lease, SYSTEM.now))
+
+
+def _signed_in(provider: Provider, api: Api, credential: Credential) -> Account:
+    """The account of an identity in a cloud. Its id stays the same when its token changes."""
+    assert provider.identity is not None
+    kind = provider.identity.kind
+    key = Key(Secret(""), provider.origin, kind)
+    id_ = _identity(provider, kind)
+
+    def account(lease: Lease) -> Account:
+        return msgspec.structs.replace(_renewed(provider, api, key, lease), id=id_, source=kind)
+
+    credential = _signing(provider, credential)
+    lease = credential.lease
+    return msgspec.structs.replace(account(lease), renewal=Renewal(credential, lease, account))
 
 
 def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:

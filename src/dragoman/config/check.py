@@ -35,6 +35,7 @@ from dragoman.config.check_balancing import (
 )
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
+from dragoman.config.check_credential import credential_misfits
 from dragoman.config.check_defaults import unfit
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
@@ -227,6 +228,7 @@ class _Checker:
         self.file(settings.ca_file, f"{path}.ca_file")
         self.file(settings.client_cert, f"{path}.client_cert")
         self.file(settings.client_key, f"{path}.client_key")
+        self.file(settings.credential.file if settings.credential else None, f"{path}.credential.file")
         if settings.client_key is not None and settings.client_cert is None:
             self.problem(f"{path}.client_key", "there is no `client_cert` for this key")
         if settings.proxy is not None:
@@ -243,6 +245,7 @@ class _Checker:
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
+            self.misfits(path, credential_misfits(settings, account.dialect))
             if settings.enabled:
                 self.accounts[name] = account
             self.add_warnings(account, settings, path)
@@ -335,10 +338,11 @@ class _Checker:
             return None
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
-        parts = urlsplit(account.base_url)
-        if account.credentials and parts.scheme == "http" and not is_private(parts.hostname or ""):
+        url, secret = urlsplit(account.base_url), account.credentials or account.identity
+        if secret and url.scheme == "http" and not is_private(url.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
-        if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
+        keyless = settings.enabled and settings.keys is None and account.identity is None
+        if keyless and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
             hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"

@@ -65,11 +65,12 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
     A vendor without a provider in the tree gets one with the vendor's name, unless its address depends on the
-    account and the environment does not state it, or only an access key is found, which is for other
-    services, too. A provider that states no keys
+    account and the environment does not state it, or the environment has only what other services need, too
+    (an access key, a project, a region). A provider that states no keys
     gets those of the environment, and if it states no base URL that of the environment. One that states keys
     (or `[]`) gets neither: a key of the file must not be sent to an address that the file does not contain.
-    Nor does one that states a base URL and has another name than its vendor.
+    Nor does one that states a base URL and has another name than its vendor. One that states a `credential`
+    gets no keys.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -86,14 +87,16 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
         for name in named:
             entries[name] = _filled(entries[name], found, own_name=name == vendor)
         stated = "base_url" in found.entries or not CATALOG[vendor].account
-        if not named and stated and not _only_access_key(CATALOG[vendor], environ):
+        if not named and stated and not _only_shared(CATALOG[vendor], environ):
             entries[vendor], names[vendor] = found, found.source
     providers = Table(entries, written.source, names)
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """The keys (of the first of `vendor.keys` that has any) and the base URL of a vendor; None = neither."""
+    """The keys (of the first of `vendor.keys` that has any), the base URL, the project and the region of a
+    vendor; None = the environment has none of them.
+    """
     entries: dict[str, Node] = {}
     for base in vendor.keys:
         found = [(name, environ.get(name, "").strip()) for name in numbered(base)]
@@ -108,12 +111,13 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
         if vendor.host_port is not None:
             address = host_url(address, port=vendor.host_port, path=vendor.path)
         entries["base_url"] = Scalar(address, address, Source(vendor.base_var), filled=True)
+    for setting, names in (("region", vendor.region_vars), ("project", vendor.project_vars)):
+        for name in names:
+            if text := environ.get(name, "").strip():
+                entries[setting] = Scalar(text, text, Source(name), filled=True)
+                break
     if not entries:
         return None
-    for name in vendor.region_vars:
-        if region := environ.get(name, "").strip():
-            entries["region"] = Scalar(region, region, Source(name), filled=True)
-            break
     return Table(entries, next(iter(entries.values())).source)
 
 
@@ -129,7 +133,7 @@ def _access_key(vendor: Vendor, environ: Mapping[str, str]) -> Scalar | None:
     return Scalar(text, text, Source(stated[0]), filled=True, variables=stated)
 
 
-def _only_access_key(vendor: Vendor, environ: Mapping[str, str]) -> bool:
+def _only_shared(vendor: Vendor, environ: Mapping[str, str]) -> bool:
     """Whether the environment has nothing that is the vendor's alone: neither an API key nor a base URL."""
     own = [name for base in vendor.keys for name in numbered(base)]
     own += [] if vendor.base_var is None else [vendor.base_var]
@@ -158,7 +162,12 @@ def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
         node = Table({}, node.source)
     if not isinstance(node, Table) or _stated(node, "keys") or (_stated(node, "base_url") and not own_name):
         return node
-    fill = {name: value for name, value in found.entries.items() if not _stated(node, name)}
+    signs_in = _stated(node, "credential")
+    fill = {
+        name: value
+        for name, value in found.entries.items()
+        if not _stated(node, name) and not (signs_in and name == "keys")
+    }
     return Table({**node.entries, **fill}, node.source, node.names, node.size)
 
 

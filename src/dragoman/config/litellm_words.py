@@ -43,7 +43,7 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
 """By LiteLLM's name of a provider: its row in `CATALOG`."""
 
 _AWS: Final = "Bedrock and SageMaker are not spoken here"
-_GOOGLE: Final = "Vertex AI is not spoken here; gemini/… with a key of AI Studio is"
+_GOOGLE: Final = "Vertex AI is not taken over: write a provider vertex with your project"
 NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("bedrock", "bedrock_mantle", "sagemaker", "sagemaker_chat"), _AWS),

@@ -22,6 +22,7 @@ from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.dated import WrongVersion, dated_api, query, read
+from dragoman.providers.identity import Identity
 from dragoman.providers.provider import Api, Provider, base_url
 from dragoman.providers.sigv4 import access_key, is_broken, region_in
 from dragoman.providers.vendor import ApiRow, Vendor
@@ -91,6 +92,8 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: st
     dialect = stated.dialect
     if stated.path is None:
         base = base.removesuffix(row.drops)
+        for text, other in row.swaps.items():
+            base = base.replace(text, other)
     spoken = DIALECTS[dialect]
     path = stated.path or row.path or spoken.paths.chat
     return Api(
@@ -123,6 +126,8 @@ def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
     """The further protocols that the vendor speaks in this version of its API. rows: all of them."""
+    if vendor is not None and vendor.located is not None and "/projects/" not in base:
+        return ()  # what an API key may use without a project
     dated = dated_api(vendor, version)
     if dated is None or version is None:
         return rows
@@ -144,13 +149,17 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     url, path = settings.base_url, None
     if url is not None and vendor is not None and vendor.dated is not None:
         url, _, path = read(url, vendor, vendor.dated, settings.api_version)
+    elif vendor is not None and vendor.located is not None:
+        keyed = bool(settings.keys) and settings.credential is None
+        url = vendor.located.base_url(url, settings.project, settings.region, keyed=keyed)
     elif url is None and vendor is not None and vendor.region:
         url = vendor.base_url_in(settings.region)
     found = base_url(vendor, dialect, url, settings.base_path, chat_path, path=path)
     keys = [key.reveal() for key in settings.keys or ()] if DIALECTS[dialect].keys.signs else []
     if any(is_broken(key) for key in keys):
         raise ValueError("an access key (AKIA…, ASIA…) is written `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`")
-    signs = any(access_key(key) for key in keys)
+    by_identity = settings.credential is not None and bool(DIALECTS[dialect].keys.signs)
+    signs = by_identity or any(access_key(key) for key in keys)
     if signs and settings.region is None and region_in(found) is None:
         raise ValueError("an access key signs for a region, which this address does not tell: set `region`")
     return found
@@ -190,6 +199,17 @@ def _found_in(key: Secret) -> str | None:
     return str(key.file) if key.file is not None else key.variable
 
 
+def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
+    """The identity in a cloud that signs in to the provider: the configured one, else the vendor's usual one
+    if no keys are configured; None = there is none.
+    """
+    if settings.credential is not None:
+        return Identity(**msgspec.structs.asdict(settings.credential))
+    if settings.keys is None and vendor is not None and vendor.identity is not None:
+        return Identity(kind=vendor.identity)
+    return None
+
+
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
     """The account of a provider. sources: the places of keys, by setting. Raises ValueError as its steps."""
     vendor = vendor_of(name, settings)
@@ -199,7 +219,10 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     origin = address.origin(base)
     version = version_of(settings, vendor)
     folder, deviations = _of_version(vendor, version, base, dialect)
+    identity = identity_of(settings, vendor)
     auth = settings.auth or (vendor.auth if vendor else None) or DIALECTS[dialect].keys.scheme
+    if identity is not None and settings.auth is None:
+        auth = "bearer"  # whatever a key of the vendor is sent in
     quirks = _over(vendor.quirks if vendor else DIALECTS[dialect].quirks, deviations)
     place = join(join("providers", name), "keys")
     return Provider(
@@ -224,4 +247,5 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         further=apis_of(settings, vendor, base, auth, version),
         api_version=version,
         folder=folder,
+        identity=identity,
     )

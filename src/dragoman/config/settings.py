@@ -2,7 +2,8 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`,
-`balancing`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and `trace`.
+`balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and
+`trace`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dragoman.config.accounts import Auth, Team, Tenant, User
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
+from dragoman.config.cloud import CloudCredential
 from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
@@ -161,7 +163,10 @@ class Provider(Section, frozen=True):
     `[]` for none."""
     region: Annotated[str | None, about(default="none")] = None
     """Where the provider works, in a word of your choice (`eu`), for keys that may use only some regions. For
-    `bedrock` it is the AWS region (`eu-central-1`), which is put into the base URL and into signatures."""
+    `bedrock` it is the AWS region (`eu-central-1`), which is put into the base URL and into signatures. For
+    `vertex` it is the location (`global`, `eu`, `europe-west4`), which is put into the base URL."""
+    project: Annotated[str | None, about(default="none; for `vertex` GOOGLE_CLOUD_PROJECT")] = None
+    """For `vertex`: the id of the Google Cloud project, which is put into the base URL."""
     base_url: Annotated[
         str | None, about(default="from the known provider, or from its environment variable")
     ] = None
@@ -183,6 +188,11 @@ class Provider(Section, frozen=True):
     """The provider's API keys: one, or a list. Each is a string, `${VARIABLE}` or `{file: path}`. `[]` for a
     server that needs no key. For `bedrock` also an AWS access key, which is not sent but signs each request:
     `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`."""
+    credential: Annotated[
+        CloudCredential | None, about(default="none; the known provider `vertex` without keys: `google`")
+    ] = None
+    """An identity in a cloud, in place of `keys`: `google`, `entra`, `aws`, or a mapping. See
+    [credentials](credentials.md)."""
     key_choice: Literal["health_aware", "round_robin", "least_used"] = "health_aware"
     """Which of several keys is asked first. `health_aware`: the first one that can be asked, so that the
     provider's prompt cache stays warm; the next one while it rests. `round_robin`: in turns. `least_used`:

@@ -98,6 +98,7 @@ class _LeadFinder(NamedTuple):
         origin = address.origin(account.base_url)
         base = node.entries.get("base_url")
         target = origin + self.weak_proof(node, origin)
+        yield from self.described_identity(account, node, path, target)
         if target == origin and urlsplit(origin).hostname in _LOOPBACK:
             return
         if isinstance(base, Scalar) and any(map(_SECRET.search, base.variables)):
@@ -106,6 +107,8 @@ class _LeadFinder(NamedTuple):
             [base] if target == origin else [node.entries.get(name) for name in _PROOF_SETTINGS] + [base]
         )
         source = next((one.source for one in choosing if one is not None and self.is_from_file(one)), None)
+        if account.identity is not None and source is not None and target != _own_host(account):
+            yield Lead(_identity(account), target, join(path, "credential"), source)
         for place, scalar in _scalars(node, path):
             in_keys = place.startswith(f"{path}.keys")
             always = in_keys or place.startswith(f"{path}.headers")  # every value in them is a secret
@@ -120,6 +123,16 @@ class _LeadFinder(NamedTuple):
                 belongs = in_keys and target == _origin_of(account.vendor, account.region)
                 if not belongs and not self.is_from_environment(base):
                     yield Lead(str(file), target, place, source or scalar.source)
+
+    def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
+        """The lead of an identity of which the file says more than its kind. Whoever describes an identity
+        chooses who gets the machine's proofs of it, whatever the provider's own host is.
+        """
+        stated = node.entries.get("credential")
+        if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
+            return
+        if stated.entries.keys() - {"kind"}:
+            yield Lead(_identity(account), target, join(path, "credential"), stated.source)
 
     def is_allowed(
         self,
@@ -233,6 +246,20 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def _origin_of(vendor: Vendor | None, region: str | None) -> str | None:
     return None if vendor is None or vendor.account else address.origin(vendor.base_url_in(region))
+
+
+def _identity(account: Provider) -> str:
+    """An identity in a cloud, as the secret of a lead."""
+    assert account.identity is not None
+    return f"the-{account.identity.kind}-identity"
+
+
+def _own_host(account: Provider) -> str | None:
+    """The origin that a vendor itself has for the account; None = it is not known."""
+    vendor = account.vendor
+    if vendor is not None and vendor.located is not None:
+        return f"https://{vendor.located.host_in((account.region or vendor.located.region).lower())}"
+    return _origin_of(vendor, account.region)
 
 
 def _keys(vendor: Vendor) -> frozenset[str]:

@@ -109,6 +109,10 @@ def _always(_: WireRequest, __: Quirks, ___: str) -> bool:
     return True
 
 
+def _usual(quirks: Quirks) -> None:  # noqa: ARG001 - the default of `ProviderSide.suited`
+    return None
+
+
 def _as_it_is(wire: WireRequest) -> WireRequest:
     return wire
 
@@ -139,6 +143,8 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """Finds the media in a request that the provider cannot download; None = it downloads all."""
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
     """Changes the encoded request once more, after the configuration's own members were added."""
+    suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
+    """The provider side for a vendor with these quirks that has other paths or forms; None = this one."""
 
 
 class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):

@@ -130,6 +130,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     # --- Gemini ---------------------------------------------------------------------------------
     call_ids: bool = True
     """Whether tool calls and results carry ids. Vertex AI refuses ids and matches results by their order."""
+    vertex_operations: bool = False
+    """Whether tokens are counted and embeddings are made in Vertex AI's way: a request to count is the prompt
+    itself, and most models of embeddings are asked by `:predict`."""
     server_call_parts: bool = True
     """Whether calls of the provider's own tools may be requested as parts
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
@@ -199,7 +202,10 @@ _BY_KEY = {
 }
 """Field of `Quirks` -> the only member of a body that it is about."""
 # These concern only requests of other dialects, or other operations than chat.
-_FOREIGN = ("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens")
+_FOREIGN = (
+    *("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens"),
+    *("server_call_parts", "vertex_operations"),
+)
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = ("answer_images", "call_signatures", "functions", "refuses", "strange_items")
 _need_codec = attrgetter(

@@ -12,6 +12,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address, dated
 from dragoman.providers.auth import Credential
+from dragoman.providers.identity import Identity
 from dragoman.providers.vendor import Vendor
 from dragoman.seams.secret import Secret
 
@@ -22,9 +23,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; they may contain
     `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below the base URL of
     chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of names; only
-    models with these names can chat in this protocol, None = all. query: stands at the end of every URL
-    ("?api-version=2024-10-21"). base_url: below which everything lies that belongs to no model, such as the
-    list of models; None = as the chat endpoint says.
+    models with these names can chat in this protocol (`!` before a pattern: all but these), None = all.
+    query: stands at the end of every URL ("?api-version=2024-10-21"). base_url: below which everything lies
+    that belongs to no model, such as the list of models; None = as the chat endpoint says.
     """
 
     dialect: str
@@ -52,7 +53,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     serves, None = any. further: its other protocols, best first. api_version: the version of its API that
     every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
     with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
-    does not say what the second is.
+    does not say what the second is. identity: signs in to the provider in place of `credentials`; None =
+    nothing does.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str | None = None
     folder: str = ""
     base_models: Mapping[str, str] = {}
+    identity: Identity | None = None
 
     @property
     def apis(self) -> tuple[Api, ...]:
@@ -84,6 +87,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             auth=self.auth,
             fixed=self.fixed,
             quirks=self.quirks,
+            models=None if self.vendor is None else self.vendor.chats,
             bases=self._bases,
             query=dated.query(self.api_version),
             base_url=self.base_url if self.folder else None,

@@ -8,6 +8,7 @@ it: the operator configures `base_url`. The rows are in `providers.vendors`. Pur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import msgspec
 
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
+from dragoman.providers.identity import Kind
 
 
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,14 +26,15 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
     path: the chat endpoint below the base URL, None = the dialect's usual path. stream: the endpoint of
     streams, None = the dialect's, or `path`. drops: text that is removed
-    from the end of the base URL before `path` is added. auth: how a key is sent, None = as in the vendor's
-    first protocol. models: patterns of names; only models with these names can chat in this protocol, None =
-    all.
+    from the end of the base URL before `path` is added. swaps: {text of the base URL: what replaces it}.
+    auth: how a key is sent, None = as in the vendor's first protocol. models: patterns of names; only models
+    with these names can chat in this protocol, None = all.
     """
 
     path: str | None = None
     stream: str | None = None
     drops: str = ""
+    swaps: Mapping[str, str] = MappingProxyType({})
     auth: Scheme | None = None
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
@@ -75,6 +78,54 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
         return version[: len(since)] >= since
 
 
+class Located(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a vendor's API lies if its addresses name an account's project and a location.
+
+    host: the host in a location, with `{region}`. hosts: {location: its host} where it is another one.
+    folder: the path of a project in a location, with `{project}` and `{region}`, between the version of the
+    API and `publisher`. publisher: the end of the path. version: the version at the beginning of the path.
+    region: the usual location. With an API key, the usual location has the path without `folder`, too.
+    """
+
+    host: str
+    hosts: Mapping[str, str]
+    folder: str
+    publisher: str
+    version: str
+    region: str
+
+    def base_url(self, spelled: str | None, project: str | None, region: str | None, *, keyed: bool) -> str:
+        """The base URL. spelled: what the operator wrote: an origin, with or without a version, or the whole;
+        None = the vendor's own. keyed: API keys are configured; they need no project. Raises ValueError if
+        the project is missing, or if it or the region can be no part of a URL.
+        """
+        region = (region or self.region).lower()
+        if _LOCATION.fullmatch(region) is None:
+            raise ValueError(f"{region!r} is no name of a location")
+        if project and _PROJECT.fullmatch(project) is None:
+            raise ValueError(f"{project!r} is no name of a project")
+        if spelled is None:
+            spelled = "https://" + self.host_in(region if project else self.region)
+        root, publishers, _ = spelled.strip().rstrip("/").partition("/publishers/")
+        if publishers or "/projects/" in root:
+            return root + self.publisher
+        if not project and not keyed:
+            raise ValueError("set `project` to the id of your project")
+        if not _VERSION.search(root):
+            root += self.version
+        return root + (self.folder.format(project=project, region=region) if project else "") + self.publisher
+
+    def host_in(self, region: str) -> str:
+        """The vendor's host for a location."""
+        return self.hosts.get(region) or self.host.format(region=region)
+
+
+_VERSION: Final = re.compile(r"/v\d[a-z0-9]*\Z")
+_LOCATION: Final = re.compile(r"[a-z0-9-]+")
+_PROJECT: Final = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9-]+")
+"""The id or the number of a project. Old projects of a domain have the domain before their id."""
+
+
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor.
 
@@ -92,10 +143,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
     characters). known: some models that lists show until the vendor has been asked; other models can be used,
     too. region: the region that stands in `base_url`, in whose place a configured one is put; "" = there is
-    none. region_vars: environment variables that may hold the region, the first one counts. access_key: the
-    environment variables with the id, the secret and the session token of an access key, which a configured
-    provider without keys gets; they add no provider. page: the vendor's documentation. read: the month in
-    which the facts were collected ("2026-11").
+    none. region_vars: environment variables that may hold the region, the first one counts. located: how the
+    address names a project and a location, None = it names none. project_vars: as `region_vars`, for the
+    project. access_key: the environment variables with the id, the secret and the session token of an access
+    key, which a configured provider without keys gets; they add no provider. identity: the kind of identity
+    in a cloud by which the gateway signs in if no keys are configured; None = none. chats: patterns of the
+    models that can chat in the first protocol (`!` before a pattern: these cannot), None = all. page: the
+    vendor's documentation. read: the month in which the facts were collected ("2026-11").
     """
 
     name: str
@@ -120,7 +174,11 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...] = ()
     region: str = ""
     region_vars: tuple[str, ...] = ()
+    located: Located | None = None
+    project_vars: tuple[str, ...] = ()
     access_key: tuple[str, ...] = ()
+    identity: Kind | None = None
+    chats: tuple[str, ...] | None = None
 
     def base_url_in(self, region: str | None) -> str:
         """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is

@@ -36,7 +36,7 @@ from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
 
-_ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
+_ROOT: Final = r"/+(?:v1(?:alpha|beta1?)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
 """Matches several API roots at a path's beginning: the base URL's and the client's own, which counts."""
 _VENDORS: Final = "|".join(

@@ -1,13 +1,14 @@
 """Gemini's protocol over HTTP: generating, counting tokens, embedding, and Google's form of the model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
-https://ai.google.dev/api/models.
+https://ai.google.dev/api/models. Also below the paths of Vertex AI, as google-genai 3.4.0 writes them.
 A stream is a JSON array, or server-sent events with `alt=sse`. The latter gets no heartbeat, because some of
 Google's clients read every line as data.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
-from dragoman.dialects.gemini import DIALECT, embedding
+from dragoman.dialects.gemini import DIALECT, embedding, predict
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
@@ -29,6 +30,8 @@ from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
 _PREFIX: Final = "models/"
+_PLACE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?")
+"""What Vertex AI's clients write before `models/`: a project, a location and who publishes the model."""
 _USUAL, _MOST = 50, 1000
 """Models on one page of the list: the default and the maximum, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
@@ -62,6 +65,7 @@ class GenerateContentApi:
             "countTokens": self.count_tokens,
             "embedContent": partial(self.embed, embedding.PATH),
             "batchEmbedContents": partial(self.embed, embedding.BATCH_PATH),
+            "predict": partial(self.embed, predict.PATH),
         }
         # Some clients send a model with a slash without `models/`: tunedModels/NAME, and also provider/model.
         for before in ("/models/", "/"):
@@ -119,9 +123,20 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-    """Call the handler `run` with the request whose path parameter `model` has lost the prefix `models/`."""
-    name = request.params["model"].removeprefix(_PREFIX)
+    """Call the handler `run` with the request whose path parameter `model` is the model's name alone."""
+    name = _bare(request.params["model"])
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
+
+
+def _bare(stated: str) -> str:
+    """The model's name in a path. Vertex AI's clients write `provider/model` as
+    `publishers/provider/models/model`; the publisher `google` stands for none.
+    """
+    place = _PLACE.match(stated)
+    assert place is not None, "it matches the empty text, too"
+    name = stated[place.end() :].removeprefix(_PREFIX)
+    publisher = place[1]
+    return name if publisher in {None, "google"} else f"{publisher}/{name}"
 
 
 def listing(entry: Entry) -> dict[str, Any]:

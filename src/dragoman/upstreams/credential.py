@@ -23,7 +23,7 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.upstreams.credential")
 
 _AGAIN: Final = 1.0
-"""Seconds after a refresh that has failed, in which no other one begins."""
+"""Seconds after a refresh that brought no new lease, in which no other one begins."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class Refreshing:
     id_: identifies the credential. provider: the provider's name, for errors. fetch: gets the present lease
     and returns a new one, or the same one if nothing has changed; raises NotRenewed. now: returns Unix
     seconds. early: a lease is refreshed so many seconds before it expires, while requests go on using it.
-    every: seconds after which `fetch` is called even though nothing expires, None = never.
+    every: seconds after which `fetch` is called for a lease that states no end, None = never.
     """
 
     def __init__(
@@ -175,11 +175,11 @@ class Refreshing:
 
     def _due(self, now: float) -> bool:
         since = now - self._looked
-        if self._error is not None and since < _AGAIN:
-            return False
+        if since < _AGAIN and (self._error is not None or self.lease.expires is not None):
+            return False  # the last refresh failed, or it brought the same lease again
         if self.lease.expires is not None and self.lease.expires - self._early <= now:
             return True
-        return self._every is not None and since >= self._every
+        return self.lease.expires is None and self._every is not None and since >= self._every
 
     def _begin(self) -> asyncio.Task[None]:
         """The task of the refresh. A running refresh is returned; if none runs, one begins now."""
@@ -212,7 +212,13 @@ class Refreshing:
             self._refresh = None
 
     def _expiry(self) -> ir.Fault:
-        text = f"The gateway's credential for the provider {self._provider!r} has expired."
-        if self._error is not None:
-            text += f" It was not refreshed: {self._error}."
-        return ir.Fault("unavailable", text, code="credential_expired", blame="gateway")
+        """The fault to answer with: 502, because the gateway cannot use the provider."""
+        if self.lease.secret is None:
+            text, code = f"The gateway cannot sign in to the provider {self._provider!r}", "sign_in_failed"
+            text += "." if self._error is None else f": {self._error}."
+        else:
+            text = f"The gateway's credential for the provider {self._provider!r} has expired."
+            code = "credential_expired"
+            if self._error is not None:
+                text += f" It was not refreshed: {self._error}."
+        return ir.Fault("upstream", text, code=code, blame="gateway")

@@ -122,9 +122,10 @@ class WireUpstream:
     chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
     same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
     is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
-    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect,
-    None = all. further: the same provider's upstreams in other dialects, best first. yields: names of
-    headers for which a request's own value is used instead of the account's.
+    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect
+    (`!` before a pattern: all but these), None = all. further: the same provider's upstreams in other
+    dialects, best first. yields: names of headers for which a request's own value is used instead of the
+    account's.
     """
 
     success: Final = 200
@@ -166,7 +167,7 @@ class WireUpstream:
             else URL(listed + dialect.models.path + query, encoded=True)
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
-        self._codecs = dialect.asked()
+        self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}
         for operation, codec in self._codecs.items():
             if operation == "count" and not quirks.counts:
                 continue
@@ -176,7 +177,7 @@ class WireUpstream:
         """By the address, the account, and what the call says about the model."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
-        self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
+        self._serves = None if models is None else _pattern(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
@@ -559,6 +560,16 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
         except RecursionError:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
+
+
+def _pattern(models: Sequence[str]) -> re.Pattern[str]:
+    """What matches the names of models that fit a pattern. If all patterns begin with `!`, it matches the
+    names that fit none of them.
+    """
+    excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
+    if excluded:
+        return re.compile(f"(?!{'|'.join(excluded)})")
+    return re.compile("|".join(map(fnmatch.translate, models)))
 
 
 _ONCE: Final = "idempotency-key"

@@ -14,6 +14,7 @@ from dragoman.config.settings import Provider
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers.provider import Api
+from dragoman.seams.secret import Secret
 from dragoman.testing import corpus
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -230,3 +231,68 @@ def test_azure_is_asked_where_recorded_requests_went(recorded: Path, api: str, d
         made = spoken.chat_url.removesuffix(DIALECTS[dialect].paths.chat) + path + spoken.query
         deployment = url.partition("/deployments/")[2].partition("/")[0]
         assert made.replace("{model}", deployment) == url.replace(".com//", ".com/")
+
+
+GOOGLE = "/publishers/google"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "project", "region", "expected"),
+    [
+        (None, "p", None, "https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global" + GOOGLE),
+        (
+            None,
+            "p",
+            "US",
+            "https://aiplatform.us.rep.googleapis.com/v1beta1/projects/p/locations/us" + GOOGLE,
+        ),
+        (
+            None,
+            "p",
+            "asia-east1",
+            "https://asia-east1-aiplatform.googleapis.com/v1beta1/projects/p/locations/asia-east1" + GOOGLE,
+        ),
+        (None, None, None, "https://aiplatform.googleapis.com/v1beta1" + GOOGLE),
+        (
+            "https://proxy.example/vertex/",
+            "p",
+            "eu",
+            "https://proxy.example/vertex/v1beta1/projects/p/locations/eu" + GOOGLE,
+        ),
+        ("https://proxy.example/v1", "p", "eu", "https://proxy.example/v1/projects/p/locations/eu" + GOOGLE),
+        (
+            "https://h.example/v1/projects/q/locations/l",
+            None,
+            None,
+            "https://h.example/v1/projects/q/locations/l" + GOOGLE,
+        ),
+        (
+            "https://h.example/v1/projects/q/locations/l/publishers/google/models/m:generateContent",
+            "p",
+            None,
+            "https://h.example/v1/projects/q/locations/l" + GOOGLE,
+        ),
+    ],
+)
+def test_where_vertex_lies(
+    spelled: str | None, project: str | None, region: str | None, expected: str
+) -> None:
+    keys = (Secret("an-express-key"),) if project is None else None
+    settings = Provider(base_url=spelled, project=project, region=region, keys=keys)
+    account = provider_of("vertex", settings, {})
+    assert account.base_url == expected
+    assert account.chat_url == expected + "/models/{model}:generateContent"
+    claude = [api.chat_url for api in account.further]
+    place = expected.removesuffix(GOOGLE).replace("/v1beta1/", "/v1/")
+    has_project = "/projects/" in expected
+    assert claude == [place + "/publishers/anthropic/models/{model}:rawPredict"] * has_project
+
+
+@pytest.mark.parametrize("region", ["evil.example", "a/b", "", "ä"])
+def test_a_location_is_one_part_of_a_host(region: str) -> None:
+    settings = Provider(project="p", region=region)
+    if region == "":  # stated as nothing
+        assert "/locations/global/" in provider_of("vertex", settings, {}).base_url
+        return
+    with pytest.raises(ValueError, match="is no name of a location"):
+        provider_of("vertex", settings, {})

@@ -204,3 +204,36 @@ def test_a_file_that_everybody_may_write_is_doubted(here: Path) -> None:
     (warning,) = load(None, environment(here), cwd=here).warnings
     assert "every user" in warning.message
     assert "chmod o-w" in str(warning.hint)
+
+
+DESCRIBED = "credential: {kind: google, file: key.txt}}}"
+OTHERS_HOST = "providers: {vertex: {project: p, base_url: 'https://evil.example', credential: google}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (OTHERS_HOST, "https://evil.example"),
+        (
+            "providers: {vertex: {project: p, base_url: 'http://127.0.0.1:1', " + DESCRIBED,
+            "http://127.0.0.1:1",
+        ),
+        (
+            "providers: {azure: {base_url: 'https://evil.example', credential: entra}}",
+            "https://evil.example",
+        ),
+        (
+            "providers: {bedrock: {base_url: 'https://evil.example', region: eu-west-1, credential: aws}}",
+            "https://evil.example",
+        ),
+    ],
+)
+def test_no_identity_of_the_machine_goes_where_only_the_file_says(here: Path, text: str, where: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        found(here, text)
+    assert any("-identity to " in str(one) and where in str(one) for one in refused.value.problems)
+
+
+def test_an_identity_may_go_to_its_own_cloud(here: Path) -> None:
+    text = "providers: {vertex: {project: p, region: eu}, bedrock: {region: eu-west-1, credential: aws}}"
+    assert set(found(here, text).providers) >= {"vertex", "bedrock"}

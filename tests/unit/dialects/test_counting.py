@@ -17,6 +17,7 @@ from dragoman.dialects.gemini import count as gemini
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import count as openai_responses
 from dragoman.dialects.operation import AnyOperationCodec, OperationReply, Payload
+from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
@@ -243,3 +244,33 @@ def test_an_answer_is_one_number(dialect: str, body: dict[str, Any]) -> None:
 
 def test_only_four_protocols_count() -> None:
     assert set(CODECS) == {"anthropic", "bedrock", "gemini", "openai_responses"}
+
+
+@pytest.mark.wire
+def test_vertex_counts_the_prompt_itself(recorded: Path) -> None:
+    vertex = CODECS["gemini"].provider.suited(Quirks(vertex_operations=True))
+    assert vertex is not None
+    seen = 0
+    for exchange in corpus.read(recorded, "vertex.countTokens"):
+        asked, answered = exchange.request, exchange.response
+        assert answered is not None
+        if asked is None:  # a sample of an answer
+            continue
+        wire = WireRequest("count", asked.body, path=DIALECTS["gemini"].paths.chat, params={"model": "m"})
+        report = Report("")
+        request = CODECS["gemini"].client.decode(wire)
+        sent = vertex.finish(vertex.encode(request, Target(report, "m")))
+        assert sent.path == "/models/{model}:countTokens"
+        config = sent.body.get("generationConfig", {})
+        assert (config or None) == ({"maxOutputTokens": 100} if "max_output" in str(asked.body) else None)
+        kept = {"contents", "systemInstruction", "tools"}
+        for key in kept & asked.body.keys():
+            assert (
+                sent.body[key]
+                == DIALECTS["gemini"].request.encode(request, Target(Report(""), "m")).body[key]
+            )
+        assert report.losses == []
+        assert vertex.decode(Payload(encode(answered.body)), request).tokens == answered.body["totalTokens"]
+        seen += 1
+    assert seen == 3
+    assert not CODECS["gemini"].relays(WireRequest("count", {}), Quirks(vertex_operations=True), "m")

@@ -22,7 +22,7 @@ def test_a_row_is_consistent(vendor: Vendor) -> None:
     assert vendor.account in vendor.base_url
     assert vendor.base_url.endswith(vendor.path)
     assert vendor.base_url.startswith("http://localhost:") != bool(
-        vendor.keys or vendor.name.startswith("dashscope-")
+        vendor.keys or vendor.identity or vendor.name.startswith("dashscope-")
     )
     assert vendor.page.startswith("https://")
     assert re.fullmatch(r"20\d\d-\d\d", vendor.read)
@@ -46,7 +46,11 @@ def test_what_a_row_speaks_beside_its_dialect_is_consistent(vendor: Vendor) -> N
 def test_rows_speak_what_is_spoken() -> None:
     spoken_beside = {"openai_completions", "openai_responses", "ollama"}
     assert {vendor.dialect for vendor in CATALOG.values()} == set(DIALECTS) - spoken_beside
-    assert all(vendor.appends for vendor in CATALOG.values() if DIALECTS[vendor.dialect].paths.appends)
+    assert all(
+        vendor.appends or vendor.located
+        for vendor in CATALOG.values()
+        if DIALECTS[vendor.dialect].paths.appends
+    )
 
 
 def test_no_variable_belongs_to_two_rows() -> None:

@@ -16,7 +16,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
-from dragoman.server.generate_content import GenerateContentApi, listing
+from dragoman.server.generate_content import GenerateContentApi, _bare, listing
 from dragoman.wire.headers import HeaderMap
 
 ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
@@ -97,3 +97,20 @@ def test_what_is_known_of_a_model() -> None:
     }
     limits = {"inputTokenLimit": 9, "outputTokenLimit": 5, "thinking": True}
     assert listing(known) == {**listing(Entry("m", "up")), **limits}
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [
+        ("gemini-2.5-flash", "gemini-2.5-flash"),
+        ("models/openai/gpt-5", "openai/gpt-5"),
+        ("projects/p/locations/l/publishers/google/models/flash", "flash"),
+        ("projects/p/locations/l/publishers/openai/models/gpt-5", "openai/gpt-5"),
+        ("publishers/google/models/vertex/gemini-2.5-flash", "vertex/gemini-2.5-flash"),
+        ("projects/p/locations/l/models/mine", "mine"),
+        ("projects/p", "projects/p"),
+        ("tunedModels/mine", "tunedModels/mine"),
+    ],
+)
+def test_the_name_of_a_model_in_a_path(stated: str, name: str) -> None:
+    assert _bare(stated) == name

@@ -96,7 +96,7 @@ async def test_one_that_fails_serves_until_its_end_and_then_names_the_provider()
     with pytest.raises(RequestFailed) as failed:
         await source.current()
     fault = failed.value.fault
-    assert (fault.kind, fault.code, fault.blame) == ("unavailable", "credential_expired", "gateway")
+    assert (fault.kind, fault.code, fault.blame) == ("upstream", "credential_expired", "gateway")
     assert "'up'" in fault.message
     assert "still no" in fault.message
     assert source.asked == 2

@@ -213,7 +213,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target: Target) -> WireRequest:
-    """The request for a cloud that hosts Claude: the path names the model, the body version and betas.
+    """The request for a cloud that hosts Claude: the path names the model and the body the version. At
+    Bedrock the body names the betas, too; at Vertex AI they stay in their header.
 
     https://platform.claude.com/docs/en/api/claude-on-amazon-bedrock, read in 2026-11; the client `anthropic`
     2.12.0 does the same (`lib/bedrock`, `lib/vertex`).
@@ -223,9 +224,19 @@ def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target:
         body.pop("stream", None)
     if body.pop("service_tier", None) is not None:
         target.report.lose("tier", "Claude has no service tiers at this cloud")
-    betas = [beta.strip() for beta in headers.get(BETA_HEADER, "").split(",") if beta.strip()]
+    params = {} if model is None else {"model": model}
+    stated = headers.get(BETA_HEADER)
+    if version == _VERTEX:
+        kept = {} if stated is None else {BETA_HEADER: stated}
+        return WireRequest(
+            "chat", {"anthropic_version": version, **body}, path=PATH, params=params, headers=kept
+        )
+    betas = [beta.strip() for beta in (stated or "").split(",") if beta.strip()]
     whole = {"anthropic_version": version, **({"anthropic_beta": betas} if betas else {}), **body}
-    return WireRequest("chat", whole, path=PATH, params={} if model is None else {"model": model})
+    return WireRequest("chat", whole, path=PATH, params=params)
+
+
+_VERTEX = "vertex-2023-10-16"
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:

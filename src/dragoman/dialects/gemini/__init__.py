@@ -93,8 +93,8 @@ DIALECT = Dialect(
     keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
     probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
     face=Face(
-        roots=("/v1beta", "/v1alpha", "/v1"),
-        alone=("/v1beta", "/v1alpha"),
+        roots=("/v1beta", "/v1alpha", "/v1", "/v1beta1"),
+        alone=("/v1beta", "/v1alpha", "/v1beta1"),
         client_headers=("x-goog-api-key", "x-goog-api-client"),
     ),
     operations={"count": COUNT, "embed": EMBEDDING},

@@ -1,15 +1,17 @@
-"""Counting tokens with Gemini's API: https://ai.google.dev/api/tokens."""
+"""Counting tokens with Gemini's API: https://ai.google.dev/api/tokens, and with Vertex AI's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from dragoman.dialects.counting import counting
 from dragoman.dialects.gemini.check import check
 from dragoman.dialects.gemini.locate import locate
 from dragoman.dialects.gemini.request import MAPPED, brief, decode_request, encode_request
-from dragoman.dialects.gemini.terms import full_name
+from dragoman.dialects.gemini.terms import camel, full_name
 
 PATH: Final = "/models/{model}:countTokens"
 
@@ -26,7 +28,20 @@ def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
     return {"generateContentRequest": {**own, "model": full_name(model)}}
 
 
-COUNT: Final = counting(
+_COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
+
+
+def prompt(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
+    """The body for Vertex AI's endpoint: the members of a chat request that it counts.
+
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count; so does the client
+    google-genai 3.4.0.
+    """
+    stated = {camel(key): value for key, value in body.items()}
+    return {key: stated[key] for key in _COUNTED if key in stated}
+
+
+_STUDIO: Final = counting(
     path=PATH,
     member="totalTokens",
     reduce=reduced,
@@ -37,4 +52,23 @@ COUNT: Final = counting(
     encode_request=encode_request,
     locate=locate,
     maps=MAPPED,
+)
+_VERTEX: Final = counting(
+    path=PATH,
+    member="totalTokens",
+    reduce=prompt,
+    told=lambda tokens: {"totalTokens": tokens},
+    check=check,
+    brief=brief,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    locate=locate,
+    maps=MAPPED,
+).provider
+COUNT: Final = msgspec.structs.replace(
+    _STUDIO,
+    provider=msgspec.structs.replace(
+        _STUDIO.provider, suited=lambda quirks: _VERTEX if quirks.vertex_operations else None
+    ),
+    relays=lambda _wire, quirks, _model: not quirks.vertex_operations,
 )

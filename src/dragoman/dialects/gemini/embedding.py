@@ -6,18 +6,18 @@ request of a batch repeats the model and every option. Only the newest models st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.gemini import predict
 from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
+from dragoman.dialects.gemini.predict import PREDICTED, parts_of
 from dragoman.dialects.gemini.terms import NAME, camel, full_name, leftovers, listed, restore, spelled
-from dragoman.dialects.inputs import text_of
-from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -67,6 +67,9 @@ def check(request: WireRequest) -> None:
     """Raise WireError at the first mistake of a request for one embedding or for a batch."""
     if request.path == PATH:
         _check(request.body, "")
+        return
+    if request.path == predict.PATH:
+        predict.check(request)
         return
     requests = request.body.get("requests")
     if requests is None:
@@ -118,6 +121,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     """Decode a checked request. Raises WireError for a part without text, and for a batch whose requests
     state different options.
     """
+    if wire.path == predict.PATH:
+        return predict.decode_request(wire)
     one = wire.path == PATH
     written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
     options = [_options(body) for body in written]
@@ -185,7 +190,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     requests = [
         {
             "model": full_name(model),
-            "content": {"parts": _parts(item, index, request.model, target.report)},
+            "content": {"parts": parts_of(item, index, request.model, target.report)},
             **options,
         }
         for index, item in enumerate(request.inputs)
@@ -194,17 +199,12 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
 
 
-def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
-    if isinstance(item, ir.Tokens):
-        item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
-    texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
-    return [{"text": text} for text in texts]
-
-
 def locate(request: ir.EmbedRequest, where: str) -> str:
     """The JSON path in the client's request for an IR path. For an option of a batch, which all its requests
     repeat, it is the path in the first request.
     """
+    if request.form == predict.FORM:
+        return predict.locate(where)
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -246,6 +246,8 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode one vector or a batch, as the client requested. If the usage is an estimate, it is left out."""
     lose_length(response, reply)
+    if reply.request.form == predict.FORM:
+        return Payload(encode(predict.encode_response(response)))
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
         {"embedding": vectors[0]} if reply.request.form == "one" else {"embeddings": vectors}
@@ -299,7 +301,7 @@ EMBEDDING: Final = OperationCodec(
         decode=decode_request,
         encode=encode_response,
         locate=locate,
-        members=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
+        members=frozenset({"requests", "instances", "parameters", *_KEYS, *map(camel, _KEYS)}),
     ),
     provider=ProviderSide(
         paths=(BATCH_PATH,),
@@ -307,5 +309,7 @@ EMBEDDING: Final = OperationCodec(
         decode=decode_response,
         split=batches(MOST_INPUTS),
         join=joined,
+        suited=lambda quirks: PREDICTED if quirks.vertex_operations else None,
     ),
+    relays=lambda wire, quirks, _: wire.path != predict.PATH and not quirks.vertex_operations,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.quirks import Quirks
-from dragoman.providers.vendor import ApiRow, Vendor
+from dragoman.providers.vendor import ApiRow, Located, Vendor
 
 _CLAUDE_AT_BEDROCK: Final = ApiRow(
     path="/model/{model}/invoke",
@@ -16,6 +16,30 @@ _CLAUDE_AT_BEDROCK: Final = ApiRow(
         body_version="bedrock-2023-05-31", stream_member=False, server_tools=False, media_urls=False
     ),
     models=("anthropic.claude-*", "*.anthropic.claude-*", "arn:*anthropic.claude-*"),
+)
+
+_CLAUDE_AT_VERTEX: Final = ApiRow(
+    # The client `anthropic` 2.12.0 (`lib/vertex`) asks v1, and leaves the betas in their header.
+    swaps={"/v1beta1/": "/v1/", "/publishers/google": ""},
+    path="/publishers/anthropic/models/{model}:rawPredict",
+    stream="/publishers/anthropic/models/{model}:streamRawPredict",
+    quirks=Quirks(body_version="vertex-2023-10-16", server_tools=False, media_urls=False),
+    models=("claude-*",),
+)
+_VERTEX: Final = Located(
+    # The client google-genai 3.4.0 (`_api_client.py`), and
+    # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference
+    # for API keys without a project, read in 2026-11.
+    host="{region}-aiplatform.googleapis.com",
+    hosts={
+        "global": "aiplatform.googleapis.com",
+        "us": "aiplatform.us.rep.googleapis.com",
+        "eu": "aiplatform.eu.rep.googleapis.com",
+    },
+    version="/v1beta1",
+    folder="/projects/{project}/locations/{region}",
+    publisher="/publishers/google",
+    region="global",
 )
 
 CLOUDS: Final = (
@@ -39,6 +63,21 @@ CLOUDS: Final = (
             *("us.*", "eu.*", "apac.*", "jp.*", "au.*", "ca.*", "global.*", "us-gov.*", "arn:aws*:bedrock:*"),
         ),
         known=("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0"),
+    ),
+    Vendor(
+        name="vertex",
+        title="Google Vertex AI",
+        base_url="https://aiplatform.googleapis.com/v1beta1/publishers/google",
+        page="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count",
+        dialect="gemini",
+        path="/v1beta1/publishers/google",
+        region_vars=("GOOGLE_CLOUD_LOCATION",),
+        project_vars=("GOOGLE_CLOUD_PROJECT",),
+        located=_VERTEX,
+        identity="google",
+        quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
+        also={"anthropic": _CLAUDE_AT_VERTEX},
+        chats=("!claude-*",),
     ),
 )
 """The vendors in the order of the documentation."""

@@ -409,3 +409,22 @@ def test_betas_that_change_answers_are_named_where_nobody_keeps_them() -> None:
     assert back.body == {**asked.body, "model": "claude"}
     assert back.headers["anthropic-beta"] == betas
     assert report.losses == []
+
+
+@pytest.mark.parametrize("cloud", ["bedrock-2023-05-31", "vertex-2023-10-16"])
+def test_the_betas_are_in_bedrocks_body_and_in_vertex_ais_header(cloud: Any) -> None:
+    asked = WireRequest(
+        "chat",
+        {"model": "claude", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]},
+        headers={"anthropic-beta": "context-1m-2025-08-07"},
+    )
+    target = Target(Report(""), "claude-sonnet-4-5@20250929", Quirks(body_version=cloud))
+    sent = DIALECT.request.encode(DIALECT.request.decode(asked), target)
+    assert sent.params == {"model": "claude-sonnet-4-5@20250929"}
+    assert sent.body["anthropic_version"] == cloud
+    assert "model" not in sent.body
+    if cloud.startswith("bedrock"):
+        assert (sent.body["anthropic_beta"], sent.headers) == (["context-1m-2025-08-07"], {})
+    else:
+        assert "anthropic_beta" not in sent.body
+        assert sent.headers == {"anthropic-beta": "context-1m-2025-08-07"}

@@ -1,0 +1,47 @@
+"""Checks that a provider's identity in a cloud fits the provider, and that its settings fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.cloud import CloudCredential
+from dragoman.config.settings import Provider
+from dragoman.dialects.table import DIALECTS
+from dragoman.providers.identity import MEMBERS
+
+
+def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
+    """The mistakes in a provider's `credential`. Each `place` is relative to the provider. dialect: the
+    provider's first protocol.
+    """
+    credential = provider.credential
+    if credential is None:
+        return
+    if provider.keys:
+        yield Misfit("credential", "`keys` and `credential` are both set: keep one of them")
+    signs = bool(DIALECTS[dialect].keys.signs)
+    if credential.kind == "aws" and not signs:
+        yield Misfit("credential", "only requests to `bedrock` are signed by an identity of AWS")
+    elif credential.kind != "aws" and signs:
+        yield Misfit("credential", f"an identity of {credential.kind} is nothing to AWS", "credential: aws")
+    yield from _foreign(credential)
+    if credential.client_secret is not None:
+        for name in ("tenant", "client_id"):
+            if getattr(credential, name) is None:
+                yield Misfit(f"credential.{name}", "is needed with `client_secret`")
+        if credential.method != "default":
+            yield Misfit("credential.method", "is another way than `client_secret`: keep one of them")
+    if credential.external_id is not None and credential.role is None:
+        yield Misfit("credential.external_id", "is of no use without `role`")
+
+
+def _foreign(credential: CloudCredential) -> Iterator[Misfit]:
+    """The settings that belong to another kind of identity."""
+    own = MEMBERS[credential.kind]
+    for field in msgspec.structs.fields(CloudCredential):
+        if field.name not in own and getattr(credential, field.name) != field.default:
+            kinds = " or ".join(kind for kind, members in MEMBERS.items() if field.name in members)
+            yield Misfit(f"credential.{field.name}", f"belongs to `kind: {kinds}`")

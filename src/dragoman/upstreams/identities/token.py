@@ -1,0 +1,95 @@
+"""A token of an identity, and the thread in which a cloud's library gets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Final, NamedTuple, TypeAlias
+
+from dragoman.seams.secret import Secret
+from dragoman.upstreams.credential import Lease, NotRenewed
+
+PATIENCE: Final = 30.0
+"""Seconds after which a sign-in counts as failed. Requests that need the token wait as long at most."""
+EARLY: Final = 240.0
+"""Seconds before a token's end at which the next one is fetched. Requests go on using the present one.
+
+It is less than the five minutes before the end at which the metadata servers of Google and AWS and the
+library azure-identity 1.27.0 (`DEFAULT_REFRESH_OFFSET`) hand out a new one: before, they repeat the old one.
+"""
+_MOST: Final = 8
+"""Sign-ins that run at the same time. A library that hangs keeps its thread until it gives up."""
+_LONGEST: Final = 300
+"""Characters of an error that are told."""
+
+
+class Token(NamedTuple):
+    """A token. text: what is sent or signs. expires: Unix seconds, None = unknown."""
+
+    text: str
+    expires: float | None
+
+
+Obtain: TypeAlias = Callable[[], Token]
+"""Gets a token, and blocks meanwhile. Raises NotRenewed."""
+
+
+class SignIn:
+    """Gets the tokens of one identity, each in a thread of its own."""
+
+    running = 0
+    """Sign-ins of all identities that run now, abandoned ones included."""
+
+    def __init__(self, obtain: Obtain) -> None:
+        self._obtain = obtain
+
+    async def fetch(self, lease: Lease) -> Lease:
+        """A lease with a new token, or `lease` itself if the cloud hands out the same token again. Raises
+        NotRenewed, also if there is no answer after `PATIENCE` seconds.
+        """
+        if SignIn.running >= _MOST:
+            raise NotRenewed("too many sign-ins to clouds hang")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                token = await self._in_thread()
+        except TimeoutError:
+            raise NotRenewed(f"no token came within {PATIENCE:.0f} seconds") from None
+        same = lease.secret is not None and lease.secret.matches(token.text)
+        if same and token.expires == lease.expires:
+            return lease
+        return Lease(Secret(token.text), token.expires)
+
+    async def _in_thread(self) -> Token:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Token] = loop.create_future()
+
+        def tell(token: Token | None, error: Exception | None) -> None:
+            SignIn.running -= 1
+            if future.done():  # nobody waits any more
+                return
+            if token is not None:
+                future.set_result(token)
+            else:
+                assert error is not None
+                future.set_exception(error)
+
+        def run() -> None:
+            token, failed = None, None
+            try:
+                token = self._obtain()
+            except Exception as error:  # noqa: BLE001 - a library's mistakes are told like its failures
+                failed = error if isinstance(error, NotRenewed) else NotRenewed(told(error))
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, token, failed)
+
+        SignIn.running += 1
+        Thread(target=run, name="dragoman-sign-in", daemon=True).start()  # the exit does not wait for it
+        return await future
+
+
+def told(error: Exception) -> str:
+    """An error of a library in one line of at most 300 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
