@@ -199,10 +199,11 @@ def test_only_the_first_block_of_an_answer_begins_with_reasoning() -> None:
 def test_each_candidate_has_its_own_reasoning() -> None:
     events: list[ir.Event] = []
     for candidate, said in enumerate(("<think>a</think>b", "c")):
-        place = {"candidate": candidate}
-        events += [ir.Open(0, ir.Text(""), **place), ir.TextDelta(0, said, **place), ir.Close(0, **place)]
+        events.append(ir.Open(0, ir.Text(""), candidate))
+        events.append(ir.TextDelta(0, said, candidate))
+        events.append(ir.Close(0, None, candidate))
         if candidate:
-            events.append(ir.Finish(ir.Stop("end"), **place))
+            events.append(ir.Finish(ir.Stop("end"), candidate))
     assert [one.blocks for one in ir.fold(thought(events)).candidates] == [
         (ir.Thinking("a"), ir.Text("b")),
         (ir.Text("c"),),
