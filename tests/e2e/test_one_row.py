@@ -1,4 +1,4 @@
-"""A compatible provider is one row in the catalogue, or one entry in the configuration. Nothing else changes."""
+"""A compatible provider is one row in the catalogue, or one entry in the configuration."""
 
 from __future__ import annotations
 
