@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,7 @@ def test_an_exception_of_a_law_counts_against_the_grade(
 ) -> None:
     wire = tmp_path / "wire"
     wire.mkdir()
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "id": f"e-{number}",
             "api": "groq.chat",

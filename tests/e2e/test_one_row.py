@@ -115,7 +115,8 @@ async def test_chat_and_stream(client: AsyncOpenAI) -> None:
 async def test_tools_in_two_turns(client: AsyncOpenAI) -> None:
     asked: list[Any] = [{"role": "user", "content": "Look!"}]
     first = await client.chat.completions.create(model="acme/acme-large", messages=asked, tools=TOOLS)
-    (call,) = first.choices[0].message.tool_calls or ()
+    assert first.choices[0].message.tool_calls is not None
+    (call,) = first.choices[0].message.tool_calls
     assert call.type == "function"
     assert (call.function.name, json.loads(call.function.arguments)) == ("look", {"at": "sky"})
     assert first.choices[0].finish_reason == "tool_calls"

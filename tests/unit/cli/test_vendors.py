@@ -1,4 +1,4 @@
-"""`dragoman providers list --known`: every vendor, what it speaks, its grade, and whether it is configured."""
+"""`dragoman providers list --known`: every vendor, what it speaks, its grade, whether it is configured."""
 
 from __future__ import annotations
 

@@ -386,9 +386,9 @@ def test_our_own_clients_reasoning_goes_into_the_content() -> None:
         "content": "<think>\nhm\n</think>\n\n",
         "tool_calls": [CALL],
     }
-    parts = [{"type": "text", "text": "Hi."}]
-    message = {"role": "assistant", "content": parts, "reasoning": "hm"}
-    assert again(message, quirks=TAGS)["messages"][0]["content"] == [
+    parts: list[dict[str, str]] = [{"type": "text", "text": "Hi."}]
+    spoken = {"role": "assistant", "content": parts, "reasoning": "hm"}
+    assert again(spoken, quirks=TAGS)["messages"][0]["content"] == [
         {"type": "text", "text": "<think>\nhm\n</think>\n\n"},
         {"type": "text", "text": "Hi."},
     ]
