@@ -68,6 +68,7 @@ check-docs: $(DEV)
 	@$(PY) -m tests.unit.dialects.chat_fields.page --check
 	@$(PY) -m tests.unit.dialects.operations_page --check
 	@$(PY) -m tests.documents.errors_page --check
+	@$(PY) -m tests.documents.providers_page --check
 	@$(PY) -m dragoman.server.admin.openapi_file --check
 	@$(PY) -m tests.matrix --check
 check-locks: $(DEV)
@@ -96,6 +97,7 @@ docs: $(DEV)  ## write the pages that are generated from the code
 	@$(PY) -m tests.unit.dialects.chat_fields.page --write
 	@$(PY) -m tests.unit.dialects.operations_page --write
 	@$(PY) -m tests.documents.errors_page --write
+	@$(PY) -m tests.documents.providers_page --write
 	@$(PY) -m dragoman.server.admin.openapi_file --write
 
 lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (ARGS=--upgrade)

@@ -252,7 +252,9 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         max_cost=_max_cost(model, config, prices),
         gates=_gates("models", name, model.concurrency),
         supports=tuple(
-            None if target.supports is None and target.tool_mode is None else _facts(model, target)
+            None
+            if target.supports is None and target.tool_mode is None and target.reasoning_text is None
+            else _facts(model, target)
             for target in model.targets
         ),
         fallbacks=fallbacks_of(model.fallbacks),
@@ -360,6 +362,7 @@ def _facts(model: ModelSettings, target: Target) -> Facts:
         context=model.context_window,
         max_output=model.max_output,
         tool_mode=None if mode == "native" else mode,
+        reasoning_text=target.reasoning_text or model.reasoning_text,
         **able,
     )
 

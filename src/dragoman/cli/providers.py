@@ -12,7 +12,7 @@ import click
 from dragoman.cli.adding import changing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
-from dragoman.cli.options import require_known, with_kept
+from dragoman.cli.options import loaded, require_known, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, Failure, Terminal, clean
 
 _LIST: Final = "/admin/providers"
@@ -38,11 +38,27 @@ changing(
 )
 
 
-@command.command("list", examples=("dragoman providers list", "dragoman providers list --json"))
+@command.command(
+    "list",
+    examples=(
+        "dragoman providers list",
+        "dragoman providers list --json",
+        "dragoman providers list --known",
+    ),
+)
 @gateway_options
+@click.option("--known", is_flag=True, help="List the vendors that can be configured instead.")
 @click.pass_obj
-def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """All providers, with the state of each. Without a running gateway, what is configured."""
+def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None, known: bool) -> None:
+    """All providers, with the state of each. Without a running gateway, what is configured.
+
+    With --known, every vendor that Dragoman knows: its protocols and operations, the variable of its key,
+    whether it is configured, how much of it was tried (recordings that obey all laws, cells of the matrix in
+    which the client gets its answer), and the month in which its page was read.
+    """
+    if known:
+        _known(terminal, file)
+        return
     asked = asked_of(terminal, file, url, key)
     rows = from_gateway(asked, _LIST)
     if rows is None:
@@ -191,6 +207,12 @@ def _named(asked: Asked) -> str | None:
 # Showing -----------------------------------------------------------------------------------------
 
 
+def _known(terminal: Terminal, file: Path | None) -> None:
+    from dragoman.cli.vendors import tell
+
+    tell(terminal, with_kept(terminal, loaded(terminal, file)).providers.values())
+
+
 def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
     """Show what the configuration says of the providers, or of one, and say that no gateway runs."""
     from dragoman.providers.address import without_keys
@@ -228,7 +250,9 @@ def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> No
             wraps=True,
         )
     else:
-        terminal.say("no provider is configured: set a provider's API key")
+        terminal.say(
+            "no provider is configured: set a provider's API key; dragoman providers list --known names them"
+        )
 
 
 def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:

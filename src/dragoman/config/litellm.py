@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import entry_of
 from dragoman.config.litellm_bounds import BUDGETS, LIMITS, bound_of, budgets_of, conditions, limits_of
@@ -245,6 +246,8 @@ class _Conversion:
             return
         model = self.text(model)
         prefix, rest = self.split(model, params)
+        if prefix == "bedrock":
+            rest, params = clouds.read(rest, params)
         if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not _base_url(params)):
             text = words.NOT_SPOKEN.get(prefix or "", words.NOT_KNOWN)
             self.note(
@@ -310,12 +313,8 @@ class _Conversion:
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
         base = _base_url(params)
-        if prefix == "azure":
-            stated = self.text(base) if base else "${AZURE_API_BASE}"
-            settings["base_url"] = stated.rstrip("/").removesuffix("/openai/v1")
-            if (version := params.get("api_version")) not in {None, "v1"}:
-                settings["api_version"] = self.text(version)
-            settings["keys"] = ["${AZURE_API_KEY}"]
+        if (cloud := clouds.settings_of(prefix, params, base, self.text)) is not None:
+            settings = cloud
         elif base is not None and not _is_vendors_host(row, self.text(base)):
             settings["base_url"] = self.text(base)
             settings["keys"] = []
@@ -385,7 +384,12 @@ class _Conversion:
             if converted and key in LIMITS:
                 self.note(join(path, key), words.LIMITED, done=True)
                 continue
-            if key in words.OF_ACCOUNT or value is None or (key == "tags" and self.by_tags):
+            if (
+                key in words.OF_ACCOUNT
+                or key in clouds.PARAMS
+                or value is None
+                or (key == "tags" and self.by_tags)
+            ):
                 continue
             if key in words.DEFAULTS:
                 if group.defaults.setdefault(key, value) != value:

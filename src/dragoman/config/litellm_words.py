@@ -24,7 +24,8 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
             for name in (
                 *("openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai", "openrouter"),
                 *("cerebras", "perplexity", "dashscope", "siliconflow", "huggingface", "writer", "zai"),
-                *("cohere", "voyage", "ollama", "vllm"),
+                *("cohere", "voyage", "ollama", "vllm", "bedrock", "azure", "moonshot", "minimax", "nebius"),
+                *("sambanova", "deepinfra", "novita", "baseten", "hyperbolic", "volcengine", "scaleway"),
             )
         },
         "text-completion-openai": "openai",
@@ -37,16 +38,21 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
         "ollama_chat": "ollama",
         "hosted_vllm": "vllm",
         "lm_studio": "lmstudio",
-        "azure": "azure",
+        "nvidia_nim": "nvidia",
+        "featherless_ai": "featherless",
+        "vercel_ai_gateway": "vercel",
+        "docker_model_runner": "docker",
     }
 )
 """By LiteLLM's name of a provider: its row in `CATALOG`."""
 
-_AWS: Final = "Bedrock and SageMaker are not spoken here"
+_SAGEMAKER: Final = "SageMaker is not spoken here"
+_AWS: Final = "here: region and keys of providers.NAME; a key is ID:SECRET or ID:SECRET:SESSION_TOKEN"
 _GOOGLE: Final = "Vertex AI is not taken over: write a provider vertex with your project"
 NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("bedrock", "bedrock_mantle", "sagemaker", "sagemaker_chat"), _AWS),
+        **dict.fromkeys(("sagemaker", "sagemaker_chat"), _SAGEMAKER),
+        "bedrock_mantle": "here: bedrock/… asks the same models by the Converse API",
         **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), _GOOGLE),
         "replicate": "Replicate's protocol is not spoken here",
         "watsonx": "watsonx is not spoken here",
@@ -125,6 +131,7 @@ _STRATEGY: Final = "of a strategy nothing but its name is read: models.NAME.poli
 _COOLDOWN: Final = (
     "here: breaker.failures and breaker.pause; the defaults fit, and a failed deployment is asked last"
 )
+_ENTRA: Final = "here: a token of Entra is a key; keys: [{file: /run/token}] reads it again when it changes"
 _SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
 _RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
 
@@ -137,7 +144,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("num_retries", "max_retries"), "retries are general here: retries.attempts"),
         **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
         **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
-        **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
+        **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _ENTRA),
         "tags": "LiteLLM does not route by tags without enable_tag_filtering; here: when of a deployment",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",
@@ -145,7 +152,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         "allowed_openai_params": "nothing to set: known fields are sent where a provider takes them",
         "use_in_pass_through": _RESOURCES,
         "merge_reasoning_content_in_choices": "reasoning stays apart from the answer",
-        "azure_ad_token": "a key is used; a token of Entra ends within the hour",
+        "azure_ad_token": _ENTRA,
         "cache_control_injection_points": "no marks for caching are put in here",
         "litellm_credential_name": "keys stand with their provider: providers.NAME.keys",
         "keep_alive": "a member of Ollama's own: models.NAME.body",
@@ -241,9 +248,10 @@ _BEGINNINGS: Final = (
     (("cache_", "ttl"), _CACHE),
     (("alert", "slack"), _ALERTS),
     (("ui_", "sso", "disable_admin"), "there are no pages to administer it"),
-    (("aws_", "s3_"), _AWS),
+    (("s3_",), _CALLBACKS),
+    (("aws_",), _AWS),
     (("vertex_",), _GOOGLE),
-    (("azure_",), _SIGN_IN),
+    (("azure_",), _ENTRA),
     (("user_", "team_", "default_team", "internal_"), _PEOPLE),
     (("input_cost", "output_cost"), _PRICES),
 )

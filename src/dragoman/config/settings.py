@@ -35,6 +35,7 @@ from dragoman.seams.secret import Secret
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
 ToolMode: TypeAlias = Literal["native", "xml", "hermes", "json"]
+ReasoningText: TypeAlias = Literal["apart", "tags", "open"]
 
 
 class Timeouts(Section, frozen=True):
@@ -335,6 +336,8 @@ class Deployment(Section, frozen=True):
     """
     tool_mode: Annotated[ToolMode | None, about(default="the model's")] = None
     """Overrides the model's `tool_mode`."""
+    reasoning_text: Annotated[ReasoningText | None, about(default="the model's")] = None
+    """Overrides the model's `reasoning_text`."""
     weight: Amount = Amount(1)
     """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
     0 = it is asked only after the deployments with a weight."""
@@ -409,6 +412,12 @@ class Model(Section, frozen=True):
     as text, which the gateway turns into calls. `xml`: a tag for each tool and parameter, as coding agents
     write them. `hermes`: JSON between `<tool_call>` tags. `json`: JSON in a code block. See
     [Tools for models without them](tools.md)."""
+    reasoning_text: Annotated[ReasoningText | None, about(default="the provider's quirk")] = None
+    """Where the model writes its reasoning. `apart`: in a field of its own. `tags`: at the beginning of its
+    text, between `<think>` and `</think>`, as reasoning models do behind a server that does not parse it.
+    `open`: the same, but without the opening tag, as with the chat templates that put it into the prompt. The
+    gateway brings it to the client's form. With `tags`, a text that does not begin with the tag stays as it
+    is."""
     timeouts: ModelTimeouts = ModelTimeouts()
     """Timeouts that differ from the provider's."""
     concurrency: Concurrency = Concurrency()

@@ -12,6 +12,7 @@
                              its codec decides
     tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
                              answer (`prompted`)
+    reasoning apart          if the model writes it into its text: read there (`prompted.thoughts`)
 
 Calls in the history change like the tools of the request, because the model must find the names that it is
 offered. `restore` undoes all this in the response. Pure; nothing here depends on a dialect's name.
@@ -27,7 +28,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Feature
-from dragoman.dialects.facts import Facts
+from dragoman.dialects.facts import Facts, TagMode
 from dragoman.dialects.loss import Report
 from dragoman.dialects.naming import (
     Names,
@@ -78,8 +79,9 @@ class Emulation(msgspec.Struct, frozen=True):
 
     @property
     def divides(self) -> bool:
-        """Whether a text of the response may become several blocks, because it has calls in it."""
-        return self.undo is not None and self.undo.reader is not None
+        """Whether a text of the response may become several blocks: it may have calls or reasoning in it."""
+        undo = self.undo
+        return undo is not None and (undo.reader is not None or undo.thoughts is not None)
 
     def restorer(self) -> Restorer | None:
         """A new restorer for one response; None when nothing has to be undone."""
@@ -113,7 +115,14 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request = as_text(request, notation)
         keeps = notation is None and _says_forced(target, quirks)
         request, reader = chosen(request, report, keeps=keeps)
-        return Emulation(request, Undo(custom=custom, names=back, builtin=_at(names, plain), reader=reader))
+        undo = Undo(
+            custom=custom,
+            names=back,
+            builtin=_at(names, plain),
+            reader=reader,
+            thoughts=tagged(facts, quirks),
+        )
+        return Emulation(request, undo)
     if notation is not None:
         worded = told(request, notation, report)
         request, reader = worded.request, worded.reader
@@ -137,8 +146,15 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             free = reader is not None or target.formats_alone
             modes = frozenset[Feature]() if free else target.features
             request, instructed = _with_instruction(request, output, modes, report), True
-    undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader)
+    thoughts = tagged(facts, quirks)
+    undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader, thoughts)
     return Emulation(request, None if undo == Undo() else undo)
+
+
+def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
+    """How the model marks the reasoning with which its text begins; None = its texts have none."""
+    stated = facts.reasoning_text or quirks.reasoning_text
+    return None if stated == "apart" else stated
 
 
 def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:

@@ -16,6 +16,13 @@ ToolMode = Literal["xml", "hermes", "json"]
 """A notation of calls in text: declared XML tags, JSON between `<tool_call>` tags, JSON in a code block."""
 
 
+TagMode = Literal["tags", "open"]
+"""How reasoning is marked in a text: between `<think>` and `</think>`; or by `</think>` alone, because the
+chat template has put the opening tag into the prompt."""
+ReasoningText = Literal["apart", "tags", "open"]
+"""Where reasoning stands: "apart" = in members of its own; else at the beginning of the text (`TagMode`)."""
+
+
 class Facts(Value, frozen=True):
     """Facts about one model.
 
@@ -34,6 +41,7 @@ class Facts(Value, frozen=True):
     to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
     `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
     writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
+    reasoning_text: where its reasoning stands in answers, None = as the vendor's quirk says.
     """
 
     context: int | None = None
@@ -61,6 +69,7 @@ class Facts(Value, frozen=True):
     draws: bool | None = None
     max_tokens: bool | None = None
     tool_mode: ToolMode | None = None
+    reasoning_text: ReasoningText | None = None
 
     @property
     def prompts_tools(self) -> bool:

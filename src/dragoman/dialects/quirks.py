@@ -13,6 +13,7 @@ from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from dragoman.dialects.facts import ReasoningText
 from dragoman.dialects.replay import is_strange
 from dragoman.ir.blocks import Value
 
@@ -80,8 +81,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         "reasoning_effort"
     )
     """The field that requests reasoning: OpenAI's, OpenRouter's, DeepSeek's, DashScope's, or none."""
-    reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "none"
-    """The field of an assistant message that holds its reasoning text when it is sent back."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "tags", "none"] = "none"
+    """The field of an assistant message that holds its reasoning text when it is sent back. `tags`: the
+    reasoning stands at the beginning of the content, between `<think>` and `</think>`."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
     """Which earlier assistant messages must include their reasoning text."""
     null_members: bool = True
@@ -114,6 +116,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens, if the total does not show it."""
+    # --- Any protocol: the response -------------------------------------------------------------
+    reasoning_text: ReasoningText = "apart"
+    """Where the models write their reasoning. `apart`: in a field of its own. `tags`: at the beginning of the
+    text, between `<think>` and `</think>`. `open`: the same, but without the opening tag."""
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.facts import TagMode
 from dragoman.dialects.prompted.answer import TextCalls
 from dragoman.dialects.prompted.reading import CallReader
 
@@ -35,7 +36,8 @@ class Undo(msgspec.Struct, frozen=True):
     each renamed tool at the target -> the client's name. builtin: functions (by their names at the target)
     that replace tools which the client's protocol defines. told: True = JSON was requested only by an
     instruction, so the model may put it into a code fence. reader: makes the reader of the calls that the
-    model writes into its texts; None = it writes none.
+    model writes into its texts; None = it writes none. thoughts: how the reasoning is marked with which the
+    text begins; None = the text has no reasoning.
     """
 
     answer: str | None = None
@@ -45,6 +47,7 @@ class Undo(msgspec.Struct, frozen=True):
     told: bool = False
     builtin: frozenset[Named] = frozenset()
     reader: Callable[[], CallReader] | None = None
+    thoughts: TagMode | None = None
 
 
 class Restorer:
@@ -56,7 +59,8 @@ class Restorer:
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
-        self._texts = None if undo.reader is None else TextCalls(undo.reader)
+        divides = undo.reader is not None or undo.thoughts is not None
+        self._texts = TextCalls(undo.reader, undo.thoughts) if divides else None
         reads_text = undo.told or undo.custom or undo.answer is not None
         self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
         """The kinds of events to feed: without texts if only tools have other names."""

@@ -79,6 +79,8 @@ def _emulates(facts: Facts, asked: Asked) -> bool:
     """Whether something of the chat has to be emulated because the model lacks it."""
     if facts.structured is False and asked.request.output is not None:
         return True
+    if facts.reasoning_text in {"tags", "open"}:
+        return True
     return facts.prompts_tools and has_tools(asked.request)
 
 

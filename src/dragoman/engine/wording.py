@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.addressed import added, addressed
-from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.emulate import Emulation, emulate, tagged
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.shorten import shortened
@@ -190,6 +190,6 @@ class _Words:
                 else:
                     call.report.add(_USAGE, _FOR_THE_RECORD)
             request = msgspec.structs.replace(request, stream_usage=True)
-        if self._plain:
+        if self._plain and tagged(call.facts, backend.quirks) is None:
             return Emulation(request)
         return emulate(request, backend.native, call.facts, backend.quirks, call.report)

@@ -320,12 +320,37 @@ _OPENAI: Final = (
 # Perplexity ---------------------------------------------------------------------------------------
 
 _PERPLEXITY: Final = (
+    Row(
+        ("sonar-reasoning*",),
+        Facts(reasoning_text="tags"),
+        "recorded traffic of sonar-reasoning-pro: its content begins with <think>",
+        vendor="perplexity",
+    ),
     # Models of other makers; Perplexity's chat API does not serve them.
     Row(
         ("*/*",),
         Facts(apis=_RESPONSES),
         "https://docs.perplexity.ai/docs/agent-api/openai-compatibility",
         vendor="perplexity",
+    ),
+)
+
+# Models with open weights -------------------------------------------------------------------------
+
+_OPEN: Final = (
+    # Recorded: whole answers, and one that ended in its reasoning.
+    Row(
+        ("deepseek-ai/DeepSeek-R1*",),
+        Facts(reasoning_text="tags"),
+        "https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning",
+        vendor="huggingface",
+    ),
+    # `reasoning_format` is "raw" if a request does not state it. Recorded: deepseek-r1-distill-llama-70b.
+    Row(
+        ("deepseek-r1-distill-*", "qwen/qwen3-*"),
+        Facts(reasoning_text="tags"),
+        "https://reference.langchain.com/python/langchain-groq/chat_models/ChatGroq/reasoning_format",
+        vendor="groq",
     ),
 )
 
@@ -460,5 +485,5 @@ _OWN: Final = (
     ),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_OWN)
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_OWN)
 """Every row, by maker. The order has no meaning."""

@@ -53,15 +53,19 @@ APIS: dict[str, tuple[str, ...]] = {
 }
 """The recorded APIs by dialect. The API `NAME.chat` of a dialect NAME is known without an entry."""
 
-QUIRKS: dict[str, dict[str, Quirks]] = {
-    name: {
-        vendor.name: vendor.quirks
-        for vendor in CATALOG.values()
-        if vendor.dialect == name and vendor.quirks not in (STANDARD, AUTHOR)
-    }
-    for name in APIS
-}
-"""By dialect and vendor's name: the quirks of the catalogue's vendors that deviate from the dialect."""
+
+def _deviations(dialect: str) -> dict[str, Quirks]:
+    """The quirks of the vendors that deviate from a dialect, by the name of the first vendor with them."""
+    found: dict[Quirks, str] = {}
+    for vendor in CATALOG.values():
+        if vendor.dialect == dialect and vendor.quirks not in (STANDARD, AUTHOR):
+            found.setdefault(vendor.quirks, vendor.name)
+    return {name: quirks for quirks, name in found.items()}
+
+
+QUIRKS: dict[str, dict[str, Quirks]] = {name: _deviations(name) for name in APIS}
+"""By dialect and vendor's name: the quirks of the catalogue's vendors that deviate from the dialect. Of
+vendors with the same quirks only the first is here."""
 
 _MODEL = re.compile(r"/(?:models/(?P<model>[^/:]+):|model/(?P<id>[^/]+)/)(?P<method>[\w-]+)")
 """The model and the method in the URL of a Gemini or Bedrock request."""

@@ -152,6 +152,22 @@ def test_limits_of_models_and_providers_are_the_gates_of_their_deployments() -> 
     }
 
 
+def test_where_a_deployment_writes_its_reasoning_counts_before_the_model() -> None:
+    settings = {
+        "providers": {"one": {"base_url": "http://127.0.0.1:9", "keys": []}},
+        "models": {
+            "m": {
+                "reasoning_text": "open",
+                "deployments": ["one/a", {"use": "one/b", "reasoning_text": "apart"}],
+            },
+            "free": "one/d",
+        },
+    }
+    table = naming(load(settings, {})).table
+    assert [one.facts.reasoning_text for one in table.resolve("m").deployments] == ["open", "apart"]
+    assert table.resolve("free").deployments[0].facts.reasoning_text is None
+
+
 def test_the_tool_mode_of_a_deployment_counts_before_the_models() -> None:
     settings = {
         "providers": {"one": {"base_url": "http://127.0.0.1:9", "keys": []}},

@@ -60,7 +60,7 @@ router_settings:
 UNSPOKEN = """
 model_list:
   - model_name: there
-    litellm_params: {model: bedrock/anthropic.claude-v2, aws_region_name: us-east-1}
+    litellm_params: {model: sagemaker/some-endpoint, aws_region_name: us-east-1}
   - model_name: nowhere
     litellm_params: {model: zhipu/glm-4-flash, api_key: os.environ/ZHIPU_API_KEY}
   - model_name: google
@@ -193,6 +193,39 @@ def test_azure_is_asked_in_the_version_that_litellm_asked() -> None:
     }
 
 
+BEDROCK = """
+model_list:
+  - model_name: claude
+    litellm_params: {model: bedrock/converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0,
+      aws_region_name: us-west-2, aws_access_key_id: os.environ/AWS_ID,
+      aws_secret_access_key: os.environ/AWS_SECRET}
+  - model_name: nova
+    litellm_params: {model: bedrock/eu-west-1/amazon.nova-lite-v1:0, aws_profile_name: dev}
+  - model_name: titan
+    litellm_params: {model: bedrock/amazon.titan-text-lite-v1}
+"""
+
+
+def test_bedrock_gets_its_region_and_its_access_key() -> None:
+    settings, notes = convert(read(BEDROCK))
+    assert settings["providers"] == {
+        "bedrock": {"region": "us-west-2", "keys": ["${AWS_ID}:${AWS_SECRET}"]},
+        "bedrock-2": {"catalog": "bedrock", "region": "eu-west-1"},
+        "bedrock-3": {"catalog": "bedrock"},
+    }
+    assert [model["use"] for model in settings["models"].values()] == [
+        "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock-2/amazon.nova-lite-v1:0",
+        "bedrock-3/amazon.titan-text-lite-v1",
+    ]
+    (note,) = (note for note in notes if not note.done)
+    assert note.path.endswith("aws_profile_name")
+    assert "ID:SECRET" in note.text
+    access = {"AWS_ID": "AKIDEXAMPLE", "AWS_SECRET": "secret-of-a-good-length"}
+    found = load(settings, environ=access)
+    assert found.providers["bedrock"].base_url == "https://bedrock-runtime.us-west-2.amazonaws.com"
+
+
 def test_wildcards() -> None:
     converted = convert(read(WILDCARDS))
     assert converted.settings["aliases"] == {"*": "openai/*"}
@@ -260,7 +293,7 @@ def test_what_is_not_spoken_is_left_out_by_name() -> None:
     converted = convert(read(UNSPOKEN))
     assert list(converted.settings["models"]) == ["here"]
     paths = told(converted)
-    assert "Bedrock" in paths["model_list[0].litellm_params.model"]
+    assert "SageMaker" in paths["model_list[0].litellm_params.model"]
     assert "Vertex" in paths["model_list[2].litellm_params.model"]
     assert "no model_name" in paths["model_list[3]"]
     assert converted.settings["providers"]["glm-example-com"]["base_url"] == "https://glm.example.com"

@@ -84,6 +84,14 @@ def test_a_model_that_is_told_of_tools_in_words(body: dict[str, Any], reasons: l
     assert "tools" not in stage.bodies[0]
 
 
+@pytest.mark.parametrize("mode", ["tags", "open"])
+def test_a_model_that_thinks_in_its_text(mode: str) -> None:
+    stage = Stage(settings={"models": {"m": {"use": "one/gpt", "reasoning_text": mode}}})
+    stage.script("one", whole(f"{'<think>' if mode == 'tags' else ''}Hm.\n</think>\n\nHello."))
+    stage.plays(chat(model="m"))
+    assert seen(stage) == ["model"]
+
+
 def test_a_model_that_does_not_take_all_of_it() -> None:
     stage = Stage(settings={"models": {"m": {"use": "one/gpt", "supports": {"structured": False}}}})
     stage.script("one", whole("{}"))

@@ -240,7 +240,7 @@ class _History:
         vendor rejects it. where: the message's IR path.
         """
         quirks = self.draft.quirks
-        if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
+        if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", "tags"}:
             return
         if "tool_calls" in out:
             if quirks.reasoning_field not in out:

@@ -5,7 +5,7 @@ the values of `form`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -20,6 +20,9 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
+
+TAGS: Final = "tags"
+"""The value of the quirk `reasoning_field` for reasoning in the content."""
 
 
 class Saying(Collected):
@@ -86,9 +89,20 @@ class Saying(Collected):
             wire["annotations"] = self.notes
         if self.thoughts:
             self._think()
+        if (thought := wire.pop(TAGS, None)) is not None:
+            self._begin_with(thought)
         if self.calls:
             wire["tool_calls"] = self.calls
         return wire
+
+    def _begin_with(self, thought: str) -> None:
+        """Put reasoning at the beginning of the content, in the form in which models write it."""
+        tagged = f"<think>\n{thought}\n</think>\n\n"
+        content = self.wire.get("content")
+        if isinstance(content, list):
+            content.insert(0, {"type": "text", "text": tagged})
+        else:
+            self.wire["content"] = tagged + (content or "")
 
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:

@@ -6,7 +6,8 @@ text.
     reading    finds the calls in a text that comes in pieces
     request    the tools, the calls and the results of a request as text
     choice     a forced call as structured output, and the reader of such an answer
-    answer     the events of an answer, with calls in the place of their text
+    thoughts   finds the reasoning with which a text begins
+    answer     the events of an answer, with calls and reasoning in the place of their text
 
 Nothing here knows a protocol. `emulate` decides what is used; `restore` runs `answer`.
 """

@@ -1,7 +1,7 @@
-"""The events of an answer whose text holds calls, with each call as a block of its own.
+"""The events of an answer whose text holds calls or reasoning, with each of these as a block of its own.
 
-A text block of the upstream becomes as many blocks as it has texts and calls, so the blocks behind it get
-other numbers.
+A text block of the upstream becomes as many blocks as it has texts, calls and reasoning, so the blocks behind
+it get other numbers.
 """
 
 from __future__ import annotations
@@ -12,19 +12,26 @@ from typing import Any, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
+from dragoman.dialects.facts import TagMode
+from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Thought, Written
+from dragoman.dialects.prompted.thoughts import ThoughtReader
 
 replace = msgspec.structs.replace
 _Place: TypeAlias = tuple[int, int]
 
 
 class TextCalls:
-    """Turns the calls in the texts of one answer into blocks. reader: makes a reader for each text."""
+    """Turns the calls and the reasoning in the texts of one answer into blocks.
 
-    __slots__ = ("_called", "_next", "_numbers", "_reader", "_texts")
+    reader: makes a reader of calls for each text; None = the texts have no calls. thoughts: how the reasoning
+    is marked with which an answer may begin; None = the answer has none in its texts.
+    """
 
-    def __init__(self, reader: Callable[[], CallReader]) -> None:
+    __slots__ = ("_called", "_next", "_numbers", "_reader", "_texts", "_thoughts")
+
+    def __init__(self, reader: Callable[[], CallReader] | None, thoughts: TagMode | None = None) -> None:
         self._reader = reader
+        self._thoughts = thoughts
         self._next: dict[int, int] = {}  # by candidate: the number of the next block
         self._numbers: dict[_Place, int] = {}  # (candidate, upstream's number) -> the client's number
         self._texts: dict[_Place, _Text] = {}
@@ -46,12 +53,22 @@ class TextCalls:
         place = (event.candidate, event.index)
         if isinstance(event, ir.Open):
             if isinstance(event.block, ir.Text):
-                begun = self._texts[place] = _Text(self, event.candidate, self._reader())
+                begun = self._texts[place] = _Text(self, event.candidate, self._new_reader(event.candidate))
                 return begun.begin(event.block)
             self._numbers[place] = self.number(event.candidate)
         elif (text := self._texts.get(place)) is not None:
             return text.feed(event)
         return [replace(event, index=self._numbers[place])]
+
+    def _new_reader(self, candidate: int) -> CallReader | None:
+        """A reader for a text; None = all of it is plain. Only the first block of an answer has reasoning."""
+        inner = None if self._reader is None else self._reader()
+        if self._thoughts is None or candidate in self._next or self._has_text(candidate):
+            return inner
+        return ThoughtReader(inner, inside=self._thoughts == "open")
+
+    def _has_text(self, candidate: int) -> bool:
+        return any(place[0] == candidate for place in self._texts)
 
     def _known(self, index: int) -> int | None:
         """The number of the first candidate's block that the upstream numbers so; None = it has none yet."""
@@ -70,13 +87,16 @@ class TextCalls:
 
 
 class _Text:
-    """One text block of the upstream. The client gets a text block for each text in it, and for each call a
-    block of this call.
+    """One text block of the upstream. The client gets a text block for each text in it, and a block for each
+    call and for the reasoning.
     """
 
-    __slots__ = ("_answer", "_block", "_candidate", "_fed", "_open", "_reader", "_written", "said")
+    __slots__ = (
+        *("_answer", "_block", "_candidate", "_divided", "_fed", "_open", "_reader", "_thinking"),
+        "said",
+    )
 
-    def __init__(self, answer: TextCalls, candidate: int, reader: CallReader) -> None:
+    def __init__(self, answer: TextCalls, candidate: int, reader: CallReader | None) -> None:
         self._answer = answer
         self._candidate = candidate
         self._reader = reader
@@ -84,7 +104,8 @@ class _Text:
         self._fed = False  # whether the upstream has sent text
         self._open: int | None = None  # the number of the open block of the client
         self.said: int | None = None  # the number of its last text block
-        self._written = False  # whether there was a call
+        self._thinking = False  # whether the open block is reasoning
+        self._divided = False  # whether there was a call or reasoning
 
     def begin(self, block: ir.Text) -> list[ir.Event]:
         """The events for the beginning of the block."""
@@ -120,12 +141,13 @@ class _Text:
         final = event.block
         if isinstance(final, ir.Text) and not self._fed:
             events += self._read(final.text)
-        events += self._pieces(self._reader.close())
-        if self.said is None and not self._written:
+        if self._reader is not None:
+            events += self._pieces(self._reader.close())
+        if self.said is None and not self._divided:
             events += self._speak()
         if self._open is not None:
             # A final block has the whole text; if this was divided, its parts are what the client has.
-            block = None if self._written else final
+            block = None if self._divided else final
             events.append(ir.Close(self._open, block, self._candidate))
             self._open = None
         return events
@@ -134,7 +156,7 @@ class _Text:
         if not text:
             return []
         self._fed = True
-        return self._pieces(self._reader.feed(text))
+        return self._pieces([text] if self._reader is None else self._reader.feed(text))
 
     def _pieces(self, pieces: Sequence[Piece]) -> list[ir.Event]:
         events: list[ir.Event] = []
@@ -143,9 +165,13 @@ class _Text:
                 events += self._speak()
                 assert self._open is not None, "a text block is open"
                 events.append(ir.TextDelta(self._open, piece, self._candidate))
+            elif isinstance(piece, Thought):
+                events += self._think()
+                assert self._open is not None, "a thinking block is open"
+                events.append(ir.ThinkDelta(self._open, piece.text, self._candidate))
             elif isinstance(piece, Begun):
                 events += self._end()
-                self._written = True
+                self._divided = True
                 self._answer.calls(self._candidate)
                 self._open = self._answer.number(self._candidate)
                 events.append(ir.Open(self._open, ir.ToolCall(None, piece.name), self._candidate))
@@ -158,17 +184,28 @@ class _Text:
         return events
 
     def _speak(self) -> list[ir.Event]:
-        """The event that opens a text block; [] if one is open."""
-        if self._open is not None:
+        """The events that open a text block; [] if one is open."""
+        if self._open is not None and not self._thinking:
             return []
+        events = self._end()
         first = self.said is None
         self._open = self.said = self._answer.number(self._candidate)
         block = self._block if first else ir.Text("", form=self._block.form)
-        return [ir.Open(self._open, block, self._candidate)]
+        return [*events, ir.Open(self._open, block, self._candidate)]
+
+    def _think(self) -> list[ir.Event]:
+        """The event that opens a block of reasoning; [] if one is open."""
+        if self._thinking:
+            return []
+        events = self._end()
+        self._thinking = self._divided = True
+        self._open = self._answer.number(self._candidate)
+        return [*events, ir.Open(self._open, ir.Thinking(""), self._candidate)]
 
     def _end(self) -> list[ir.Event]:
         """The event that closes the open block; [] if none is open."""
         if self._open is None:
             return []
         number, self._open = self._open, None
+        self._thinking = False
         return [ir.Close(number, None, self._candidate)]

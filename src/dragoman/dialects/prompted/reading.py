@@ -31,8 +31,14 @@ class Ended(msgspec.Struct, frozen=True):
     """The call that has begun ends."""
 
 
-Piece: TypeAlias = str | Begun | Written | Ended
-"""Plain text, or a part of a call. A call is Begun, any number of Written, Ended."""
+class Thought(msgspec.Struct, frozen=True):
+    """More of the reasoning that the model writes before its answer."""
+
+    text: str
+
+
+Piece: TypeAlias = str | Begun | Written | Ended | Thought
+"""Plain text, a part of a call, or reasoning. A call is Begun, any number of Written, Ended."""
 
 
 class CallReader(Protocol):

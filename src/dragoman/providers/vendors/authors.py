@@ -253,5 +253,63 @@ AUTHORS: Final = (
         models=("glm-*",),
         known=("glm-4.7", "glm-5.2", "glm-5.3"),
     ),
+    Vendor(
+        name="moonshot",
+        title="Moonshot AI (Kimi)",
+        base_url="https://api.moonshot.ai/v1",
+        page="https://platform.kimi.ai/docs/api/chat.md",
+        keys=("MOONSHOT_API_KEY",),
+        base_var="MOONSHOT_BASE_URL",
+        quirks=Quirks(
+            functions=False,
+            call_signatures=False,
+            developer_role=False,
+            reasoning_request="thinking",
+            reasoning_field="reasoning_content",
+            # openai/openai-agents-python#2669: a 400 for a message with calls and without its reasoning.
+            reasoning_replay="tool_turns",
+        ),
+        # https://www.developersdigest.tech/reference/api-compatibility/moonshot
+        also={
+            "openai_responses": USUAL,
+            "anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1"),
+        },
+        # The kimi models have open weights, so other vendors serve them.
+        models=("moonshot-v1-*",),
+        known=("moonshot-v1-128k", "moonshot-v1-32k", "moonshot-v1-8k", "moonshot-v1-auto"),
+    ),
+    # The models have open weights, so other vendors serve them.
+    Vendor(
+        name="minimax",
+        title="MiniMax",
+        base_url="https://api.minimax.io/v1",
+        page="https://platform.minimax.io/docs/api-reference/text-openai-api",
+        keys=("MINIMAX_API_KEY",),
+        base_var="MINIMAX_BASE_URL",
+        # The page: the content begins with `<think>`, and must come back with it.
+        quirks=Quirks(
+            functions=False,
+            call_signatures=False,
+            developer_role=False,
+            reasoning_request="none",
+            reasoning_text="tags",
+            reasoning_field="tags",
+            reasoning_replay="always",
+        ),
+        # https://docs.litellm.ai/docs/providers/minimax
+        also={"anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1")},
+    ),
+    Vendor(
+        name="volcengine",
+        title="Volcengine Ark (Doubao)",
+        base_url="https://ark.cn-beijing.volces.com/api/v3",
+        path="/api/v3",
+        page="https://docs.openclaw.ai/zh-CN/providers/volcengine",
+        # https://raw.githubusercontent.com/steipete/CodexBar/main/docs/doubao.md
+        keys=("ARK_API_KEY", "VOLCANO_ENGINE_API_KEY"),
+        base_var="ARK_BASE_URL",
+        quirks=narrow(),
+        models=("doubao-*",),
+    ),
 )
 """The vendors in the order of the documentation."""

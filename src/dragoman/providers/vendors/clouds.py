@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.quirks import Quirks
-from dragoman.providers.vendor import ApiRow, Located, Vendor
+from dragoman.providers.vendor import ApiRow, Located, Vendor, narrow
 
 _CLAUDE_AT_BEDROCK: Final = ApiRow(
     path="/model/{model}/invoke",
@@ -78,6 +78,47 @@ CLOUDS: Final = (
         quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_VERTEX},
         chats=("!claude-*",),
+    ),
+    # A model's name is that of a serving endpoint of the workspace.
+    Vendor(
+        name="databricks",
+        title="Databricks",
+        base_url="https://WORKSPACE.cloud.databricks.com/serving-endpoints",
+        path="/serving-endpoints",
+        account="WORKSPACE",
+        page="https://learn.microsoft.com/en-us/azure/databricks/machine-learning/model-serving/query-chat-models",
+        keys=("DATABRICKS_TOKEN",),
+        base_var="DATABRICKS_BASE_URL",
+        quirks=narrow(),
+    ),
+    Vendor(
+        name="snowflake",
+        title="Snowflake Cortex",
+        base_url="https://ACCOUNT.snowflakecomputing.com/api/v2/cortex/v1",
+        path="/api/v2/cortex/v1",
+        account="ACCOUNT",
+        page="https://docs.snowflake.com/en/en/user-guide/snowflake-cortex/cortex-rest-api",
+        keys=("SNOWFLAKE_PAT",),
+        base_var="SNOWFLAKE_BASE_URL",
+        quirks=Quirks(
+            functions=False,
+            call_signatures=False,
+            developer_role=False,
+            reasoning_request="reasoning",  # recorded: {"effort": "low"}, and entries of `reasoning_details`
+        ),
+        also={"anthropic": ApiRow(models=("claude-*",))},
+    ),
+    Vendor(
+        name="cloudflare",
+        title="Cloudflare Workers AI",
+        base_url="https://api.cloudflare.com/client/v4/accounts/account-id/ai/v1",
+        path="/ai/v1",
+        account="account-id",
+        page="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
+        keys=("CLOUDFLARE_API_KEY",),
+        base_var="CLOUDFLARE_BASE_URL",
+        quirks=narrow(),
+        also={"openai_responses": ApiRow(models=("@cf/openai/*",))},
     ),
 )
 """The vendors in the order of the documentation."""

@@ -70,5 +70,37 @@ OWN_MACHINE: Final = (
         ),
         also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
     ),
+    Vendor(
+        name="sglang",
+        title="SGLang",
+        base_url="http://localhost:30000/v1",
+        page="https://docs.sglang.io/docs/basic_usage/send_request",
+        quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
+        also={"openai_completions": USUAL},  # https://docs.sglang.io/docs/get-started/quickstart
+    ),
+    Vendor(
+        name="tgi",
+        title="Text Generation Inference",
+        base_url="http://localhost:3000/v1",
+        page="https://huggingface.co/docs/text-generation-inference/messages_api",
+        quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
+    ),
+    # Its port: https://docs.docker.com/reference/cli/docker/model/install-runner
+    Vendor(
+        name="docker",
+        title="Docker Model Runner",
+        base_url="http://localhost:12434/engines/v1",
+        path="/engines/v1",
+        page="https://kestra.io/plugins/plugin-ai/provider/io.kestra.plugin.ai.provider.dockermodel",
+        quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
+    ),
+    # Before version 2 its path was /v1-openai: https://docs.gpustack.ai/user-guide/openai-compatible-apis
+    Vendor(
+        name="gpustack",
+        title="GPUStack",
+        base_url="http://localhost/v1",
+        page="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
+        quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
+    ),
 )
 """The servers in the order of the documentation."""

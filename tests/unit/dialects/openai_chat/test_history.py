@@ -367,6 +367,33 @@ def test_reasoning_goes_with_every_message_where_the_vendor_wants_it() -> None:
     assert not report.losses
 
 
+TAGS = Quirks(reasoning_field="tags", reasoning_replay="always")
+
+
+def test_reasoning_goes_into_the_content_where_the_model_wrote_it() -> None:
+    said = assistant(ir.Thinking("hm"), ir.Text("Hi."), CALLED)
+    body, report = written(foreign(said, user(result(ir.Text("blue")))), TAGS)
+    assert body["messages"][0]["content"] == "<think>\nhm\n</think>\n\nHi."
+    assert len(body["messages"][0]["tool_calls"]) == 1
+    assert not report.losses
+    assert not added(report)
+
+
+def test_our_own_clients_reasoning_goes_into_the_content() -> None:
+    message = {"role": "assistant", "content": None, "reasoning_content": "hm", "tool_calls": [CALL]}
+    assert again(message, quirks=TAGS)["messages"][0] == {
+        "role": "assistant",
+        "content": "<think>\nhm\n</think>\n\n",
+        "tool_calls": [CALL],
+    }
+    parts: list[dict[str, str]] = [{"type": "text", "text": "Hi."}]
+    spoken = {"role": "assistant", "content": parts, "reasoning": "hm"}
+    assert again(spoken, quirks=TAGS)["messages"][0]["content"] == [
+        {"type": "text", "text": "<think>\nhm\n</think>\n\n"},
+        {"type": "text", "text": "Hi."},
+    ]
+
+
 def test_results_in_any_order_are_found_at_once() -> None:
     """Each was looked for among all calls: tens of thousands of them held the loop for minutes."""
     count = 20_000

@@ -149,3 +149,62 @@ def test_candidates_are_numbered_for_themselves() -> None:
     first, second = ir.fold(passed([*both, END])).candidates
     assert (first.blocks, first.stop) == ((ir.Text("a"),), ir.Stop("end"))
     assert (second.blocks, second.stop) == ((ir.ToolCall(None, "stop", "{}"),), ir.Stop("tool"))
+
+
+# Reasoning ----------------------------------------------------------------------------------------
+
+
+def thought(events: Iterable[ir.Event], *, calls: bool = False) -> list[ir.Event]:
+    """The events for the client if the text may begin with reasoning; they obey the grammar."""
+    reader, checker = TextCalls(READER if calls else None, "tags"), ir.Checker()
+    out = [one for event in [START, *events, FINISH, END] for one in reader.feed(event)]
+    for event in out:
+        checker.add(event)
+    return out
+
+
+def test_a_text_becomes_reasoning_and_text() -> None:
+    events = thought(text("<think>\nHm.\n</think>\n\nYes."))
+    assert ir.fold(events).candidates[0].blocks == (ir.Thinking("Hm."), ir.Text("Yes."))
+    assert [type(event) for event in events if not isinstance(event, ir.ThinkDelta | ir.TextDelta)] == [
+        *(ir.Start, ir.Open, ir.Close, ir.Open, ir.Close, ir.Finish, ir.End)
+    ]
+
+
+def test_reasoning_alone_has_no_empty_text_behind_it() -> None:
+    assert ir.fold(thought(text("<think>\nHm"))).candidates[0].blocks == (ir.Thinking("Hm"),)
+
+
+def test_a_final_text_does_not_replace_what_was_divided() -> None:
+    whole = "<think>a</think>b"
+    events: list[ir.Event] = [ir.Open(0, ir.Text("")), ir.TextDelta(0, whole), ir.Close(0, ir.Text(whole))]
+    assert ir.fold(thought(events)).candidates[0].blocks == (ir.Thinking("a"), ir.Text("b"))
+
+
+def test_reasoning_and_calls_in_one_text() -> None:
+    events = thought(text(f"<think>a</think>b{CALL}"), calls=True)
+    assert ir.fold(events).candidates[0] == ir.Candidate(
+        (ir.Thinking("a"), ir.Text("b"), ir.ToolCall(None, "stop", "{}")), ir.Stop("tool")
+    )
+
+
+def test_only_the_first_block_of_an_answer_begins_with_reasoning() -> None:
+    before: list[ir.Event] = [ir.Open(0, ir.Thinking("")), ir.ThinkDelta(0, "Hm."), ir.Close(0)]
+    blocks = ir.fold(thought([*before, *text("<think>a</think>b", 1)])).candidates[0].blocks
+    assert blocks == (ir.Thinking("Hm."), ir.Text("<think>a</think>b"))
+    two = ir.fold(thought([*text("a"), *text("<think>b</think>", 1)])).candidates[0].blocks
+    assert two == (ir.Text("a"), ir.Text("<think>b</think>"))
+
+
+def test_each_candidate_has_its_own_reasoning() -> None:
+    events: list[ir.Event] = []
+    for candidate, said in enumerate(("<think>a</think>b", "c")):
+        events.append(ir.Open(0, ir.Text(""), candidate))
+        events.append(ir.TextDelta(0, said, candidate))
+        events.append(ir.Close(0, None, candidate))
+        if candidate:
+            events.append(ir.Finish(ir.Stop("end"), candidate))
+    assert [one.blocks for one in ir.fold(thought(events)).candidates] == [
+        (ir.Thinking("a"), ir.Text("b")),
+        (ir.Text("c"),),
+    ]

@@ -1,0 +1,70 @@
+"""`dragoman providers list --known`: every known vendor, what it speaks, and how much of that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dragoman.cli.terminal import Terminal
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.operate import NAMES
+from dragoman.providers.catalog import CATALOG
+from dragoman.providers.grade import UNTRIED, grades
+from dragoman.providers.provider import Provider
+from dragoman.providers.vendor import Vendor
+
+
+def operations(vendor: Vendor) -> list[str]:
+    """What can be asked of the vendor in its protocols, in words. Whether its servers have each of these
+    operations, only its own page says.
+    """
+    spoken = {vendor.dialect: vendor.quirks, **{name: row.quirks for name, row in vendor.also.items()}}
+    asked = {one for name in spoken for one in DIALECTS[name].asked()}
+    if not any(quirks.counts for quirks in spoken.values()):
+        asked.discard("count")
+    return ["chat", *(title for one, title in NAMES.items() if one in asked)]
+
+
+def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
+    """Print every known vendor. providers: the configured ones."""
+    configured: dict[str, list[str]] = {}
+    for provider in providers:
+        if provider.vendor is not None:
+            configured.setdefault(provider.vendor.name, []).append(provider.name)
+    if terminal.as_json:
+        terminal.result([_in_json(vendor, configured) for vendor in CATALOG.values()])
+        return
+    graded = grades()
+    terminal.table(
+        ("vendor", "grade", "configured", "key", "read", "protocols", "operations of these"),
+        [
+            (
+                vendor.name,
+                str(graded.get(vendor.name, UNTRIED)),
+                " ".join(configured.get(vendor.name, ())) or None,
+                vendor.keys[0] if vendor.keys else None,
+                vendor.read,
+                " ".join((vendor.dialect, *vendor.also)),
+                ", ".join(operations(vendor)),
+            )
+            for vendor in CATALOG.values()
+        ],
+        wraps=True,
+    )
+
+
+def _in_json(vendor: Vendor, configured: Mapping[str, list[str]]) -> dict[str, Any]:
+    grade = grades().get(vendor.name, UNTRIED)
+    return {
+        "name": vendor.name,
+        "title": vendor.title,
+        "dialects": [vendor.dialect, *vendor.also],
+        "operations": operations(vendor),
+        "base_url": vendor.base_url,
+        "keys": list(vendor.keys),
+        "configured": configured.get(vendor.name, []),
+        "grade": {name: getattr(grade, name) for name in grade.__struct_fields__},
+        "untried": grade == UNTRIED,
+        "page": vendor.page,
+        "read": vendor.read,
+    }

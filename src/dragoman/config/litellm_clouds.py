@@ -1,0 +1,63 @@
+"""LiteLLM's parameters of Azure and Amazon Bedrock as settings of a provider. Pure.
+
+https://docs.litellm.ai/docs/providers/azure, https://docs.litellm.ai/docs/providers/bedrock
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+Text: TypeAlias = Callable[[Any], str]
+"""Makes a parameter a value of our configuration: `${NAME}` for a variable."""
+
+_ACCESS_KEY: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_ROUTES: Final = frozenset({"converse", "converse_like", "invoke"})
+
+PARAMS: Final = frozenset({*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime_endpoint"})
+"""The parameters of Bedrock that become settings."""
+
+
+def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """(the id of a model of Bedrock, the parameters with the region of its name, if it has one). model: the
+    name without `bedrock/`, such as `converse/us.anthropic.claude-…` or `eu-west-1/mistral.…`.
+    """
+    while True:
+        first, slash, rest = model.partition("/")
+        if slash and first in _ROUTES:
+            model = rest
+        elif slash and _REGION.fullmatch(first):
+            model, params = rest, {**params, "aws_region_name": first}
+        else:
+            return model, params
+
+
+def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any] | None:
+    """The settings `base_url`, `api_version`, `region`, `keys` that the parameters state; None = the provider
+    is no cloud. prefix: LiteLLM's name of the provider. base: the base URL that the parameters state.
+    """
+    if prefix == "azure":
+        return _azure(params, base, text)
+    return _bedrock(params, text) if prefix == "bedrock" else None
+
+
+def _azure(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
+    stated = text(base) if base else "${AZURE_API_BASE}"
+    settings: dict[str, Any] = {"base_url": stated.rstrip("/").removesuffix("/openai/v1")}
+    if (version := params.get("api_version")) not in {None, "v1"}:
+        settings["api_version"] = text(version)
+    return {**settings, "keys": ["${AZURE_API_KEY}"]}
+
+
+def _bedrock(params: Mapping[str, Any], text: Text) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if (endpoint := params.get("aws_bedrock_runtime_endpoint")) is not None:
+        settings["base_url"] = text(endpoint)
+    if (region := params.get("aws_region_name")) is not None:
+        settings["region"] = text(region)
+    name, secret, token = (params.get(part) for part in _ACCESS_KEY)
+    if name is not None and secret is not None:
+        settings["keys"] = [":".join(text(part) for part in (name, secret, token) if part is not None)]
+    return settings

@@ -1,0 +1,112 @@
+"""Finds reasoning at the beginning of a text that comes in pieces: `<think>reasoning</think>answer`.
+
+Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
+chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
+(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). The line
+break behind `<think>`, the one before `</think>`, and up to two behind it belong to the tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from dragoman.dialects.prompted.reading import CallReader, Piece, Thought
+
+OPENING: Final = "<think>"
+CLOSING: Final = "</think>"
+_ENDING: Final = "\n" + CLOSING
+_OPENS: Final = re.compile(r"\s{0,8}<think>")
+_MAY_OPEN: Final = re.compile(r"\s{0,8}(?:<(?:t(?:h(?:i(?:n(?:k)?)?)?)?)?)?")
+_MOST_BREAKS: Final = 2
+
+
+class ThoughtReader:
+    """Reads the reasoning of one text; `inner` reads the text behind it, or a text without reasoning.
+
+    inside: True = the text begins inside the reasoning, without `<think>`. Reasoning that never ends is
+    reasoning up to the end of the text: this is what a model writes that has reached its limit of tokens.
+    """
+
+    __slots__ = ("_breaks", "_held", "_inner", "_inside", "_state")
+
+    def __init__(self, inner: CallReader | None, *, inside: bool) -> None:
+        self._inner = inner
+        self._inside = inside
+        self._state: Literal["new", "begun", "thinking", "ended", "past"] = "new"
+        self._held = ""  # text that may be the beginning of a tag
+        self._breaks = 0  # line breaks behind `</think>` so far
+
+    def feed(self, text: str) -> Sequence[Piece]:
+        """What the next piece has completed; [] = it is held back."""
+        if self._state == "past":
+            return self._plain(text)
+        text, self._held = self._held + text, ""
+        if self._state == "new":
+            opening = _OPENS.match(text)
+            if opening is None and _MAY_OPEN.fullmatch(text):
+                self._held = text
+                return []
+            if opening is None and not self._inside:
+                self._state = "past"
+                return self._plain(text)
+            self._state = "begun"
+            text = text if opening is None else text[opening.end() :]
+        pieces: list[Piece] = []
+        if self._state == "begun" and text:
+            self._state = "thinking"
+            text = text.removeprefix("\n")
+        if self._state == "thinking":
+            text = self._think(text, pieces)
+        if self._state == "ended" and text:
+            pieces += self._end(text)
+        return pieces
+
+    def close(self) -> Sequence[Piece]:
+        """What was held back. Called once, after the last piece."""
+        pieces: list[Piece] = []
+        if self._state == "new":
+            pieces += self._plain(self._held)
+        elif self._held:
+            pieces.append(Thought(self._held))
+        return pieces if self._inner is None else [*pieces, *self._inner.close()]
+
+    def _think(self, text: str, pieces: list[Piece]) -> str:
+        """Pass reasoning. Returns the text behind it, "" while it goes on."""
+        thought, closing, rest = text.partition(CLOSING)
+        if closing:
+            self._state = "ended"
+            thought = thought.removesuffix("\n")
+        else:
+            end = _may_close(text)
+            thought, self._held = text[:end], text[end:]
+        if thought:
+            pieces.append(Thought(thought))
+        return rest
+
+    def _end(self, text: str) -> Sequence[Piece]:
+        """Pass the text behind the reasoning, without the line breaks of the tag."""
+        while self._breaks < _MOST_BREAKS and text.startswith("\n"):
+            self._breaks += 1
+            text = text[1:]
+        if not text:
+            return []
+        self._state = "past"
+        return self._plain(text)
+
+    def _plain(self, text: str) -> Sequence[Piece]:
+        if self._inner is not None:
+            return self._inner.feed(text)
+        return [text] if text else []
+
+
+def _may_close(text: str) -> int:
+    """The place from which on the text may be the beginning of `</think>`, with the line break before it; the
+    text's length = nowhere.
+    """
+    for place in range(max(0, len(text) - len(_ENDING) + 1), len(text)):
+        tail = text[place:]
+        if _ENDING.startswith(tail) or CLOSING.startswith(tail):
+            return place
+    return len(text)
