@@ -52,14 +52,14 @@ class Listed(Value, frozen=True):
 def read(raw: bytes, form: ModelList) -> Page:
     """One page of a list. form: the protocol's. Raises WireError if `raw` is no such list.
 
-    Some servers answer with a bare array, whatever their protocol (Together).
+    Some servers answer with a bare array (Together), or with `items` that have a `name` (GPUStack, recorded).
     """
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         raise WireError("the list of models is not JSON") from None
     page: _Entry = value if isinstance(value, dict) else {}
-    entries = value if isinstance(value, list) else page.get(form.member)
+    entries = value if isinstance(value, list) else page.get(form.member, page.get("items"))
     if not isinstance(entries, list):
         raise WireError(f"the list of models has no {form.member!r}")
     models: dict[str, Facts] = {}
@@ -77,7 +77,7 @@ def _name(entry: Any, form: ModelList) -> str | None:
     """The name of an entry's model; None = the entry has none, or none that a request could use. A name with
     a `*` would be a pattern in grants.
     """
-    name = entry.get(form.name) if isinstance(entry, dict) else None
+    name = entry.get(form.name, entry.get("name")) if isinstance(entry, dict) else None
     if not isinstance(name, str):
         return None
     name = name.removeprefix(form.prefix)
@@ -117,6 +117,9 @@ _OUTPUT: Final = (
 def facts_of(entry: _Entry) -> Facts:
     """The facts that an entry of a list states. Numbers and words that cannot be meant are no facts."""
     context = next(filter(None, (_tokens(entry.get(name)) for name in _CONTEXT)), None)
+    meta = entry.get("meta")  # GPUStack: recorded lists
+    if context is None and isinstance(meta, dict):
+        context = _tokens(meta.get("n_ctx"))
     output = next(filter(None, (_tokens(entry.get(name)) for name in _OUTPUT)), None)
     top = entry.get("top_provider")  # OpenRouter: https://openrouter.ai/docs/models
     if output is None and isinstance(top, dict):

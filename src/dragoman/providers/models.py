@@ -42,11 +42,7 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
     vendor; among several rows, the one whose matching name has most characters besides `*`. A fine-tuned
     model has its base model's facts, and a Claude at Bedrock those of the same Claude at Anthropic.
     """
-    known = _known(vendor, model)
-    if overrides == UNKNOWN:
-        return known
-    stated = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
-    return msgspec.structs.replace(known, **stated)
+    return overrides.over(_known(vendor, model))
 
 
 @lru_cache(maxsize=1024)
