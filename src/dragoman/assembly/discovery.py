@@ -79,12 +79,18 @@ class Discovering:
         self._telling: asyncio.Task[None] | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._lists: ModelLists | None = None
+        self._names: tuple[str, ...] = ()
+        """The providers whose lists are used and can be fetched."""
 
     def attend(self, assembly: Assembly) -> None:
         """Use the lists of this assembly, which has just begun, and fetch them if this process is the keeper."""
         peers = self._inside.peers
         self._lists = lists = assembly.lists
-        self.states = {name: self._state(name) for name in lists.addresses}
+        upstreams = assembly.providers
+        self._names = tuple(
+            name for name in lists.addresses if name in upstreams and upstreams[name].lists_models
+        )
+        self.states = {name: self._state(name) for name in self._names}
         self._stop_fetches()
         peers.receive(_REFRESH, self._refresh)
         if not peers.keeps:
@@ -95,9 +101,8 @@ class Discovering:
             return
         named = self._inside.loaded.config.providers.named
         wanted = [
-            Wanted(upstream, lists.addresses[name], float(named[name].discovery.ttl))
-            for name, upstream in assembly.providers.items()
-            if name in lists.addresses and upstream.lists_models
+            Wanted(upstreams[name], lists.addresses[name], float(named[name].discovery.ttl))
+            for name in self._names
         ]
         self._fetches = Discovery(wanted, self, assembly.deadlines, self._inside.seams)
         if self._telling is None and not peers.alone:
@@ -154,13 +159,12 @@ class Discovering:
         self._tell()
 
     def _state(self, provider: str, tries: int = 0) -> ListState:
+        """The state of a list after a good attempt, or at the begin of a configuration."""
         lists = self._lists
         listed = None if lists is None else lists.of(provider)
         if lists is None or listed is None:
             return ListState(tries=tries)
-        return ListState(
-            lists.mark(provider), listed.fetched, len(listed.models), listed.left_out, tries
-        )
+        return ListState(lists.mark(provider), listed.fetched, len(listed.models), listed.left_out, tries)
 
     # Between the processes -------------------------------------------------------------------------------
 
@@ -189,7 +193,7 @@ class Discovering:
         told = msgspec.convert(value, dict[str, ListState])
         if lists is None:
             return
-        self.states = {name: told.get(name) or self._state(name) for name in lists.addresses}
+        self.states = {name: told.get(name) or self._state(name) for name in self._names}
         if self._pulling is None and self._differing(lists):
             self._pulling = spawn(self._pull(lists), "asking the keeper for lists of models")
 

@@ -42,28 +42,24 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 
 
 class ModelLists:
-    """The lists that are known. home: Dragoman's own folder."""
+    """The lists that one configuration uses. Reads the files of those that are not known yet. home: Dragoman's
+    own folder. addresses: the providers whose lists are used, with the base URLs from which the lists must
+    come. before: the lists of the configuration before, None = there is none.
+    """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:
         self._folder = home / FOLDER
         self._complained = False
-        self.addresses: Mapping[str, str] = {}
-        """The providers whose lists are used, with the base URLs from which the lists must come."""
-        self.known: dict[str, Listed] = {}
-        """By provider; may have lists of providers that are not in `addresses`."""
-        self._marks: dict[str, str] = {}
-
-    def use(self, addresses: Mapping[str, str]) -> None:
-        """Use the lists of these providers from now on; reads the files of those that are not known."""
         self.addresses = addresses
+        self._known: dict[str, Listed] = {} if before is None else dict(before._known)
+        self._marks: dict[str, str] = {} if before is None else dict(before._marks)
         for name, address in addresses.items():
-            known = self.known.get(name)
-            if (known is None or known.address != address) and (kept := self._read(name, address)):
+            if self.of(name) is None and (kept := self._read(name, address)):
                 self.put(name, kept)
 
     def of(self, name: str) -> Listed | None:
         """A provider's list, if there is one, it is used, and it came from the provider's present address."""
-        listed = self.known.get(name)
+        listed = self._known.get(name)
         return listed if listed is not None and listed.address == self.addresses.get(name) else None
 
     def facts(self) -> dict[str, Mapping[str, Facts]]:
@@ -73,7 +69,7 @@ class ModelLists:
     def put(self, name: str, listed: Listed) -> bool:
         """Know another list of a provider from now on. Returns whether names or facts have changed."""
         mark, before = mark_of(listed), self.mark(name)
-        self.known[name], self._marks[name] = listed, mark
+        self._known[name], self._marks[name] = listed, mark
         return mark != before
 
     def mark(self, name: str) -> str:
@@ -100,7 +96,7 @@ class ModelLists:
 
     def write(self, name: str, now: float) -> None:
         """Keep a provider's list over restarts; blocks for the time of a write. now: Unix seconds."""
-        listed = self.known[name]
+        listed = self._known[name]
         file = self.file(name, listed.address)
         new = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:

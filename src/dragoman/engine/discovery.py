@@ -119,25 +119,30 @@ class Discovery:
         """
         name = wanted.upstream.name
         try:
-            with self._deadlines.within(_PATIENCE):
-                page = await fetched(wanted.upstream, self._seams)
-        except TimeoutError:
-            self._keeps.fail(name, f"no whole answer within {_PATIENCE:g} s")
-        except WireError as error:
-            self._keeps.fail(name, str(error))
-        except RequestFailed as failed:
-            self._keeps.fail(name, failed.fault.message)
-            return is_absent(failed.fault)
-        else:
-            self._keeps.learn(name, wanted.address, page)
-            return True
-        return False
+            page = await fetched(wanted.upstream, self._deadlines, self._seams)
+        except (TimeoutError, WireError, RequestFailed) as failed:
+            self._keeps.fail(name, why(failed))
+            return isinstance(failed, RequestFailed) and is_absent(failed.fault)
+        self._keeps.learn(name, wanted.address, page)
+        return True
 
 
-async def fetched(upstream: WireUpstream, seams: Seams) -> Page:
-    """A provider's whole list, with all its pages. Raises RequestFailed, with a fault without secrets, and
-    WireError. If the provider refuses a key, its next one is tried.
+def why(failed: TimeoutError | WireError | RequestFailed) -> str:
+    """Why `fetched` has failed, as a sentence without secrets."""
+    if isinstance(failed, RequestFailed):
+        return failed.fault.message
+    return f"no whole answer within {_PATIENCE:g} s" if isinstance(failed, TimeoutError) else str(failed)
+
+
+async def fetched(upstream: WireUpstream, deadlines: Deadlines, seams: Seams) -> Page:
+    """A provider's whole list, with all its pages. Raises RequestFailed, with a fault without secrets,
+    WireError, and TimeoutError after a minute. If the provider refuses a key, its next one is tried.
     """
+    with deadlines.within(_PATIENCE):
+        return await _with_a_key(upstream, seams)
+
+
+async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
     number, most = 0, min(len(upstream.accounts), _MOST_KEYS)
     while True:
         try:

@@ -126,7 +126,7 @@ def facts_of(entry: _Entry) -> Facts:
         output = _tokens(top.get("max_completion_tokens"))
     if output is None and "max_input_tokens" in entry:  # Anthropic; elsewhere the member may mean the window
         output = _tokens(entry.get("max_tokens"))
-    able: dict[str, bool] = {}
+    able: dict[str, Any] = {}
     for abilities in _ABILITIES:
         able.update(abilities(entry))
     return Facts(context=context, max_output=output, **able)
@@ -207,7 +207,9 @@ def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_flags(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Gemini's `thinking` (recorded lists), and LM Studio's `type` (https://www.lmstudio.ai/docs/api/rest-api)."""
+    """Gemini's `thinking` (recorded lists), and LM Studio's `type`
+    (https://www.lmstudio.ai/docs/api/rest-api).
+    """
     if entry.get("thinking") is True:
         yield "reasoning", True
     if entry.get("type") == "vlm":

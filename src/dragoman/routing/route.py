@@ -162,8 +162,9 @@ class Deployment(msgspec.Struct, frozen=True):
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
     the deployment; `facts.context` excludes none. listed: the context that the provider's own list of models
-    states, None = unstated. It counts as `window` does, where that is unstated. switch_after: seconds without content after which another
-    deployment is asked if there is one; 0 = never, None = the default of the engine. weight: its share where
+    states, None = unstated. It counts as `window` does, where that is unstated. switch_after: seconds without
+    content after which another deployment is asked if there is one; 0 = never, None = the default of the
+    engine. weight: its share where
     a policy asks for one; 0 = it is asked after those with a weight. price: None = unknown. gates: the names
     of the limits at which a call needs a place. when: the requests that it is for, None = all. name:
     `provider/model`, the form for people and headers; it is made from these.

@@ -1,5 +1,5 @@
-"""The deployments whose context window has room for a prompt, where the operator or the provider's own list of
-models states the window.
+"""The deployments whose context window has room for a prompt, where the operator or the provider's own list
+of models states the window.
 
 Only the prompt counts; the provider limits the answer. The context in the catalogue is no limit here, because
 the prompt's size is often an estimate and the catalogue may be outdated.
