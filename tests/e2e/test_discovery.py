@@ -321,8 +321,8 @@ async def test_patterns_and_grants_say_which_names_count(
     every = {"authorization": "Bearer all-key-of-a-good-length"}
     some = {"authorization": "Bearer one-key-of-a-good-length"}
     await site.until_tried("up")
-    assert {name for name in await site.names(**every) if "/" in name} == {"up/chat-1", "up/chat-2"}
-    assert {name for name in await site.names(**some) if "/" in name} == {"up/chat-1"}
+    assert {name for name in await site.names(**every) if name.startswith("up/")} == {"up/chat-1", "up/chat-2"}
+    assert {name for name in await site.names(**some) if name.startswith("up/")} == {"up/chat-1"}
     assert (await site.ask("chat-2", headers=every)).status == 200
     assert (await site.ask("up/chat-1", headers=some)).status == 200
     assert (await site.ask("chat-1", headers=some)).status == 403
@@ -354,3 +354,30 @@ async def test_a_window_that_the_list_states_refuses_a_longer_prompt(
         assert (await site.ask(name)).status == 200
     assert len(lists.chats) == 3
     assert (await site.ask("wide", messages=long)).status == 200
+
+
+async def test_the_age_of_each_list_is_told(
+    discover: Callable[..., Awaitable[Found]], provide: Provide
+) -> None:
+    up = await provide(Lists("/v1/models", {"": openai("one", "two")}))
+    site = await discover(
+        {
+            "providers": {
+                "up": {"dialect": "openai_chat", "base_url": up.url, "keys": [KEY]},
+                "off": {"dialect": "openai_chat", "base_url": up.url, "keys": [KEY], "discovery": False},
+                "azure": {"base_url": up.url, "keys": [KEY]},
+            }
+        }
+    )
+    await site.until_tried("up")
+    listed = (await site.get("/admin/model-lists")).body["data"]
+    assert [(one["provider"], one["models"], one["stale"], one["left_out"]) for one in listed] == [
+        ("up", 2, False, 0)
+    ]
+    assert 0 <= listed[0]["age"] < 60
+    told = (await site.get("/health")).body["model_lists"]["up"]
+    assert told["models"] == 2
+    page = (await site.get("/metrics")).raw.decode()
+    assert 'dragoman_model_list_models{provider="up"} 2' in page
+    assert 'dragoman_model_list_stale{provider="up"} 0' in page
+    assert len(up.seen) == 1  # Azure lists models that are no deployments, and the other list is off

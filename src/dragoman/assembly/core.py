@@ -321,6 +321,7 @@ class Core:
                 self.telling.sections["limits_store"] = assembly.accounting.ledger.state
         self.discovering.attend(assembly)
         self.telling.sections["model_lists"] = self.discovering.shown
+        self.telling.samples["model_lists"] = self.discovering.samples
         if self._checks is not None:
             self._checks.stop()
             self._checks = None

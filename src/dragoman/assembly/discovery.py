@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -17,6 +17,8 @@ from dragoman.assembly.assemble import Assembly
 from dragoman.assembly.model_lists import ModelLists
 from dragoman.config.load import Loaded
 from dragoman.engine.discovery import Discovery, Wanted
+from dragoman.observe.families import LIST_AGE, LIST_MODELS, LIST_STALE
+from dragoman.observe.metrics import Sample
 from dragoman.providers.listing import Listed, Page
 from dragoman.seams.clock import Seams
 from dragoman.seams.peers import Peers
@@ -242,4 +244,12 @@ class Discovering:
             }
             for name, one in self.states.items()
         }
+
+    def samples(self) -> Iterator[Sample]:
+        """What `/metrics` tells of each list."""
+        for name, one in self.shown().items():
+            if one["age"] is not None:
+                yield Sample(LIST_AGE, one["age"], (name,))
+            yield Sample(LIST_MODELS, one["models"], (name,))
+            yield Sample(LIST_STALE, one["stale"], (name,))
 
