@@ -95,9 +95,8 @@ def refresh(
     for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
     """
     asked = asked_of(terminal, file, url, key)
-    answer = from_gateway(
-        asked, "model-lists", "refresh", method="POST", body={"providers": list(providers)}
-    )
+    body = {"providers": list(providers)}
+    answer = from_gateway(asked, "/admin/model-lists/refresh", method="POST", body=body)
     rows = _fetched_here(asked, providers) if answer is None else answer["data"]
     if terminal.as_json:
         terminal.result(rows)

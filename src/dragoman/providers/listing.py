@@ -56,7 +56,7 @@ def read(raw: bytes, form: ModelList) -> Page:
     """
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise WireError("the list of models is not JSON") from None
     page: _Entry = value if isinstance(value, dict) else {}
     entries = value if isinstance(value, list) else page.get(form.member, page.get("items"))
@@ -77,8 +77,9 @@ def _name(entry: Any, form: ModelList) -> str | None:
     """The name of an entry's model; None = the entry has none, or none that a request could use. A name with
     a `*` would be a pattern in grants.
     """
-    name = entry.get(form.name, entry.get("name")) if isinstance(entry, dict) else None
-    if not isinstance(name, str):
+    names = [entry.get(form.name), entry.get("name")] if isinstance(entry, dict) else []
+    name = next((one for one in names if isinstance(one, str)), None)
+    if name is None:
         return None
     name = name.removeprefix(form.prefix)
     usable = name.isprintable() and name == name.strip() and "*" not in name

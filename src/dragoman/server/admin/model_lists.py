@@ -70,7 +70,7 @@ class ModelListsApi:
         return Told(self._told())
 
     async def refresh_model_lists(self, asked: Asked) -> Told:
-        """Raises RequestFailed: 404 for a provider without such a list, 409 if this gateway fetches none."""
+        """Raises RequestFailed: 404 for a provider without such a list, 501 if this gateway fetches none."""
         names = asked.body.providers
         discovering = self._gateway.discovering
         for place, name in enumerate(names):
@@ -103,8 +103,7 @@ class ModelListsApi:
 
 
 _INACTIVE: Final = ir.Fault(
-    "conflict",
-    "This gateway runs inside another program, which fetches no lists of models.",
+    "not_implemented",
+    "This gateway runs inside another program, and so fetches no lists of models.",
     "no_model_lists",
-    status=409,
 )
