@@ -1,4 +1,4 @@
-"""Lists of models under `dragoman serve`: one process fetches them, all workers use them, a restart has them."""
+"""Lists of models under `dragoman serve`: one process fetches them, all workers use them."""
 
 from __future__ import annotations
 

@@ -124,7 +124,9 @@ async def assemble(
     if facts := lists.facts():  # only now: whether a configuration is right does not depend on other servers
         names = naming(loaded, own, models, local, facts)
     try:
-        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local, processes, lists))
+        made = _assembled(
+            loaded, own, names, parts, _Outside(seams, reached, before, local, processes, lists)
+        )
         recovered = None
         if before is None:
             recovered = made.journaling is None or await made.journaling.recover()

@@ -85,7 +85,7 @@ class Discovering:
         """The providers whose lists are used and can be fetched."""
 
     def attend(self, assembly: Assembly) -> None:
-        """Use the lists of this assembly, which has just begun, and fetch them if this process is the keeper."""
+        """Use the lists of this assembly, which has just begun. The keeper fetches them."""
         peers = self._inside.peers
         self._lists = lists = assembly.lists
         upstreams = assembly.providers
@@ -252,4 +252,3 @@ class Discovering:
                 yield Sample(LIST_AGE, one["age"], (name,))
             yield Sample(LIST_MODELS, one["models"], (name,))
             yield Sample(LIST_STALE, one["stale"], (name,))
-

@@ -42,8 +42,8 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 
 
 class ModelLists:
-    """The lists that one configuration uses. Reads the files of those that are not known yet. home: Dragoman's
-    own folder. addresses: the providers whose lists are used, with the base URLs from which the lists must
+    """The lists that one configuration uses. Reads the files of those that are not known yet. home:
+    Dragoman's own folder. addresses: the providers whose lists are used, with the base URLs from which the lists must
     come. before: the lists of the configuration before, None = there is none.
     """
 

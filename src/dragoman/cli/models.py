@@ -50,8 +50,8 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     """List every model name that clients can use, and who answers it first.
 
-    The providers' own lists count as `dragoman serve` has fetched them last; `dragoman models refresh` fetches
-    them now.
+    The providers' own lists count as `dragoman serve` has fetched them last; `dragoman models refresh`
+    fetches them now.
     """
     from dragoman.assembly.model_lists import ModelLists, addresses_of
     from dragoman.assembly.names import naming
@@ -91,8 +91,8 @@ def refresh(
 ) -> None:
     """Fetch the providers' own lists of models now: 1 if one fails.
 
-    The gateway that runs here (or at --url) fetches them. If none runs here, this command does, and keeps them
-    for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
+    The gateway that runs here (or at --url) fetches them. If none runs here, this command does, and keeps
+    them for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
     """
     asked = asked_of(terminal, file, url, key)
     body = {"providers": list(providers)}

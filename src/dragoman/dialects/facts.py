@@ -66,8 +66,10 @@ class Facts(Value, frozen=True):
 
     def over(self, others: Facts) -> Facts:
         """These facts, and those of `others` for what is unknown here."""
-        if self == UNKNOWN or others == UNKNOWN:
-            return others if self == UNKNOWN else self
+        if self == UNKNOWN:
+            return others
+        if others == UNKNOWN:
+            return self
         known = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         return msgspec.structs.replace(others, **known)
 

@@ -5,6 +5,7 @@ request waits for a list and a provider that does not answer delays nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterable
 from typing import Any, Final, Protocol
 
@@ -66,9 +67,7 @@ class Keeps(Protocol):
 class Discovery:
     """The running fetches, one task for each list. keeps: gets what comes."""
 
-    def __init__(
-        self, wanted: Iterable[Wanted], keeps: Keeps, deadlines: Deadlines, seams: Seams
-    ) -> None:
+    def __init__(self, wanted: Iterable[Wanted], keeps: Keeps, deadlines: Deadlines, seams: Seams) -> None:
         self._keeps = keeps
         self._deadlines = deadlines
         self._seams = seams
@@ -107,15 +106,13 @@ class Discovery:
     async def _pause(self, name: str, seconds: float) -> None:
         """Wait, but only until somebody asks for this list."""
         asked = self._asked[name]
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), seconds)
-        except TimeoutError:
-            pass
         asked.clear()
 
     async def _fetch(self, wanted: Wanted) -> bool:
-        """Fetch a list once, and tell what came of it. Returns whether the next attempt can wait for `ttl`: the
-        list came, or the provider has none.
+        """Fetch a list once, and tell what came of it. Returns whether the next attempt can wait for `ttl`:
+        the list came, or the provider has none.
         """
         name = wanted.upstream.name
         try:

@@ -92,9 +92,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
     characters). known: some models that lists show until the vendor has been asked; other models can be used,
     too. lists_names: whether its own list of models has the names that requests use. region: the region that
-    stands in `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment variables that may hold the region, the first one counts. access_key: the
-    environment variables with the id, the secret and the session token of an access key, which a configured
-    provider without keys gets; they add no provider. page: the vendor's documentation. read: the month in
+    stands in `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment
+    variables that may hold the region, the first one counts. access_key: the environment variables with the
+    id, the secret and the session token of an access key, which a configured provider without keys gets; they
+    add no provider. page: the vendor's documentation. read: the month in
     which the facts were collected ("2026-11").
     """
 

@@ -28,7 +28,9 @@ class Up:
 
     name = "up"
 
-    def __init__(self, answer: Callable[[Mapping[str, str], int], Any], dialect: str = "anthropic", keys: int = 1):
+    def __init__(
+        self, answer: Callable[[Mapping[str, str], int], Any], dialect: str = "anthropic", keys: int = 1
+    ):
         self.answer = answer
         self.dialect = DIALECTS[dialect]
         self.accounts = tuple(Account({}, "1234", (SECRET,)) for _ in range(keys))
@@ -158,7 +160,7 @@ async def steps(waits: Waits, kept: Kept, times: int) -> None:
     for _ in range(times):
         waits.held.release()
         await asyncio.sleep(0)
-        while not kept.again.is_set():
+        while not kept.again.is_set():  # noqa: ASYNC110 - no time passes
             await asyncio.sleep(0)
         kept.again.clear()
     for _ in range(20):
@@ -195,7 +197,9 @@ async def test_a_known_list_is_fetched_when_it_is_too_old(monkeypatch: pytest.Mo
     running.stop()
 
 
-async def test_a_provider_without_a_list_is_asked_again_after_the_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_provider_without_a_list_is_asked_again_after_the_ttl(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def answer(*_: Any) -> Any:
         raise refused("not_found", "no such path")
 
