@@ -218,7 +218,7 @@ async def test_of_two_providers_the_first_one_has_the_name(
     for name, asked in (("shared", first), ("only-second", second), ("gpt-5", own)):
         assert (await site.ask(name)).status == 200
         assert asked.chats.pop().body["model"] == name
-    assert not (first.chats or second.chats or own.chats)
+    assert [first.chats, second.chats, own.chats] == [[], [], []]
 
 
 async def test_a_dead_provider_costs_nothing_and_its_list_stays(
@@ -309,8 +309,8 @@ async def test_strange_entries_are_left_out(
     )
     await site.until_tried("up")
     state = site.gateway.discovering.shown()["up"]
-    assert (state["models"], state["left_out"]) == (10_000, 2_006)
-    assert len([name for name in await site.names() if name.startswith("up/")]) == 10_000
+    assert (state["models"], state["left_out"]) == (5_000, 7_006)
+    assert len([name for name in await site.names() if name.startswith("up/")]) == 5_000
 
 
 async def test_patterns_and_grants_say_which_names_count(
@@ -318,7 +318,7 @@ async def test_patterns_and_grants_say_which_names_count(
 ) -> None:
     lists = Lists("/v1/models", {"": openai("chat-1", "chat-2", "embed-1", "chat-secret")})
     up = await provide(lists)
-    provider = {"dialect": "openai_chat", "base_url": up.url, "keys": [KEY]}
+    provider: dict[str, Any] = {"dialect": "openai_chat", "base_url": up.url, "keys": [KEY]}
     provider["discovery"] = {"allow": ["chat-*"], "deny": ["*-secret"]}
     keys = [
         {"name": "all", "key": "all-key-of-a-good-length"},

@@ -43,8 +43,8 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 
 class ModelLists:
     """The lists that one configuration uses. Reads the files of those that are not known yet. home:
-    Dragoman's own folder. addresses: the providers whose lists are used, with the base URLs from which the lists must
-    come. before: the lists of the configuration before, None = there is none.
+    Dragoman's own folder. addresses: the providers whose lists are used, with the base URLs from which the
+    lists must come. before: the lists of the configuration before, None = there is none.
     """
 
     def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:

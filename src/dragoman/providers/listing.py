@@ -16,7 +16,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.errors import WireError
 from dragoman.ir import Value
 
-MOST: Final = 10_000
+MOST: Final = 5_000
 """The most models of one provider that are used. The largest public lists have a few hundred."""
 LARGEST: Final = 16_000_000
 """The most bytes of one page of a list."""

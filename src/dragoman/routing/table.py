@@ -195,11 +195,20 @@ class Table:
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
         else:
-            names = {*self._names(), *_qualified(found or {})}
+            names = self.listed(found or {})
             if granted is not None:
                 names = {*granted.names, *(name for name in names if name in granted)}
         routes = [route for name in sorted(names) if (route := self.find(name, caller)) is not None]
         return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
+
+    def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
+        """The names of the model list. found: as for `entries`."""
+        return {*self._names(), *_qualified(found)}
+
+    def discovered(self) -> Iterator[str]:
+        """The names `provider/model` that only the providers' own lists have."""
+        offered = {one.name: one.offered for one in self._providers.values() if one.models is None}
+        return (name for name in _qualified(offered) if not self.states(name))
 
     def configured(self) -> Iterable[Route]:
         """The routes of the configured models, under the models' own names."""
