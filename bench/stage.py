@@ -198,4 +198,4 @@ def environment(home: Path) -> dict[str, str]:
         and not name.endswith(("_API_KEY", "_BASE_URL", "_HOST"))
         and name != "PYTHONDONTWRITEBYTECODE"
     }
-    return {**kept, "DRAGOMAN_HOME": str(home)}
+    return {**kept, "DRAGOMAN_HOME": str(home), "DRAGOMAN_DISCOVER": "false"}

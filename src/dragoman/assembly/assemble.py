@@ -16,6 +16,7 @@ from dragoman.assembly.directory import Following, following_of
 from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.limits import Restoring, held_limits, limits_of
+from dragoman.assembly.model_lists import ModelLists, addresses_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
 from dragoman.assembly.providers import (
@@ -60,7 +61,8 @@ class Assembly(msgspec.Struct, frozen=True):
     up to date, None = there is no database for it. recording: stores finished exchanges, None = they are not
     stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges are
     accounted with, None = nobody wants to know. restoring: restores the counters of limits.
-    parts: what the next configuration may go on using, and what has to be closed.
+    parts: what the next configuration may go on using, and what has to be closed. lists: the providers' own
+    lists of models. local: the models of this machine, by name.
     """
 
     names: Names
@@ -78,6 +80,8 @@ class Assembly(msgspec.Struct, frozen=True):
     accounting: Accounting | None
     restoring: Restoring
     parts: Parts
+    lists: ModelLists
+    local: Mapping[str, LocalModel]
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with what was used before, once for each limit. False = that
@@ -116,8 +120,13 @@ async def assemble(
     local = _local_models(loaded.config, parts)
     names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
+    lists = ModelLists(loaded.home, addresses_of(loaded), None if before is None else before.lists)
+    if facts := lists.facts():  # only now: whether a configuration is right does not depend on other servers
+        names = naming(loaded, own, models, local, facts)
     try:
-        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local, processes))
+        made = _assembled(
+            loaded, own, names, parts, _Outside(seams, reached, before, local, processes, lists)
+        )
         recovered = None
         if before is None:
             recovered = made.journaling is None or await made.journaling.recover()
@@ -142,6 +151,7 @@ class _Outside(NamedTuple):
     local: Mapping[str, LocalModel]
     """The models of this machine, by name."""
     processes: Processes
+    lists: ModelLists
 
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
@@ -268,6 +278,8 @@ def _assembled(
             Restoring.close,
         ),
         parts=parts,
+        lists=outside.lists,
+        local=outside.local,
     )
 
 

@@ -26,11 +26,12 @@ from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.directory import Following
+from dragoman.assembly.discovery import Discovering
 from dragoman.assembly.health import adopt
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import teller
 from dragoman.assembly.metrics import know, outcome_of
-from dragoman.assembly.names import limits_of, made_under
+from dragoman.assembly.names import Names, limits_of, made_under, naming
 from dragoman.assembly.own_keys import OwnAccounts
 from dragoman.assembly.parts import Part
 from dragoman.assembly.providers import described
@@ -158,6 +159,8 @@ class Core:
         self.alerts = Alerts(seams)
         """The receivers of alerts, which only the keeper sends to."""
         self._checks: Checks | None = None
+        self.discovering = Discovering(self)
+        """Has the providers' lists of models fetched."""
         self._sharing: asyncio.Task[None] | None = None
         self.performance = Performance()
         self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
@@ -316,6 +319,9 @@ class Core:
             assembly.accounting.watch.tell = teller(self.seams.now, hand)
             if assembly.accounting.ledger is not None:
                 self.telling.sections["limits_store"] = assembly.accounting.ledger.state
+        self.discovering.attend(assembly)
+        self.telling.sections["model_lists"] = self.discovering.shown
+        self.telling.samples["model_lists"] = self.discovering.samples
         if self._checks is not None:
             self._checks.stop()
             self._checks = None
@@ -437,6 +443,7 @@ class Core:
         self.admitting = None
         self.stopping()
         self.telling.end()
+        self.discovering.close()
         if self._checks is not None:
             self._checks.stop()
         if self._sharing is not None:
@@ -519,7 +526,17 @@ class Core:
             del self.made[name]
         else:
             self.made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
-        names = self._running.names
+        self._rename(self._running.names)
+
+    def relist(self) -> None:
+        """Make the model names again, because a provider's own list of models has changed."""
+        running = self._running
+        facts = running.lists.facts()
+        self._rename(naming(self._loaded, self._own, self._models, running.local, facts))
+        if self.metrics is not None:
+            know(self.metrics, self._running.names, running.upstreams)
+
+    def _rename(self, names: Names) -> None:
         names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
         self._assembly = msgspec.structs.replace(self._running, names=names)
         self.engine.rename(names.table)

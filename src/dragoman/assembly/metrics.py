@@ -43,10 +43,12 @@ def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> N
     """Give `metrics` the names of models, providers and deployments that labels may have: those of the model
     list, and the deployments of their routes and fallbacks.
     """
-    models = [entry.id for entry in names.entries()]
+    discovered = set(names.table.discovered())  # no routes are made for them: there may be thousands
+    models = [name for name in names.table.listed(names.known) if name not in discovered]
     routes = [route for name in models if (route := names.table.find(name)) is not None]
     turned_to = [other for route in routes for why in get_args(Why) for other in route.fallbacks.of(why)]
     deployments = {deployment.name for route in (*routes, *turned_to) for deployment in route.deployments}
+    deployments |= discovered
     metrics.know({*models, *deployments}, upstreams, deployments)
 
 

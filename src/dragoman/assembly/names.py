@@ -47,6 +47,8 @@ from dragoman.upstreams.local.weights import known as known_weights
 
 log = logging.getLogger("dragoman.assembly.names")
 
+Lists: TypeAlias = Mapping[str, Mapping[str, Facts]]
+"""By provider, the facts of each model in its own list."""
 _Prices: TypeAlias = Callable[[str], Price | None]
 """The price of a deployment (`provider/model`), None = unknown."""
 
@@ -71,15 +73,23 @@ class Names(msgspec.Struct, frozen=True):
 
 
 def naming(
-    loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = (), local: Iterable[str] | None = None
+    loaded: Loaded,
+    own: Iterable[str] = (),
+    models: Iterable[Model] = (),
+    local: Iterable[str] | None = None,
+    lists: Lists | None = None,
 ) -> Names:
     """The model names of a configuration.
 
     own: names of upstreams made in code. models: registered in code. local: the names of this machine's
-    models; None = those installed or configured now. Raises ConfigError for a name that leads nowhere.
+    models; None = those installed or configured now. lists: the providers' own lists of models, as they were
+    fetched. Raises ConfigError for a name that leads nowhere.
     """
-    config = loaded.config
-    named = [_named(provider, config.providers.named[name]) for name, provider in loaded.providers.items()]
+    config, lists = loaded.config, lists or {}
+    named = [
+        _named(provider, config.providers.named[name], lists.get(name))
+        for name, provider in loaded.providers.items()
+    ]
     named += [Named(name, name) for name in own]
     if config.providers.local.enabled:
         spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
@@ -125,7 +135,7 @@ def naming(
     known = {
         name: provider.vendor.known
         for name, provider in loaded.providers.items()
-        if provider.models is None and provider.vendor is not None
+        if provider.models is None and provider.vendor is not None and name not in lists
     }
     if loaded.simulate:
         from dragoman.upstreams.simulate import MODELS as SIMULATED  # few gateways have the simulator
@@ -210,8 +220,12 @@ def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]
     return (_gate(section, name),) if _limits(concurrency) else ()
 
 
-def _named(provider: Provider, settings: ProviderSettings) -> Named:
-    vendor = provider.vendor
+def _named(provider: Provider, settings: ProviderSettings, listed: Mapping[str, Facts] | None) -> Named:
+    vendor, discovery = provider.vendor, settings.discovery
+    offered: frozenset[str] = frozenset()
+    if listed is not None:
+        allow, deny = Grants(discovery.allow), Grants(discovery.deny)
+        offered = frozenset(name for name in listed if name in allow and name not in deny)
     return Named(
         provider.name,
         vendor.name if vendor is not None else provider.name,
@@ -221,6 +235,8 @@ def _named(provider: Provider, settings: ProviderSettings) -> Named:
         body=dict(provider.body),
         gates=_gates("providers", provider.name, settings.concurrency),
         base_models=provider.base_models,
+        listed=listed,
+        offered=offered,
     )
 
 

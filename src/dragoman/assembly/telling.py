@@ -20,7 +20,7 @@ from dragoman.exchange import Exchange
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, status, together
-from dragoman.observe.metrics import Metrics
+from dragoman.observe.metrics import Metrics, Sample
 from dragoman.routing.health import Health
 from dragoman.seams.clock import Seams
 from dragoman.seams.peers import Peers
@@ -65,6 +65,8 @@ class Telling:
         """The counts of this process."""
         self.sections: dict[str, Callable[[], Any]] = {}
         """Further members of the detailed health answer: what each of these functions returns now."""
+        self.samples: dict[str, Callable[[], Iterable[Sample]]] = {}
+        """Further samples for `/metrics`: what each of these functions returns now."""
         self._inside = inside
         self._timer: asyncio.TimerHandle | None = None
         self._sessions: int | None = None
@@ -170,7 +172,8 @@ class Telling:
             now=now,
         )
         journal = () if (journaling := self._journaling) is None else journaling.samples()
-        return inside.metrics.page([*stated, *journal], now)
+        further = [sample for says in self.samples.values() for sample in says()]
+        return inside.metrics.page([*stated, *further, *journal], now)
 
     @property
     def _journaling(self) -> Journaling | None:

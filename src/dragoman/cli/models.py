@@ -4,14 +4,16 @@ adds models to a running gateway.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dragoman.cli.adding import changing
+from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.progress import Progress
@@ -46,13 +48,20 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 )
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
-    """List every model name that clients can use, and who answers it first."""
+    """List every model name that clients can use, and who answers it first.
+
+    The providers' own lists count as `dragoman serve` has fetched them last; `dragoman models refresh`
+    fetches them now.
+    """
+    from dragoman.assembly.model_lists import ModelLists, addresses_of
     from dragoman.assembly.names import naming
 
     if embedded:
         _list_embedded(terminal)
         return
-    entries = naming(with_kept(terminal, loaded(terminal, file))).entries()
+    found = with_kept(terminal, loaded(terminal, file))
+    lists = ModelLists(found.home, addresses_of(found))
+    entries = naming(found, lists=lists.facts()).entries()
     if terminal.as_json:
         shown = ("id", "provider", "context_window", "max_output_tokens", "capabilities")
         terminal.result([{name: getattr(entry, name) for name in shown} for entry in entries])
@@ -65,6 +74,54 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
         terminal.say(
             f"no model is available yet: set a provider's API key, or run dragoman models install {_SMALLEST}"
         )
+
+
+@command.command(
+    examples=(
+        "dragoman models refresh",
+        "dragoman models refresh openai ollama",
+        "dragoman models refresh --url https://gateway.example.com --key $DRAGOMAN_API_KEY",
+    )
+)
+@click.argument("providers", nargs=-1, metavar="[PROVIDER]...")
+@gateway_options
+@click.pass_obj
+def refresh(
+    terminal: Terminal, providers: tuple[str, ...], *, file: Path | None, url: str | None, key: str | None
+) -> None:
+    """Fetch the providers' own lists of models now: 1 if one fails.
+
+    The gateway that runs here (or at --url) fetches them. If none runs here, this command does, and keeps
+    them for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
+    """
+    asked = asked_of(terminal, file, url, key)
+    body = {"providers": list(providers)}
+    answer = from_gateway(asked, "/admin/model-lists/refresh", method="POST", body=body)
+    rows = _fetched_here(asked, providers) if answer is None else answer["data"]
+    if terminal.as_json:
+        terminal.result(rows)
+    else:
+        terminal.table(
+            ("provider", "models", "state"),
+            [(row["provider"], row["models"], clean(row["error"] or "fetched")) for row in rows],
+            wraps=True,
+        )
+        if not rows:
+            terminal.say("no provider is configured whose list of models is fetched")
+    if any(row["error"] for row in rows):
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
+def _fetched_here(asked: Asked, providers: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Fetch lists in this process, and keep them. Returns their states. Raises Failure for a name that has no
+    list.
+    """
+    from dragoman.cli.refreshing import refreshed, unlisted
+
+    assert asked.found is not None  # else a gateway has answered
+    if lacking := unlisted(asked.found, providers):
+        raise Failure(MISUSE, f"no list of models is fetched from a provider {lacking[0]!r}")
+    return asyncio.run(refreshed(asked.found, providers))
 
 
 def _list_embedded(terminal: Terminal) -> None:

@@ -69,6 +69,8 @@ _STAR: Final = "for every name that nothing else knows use the alias `*`"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SHORTEST_TTL: Final = 10
+"""The shortest `discovery.ttl` in seconds."""
 _SHORTEST_KEY: Final = 16
 """A client key of fewer characters is refused (on loopback: a warning); it could be found by trying all."""
 _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
@@ -240,6 +242,8 @@ class _Checker:
         self.passthrough(name, settings, f"{path}.passthrough")
         if 0 < settings.check.every < 1:
             self.problem(f"{path}.check.every", "must be at least 1s, or 0 for never")
+        if settings.discovery.ttl < _SHORTEST_TTL:
+            self.problem(f"{path}.discovery.ttl", f"must be at least {_SHORTEST_TTL}s")
         self.misfits(path, idle(settings.concurrency))
         self.misfits(path, provider_misfits(settings, self.config.breaker))
         for index, api in enumerate(settings.apis or ()):

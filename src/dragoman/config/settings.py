@@ -18,6 +18,7 @@ from dragoman.config.answers import Answers
 from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
 from dragoman.config.cloud import CloudCredential
 from dragoman.config.conditions import When
+from dragoman.config.discovery import Discovery
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
@@ -227,6 +228,8 @@ class Provider(Section, frozen=True):
     """Its connections."""
     check: Check = Check()
     """How often the provider is asked if it answers: `30s`, or `{every, when, wait}`. By default never."""
+    discovery: Discovery = Discovery()
+    """Its own list of models: `false` to ignore it, or `{enabled, ttl, allow, deny}`."""
     concurrency: Concurrency = Concurrency()
     """How many requests for its models run at once: a number, or `{limit, queue, wait, delay}`."""
     proxy: Annotated[Secret | None, about(default="none")] = None
@@ -582,7 +585,7 @@ class Config(Section, frozen=True):
     ] = None
     """Whether `dragoman serve` looks for Ollama, LM Studio, vLLM and llama.cpp's server on their usual ports
     of this machine. `true`: servers that run when the gateway starts are used, with their models under their
-    own names. `false`: it does not look."""
+    own names. `false`: it does not look, and fetches no provider's list of models (`discovery`)."""
     count_upstream: Annotated[bool, about(env="DRAGOMAN_COUNT_UPSTREAM")] = True
     """Whether providers are asked to count the tokens of a prompt."""
     stream_usage: Annotated[Literal["asked", "always"], about(env="DRAGOMAN_STREAM_USAGE")] = "asked"

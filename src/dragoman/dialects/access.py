@@ -34,8 +34,8 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a server lists its models: the path of the request, and the members of the JSON answer that hold
-    the list and each model's name.
+    """Where a server lists its models: the path of the request, the members of the JSON answer that hold the
+    list and each model's name, and how the next page of a list is requested.
     """
 
     path: str = "/models"
@@ -44,6 +44,17 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The top-level member of this JSON that holds the list."""
     name: str = "id"
     """The member of each entry in the list that holds the model's name."""
+    prefix: str = ""
+    """A text that begins each name in the list and that requests may leave out; "" = there is none."""
+    query: Mapping[str, str] = {}
+    """The query parameters of each request, which ask for the largest pages; {} = the list has no pages."""
+    cursor: str = ""
+    """The query parameter that requests the page after the first one; "" = the list has no pages."""
+    following: str = ""
+    """The top-level member of a page that holds the value of `cursor` for the next page."""
+    more: str = ""
+    """The top-level member of a page that says whether there is a next page (a boolean); "" = there is one if
+    `following` is a non-empty text."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):

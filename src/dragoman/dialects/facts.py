@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+import msgspec
+
 from dragoman.ir.blocks import Value
 
 ToolMode = Literal["xml", "hermes", "json"]
@@ -70,6 +72,15 @@ class Facts(Value, frozen=True):
     max_tokens: bool | None = None
     tool_mode: ToolMode | None = None
     reasoning_text: ReasoningText | None = None
+
+    def over(self, others: Facts) -> Facts:
+        """These facts, and those of `others` for what is unknown here."""
+        if self == UNKNOWN:
+            return others
+        if others == UNKNOWN:
+            return self
+        known = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return msgspec.structs.replace(others, **known)
 
     @property
     def prompts_tools(self) -> bool:

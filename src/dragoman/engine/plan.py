@@ -276,8 +276,10 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     auto`) or raise RequestFailed.
     """
     deployments = plan.route.deployments
-    windows = [deployment.window for deployment in deployments]
-    if not any(windows):
+    rooms = [deployment.room for deployment in deployments if deployment.room is not None]
+    if not rooms:
+        return plan
+    if _surely_fits(asked, min(rooms)) and all(deployment.window is None for deployment in deployments):
         return plan
     try:
         found = room(asked.request, deployments)
@@ -285,6 +287,14 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
         raise RequestFailed(located(asked, failed.fault)) from failed
     plan = plan.among(found.deployments)
     return plan.translated("truncation") if found.shortened else plan
+
+
+def _surely_fits(asked: Asked, room: int) -> bool:
+    """Whether the bytes of a request alone show that its texts have at most `room` tokens, since no token is
+    shorter than a byte. Then the request need not be decoded. Media at addresses may take more tokens than
+    bytes: their provider counts them.
+    """
+    return asked.inbound.turn is None and len(asked.inbound.body) <= room
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:

@@ -137,7 +137,7 @@ class _Words:
         """One question with its emulations, and the call that has it encoded. Raises WireError."""
         attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
         dialect = attempt.backend.dialect
-        window = deployment.window or deployment.facts.context
+        window = deployment.room or deployment.facts.context
         if not self._plain and (dialect is None or dialect.name != request.dialect):
             request = in_words(request)
         request, told = self._addressed(shortened(request, window, deployment.model, call.report))

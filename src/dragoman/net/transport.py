@@ -142,28 +142,29 @@ class Answer(msgspec.Struct, eq=False):
     """Bytes that were read since other tasks have run."""
     slots: Slots | None = None
 
-    async def read(self) -> bytes:
+    async def read(self, largest: int | None = None) -> bytes:
         """The whole body. Raises RequestFailed if it has, decompressed, more bytes than its limit
         (`answer_too_large`), if there is no memory left for it beside other answers
-        (`answers_too_large_together`), and as `chunk`.
+        (`answers_too_large_together`), and as `chunk`. largest: a lower limit, None = the provider's.
         """
         incoming, terms = self._incoming, self._terms
+        most = terms.largest if largest is None else min(largest, terms.largest)
         try:
             data = incoming.take()
         except Failure as error:
             raise _broken(terms.name, error) from error
         if data is None:
             data = await self.chunk()
-        if (not data or incoming.ended) and len(data) <= terms.largest:
+        if (not data or incoming.ended) and len(data) <= most:
             return data
         if terms.space is not None:
             self._share = Share(terms.space)
         whole = BytesIO()  # its `getvalue` makes no copy
         while data:
-            if whole.tell() + len(data) > terms.largest:
+            if whole.tell() + len(data) > most:
                 raise failed(
                     "upstream",
-                    f"The {terms.name} sent a response of more than {terms.largest} bytes.",
+                    f"The {terms.name} sent a response of more than {most} bytes.",
                     ANSWER_TOO_LARGE,
                 )
             if self._share is not None:

@@ -217,6 +217,27 @@ UNANSWERED: Final = Family(
     ("provider",),
     now=True,
 )
+LIST_AGE: Final = Family(
+    "dragoman_model_list_age_seconds",
+    "gauge",
+    "Seconds since a provider's own list of models was fetched.",
+    ("provider",),
+    now=True,
+)
+LIST_MODELS: Final = Family(
+    "dragoman_model_list_models",
+    "gauge",
+    "Models in a provider's own list, as it was fetched last.",
+    ("provider",),
+    now=True,
+)
+LIST_STALE: Final = Family(
+    "dragoman_model_list_stale",
+    "gauge",
+    "1 = the latest attempt to fetch a provider's list of models has failed.",
+    ("provider",),
+    now=True,
+)
 JOURNAL_HEALTHY: Final = Family(
     "dragoman_journal_healthy",
     "gauge",
@@ -314,6 +335,7 @@ FAMILIES: Final = (
     *(COST, UNPRICED, LIMITED),
     *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS, RECORDED),
     *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS, UNANSWERED),
+    *(LIST_AGE, LIST_MODELS, LIST_STALE),
     *(JOURNAL_HEALTHY, JOURNAL_WAITING, JOURNAL_BYTES, JOURNAL_RECORDS, JOURNAL_LOST),
     *(UPTIME, BUILD, WORKERS, REPORTING),
     *(CPU, RESIDENT, VIRTUAL, STARTED, OPEN_FILES, MOST_FILES),

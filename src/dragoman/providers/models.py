@@ -7,8 +7,10 @@ for other new models, the encoders write the newest form of a request.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
+from fnmatch import translate
 from functools import lru_cache
+from re import Pattern
 from re import compile as pattern
 from typing import Any, Final
 
@@ -42,37 +44,20 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
     vendor; among several rows, the one whose matching name has most characters besides `*`. A fine-tuned
     model has its base model's facts, and a Claude at Bedrock those of the same Claude at Anthropic.
     """
-    known = _known(vendor, model)
-    if overrides == UNKNOWN:
-        return known
-    stated = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
-    return msgspec.structs.replace(known, **stated)
+    return overrides.over(_known(vendor, model))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _known(vendor: str | None, model: str) -> Facts:
     tuned = _TUNED.match(model) or (_HOSTED.match(model) if vendor == "bedrock" else None)
     name = model if tuned is None else tuned[1]
     spelled = {name, _SNAPSHOT.sub("", name)}
-    best: tuple[bool, int] | None = None
-    facts = UNKNOWN
-    for row in ROWS:
-        if row.vendor is not None and row.vendor != vendor:
-            continue
-        for known in row.names:
-            rank = (row.vendor is not None, len(known) - known.count("*"))
-            if (best is None or rank > best) and _fits(known, spelled):
-                best, facts = rank, row.facts
-    return facts
-
-
-def _fits(known: str, spelled: set[str]) -> bool:
-    """Whether one of the spellings of a model's name equals `known`, or fits it if it is a pattern
-    with `*`.
-    """
-    if "*" not in known:  # most rows are of this kind, and `fnmatchcase` compiles a pattern for each
-        return known in spelled
-    return any(fnmatchcase(one, known) for one in spelled)
+    for holder in (None,) if vendor is None else (vendor, None):
+        places = _PLACES.get(holder)
+        found = [] if places is None else [rank for one in spelled for rank in places.fitting(one)]
+        if found:
+            return ROWS[-max(found)[1]].facts
+    return UNKNOWN
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
@@ -487,3 +472,33 @@ _OWN: Final = (
 
 ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_OWN)
 """Every row, by maker. The order has no meaning."""
+
+
+class _Places:
+    """Where the rows of one vendor are found: providers list thousands of names, and few of them fit a row.
+
+    A rank is (the characters of a name besides `*`, minus the row's place in `ROWS`): the greatest rank is
+    the best row.
+    """
+
+    def __init__(self, vendor: str | None) -> None:
+        self._exact: dict[str, tuple[int, int]] = {}
+        self._patterns: list[tuple[Pattern[str], tuple[int, int]]] = []
+        for place, row in enumerate(ROWS):
+            for name in row.names if row.vendor == vendor else ():
+                rank = len(name) - name.count("*"), -place
+                if "*" in name:
+                    self._patterns.append((pattern(translate(name)), rank))
+                else:
+                    self._exact.setdefault(name, rank)
+        self._any = pattern("|".join(one.pattern for one, _ in self._patterns) or r"(?!)")
+
+    def fitting(self, name: str) -> Iterator[tuple[int, int]]:
+        """The ranks of all rows with a name that `name` equals or fits."""
+        if (rank := self._exact.get(name)) is not None:
+            yield rank
+        if self._any.match(name) is not None:
+            yield from (rank for one, rank in self._patterns if one.match(name) is not None)
+
+
+_PLACES: Final = {vendor: _Places(vendor) for vendor in {row.vendor for row in ROWS}}

@@ -142,14 +142,15 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     dated: the API with dated versions, None = it has none. models:
     patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
     characters). known: some models that lists show until the vendor has been asked; other models can be used,
-    too. region: the region that stands in `base_url`, in whose place a configured one is put; "" = there is
-    none. region_vars: environment variables that may hold the region, the first one counts. located: how the
-    address names a project and a location, None = it names none. project_vars: as `region_vars`, for the
-    project. access_key: the environment variables with the id, the secret and the session token of an access
-    key, which a configured provider without keys gets; they add no provider. identity: the kind of identity
-    in a cloud by which the gateway signs in if no keys are configured; None = none. chats: patterns of the
-    models that can chat in the first protocol (`!` before a pattern: these cannot), None = all. page: the
-    vendor's documentation. read: the month in which the facts were collected ("2026-11").
+    too. lists_names: whether its own list of models has the names that requests use. region: the region that
+    stands in `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment
+    variables that may hold the region, the first one counts. located: how the address names a project and a
+    location, None = it names none. project_vars: as `region_vars`, for the project. access_key: the environment
+    variables with the id, the secret and the session token of an access key, which a configured provider
+    without keys gets; they add no provider. identity: the kind of identity in a cloud by which the gateway
+    signs in if no keys are configured; None = none. chats: patterns of the models that can chat in the first
+    protocol (`!` before a pattern: these cannot), None = all. page: the vendor's documentation. read: the month
+    in which the facts were collected ("2026-11").
     """
 
     name: str
@@ -172,6 +173,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     also: Mapping[str, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    lists_names: bool = True
     region: str = ""
     region_vars: tuple[str, ...] = ()
     located: Located | None = None

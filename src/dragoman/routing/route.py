@@ -53,6 +53,8 @@ class Provider(msgspec.Struct, frozen=True):
     alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
     call. headers, body: added to every call; body is merged into the request's body by `deep_merge`. gates:
     as for `Deployment`. base_models: {name: the name by which facts are found}, for names that say nothing.
+    listed: the facts that the provider's own list of models states, by name; None = there is no such list.
+    offered: the names of `listed` that are used.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Provider(msgspec.Struct, frozen=True):
     body: dict[str, Any] = {}
     gates: tuple[str, ...] = ()
     base_models: Mapping[str, str] = {}
+    listed: Mapping[str, Facts] | None = None
+    offered: frozenset[str] = frozenset()
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -157,8 +161,10 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none. switch_after: seconds without content after which another
-    deployment is asked if there is one; 0 = never, None = the default of the engine. weight: its share where
+    the deployment; `facts.context` excludes none. listed: the context that the provider's own list of models
+    states, None = unstated. It counts as `window` does, where that is unstated. switch_after: seconds without
+    content after which another deployment is asked if there is one; 0 = never, None = the default of the
+    engine. weight: its share where
     a policy asks for one; 0 = it is asked after those with a weight. price: None = unknown. gates: the names
     of the limits at which a call needs a place. when: the requests that it is for, None = all. name:
     `provider/model`, the form for people and headers; it is made from these.
@@ -176,6 +182,7 @@ class Deployment(msgspec.Struct, frozen=True):
     price: Price | None = None
     gates: tuple[str, ...] = ()
     when: Conditions | None = None
+    listed: int | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -184,11 +191,16 @@ class Deployment(msgspec.Struct, frozen=True):
     @property
     def restricts(self) -> bool:
         """Whether there may be requests that are not sent to it."""
-        return self.window is not None or self.when is not None or self.facts.restricts
+        return self.room is not None or self.when is not None or self.facts.restricts
+
+    @property
+    def room(self) -> int | None:
+        """The most tokens of a prompt that is sent to it; None = no limit is stated."""
+        return self.listed if self.window is None else self.window
 
     def within(self, window: int | None) -> Deployment:
         """The deployment with a window and known context of at most these tokens; None = as it is."""
-        if window is None or (self.window is not None and self.window <= window):
+        if window is None or (self.room is not None and self.room <= window):
             return self
         context = window if self.facts.context is None else min(window, self.facts.context)
         facts = msgspec.structs.replace(self.facts, context=context)
@@ -361,28 +373,30 @@ def deployment_of(
     the model's context window, None = it does not.
     """
     base = provider.base_models.get(name, name)
+    listed = (provider.listed or {}).get(name, UNKNOWN)
     if model is None:
-        facts = facts_for(provider.vendor, base)
         return Deployment(
             provider.name,
             name,
-            facts,
+            facts_for(provider.vendor, base, listed),
             provider.timers,
             provider.headers,
             provider.body,
             gates=provider.gates,
+            listed=listed.context,
         )
     stated = model.facts if window is None else msgspec.structs.replace(model.facts, context=window)
     return Deployment(
         provider.name,
         name,
-        facts_for(provider.vendor, base, stated),
+        facts_for(provider.vendor, base, stated.over(listed)),
         provider.timers if model.timers is None else model.timers,
         {**provider.headers, **model.headers},
         deep_merge(provider.body, model.body),
         stated.context,
         model.switch_after,
         gates=(*model.gates, *provider.gates),
+        listed=listed.context,
     )
 
 

@@ -7,10 +7,14 @@ decides:
     2. a configured model of exactly this name
     3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
     4. `provider/model`: the text after the first slash is the upstream model
-    5. a provider that lists exactly this name, in configuration order
+    5. a provider that is configured with exactly this name, in configuration order
     6. a provider without a list whose vendor's patterns match the name (`gpt-*`), in configuration order
-    7. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
-    8. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+    7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
+    8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+    9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+
+A fetched list comes so late because it changes without the operator: it gives a meaning to names that have
+none, and never another meaning to a name.
 
 A name that is reserved for others (`Reserved`) means to a client what it would mean if nobody had made it.
 
@@ -24,6 +28,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from itertools import islice
 from typing import Any, get_args
 
 import msgspec
@@ -47,6 +52,8 @@ from dragoman.routing.route import (
     route_of,
 )
 
+_MOST_COMPARED = 1000
+"""The most names with which an unknown name is compared, because lists of providers may be long."""
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"
 """The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
@@ -188,11 +195,20 @@ class Table:
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
         else:
-            names = {*self._names(), *_qualified(found or {})}
+            names = self.listed(found or {})
             if granted is not None:
                 names = {*granted.names, *(name for name in names if name in granted)}
         routes = [route for name in sorted(names) if (route := self.find(name, caller)) is not None]
         return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
+
+    def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
+        """The names of the model list. found: as for `entries`."""
+        return {*self._names(), *_qualified(found)}
+
+    def discovered(self) -> Iterator[str]:
+        """The names `provider/model` that only the providers' own lists have."""
+        offered = {one.name: one.offered for one in self._providers.values() if one.models is None}
+        return (name for name in _qualified(offered) if not self.states(name))
 
     def configured(self) -> Iterable[Route]:
         """The routes of the configured models, under the models' own names."""
@@ -306,6 +322,9 @@ class Table:
             provider = self._providers[owner]
             if provider.models is None and pattern.match(name) is not None:
                 return self._direct(name, provider, name)
+        for provider in self._providers.values():
+            if provider.models is None and name in provider.offered:
+                return self._direct(name, provider, name)
         return None
 
     def _direct(self, name: str, provider: Provider, model: str) -> Route:
@@ -319,7 +338,8 @@ class Table:
         yield from self._models
         yield from dict.fromkeys(route.asked for route in self._defaults.values())
         for provider in self._providers.values():
-            listed = [model for model in provider.models or () if model not in provider.unlisted]
+            offered = provider.offered if provider.models is None else provider.models
+            listed = [model for model in offered if model not in provider.unlisted]
             yield from _qualified({provider.name: listed})
 
     def _unknown(self, name: str) -> Fault:
@@ -329,7 +349,7 @@ class Table:
         return Fault("model_not_found", message, code="model_not_found", param="model")
 
     def _advice(self, name: str) -> str:
-        open_to_all = (one for one in self._names() if not self._is_reserved(one))
+        open_to_all = (one for one in islice(self._names(), _MOST_COMPARED) if not self._is_reserved(one))
         if near := difflib.get_close_matches(name, open_to_all, n=1):
             return f" Did you mean {near[0]!r}?"
         return f" {reason}." if (reason := self._reason(name)) else ""

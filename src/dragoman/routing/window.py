@@ -1,4 +1,5 @@
-"""The deployments whose context window has room for a prompt, where the operator states the window.
+"""The deployments whose context window has room for a prompt, where the operator or the provider's own list
+of models states the window.
 
 Only the prompt counts; the provider limits the answer. The context in the catalogue is no limit here, because
 the prompt's size is often an estimate and the catalogue may be outdated.
@@ -28,7 +29,7 @@ def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
     are none and the request has `truncation: auto`, those with room for the shortened prompt. Raises
     RequestFailed (context_length) if there are none.
     """
-    stated = [deployment.window for deployment in deployments if deployment.window is not None]
+    stated = [deployment.room for deployment in deployments if deployment.room is not None]
     if not stated or ceiling(request) <= min(stated):
         return Fitting(deployments)
     models = {deployment.model for deployment in deployments}
@@ -49,7 +50,7 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
     return tuple(
         deployment
         for deployment, needed in zip(deployments, tokens, strict=True)
-        if deployment.window is None or needed <= deployment.window
+        if deployment.room is None or needed <= deployment.room
     )
 
 

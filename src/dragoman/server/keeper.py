@@ -29,6 +29,7 @@ def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> Non
 class _Keeping:
     def __init__(self, gateway: Core, orders: socket.socket) -> None:
         self._gateway = gateway
+        gateway.discovering.active = True
         self._orders = orders
         self._read = Orders()
         self._parent = Parent(orders, gateway.reloads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from dragoman.server.messages import MessagesApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
+_AT_ONCE = 100
+"""After so many entries of a list other tasks run."""
 OwnList = MessagesApi | GenerateContentApi
 """The handlers of a protocol with its own form of the model list."""
 
@@ -48,7 +51,11 @@ class ModelsApi:
             await own.models(request, exchange, client)
             return
         entries = self._gateway.entries(request.caller)
-        data = [self._listed(entry) for entry in entries]
+        data = []
+        for number, entry in enumerate(entries, 1):
+            data.append(self._listed(entry))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # providers may list thousands of models: others take turns
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

@@ -73,6 +73,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._doors = doors
         self._gateway = gateway
+        gateway.discovering.active = True
         self._admin = admin
         self._ready = ready
         self._draining = draining

@@ -361,10 +361,18 @@ class WireUpstream:
         """Whether the URL of this provider's model list is known."""
         return self._list is not None
 
-    async def listed(self, call: Call, *, signed: bool = True) -> bytes:
+    async def listed(
+        self,
+        call: Call,
+        *,
+        signed: bool = True,
+        query: Mapping[str, str] = {},
+        largest: int | None = None,
+    ) -> bytes:
         """The provider's model list as it was sent. Only if `lists_models` is true. Raises RequestFailed.
 
-        signed: False = leave out the headers that hold secrets of the account.
+        signed: False = leave out the headers that hold secrets of the account. query: parameters to add to
+        the URL. largest: the most bytes, None = as for all answers.
         """
         assert self._list is not None
         if signed and (renewal := self.accounts[call.account].renewal) is not None:
@@ -375,11 +383,12 @@ class WireUpstream:
             for name, value in self._headers[call.account].items()
             if name != "content-type" and not any(secret and secret in value for secret in secrets)
         )
-        answer = await self._transport.send(Head("GET", self._list, headers), None, call.timers)
+        url = self._list.update_query(query) if query else self._list
+        answer = await self._transport.send(Head("GET", url, headers), None, call.timers)
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
-            return await answer.read()
+            return await answer.read(largest)
         finally:
             answer.close()
 

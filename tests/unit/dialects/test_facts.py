@@ -47,3 +47,11 @@ def test_a_model_that_is_told_of_tools_in_words_can_be_used_with_them() -> None:
     assert [Facts(tools=tools).calls for tools in (None, True, False)] == [None, True, False]
     told = Facts(tools=False, tool_mode="hermes")
     assert (told.calls, told.prompts_tools, UNKNOWN.prompts_tools) == (True, True, False)
+
+
+def test_stated_facts_come_before_others() -> None:
+    listed = Facts(context=10, tools=False)
+    known = Facts(context=99, tools=True, images=True)
+    assert listed.over(known) == Facts(context=10, tools=False, images=True)
+    assert Facts().over(known) is known
+    assert known.over(Facts()) is known

@@ -566,3 +566,20 @@ def test_none_takes_a_default_of_the_target_away() -> None:
     low = Alias("low", "gpt", defaults={"seed": 1, "top_p": 0.5})
     names = table(low, Alias("lower", "low", {"seed": None}))
     assert names.resolve("lower").defaults == {"top_p": 0.5}
+
+
+def test_a_fetched_list_gives_a_meaning_only_to_names_without_one() -> None:
+    """In the order of the configuration; a vendor's pattern, and what is configured, come before."""
+    facts = {name: Facts(context=9) for name in ("gpt-5", "acme-7b", "house", "maker/house")}
+    first = Provider("first", "", listed=facts, offered=frozenset(facts))
+    second = Provider("second-list", "", listed=facts, offered=frozenset({"house"}))
+    hidden = Provider("hidden", "", models=("x",), listed=facts, offered=frozenset(facts))
+    made = Table.build((hidden, first, second, *PROVIDERS))
+    found = {name: made.resolve(name).deployments[0] for name in facts}
+    assert [one.provider for one in found.values()] == ["openai", "acme", "first", "first"]
+    assert found["house"].room == 9
+    assert made.resolve("first/house").deployments[0].within(100).room == 9
+    assert made.resolve("first/house").deployments[0].within(5).room == 5
+    assert made.resolve("hidden/x").deployments[0].room is None
+    assert set(made.discovered()) == {*(f"first/{name}" for name in facts), "second-list/house"}
+    assert made.find("nothing") is None

@@ -15,7 +15,7 @@ Canonical form. A request or an answer that is decoded to the IR and encoded aga
 
 from __future__ import annotations
 
-from dragoman.dialects.access import Face, Headers, Keys, Paths, Probe
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.anthropic.block_encoder import native
 from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.count import COUNT
@@ -81,6 +81,8 @@ DIALECT = Dialect(
     ),
     abilities=Abilities(features=frozenset({"schema", "forced_tool"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
+    # https://platform.claude.com/docs/en/api/cli/models/list.md, read in 2026-11
+    models=ModelList(query={"limit": "1000"}, cursor="after_id", following="last_id", more="has_more"),
     keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
     probe=Probe(called="Anthropic's Messages", question="messages"),
     # The second root is for clients whose base URL must select one protocol of the gateway.

@@ -68,7 +68,14 @@ DIALECT: Final = Dialect(
         # "not supported … with the `documents` or `tools` parameters": https://docs.cohere.com/reference/chat
         formats_alone=True,
     ),
-    models=ModelList(member="models", name="name"),
+    # https://docs.cohere.com/v1/reference/list-models.md, read in 2026-11
+    models=ModelList(
+        member="models",
+        name="name",
+        query={"page_size": "1000"},
+        cursor="page_token",
+        following="next_page_token",
+    ),
     operations={"embed": EMBEDDING},
     provides={"rerank": RERANK},
 )

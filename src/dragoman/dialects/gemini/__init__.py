@@ -89,7 +89,15 @@ DIALECT = Dialect(
         reads=reads,
     ),
     opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
-    models=ModelList(member="models", name="name"),
+    # https://ai.google.dev/api/rest/v1beta/models/list, read in 2026-11
+    models=ModelList(
+        member="models",
+        name="name",
+        prefix="models/",
+        query={"pageSize": "1000"},
+        cursor="pageToken",
+        following="nextPageToken",
+    ),
     keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
     probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
     face=Face(

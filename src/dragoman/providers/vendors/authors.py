@@ -86,6 +86,7 @@ AUTHORS: Final = (
         path="/openai/v1",
         appends=True,
         account="RESOURCE",
+        lists_names=False,
         page="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
         keys=("AZURE_OPENAI_API_KEY",),
         base_var="AZURE_OPENAI_ENDPOINT",

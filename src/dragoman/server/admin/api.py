@@ -16,6 +16,7 @@ from dragoman.server.admin import (
     holders,
     keys,
     limits,
+    model_lists,
     own_keys,
     prices,
     providers,
@@ -77,6 +78,7 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
+    *model_lists.OPERATIONS,
     *prices.OPERATIONS,
     *keys.OPERATIONS,
     *holders.OPERATIONS,
@@ -103,6 +105,7 @@ class AdminApi:
         api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
+        yield from endpoints(model_lists.ModelListsApi(self._gateway), model_lists.OPERATIONS)
         yield from endpoints(limits.LimitsApi(self._gateway, self._added), limits.OPERATIONS)
         yield from endpoints(prices.PricesApi(self._gateway, self._added), prices.OPERATIONS)
         yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)

@@ -22,6 +22,7 @@ KEYS = {
     }
 }
 UNKEPT = {
+    ("POST", "/admin/model-lists/refresh"),
     ("GET", "/admin/added"),
     *(("GET", f"/admin/{kind}/up") for kind in ("models", "aliases", "limits")),
     *(

@@ -1,0 +1,117 @@
+"""The providers' own lists of models as one process knows them, and the files that keep them over restarts.
+
+Each list is one file in the folder `model-lists` of Dragoman's own folder. A file that cannot be written or
+read costs nothing but a line in the log: the list is fetched again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dragoman.config.load import Loaded
+from dragoman.dialects.facts import Facts
+from dragoman.providers.listing import LARGEST, Listed
+
+log = logging.getLogger("dragoman.assembly.model_lists")
+
+FOLDER: Final = "model-lists"
+_UNUSED: Final = 90 * 86_400
+"""Seconds after which the file of a list that was not fetched again is deleted."""
+
+_encode = msgspec.json.Encoder().encode
+_listed = msgspec.json.Decoder(Listed).decode
+
+
+def addresses_of(loaded: Loaded) -> dict[str, str]:
+    """The providers whose lists of models are used, with their base URLs."""
+    if loaded.config.discover is False:
+        return {}
+    named = loaded.config.providers.named
+    return {
+        name: provider.base_url
+        for name, provider in loaded.providers.items()
+        if named[name].discovery.enabled and (provider.vendor is None or provider.vendor.lists_names)
+    }
+
+
+class ModelLists:
+    """The lists that one configuration uses. Reads the files of those that are not known yet. home:
+    Dragoman's own folder. addresses: the providers whose lists are used, with the base URLs from which the
+    lists must come. before: the lists of the configuration before, None = there is none.
+    """
+
+    def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:
+        self._folder = home / FOLDER
+        self._complained = False
+        self.addresses = addresses
+        self._known: dict[str, Listed] = {} if before is None else dict(before._known)
+        self._marks: dict[str, str] = {} if before is None else dict(before._marks)
+        for name, address in addresses.items():
+            if self.of(name) is None and (kept := self._read(name, address)):
+                self.put(name, kept)
+
+    def of(self, name: str) -> Listed | None:
+        """A provider's list, if there is one, it is used, and it came from the provider's present address."""
+        listed = self._known.get(name)
+        return listed if listed is not None and listed.address == self.addresses.get(name) else None
+
+    def facts(self) -> dict[str, Mapping[str, Facts]]:
+        """By provider, the facts of each model in its list."""
+        return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
+
+    def put(self, name: str, listed: Listed) -> bool:
+        """Know another list of a provider from now on. Returns whether names or facts have changed."""
+        mark, before = mark_of(listed), self.mark(name)
+        self._known[name], self._marks[name] = listed, mark
+        return mark != before
+
+    def mark(self, name: str) -> str:
+        """A text that differs for lists with different addresses, names or facts; "" = there is no list."""
+        return self._marks[name] if self.of(name) is not None else ""
+
+    def file(self, name: str, address: str) -> Path:
+        """The file of a provider's list. Its name cannot lead out of the folder, whatever the provider's."""
+        hashed = blake2b(f"{name}\n{address}".encode(), digest_size=12).hexdigest()
+        return self._folder / f"{hashed}.json"
+
+    def _read(self, name: str, address: str) -> Listed | None:
+        file = self.file(name, address)
+        try:
+            if file.stat().st_size > 2 * LARGEST:
+                return None
+            listed = _listed(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+            log.warning("the kept list of models of %s cannot be read: %s", name, error)
+            return None
+        return listed if listed.address == address else None
+
+    def write(self, name: str, now: float) -> None:
+        """Keep a provider's list over restarts; blocks for the time of a write. now: Unix seconds."""
+        listed = self._known[name]
+        file = self.file(name, listed.address)
+        new = file.with_name(f"{file.name}.{os.getpid()}.new")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(_encode(listed))
+            new.replace(file)
+            for other in self._folder.iterdir():
+                if other != file and now - other.stat().st_mtime > _UNUSED:
+                    other.unlink(missing_ok=True)
+        except OSError as error:
+            if not self._complained:
+                log.warning("lists of models are not kept over restarts: %s", error)
+            self._complained = True
+
+
+def mark_of(listed: Listed) -> str:
+    """A text that differs for lists with different addresses, names or facts."""
+    return blake2b(_encode((listed.address, listed.models)), digest_size=8).hexdigest()

@@ -1,0 +1,28 @@
+"""Settings of how a provider's own list of models is fetched and used."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dragoman.config.scalars import Duration
+from dragoman.config.section import Section
+
+
+class Discovery(Section, frozen=True):
+    """The provider's own list of models. `dragoman serve` fetches it in the background, in one process for
+    all workers, and keeps it over restarts. Its names are in the list of models and can be used; the limits
+    that it states count. A list that cannot be fetched again is used until it can.
+    """
+
+    shorthand: ClassVar[str | None] = "enabled"
+
+    enabled: bool = True
+    """Whether the list is fetched and used."""
+    ttl: Duration = Duration(3600)
+    """After how long the list is fetched again. At least 10s. A random tenth is subtracted, so that not all
+    lists are fetched at once. After a failure it is tried again sooner: after 30s at first."""
+    allow: tuple[str, ...] = ("*",)
+    """The names of the list that are used: exact names, or patterns in which `*` stands for any text."""
+    deny: tuple[str, ...] = ()
+    """The names of the list that are not used, even if `allow` has them. Requests can still name such a model
+    as `provider/model`; what a client may use, its key says."""

@@ -1,0 +1,109 @@
+"""The providers' own lists of models: their state, and fetching them now."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.errors import RequestFailed
+from dragoman.observe.timestamps import utc
+from dragoman.server.admin.operation import Asked, Operation, Told
+
+_PATH: Final = "/admin/model-lists"
+_PATIENCE: Final = 75.0
+"""Seconds for which a refresh waits; one list takes a minute at most."""
+
+
+class ListOfModels(msgspec.Struct):
+    """A provider's own list of models. models: how many names it has. left_out: how many of its entries are
+    not used, because no request could name them or because there are too many. fetched: when the list came,
+    null = never; age: seconds since then. stale: the last attempt to fetch it failed, and `error` says why;
+    what is known stays in use.
+    """
+
+    provider: str
+    models: int
+    left_out: int
+    fetched: str | None
+    age: float | None
+    stale: bool
+    error: str | None
+    object: Literal["model_list"] = "model_list"
+
+
+class ListsOfModels(msgspec.Struct):
+    """The lists of all providers that have one and whose setting `discovery` is not off."""
+
+    data: list[ListOfModels]
+    object: Literal["list"] = "list"
+
+
+class ToRefresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which lists to fetch. providers: their names; [] = all."""
+
+    providers: list[str] = []
+
+
+OPERATIONS: Final = (
+    Operation("GET", _PATH, "list_model_lists", "How old the providers' lists of models are.", ListsOfModels),
+    Operation(
+        "POST",
+        f"{_PATH}/refresh",
+        "refresh_model_lists",
+        "Fetch providers' lists of models now, and wait until they have come or failed.",
+        ListsOfModels,
+        body=ToRefresh,
+    ),
+)
+
+
+class ModelListsApi:
+    """The operations on the lists of one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    async def list_model_lists(self, asked: Asked) -> Told:
+        return Told(self._told())
+
+    async def refresh_model_lists(self, asked: Asked) -> Told:
+        """Raises RequestFailed: 404 for a provider without such a list, 501 if this gateway fetches none."""
+        names = asked.body.providers
+        discovering = self._gateway.discovering
+        for place, name in enumerate(names):
+            if name not in discovering.states:
+                text = f"No list of models is fetched from a provider {name[:128]!r}."
+                raise RequestFailed(ir.Fault("not_found", text, "provider_not_found", f"providers[{place}]"))
+        if not discovering.active:
+            raise RequestFailed(_INACTIVE)
+        await discovering.refresh(names, _PATIENCE)
+        return Told(self._told(names))
+
+    def _told(self, names: list[str] | None = None) -> ListsOfModels:
+        discovering = self._gateway.discovering
+        shown = discovering.shown()
+        return ListsOfModels(
+            [
+                ListOfModels(
+                    name,
+                    state.models,
+                    state.left_out,
+                    None if state.fetched is None else utc(state.fetched),
+                    shown[name]["age"],
+                    state.failed is not None,
+                    state.failed,
+                )
+                for name, state in discovering.states.items()
+                if not names or name in names
+            ]
+        )
+
+
+_INACTIVE: Final = ir.Fault(
+    "not_implemented",
+    "This gateway runs inside another program, and so fetches no lists of models.",
+    "no_model_lists",
+)
