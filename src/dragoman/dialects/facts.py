@@ -33,7 +33,8 @@ class Facts(Value, frozen=True):
     None = in all that the provider has. tool_apis: those of them in which it may think while it has functions
     to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
     `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
-    writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
+    writes its calls: in text (`prompted.notation`); None = by the protocol's own means. chat: whether it can
+    chat at all; a model of speech cannot.
     """
 
     context: int | None = None
@@ -61,6 +62,7 @@ class Facts(Value, frozen=True):
     draws: bool | None = None
     max_tokens: bool | None = None
     tool_mode: ToolMode | None = None
+    chat: bool | None = None
 
     @property
     def prompts_tools(self) -> bool:
@@ -74,10 +76,10 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether at least one of tools, images, audio, documents and structured is False, so that some
+        """Whether at least one of chat, tools, images, audio, documents and structured is False, so that some
         requests are refused.
         """
-        return False in (self.calls, self.images, self.audio, self.documents, self.structured)
+        return False in (self.chat, self.calls, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
         """Whether the model accepts this body, as far as temperature, top_p, top_k, `tool_choice` and

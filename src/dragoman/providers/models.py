@@ -460,5 +460,10 @@ _OWN: Final = (
     ),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_OWN)
+_SOUND: Final = (
+    Row(("*",), Facts(chat=False), "https://developers.deepgram.com/reference", vendor="deepgram"),
+    Row(("*",), Facts(chat=False), "https://elevenlabs.io/docs/api-reference", vendor="elevenlabs"),
+)
+
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_SOUND, *_OWN)
 """Every row, by maker. The order has no meaning."""

@@ -94,7 +94,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     too. region: the region that stands in `base_url`, in whose place a configured one is put; "" = there is
     none. region_vars: environment variables that may hold the region, the first one counts. access_key: the
     environment variables with the id, the secret and the session token of an access key, which a configured
-    provider without keys gets; they add no provider. page: the vendor's documentation. read: the month in
+    provider without keys gets; they add no provider. service: the name of its own API for operations beside
+    chat (`dialects.table.SERVICES`), "" = it has none. page: the vendor's documentation. read: the month in
     which the facts were collected ("2026-11").
     """
 
@@ -121,6 +122,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     region_vars: tuple[str, ...] = ()
     access_key: tuple[str, ...] = ()
+    service: str = ""
 
     def base_url_in(self, region: str | None) -> str:
         """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is
