@@ -38,7 +38,10 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fau
         said = msgspec.structs.replace(said, code=word)
     fault = decode_fault("elevenlabs", said, said.message, status, retry_after(headers))
     kind = _KINDS.get(word) if isinstance(word, str) else None
-    return fault if kind is None else msgspec.structs.replace(fault, kind=kind, blame=blame_of(kind))
+    if kind is None:
+        return fault
+    param = "voice" if word == "voice_not_found" else fault.param  # without it, a 404 says: no such endpoint
+    return msgspec.structs.replace(fault, kind=kind, param=param, blame=blame_of(kind))
 
 
 SERVICE: Final = Service(
