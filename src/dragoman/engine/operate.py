@@ -83,6 +83,8 @@ async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
         raise RequestFailed(lacking(operation))
     begin(call)
     request = await asked.step(asked.decoded)
+    if asked.prompts:
+        request = await asked.step(_prompted, attempt, own, request)
 
     def account() -> None:
         attempt.account(locator(asked))
@@ -131,7 +133,7 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
     return await attempt.media.read(asked, None if side.unread is None else side.unread(request), request)
 
 
-def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
+def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
     """A prompt whose tokens are to be counted, with emulations for its provider, but without restored seals,
     shortening or output limit, which some protocols require in every request.
     """

@@ -148,7 +148,7 @@ def mistral(seen: Seen) -> Answer:
     usage = {**counts, "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375}}
     model = sent.get("model")
     if sent.get("stream") == "true":
-        deltas = [{"type": "transcription.text.delta", "text": word} for word in SAID.split(" ")]
+        deltas = [{"type": "transcription.text.delta", "text": word + " "} for word in SAID.split(" ")]
         told = [{**segment, "type": "transcription.segment"} for segment in segments]
         done = {"type": "transcription.done", "model": model, "text": SAID, "language": "en", "usage": usage}
         language = {"type": "transcription.language", "audio_language": "en"}
