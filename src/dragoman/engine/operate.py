@@ -15,10 +15,10 @@ from dragoman.dialects.emulate import emulate
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
-    AnyOperationCodec,
-    AnyProviderSide,
     AnswerDecoder,
     AnswerEncoder,
+    AnyOperationCodec,
+    AnyProviderSide,
     OperationReply,
     Outcome,
     Outgoing,

@@ -22,7 +22,7 @@ from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from functools import partial
 from typing import Any, Final, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from multidict import CIMultiDict
@@ -61,6 +61,7 @@ from dragoman.upstreams.answers import (
     unexpected,
 )
 from dragoman.upstreams.credential import Credential, Lease, Prepared
+from dragoman.upstreams.parameters import filled, parameter
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
@@ -335,13 +336,13 @@ class WireUpstream:
             body = written(outgoing.body, boundary)
         if self._changes and self.accounts[call.account].renewal is not None:
             if outgoing.params or outgoing.query:
-                address = Address(str(_filled(address.of(call.model), outgoing)))
+                address = Address(str(filled(address.of(call.model), outgoing)))
             return self._signed(address, body, call, headers, stated)
         head, added = self._with(self._head(address, call), call, headers)
         if stated:
             head = _changed(head, stated)
         if outgoing.params or outgoing.query:
-            head = Head(head.method, _filled(head.url, outgoing), head.headers)
+            head = Head(head.method, filled(head.url, outgoing), head.headers)
         call.watch.start()
         return self._transport.send(head, body, call.timers, added)
 
@@ -448,7 +449,7 @@ class WireUpstream:
         if call.body and wire.fields:
             wire.fields = edited(wire.fields, call.body)
         elif call.body and wire.file is not None:
-            wire.query.update((name, _parameter(value)) for name, value in call.body.items())
+            wire.query.update((name, parameter(value)) for name, value in call.body.items())
         elif call.body:
             wire.body = deep_merge(wire.body, call.body)
         return codec.finish(wire)
@@ -627,23 +628,6 @@ def _changed(head: Head, headers: Mapping[str, str]) -> Head:
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)
-
-
-def _filled(url: URL, outgoing: Outgoing) -> URL:
-    """The URL with a request's values for the names in its path, and with the request's query parameters. A
-    value is escaped to a single segment of the path.
-    """
-    text = str(url)
-    for name, value in outgoing.params.items():
-        text = text.replace("{" + name + "}", quote(value, safe=""))
-    if outgoing.query:
-        text += ("&" if "?" in text else "?") + urlencode(outgoing.query)
-    return URL(text, encoded=True)
-
-
-def _parameter(value: Any) -> str:
-    """A configured value as a parameter of a query: JSON, but a string as it is."""
-    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

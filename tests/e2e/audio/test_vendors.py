@@ -30,7 +30,9 @@ EACH = pytest.mark.parametrize("vendor", MODELS)
 
 def config(rows: Rows) -> dict[str, Any]:
     """The gateway's configuration: the vendors' own rows at other addresses."""
-    rows = {name: {**row, "base_url": row["base_url"].removesuffix("/v1") + "/v1"} for name, row in rows.items()}
+    rows = {
+        name: {**row, "base_url": row["base_url"].removesuffix("/v1") + "/v1"} for name, row in rows.items()
+    }
     return {"providers": rows, "retries": {"attempts": 1}}
 
 
@@ -125,7 +127,9 @@ async def test_transcripts(stage: Stage, vendor: str) -> None:
     told = await hear(stage, vendor, language="en")
     assert told.text == SAID
     assert stage.exchanges[-1].losses == ()
-    verbose = await hear(stage, vendor, response_format="verbose_json", timestamp_granularities=["word", "segment"])
+    verbose = await hear(
+        stage, vendor, response_format="verbose_json", timestamp_granularities=["word", "segment"]
+    )
     assert [word.word for word in verbose.words] == SAID.split()
     assert [segment.text for segment in verbose.segments] == ["Ruby is a language.", "It makes people happy."]
     assert verbose.duration == 3.25

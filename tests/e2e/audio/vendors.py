@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.testing.provider import Answer, Seen, Whole
-from tests.e2e.audio.providers import MP3, SAMPLES, SAID, SOUND, SPANS, form
+from tests.e2e.audio.providers import MP3, SAID, SAMPLES, SOUND, SPANS, form
 from tests.e2e.stage import Provider
 
 SPOKEN = [
@@ -69,10 +69,18 @@ def _speak(seen: Seen, query: dict[str, str]) -> Answer:
     assert query.get("container") in _CONTAINERS[query["encoding"]]
     assert query["encoding"] not in {"mp3", "opus", "aac"} or "sample_rate" not in query
     if not query["model"].startswith("aura-"):
-        told = {"category": "INVALID_QUERY_PARAMETER", "message": "Failed to deserialize.", "details": "model"}
+        told = {
+            "category": "INVALID_QUERY_PARAMETER",
+            "message": "Failed to deserialize.",
+            "details": "model",
+        }
         return Whole({**told, "request_id": "r"}, 400)
     if query["encoding"] == "linear16":
-        return _sound(SOUND, "audio/wav") if query["container"] == "wav" else _sound(SAMPLES, "audio/l16;rate=24000")
+        return (
+            _sound(SOUND, "audio/wav")
+            if query["container"] == "wav"
+            else _sound(SAMPLES, "audio/l16;rate=24000")
+        )
     return _sound(MP3, "audio/mpeg" if query["encoding"] == "mp3" else f"audio/{query['encoding']}")
 
 
@@ -80,7 +88,10 @@ def _listened(query: dict[str, str]) -> dict[str, Any]:
     speaks = query.get("diarize") == "true"
     words = [
         {
-            **{"word": word.strip(".").lower(), "start": start, "end": end, "confidence": 0.9},
+            "word": word.strip(".").lower(),
+            "start": start,
+            "end": end,
+            "confidence": 0.9,
             **({"punctuated_word": word} if query.get("smart_format") else {}),
             **({"speaker": speaker, "speaker_confidence": 1} if speaks else {}),
         }
@@ -107,7 +118,10 @@ def elevenlabs(seen: Seen) -> Answer:
         voice, stream = seen.path.removeprefix("/v1/text-to-speech/").split("/")
         assert stream == "stream"
         if voice != "JBFqnCBsd6RMkjVDRZzb":
-            told = {"status": "voice_not_found", "message": f"A voice with the voice_id {voice} was not found."}
+            told = {
+                "status": "voice_not_found",
+                "message": f"A voice with the voice_id {voice} was not found.",
+            }
             return Whole({"detail": told}, 404)
         assert seen.query.keys() == {"output_format"}
         assert seen.body.keys() <= {"text", "model_id", "language_code", "voice_settings"}

@@ -18,7 +18,6 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.openai import heard
-from dragoman.dialects.openai import transcription as family
 from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.openai.utterances import Said, segments_of
 from dragoman.dialects.operation import Payload, ProviderSide
@@ -128,9 +127,7 @@ def _segments(utterances: Sequence[_Utterance] | None, words: Sequence[_Word]) -
     """Deepgram's utterances as segments; if none were requested, segments of the words."""
     if utterances is None:
         return segments_of(Said(_written(one), one.start, one.end, _speaker(one.speaker)) for one in words)
-    return tuple(
-        ir.Segment(one.transcript, one.start, one.end, _speaker(one.speaker)) for one in utterances
-    )
+    return tuple(ir.Segment(one.transcript, one.start, one.end, _speaker(one.speaker)) for one in utterances)
 
 
 def _written(word: _Word) -> str:
