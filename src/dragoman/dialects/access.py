@@ -13,8 +13,9 @@ from dragoman.wire.headers import HeaderMap
 
 Scheme: TypeAlias = Literal["bearer", "token", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key"]
 """The header that carries an API key. bearer: `Authorization: Bearer KEY`. token: `Authorization: Token KEY`
-(Deepgram). Else the header of this name with the bare key. api-key is Azure's, which takes access tokens as well: a key that is a JSON Web Token is sent as
-a bearer token. The gateway sends no key in the query, because URLs end up in logs."""
+(Deepgram). Else the header of this name with the bare key. api-key is Azure's, which takes access tokens as
+well: a key that is a JSON Web Token is sent as a bearer token. The gateway sends no key in the query, because
+URLs end up in logs."""
 
 _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 """RFC 7519: three parts in base64url. The first is a JSON object, so that it begins with `{"`."""

@@ -105,18 +105,18 @@ class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
     fill: Callable[[Sequence[ir.Media]], ValueT]
 
 
-DecodedT = TypeVar("DecodedT", covariant=True)
-EncodedT = TypeVar("EncodedT", contravariant=True)
+DecodedT_co = TypeVar("DecodedT_co", covariant=True)
+EncodedT_contra = TypeVar("EncodedT_contra", contravariant=True)
 
 
-class AnswerDecoder(Protocol[DecodedT]):
+class AnswerDecoder(Protocol[DecodedT_co]):
     """Decodes the stream of one response piece by piece, as the bytes come.
 
     A piece is a value of `ir`: `SpeechDelta`, `TranscriptDelta` or `Segment`.
     """
 
     @property
-    def begun(self) -> DecodedT:
+    def begun(self) -> DecodedT_co:
         """The response before its first piece: what is known of it without its content."""
 
     def feed(self, data: bytes) -> Sequence[Any]:
@@ -124,13 +124,13 @@ class AnswerDecoder(Protocol[DecodedT]):
         for malformed events.
         """
 
-    def close(self) -> DecodedT:
+    def close(self) -> DecodedT_co:
         """The whole response after the last bytes; only sound that was in the pieces is not repeated. Raises
         RequestFailed if the stream ended too early.
         """
 
 
-class AnswerEncoder(Protocol[EncodedT]):
+class AnswerEncoder(Protocol[EncodedT_contra]):
     """Writes a response for the client piece by piece."""
 
     @property
@@ -140,7 +140,7 @@ class AnswerEncoder(Protocol[EncodedT]):
     def feed(self, piece: Any) -> bytes:
         """The bytes for one piece of an `AnswerDecoder`; empty = the client's protocol has none for it."""
 
-    def close(self, response: EncodedT) -> bytes:
+    def close(self, response: EncodedT_contra) -> bytes:
         """The last bytes, for the response as a whole."""
 
 

@@ -461,8 +461,8 @@ _OWN: Final = (
 )
 
 _SOUND: Final = (
-    Row(("*",), Facts(chat=False), "https://developers.deepgram.com/reference", vendor="deepgram"),
-    Row(("*",), Facts(chat=False), "https://elevenlabs.io/docs/api-reference", vendor="elevenlabs"),
+    Row(("*",), Facts(chat=False), "https://developers.deepgram.com/docs/models", vendor="deepgram"),
+    Row(("*",), Facts(chat=False), "https://github.com/elevenlabs/elevenlabs-python", vendor="elevenlabs"),
 )
 
 ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_SOUND, *_OWN)

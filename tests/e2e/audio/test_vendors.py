@@ -191,7 +191,7 @@ async def test_errors_in_the_vendors_words(stage: Stage) -> None:
     with pytest.raises(openai.RateLimitError, match="exceeds your quota") as spent:
         await say(stage, "elevenlabs", input="too much")
     assert spent.value.code == "quota_exceeded"
-    with pytest.raises(openai.BadRequestError, match="Failed to deserialize.: model"):
+    with pytest.raises(openai.BadRequestError, match=r"Failed to deserialize\.: model"):
         await say(stage, "deepgram", model="deepgram/nova-3", voice="zeus")
     stage.says("deepgram", Whole({"err_code": "Bad Request", "err_msg": "corrupt or unsupported data"}, 400))
     with pytest.raises(openai.BadRequestError, match="corrupt or unsupported data"):

@@ -1,7 +1,7 @@
 """Strict stubs of the vendors of sound, made from their clients and from recorded requests.
 
-Deepgram: `speak/v1/audio/raw_client.py` and `listen/v1/media` of deepgram-python-sdk. ElevenLabs:
-`text_to_speech/raw_client.py` and `speech_to_text/raw_client.py` of elevenlabs-python. xAI: recorded requests.
+Deepgram: `speak/v1/audio/raw_client.py` of deepgram-python-sdk, recorded requests. ElevenLabs:
+`text_to_speech/raw_client.py`, `speech_to_text/raw_client.py` of elevenlabs-python. xAI: recorded requests.
 """
 
 from __future__ import annotations

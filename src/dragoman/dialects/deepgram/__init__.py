@@ -1,8 +1,8 @@
 """Deepgram's API: POST /speak and POST /listen. All options are in the query, also the model.
 
-Specification: https://developers.deepgram.com/reference, and the client deepgram-python-sdk; read 2026-11.
-Errors have one of two forms: https://developers.deepgram.com/reference/errors. Deepgram has no chat. Its
-WebSockets are not spoken here.
+Specification: https://developers.deepgram.com/docs/models, and the client deepgram-python-sdk; read 2026-11.
+Errors have one of two forms: https://developers.deepgram.com/reference/errors, read 2026-11. Deepgram has no
+chat. Its WebSockets are not spoken here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fau
 SERVICE: Final = Service(
     name="deepgram",
     title="Deepgram",
-    spec="https://developers.deepgram.com/reference",
+    spec="https://developers.deepgram.com/docs/models",
     version="2026-11",
     sides={"speech": SPEECH, "transcription": TRANSCRIPTION},
     decode_error=decode_error,

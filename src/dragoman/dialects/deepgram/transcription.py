@@ -1,11 +1,10 @@
-"""Transcription by Deepgram: POST /listen. The body is the recording itself, or JSON with its URL; the options
-are in the query.
+"""Transcription by Deepgram: POST /listen. The body is the recording itself, or JSON with its URL; the
+options are in the query.
 
-Specification: https://developers.deepgram.com/reference/speech-to-text/listen-pre-recorded, and recorded
-requests of August 2026. Deepgram assumes English unless the request states a language or wants it to be
-detected: https://developers.deepgram.com/docs/models and
-https://developers.deepgram.com/docs/language-detection, read 2026-11. There is no translation, no prompt and no
-temperature.
+Specification: https://developers.deepgram.com/docs/models, and recorded requests of August 2026. Deepgram
+assumes English unless the request states a language or wants it to be detected:
+https://developers.deepgram.com/docs/language-detection; pages read 2026-11. There is no translation, no prompt
+and no temperature.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """ElevenLabs' API: POST /text-to-speech/{voice_id} and POST /speech-to-text.
 
-Specification: https://elevenlabs.io/docs/api-reference, read 2026-11 in the form of the client
-elevenlabs-python. Errors have their words in `detail`:
-https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has no chat in a protocol
-of this gateway. Its WebSockets are not spoken here.
+Specification: the client https://github.com/elevenlabs/elevenlabs-python, read 2026-11. Errors have their
+words in `detail`: https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has
+no chat in a protocol of this gateway. Its WebSockets are not spoken here.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fau
 SERVICE: Final = Service(
     name="elevenlabs",
     title="ElevenLabs",
-    spec="https://elevenlabs.io/docs/api-reference",
+    spec="https://github.com/elevenlabs/elevenlabs-python",
     version="2026-11",
     sides={"speech": SPEECH, "transcription": TRANSCRIPTION},
     decode_error=decode_error,

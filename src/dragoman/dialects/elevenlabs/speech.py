@@ -1,8 +1,7 @@
 """Speech by ElevenLabs: POST /text-to-speech/{voice_id}/stream, which returns the sound as it is made.
 
-Specification: https://elevenlabs.io/docs/api-reference/text-to-speech, read 2026-11 in the form of the client
-elevenlabs-python (`text_to_speech/raw_client.py`, `types/voice_settings.py`). The path names the voice and the
-query the format.
+Specification: the client https://github.com/elevenlabs/elevenlabs-python (`text_to_speech/raw_client.py`,
+`types/voice_settings.py`), read 2026-11. The path names the voice and the query the format.
 """
 
 from __future__ import annotations

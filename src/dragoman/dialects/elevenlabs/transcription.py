@@ -1,9 +1,9 @@
 """Transcription by ElevenLabs: POST /speech-to-text, a form; the answer is JSON.
 
-Specification: https://elevenlabs.io/docs/api-reference/speech-to-text, read 2026-11 in the form of the client
-elevenlabs-python (`speech_to_text/raw_client.py`, `types/speech_to_text_word_response_model.py`). The answer
-has the times of words; the blanks between the words and sounds such as laughter are entries of the same list.
-There is no translation and no prompt.
+Specification: the client https://github.com/elevenlabs/elevenlabs-python (`speech_to_text/raw_client.py`,
+`types/speech_to_text_word_response_model.py`), read 2026-11. The answer has the times of words; the blanks
+between the words and sounds such as laughter are entries of the same list. There is no translation and no
+prompt.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Speech by Mistral as a provider: POST /audio/speech, OpenAI's path with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
-The audio comes inside JSON, or in the events of a stream (`stream`). In the format "pcm", Mistral's samples are 32-bit floats, but OpenAI's are 16-bit
-integers. So when a client wants "pcm", the gateway asks Mistral for a WAV file and sends the samples in it.
+The audio comes inside JSON, or in the events of a stream (`stream`). In the format "pcm", Mistral's samples
+are 32-bit floats, but OpenAI's are 16-bit integers. So when a client wants "pcm", the gateway asks Mistral
+for a WAV file and sends the samples in it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Specification: https://docs.mistral.ai/capabilities/audio_transcription, read in the form of the client
 mistralai 3.7.0. The answer is JSON, or the events of a stream (`transcription.text.delta`,
-`transcription.segment`, `transcription.language`, `transcription.done`; others are ignored). A request may ask for the times of segments or of words, but not
-together with a language. There is no translation and no prompt.
+`transcription.segment`, `transcription.language`, `transcription.done`; others are ignored). A request may
+ask for the times of segments or of words, but not together with a language. There is no translation and no
+prompt.
 """
 
 from __future__ import annotations

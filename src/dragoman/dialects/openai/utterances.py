@@ -12,7 +12,7 @@ PAUSE: Final = 0.8
 """Seconds of silence after which a new segment begins, as at Deepgram:
 https://developers.deepgram.com/docs/utterance-split, read 2026-11
 """
-_ENDS: Final = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
+_ENDS: Final = (".", "?", "!", "…", "。", "\uff1f", "\uff01", "।", "؟")
 """The characters that end a sentence."""
 
 
@@ -36,11 +36,11 @@ def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segm
     held: list[Said] = []
     for word in words:
         if held and _parts(held[-1], word):
-            segments.append(_segment(held, joined))
+            segments.append(_segment(held, joined=joined))
             held = []
         held.append(word)
     if held:
-        segments.append(_segment(held, joined))
+        segments.append(_segment(held, joined=joined))
     return tuple(segments)
 
 
@@ -53,6 +53,6 @@ def _parts(before: Said, word: Said) -> bool:
     )
 
 
-def _segment(words: list[Said], joined: bool) -> ir.Segment:
+def _segment(words: list[Said], *, joined: bool) -> ir.Segment:
     text = ("" if joined else " ").join(word.text for word in words).strip()
     return ir.Segment(text, words[0].start, words[-1].end, words[0].speaker)

@@ -1,8 +1,8 @@
 """Transcription by xAI: POST /stt, a form whose last field is the file; the answer is JSON.
 
-Specification: https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11, and recorded
-requests of August 2026. The answer always has the times of all words, and their speakers with `diarize`.
-There is no translation, no prompt and no temperature.
+Specification: https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11, and
+recorded requests of August 2026. The answer always has the times of all words, and their speakers with
+`diarize`. There is no translation, no prompt and no temperature.
 """
 
 from __future__ import annotations

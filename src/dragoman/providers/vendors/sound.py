@@ -1,4 +1,4 @@
-"""Vendors of speech and transcription, which have no chat. Each row states facts of the pages that it names."""
+"""Vendors of speech and transcription, without chat. Each row states facts of the pages that it names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOUND: Final = (
         name="deepgram",
         title="Deepgram",
         base_url="https://api.deepgram.com/v1",
-        page="https://developers.deepgram.com/reference",
+        page="https://developers.deepgram.com/docs/models",
         keys=("DEEPGRAM_API_KEY",),
         auth="token",  # https://developers.deepgram.com/docs/tts-encoding: `Authorization: Token KEY`
         service="deepgram",
@@ -22,7 +22,7 @@ SOUND: Final = (
         name="elevenlabs",
         title="ElevenLabs",
         base_url="https://api.elevenlabs.io/v1",
-        page="https://elevenlabs.io/docs/api-reference",
+        page="https://github.com/elevenlabs/elevenlabs-python",
         keys=("ELEVENLABS_API_KEY",),
         auth="xi-api-key",  # https://help.elevenlabs.io/hc/en-us/articles/19572237925521
         service="elevenlabs",

@@ -84,7 +84,7 @@ def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, L
     return models
 
 
-_Answer = TypeVar("_Answer", protocol.Embedded, protocol.Spoken, protocol.Transcribed)
+_Answer = TypeVar("_Answer", protocol.Counted, protocol.Embedded, protocol.Spoken, protocol.Transcribed)
 
 _DOES: dict[Operation, str] = {
     "chat": "chats",
