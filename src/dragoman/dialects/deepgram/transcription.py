@@ -3,8 +3,8 @@ options are in the query.
 
 Specification: https://developers.deepgram.com/docs/models, and recorded requests of August 2026. Deepgram
 assumes English unless the request states a language or wants it to be detected:
-https://developers.deepgram.com/docs/language-detection; pages read 2026-11. There is no translation, no prompt
-and no temperature.
+https://developers.deepgram.com/docs/language-detection; pages read 2026-11. There is no translation, no
+prompt and no temperature.
 """
 
 from __future__ import annotations
