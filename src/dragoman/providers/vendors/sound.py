@@ -16,7 +16,7 @@ SOUND: Final = (
         auth="token",  # https://developers.deepgram.com/docs/tts-encoding: `Authorization: Token KEY`
         service="deepgram",
         models=("nova-*", "aura-*"),
-        known=("nova-3", "aura-2-thalia-en"),
+        known=("aura-2-thalia-en", "nova-3"),
     ),
     Vendor(
         name="elevenlabs",
