@@ -329,6 +329,7 @@ class Pieces:
         response = self._side.join((self._decoder.close(),), self._reply.request, attempt.call.model)
         delivery.counted(response.usage)
         attempt.record.units = measured(self._reply.request, response) or None
+        attempt.record.guessed = False
         data = self._encoder.close(response)
         delivery.lost(self._reply.report)
         if not delivery.committed:

@@ -140,7 +140,8 @@ def test_vendors_of_the_catalogue_are_in_the_table_or_unknown() -> None:
             "siliconflow",
             "huggingface",
             "writer",
-            "crusoe", "deepgram",
+            "crusoe",
+            "deepgram",
             "jina",
         ),
     }
