@@ -3,8 +3,11 @@ segments.
 
 Only one process reads at a time: the one that holds the lock on the file `reader` of the folder. The head of
 each segment states up to where the database has its records, so that the next reader goes on there. A segment
-is deleted when the database has all of its records and the next segment is on the disk. The chain of a
-process that has ended is deleted as a whole.
+is deleted when the database has all of its records and the next segment is on the disk. The last segment of a
+process that has ended is deleted when the database has everything and the limits are charged.
+
+Two exceptions: for a process that was killed no new position is written, so the next reader reads its segment
+from the start. A segment of which a part cannot be read is renamed instead of deleted.
 """
 
 from __future__ import annotations

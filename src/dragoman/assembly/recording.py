@@ -159,7 +159,7 @@ class Recording:
                     pause = min(2 * pause, most)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait; not any longer when the recording is closed."""
+        """Wait so many seconds, or until the recording is closed if that is earlier."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()

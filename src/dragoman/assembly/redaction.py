@@ -78,7 +78,7 @@ class Redaction:
         return _NAMED.sub(_hide, redact(piece))
 
     def value(self, value: Any) -> Any:
-        """The same for all texts in a JSON value, but for the names of members."""
+        """A copy of a JSON value in which `text` was applied to each text. Names of members are kept."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

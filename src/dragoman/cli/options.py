@@ -93,7 +93,9 @@ def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
 
 
 def advice(error: ConfigError) -> str | None:
-    """A hint to the list of all settings; None if each problem has its own hint or is about no setting."""
+    """A hint that names the command which lists all settings; None if each problem about a setting has a hint
+    of its own.
+    """
     unhelped = any(one.path and not one.hint for one in error.problems)
     return "dragoman config schema lists every setting" if unhelped else None
 

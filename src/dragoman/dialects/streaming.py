@@ -25,8 +25,8 @@ class StreamDecoder(Protocol):
 
 
 class ReadsRuns(Protocol):
-    """A `StreamDecoder` that can read many events at once: it recognises events that only continue a text by
-    their bytes.
+    """A `StreamDecoder` that can read many events at once: by their bytes, without decoding each, it
+    recognises events that only continue a text.
     """
 
     def run(self, read: bytes) -> tuple[list[ir.Event], int]:

@@ -194,7 +194,9 @@ class Fetcher:
             await self._downloads.close()
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
+        """Copies of the media, with their bytes in place of URLs, in the order of `named`. named: media and
+        their IR paths. claim: counts the downloaded bytes. Raises as `inline`.
+        """
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(

@@ -95,7 +95,9 @@ class Ownership:
     # --- Answers ---------------------------------------------------------------------------------------
 
     async def filtered(self, entries: Sequence[Any], known: Known, passage: Passage) -> list[Any]:
-        """The entries of a provider's list that the client may see."""
+        """The entries of a provider's list that the client owns; and, if clients may use the provider's ids
+        (`passage.ids`), those that no client owns. Entries without an id are left out.
+        """
         ids = [place.text for entry in entries for place in places(entry, "id")]
         rows = await reachable(self._store.known(passage.name, ids))
         owners = {row.upstream: row.owner for row in rows}

@@ -158,8 +158,9 @@ class SharedLedger:
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """As `Ledger.ask`. Raises RequestFailed if the store does not answer, this process's blocks are used
-        up, and the operator does not want requests to be served without the store.
+        """As `Ledger.ask`. Raises RequestFailed while `wait` refuses; also if all of these are true: the
+        store gives no decision in time, this process's blocks are not enough or have expired, and the
+        operator does not want requests to be served without the store.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES

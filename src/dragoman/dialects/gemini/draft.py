@@ -30,8 +30,9 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """The JSON path, without indexes, of the member `place` of a part: `contents[].parts[].text`. It is
-        used in reports.
+        """The JSON path, with empty brackets for indexes, of the member `place` (a name or a path) of a
+        written part: `contents[].parts[].text` in a request, `candidates[].content.parts[].text` in an
+        answer. It is used in reports of changes.
         """
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 

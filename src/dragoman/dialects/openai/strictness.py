@@ -1,4 +1,5 @@
-"""The value of `strict` for schemas: OpenAI has rules for strict schemas that other protocols do not have.
+"""Decides the value of `strict` that is written for OpenAI. A strict schema of another protocol's client may
+break OpenAI's rules for strict schemas; then it is not sent as strict.
 
 Specification: https://platform.openai.com/docs/guides/structured-outputs
 """

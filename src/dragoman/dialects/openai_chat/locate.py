@@ -181,8 +181,9 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The JSON path of the tool at `index`, or of its field `rest` ("" = the tool itself). An index after the
-    last tool means the web search, which the IR puts after all other tools.
+    """The JSON path of the tool at `index`, or of its field `rest`, as the IR names it ("" = the tool
+    itself). If the body does not have it, the nearest path that it has. An index after the last tool means
+    the web search, which the IR puts after all other tools.
     """
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):

@@ -170,8 +170,8 @@ _ODD: Final = "url_citation"
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """The log probabilities of a wire object, and leftovers. If the log probabilities are unreadable, the
-    first value is None and the leftovers hold them. (None, None) = the object has none.
+    """(the log probabilities of a wire object, None); (None, leftovers that hold them) if they are
+    unreadable; (None, None) if the object has none.
     """
     values = wire.get("logprobs")
     if not values:

@@ -360,7 +360,9 @@ def permitted(entry: Permitted | Any) -> dict[str, Any]:
 
 
 def _stated(section: Any) -> dict[str, Any]:
-    """The settings of a section that differ from their defaults, as texts."""
+    """The settings of a section that differ from their defaults, by name. A tuple becomes a list of texts;
+    other values stay as they are.
+    """
     usual = type(section)()
     values = {name: getattr(section, name) for name in section.__struct_fields__}
     return {

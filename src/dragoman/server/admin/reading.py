@@ -1,4 +1,4 @@
-"""Reads the bodies and queries of the administration. Each mistake is an error that names the field."""
+"""Reads the bodies and queries of the administration. The error for a wrong field names the field."""
 
 from __future__ import annotations
 

@@ -318,9 +318,9 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. context: its most tokens, None for a model that reads no tokens. idle: seconds since
-    its last answer, None = it is working. expires: seconds until its memory is freed if no request comes,
-    None = never.
+    """A model in memory. context: how many tokens its context holds (of prompt and answer together, if it
+    writes text); None = it reads no tokens. idle: seconds since its last answer, None = it is working.
+    expires: seconds until its memory is freed if no request comes, None = never.
     """
 
     options: Options
