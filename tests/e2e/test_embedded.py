@@ -49,6 +49,18 @@ async def test_the_list_names_each_installed_model(client: AsyncOpenAI) -> None:
     assert {"local/all-minilm:l6-v2", "local/hibari-heart", "local/whisper-tiny.en"} <= ids
 
 
+@pytest.mark.local_model
+async def test_a_prompt_is_counted_by_the_model_itself(client: AsyncOpenAI) -> None:
+    model, text = "local/smollm2:135m", "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich."
+    answer = await client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": text}], max_completion_tokens=1
+    )
+    assert answer.usage is not None
+    counted = await client.responses.input_tokens.with_raw_response.count(model=model, input=text)
+    assert "x-dragoman-estimated" not in counted.headers
+    assert counted.parse().input_tokens == answer.usage.prompt_tokens
+
+
 async def test_vectors_are_the_same_in_both_encodings_and_alone(client: AsyncOpenAI) -> None:
     packed = await client.embeddings.create(model="all-minilm:l6-v2", input=TEXTS)
     listed = await client.embeddings.create(model="all-minilm", input=TEXTS, encoding_format="float")

@@ -16,7 +16,8 @@ from dragoman.assembly.signing import FixedCredential, SigningCredential, signed
 from dragoman.capacity.space import Space
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.service import Service
+from dragoman.dialects.table import DIALECTS, SERVICES
 from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import Credential as Key
@@ -55,7 +56,9 @@ def wire_upstream(
     if provider.identity is not None:
         changing = [identity_of(provider, provider.identity, seams)]
     further = [_spoken(provider, api, transport, limits, changing) for api in rest]
-    return _spoken(provider, first, transport, limits, changing, further=further)
+    vendor = provider.vendor
+    service = SERVICES[vendor.service] if vendor is not None and vendor.service else None
+    return _spoken(provider, first, transport, limits, changing, further=further, service=service)
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
@@ -81,6 +84,7 @@ def _spoken(
     changing: Sequence[Credential | None],
     *,
     further: Sequence[WireUpstream] = (),
+    service: Service | None = None,
 ) -> WireUpstream:
     return WireUpstream(
         provider.name,
@@ -98,6 +102,7 @@ def _spoken(
         further=further,
         yields=api.fixed.keys() - provider.headers.keys(),
         limits=limits,
+        service=service,
     )
 
 

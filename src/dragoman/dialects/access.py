@@ -11,10 +11,11 @@ import msgspec
 
 from dragoman.wire.headers import HeaderMap
 
-Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key"]
-"""The header that carries an API key. bearer: `Authorization: Bearer KEY`; else the header of this name with
-the bare key. api-key is Azure's, which takes access tokens as well: a key that is a JSON Web Token is sent as
-a bearer token. The gateway sends no key in the query, because URLs end up in logs."""
+Scheme: TypeAlias = Literal["bearer", "token", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key"]
+"""The header that carries an API key. bearer: `Authorization: Bearer KEY`. token: `Authorization: Token KEY`
+(Deepgram). Else the header of this name with the bare key. api-key is Azure's, which takes access tokens as
+well: a key that is a JSON Web Token is sent as a bearer token. The gateway sends no key in the query, because
+URLs end up in logs."""
 
 _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 """RFC 7519: three parts in base64url. The first is a JSON object, so that it begins with `{"`."""
@@ -142,6 +143,8 @@ def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
     """The name and value of the header that carries this API key."""
     if scheme == "bearer" or (scheme == "api-key" and _JSON_WEB_TOKEN.fullmatch(key)):
         return "authorization", f"Bearer {key}"
+    if scheme == "token":
+        return "authorization", f"Token {key}"
     return scheme, key
 
 

@@ -25,6 +25,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     Its `param` is an IR path (`messages[2].blocks[1]`, `tools`, `output`). Its `code` is
     `unsupported_modality` for media in or out, `unsupported_value` for anything else.
     """
+    if facts.chat is False:
+        return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
     if facts.reasoning is False and (request.forms or {}).get("reasoning") == DEMANDED:
         return _fault("unsupported_value", f'"{request.model}" does not support thinking', "reasoning")
     if facts.calls is False:

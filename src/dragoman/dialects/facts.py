@@ -43,7 +43,8 @@ class Facts(Value, frozen=True):
     to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
     `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
     writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
-    reasoning_text: where its reasoning stands in answers, None = as the vendor's quirk says.
+    reasoning_text: where its reasoning stands in answers, None = as the vendor's quirk says. chat: whether it
+    can chat at all; a model of speech cannot.
     """
 
     context: int | None = None
@@ -72,6 +73,7 @@ class Facts(Value, frozen=True):
     max_tokens: bool | None = None
     tool_mode: ToolMode | None = None
     reasoning_text: ReasoningText | None = None
+    chat: bool | None = None
 
     def over(self, others: Facts) -> Facts:
         """These facts, and those of `others` for what is unknown here."""
@@ -94,10 +96,10 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether at least one of tools, images, audio, documents and structured is False, so that some
+        """Whether at least one of chat, tools, images, audio, documents and structured is False, so that some
         requests are refused.
         """
-        return False in (self.calls, self.images, self.audio, self.documents, self.structured)
+        return False in (self.chat, self.calls, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
         """Whether the model accepts this body, as far as temperature, top_p, top_k, `tool_choice` and

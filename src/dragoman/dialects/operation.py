@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -24,12 +25,15 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A relayed request to a provider. path: one of `ProviderSide.paths`. body: JSON as bytes, or the fields
-    of a form.
+    """A request to a provider. path: one of `ProviderSide.paths`. body: JSON as bytes, the fields of a form,
+    or a file that is the whole body. params: the values for the names in braces in the path, except
+    `{model}`. query: the parameters of the query.
     """
 
     path: str
-    body: bytes | Form
+    body: bytes | Form | ir.File
+    params: Mapping[str, str] = MappingProxyType({})
+    query: Mapping[str, str] = MappingProxyType({})
 
 
 class Outcome(Protocol):
@@ -101,6 +105,45 @@ class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
     fill: Callable[[Sequence[ir.Media]], ValueT]
 
 
+DecodedT_co = TypeVar("DecodedT_co", covariant=True)
+EncodedT_contra = TypeVar("EncodedT_contra", contravariant=True)
+
+
+class AnswerDecoder(Protocol[DecodedT_co]):
+    """Decodes the stream of one response piece by piece, as the bytes come.
+
+    A piece is a value of `ir`: `SpeechDelta`, `TranscriptDelta` or `Segment`.
+    """
+
+    @property
+    def begun(self) -> DecodedT_co:
+        """The response before its first piece: what is known of it without its content."""
+
+    def feed(self, data: bytes) -> Sequence[Any]:
+        """The pieces in the next bytes. Raises RequestFailed for an event that tells of an error, WireError
+        for malformed events.
+        """
+
+    def close(self) -> DecodedT_co:
+        """The whole response after the last bytes; only sound that was in the pieces is not repeated. Raises
+        RequestFailed if the stream ended too early.
+        """
+
+
+class AnswerEncoder(Protocol[EncodedT_contra]):
+    """Writes a response for the client piece by piece."""
+
+    @property
+    def kind(self) -> str:
+        """The media type of the whole."""
+
+    def feed(self, piece: Any) -> bytes:
+        """The bytes for one piece of an `AnswerDecoder`; empty = the client's protocol has none for it."""
+
+    def close(self, response: EncodedT_contra) -> bytes:
+        """The last bytes, for the response as a whole."""
+
+
 def _never(_: WireRequest) -> bool:
     return False
 
@@ -141,6 +184,9 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """Joins the responses to the split requests. Other arguments: the whole request, the model's name."""
     unread: Callable[[AskedT], Reading[AskedT]] | None = None
     """Finds the media in a request that the provider cannot download; None = it downloads all."""
+    decoder: Callable[[AskedT, str, int], AnswerDecoder[OutcomeT] | None] | None = None
+    """Makes a decoder for a response that comes in pieces, of the request, the response's media type and the
+    most bytes of an event. None, also as the function's result = the response is read as a whole."""
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
     """Changes the encoded request once more, after the configuration's own members were added."""
     suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
@@ -166,6 +212,9 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
     """Whether a request asks for a stream."""
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
     """Writes a whole response as the events of a stream; None = clients never ask for a stream."""
+    encoder: Callable[[OutcomeT, OperationReply[AskedT]], AnswerEncoder[OutcomeT] | None] | None = None
+    """Makes an encoder for a response that comes in pieces, of the response as it begins; None, also as the
+    function's result = the response is written as a whole."""
     unread: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
     """Finds the media of a response for which the provider stated a URL although the client asked for their
     bytes. If a download fails, the URL stays. None = there are no such media."""

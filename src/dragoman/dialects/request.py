@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
@@ -33,6 +34,8 @@ class WireRequest(msgspec.Struct):
     continued: (index of the first, number) of the messages that the gateway has put before the client's own.
     written: the body as the client wrote it; None = `body` is this. preceded: True = the results in this
     request may answer calls in earlier messages of a session.
+
+    file: the whole body is this file; None = the body is JSON or a form. Only for a provider.
     """
 
     operation: Operation
@@ -46,6 +49,7 @@ class WireRequest(msgspec.Struct):
     written: dict[str, Any] | None = None
     fields: Form = ()
     preceded: bool = False
+    file: ir.File | None = None
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -13,13 +13,17 @@ from dragoman.dialects.anthropic.check import check_block
 from dragoman.dialects.bedrock import DIALECT as bedrock
 from dragoman.dialects.cohere import DIALECT as cohere
 from dragoman.dialects.cursor import Blocks, Cursor
+from dragoman.dialects.deepgram import SERVICE as deepgram
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.elevenlabs import SERVICE as elevenlabs
 from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
 from dragoman.dialects.ollama import DIALECT as ollama
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
 from dragoman.dialects.openai_completions import DIALECT as openai_completions
 from dragoman.dialects.openai_responses import DIALECT as openai_responses
+from dragoman.dialects.service import Service
+from dragoman.dialects.xai import SERVICE as xai
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
@@ -29,6 +33,9 @@ DIALECTS: dict[str, Dialect] = {
     )
 }
 """Name -> dialect, in the order of the documentation."""
+
+SERVICES: Final[dict[str, Service]] = {service.name: service for service in (deepgram, elevenlabs, xai)}
+"""Name -> a vendor's own API for operations beside chat."""
 
 CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode_block, decode_content))
 

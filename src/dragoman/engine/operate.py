@@ -15,6 +15,8 @@ from dragoman.dialects.emulate import emulate
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
+    AnswerDecoder,
+    AnswerEncoder,
     AnyOperationCodec,
     AnyProviderSide,
     OperationReply,
@@ -27,12 +29,14 @@ from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
+from dragoman.engine.spent import note_measures
 from dragoman.errors import RequestFailed, WireError
 from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
 from dragoman.routing.apis import lesson_of
 from dragoman.upstreams.backend import OwnUpstream, begin, over_http
 from dragoman.upstreams.wire import WireUpstream, is_success, unreadable
+from dragoman.wire.header import header_value
 from dragoman.wire.json import encode
 
 NAMES: Final[dict[Operation, str]] = {
@@ -79,6 +83,8 @@ async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
         raise RequestFailed(lacking(operation))
     begin(call)
     request = await asked.step(asked.decoded)
+    if asked.prompts:
+        request = await asked.step(_prompted, attempt, own, request)
 
     def account() -> None:
         attempt.account(locator(asked))
@@ -105,6 +111,10 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
     for part, outgoing, headers in requests:
         answer = await send(attempt, upstream, outgoing, headers)
         try:
+            pieces = operation_answer.pieces(answer, upstream, side, part) if len(requests) == 1 else None
+            if pieces is not None:
+                await pieces.run()
+                return
             payload = await operation_answer.read(answer, upstream)
             answers.append(await asked.steps.run(len(payload.data), side.decode, payload, part))
         except WireError as error:
@@ -123,7 +133,7 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
     return await attempt.media.read(asked, None if side.unread is None else side.unread(request), request)
 
 
-def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
+def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
     """A prompt whose tokens are to be counted, with emulations for its provider, but without restored seals,
     shortening or output limit, which some protocols require in every request.
     """
@@ -148,7 +158,8 @@ def _requests(
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     for start, part in side.split(request, attempt.call.model):
         wire = _encoded(attempt, upstream, part, start)
-        requests.append((part, Outgoing(wire.path, wire.fields or encode(wire.body)), wire.headers))
+        body = wire.file or wire.fields or encode(wire.body)
+        requests.append((part, Outgoing(wire.path, body, wire.params, wire.query), wire.headers))
     attempt.account(locator(attempt.asked))
     return requests
 
@@ -184,7 +195,7 @@ async def send(
     if is_success(answer):
         return answer
     try:
-        failed = await upstream.refused(answer)
+        failed = await upstream.refused(answer, operation)
     finally:
         answer.close()
     raise RequestFailed(_no_endpoint(operation)) if lesson_of(failed.fault) == "never" else failed
@@ -200,6 +211,22 @@ class OperationAnswer:
         self._attempt = attempt
         self._size = 0
         """Bytes received."""
+
+    def pieces(
+        self, answer: Answer, upstream: WireUpstream, side: AnyProviderSide, part: Any
+    ) -> Pieces | None:
+        """What passes the answer on piece by piece; None = it has to be read and written as a whole."""
+        client = codec_of(self._attempt).client
+        if side.decoder is None or client.encoder is None or client.unread is not None:
+            return None
+        decoder = side.decoder(part, answer.headers.get("content-type", ""), upstream.limits.event)
+        if decoder is None:
+            return None
+        reply = self._reply(decoder.begun)
+        encoder = client.encoder(decoder.begun, reply)
+        if encoder is None:
+            return None
+        return Pieces(self._attempt, answer, upstream, side, decoder, encoder, reply)
 
     async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
         """The provider's whole answer, undecoded; stops the attempt's watch. Raises WireError for too many
@@ -263,6 +290,62 @@ class OperationAnswer:
             exchange.id.removeprefix("ex_"),
             int(exchange.created),
         )
+
+
+class Pieces:
+    """Translates one answer piece by piece, as it comes. The first bytes for the client commit the answer."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        answer: Answer,
+        upstream: WireUpstream,
+        side: AnyProviderSide,
+        *coders: Any,
+    ) -> None:
+        self._attempt = attempt
+        self._answer = answer
+        self._upstream = upstream
+        self._side = side
+        self._decoder: AnswerDecoder[Any]
+        self._encoder: AnswerEncoder[Any]
+        self._reply: OperationReply[Any]
+        self._decoder, self._encoder, self._reply = coders
+
+    async def run(self) -> None:
+        """Send the answer. Raises RequestFailed for a failure, which the caller may retry before the first
+        bytes have gone out, and WireError for an answer that cannot be read.
+        """
+        attempt, delivery, answer = self._attempt, self._attempt.delivery, self._answer
+        events = self._encoder.kind.startswith("text/event-stream")
+        delivery.failing = told_in_band if events else None
+        limits, operation = self._upstream.limits, attempt.asked.inbound.operation
+        if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
+        while chunk := await answer.chunk():
+            limits.hold(chunk, operation)
+            for piece in self._decoder.feed(chunk):
+                await self._write(self._encoder.feed(piece))
+        response = self._side.join((self._decoder.close(),), self._reply.request, attempt.call.model)
+        delivery.counted(response.usage)
+        attempt.record.units = measured(self._reply.request, response) or None
+        attempt.record.guessed = False
+        data = self._encoder.close(response)
+        delivery.lost(self._reply.report)
+        if not delivery.committed:
+            await self._begin()
+        await delivery.end(data)
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self._attempt.delivery.committed:
+            await self._begin()
+        await self._attempt.delivery.client.write(data)
+
+    async def _begin(self) -> None:
+        kind = header_value(self._encoder.kind)
+        await self._attempt.delivery.begin(self._attempt.call, [(b"content-type", kind)])
 
 
 def told_in_band(fault: ir.Fault) -> bytes:

@@ -26,7 +26,7 @@ from dragoman.engine.translate import translate
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Reason
 from dragoman.routing.route import Deployment
-from dragoman.upstreams.backend import Backend
+from dragoman.upstreams.backend import Backend, over_http
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +101,8 @@ def _against_operation(attempt: Attempt) -> tuple[Reason, ...]:
         return ("protocol",)
     if codec.relay is None:
         return ("operation",)
+    if over_http(backend).codec(asked.inbound.operation) is not codec.provider:
+        return ("vendor",)
     return () if codec.relays(asked.wire, backend.quirks, attempt.call.model) else ("vendor",)
 
 

@@ -69,8 +69,14 @@ from dragoman.ir.request import (
 from dragoman.ir.rerank import Ranked, RerankRequest, RerankResponse
 from dragoman.ir.response import Candidate, Response, Stop
 from dragoman.ir.soundness import is_sound
-from dragoman.ir.speech import SpeechRequest, SpeechResponse
-from dragoman.ir.transcription import Segment, TranscriptionRequest, TranscriptionResponse, Word
+from dragoman.ir.speech import SpeechDelta, SpeechRequest, SpeechResponse
+from dragoman.ir.transcription import (
+    Segment,
+    TranscriptDelta,
+    TranscriptionRequest,
+    TranscriptionResponse,
+    Word,
+)
 from dragoman.ir.usage import Usage
 
 __all__ = [
@@ -134,6 +140,7 @@ __all__ = [
     "SealDelta",
     "Sealed",
     "Segment",
+    "SpeechDelta",
     "SpeechRequest",
     "SpeechResponse",
     "Start",
@@ -149,6 +156,7 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolResult",
+    "TranscriptDelta",
     "TranscriptionRequest",
     "TranscriptionResponse",
     "Usage",

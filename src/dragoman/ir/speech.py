@@ -42,3 +42,9 @@ class SpeechResponse(Value, frozen=True):
     rate: int | None = None
     model: str | None = None
     usage: Usage | None = None
+
+
+class SpeechDelta(Value, frozen=True):
+    """A piece of the sound, in the format of the whole."""
+
+    data: bytes

@@ -65,3 +65,9 @@ class TranscriptionResponse(Value, frozen=True):
     model: str | None = None
     usage: Usage | None = None
     extra: Extra = None
+
+
+class TranscriptDelta(Value, frozen=True):
+    """A piece of the text of a recording."""
+
+    text: str

@@ -14,9 +14,10 @@ from dragoman.providers.vendors.clouds import CLOUDS
 from dragoman.providers.vendors.hosts import HOSTS
 from dragoman.providers.vendors.own_machine import OWN_MACHINE
 from dragoman.providers.vendors.search import SEARCH
+from dragoman.providers.vendors.sound import SOUND
 
 CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
-    {vendor.name: vendor for vendor in (*AUTHORS, *HOSTS, *CLOUDS, *SEARCH, *OWN_MACHINE)}
+    {vendor.name: vendor for vendor in (*AUTHORS, *HOSTS, *CLOUDS, *SEARCH, *SOUND, *OWN_MACHINE)}
 )
 """Every known vendor by name, in the order of the documentation."""
 

@@ -470,7 +470,12 @@ _OWN: Final = (
     ),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_OWN)
+_SOUND: Final = (
+    Row(("*",), Facts(chat=False), "https://developers.deepgram.com/docs/models", vendor="deepgram"),
+    Row(("*",), Facts(chat=False), "https://github.com/elevenlabs/elevenlabs-python", vendor="elevenlabs"),
+)
+
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_SOUND, *_OWN)
 """Every row, by maker. The order has no meaning."""
 
 

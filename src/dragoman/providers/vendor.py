@@ -139,18 +139,19 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     the base URL, None = the dialect's. bases: {operation: the path that replaces `path` for it}. account: the
     part of `base_url` in which every account has its own name, so that `base_url` must be configured; "" =
     all accounts have the same address. auth: how a key is sent, None = as is usual in the first protocol.
-    dated: the API with dated versions, None = it has none. models:
-    patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
-    characters). known: some models that lists show until the vendor has been asked; other models can be used,
-    too. lists_names: whether its own list of models has the names that requests use. region: the region that
-    stands in `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment
-    variables that may hold the region, the first one counts. located: how the address names a project and a
-    location, None = it names none. project_vars: as `region_vars`, for the project. access_key: the environment
-    variables with the id, the secret and the session token of an access key, which a configured provider
-    without keys gets; they add no provider. identity: the kind of identity in a cloud by which the gateway
-    signs in if no keys are configured; None = none. chats: patterns of the models that can chat in the first
-    protocol (`!` before a pattern: these cannot), None = all. page: the vendor's documentation. read: the month
-    in which the facts were collected ("2026-11").
+    dated: the API with dated versions, None = it has none. models: patterns of the bare model names that
+    belong to this vendor (`*` is any text, `[…]` one of these characters). known: some models that lists show
+    until the vendor has been asked; other models can be used, too. lists_names: whether its own list of
+    models has the names that requests use. region: the region that stands in `base_url`, in whose place a
+    configured one is put; "" = there is none. region_vars: environment variables that may hold the region,
+    the first one counts. located: how the address names a project and a location, None = it names none.
+    project_vars: as `region_vars`, for the project. access_key: the environment variables with the id, the
+    secret and the session token of an access key, which a configured provider without keys gets; they add no
+    provider. identity: the kind of identity in a cloud by which the gateway signs in if no keys are
+    configured; None = none. chats: patterns of the models that can chat in the first protocol (`!` before a
+    pattern: these cannot), None = all. service: the name of its own API for operations beside chat
+    (`dialects.table.SERVICES`), "" = it has none. page: the vendor's documentation. read: the month in which
+    the facts were collected ("2026-11").
     """
 
     name: str
@@ -181,6 +182,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     access_key: tuple[str, ...] = ()
     identity: Kind | None = None
     chats: tuple[str, ...] | None = None
+    service: str = ""
 
     def base_url_in(self, region: str | None) -> str:
         """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is

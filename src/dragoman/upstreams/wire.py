@@ -37,6 +37,7 @@ from dragoman.dialects.operation import AnyProviderSide, Outgoing
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.reply import Framing
 from dragoman.dialects.request import Operation, Target, WireRequest
+from dragoman.dialects.service import Service
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
@@ -60,6 +61,7 @@ from dragoman.upstreams.answers import (
     unexpected,
 )
 from dragoman.upstreams.credential import Credential, Lease, Prepared
+from dragoman.upstreams.parameters import filled, parameter
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
@@ -125,7 +127,7 @@ class WireUpstream:
     of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect
     (`!` before a pattern: all but these), None = all. further: the same provider's upstreams in other
     dialects, best first. yields: names of headers for which a request's own value is used instead of the
-    account's.
+    account's. service: the vendor's own API for operations beside chat, None = it has none.
     """
 
     success: Final = 200
@@ -148,6 +150,7 @@ class WireUpstream:
         further: Sequence[WireUpstream] = (),
         yields: Collection[str] = (),
         limits: AnswerLimits = DEFAULT_LIMITS,
+        service: Service | None = None,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -163,11 +166,17 @@ class WireUpstream:
         listed = list_base or bases.get("models", base_url)
         self._list = (
             None
-            if listed is None or not dialect.models.path
+            if listed is None or not dialect.models.path or (service is not None and not service.chats)
             else URL(listed + dialect.models.path + query, encoded=True)
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
-        self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}
+        self._service = service
+        self.chats = service is None or service.chats
+        self._codecs: dict[Operation, AnyProviderSide] = {}
+        if self.chats:
+            self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}
+        if service is not None:
+            self._codecs.update(service.sides)
         for operation, codec in self._codecs.items():
             if operation == "count" and not quirks.counts:
                 continue
@@ -320,15 +329,22 @@ class WireUpstream:
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
             body: bytes | Pieces = outgoing.body
+        elif isinstance(outgoing.body, ir.File):
+            body = Pieces([outgoing.body.data], len(outgoing.body.data))
+            stated = {"content-type": outgoing.body.kind or "application/octet-stream"}
         else:
             boundary = call.attempt.encode()  # random, so no client can put it into its data
             stated = {"content-type": content_type(boundary)}
             body = written(outgoing.body, boundary)
         if self._changes and self.accounts[call.account].renewal is not None:
+            if outgoing.params or outgoing.query:
+                address = Address(str(filled(address.of(call.model), outgoing)))
             return self._signed(address, body, call, headers, stated)
         head, added = self._with(self._head(address, call), call, headers)
         if stated:
             head = _changed(head, stated)
+        if outgoing.params or outgoing.query:
+            head = Head(head.method, filled(head.url, outgoing), head.headers)
         call.watch.start()
         return self._transport.send(head, body, call.timers, added)
 
@@ -443,6 +459,8 @@ class WireUpstream:
         wire = codec.encode(request, target)
         if call.body and wire.fields:
             wire.fields = edited(wire.fields, call.body)
+        elif call.body and wire.file is not None:
+            wire.query.update((name, parameter(value)) for name, value in call.body.items())
         elif call.body:
             wire.body = deep_merge(wire.body, call.body)
         return codec.finish(wire)
@@ -452,13 +470,16 @@ class WireUpstream:
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
-    async def refused(self, answer: Answer) -> RequestFailed:
+    async def refused(self, answer: Answer, operation: Operation = "chat") -> RequestFailed:
         """The error that a failed answer states. For a status outside of 400 to 599 it names only the status.
         Raises RequestFailed if the answer breaks off.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
+        service = self._service
+        own = service is not None and operation in service.sides
+        decode = service.decode_error if service is not None and own else self.dialect.errors.decode
+        fault = decode(answer.status, answer.headers, await read_refusal(answer))
         if fault.kind == "rate_limit" and fault.retry_after is None:
             fault = msgspec.structs.replace(fault, retry_after=rest(answer.headers, SYSTEM.now()))
         return RequestFailed(fault)

@@ -128,12 +128,14 @@ WRITTEN = {
 def mistral(seen: Seen) -> Answer:
     """Mistral: sound inside of JSON, times where they are asked for."""
     if seen.path.endswith("/speech"):
-        assert seen.body.keys() <= {"model", "input", "voice_id", "response_format"}
+        assert seen.body.keys() <= {"model", "input", "voice_id", "response_format", "stream"}
         data = CODED[seen.body.get("response_format", "mp3")]
+        if seen.body.get("stream"):
+            return Streamed([*_heard(data), {"type": "speech.audio.done", "usage": COUNTS}])
         return Whole({"audio_data": b64encode(data).decode()})
     assert seen.path.endswith("/audio/transcriptions")
     sent = form(seen)
-    known = {"model", "language", "temperature", "diarize", "timestamp_granularities[]", "file_url"}
+    known = {"model", "language", "temperature", "diarize", "timestamp_granularities[]", "file_url", "stream"}
     assert {name for name, _ in sent.texts} <= known
     times = sent.get("timestamp_granularities[]")
     assert times is None or sent.get("language") is None
@@ -145,7 +147,22 @@ def mistral(seen: Seen) -> Answer:
     counts = {"prompt_tokens": 3, "completion_tokens": 11, "total_tokens": 389, "prompt_audio_seconds": 4}
     usage = {**counts, "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375}}
     model = sent.get("model")
+    if sent.get("stream") == "true":
+        deltas = [{"type": "transcription.text.delta", "text": word + " "} for word in SAID.split(" ")]
+        told = [{**segment, "type": "transcription.segment"} for segment in segments]
+        done = {"type": "transcription.done", "model": model, "text": SAID, "language": "en", "usage": usage}
+        language = {"type": "transcription.language", "audio_language": "en"}
+        return Streamed([language, *deltas, *told, {**done, "segments": segments}])
     return Whole({"model": model, "text": SAID, "language": None, "segments": segments, "usage": usage})
+
+
+COUNTS = {"prompt_tokens": 5, "completion_tokens": 60, "total_tokens": 65}
+
+
+def _heard(data: bytes) -> list[dict[str, str]]:
+    """The sound as Mistral's events, in two pieces."""
+    pieces = data[: len(data) // 2], data[len(data) // 2 :]
+    return [{"type": "speech.audio.delta", "audio_data": b64encode(one).decode()} for one in pieces]
 
 
 def gemini(seen: Seen) -> Answer:

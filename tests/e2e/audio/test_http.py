@@ -454,3 +454,36 @@ async def test_whoever_leaves_stops_the_work(stage: Stage) -> None:
     await until(lambda: stage.providers["openai_chat"].open)
     asking.cancel()
     await until(lambda: len(stage.providers["openai_chat"].cut) == 2)
+
+
+def told_by(raw: bytes) -> list[dict[str, Any]]:
+    """The JSON of each event."""
+    return [json.loads(line[6:]) for line in raw.splitlines() if line.startswith(b"data: {")]
+
+
+async def test_a_translated_stream_that_breaks_off_says_so(stage: Stage) -> None:
+    """The pieces before it went out, so nobody else is asked."""
+    stage.says("mistral", Streamed([{"type": "transcription.text.delta", "text": "Ruby "}]))
+    told = await stage.write_down(model="mistral/voxtral", stream="true")
+    first, last = told_by(told.raw)
+    assert first == {"type": "transcript.text.delta", "delta": "Ruby "}
+    assert (last["type"], last["error"]["code"]) == ("error", "stream_broken")
+
+
+async def test_a_translated_stream_without_a_first_word_goes_to_the_next(stage: Stage) -> None:
+    failed = {"type": "error", "error": {"message": "no audio", "code": 3000}}
+    stage.says("mistral", Streamed([{"type": "transcription.language", "audio_language": "en"}, failed]))
+    told = await stage.write_down(model="hearer", stream="true")
+    assert told.headers["x-dragoman-deployment"] == "openai_chat/whisper-1"
+    assert told_by(told.raw)[-1]["text"] == SAID
+
+
+async def test_mistrals_speakers_as_a_stream(stage: Stage) -> None:
+    told = await stage.write_down(model="mistral/voxtral", stream="true", response_format="diarized_json")
+    *segments, done = told_by(told.raw)
+    assert [(one["type"], one["speaker"]) for one in segments] == [
+        ("transcript.text.segment", "s0"),
+        ("transcript.text.segment", "s1"),
+    ]
+    assert (done["type"], done["text"]) == ("transcript.text.done", SAID)
+    assert done["usage"]["total_tokens"] == 389

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dragoman.dialects.request import Operation
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DIALECTS, SERVICES
 from dragoman.engine.operate import NAMES
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.simulate.upstream import SimulateUpstream
@@ -36,6 +36,9 @@ def _lines() -> Iterator[list[str]]:
     for dialect in DIALECTS.values():
         codecs = dialect.asked()
         yield [dialect.title, *(_cell(codecs[one].paths) if one in codecs else "–" for one in NAMES)]
+    for service in SERVICES.values():
+        sides = service.sides
+        yield [service.title, *(_cell(sides[one].paths) if one in sides else "–" for one in NAMES)]
     for title, upstream in _OWN.items():
         yield [title, *("yes" if _has(upstream, one) else "–" for one in NAMES)]
 

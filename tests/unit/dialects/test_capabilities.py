@@ -85,6 +85,13 @@ def test_the_possible_is_not(asked: ir.Request, facts: Facts) -> None:
     assert refuse(asked, facts) is None
 
 
+def test_a_model_that_does_not_chat_refuses_every_chat() -> None:
+    fault = refuse(ir.Request("openai_chat", "deepgram/nova-3", ()), Facts(chat=False))
+    assert fault is not None
+    assert (fault.kind, fault.param) == ("unsupported", "model")
+    assert fault.message == '"deepgram/nova-3" does not chat.'
+
+
 def test_tools_are_named_before_media() -> None:
     fault = refuse(request(IMAGE, tools=(ir.Function("f"),)), NOTHING)
     assert fault is not None

@@ -40,6 +40,7 @@ def test_only_what_a_model_cannot_do_restricts() -> None:
     assert not UNKNOWN.restricts
     assert not Facts(tools=True, reasoning=False).restricts
     assert Facts(images=False).restricts
+    assert Facts(chat=False).restricts
     assert not Facts(tools=False, tool_mode="xml").restricts
 
 

@@ -182,6 +182,7 @@ def test_what_openai_is_sent_is_what_came(recorded: Path) -> None:
         if isinstance(sent.body, bytes):
             assert json.loads(sent.body) == {**wire.body, "model": "dall-e-2"}
         else:
+            assert isinstance(sent.body, tuple)
             assert [one for one in sent.body if one.name != "model"] == [
                 one for one in wire.fields if one.name != "model"
             ]

@@ -141,6 +141,7 @@ def test_vendors_of_the_catalogue_are_in_the_table_or_unknown() -> None:
             "huggingface",
             "writer",
             "crusoe",
+            "deepgram",
             "jina",
         ),
     }

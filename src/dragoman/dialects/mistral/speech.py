@@ -1,22 +1,29 @@
 """Speech by Mistral as a provider: POST /audio/speech, OpenAI's path with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
-The audio comes inside JSON. In the format "pcm", Mistral's samples are 32-bit floats, but OpenAI's are 16-bit
-integers. So when a client wants "pcm", the gateway asks Mistral for a WAV file and sends the samples in it.
+The audio comes inside JSON, or in the events of a stream (`stream`). In the format "pcm", Mistral's samples
+are 32-bit floats, but OpenAI's are 16-bit integers. So when a client wants "pcm", the gateway asks Mistral
+for a WAV file and sends the samples in it.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.mistral.sound_events import Events, converted, is_stream
 from dragoman.dialects.mistral.terms import restore
+from dragoman.dialects.mistral.transcription import Usage, usage_of
 from dragoman.dialects.openai import heard
 from dragoman.dialects.openai import speech as family
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.wav import unpacked
 
 _FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
@@ -44,6 +51,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
         body["response_format"] = _FORMATS[wished]
         if wished != _FORMATS[wished]:
             report.change("output", "response_format", "the samples are extracted from a WAV file")
+    if _flows(request):
+        body["stream"] = True
     family.lose(request, report, _LOST)
     restore(body, request.extra, report, "")
     return WireRequest("speech", body, path=family.PATH)
@@ -52,13 +61,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Decode the audio. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = heard.object_of(answered.data)
-    written = body.get("audio_data") if isinstance(body, dict) else None
-    if not isinstance(written, str) or not written:
-        raise WireError("expected a string", "audio_data")
-    try:
-        data = b64decode(written, validate=True)
-    except ValueError as error:
-        raise WireError("it is not base64", "audio_data") from error
+    data = _decoded(body.get("audio_data") if isinstance(body, dict) else None)
     output, rate = request.output or family.USUAL, None
     if output == "pcm":
         data, pcm = unpacked(data)
@@ -68,6 +71,67 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
     return ir.SpeechResponse(data, output, family.KINDS[output], rate)
 
 
+def _decoded(written: Any) -> bytes:
+    if not isinstance(written, str) or not written:
+        raise WireError("expected a string", "audio_data")
+    try:
+        return b64decode(written, validate=True)
+    except ValueError as error:
+        raise WireError("it is not base64", "audio_data") from error
+
+
+def _flows(request: ir.SpeechRequest) -> bool:
+    """Whether Mistral is asked for a stream: if the client wants events, in a format of which any piece is
+    worth something before the rest. A WAV file has its length at the beginning.
+    """
+    return request.delivery == "sse" and request.output not in {"wav", "pcm"}
+
+
+class _Done(msgspec.Struct):
+    usage: Usage | None = None
+
+
+class SpeechStream:
+    """Decodes streamed speech: `speech.audio.delta`, and `speech.audio.done` with the usage."""
+
+    def __init__(self, request: ir.SpeechRequest, most: int) -> None:
+        """most: bytes of one event."""
+        output = request.output or family.USUAL
+        self.begun = ir.SpeechResponse(b"", output, family.KINDS[output])
+        self._events = Events(most)
+        self._whole: ir.SpeechResponse | None = None
+
+    def feed(self, data: bytes) -> Sequence[ir.SpeechDelta]:
+        return self._pieces(self._events.feed(data))
+
+    def _pieces(self, events: Sequence[dict[str, Any]]) -> list[ir.SpeechDelta]:
+        pieces = []
+        for event in events:
+            if event.get("type") == "speech.audio.delta":
+                pieces.append(ir.SpeechDelta(_decoded(event.get("audio_data"))))
+            elif event.get("type") == "speech.audio.done":
+                usage = converted(event, _Done).usage
+                told = None if usage is None else usage_of(usage)
+                self._whole = msgspec.structs.replace(self.begun, usage=told)
+        return pieces
+
+    def close(self) -> ir.SpeechResponse:
+        """Raises RequestFailed if the last event has not come."""
+        self._pieces(self._events.close())
+        if self._whole is None:
+            raise RequestFailed(STREAM_BROKEN)
+        return self._whole
+
+
+def decoder(request: ir.SpeechRequest, kind: str, most: int) -> SpeechStream | None:
+    """The decoder of a stream; None = the response is no stream."""
+    return SpeechStream(request, most) if is_stream(kind) and _flows(request) else None
+
+
 SPEECH: Final = ProviderSide(
-    paths=(family.PATH,), encode=encode_request, decode=decode_response, join=family.counted
+    paths=(family.PATH,),
+    encode=encode_request,
+    decode=decode_response,
+    decoder=decoder,
+    join=family.counted,
 )

@@ -1,8 +1,10 @@
 """Transcription by Mistral as a provider: encodes POST /audio/transcriptions, a form, and decodes responses.
 
 Specification: https://docs.mistral.ai/capabilities/audio_transcription, read in the form of the client
-mistralai 3.7.0. The answer is always JSON. A request may ask for the times of segments or of words, but not
-together with a language. There is no translation and no prompt.
+mistralai 3.7.0. The answer is JSON, or the events of a stream (`transcription.text.delta`,
+`transcription.segment`, `transcription.language`, `transcription.done`; others are ignored). A request may
+ask for the times of segments or of words, but not together with a language. There is no translation and no
+prompt.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.mistral.sound_events import Events, converted, is_stream
 from dragoman.dialects.mistral.terms import restore
 from dragoman.dialects.openai import heard
 from dragoman.dialects.openai import transcription as family
 from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 
 
-class _Segment(msgspec.Struct):
+class Segment(msgspec.Struct):
+    """A segment or a word, as Mistral writes it."""
+
     text: str
     start: float | None = None
     end: float | None = None
@@ -34,7 +40,9 @@ class _Details(msgspec.Struct):
     audio_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class Usage(msgspec.Struct):
+    """The usage, as Mistral writes it."""
+
     prompt_audio_seconds: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -42,12 +50,14 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _Details | None = None
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
+    """A whole response, or the last event of a stream."""
+
     text: str
     model: str | None = None
     language: str | None = None
-    segments: list[_Segment] | None = None
-    usage: _Usage | None = None
+    segments: list[Segment] | None = None
+    usage: Usage | None = None
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
@@ -74,6 +84,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
         ("file_url", request.audio.url),
         ("language", language),
         ("temperature", request.temperature),
+        ("stream", request.stream or None),
         ("diarize", request.output == "diarized_json" or None),
         ("timestamp_granularities", None if times is None else [times]),
     )
@@ -95,9 +106,14 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
     """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
-        answer = msgspec.convert(heard.object_of(answered.data), _Answer)
+        answer = msgspec.convert(heard.object_of(answered.data), Answer)
     except msgspec.ValidationError as error:
         raise WireError(str(error)) from error
+    return response_of(answer, request)
+
+
+def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
+    """The response in the IR, with the times that the request asks for."""
     times = _times(request)
     told = None if times is None else _timed(answer.segments or ())
     words, segments = None, told
@@ -109,11 +125,11 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
         segments=segments,
         words=words,
         model=answer.model,
-        usage=None if answer.usage is None else _usage(answer.usage),
+        usage=None if answer.usage is None else usage_of(answer.usage),
     )
 
 
-def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
+def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
     """The segments as ir.Segment. None = at least one segment has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
@@ -123,7 +139,7 @@ def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
     return found if len(found) == len(told) else None
 
 
-def _usage(told: _Usage) -> ir.Usage:
+def usage_of(told: Usage) -> ir.Usage:
     """The decoded token counts. Sometimes the prompt count does not include the audio tokens (the total shows
     this); then they are added.
     """
@@ -138,4 +154,58 @@ def _usage(told: _Usage) -> ir.Usage:
     return ir.Usage(entered - cached, cached or None, output=said, detail=detail or None)
 
 
-TRANSCRIPTION: Final = ProviderSide(paths=(family.PATH,), encode=encode_request, decode=decode_response)
+class TranscriptStream:
+    """Decodes a streamed transcript. Its last event, `transcription.done`, has the whole answer."""
+
+    begun: Final = ir.TranscriptionResponse("")
+
+    def __init__(self, request: ir.TranscriptionRequest, most: int) -> None:
+        """most: bytes of one event."""
+        self._request = request
+        self._events = Events(most)
+        self._language: str | None = None
+        self._whole: ir.TranscriptionResponse | None = None
+
+    def feed(self, data: bytes) -> Sequence[ir.TranscriptDelta | ir.Segment]:
+        return self._pieces(self._events.feed(data))
+
+    def _pieces(self, events: Sequence[dict[str, Any]]) -> list[ir.TranscriptDelta | ir.Segment]:
+        pieces: list[ir.TranscriptDelta | ir.Segment] = []
+        for event in events:
+            match event.get("type"):
+                case "transcription.text.delta":
+                    pieces.append(ir.TranscriptDelta(converted(event, _Delta).text))
+                case "transcription.segment":
+                    pieces.extend(_timed([converted(event, Segment)]) or ())
+                case "transcription.language":
+                    self._language = converted(event, _Language).audio_language
+                case "transcription.done":
+                    whole = response_of(converted(event, Answer), self._request)
+                    language = whole.language or self._language
+                    self._whole = msgspec.structs.replace(whole, language=language)
+        return pieces
+
+    def close(self) -> ir.TranscriptionResponse:
+        """Raises RequestFailed if the last event has not come."""
+        self._pieces(self._events.close())
+        if self._whole is None:
+            raise RequestFailed(STREAM_BROKEN)
+        return self._whole
+
+
+class _Delta(msgspec.Struct):
+    text: str
+
+
+class _Language(msgspec.Struct):
+    audio_language: str | None = None
+
+
+def decoder(request: ir.TranscriptionRequest, kind: str, most: int) -> TranscriptStream | None:
+    """The decoder of a stream; None = the response is no stream."""
+    return TranscriptStream(request, most) if is_stream(kind) else None
+
+
+TRANSCRIPTION: Final = ProviderSide(
+    paths=(family.PATH,), encode=encode_request, decode=decode_response, decoder=decoder
+)

@@ -19,6 +19,7 @@ from dragoman.dialects.openai import heard
 from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.operation import (
+    AnswerEncoder,
     ClientSide,
     OperationCodec,
     OperationReply,
@@ -54,6 +55,13 @@ KINDS: Final[Mapping[str, str]] = {
 USUAL: Final = "mp3"
 RATE: Final = 24_000
 """Samples per second of "pcm"."""
+VOICES: Final = frozenset(
+    {
+        *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
+        *("shimmer", "verse"),
+    }
+)
+"""OpenAI's own voices: https://platform.openai.com/docs/guides/text-to-speech"""
 MAPS: Final = frozenset(
     {"model", "input", "voice", "response_format", "speed", "instructions", "language", "stream_format"}
 )
@@ -204,17 +212,77 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
     requested format, this is reported.
     """
     lose_format(response, reply)
-    data, usage = response.data, response.usage or ir.Usage()
-    events = [
-        heard.event("speech.audio.delta", audio=b64encode(data[start : start + _PIECE]).decode())
-        for start in range(0, len(data), _PIECE)
-    ]
-    counts = {
-        "input_tokens": usage.input_total,
-        "output_tokens": usage.output_total,
-        "total_tokens": usage.total,
-    }
-    return b"".join([*events, heard.event("speech.audio.done", usage=counts)])
+    events = SoundEvents()
+    return events.feed(ir.SpeechDelta(response.data)) + events.close(response)
+
+
+class Sound:
+    """Decodes a response whose bytes are the sound itself, which passes as it comes."""
+
+    def __init__(self, begun: ir.SpeechResponse) -> None:
+        self.begun = begun
+        self._spoke = False
+
+    def feed(self, data: bytes) -> Sequence[ir.SpeechDelta]:
+        self._spoke = self._spoke or bool(data)
+        return (ir.SpeechDelta(data),) if data else ()
+
+    def close(self) -> ir.SpeechResponse:
+        """Raises WireError if there was no sound."""
+        if not self._spoke:
+            raise WireError("it is empty")
+        return self.begun
+
+
+def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
+    """A decoder that passes sound as it comes. None = the response is no sound (`refuse_words` says why)."""
+    if heard.is_json(kind) or kind.startswith("text/"):
+        return None
+    output = request.output or USUAL
+    return Sound(ir.SpeechResponse(b"", output, KINDS.get(output, kind)))
+
+
+class PlainSound:
+    """Writes sound for a client that wants it alone."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def feed(self, piece: ir.SpeechDelta) -> bytes:
+        return piece.data
+
+    def close(self, _: ir.SpeechResponse) -> bytes:
+        return b""
+
+
+class SoundEvents:
+    """Writes sound as SSE events, of which the last has the token counts."""
+
+    kind: Final = "text/event-stream; charset=utf-8"
+
+    def feed(self, piece: ir.SpeechDelta) -> bytes:
+        data = piece.data
+        return b"".join(
+            heard.event("speech.audio.delta", audio=b64encode(data[start : start + _PIECE]).decode())
+            for start in range(0, len(data), _PIECE)
+        )
+
+    def close(self, response: ir.SpeechResponse) -> bytes:
+        usage = response.usage or ir.Usage()
+        counts = {
+            "input_tokens": usage.input_total,
+            "output_tokens": usage.output_total,
+            "total_tokens": usage.total,
+        }
+        return heard.event("speech.audio.done", usage=counts)
+
+
+def encoder(
+    begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
+) -> AnswerEncoder[ir.SpeechResponse]:
+    """The encoder for the client: of events if it asked for them, else of the sound alone."""
+    lose_format(begun, reply)
+    return SoundEvents() if reply.request.delivery == "sse" else PlainSound(begun.kind)
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
@@ -255,6 +323,7 @@ SPEECH: Final = OperationCodec(
         members=MAPS,
         streams=streams,
         encode_stream=encode_stream,
+        encoder=encoder,
     ),
     provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response, join=counted),
     ends=("speech.audio.done",),

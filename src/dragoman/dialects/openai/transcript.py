@@ -286,26 +286,61 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 }
 
 
-def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only the events for `diarized_json` hold times. For other formats that
-    have times, these are reported as lost. Raises RequestFailed if the response lacks times or speakers for
-    `diarized_json`.
-    """
+class TranscriptEvents:
+    """Writes a transcript as SSE events: text, or segments with their speakers for `diarized_json`."""
+
+    kind: Final = "text/event-stream; charset=utf-8"
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._diarized = reply.request.output == "diarized_json"
+        self._segments = 0
+
+    def feed(self, piece: ir.TranscriptDelta | ir.Segment) -> bytes:
+        """Raises RequestFailed for a segment without a speaker, if the client asked for speakers."""
+        if isinstance(piece, ir.TranscriptDelta):
+            return b"" if self._diarized else heard.event("transcript.text.delta", delta=piece.text)
+        if not self._diarized:
+            return b""
+        self._segments += 1
+        return heard.event(**_spoken_event(piece, self._segments - 1, self._reply))
+
+    def close(self, response: ir.TranscriptionResponse) -> bytes:
+        done: dict[str, Any] = {"text": response.text}
+        usage = heard.encode_usage(response.usage, None)
+        if usage is not None and usage["type"] == "tokens":
+            done["usage"] = usage
+        return heard.event("transcript.text.done", **done) + heard.DONE
+
+
+def encoder(_: ir.TranscriptionResponse, reply: Reply) -> TranscriptEvents | None:
+    """The encoder for a client that asked for a stream; None = the client did not."""
+    if not reply.request.stream:
+        return None
+    _lose_times(reply)
+    return TranscriptEvents(reply)
+
+
+def _lose_times(reply: Reply) -> None:
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(
             "response_format", f"stream events contain text without timestamps, not {output}", "quality"
         )
-    if output == "diarized_json":
-        segments = _segments(response, reply)
-        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(segments)]
+
+
+def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
+    """A whole response as SSE events. Only the events for `diarized_json` hold times. For other formats that
+    have times, these are reported as lost. Raises RequestFailed if the response lacks times or speakers for
+    `diarized_json`.
+    """
+    _lose_times(reply)
+    events = TranscriptEvents(reply)
+    if reply.request.output == "diarized_json":
+        pieces: Sequence[ir.TranscriptDelta | ir.Segment] = _segments(response, reply)
     else:
-        events = [heard.event("transcript.text.delta", delta=response.text)] if response.text else []
-    done: dict[str, Any] = {"text": response.text}
-    usage = heard.encode_usage(response.usage, None)
-    if usage is not None and usage["type"] == "tokens":
-        done["usage"] = usage
-    return b"".join([*events, heard.event("transcript.text.done", **done), heard.DONE])
+        pieces = [ir.TranscriptDelta(response.text)] if response.text else []
+    return b"".join([*map(events.feed, pieces), events.close(response)])
 
 
 def _spoken_event(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from dragoman.dialects.openai.transcript import (
     decode_response,
     encode_response,
     encode_stream,
+    encoder,
     is_json,
     is_page,
 )
@@ -220,6 +221,7 @@ TRANSCRIPTION: Final = OperationCodec(
         members=MAPS,
         streams=streams,
         encode_stream=encode_stream,
+        encoder=encoder,
     ),
     provider=ProviderSide(paths=(PATH, TRANSLATIONS), encode=encode_request, decode=decode_response),
     ends=("transcript.text.done", "transcription.done"),

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS
+from dragoman.dialects.openai.speech import VOICES
 from dragoman.dialects.openai.terms import restore
 from dragoman.dialects.reply import Reply
 from dragoman.wire.wav import Pcm, pcm_of, wav
@@ -62,13 +63,6 @@ def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     return True
 
 
-VOICES: Final = frozenset(
-    {
-        *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
-        *("shimmer", "verse"),
-    }
-)
-"""The voices that Chat Completions has: https://platform.openai.com/docs/guides/text-to-speech"""
 VOICE: Final = "alloy"
 """The voice if a request of another dialect names none, or an unknown one."""
 

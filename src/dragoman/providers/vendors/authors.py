@@ -206,6 +206,7 @@ AUTHORS: Final = (
             reasoning_tokens="outside",
             pictures="xai",
         ),
+        service="xai",  # https://docs.x.ai/developers/model-capabilities/audio/text-to-speech
         # Completions: "not supported by reasoning models", https://docs.x.ai/developers/rest-api-reference/inference
         also={"openai_responses": USUAL, "openai_completions": ApiRow(models=("grok-*-non-reasoning*",))},
         models=("grok-*",),

@@ -11,10 +11,20 @@ from typing import Any
 from dragoman.upstreams.local.engine import EngineRefused, Model, Token
 from dragoman.upstreams.local.holdback import Holdback
 from dragoman.upstreams.local.prompts import alternating, plain, structured
-from dragoman.upstreams.local.protocol import Delta, Done, Finish, Generate, Started, Timings, TokenProb
+from dragoman.upstreams.local.protocol import (
+    Count,
+    Counted,
+    Delta,
+    Done,
+    Finish,
+    Generate,
+    Started,
+    Timings,
+    TokenProb,
+)
 
 
-def render(model: Model, request: Generate) -> str:
+def render(model: Model, request: Generate | Count) -> str:
     """The prompt text for a request. If the last message is an assistant's text, the prompt ends with this
     text, and the model continues it.
 
@@ -37,6 +47,11 @@ def render(model: Model, request: Generate) -> str:
         if other == messages:
             raise
         return model.render(other, tools) + begun
+
+
+def count(model: Model, request: Count) -> Counted:
+    """The tokens of the prompt that an answer would begin with. Raises EngineRefused as `render`."""
+    return Counted(request.id, len(model.tokenize(render(model, request))))
 
 
 def generate(

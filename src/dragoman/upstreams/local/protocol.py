@@ -118,6 +118,17 @@ class Generate(Message, frozen=True, tag="generate"):
     client: str = ""
 
 
+class Count(Message, frozen=True, tag="count"):
+    """The job to count the tokens of a conversation, as the model would read it."""
+
+    id: int
+    options: Options
+    turns: tuple[PromptTurn, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    keep_alive: float = 300.0
+    client: str = ""
+
+
 class Embed(Message, frozen=True, tag="embed"):
     """The job to embed texts. dimensions: how many numbers each vector has, None = all that the model
     computes.
@@ -161,7 +172,7 @@ class Transcribe(Message, frozen=True, tag="transcribe"):
     client: str = ""
 
 
-Job: TypeAlias = Generate | Embed | Speak | Transcribe
+Job: TypeAlias = Generate | Count | Embed | Speak | Transcribe
 """A request to a model. Its answer ends with an `End`."""
 
 
@@ -241,6 +252,13 @@ class Done(Message, frozen=True, tag="done"):
     tokens: int
     sequence: str | None = None
     timings: Timings = Timings()
+
+
+class Counted(Message, frozen=True, tag="counted"):
+    """The number of tokens of a conversation, with those that the chat template puts around its messages."""
+
+    id: int
+    tokens: int
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
@@ -323,7 +341,7 @@ class Report(Message, frozen=True, tag="report"):
     resident: int | None = None
 
 
-End: TypeAlias = Done | Embedded | Spoken | Transcribed | Failed
+End: TypeAlias = Done | Counted | Embedded | Spoken | Transcribed | Failed
 """The last message of an answer."""
 
 Event: TypeAlias = Started | Delta | End

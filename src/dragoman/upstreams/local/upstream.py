@@ -84,7 +84,7 @@ def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, L
     return models
 
 
-_Answer = TypeVar("_Answer", protocol.Embedded, protocol.Spoken, protocol.Transcribed)
+_Answer = TypeVar("_Answer", protocol.Counted, protocol.Embedded, protocol.Spoken, protocol.Transcribed)
 
 _DOES: dict[Operation, str] = {
     "chat": "chats",
@@ -133,20 +133,23 @@ class LocalUpstream:
         may be installed later.
         """
         known = self.models.get(model) or weights.known(model)
-        return known is None or known.operation == operation
+        return known is None or known.operation == ("chat" if operation == "count" else operation)
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         model = self._model(call.model, "chat")
         hold_to_counts(request)
-        try:
-            prepared = translate(request, call.report, model.draw)
-        except WireError as error:
-            raise RequestFailed(
-                ir.Fault("invalid_request", error.message, code=error.code, param=error.path or None)
-            ) from error
+        prepared = _prepared(request, model, call)
         async with aclosing(self._batches(request, prepared, model, call)) as batches:
             yield batches
+
+    async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount:
+        """Count the prompt with the model's own chat template and vocabulary. The model is loaded for it."""
+        model = self._model(call.model, "chat")
+        order = _order(_prepared(request, model, call), model, 0, call.client)
+        counted = protocol.Count(0, order.options, order.turns, order.tools, order.keep_alive)
+        answer = await self._one(counted, protocol.Counted, call, "messages")
+        return ir.TokenCount(answer.tokens, call.model)
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
         model = self._model(call.model, "embed")
@@ -251,6 +254,15 @@ class LocalUpstream:
                         case protocol.Failed():
                             raise RequestFailed(_fault(event, "messages"))
         yield [ir.Tally(usage), ir.End()]
+
+
+def _prepared(request: ir.Request, model: LocalModel, call: Call) -> ModelRequest:
+    """The request in the form of the model process. Raises RequestFailed if it cannot be expressed."""
+    try:
+        return translate(request, call.report, model.draw)
+    except WireError as error:
+        fault = ir.Fault("invalid_request", error.message, code=error.code, param=error.path or None)
+        raise RequestFailed(fault) from error
 
 
 def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> protocol.Generate:

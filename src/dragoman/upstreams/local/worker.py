@@ -24,7 +24,7 @@ import msgspec
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
-from dragoman.upstreams.local.generation import generate
+from dragoman.upstreams.local.generation import count, generate
 
 log = logging.getLogger("dragoman.upstreams.local")
 
@@ -80,7 +80,13 @@ class Worker:
         answer: protocol.Reply | None = None
         with self._changed:
             match order:
-                case protocol.Generate() | protocol.Embed() | protocol.Speak() | protocol.Transcribe():
+                case (
+                    protocol.Generate()
+                    | protocol.Count()
+                    | protocol.Embed()
+                    | protocol.Speak()
+                    | protocol.Transcribe()
+                ):
                     answer = self._admit(order)
                 case protocol.Cancel(id):
                     self._cancel(id)
@@ -187,6 +193,8 @@ class Worker:
         """The messages that answer a job. model: a model of the kind that the job needs."""
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
+        if isinstance(request, protocol.Count):
+            return (count(model, request),)
         answer: protocol.Reply | None = model.answer(request, lambda: self._cancelled)
         return () if answer is None else (answer,)
 

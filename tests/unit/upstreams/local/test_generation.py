@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from dragoman.upstreams.local.engine import EngineRefused
-from dragoman.upstreams.local.generation import generate, render
+from dragoman.upstreams.local.generation import count, generate, render
 from dragoman.upstreams.local.protocol import (
+    Count,
+    Counted,
     Delta,
     Done,
     Draw,
@@ -50,6 +52,11 @@ def test_an_answer_begins_with_the_count_of_its_prompt_and_ends_with_its_own() -
     assert events[0] == Started(1, 2)  # <user>Hi and <assistant>
     assert said(events) == "ab"
     assert (done(events).finish, done(events).tokens) == ("stop", 2)
+
+
+def test_a_count_is_that_of_the_prompt_of_an_answer() -> None:
+    model = ScriptedModel([b"a"], context=1)  # which is too small for an answer, but not for counting
+    assert count(model, Count(7, Options("m"), HI)) == Counted(7, 2)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,17 @@ async def test_a_question_is_answered(real: LocalUpstream) -> None:
 
 @SHARED
 @pytest.mark.local_model
+async def test_a_prompt_is_counted_as_the_model_reads_it(real: LocalUpstream) -> None:
+    asked = (ask("What is the capital of France?"), ask("Rain in Oslo?", tools=(WEATHER,), max_output=1))
+    for request in asked:
+        told = await real.count_tokens(request, call())
+        _, response = await answered(real, request, call())
+        assert response.usage is not None
+        assert told == ir.TokenCount(response.usage.input or 0, MODEL)
+
+
+@SHARED
+@pytest.mark.local_model
 async def test_an_answer_keeps_to_a_schema_and_a_call_to_its_tool(real: LocalUpstream) -> None:
     schema = {
         "type": "object",
@@ -339,6 +350,8 @@ async def refusal(asked: Awaitable[Any]) -> ir.Fault:
 async def test_a_model_does_what_it_is_for_and_refuses_the_rest_before_anything_runs() -> None:
     upstream = Apart(Script())
     assert upstream.performs("embed", "vectors")
+    assert upstream.performs("count", "own")
+    assert not upstream.performs("count", "vectors")
     assert not upstream.performs("chat", "vectors")
     assert upstream.performs("embed", "all-minilm"), "it may be installed"
     assert not upstream.performs("chat", "hibari")

@@ -13,6 +13,8 @@ import pytest
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
     Cancel,
+    Count,
+    Counted,
     Delta,
     Done,
     Embed,
@@ -67,6 +69,16 @@ def test_requests_are_answered_one_after_the_other_in_their_order() -> None:
     done = stage.said[-1]
     assert isinstance(done, Done)
     assert done.timings.queued == 2.0
+
+
+def test_a_count_waits_for_its_turn_and_has_one_answer() -> None:
+    stage = Stage()
+    stage.ask(1)
+    stage.worker.take(Count(2, Options("a"), (PromptTurn("user", "Hi"),)))
+    stage.worker.step()
+    assert stage.of(Counted) == []
+    stage.worker.step()
+    assert stage.said[-1] == Counted(2, 2)
 
 
 @pytest.mark.parametrize("queue", [0, 2])

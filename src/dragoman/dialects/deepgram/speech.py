@@ -1,0 +1,91 @@
+"""Speech by Deepgram: POST /speak. The body holds the text alone; the options are in the query.
+
+Specification: https://developers.deepgram.com/docs/tts-encoding and
+https://developers.deepgram.com/docs/tts-media-output-settings, and the client deepgram-python-sdk
+(`speak/v1/audio/raw_client.py`); read 2026-11. A model of Deepgram is a voice in a language:
+`aura-2-thalia-en`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai import speech as family
+from dragoman.dialects.operation import ProviderSide
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.errors import WireError
+
+PATH: Final = "/speak"
+_restore: Final = Leftovers("deepgram").restore
+_FORMATS: Final[dict[str, dict[str, str]]] = {
+    "mp3": {"encoding": "mp3"},
+    "opus": {"encoding": "opus", "container": "ogg"},
+    "aac": {"encoding": "aac"},
+    "flac": {"encoding": "flac"},
+    "wav": {"encoding": "linear16", "container": "wav"},
+    "pcm": {"encoding": "linear16", "container": "none", "sample_rate": str(family.RATE)},
+    "mulaw": {"encoding": "mulaw", "container": "none"},
+    "alaw": {"encoding": "alaw", "container": "none"},
+}
+"""The format that the client requested -> the options for it."""
+_MODEL: Final = re.compile(r"(aura(?:-\d+)?)(?:-([a-z]+)-([a-zA-Z-]+))?")
+"""A model's name: the family, and in most names the voice and the language."""
+_VOICE: Final = re.compile(r"[a-z]+")
+_LOST: Final = {
+    "speed": "speech at another speed is not requested from Deepgram",
+    "instructions": "the Deepgram API has no speech instructions",
+}
+
+
+def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
+    """The request in Deepgram's form. Raises WireError for an audio format that Deepgram lacks, and for a
+    model without a voice.
+    """
+    report = target.report
+    wished = request.output or family.USUAL
+    if wished not in _FORMATS:
+        message = f"Deepgram does not support the audio format {wished}; supported: {', '.join(_FORMATS)}."
+        raise WireError(message, "output", "unsupported_value")
+    model = target.model if target.model is not None else request.model
+    query = {"model": _voiced(model or "", request, report), **_FORMATS[wished]}
+    family.lose(request, report, _LOST)
+    _restore(query, request.extra, report, "")
+    return WireRequest("speech", {"text": request.text}, path=PATH, query=query)
+
+
+def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
+    """The model's name with the requested voice in it. A voice may be a whole name of a model
+    (`aura-2-zeus-en`) or the voice in it (`zeus`). OpenAI's own voices are reported as lost.
+    """
+    voice = request.voice
+    if voice is not None and _MODEL.fullmatch(voice):
+        return voice
+    found = _MODEL.fullmatch(model)
+    if found is None:
+        return model  # of another family, whose names do not show the voice
+    family_name, own, language = found.groups()
+    if voice in family.VOICES:
+        report.lose("voice", f"Deepgram has no voice {voice}: the model's name states the voice", "quality")
+    elif voice is not None and _VOICE.fullmatch(voice.lower()):
+        return f"{family_name}-{voice.lower()}-{request.language or language or 'en'}"
+    elif voice is not None:
+        raise WireError(f"Deepgram has no voice {voice[:64]!r}.", "voice", "unsupported_value")
+    if own is None:
+        message = f"Deepgram's model {model} needs one of Deepgram's voices, such as thalia."
+        raise WireError(message, "voice", "unsupported_value")
+    if request.language is not None and request.language != language:
+        report.lose("language", "a voice of Deepgram speaks one language, which its name states", "quality")
+    return model
+
+
+SPEECH: Final = ProviderSide(
+    paths=(PATH,),
+    encode=encode_request,
+    decode=family.decode_response,
+    decoder=family.flowing,
+    join=family.counted,
+)

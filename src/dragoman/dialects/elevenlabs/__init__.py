@@ -1,0 +1,54 @@
+"""ElevenLabs' API: POST /text-to-speech/{voice_id} and POST /speech-to-text.
+
+Specification: the client https://github.com/elevenlabs/elevenlabs-python, read 2026-11. Errors have their
+words in `detail`: https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has
+no chat in a protocol of this gateway. Its WebSockets are not spoken here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.elevenlabs.speech import SPEECH
+from dragoman.dialects.elevenlabs.transcription import TRANSCRIPTION
+from dragoman.dialects.failure import blame_of, read_body, retry_after
+from dragoman.dialects.openai.errors import decode_fault
+from dragoman.dialects.service import Service
+
+_KINDS: Final[Mapping[str, ir.Kind]] = {
+    "invalid_api_key": "authentication",
+    "quota_exceeded": "quota",
+    "voice_not_found": "not_found",
+    "max_character_limit_exceeded": "too_large",
+}
+"""The kind of a failure by its `status`. The HTTP status does not show it: an exhausted quota is a 401."""
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    detail: Any = said.rest.get("detail")
+    word = detail.get("status") if isinstance(detail, dict) else None
+    if isinstance(word, str):
+        said = msgspec.structs.replace(said, code=word)
+    fault = decode_fault("elevenlabs", said, said.message, status, retry_after(headers))
+    kind = _KINDS.get(word) if isinstance(word, str) else None
+    if kind is None:
+        return fault
+    param = "voice" if word == "voice_not_found" else fault.param  # without it, a 404 says: no such endpoint
+    return msgspec.structs.replace(fault, kind=kind, param=param, blame=blame_of(kind))
+
+
+SERVICE: Final = Service(
+    name="elevenlabs",
+    title="ElevenLabs",
+    spec="https://github.com/elevenlabs/elevenlabs-python",
+    version="2026-11",
+    sides={"speech": SPEECH, "transcription": TRANSCRIPTION},
+    decode_error=decode_error,
+    chats=False,
+)

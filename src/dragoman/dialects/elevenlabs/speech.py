@@ -1,0 +1,87 @@
+"""Speech by ElevenLabs: POST /text-to-speech/{voice_id}/stream, which returns the sound as it is made.
+
+Specification: the client https://github.com/elevenlabs/elevenlabs-python (`text_to_speech/raw_client.py`,
+`types/voice_settings.py`), read 2026-11. The path names the voice and the query the format.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.openai import speech as family
+from dragoman.dialects.operation import AnswerDecoder, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.errors import WireError
+from dragoman.wire.wav import Pcm, wav
+
+PATH: Final = "/text-to-speech/{voice_id}/stream"
+_restore: Final = Leftovers("elevenlabs").restore
+_FORMATS: Final = {
+    "mp3": "mp3_44100_128",
+    "opus": "opus_48000_128",
+    "pcm": f"pcm_{family.RATE}",
+    "wav": f"pcm_{family.RATE}",
+    "mulaw": "ulaw_8000",
+    "alaw": "alaw_8000",
+}
+"""The format that the client requested -> ElevenLabs' name; a WAV file is made of raw samples."""
+_VOICE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LOST: Final = {"instructions": "the ElevenLabs API has no speech instructions"}
+
+
+def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
+    """The request in ElevenLabs' form. Raises WireError for an audio format that ElevenLabs lacks, and for a
+    voice that can be none of ElevenLabs'.
+    """
+    report = target.report
+    voice = request.voice or ""
+    if voice in family.VOICES or not _VOICE.fullmatch(voice):
+        message = f"ElevenLabs has no voice {voice[:64]!r}: state the id of one of its voices."
+        raise WireError(message, "voice", "unsupported_value")
+    wished = request.output or family.USUAL
+    if wished not in _FORMATS:
+        message = f"ElevenLabs does not support the audio format {wished}; supported: {', '.join(_FORMATS)}."
+        raise WireError(message, "output", "unsupported_value")
+    if wished == "wav":
+        report.change("output", "output_format", "the WAV file is made of raw samples")
+    stated: tuple[tuple[str, Any], ...] = (
+        ("text", request.text),
+        ("model_id", target.model if target.model is not None else request.model),
+        ("language_code", request.language),
+        ("voice_settings", None if request.speed is None else {"speed": request.speed}),
+    )
+    body: dict[str, Any] = {key: value for key, value in stated if value is not None}
+    family.lose(request, report, _LOST)
+    _restore(body, request.extra, report, "")
+    return WireRequest(
+        "speech",
+        body,
+        path=PATH,
+        params={"voice_id": voice},
+        query={"output_format": _FORMATS[wished]},
+    )
+
+
+def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
+    """The audio as a response. Raises RequestFailed for an error with status 200, WireError if there is no
+    audio.
+    """
+    family.refuse_words(answered)
+    output = request.output or family.USUAL
+    data = wav(answered.data, Pcm(family.RATE)) if output == "wav" else answered.data
+    return ir.SpeechResponse(data, output, family.KINDS.get(output, answered.kind))
+
+
+def decoder(request: ir.SpeechRequest, kind: str, most: int) -> AnswerDecoder[ir.SpeechResponse] | None:
+    """Passes the sound as it comes; None for WAV, whose header states the length of the sound."""
+    if request.output == "wav":
+        return None
+    return family.flowing(request, family.KINDS.get(request.output or family.USUAL, kind), most)
+
+
+SPEECH: Final = ProviderSide(
+    paths=(PATH,), encode=encode_request, decode=decode_response, decoder=decoder, join=family.counted
+)

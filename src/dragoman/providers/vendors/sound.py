@@ -1,0 +1,33 @@
+"""Vendors of speech and transcription, without chat. Each row states facts of the pages that it names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.providers.vendor import Vendor
+
+SOUND: Final = (
+    Vendor(
+        name="deepgram",
+        title="Deepgram",
+        base_url="https://api.deepgram.com/v1",
+        page="https://developers.deepgram.com/docs/models",
+        keys=("DEEPGRAM_API_KEY",),
+        auth="token",  # https://developers.deepgram.com/docs/tts-encoding: `Authorization: Token KEY`
+        service="deepgram",
+        models=("nova-*", "aura-*"),
+        known=("aura-2-thalia-en", "nova-3"),
+    ),
+    Vendor(
+        name="elevenlabs",
+        title="ElevenLabs",
+        base_url="https://api.elevenlabs.io/v1",
+        page="https://github.com/elevenlabs/elevenlabs-python",
+        keys=("ELEVENLABS_API_KEY",),
+        auth="xi-api-key",  # https://help.elevenlabs.io/hc/en-us/articles/19572237925521
+        service="elevenlabs",
+        models=("eleven_*", "scribe_*"),
+        known=("eleven_multilingual_v2", "scribe_v2"),
+    ),
+)
+"""The vendors in the order of the documentation."""
