@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.capacity.heavy import MEDIUM, Steps
+from dragoman.dialects.request import Operation
 from dragoman.engine.asked import Asked, Inbound, Turn
 from dragoman.engine.client import Client
 from dragoman.engine.continued import Continued
@@ -41,6 +42,12 @@ from dragoman.routing.table import Table
 log = logging.getLogger("dragoman.engine")
 Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
 """Gives the runtime for the requests of a client, from the one of all others."""
+
+
+UNRESERVED: Final[frozenset[Operation]] = frozenset({"count", "realtime"})
+"""The operations for which nothing is reserved before a call: the count of a prompt uses nothing, and a
+session reserves each of its replies when it begins.
+"""
 
 
 class Engine:
@@ -81,11 +88,12 @@ class Engine:
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             always_usage = runtime.always_usage
-            asked = (
-                decode_small(exchange, inbound, steps, always_usage=always_usage)
-                if len(inbound.body) < MEDIUM and not runtime.passing
-                else await self._decoded(exchange, inbound, steps)
-            )
+            if way.read is not None:
+                asked = way.read(exchange, inbound, steps)
+            elif len(inbound.body) < MEDIUM and not runtime.passing:
+                asked = decode_small(exchange, inbound, steps, always_usage=always_usage)
+            else:
+                asked = await self._decoded(exchange, inbound, steps)
             delivery.expect(asked)
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
@@ -103,13 +111,14 @@ class Engine:
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
-            if meter is not None and meter.counts(plan.route) and operation != "count":
+            if meter is not None and operation not in UNRESERVED and meter.counts(plan.route):
                 await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
-                flight = Flight if plan.route.simple else _flight(plan.route, asked)
+                single = plan.route.simple or way.read is not None
+                flight = Flight if single else _flight(plan.route, asked)
                 await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:

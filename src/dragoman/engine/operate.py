@@ -43,6 +43,7 @@ NAMES: Final[dict[Operation, str]] = {
     "transcription": "transcription",
     "moderation": "moderation",
     "rerank": "reranking",
+    "realtime": "realtime sessions",
 }
 """The names of the operations in error messages."""
 

@@ -11,11 +11,13 @@ from typing import Final, get_args
 
 import msgspec
 
+from dragoman.capacity.heavy import Steps
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.prompted.request import has_tools
 from dragoman.dialects.request import Operation
-from dragoman.engine.asked import Asked
+from dragoman.engine.asked import Asked, Inbound
 from dragoman.engine.attempt import Attempt
+from dragoman.engine.converse import converse, opened
 from dragoman.engine.operate import lacking, operate
 from dragoman.engine.pass_on import pass_on
 from dragoman.engine.plan import Plan, Stage, allow, hold_to_form, keep_willing, make_room, selects, spoken
@@ -35,6 +37,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     route does not say `selects`. choose: returns a deployment's upstream in the protocol that suits the
     request. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to call
     the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to return.
+    read: makes the `Asked` of a request that has no body; such a request has a single attempt at a time, and it
+    reserves itself what it may use. None = the usual stage decodes the body.
     """
 
     hooked: bool
@@ -44,6 +48,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     against: Callable[[Attempt], tuple[Reason, ...]]
     relay: Callable[[Attempt], Awaitable[None]]
     translate: Callable[[Attempt], Awaitable[None]]
+    read: Callable[[Exchange, Inbound, Steps], Asked] | None = None
     learns: bool = False
     seals: bool = False
 
@@ -121,6 +126,31 @@ def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
     return backend.able(asked.inbound.operation, asked.face.name, deployment.model) is not None
 
 
+# Realtime sessions -------------------------------------------------------------------------------------
+
+
+def _live(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Backend:
+    return backend.able("realtime", asked.face.name, deployment.model) or backend
+
+
+def _keep_live(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Remove the deployments without realtime sessions in the client's protocol: sessions are only relayed.
+    Raises RequestFailed if none is left.
+    """
+
+    def speaks(one: Deployment) -> bool:
+        backend = runtime.backends[one.provider]
+        if backend.dialect is None:
+            return False
+        able = backend.able("realtime", asked.face.name, one.model)
+        return able is not None and able.dialect is not None and able.dialect.live is asked.face.live
+
+    kept = tuple(one for one in plan.route.deployments if speaks(one))
+    if not kept:
+        raise RequestFailed(lacking("realtime"))
+    return plan.among(kept)
+
+
 # The table ---------------------------------------------------------------------------------------------
 
 _CHAT: Final = Way(
@@ -152,10 +182,21 @@ _OPERATION: Final = Way(
     relay=pass_on,
     translate=operate,
 )
+_SESSION: Final = Way(
+    hooked=False,
+    selects=lambda _asked: True,
+    stages=(keep_meant, _keep_live, keep_affordable),
+    choose=_live,
+    against=lambda _attempt: (),
+    relay=converse,
+    translate=converse,
+    read=opened,
+)
 WAYS: Final[Mapping[Operation, Way]] = {
     **dict.fromkeys(get_args(Operation), _OPERATION),
     "chat": _CHAT,
     "count": _COUNT,
+    "realtime": _SESSION,
 }
 """The way in which each operation is served."""
 
@@ -164,6 +205,7 @@ _DROPS: Final[Mapping[Stage, str]] = {
     allow: "its model cannot do what is asked",
     make_room: "its context window is too small",
     _keep_able: "it has no endpoint for this operation",
+    _keep_live: "it has no realtime sessions in this protocol",
 }
 """Why a stage removes a deployment, for the exchange's record. Stages that are not named here note it
 themselves, each deployment with a reason of its own, or remove none.

@@ -40,6 +40,7 @@ from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
+from dragoman.net.websocket import Refused, Socket
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.ratelimits import hints, rest, spent
@@ -121,10 +122,11 @@ class WireUpstream:
 
     chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
     same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
-    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
-    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect,
-    None = all. further: the same provider's upstreams in other dialects, best first. yields: names of
-    headers for which a request's own value is used instead of the account's.
+    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. live_url: where realtime
+    sessions are opened, with its query; None = there are none. query: is put at the end of every other URL
+    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect, None = all.
+    further: the same provider's upstreams in other dialects, best first. yields: names of headers for which a
+    request's own value is used instead of the account's.
     """
 
     success: Final = 200
@@ -140,6 +142,7 @@ class WireUpstream:
         base_url: str | None = None,
         list_base: str | None = None,
         bases: Mapping[str, str] = {},
+        live_url: str | None = None,
         query: str = "",
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
@@ -172,6 +175,8 @@ class WireUpstream:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path + query) for path in codec.paths}
+        if live_url is not None:
+            self._operations["realtime"] = {"": Address(live_url)}
         self._heads: dict[tuple[Any, ...], Head] = {}
         """By the address, the account, and what the call says about the model."""
         self._use(tuple(accounts))
@@ -355,6 +360,23 @@ class WireUpstream:
         call.watch.start()
         return await self._transport.send(head, body, call.timers, added)
 
+    async def live(self, call: Call, headers: Mapping[str, str], search: str, largest: int) -> Socket:
+        """Open a realtime session, and start `call.watch`. headers: as for `send`. search: is put at the end
+        of the URL's query ("&intent=transcription"). largest: the most bytes of a message. Raises
+        RequestFailed.
+        """
+        address = self._operations["realtime"][""]
+        if (renewal := self.accounts[call.account].renewal) is not None:
+            await renewal.credential.current()
+        head, added = self._with(self._head(address, call), call, headers)
+        url = URL(f"{head.url}{search}", encoded=True) if search else head.url
+        call.watch.start()
+        try:
+            prepared = Head("GET", url, CIMultiDict({**head.headers, **added}))
+            return await self._transport.websocket(prepared, call.timers, largest)
+        except Refused as refused:
+            raise self._refused(refused.status, refused.headers, refused.body) from refused
+
     @property
     def lists_models(self) -> bool:
         """Whether the URL of this provider's model list is known."""
@@ -448,9 +470,14 @@ class WireUpstream:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
+        return self._refused(answer.status, answer.headers, await read_refusal(answer))
+
+    def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> RequestFailed:
+        if not 400 <= status <= 599:
+            return unexpected(self.name, status)
+        fault = self.dialect.errors.decode(status, headers, body)
         if fault.kind == "rate_limit" and fault.retry_after is None:
-            fault = msgspec.structs.replace(fault, retry_after=rest(answer.headers, SYSTEM.now()))
+            fault = msgspec.structs.replace(fault, retry_after=rest(headers, SYSTEM.now()))
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
