@@ -69,7 +69,7 @@ class SessionClient(Client, Protocol):
         ...
 
     async def receive(self) -> Message | None:
-        """The client's next message; None = it has closed the WebSocket. The one before is no longer needed."""
+        """The client's next message; None = it has closed the WebSocket. Frees the message before."""
         ...
 
     async def say(self, message: Message) -> None:

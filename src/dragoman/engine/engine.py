@@ -88,12 +88,11 @@ class Engine:
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             always_usage = runtime.always_usage
-            if way.read is not None:
-                asked = way.read(exchange, inbound, steps)
-            elif len(inbound.body) < MEDIUM and not runtime.passing:
-                asked = decode_small(exchange, inbound, steps, always_usage=always_usage)
-            else:
-                asked = await self._decoded(exchange, inbound, steps)
+            asked = (
+                decode_small(exchange, inbound, steps, always_usage=always_usage)
+                if len(inbound.body) < MEDIUM and not runtime.passing and way.read is None
+                else await self._decoded(exchange, inbound, steps)
+            )
             delivery.expect(asked)
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
@@ -117,8 +116,7 @@ class Engine:
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
-                single = plan.route.simple or way.read is not None
-                flight = Flight if single else _flight(plan.route, asked)
+                flight = Flight if plan.route.simple else _flight(plan.route, asked)
                 await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -133,8 +131,10 @@ class Engine:
             delivery.release()
 
     async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-        """The request, in which files may be named, or which is large."""
+        """The request, in which files may be named, which is large, or which has no body."""
         runtime = self._runtime
+        if (read := WAYS[inbound.operation].read) is not None:
+            return read(exchange, inbound, steps)
         if runtime.passing:
             inbound = await with_files(runtime, inbound, exchange.client or "")
         return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
@@ -186,6 +186,8 @@ class Engine:
 
 def _flight(route: Route, asked: Asked) -> type[Flight]:
     """How the attempts of a request are made whose route is not `simple`."""
+    if asked.inbound.operation == "realtime":
+        return Flight
     if route.hedge is not None:
         return Hedged
     return Continued if asked.streamed and asked.codec is None else Flight

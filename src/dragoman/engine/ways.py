@@ -37,8 +37,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     route does not say `selects`. choose: returns a deployment's upstream in the protocol that suits the
     request. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to call
     the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to return.
-    read: makes the `Asked` of a request that has no body; such a request has a single attempt at a time, and it
-    reserves itself what it may use. None = the usual stage decodes the body.
+    read: makes the `Asked` of a request that has no body. None = the usual stage decodes the body.
     """
 
     hooked: bool

@@ -51,10 +51,10 @@ class LiveTalk:
         the client's rights and limits were checked.
         """
         try:
-            members = _read_said(message)
+            said = _read_said(message)
         except msgspec.DecodeError as error:
             raise WireError(f"A message must be a JSON object: {error}", "", "invalid_json") from None
-        if "setup" in members:
+        if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")
         return message
 
@@ -77,16 +77,13 @@ class LiveTalk:
         return
 
 
-class _Members(msgspec.Struct, gc=False):
-    """Whether a client's message has a `setup`."""
+class _Said(msgspec.Struct, gc=False):
+    """The member of a client's message that is read."""
 
-    setup: msgspec.Raw | None = None
-
-    def __contains__(self, name: str) -> bool:
-        return getattr(self, name) is not None
+    setup: msgspec.Raw = msgspec.Raw(b"")
 
 
-_read_said: Final = msgspec.json.Decoder(_Members).decode
+_read_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 def _bytes(message: Message) -> bytes:

@@ -50,7 +50,7 @@ class _Said(msgspec.Struct, gc=False):
     """The members of a client's event that are read."""
 
     type: str = ""
-    session: msgspec.Raw | None = None
+    session: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_said: Final = msgspec.json.Decoder(_Said).decode
@@ -78,12 +78,10 @@ class RealtimeTalk:
             said = _read_said(message)
         except msgspec.DecodeError as error:
             raise WireError(f"A realtime event must be a JSON object: {error}", "", "invalid_json") from None
-        if said.session is None:
-            return message
-        head = decode_head(message.encode())
         session = bytes(said.session)
         if session[:1] != b"{":
-            return message  # the provider will say what is wrong with it
+            return message  # none, or the provider will say what is wrong with it
+        head = decode_head(message.encode())
         settings = decode_head(session)
         model = settings.get("model")
         if model is not None and bytes(model) != b"null":
