@@ -142,7 +142,7 @@ async def providing(provider: Provider, form: str = "openai") -> AsyncIterator[P
     """Serve a provider on a free port of loopback."""
     handler = provider.gemini if form == "gemini" else provider.openai
     server: Server
-    async with serve(handler, "127.0.0.1", 0, process_request=provider.admit) as server:
+    async with serve(handler, "127.0.0.1", 0, process_request=provider.admit, max_size=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         provider.url = f"http://127.0.0.1:{port}"
         yield provider

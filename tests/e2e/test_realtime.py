@@ -294,18 +294,30 @@ async def test_another_model_in_the_settings_is_refused(serve: Serve, openai: Pr
 
 
 async def test_limits_hold_within_a_session(serve: Serve, openai: Provider) -> None:
+    async def answer(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.created", "response": {}})
+        usage = {"input_tokens": 500, "output_tokens": 100}
+        await tell(connection, {"type": "response.done", "response": {"usage": usage}})
+
+    openai.answers = answer
     exchanges: list[Exchange] = []
-    limits = {"budget": {"tokens": "600/day"}}
+    limits = {"budget": {"tokens": "1100/day"}}
     base = await serve(config(openai, limits=limits), observers=[exchanges.append])
     url = at(base, "/v1/realtime?model=up/gpt-realtime")
-    openai_usage = 16 + 24
     async with connect(url) as session:
         await heard(session)
         await session.send('{"type": "response.create"}')
-        error = (await until(session, "error"))["error"]
-        assert error["code"] == "rate_limit_exceeded"
+        assert (await until(session, "response.done"))["response"]["usage"]["input_tokens"] == 500
+        await session.send('{"type": "response.create"}')
+        error = await heard(session)  # the reply that is too much does not reach the client
+        assert (error["type"], error["error"]["code"]) == ("error", "insufficient_quota")
         assert (await ended(session))[0] == 1008
-    assert openai_usage == 40
+    exchange = await closed(exchanges)
+    assert exchange.usage is not None
+    assert (exchange.usage.input, exchange.usage.output) == (500, 100)
+    assert exchange.refused_by == "budget"
+    status, error = await refused(url)  # 500 tokens are left, less than a session begins with
+    assert (status, error["code"]) == (429, "insufficient_quota")
 
 
 async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai: Provider) -> None:
