@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from google import genai
 from google.genai import types
@@ -15,9 +18,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from dragoman.config.load import load
 from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.state.usage_archive import UsageSearch
+from dragoman.testing.serving import serving
 from tests.e2e.conftest import Serve
 from tests.e2e.realtime import Provider, providing, tell
+from tests.e2e.test_server import until as soon
 
 GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 SAY_HELLO: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
@@ -51,7 +59,7 @@ async def until(socket: ClientConnection, kind: str) -> Any:
 async def ended(socket: ClientConnection) -> tuple[int, str]:
     """How a session ends, after the messages that are left."""
     async with asyncio.timeout(60):
-        with pytest.raises(ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 await socket.recv()
     return socket.close_code or 0, socket.close_reason or ""
@@ -66,9 +74,7 @@ async def refused(url: str, **headers: str) -> tuple[int, Any]:
 
 
 async def closed(exchanges: list[Exchange], number: int = 1) -> Exchange:
-    async with asyncio.timeout(60):
-        while len(exchanges) < number:
-            await asyncio.sleep(0.01)
+    await soon(lambda: len(exchanges) >= number)
     return exchanges[number - 1]
 
 
@@ -77,25 +83,25 @@ async def test_the_official_client_of_openai(serve: Serve, openai: Provider) -> 
     base = await serve(
         config(openai, models={"voice": {"deployments": ["up/gpt-realtime"]}}), observers=[exchanges.append]
     )
-    async with AsyncOpenAI(
-        base_url=f"{base}/v1", api_key="any", websocket_base_url=at(base, "/v1")
-    ) as client:
-        async with client.realtime.connect(model="voice") as session:
-            created = await session.recv()
-            assert created.type == "session.created"
-            assert created.session.model == "voice"
-            await session.session.update(session={"type": "realtime", "model": "voice"})
-            updated = await session.recv()
-            assert updated.type == "session.updated"
-            assert updated.session.model == "voice"
-            await session.conversation.item.create(item=SAY_HELLO)
-            await session.response.create()
-            events = [await session.recv() for _ in range(4)]
-            assert [one.type for one in events][1:] == [
-                "response.created",
-                "response.output_text.delta",
-                "response.done",
-            ]
+    async with (
+        AsyncOpenAI(base_url=f"{base}/v1", api_key="any", websocket_base_url=at(base, "/v1")) as client,
+        client.realtime.connect(model="voice") as session,
+    ):
+        created = await session.recv()
+        assert created.type == "session.created"
+        assert created.session.model == "voice"
+        await session.session.update(session={"type": "realtime", "model": "voice"})
+        updated = await session.recv()
+        assert updated.type == "session.updated"
+        assert updated.session.model == "voice"
+        await session.conversation.item.create(item=SAY_HELLO)
+        await session.response.create()
+        events = [await session.recv() for _ in range(4)]
+        assert [one.type for one in events][1:] == [
+            "response.created",
+            "response.output_text.delta",
+            "response.done",
+        ]
     exchange = await closed(exchanges)
     assert openai.query == {"model": ["gpt-realtime"]}
     assert openai.handshakes[0].path.startswith("/v1/realtime?")
@@ -125,20 +131,28 @@ async def test_a_provider_at_azure_gets_its_own_address(serve: Serve, openai: Pr
     row = {"base_url": openai.url, "keys": ["up-key"], "api_version": "2025-04-01-preview"}
     base = await serve(json.dumps({"providers": {"azure": row}}))
     async with connect(at(base, "/v1/realtime?model=azure/my-realtime")) as session:
-        assert (await heard(session))["session"]["model"] == "azure/my-realtime"
+        assert (await heard(session))["session"]["model"] == "my-realtime"
     request = openai.handshakes[0]
     assert request.path == "/openai/realtime?api-version=2025-04-01-preview&deployment=my-realtime"
     assert request.headers["api-key"] == "up-key"
     assert "Authorization" not in request.headers
 
 
-async def test_the_official_client_of_gemini(serve: Serve, stack: AsyncExitStack) -> None:
+async def test_the_official_client_of_gemini(
+    serve: Serve, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = await stack.enter_async_context(providing(Provider(), "gemini"))
     exchanges: list[Exchange] = []
     row = {"dialect": "gemini", "base_url": f"{provider.url}/v1beta", "keys": ["up-key"]}
     models = {"live": {"deployments": ["up/gemini-live"]}}
     base = await serve(json.dumps({"providers": {"up": row}, "models": models}), observers=[exchanges.append])
-    client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=base, api_version="v1beta"))
+    options = types.HttpOptions(base_url=base, api_version="v1beta")
+    client = genai.Client(api_key="any", http_options=options)
+
+    def without_tls(uri: str, *, additional_headers: Any, **_: Any) -> connect:
+        return connect(uri.replace("wss", "ws", 1), additional_headers=additional_headers)
+
+    monkeypatch.setattr("google.genai.live.ws_connect", without_tls)  # the client knows no other way
     async with client.aio.live.connect(
         model="live", config=types.LiveConnectConfig(response_modalities=[types.Modality.AUDIO])
     ) as session:
@@ -252,9 +266,7 @@ async def test_close_codes_pass_in_both_directions(serve: Serve, openai: Provide
         await heard(session)
         await session.close(4001, "bye")
     assert (await closed(exchanges)).end == "done"
-    async with asyncio.timeout(60):
-        while not openai.closed:
-            await asyncio.sleep(0.01)
+    await soon(lambda: bool(openai.closed))
     assert openai.closed == [(4001, "bye")]
     openai.answers = leave
     async with connect(url) as session:
@@ -320,6 +332,78 @@ async def test_limits_hold_within_a_session(serve: Serve, openai: Provider) -> N
     assert (status, error["code"]) == (429, "insufficient_quota")
 
 
+async def test_each_reply_has_a_usage_record(openai: Provider, stack: AsyncExitStack, tmp_path: Path) -> None:
+    prices = {
+        "up/gpt-realtime": {"input": 4, "output": 16, "output_audio": 64},
+        "up/whisper": {"input_audio": 0},
+    }
+    settings = {**json.loads(config(openai)), "prices": prices, "stores": {"sql": "sqlite"}}
+    exchanges: list[Exchange] = []
+    loaded = load(settings, {"DRAGOMAN_HOME": str(tmp_path)})
+    gateway = Gateway(loaded, observers=[exchanges.append])
+    base = await stack.enter_async_context(serving(gateway))
+    async with connect(at(base, "/v1/realtime?model=up/gpt-realtime")) as session:
+        await heard(session)
+        transcription = {"audio": {"input": {"transcription": {"model": "whisper"}}}}
+        await session.send(json.dumps({"type": "session.update", "session": transcription}))
+        await session.send('{"type": "input_audio_buffer.commit"}')
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.done")
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.done")
+    exchange = await closed(exchanges)
+    assembly = gateway._running
+    assert assembly.journaling is not None
+    await assembly.journaling.drain()
+    assert assembly.store.usage is not None
+    records = [*reversed(await assembly.store.usage.records(UsageSearch(), 1000))]
+    told = {one.id.removeprefix(exchange.id): one for one in records}
+    assert set(told) == {"", ".2", ".3", ".4"}
+    assert told[""].units == {}
+    assert told[""].cost == 0
+    assert told[""].operation == "realtime"
+    assert (told[".2"].deployment, told[".2"].units) == ("up/whisper", {"input_audio_ms": 3000})
+    for name in (".3", ".4"):
+        assert told[name].units == {"input": 16, "output": 9, "output_audio": 15}
+        assert told[name].cost == 16 * 4_000 + 9 * 16_000 + 15 * 64_000
+        assert (told[name].end, told[name].failed, told[name].estimated) == ("done", False, False)
+    assert exchange.usage is not None
+    assert (exchange.usage.input, exchange.usage.output) == (32, 48)
+
+
+async def test_a_reply_that_breaks_off_is_estimated(serve: Serve, openai: Provider) -> None:
+    async def half(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.created", "response": {}})
+        for word in ("one", "two", "three"):
+            await tell(connection, {"type": "response.output_text.delta", "delta": word})
+        await tell(connection, {"type": "response.output_audio.delta", "delta": "A" * 12_800})
+
+    openai.answers = half
+    exchanges: list[Exchange] = []
+    base = await serve(config(openai), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=up/x")) as session:
+        await heard(session)
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.output_audio.delta")
+    exchange = await closed(exchanges)
+    assert exchange.usage is not None
+    assert (exchange.usage.output, exchange.usage.estimated) == (4 + 10, True)
+
+
+async def test_a_key_that_is_revoked_ends_its_session(openai: Provider, stack: AsyncExitStack) -> None:
+    settings = json.loads(config(openai, auth={"keys": [{"name": "a", "key": "sk-aaaaaaaa"}]}))
+    gateway = Gateway(load(settings, {}))
+    base = await stack.enter_async_context(serving(gateway))
+    headers = {"Authorization": "Bearer sk-aaaaaaaa"}
+    async with connect(at(base, "/v1/realtime?model=up/x"), additional_headers=headers) as session:
+        await heard(session)
+        gateway.client_keys._callers.clear()
+        await session.send('{"type": "response.create"}')
+        error = await heard(session)
+        assert error["error"]["code"] == "invalid_api_key"
+        assert (await ended(session))[0] == 1008
+
+
 async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai: Provider) -> None:
     for setting, code in (("max_time", "session_expired"), ("idle", "session_idle")):
         base = await serve(config(openai, realtime={setting: "200ms"}))
@@ -330,8 +414,6 @@ async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai
 
 async def test_what_the_gateway_has_not(serve: Serve, openai: Provider) -> None:
     base = await serve(config(openai))
-    import aiohttp
-
     async with aiohttp.ClientSession() as http:
         async with http.post(f"{base}/v1/realtime/client_secrets", json={}) as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (501, "not_implemented")

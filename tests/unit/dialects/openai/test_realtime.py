@@ -145,7 +145,7 @@ def test_transcripts_are_the_work_of_another_model(usage: Any, expected: Used, s
     assert one.heard(completed).used == (expected,)
 
 
-@pytest.mark.parametrize("seconds", [0, -1, "3", True and None, 1e99])
+@pytest.mark.parametrize("seconds", [0, -1, "3", None, 1e99])
 def test_impossible_durations_do_not_count(seconds: Any) -> None:
     one = talk()
     one.heard(event(type="session.updated", session={"input_audio_transcription": {"model": "whisper"}}))
