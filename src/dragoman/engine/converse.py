@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import msgspec
 
@@ -25,11 +25,13 @@ from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import STOPPING
-from dragoman.net.failures import Failure
-from dragoman.net.websocket import Socket
+from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.wire import unreadable
+
+if TYPE_CHECKING:
+    from dragoman.net.websocket import Socket
 
 _SWITCHED: Final = 101
 """The status of an accepted handshake."""
@@ -129,7 +131,12 @@ async def converse(attempt: Attempt) -> None:
     replies = Replies(attempt)
     attempt.record.units = {}  # the replies have what the session uses
     await replies.probe()
-    socket = await upstream.live(call, client.headers, client.search, client.bounds.largest)
+    head, transport = await upstream.dial(call, client.headers, client.search)
+    call.watch.start()
+    try:
+        socket = await transport.websocket(head, call.timers, client.bounds.largest)
+    except Refused as refused:
+        raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
     try:
         session = _Session(attempt, client, live, socket, replies)
         first = await session.open()

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,12 +23,14 @@ from dragoman.net.client import Client, ClientName, Flow, Head, Incoming, Patien
 from dragoman.net.failures import ConnectTimeout, Disconnected, Failure, HeadTooLarge, NotReached
 from dragoman.net.h1.client import HTTPClient
 from dragoman.net.h1.dial import Dialer, trusting
-from dragoman.net.websocket import Socket, connect
 from dragoman.routing.outcome import POOL_EXHAUSTED
 from dragoman.routing.route import Timers
 from dragoman.seams.deadlines import UNLIMITED, Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
 from dragoman.wire.sse import ANSWER_TOO_LARGE
+
+if TYPE_CHECKING:
+    from dragoman.net.websocket import Socket
 
 LARGEST_ANSWER = 128_000_000
 """The most bytes of an answer that is read whole. OpenAI's JSON of 2,048 vectors of 1,536 numbers has 97 MB.
@@ -331,6 +333,8 @@ class Transport:
         largest: the most bytes of a message of the provider. Raises Refused if the provider answers with an
         HTTP status, and RequestFailed. A WebSocket takes one of the `pool.size` places while it is open.
         """
+        from dragoman.net.websocket import connect  # few gateways have realtime sessions
+
         terms, slots = self._terms, self._slots
         if self._proxied:
             text = f"The {terms.name} is behind an HTTP proxy, over which no realtime sessions are opened."

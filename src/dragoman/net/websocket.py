@@ -21,7 +21,7 @@ from yarl import URL
 
 from dragoman.net.client import Origin
 from dragoman.net.connected import CONNECTED
-from dragoman.net.failures import Disconnected, Malformed, NotReached, Truncated
+from dragoman.net.failures import Disconnected, Malformed, NotReached, Refused, Truncated
 from dragoman.net.h1.dial import Dialer
 
 log = logging.getLogger("dragoman.net.websocket")
@@ -38,16 +38,6 @@ _AHEAD: Final = 4
 _FAREWELL: Final = 5.0
 """Seconds for which a closing handshake waits until the provider answers."""
 _ABNORMAL: Final = 1006
-
-
-class Refused(Exception):
-    """The provider has answered the handshake with an HTTP status. body: at most 1 MiB."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(status)
-        self.status = status
-        self.headers = headers
-        self.body = body
 
 
 class Socket:

@@ -40,7 +40,6 @@ from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
-from dragoman.net.websocket import Refused, Socket
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.ratelimits import hints, rest, spent
@@ -360,22 +359,15 @@ class WireUpstream:
         call.watch.start()
         return await self._transport.send(head, body, call.timers, added)
 
-    async def live(self, call: Call, headers: Mapping[str, str], search: str, largest: int) -> Socket:
-        """Open a realtime session, and start `call.watch`. headers: as for `send`. search: is put at the end
-        of the URL's query ("&intent=transcription"). largest: the most bytes of a message. Raises
-        RequestFailed.
+    async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
+        """The handshake of a realtime session, and where to send it. headers: as for `send`. search: is put
+        at the end of the URL's query. Raises RequestFailed if there is no valid credential.
         """
-        address = self._operations["realtime"][""]
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
-        head, added = self._with(self._head(address, call), call, headers)
-        url = URL(f"{head.url}{search}", encoded=True) if search else head.url
-        call.watch.start()
-        try:
-            prepared = Head("GET", url, CIMultiDict({**head.headers, **added}))
-            return await self._transport.websocket(prepared, call.timers, largest)
-        except Refused as refused:
-            raise self._refused(refused.status, refused.headers, refused.body) from refused
+        head, added = self._with(self._head(self._operations["realtime"][""], call), call, headers)
+        url = URL(f"{head.url}{search}", encoded=True)
+        return Head("GET", url, CIMultiDict({**head.headers, **added})), self._transport
 
     @property
     def lists_models(self) -> bool:
@@ -470,9 +462,10 @@ class WireUpstream:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        return self._refused(answer.status, answer.headers, await read_refusal(answer))
+        return self.refusal(answer.status, answer.headers, await read_refusal(answer))
 
-    def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> RequestFailed:
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RequestFailed:
+        """As `refused`, for an answer that has been read."""
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
         fault = self.dialect.errors.decode(status, headers, body)
