@@ -16,11 +16,12 @@ import pytest
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Framing
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
-from dragoman.testing.case import Case, dialect_of
+from dragoman.testing.case import Case, dialect_of, split
 
 FOLDER = Path(__file__).parent
 CASES = FOLDER.parent / "cases"
@@ -47,7 +48,15 @@ def response(case: Case, to: Dialect) -> dict[str, Any]:
 def stream(case: Case, to: Dialect) -> dict[str, Any]:
     report = Report(to.name, "response")
     encoder = to.stream.encoder(case.reply(to, report))
-    return {"lines": b"".join(map(encoder.feed, case.events)).decode().split("\n")} | said(report, str)
+    written = b"".join(map(encoder.feed, case.events))
+    return {"lines": lines(written, to.stream.framing)} | said(report, str)
+
+
+def lines(written: bytes, framing: Framing) -> list[str]:
+    """A stream as it is read: its lines, or the JSON in each message of one that is not text."""
+    if framing != "eventstream":
+        return written.decode().split("\n")
+    return [frame.decode() for frame in split(written, framing=framing)]
 
 
 def error(case: Case, to: Dialect) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from dragoman.testing.provider import FakeProvider, Script
 from tests.e2e import stubs
+from tests.e2e.answers.bedrock import bedrock
+from tests.e2e.answers.cohere import cohere
 from tests.e2e.answers.ollama import ollama
 from tests.e2e.answers.openai_completions import openai_completions
 from tests.e2e.answers.openai_responses import openai_responses
@@ -27,6 +29,8 @@ ANSWERS: dict[str, Callable[[Said], Script]] = {
     **stubs.DIALECTS,
     "openai_responses": openai_responses,
     "openai_completions": openai_completions,
+    "cohere": lambda said: cohere(said, overhead=0),
+    "bedrock": bedrock,
     "ollama": ollama,
 }
 PERMITTED = permitted.load()

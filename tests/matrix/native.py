@@ -44,14 +44,16 @@ def holds(body: Any, dialect: str, feature: str) -> None:
         assert _at(body, "tool_choice") in (ABSENT, "auto")
         _hold(body, offered)
     elif feature == "named results":
-        named = {path: value for path, value in native["tool results"].items() if not path.endswith("id")}
+        named = {
+            path: value for path, value in native["tool results"].items() if not path.lower().endswith("id")
+        }
         _hold(_nameless(body), {path: _nameless(value) for path, value in named.items()})
     else:
         _hold(body, native["text" if feature == "usage" else feature])
 
 
 _CHOICES = ("tool_choice", "toolConfig")
-_IDS = {"id", "call_id", "tool_call_id", "tool_use_id"}
+_IDS = {"id", "call_id", "tool_call_id", "tool_use_id", "toolUseId"}
 
 
 def camel(value: Any) -> Any:
@@ -316,6 +318,50 @@ _OLLAMA: dict[str, Paths] = {
     "continuation": _messages(HELLO, THERE, AGAIN),
     "background": {**_messages(HELLO), "background": ABSENT},
 }
+_COHERE: dict[str, Paths] = {
+    "text": _messages(HELLO),
+    "stream": {"stream": True, "stream_options": ABSENT},
+    "tools": {**_CHAT_TOOLS, "tool_choice": "REQUIRED"},
+    "parallel tools": {**_CHAT_TOOLS, "parallel_tool_calls": ABSENT},
+    "tool results": _OPENAI_CHAT["tool results"],
+    "image in": {"messages.0.content.1.type": "image_url", "messages.0.content.1.image_url.url": DATA_URL},
+    "JSON schema": {"response_format.type": "json_object", "response_format.json_schema": SCHEMA},
+    "reasoning": {"thinking.type": "enabled"},
+    "logprobs": {"logprobs": True, "top_logprobs": ABSENT},
+    "stop": {"stop_sequences": ["END"]},
+    "seed": {"seed": 7},
+    "continuation": _messages(HELLO, THERE, AGAIN),
+    "background": {**_messages(HELLO), "background": ABSENT},
+}
+_BEDROCK: dict[str, Paths] = {
+    "text": _messages(HELLO),
+    "stream": {"stream": ABSENT},  # its path says so, which the stub answers by
+    "tools": {
+        **_tools("toolConfig.tools.{}.toolSpec", "name", "inputSchema.json"),
+        "toolConfig.toolChoice": {"any": {}},
+    },
+    "parallel tools": _tools("toolConfig.tools.{}.toolSpec", "name", "inputSchema.json"),
+    "tool results": {
+        "messages.1.content": [
+            {"toolUse": {"toolUseId": "call_1", "name": WEATHER, "input": {"city": "Paris"}}},
+            {"toolUse": {"toolUseId": "call_2", "name": TIME, "input": {"city": "Rome"}}},
+        ],
+        "messages.2.role": "user",
+        "messages.2.content.0.toolResult.toolUseId": "call_1",
+        "messages.2.content.0.toolResult.content": SUNNY,
+        "messages.2.content.1.toolResult.toolUseId": "call_2",
+        "messages.2.content.1.toolResult.content": NOON,
+    },
+    "image in": {"messages.0.content.1.image": {"format": "png", "source": {"bytes": PNG_64}}},
+    "audio in": {"messages.0.content.1.audio": {"format": "wav", "source": {"bytes": WAV_64}}},
+    "JSON schema": {"outputConfig.textFormat.type": "json_schema"},
+    "reasoning": {"additionalModelRequestFields.thinking": {"type": "enabled", "budget_tokens": 4096}},
+    "logprobs": {"logprobs": ABSENT},
+    "stop": {"inferenceConfig.stopSequences": ["END"]},
+    "seed": {"seed": ABSENT},
+    "continuation": _messages(HELLO, THERE, AGAIN),
+    "background": {**_messages(HELLO), "background": ABSENT},
+}
 NATIVE: dict[str, dict[str, Paths]] = {
     "openai_chat": _OPENAI_CHAT,
     "openai_responses": _OPENAI_RESPONSES,
@@ -324,5 +370,7 @@ NATIVE: dict[str, dict[str, Paths]] = {
     "gemini": _GEMINI,
     "mistral": _MISTRAL,
     "ollama": _OLLAMA,
+    "cohere": _COHERE,
+    "bedrock": _BEDROCK,
 }
 """By dialect and feature. A cell that is refused needs none."""

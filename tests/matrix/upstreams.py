@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tests.e2e.strict import bedrock as aws
+
 _COMPLETE = {"tools", "parallel tools", "JSON schema"}
 _AGAIN = frozenset({"text", "stream", "image in", "image out", "audio in", "audio out"})
 
@@ -90,6 +92,21 @@ UPSTREAMS = (
         "mistral",
         "mistral/mistral-large-latest",
         {"reasoning": "mistral/mistral-small-latest", "audio in": "mistral/voxtral-small-latest"},
+    ),
+    Upstream(
+        "cohere",
+        "Cohere",
+        "cohere",
+        "cohere/command-a-03-2025",
+        {"reasoning": "cohere/command-a-reasoning-08-2025", "image in": "cohere/command-a-vision-07-2025"},
+    ),
+    Upstream(
+        "bedrock",
+        "Bedrock Converse",
+        "bedrock",
+        f"bedrock/{aws.CLAUDE}",
+        {"audio in": f"bedrock/{aws.NOVA}"},
+        row={"keys": [f"{aws.ID}:{aws.SECRET}"], "region": aws.REGION},
     ),
     Upstream("ollama", "Ollama", "ollama", "machine/qwen3", row={"dialect": "ollama"}),
     Upstream("local", "Embedded model", None, "local/smollm2:135m", limit=16, whole=48, again=_AGAIN),

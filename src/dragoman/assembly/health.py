@@ -9,6 +9,7 @@ from dragoman.config.settings import Config
 from dragoman.routing.breaker import Limits
 from dragoman.routing.health import Health
 from dragoman.routing.pool import Key, Pool
+from dragoman.upstreams.backend import all_over_http
 from dragoman.upstreams.credential import Lease
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -19,8 +20,7 @@ def adopt(health: Health, config: Config, upstreams: Mapping[str, Upstream], now
     now: monotonic seconds.
     """
     settings = config.providers.named
-    wired = {name: one for name, one in upstreams.items() if isinstance(one, WireUpstream)}
-    providers = {name: one for name, one in wired.items() if name in settings}
+    providers = {name: one for name, one in all_over_http(upstreams).items() if name in settings}
     health.others = frozenset(upstreams).difference(providers)
     breaker = config.breaker
     # As plain numbers: a pause is told to the other workers, and JSON has no durations.

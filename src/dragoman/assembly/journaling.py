@@ -34,7 +34,7 @@ from dragoman.observe.metrics import Sample
 from dragoman.routing.event import Event
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
-from dragoman.state.store import Store, StoreFailed
+from dragoman.state.store import DataRefused, Store, StoreFailed
 from dragoman.state.usage import UsageRecord, UsageStore
 
 log = logging.getLogger("dragoman.journal")
@@ -61,6 +61,10 @@ ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
 _RECOVERY: Final = 5.0
 """A start stops waiting for the records of earlier processes when nothing was stored for so many seconds."""
+_CHARGING: Final = 1.0
+"""Seconds that a start waits until limits are charged for processes that were killed. No limit needs that:
+counters begin with what the database has.
+"""
 _LOOK: Final = 0.05
 """Seconds between two looks whether another process has stored the records of earlier processes."""
 _FAREWELL: Final = 10.0
@@ -144,6 +148,8 @@ class Journaling:
         self._good: UsageRecord | None = None
         """A record that the database has: see `_answers`."""
         self._failures = 0
+        self._refused = False
+        """Whether the last try failed because of the records: see `_try`."""
         self._since: float | None = None
         """Since when records cannot be written or stored (monotonic seconds); None = they can."""
         self._waiting = (0, 0)
@@ -204,6 +210,10 @@ class Journaling:
                 keeps, self._keeps = self._keeps, True
                 try:
                     done = await self._drain_patiently()
+                    if charges := {one for some in self._charges.values() for one in some}:
+                        # Then the chains can be deleted, and the next process need not store them again.
+                        await asyncio.wait(charges, timeout=_CHARGING)
+                        done = await self._drain_patiently()
                 finally:
                     self._keeps = keeps
         except (TimeoutError, OSError) as error:
@@ -217,14 +227,18 @@ class Journaling:
             return done
 
     async def _hold(self, chains: Chains) -> bool:
-        """Become the reader. False = another process is the reader, and has nothing left to store from ended
-        processes. Raises TimeoutError if that process stores nothing for `_RECOVERY` seconds.
+        """Become the reader. False = another process is the reader, and has given the database everything
+        since this method was called. Raises TimeoutError if that process stores nothing for `_RECOVERY`
+        seconds.
+
+        What the reader states does not count without the time: it may be what a killed reader has stated
+        last, because the next one deletes that a moment after it has become the reader.
         """
         assert self.folder is not None
-        signs, since = None, self._seams.monotonic()
+        begun, signs, since = self._seams.now(), None, self._seams.monotonic()
         while not await asyncio.to_thread(chains.hold):
             state = await asyncio.to_thread(told, self.folder) or {}
-            if state.get("running") and state.get("ended") == 0:  # it has looked at all chains
+            if state.get("running") and state.get("drained", 0.0) >= begun:
                 return False
             seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
             if seen != signs:
@@ -447,16 +461,22 @@ class Journaling:
             self._good = records[-1]
             return True
         self._failures += 1
-        return self._failures >= _ODD and await self._keep_each(records)
+        return self._refused and self._failures >= _ODD and await self._keep_each(records)
 
     async def _try(self, records: Sequence[UsageRecord]) -> bool:
+        """Give records to the database. False = it has failed; then `_refused` says whether because of the
+        records themselves. A database without room, for example, takes what it has already, and nothing new.
+        """
+        self._refused = False
         try:
             self.stored += await self._usage.keep(records)
         except StoreFailed as failed:
+            self._refused = isinstance(failed, DataRefused)
             self._note(str(failed))
             return False
         except Exception as error:  # odd records; they must not end the draining of all others
             log.exception("%d usage records cannot be stored", len(records))
+            self._refused = True
             self._note(f"{type(error).__name__}: {error}")
             return False
         return True
@@ -469,6 +489,8 @@ class Journaling:
         for record in records:
             if await self._try([record]):
                 self._good = record
+            elif not self._refused:
+                return False
             else:
                 odd.append(record)
                 if len(odd) == _ODD and not await self._answers():
@@ -477,7 +499,7 @@ class Journaling:
             for _ in range(_ODD):
                 if await self._try([record]):
                     break
-                if not await self._answers():
+                if not self._refused or not await self._answers():
                     return False
             else:
                 await asyncio.to_thread(self._set_aside, record)

@@ -32,8 +32,8 @@ from dragoman.routing.pool import Key
 from dragoman.seams.extras import command
 from dragoman.seams.secret import Secret
 from dragoman.state.directory import OwnKey
+from dragoman.upstreams.backend import all_over_http
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.wire import WireUpstream
 
 log = logging.getLogger("dragoman.assembly.own_keys")
 
@@ -104,21 +104,20 @@ class OwnAccounts:
 
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
         """A runtime that calls providers with the keys that a tenant has brought for them."""
-        backends = dict(runtime.backends)
-        used = {
-            name: one
-            for name, one in brought.items()
-            if self._provider(name) is not None and isinstance(backends.get(name), WireUpstream)
+        backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
+        called = {
+            name: provider
+            for name in brought
+            if (provider := self._provider(name)) is not None and name in spoken
         }
+        used = {name: brought[name] for name in called}
         health = runtime.health.with_keys({name: one.key for name, one in used.items()})
-        for name, one in used.items():
-            provider, upstream = self._provider(name), backends[name]
-            assert provider is not None
-            assert isinstance(upstream, WireUpstream)
+        for name, provider in called.items():
+            one = used[name]
             accounts = {
                 api.dialect: own_account(provider, api, one.secret, one.key.id) for api in provider.apis
             }
-            backends[name] = upstream.using(accounts, partial(health.spent, name))
+            backends[name] = spoken[name].using(accounts, partial(health.spent, name))
         return msgspec.structs.replace(
             runtime,
             backends=backends,

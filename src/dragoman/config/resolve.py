@@ -23,7 +23,7 @@ from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.dated import WrongVersion, dated_api, query, read
 from dragoman.providers.provider import Api, Provider, base_url
-from dragoman.providers.sigv4 import access_key, region_in
+from dragoman.providers.sigv4 import access_key, is_broken, region_in
 from dragoman.providers.vendor import ApiRow, Vendor
 from dragoman.seams.secret import Secret
 
@@ -147,7 +147,10 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     elif url is None and vendor is not None and vendor.region:
         url = vendor.base_url_in(settings.region)
     found = base_url(vendor, dialect, url, settings.base_path, chat_path, path=path)
-    signs = DIALECTS[dialect].keys.signs and any(access_key(key.reveal()) for key in settings.keys or ())
+    keys = [key.reveal() for key in settings.keys or ()] if DIALECTS[dialect].keys.signs else []
+    if any(is_broken(key) for key in keys):
+        raise ValueError("an access key (AKIA…, ASIA…) is written `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`")
+    signs = any(access_key(key) for key in keys)
     if signs and settings.region is None and region_in(found) is None:
         raise ValueError("an access key signs for a region, which this address does not tell: set `region`")
     return found

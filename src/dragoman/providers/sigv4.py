@@ -48,6 +48,13 @@ def access_key(text: str) -> AccessKey | None:
     return None if found is None else AccessKey(found["id"], found["secret"], found["token"])
 
 
+def is_broken(text: str) -> bool:
+    """Whether a text begins as an access key's id and is no access key. It must not be sent as a bearer
+    token, because it may hold a secret that is never to be sent.
+    """
+    return text.startswith(("AKIA", "ASIA")) and access_key(text) is None
+
+
 def region_in(url: str) -> str | None:
     """The region that the host of a Bedrock endpoint states; None = it states none, as a proxy's host."""
     found = _HOST.search(urlsplit(url).hostname or "")

@@ -31,6 +31,12 @@ class StoreFailed(DragomanError):
     """The store cannot be reached, or an operation failed."""
 
 
+class DataRefused(StoreFailed):
+    """The database does not take these data: a value is out of range, a text is not valid, a row is too
+    large. A second try would fail as well. Every other failure can go away without a change of the data.
+    """
+
+
 class StoreFull(StoreFailed):
     """There is no space for an entry. Either it is larger than a limit of the store; or too few other entries
     may be removed for it, because they belong to running responses.

@@ -38,6 +38,8 @@ _CLOGGED: Final = ("53", "55P03", "57014")
 """The same for errors that the next step would meet too, after the same wait: no disk space or memory, a lock
 that was not free in time, a statement that took too long.
 """
+_REFUSED: Final = ("22", "23", "54")
+"""The same for errors of the values themselves: not a number, a broken constraint, a row too large."""
 _WHERE: Final = re.compile(
     r"^.*(?:connection to server (?:at|on) .*? failed|connection is bad|connection failed): ", re.DOTALL
 )
@@ -87,6 +89,11 @@ def is_lost(error: psycopg.Error) -> bool:
 def is_hopeless(error: psycopg.Error) -> bool:
     """Whether the next step would very likely fail as well, after as long a wait."""
     return is_lost(error) or (error.sqlstate or "").startswith(_CLOGGED)
+
+
+def refuses_data(error: psycopg.Error) -> bool:
+    """Whether the server refuses the values of a statement, and would refuse them again."""
+    return (error.sqlstate or "").startswith(_REFUSED)
 
 
 def in_words(error: psycopg.Error) -> str:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import Final
 
 _LOCKED_PAUSE = 0.01
 """Seconds between two tries to set an option of a locked file; in a thread."""
@@ -62,6 +63,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     ):
         _set(cursor, pragma)
     cursor.close()
+
+
+REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError
+"""Errors of values that SQLite never stores. A full disk is none of them."""
 
 
 def _set(cursor: sqlite3.Cursor, pragma: str) -> None:

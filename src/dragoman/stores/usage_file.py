@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from dragoman.state.periods import STEPS, start_of
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import DataRefused, StoreFailed
 from dragoman.state.usage import UsageRecord
 from dragoman.state.usage_sums import OPEN, Group
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.usage_batch import Batch
 from dragoman.stores.sql.usage_columns import KNOWN, NUMBERS, SETTLED, SUMMED
-from dragoman.stores.sqlite_file import LOG_MOST_BYTES, PATIENCE, empty_log, make_file, prepare
+from dragoman.stores.sqlite_file import LOG_MOST_BYTES, PATIENCE, REFUSALS, empty_log, make_file, prepare
 from dragoman.stores.standing import HEAD
 
 T = TypeVar("T")
@@ -254,4 +254,5 @@ def _as_store_failed() -> Generator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreFailed(f"the database: {str(error) or type(error).__name__}") from error
+        kind = DataRefused if isinstance(error, REFUSALS) else StoreFailed
+        raise kind(f"the database: {str(error) or type(error).__name__}") from error

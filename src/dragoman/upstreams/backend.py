@@ -180,6 +180,11 @@ def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}
 
 
+def all_over_http(upstreams: Mapping[str, object]) -> dict[str, WireUpstream]:
+    """Those upstreams or backends that are providers over HTTP, by the same keys."""
+    return {name: one for name, one in upstreams.items() if isinstance(one, WireUpstream)}
+
+
 def over_http(backend: Backend) -> WireUpstream:
     """The same backend, which must be a provider over HTTP. Raises AssertionError if it is another
     upstream.

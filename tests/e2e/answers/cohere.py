@@ -12,19 +12,22 @@ OVERHEAD = 400
 """The tokens of the prompt that Cohere adds, which it does not bill."""
 
 
-def cohere(said: Said) -> Script:
-    """The answer as Cohere's chat API gives it, whole or streamed as the request asks."""
+def cohere(said: Said, overhead: int = OVERHEAD) -> Script:
+    """The answer as Cohere's chat API gives it, whole or streamed as the request asks. overhead: see
+    `OVERHEAD`.
+    """
 
     def answer(seen: Seen) -> Answer:
-        speaks = _Speaks(said, seen.body)
+        speaks = _Speaks(said, seen.body, overhead)
         return speaks.stream() if seen.body.get("stream") else speaks.whole()
 
     return answer
 
 
 class _Speaks:
-    def __init__(self, said: Said, body: dict[str, Any]) -> None:
+    def __init__(self, said: Said, body: dict[str, Any], overhead: int) -> None:
         self.said = said
+        self.overhead = overhead
         self.id = "0a23e17e-4389-4c2e-9c7e-000000000001"
         self.stop = "TOOL_CALL" if said.calls else STOPS[said.stop]
         self.thought = said.thought if (body.get("thinking") or {}).get("type") != "disabled" else ""
@@ -33,7 +36,7 @@ class _Speaks:
 
     def usage(self) -> dict[str, Any]:
         said = self.said
-        tokens = {"input_tokens": said.input_tokens + OVERHEAD, "output_tokens": said.output_tokens}
+        tokens = {"input_tokens": said.input_tokens + self.overhead, "output_tokens": said.output_tokens}
         if said.reasoning_tokens:
             tokens["reasoning_tokens"] = said.reasoning_tokens
         billed = {"input_tokens": said.input_tokens, "output_tokens": said.output_tokens}

@@ -136,10 +136,10 @@ class DebianPostgres(PostgresServer):
 
 
 @contextmanager
-def database(*, debian: bool) -> Iterator[tuple[PostgresServer, Disk | None]]:
-    """A PostgreSQL server of the wheel or of Debian, and its disk, if we can make one."""
+def database(*, debian: bool, megabytes: int = 400) -> Iterator[tuple[PostgresServer, Disk | None]]:
+    """A PostgreSQL server of the wheel or of Debian, and its disk of so many MB, if we can make one."""
     with ExitStack() as stack:
-        own = stack.enter_context(disk(400))
+        own = stack.enter_context(disk(megabytes))
         if own is not None:
             stack.enter_context(patch.object(tempfile, "tempdir", str(own.folder)))
         if debian:

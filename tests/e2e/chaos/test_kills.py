@@ -150,7 +150,7 @@ async def test_usage_and_limits_are_exact_whoever_is_killed(
     kills, chosen = pytestconfig.getoption("--chaos-kills"), pytestconfig.getoption("--chaos-only")
     phases = [phase for phase in PHASES if chosen in phase]
     provider = Provider()
-    with database(debian=False) as (postgres, _):
+    with database(debian=False, megabytes=4000) as (postgres, _):
         async with FakeProvider(provider) as fake:
             await asyncio.to_thread(postgres.run, "CREATE DATABASE chaos")
             text = configuration(fake.url, phases, REQUESTS, sql=postgres.url("chaos"))

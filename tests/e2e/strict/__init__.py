@@ -12,6 +12,7 @@ from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e import stubs
 from tests.e2e.strict import (
     anthropic,
+    bedrock,
     cohere,
     gemini,
     mistral,
@@ -30,6 +31,7 @@ JUDGES: dict[str, Callable[[Seen], None]] = {
     "gemini": gemini.judge,
     "mistral": mistral.judge,
     "cohere": cohere.judge,
+    "bedrock": bedrock.judge,
     "ollama": ollama.judge,
 }
 
@@ -65,6 +67,9 @@ def worded(dialect: str, refused: Refused) -> Whole:
         return Whole({"detail": refused.message}, refused.status)
     if dialect == "cohere":
         return Whole({"id": "e-1", "message": place + refused.message}, refused.status)
+    if dialect == "bedrock":
+        kind = "ValidationException" if refused.status == 400 else "AccessDeniedException"
+        return bedrock.error(refused.status, kind, place + refused.message)
     if dialect == "ollama":
         return Whole({"error": place + refused.message}, refused.status)
     kinds = {401: "authentication_error", 404: "not_found_error"}

@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from dragoman.testing.provider import Answer, Seen, Streamed, Whole
+from tests.e2e.strict.typed import Refused, demand
 
 ID: Final = "AKIAIOSFODNN7EXAMPLE"
 SECRET: Final = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -78,6 +79,22 @@ def error(status: int, kind: str, message: str) -> Whole:
     """An error in Bedrock's form."""
     said = {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
     return Whole({"message": message}, status, said)
+
+
+def judge(seen: Seen) -> None:
+    """Hold a request for Converse or ConverseStream to the API's rules. Raises Refused."""
+    if (wrong := _unauthorized(seen)) is not None:
+        raise Refused(wrong, status=403)
+    found = _PATH.fullmatch(seen.target)
+    demand(found is not None and found[2].startswith("converse"), "no such operation", status=404)
+    assert found is not None
+    model = unquote(found[1])
+    known = quote(model, safe="") == found[1] and model in MODELS
+    demand(known, "The provided model identifier is invalid.")
+    try:
+        _hold(seen.body, seen.body.keys() - _BODY)
+    except _Refused as refused:
+        raise Refused(str(refused)) from refused
 
 
 def bedrock(seen: Seen) -> Answer:
@@ -265,7 +282,7 @@ def exception(kind: str, message: str) -> bytes:
     return frame(headers, json.dumps({"message": message}).encode())
 
 
-def frames(blocks: list[dict[str, Any]], stop: str) -> list[bytes]:
+def frames(blocks: list[dict[str, Any]], stop: str, usage: Mapping[str, Any] = _USAGE) -> list[bytes]:
     """The messages of a whole stream."""
     out = [event("messageStart", {"role": "assistant"})]
     for index, block in enumerate(blocks):
@@ -279,11 +296,11 @@ def frames(blocks: list[dict[str, Any]], stop: str) -> list[bytes]:
             text = reasoning["reasoningText"]
             deltas = [{"reasoningContent": {key: text[key]}} for key in ("text", "signature")]
         else:
-            deltas = [{"text": piece} for piece in re.findall(r"\S+\s*", block["text"])]
+            deltas = [{"text": piece} for piece in re.findall(r"\s*\S+\s*", block["text"])]
         out += [event("contentBlockDelta", {"contentBlockIndex": index, "delta": one}) for one in deltas]
         out.append(event("contentBlockStop", {"contentBlockIndex": index}))
     out.append(event("messageStop", {"stopReason": stop}))
-    out.append(event("metadata", {"metrics": {"latencyMs": 250}, "usage": _USAGE}))
+    out.append(event("metadata", {"metrics": {"latencyMs": 250}, "usage": usage}))
     return out
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import Sequence
 
 import pytest
 
+from dragoman.accounts.chains import READER
+from dragoman.accounts.segments import FileJournal
 from dragoman.assembly import journaling
 from dragoman.state.usage import UsageRecord
 from tests.unit.assembly.test_journaling import Database, Place, kill, place, record
@@ -43,3 +46,38 @@ async def test_all_who_start_together_wait_until_what_was_left_is_stored(
     back.set()
     await starting
     assert seen == [["a", "b"]] * 3
+
+
+async def test_what_a_killed_reader_has_stated_last_does_not_count(place: Place) -> None:
+    """The next reader deletes it a moment after it has become the reader."""
+    first = place.process()
+    first.journal.closed(record("a"))
+    assert await first.drain()
+    assert first._chains is not None
+    first._chains.close()
+    first.journal.opened(record("cut"))
+    kill(first)
+    with (place.folder / READER).open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second = place.process(keeps=False)
+        recovering = asyncio.create_task(second.recover())
+        await asyncio.sleep(3 * journaling._LOOK)
+        assert not recovering.done()
+    assert await recovering
+    assert list(place.database.rows) == ["a", "cut"]
+
+
+async def test_a_start_deletes_the_chains_of_killed_processes_when_limits_are_charged(place: Place) -> None:
+    first = place.process()
+    first.journal.opened(record("cut"))
+    kill(first)
+    second = place.process(keeps=False)
+
+    async def charge(_records: Sequence[UsageRecord]) -> None:
+        await asyncio.sleep(0.01)
+
+    second.on_adopted.append(charge)
+    assert await second.recover()
+    assert isinstance(second.journal, FileJournal)
+    others = [path for path in place.folder.glob("*.journal") if second.journal.mark not in path.name]
+    assert others == []

@@ -210,6 +210,13 @@ _AZURES: Final = {
 }
 
 
+def test_a_broken_access_key_is_no_bearer_token(mistakes: Callable[..., list[str]]) -> None:
+    row = "providers: {bedrock: {region: eu-central-1, keys: ['AKIAIOSFODNN7EXAMPLE:short']}}"
+    (told,) = mistakes(row)
+    assert "`ID:SECRET`" in told
+    assert "short" not in told
+
+
 @pytest.mark.wire
 @pytest.mark.parametrize(("api", "dialect"), _AZURES.items())
 def test_azure_is_asked_where_recorded_requests_went(recorded: Path, api: str, dialect: str) -> None:

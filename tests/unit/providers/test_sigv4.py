@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dragoman.providers.sigv4 import AccessKey, access_key, region_in, signature_headers
+from dragoman.providers.sigv4 import AccessKey, access_key, is_broken, region_in, signature_headers
 
 ID = "AKIAIOSFODNN7EXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -127,3 +127,17 @@ def test_an_access_key_does_not_show_its_secret() -> None:
 )
 def test_the_region_of_a_host(url: str, region: str | None) -> None:
     assert region_in(url) == region
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("AKIAIOSFODNN7EXAMPLE", True),
+        ("AKIAIOSFODNN7EXAMPLE:short", True),
+        ("ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCY:a:b", True),
+        ("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCY", False),
+        ("bedrock-api-key-example", False),
+    ],
+)
+def test_a_broken_access_key_is_known(text: str, broken: bool) -> None:
+    assert is_broken(text) is broken

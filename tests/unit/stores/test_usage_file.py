@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dragoman.state.periods import DAY
-from dragoman.state.store import Store, StoreFailed
+from dragoman.state.store import DataRefused, Store, StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sql.opening import opened
@@ -183,6 +183,23 @@ async def test_nothing_is_written_when_a_record_cannot_be(tmp_path: Path) -> Non
     with pytest.raises(OverflowError):
         await usage.keep([record(1), record(2, cost=2**70)])
     assert await usage.keep([record(1)]) == 1
+    await usage.close()
+
+
+async def test_a_full_disk_is_no_fault_of_the_records(tmp_path: Path) -> None:
+    usage = UsageFile(tmp_path / "state.db", Limits())
+    assert await usage.keep([record(1)]) == 1
+    assert usage._connection is not None
+    usage._connection.execute("PRAGMA max_page_count = 1")  # as many as there are: no more
+    with pytest.raises(StoreFailed, match="full") as full:
+        await usage.keep([record(n) for n in range(2, 2000)])
+    assert not isinstance(full.value, DataRefused)
+    assert await usage.keep([record(1)]) == 0
+    usage._connection.execute(
+        "CREATE TRIGGER odd BEFORE INSERT ON usage_records BEGIN SELECT RAISE(ABORT, 'odd'); END"
+    )
+    with pytest.raises(DataRefused, match="odd"):
+        await usage.keep([record(3)])
     await usage.close()
 
 

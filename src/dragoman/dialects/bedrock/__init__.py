@@ -61,7 +61,13 @@ DIALECT: Final = Dialect(
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=BedrockRelay(),
     headers=Headers(response=frozenset({"retry-after", "x-amzn-requestid"})),
-    abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,64}", reads=reads),
+    abilities=Abilities(
+        # `ToolChoice` in the service model of botocore 1.44.5: `any`, and `tool` "only supported by Anthropic
+        # Claude 3 and Amazon Nova models". A model that refuses both has `Facts.forced_tool` False.
+        features=frozenset({"schema", "forced_tool"}),
+        tool_name=r"[A-Za-z0-9_-]{1,64}",
+        reads=reads,
+    ),
     opaque=Opaque(seals=True),
     models=ModelList(path=""),
     keys=Keys(signs="bedrock"),

@@ -3,12 +3,15 @@
 A body is `{"message": …}` (sometimes `Message`); the header `x-amzn-errortype` names the exception, with a
 URL behind a colon: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, read in 2026-11. An
 exception in a stream has the same members, and its name as `type` (`wire.eventstream`).
+
+If an exception and its message do not show the kind of a failure, the gateway writes the kind as `code`, and
+the place in the request as `param`. Clients of AWS ignore members that their service model does not have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -62,6 +65,8 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("blocked by content filter", "content_policy"),
 )
 """Fault kinds by a part of the message, for the exceptions and statuses with many meanings."""
+_OWN_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
+"""The kinds that the gateway itself writes as `code`."""
 _VAGUE: Final = frozenset({"invalid_request", "permission", "not_found"})
 
 
@@ -82,16 +87,18 @@ def fault_of(frame: bytes | dict[str, Any]) -> Fault:
 
 def _fault(said: Body, stated: str | None, status: int | None, wait: float | None) -> Fault:
     name = stated or said.type or _type_of(said)
+    ours = _OWN_KINDS.get(said.code or "")
     message = said.message
     for member in ("Message", "originalMessage"):
         if type(text := said.rest.get(member)) is str and text and text not in message:
             message = text if member == "Message" else f"{message} {text}"
-    kind = _kind(name, message, status)
+    kind = ours or _kind(name, message, status)
     rest = {key: value for key, value in said.rest.items() if key not in {"Message", "__type"}}
     return Fault(
         kind,
         message,
         code=CODES_OF_KINDS.get(kind),
+        param=said.param,
         type=name,
         status=status,
         retry_after=wait,
@@ -163,7 +170,10 @@ def _shown(fault: Fault) -> tuple[int, str]:
 
 def _members(fault: Fault) -> dict[str, Any]:
     text = redact(fault.message)
-    if fault.param is not None and fault.param not in text:
-        text = f"{fault.param}: {text}"
+    status, name = _shown(fault)
     out: dict[str, Any] = {"message": text, **(fault.extra or {}).get(NAME, {})}
+    if _kind(name, text, status) != fault.kind:
+        out["code"] = fault.kind
+    if fault.param is not None:
+        out["param"] = fault.param
     return out if fault.error_id is None else {**out, "error_id": fault.error_id}

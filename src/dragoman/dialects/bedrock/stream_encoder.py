@@ -35,13 +35,12 @@ _MESSAGE: Final = "output.message."
 
 class _Block(msgspec.Struct):
     """A block that is open. fold: collects a block that is written at its end; None = its deltas are written.
-    said: something of it was written. started: a call's start was written. sealed: the seal was.
+    said: something of it was written.
     """
 
     block: ir.Block
     fold: ir.Fold | None = None
     said: bool = False
-    sealed: bool = False
     part: int | None = None
 
 
@@ -146,13 +145,14 @@ class BedrockEncoder(EventEncoder):
             return b""
         if isinstance(block, ir.ToolCall):
             return self._open_call(index, state, block)
-        out = b""
-        if text := _text_of(block):
-            out += self._say(index, state, text)
+        text = _text_of(block)
+        out = self._say(index, state, text) if text else b""
         for citation in getattr(block, "citations", ()):
             out += self._cited(index, citation)
-        if isinstance(block, ir.Thinking) and block.sealed is not None:
-            out += self._sign(index, state, block.sealed)
+        # Told at once, because a stream that breaks off does not close its blocks.
+        if getattr(block, "sealed", None) is not None and not isinstance(block, ir.Thinking):
+            self._lose_seal(index)
+        restore({}, getattr(block, "extra", None), self._report, self._where(index))
         return out
 
     def _open_call(self, index: int, state: _Block, block: ir.ToolCall) -> bytes:
@@ -215,14 +215,16 @@ class BedrockEncoder(EventEncoder):
             return b""
         if isinstance(state.block, ir.Thinking):
             return self._sign(event_.index, state, event_.sealed)
-        why = f"encrypted reasoning of another provider cannot be sent to {API}"
-        self._report.lose(f"{self._where(event_.index)}.sealed", why, "quality")
+        self._lose_seal(event_.index)
         return b""
+
+    def _lose_seal(self, index: int) -> None:
+        why = f"encrypted reasoning of another provider cannot be sent to {API}"
+        self._report.lose(f"{self._where(index)}.sealed", why, "quality")
 
     def _sign(self, index: int, state: _Block, sealed: ir.Sealed) -> bytes:
         # A seal replaces an earlier one; the wire appends, so only the last is written, at the end.
         state.block = msgspec.structs.replace(state.block, sealed=sealed)
-        state.sealed = True
         return b""
 
     def _cite(self, event_: ir.Cite) -> bytes:
@@ -249,14 +251,15 @@ class BedrockEncoder(EventEncoder):
         out = b""
         if final is not None and not state.said and (text := _text_of(final)):
             out = self._say(index, state, text)
-        sealed = getattr(final, "sealed", None) or (state.block.sealed if state.sealed else None)  # type: ignore[union-attr]
+        sealed = getattr(final, "sealed", None) or getattr(state.block, "sealed", None)
         if isinstance(state.block, ir.Thinking) and sealed is not None:
             signature = encode_signature(sealed, self._scope)
             out += self._delta(index, {"reasoningContent": {"signature": signature}})
             state.said = True
-        for one in (state.block, final):
-            if (extra := getattr(one, "extra", None)) is not None and not isinstance(one, ir.ToolCall):
-                restore({}, extra, self._report, self._where(index))
+        elif sealed is not None:
+            self._lose_seal(index)
+        if (extra := getattr(final, "extra", None)) is not None:
+            restore({}, extra, self._report, self._where(index))
         if not out and not state.said and not isinstance(state.block, ir.ToolCall):
             if not self._own:
                 return b""

@@ -64,7 +64,7 @@ DIALECT: Final = Dialect(
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms"}) | _RATES),
     abilities=Abilities(
         # Nothing in the documentation forbids a forced call with reasoning.
-        features=frozenset({"schema", "json", "forced_thinking"}),
+        features=frozenset({"schema", "json", "forced_tool", "forced_thinking"}),
         # "not supported … with the `documents` or `tools` parameters": https://docs.cohere.com/reference/chat
         formats_alone=True,
     ),

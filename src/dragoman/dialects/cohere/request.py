@@ -120,7 +120,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no part can hold, a
-    free-text tool or call, a tool result without its call from another dialect, a response other than text.
+    free-text tool or call, a tool result without its call from another dialect, a response other than text,
+    several candidates.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -150,6 +151,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
+    if sampling.n is not None and sampling.n > 1:
+        raise WireError("the Cohere API returns only one candidate", "sampling.n", "unsupported_value")
     for member, field in _SAMPLING.items():
         if (value := getattr(sampling, field)) is not None:
             body[member] = value
@@ -270,6 +273,7 @@ FIELDS: Final = Fields(
         encode_tools: ("tools", "tool_choice", "parallel"),
         _encode_sampling: (
             "sampling.stop",
+            "sampling.n",
             *(f"sampling.{field}" for field in _SAMPLING.values()),
         ),
         _encode_output: within("output", "kind schema modalities"),
@@ -283,7 +287,6 @@ FIELDS: Final = Fields(
         "prediction": "the Cohere API has no predicted output",
         "sampling.min_p": "the Cohere API has no min_p",
         "sampling.repetition_penalty": "the Cohere API has no repetition penalty",
-        "sampling.n": "the Cohere API gives one answer",
         "sampling.top_logprobs": "the Cohere API states only the probability of the chosen token",
         "sampling.logit_bias": "the Cohere API has no logit_bias",
         "output.verbosity": "the Cohere API has no verbosity",

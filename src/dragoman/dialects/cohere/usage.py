@@ -26,7 +26,8 @@ _BILLED: Final = {"input_tokens": "billed_input", "output_tokens": "billed_outpu
 _UNITS: Final = "search_units"
 _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input")
 """Counts of the IR that are part of another count here."""
-_KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, "input_image"})
+_IMAGES: Final = "input_image"
+_KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, _IMAGES})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
@@ -42,7 +43,7 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     entered, written, thought = (used.get(f"{kind}_tokens") for kind in ("input", "output", "reasoning"))
     images = tokens.get("image_tokens")
     if images is not None:
-        detail["input_image"] = images
+        detail[_IMAGES] = images
         entered = (entered or 0) + images
     if entered is not None:
         entered = max(entered - (cached or 0), 0)
@@ -77,7 +78,8 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     if not own:
         out.setdefault("tokens", {}).setdefault("input_tokens", 0)
         out["tokens"].setdefault("output_tokens", 0)
-        lose_counts(usage, report, _INCLUDED, _KNOWN, "the Cohere API")
+        known = _KNOWN if _images(usage) is not None else _KNOWN - {_IMAGES}
+        lose_counts(usage, report, _INCLUDED, known, "the Cohere API")
     restore(out, usage.extra, report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
@@ -94,7 +96,7 @@ def _encode(usage: ir.Usage, *, own: bool) -> dict[str, Any]:
         out["billed_units"] = billed
     tokens: dict[str, Any] = {}
     if not (own and usage.form == "billed"):
-        _add_tokens(tokens, usage, detail.get("input_image"))
+        _add_tokens(tokens, usage, _images(usage))
     if tokens:
         out["tokens"] = tokens
     if usage.cache_read is not None:
@@ -102,9 +104,17 @@ def _encode(usage: ir.Usage, *, own: bool) -> dict[str, Any]:
     return out
 
 
-def _add_tokens(tokens: dict[str, Any], usage: ir.Usage, images: Any) -> None:
+def _images(usage: ir.Usage) -> int | None:
+    """The input tokens that are images; None = not stated, or more than all input tokens: `image_tokens`
+    beside a smaller count would be read as an input that is larger than the stated one.
+    """
+    images = (usage.detail or _NONE).get(_IMAGES)
+    return images if images is not None and images <= usage.input_total else None
+
+
+def _add_tokens(tokens: dict[str, Any], usage: ir.Usage, images: int | None) -> None:
     if usage.input_total or not (usage.input is usage.cache_read is None):
-        tokens["input_tokens"] = max(usage.input_total - (images or 0), 0)
+        tokens["input_tokens"] = usage.input_total - (images or 0)
     if usage.output is not None or usage.reasoning is not None:
         tokens["output_tokens"] = usage.output_total
     if usage.reasoning is not None:

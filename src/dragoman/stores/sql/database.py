@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import DataRefused, StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.room import Room
+from dragoman.stores.sqlite_file import REFUSALS
 
 T = TypeVar("T")
 
@@ -91,7 +92,8 @@ def failed(error: Exception) -> StoreFailed:
     """A StoreFailed (returned, not raised) for a driver's error, without SQL, values and addresses."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]
-    return StoreFailed(f"the database: {text or type(cause).__name__}")
+    kind = DataRefused if isinstance(cause, REFUSALS) else StoreFailed
+    return kind(f"the database: {text or type(cause).__name__}")
 
 
 upsert = postgresql.insert

@@ -31,9 +31,9 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Double, NullPool, Select, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import DataRefused, StoreFailed
 from dragoman.stores.address import PostgresUrl
-from dragoman.stores.postgres import STATEMENT, connect, in_words, is_hopeless, is_lost
+from dragoman.stores.postgres import STATEMENT, connect, in_words, is_hopeless, is_lost, refuses_data
 from dragoman.stores.sql.batches import Batches, Outcome, Step
 from dragoman.stores.sql.database import failed
 
@@ -334,5 +334,6 @@ def _as_store_failed() -> Generator[None]:
     except (SQLAlchemyError, psycopg.Error, OSError) as error:
         cause = _cause(error)
         if isinstance(cause, psycopg.Error):
-            raise StoreFailed(f"the database: {in_words(cause)}") from error
+            kind = DataRefused if refuses_data(cause) else StoreFailed
+            raise kind(f"the database: {in_words(cause)}") from error
         raise failed(error) from error

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dragoman.dialects.bedrock.errors import decode_error, encode_error, exception_of, fault_of
-from dragoman.ir import Fault
+from dragoman.ir import STATUS, Fault, Kind
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,14 @@ def test_faults_for_clients() -> None:
     status, headers, body = encode_error(Fault("rate_limit", "Slow down", param="messages"), "req-1")
     assert status == 429
     assert headers == {"x-amzn-errortype": "ThrottlingException", "x-amzn-requestid": "req-1"}
-    assert json.loads(body)["message"] == "messages: Slow down"
+    assert json.loads(body) == {"message": "Slow down", "param": "messages", "error_id": "req-1"}
     assert exception_of(Fault("upstream", "It broke"))[0] == "modelStreamErrorException"
     assert exception_of(Fault("invalid_request", "Odd")) == ("validationException", b'{"message":"Odd"}')
+
+
+@pytest.mark.parametrize("kind", STATUS)
+def test_a_clients_gateway_knows_the_kind_again(kind: Kind) -> None:
+    """Bedrock has fewer exceptions than there are kinds; the kind that they do not show is a member."""
+    before = Fault(kind, "What went wrong.", param="messages[0]")
+    after = decode_error(*encode_error(before, None))
+    assert (after.kind, after.message, after.param) == (kind, "What went wrong.", "messages[0]")

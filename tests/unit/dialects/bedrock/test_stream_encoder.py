@@ -93,3 +93,22 @@ def test_what_the_api_has_no_place_for() -> None:
         report=report,
     )
     assert reasons(report) == [("id", "hint"), ("candidates[1]", "meaning")]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_the_seal_and_the_members_of_an_opened_block_are_named(closed: bool) -> None:
+    """Also if the stream breaks off before the block is closed."""
+    report = Report("bedrock", "response")
+    block = ir.Text("x", sealed=ir.Sealed("gemini", "c2ln"), extra={"openai_chat": {"index": 0}})
+    frames(ir.Start("gemini"), ir.Open(0, block), *([ir.Close(0)] if closed else []), report=report)
+    named = {loss.path for loss in report.losses}
+    assert {"candidates[0].blocks[0].sealed", "candidates[0].blocks[0].index"} <= named
+
+
+def test_members_that_a_call_gets_at_its_end_are_named() -> None:
+    report = Report("bedrock", "response")
+    call = ir.ToolCall("a", "f", "{}")
+    final = ir.ToolCall("a", "f", "{}", sealed=ir.Sealed("gemini", "c2ln"), extra={"openai_chat": {"new": 1}})
+    frames(ir.Start("gemini"), ir.Open(0, call), ir.Close(0, final), report=report)
+    named = {loss.path for loss in report.losses}
+    assert {"candidates[0].blocks[0].sealed", "candidates[0].blocks[0].new"} <= named

@@ -35,7 +35,6 @@ def test_names_of_sampling() -> None:
         ({"frequency_penalty": 2}, "frequency_penalty", 1.0, {"sampling.frequency_penalty": "quality"}),
         ({"seed": -1}, "seed", None, {"sampling.seed": "hint"}),
         ({"stop": tuple("abcdef")}, "stop_sequences", list("abcde"), {"sampling.stop": "meaning"}),
-        ({"n": 2}, "n", None, {"sampling.n": "meaning"}),
     ],
 )
 def test_values_of_others_are_fitted(
@@ -91,3 +90,6 @@ def test_a_request_for_sound_is_refused() -> None:
     with pytest.raises(WireError) as refused:
         written(foreign(output=ir.Output(modalities=("audio",))))
     assert refused.value.path == "output.modalities"
+    with pytest.raises(WireError, match="only one candidate") as refused:
+        written(foreign(sampling=ir.Sampling(n=2)))
+    assert refused.value.path == "sampling.n"

@@ -58,3 +58,12 @@ def test_counts_of_others() -> None:
         "estimated": True,
     }
     assert [loss.path for loss in report.losses] == ["usage.cache_write"]
+
+
+def test_more_images_than_input_are_not_written() -> None:
+    """A provider may leave out the whole and state a part: Gemini without `promptTokenCount` does."""
+    report = Report("cohere", "response")
+    wire = encode_usage(ir.Usage(0, output=3, detail={"input_image": 258}), report, own=False)
+    assert wire == {"tokens": {"input_tokens": 0, "output_tokens": 3}}
+    assert decode_usage(wire).input_total == 0
+    assert [loss.path for loss in report.losses] == ["usage.detail.input_image"]

@@ -156,8 +156,15 @@ def refusals(body: dict[str, Any]) -> list[WireError]:
 
 
 def test_the_request_as_it_is_goes_everywhere() -> None:
-    """But to legacy completions, which take no conversation, and where no document is read."""
-    assert len(refusals(FULL)) == 3
+    """But to legacy completions, which take no conversation, where no document is read, and to Bedrock, for
+    which the gateway downloads media before this.
+    """
+    assert [refused.message for refused in refusals(FULL)] == [
+        "the Cohere API does not accept document",
+        "the Converse API does not read URLs",
+        "the Ollama API does not accept document",
+        "the Completions API accepts only text",
+    ]
 
 
 CRASHED: list[tuple[tuple[Any, ...], Any]] = [

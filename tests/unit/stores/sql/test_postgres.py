@@ -16,13 +16,14 @@ import pytest
 from sqlalchemy import Connection, text
 
 from dragoman.seams.clock import SYSTEM
-from dragoman.state.store import Item, StoredResponse, StoreFailed
+from dragoman.state.store import DataRefused, Item, StoredResponse, StoreFailed
 from dragoman.stores.address import PostgresUrl
 from dragoman.stores.limits import DEFAULT_LIMITS
 from dragoman.stores.sql.postgres import STATE, PostgresDatabase
 from dragoman.stores.sql.store import SqlStore
 from tests.postgres import PostgresServer
 from tests.unit.stores.conftest import ask, located
+from tests.unit.stores.test_usage import record, usage_of
 
 WORKER = """
 import asyncio, sys
@@ -209,8 +210,29 @@ async def test_a_full_disk_fails_steps_and_one_bad_step_only_itself(
     done = await asyncio.gather(
         *[store.responses.save(answer(f"r{n % 99}")) for n in range(100)], return_exceptions=True
     )
-    assert [type(error) for error in done if error is not None] == [StoreFailed]  # one id was there twice
+    assert [type(error) for error in done if error is not None] == [DataRefused]  # one id was there twice
     assert ask(place, "SELECT count(*) FROM responses") == [(99,)]
+
+
+async def test_a_full_disk_is_no_fault_of_the_usage_but_a_number_out_of_range_is(
+    place: PostgresUrl, store: SqlStore
+) -> None:
+    with pytest.raises(DataRefused, match="out of range"):
+        await usage_of(store).keep([record(1), record(2, cost=2**70)])
+    ask(
+        place,
+        """
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full';
+        END $$
+        """,
+        "CREATE TRIGGER fail BEFORE INSERT ON usage_records FOR EACH ROW EXECUTE FUNCTION fail()",
+    )
+    with pytest.raises(StoreFailed, match="No space left") as full:
+        await usage_of(store).keep([record(1)])
+    assert not isinstance(full.value, DataRefused)
+    ask(place, "DROP TRIGGER fail ON usage_records")
+    assert await usage_of(store).keep([record(1)]) == 1
 
 
 async def test_a_lost_connection_during_the_commit_is_a_failure_and_nothing_runs_again(
