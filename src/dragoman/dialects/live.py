@@ -92,9 +92,9 @@ def closing(code: int, reason: str) -> ir.Fault:
     """
     text = f"The provider closed the realtime session with code {code}{': ' if reason else '.'}{reason}"
     if code == _TRY_AGAIN:
-        return ir.Fault("overloaded", text, "session_closed", blame="upstream")
+        return ir.Fault("overloaded", text, blame="upstream")
     if code in _REFUSALS:
-        return ir.Fault("invalid_request", text, "session_closed")
+        return ir.Fault("invalid_request", text, "session_refused")
     return ir.Fault("upstream", text, "session_closed", blame="upstream")
 
 

@@ -175,7 +175,7 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
         text = f"The session's first message did not come within {_FIRST:g} s."
         raise RequestFailed(ir.Fault("timeout", text, "session_idle")) from None
     if first is None:
-        raise RequestFailed(ir.Fault("cancelled", "The client has closed the session.", "session_closed"))
+        raise RequestFailed(ir.Fault("cancelled", "The client has closed the session."))
     try:
         client.first = first
         return live.model(first)

@@ -8,19 +8,19 @@ from dragoman.dialects.live import closing
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "blame"),
+    ("code", "kind", "blame", "word"),
     [
-        (1007, "invalid_request", "client"),
-        (1008, "invalid_request", "client"),
-        (1011, "upstream", "upstream"),
-        (1006, "upstream", "upstream"),
-        (1013, "overloaded", "upstream"),
-        (4000, "upstream", "upstream"),
+        (1007, "invalid_request", "client", "session_refused"),
+        (1008, "invalid_request", "client", "session_refused"),
+        (1011, "upstream", "upstream", "session_closed"),
+        (1006, "upstream", "upstream", "session_closed"),
+        (1013, "overloaded", "upstream", None),
+        (4000, "upstream", "upstream", "session_closed"),
     ],
 )
-def test_codes_have_kinds(code: int, kind: str, blame: str) -> None:
+def test_codes_have_kinds(code: int, kind: str, blame: str, word: str | None) -> None:
     fault = closing(code, "why")
-    assert (fault.kind, fault.blame, fault.code) == (kind, blame, "session_closed")
+    assert (fault.kind, fault.blame, fault.code) == (kind, blame, word)
     assert fault.message == f"The provider closed the realtime session with code {code}: why"
 
 

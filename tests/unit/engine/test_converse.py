@@ -185,7 +185,7 @@ async def test_a_wrong_message_does_not_end_a_session() -> None:
     while len(talked.client.told) < 2:
         talked.client.heard.clear()
         await talked.client.heard.wait()
-    assert talked.client.told[1]["error"]["code"] == "invalid_json"
+    assert talked.client.told[1]["error"]["code"] == "invalid_message"
     assert talked.client.told[1]["error"]["error_id"] == "req_1"
     talked.client.leave(1000, "")
     await running

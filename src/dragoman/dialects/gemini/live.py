@@ -53,7 +53,7 @@ class LiveTalk:
         try:
             said = _read_said(message)
         except msgspec.DecodeError as error:
-            raise WireError(f"A message must be a JSON object: {error}", "", "invalid_json") from None
+            raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
         if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")
         return message
@@ -118,7 +118,7 @@ def closed(code: int, reason: str) -> ir.Fault:
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():
-        return msgspec.structs.replace(fault, kind="authentication")
+        return msgspec.structs.replace(fault, kind="authentication", code=None)
     return fault
 
 

@@ -77,7 +77,9 @@ class RealtimeTalk:
         try:
             said = _read_said(message)
         except msgspec.DecodeError as error:
-            raise WireError(f"A realtime event must be a JSON object: {error}", "", "invalid_json") from None
+            raise WireError(
+                f"A realtime event must be a JSON object: {error}", "", "invalid_message"
+            ) from None
         session = bytes(said.session)
         if session[:1] != b"{":
             return message  # none, or the provider will say what is wrong with it
