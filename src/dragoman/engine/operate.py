@@ -43,9 +43,9 @@ NAMES: Final[dict[Operation, str]] = {
     "transcription": "transcription",
     "moderation": "moderation",
     "rerank": "reranking",
-    "realtime": "realtime sessions",
 }
 """The names of the operations in error messages."""
+_SESSIONS: Final = "realtime sessions in this protocol"
 
 
 async def operate(attempt: Attempt) -> None:
@@ -278,7 +278,7 @@ def lacking(operation: Operation) -> ir.Fault:
     """The fault if no upstream of the model supports this operation."""
     return ir.Fault(
         "unsupported",
-        f"This model's provider does not offer {NAMES[operation]}.",
+        f"This model's provider does not offer {NAMES.get(operation, _SESSIONS)}.",
         code="unsupported_value",
         param="model",
     )
