@@ -22,6 +22,7 @@ _OWN_STATUS: Final = {
     "precondition_failed": "412",
     "request_timeout": "408",
     "upgrade_missing": "426",
+    "upgrade_required": "426",
     "url_too_long": "414",
     "websocket_disabled": "426",
 }

@@ -95,6 +95,7 @@ def _spoken(
         base_url=_base_url(api),
         list_base=api.base_url,
         bases=api.bases,
+        live_url=_live_url(api),
         query=api.query,
         accounts=accounts_of(provider, api, changing),
         quirks=api.quirks,
@@ -224,6 +225,12 @@ def passage_of(
         ids=settings.passthrough_ids,
         yields=api.fixed.keys() - provider.headers.keys(),
     )
+
+
+def _live_url(api: Api) -> str | None:
+    """Where the provider's realtime sessions are opened; None = its protocol has none, or nobody knows."""
+    base, live = api.base_url or _base_url(api), DIALECTS[api.dialect].live
+    return None if base is None or live is None else live.address(base, api.query)
 
 
 def _base_url(api: Api) -> str | None:

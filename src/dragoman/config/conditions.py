@@ -8,7 +8,7 @@ from dragoman.config.scalars import DialectName
 from dragoman.config.section import Section, about
 
 OperationName: TypeAlias = Literal[
-    "chat", "embed", "image", "speech", "transcription", "moderation", "rerank"
+    "chat", "embed", "image", "speech", "transcription", "moderation", "rerank", "realtime"
 ]
 """What a request may ask for. The count of a prompt is part of `chat`."""
 

@@ -147,8 +147,8 @@ class Server(Section, frozen=True):
     """A Unix socket for `dragoman providers` and other commands of the operator. Only the user who runs the
     gateway can open it; no key is needed there. Windows has none."""
     websocket: bool = True
-    """Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if not, they get 426.
-    """
+    """Whether `/v1/responses`, `/v1/chat/completions` and the paths of realtime sessions accept WebSocket
+    connections; if not, they get 426."""
 
 
 class Reload(Section, frozen=True):

@@ -2,8 +2,8 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`,
-`balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and
-`trace`.
+`balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `realtime`,
+`serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
+from dragoman.config.realtime import Realtime
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
@@ -539,10 +540,12 @@ class Config(Section, frozen=True):
     default_model: Annotated[str | None, about(env="DRAGOMAN_DEFAULT_MODEL", default="none: 400")] = None
     """The model for chat requests that name no model."""
     default_models: Annotated[
-        dict[Literal["embed", "image", "speech", "transcription", "moderation", "rerank"], str],
+        dict[Literal["embed", "image", "speech", "transcription", "moderation", "rerank", "realtime"], str],
         about(default="none: 400"),
     ] = {}
     """The models for other operations, for requests that name no model: `{image: openai/gpt-image-2}`."""
+    realtime: Realtime = Realtime()
+    """Realtime sessions over WebSockets."""
     limits: dict[str, LimitEntry] = {}
     """Limits, under names of your choice: `{per-key: {scope: key, requests: 60/min}}`. The name keeps their
     counters when other settings of a limit change. See [limits](limits.md)."""

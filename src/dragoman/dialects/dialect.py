@@ -23,6 +23,7 @@ from dragoman import ir
 from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import Fields
+from dragoman.dialects.live import Live
 from dragoman.dialects.loss import Change
 from dragoman.dialects.operation import AnyOperationCodec, AnyProviderSide
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
@@ -184,6 +185,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How `dragoman test` recognises and tests a server; None = it cannot."""
     resources: frozenset[Resource] = frozenset()
     """The kinds of stored objects at a provider (files, batches) whose requests the gateway passes on."""
+    live: Live | None = None
+    """The realtime sessions over WebSockets; None = the protocol has none."""
     quirks: Quirks = STANDARD
     """The quirks of a server whose vendor is not in the catalogue."""
 

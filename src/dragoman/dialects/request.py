@@ -13,10 +13,20 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.wire.multipart import Form
 
 Operation = Literal[
-    "chat", "count", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"
+    "chat",
+    "count",
+    "embed",
+    "image",
+    "speech",
+    "transcription",
+    "moderation",
+    "rerank",
+    "models",
+    "realtime",
 ]
-"""What a request asks for. "count" counts the tokens of a chat request's prompt; "models" lists models. All
-but "chat" and "models" have an `OperationCodec`."""
+"""What a request asks for. "count" counts the tokens of a chat request's prompt; "models" lists models;
+"realtime" opens a session over a WebSocket. All but "chat", "models" and "realtime" have an `OperationCodec`.
+"""
 
 PROMPTED: Final[frozenset[Operation]] = frozenset({"chat", "count"})
 """The operations whose request is a chat request, which is checked, decoded and changed like one."""

@@ -42,7 +42,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
         return decode_small(exchange, inbound, steps, always_usage=always_usage)
     exchange.phase = "decode"
     wished = inbound.wished
-    _tag(exchange, wished.tags)
+    tag(exchange, wished.tags)
     # What is not measured yet is hardly more than its texts, as a rule, and decoded at once even if it is
     # not.
     first = inbound.reading or (size if size >= FIRST_MEASURED else size // SHARE_OF_TEXT)
@@ -62,7 +62,7 @@ def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
     exchange.phase = "decode"
     wished = inbound.wished
     if wished.tags:
-        _tag(exchange, wished.tags)
+        tag(exchange, wished.tags)
     try:
         return _read(exchange, inbound, wished, steps, always_usage=always_usage)[0]
     except WireError as error:
@@ -125,8 +125,7 @@ def _read(
             codec.client.check(wire)
             brief = face.request.brief(wire) if prompts else _NO_CHAT
             model, streamed = codec.client.model(wire), codec.client.streams(wire)
-        if isinstance(model, str) and (len(model) > LONGEST or not model.isprintable()):
-            raise _unsafe_model()
+        refuse_unsafe(model)
     except WireError:
         exchange.asked = _stated_model(wire)
         raise
@@ -182,10 +181,11 @@ _LONGEST_TIER: Final = 32
 _NO_CHAT: Final = ir.Request("", None)
 
 
-def _unsafe_model() -> WireError:
-    """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
-    text = f"Invalid 'model': expected at most {LONGEST} printable characters."
-    return WireError(text, "model", "invalid_value")
+def refuse_unsafe(model: str | None) -> None:
+    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable."""
+    if isinstance(model, str) and (len(model) > LONGEST or not model.isprintable()):
+        text = f"Invalid 'model': expected at most {LONGEST} printable characters."
+        raise WireError(text, "model", "invalid_value")
 
 
 def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
@@ -198,7 +198,7 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
         exchange.tier = tier[:_LONGEST_TIER]
 
 
-def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
+def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
     """Record the tags that headers with these values list."""
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))

@@ -30,7 +30,7 @@ from dragoman.engine.meter import metered
 from dragoman.engine.named_files import with_files
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import WAYS
+from dragoman.engine.ways import WAYS, Way
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
@@ -83,7 +83,7 @@ class Engine:
             always_usage = runtime.always_usage
             asked = (
                 decode_small(exchange, inbound, steps, always_usage=always_usage)
-                if len(inbound.body) < MEDIUM and not runtime.passing
+                if len(inbound.body) < MEDIUM and not runtime.passing and way.read is None
                 else await self._decoded(exchange, inbound, steps)
             )
             delivery.expect(asked)
@@ -94,8 +94,7 @@ class Engine:
             resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
-            early = hooks.change_requests or plan.route.fills or plan.route.selects
-            if meter is not None and meter.applies(plan.route.model) and early and operation != "count":
+            if meter is not None and meter.applies(plan.route.model) and way.admits(plan.route, hooks):
                 await meter.admit()  # before any work; otherwise `reserve` does it
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
@@ -104,13 +103,13 @@ class Engine:
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
-            if meter is not None and operation != "count":
+            if meter is not None and way.reserves == "usage":
                 await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
-                flight = Flight if plan.route.simple else _flight(plan.route, asked)
+                flight = Flight if plan.route.simple else _flight(plan.route, way, asked)
                 await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -125,8 +124,10 @@ class Engine:
             delivery.release()
 
     async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-        """The request, in which files may be named, or which is large."""
+        """The request, in which files may be named, which is large, or which has no body."""
         runtime = self._runtime
+        if (read := WAYS[inbound.operation].read) is not None:
+            return read(exchange, inbound, steps)
         if runtime.passing:
             inbound = await with_files(runtime, inbound, exchange.client or "")
         return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
@@ -176,8 +177,8 @@ class Engine:
             log.exception("exchange %s: its stream could not be told of the stop", exchange.id)
 
 
-def _flight(route: Route, asked: Asked) -> type[Flight]:
+def _flight(route: Route, way: Way, asked: Asked) -> type[Flight]:
     """How the attempts of a request are made whose route is not `simple`."""
     if route.hedge is not None:
         return Hedged
-    return Continued if asked.streamed and asked.codec is None else Flight
+    return Continued if asked.streamed and way.continues else Flight

@@ -117,6 +117,9 @@ class Meter:
     def applies(self, model: str) -> bool:
         """Look up the limits of this exchange. False = it has none. model: the model's own name."""
         self.routed = True
+        return self._apply(model)
+
+    def _apply(self, model: str) -> bool:
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is None:
             return False
@@ -130,7 +133,32 @@ class Meter:
             )
         else:
             self.applied = Applied(found)
-        return self.applied is not None
+        return True
+
+    def of_reply(self, exchange: Exchange, model: str) -> Meter:
+        """A meter for one reply within a session, which has a usage record of its own. Its claims are on the
+        windows of the time at which it begins. exchange: of the reply. model: the session's own model.
+        """
+        meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
+        meter._apply(model)
+        return meter
+
+    async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
+        """Reserve what a reply within a session may use: tokens and money, but no request. Raises
+        RequestFailed if a limit refuses it.
+        """
+        if self.applied is not None and self.applied.measures:
+            await self.expect(self.at_most(expected, (deployment,)))
+        name = deployment.name
+        if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
+            return
+        now = self._seams.now()
+        claims = [
+            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_money(self._most(expected, name), now),
+        ]
+        if claims:
+            self._of_attempts[record.id] = record, await self._claim(claims, now, None)
 
     def _address(self) -> str | None:
         """The address of the client, as limits count it."""

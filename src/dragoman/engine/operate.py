@@ -49,6 +49,7 @@ NAMES: Final[dict[Operation, str]] = {
     "rerank": "reranking",
 }
 """The names of the operations in error messages."""
+_SESSIONS: Final = "realtime sessions in this protocol"
 
 
 async def operate(attempt: Attempt) -> None:
@@ -360,7 +361,7 @@ def lacking(operation: Operation) -> ir.Fault:
     """The fault if no upstream of the model supports this operation."""
     return ir.Fault(
         "unsupported",
-        f"This model's provider does not offer {NAMES[operation]}.",
+        f"This model's provider does not offer {NAMES.get(operation, _SESSIONS)}.",
         code="unsupported_value",
         param="model",
     )

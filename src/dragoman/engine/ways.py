@@ -7,15 +7,17 @@ count itself (`count`), without them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
+from dragoman.capacity.heavy import Steps
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.prompted.request import has_tools
 from dragoman.dialects.request import Operation
-from dragoman.engine.asked import Asked
+from dragoman.engine.asked import Asked, Inbound
 from dragoman.engine.attempt import Attempt
+from dragoman.engine.converse import converse, opened
 from dragoman.engine.operate import lacking, operate
 from dragoman.engine.pass_on import pass_on
 from dragoman.engine.plan import Plan, Stage, allow, hold_to_form, keep_willing, make_room, selects, spoken
@@ -25,16 +27,21 @@ from dragoman.engine.selection import keep_affordable, keep_meant
 from dragoman.engine.translate import translate
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Reason
-from dragoman.routing.route import Deployment
+from dragoman.hooks import Hooks
+from dragoman.routing.route import Deployment, Route
 from dragoman.upstreams.backend import Backend, over_http
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of operation is served. hooked: hooks may change its requests. stages: functions applied
-    to the plan before any call. selects: whether the stages may change the plan of this request, also if its
+    to the plan before any call. reserves: what is reserved in limits before a call, "usage" =
+    one request and what it may use; "request" = only one request, because a session reserves each of its
+    replies; "nothing" = nothing, since no model runs. continues: a broken stream may be continued by another
+    deployment. selects: whether the stages may change the plan of this request, also if its
     route does not say `selects`. choose: returns a deployment's upstream in the protocol that suits the
     request. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to call
     the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to return.
+    read: makes the `Asked` of a request that has no body. None = the usual stage decodes the body.
     """
 
     hooked: bool
@@ -44,8 +51,19 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     against: Callable[[Attempt], tuple[Reason, ...]]
     relay: Callable[[Attempt], Awaitable[None]]
     translate: Callable[[Attempt], Awaitable[None]]
+    read: Callable[[Exchange, Inbound, Steps], Asked] | None = None
     learns: bool = False
     seals: bool = False
+    reserves: Literal["usage", "request", "nothing"] = "usage"
+    continues: bool = False
+
+    def admits(self, route: Route, hooks: Hooks) -> bool:
+        """Whether one request is reserved before any work is done for it. If not, `reserve` does it together
+        with the request's usage, or nothing is reserved.
+        """
+        if self.reserves == "usage":
+            return hooks.change_requests or route.fills or route.selects
+        return self.reserves == "request"
 
 
 # Chat --------------------------------------------------------------------------------------------------
@@ -125,6 +143,31 @@ def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
     return backend.able(asked.inbound.operation, asked.face.name, deployment.model) is not None
 
 
+# Realtime sessions -------------------------------------------------------------------------------------
+
+
+def _live(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Backend:
+    return backend.able("realtime", asked.face.name, deployment.model) or backend
+
+
+def _keep_live(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Remove the deployments without realtime sessions in the client's protocol: sessions are only relayed.
+    Raises RequestFailed if none is left.
+    """
+
+    def speaks(one: Deployment) -> bool:
+        backend = runtime.backends[one.provider]
+        if backend.dialect is None:
+            return False
+        able = backend.able("realtime", asked.face.name, one.model)
+        return able is not None and able.dialect is not None and able.dialect.live is asked.face.live
+
+    kept = tuple(one for one in plan.route.deployments if speaks(one))
+    if not kept:
+        raise RequestFailed(lacking("realtime"))
+    return plan.among(kept)
+
+
 # The table ---------------------------------------------------------------------------------------------
 
 _CHAT: Final = Way(
@@ -137,6 +180,7 @@ _CHAT: Final = Way(
     translate=translate,
     learns=True,
     seals=True,
+    continues=True,
 )
 _COUNT: Final = Way(
     hooked=True,
@@ -146,6 +190,7 @@ _COUNT: Final = Way(
     against=_against_prompt,
     relay=pass_on,
     translate=operate,
+    reserves="nothing",
 )
 _OPERATION: Final = Way(
     hooked=False,
@@ -156,10 +201,22 @@ _OPERATION: Final = Way(
     relay=pass_on,
     translate=operate,
 )
+_SESSION: Final = Way(
+    hooked=False,
+    selects=lambda _asked: True,
+    stages=(keep_meant, _keep_live, keep_affordable),
+    choose=_live,
+    against=lambda _attempt: (),
+    relay=converse,
+    translate=converse,
+    read=opened,
+    reserves="request",
+)
 WAYS: Final[Mapping[Operation, Way]] = {
     **dict.fromkeys(get_args(Operation), _OPERATION),
     "chat": _CHAT,
     "count": _COUNT,
+    "realtime": _SESSION,
 }
 """The way in which each operation is served."""
 
@@ -168,6 +225,7 @@ _DROPS: Final[Mapping[Stage, str]] = {
     allow: "its model cannot do what is asked",
     make_room: "its context window is too small",
     _keep_able: "it has no endpoint for this operation",
+    _keep_live: "it has no realtime sessions in this protocol",
 }
 """Why a stage removes a deployment, for the exchange's record. Stages that are not named here note it
 themselves, each deployment with a reason of its own, or remove none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman.errors import DragomanError
@@ -61,6 +62,18 @@ class NotDecoded(Malformed):
     """The body is not compressed as the header content-encoding says, or grows too much."""
 
     meaning = "the response is not compressed as its headers say"
+
+
+class Refused(DragomanError):
+    """A WebSocket handshake was answered with an HTTP status. headers: with lower-case names. body: at most 1
+    MiB.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 def meaning_of(error: Any) -> str:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,9 @@ from dragoman.routing.route import Timers
 from dragoman.seams.deadlines import UNLIMITED, Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
 from dragoman.wire.sse import ANSWER_TOO_LARGE
+
+if TYPE_CHECKING:
+    from dragoman.net.websocket import Socket
 
 LARGEST_ANSWER = 128_000_000
 """The most bytes of an answer that is read whole. OpenAI's JSON of 2,048 vectors of 1,536 numbers has 97 MB.
@@ -270,6 +273,8 @@ class Transport:
         def surprised() -> None:
             reached("unasked_answer", f"by the {name}")
 
+        self._tls, self._proxied = tls, proxy is not None
+        self._dialer: Dialer | None = None
         if client == "aiohttp" or proxy is not None:
             from dragoman.net.aio import AiohttpClient
 
@@ -311,11 +316,7 @@ class Transport:
         except Failure as error:
             raise _unanswered(terms.name, timers, error) from error
         except TimeoutError as error:
-            raise failed(
-                "timeout",
-                f"The {terms.name} did not start to respond within {timers.first_byte:g} s.",
-                "first_byte_timeout",
-            ) from error
+            raise _late(terms.name, timers) from error
         finally:
             if patience is not None:
                 patience.end()
@@ -328,8 +329,40 @@ class Transport:
             )
         return Answer(incoming.status, incoming.headers, incoming, terms, timers.idle, deadline)
 
+    async def websocket(self, head: Head, timers: Timers, largest: int) -> Socket:
+        """Open a WebSocket to the provider; the caller closes it. head: its URL is an http or https URL.
+        largest: the most bytes of a message of the provider. Raises Refused if the provider answers with an
+        HTTP status, and RequestFailed. A WebSocket takes one of the `pool.size` places while it is open.
+        """
+        from dragoman.net.websocket import connect  # few gateways have realtime sessions
+
+        terms, slots = self._terms, self._slots
+        if self._proxied:
+            text = f"The {terms.name} is behind an HTTP proxy, over which no realtime sessions are opened."
+            raise RequestFailed(ir.Fault("unsupported", text, "realtime_over_proxy", blame="gateway"))
+        if slots is not None:
+            await slots.take()
+        done = _nothing if slots is None else slots.give_back
+        try:
+            dialer = self._dialer = self._dialer or Dialer(asyncio.get_running_loop(), self._tls)
+            with terms.deadlines.within(timers.first_byte):
+                return await connect(
+                    dialer, head.url, head.headers, seconds=timers.connect, largest=largest, done=done
+                )
+        except BaseException as error:
+            done()
+            if isinstance(error, Failure):
+                raise _unanswered(terms.name, timers, error) from error
+            if isinstance(error, TimeoutError):
+                raise _late(terms.name, timers) from error
+            raise
+
     async def close(self) -> None:
         await self._client.close()
+
+
+def _nothing() -> None:
+    """Do nothing: a WebSocket that holds no place is closed."""
 
 
 async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer:
@@ -342,6 +375,11 @@ async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer
             raise
     answer.slots = slots
     return answer
+
+
+def _late(name: str, timers: Timers) -> RequestFailed:
+    text = f"The {name} did not start to respond within {timers.first_byte:g} s."
+    return failed("timeout", text, "first_byte_timeout")
 
 
 def _silent(name: str, idle: float | None) -> RequestFailed:

@@ -32,6 +32,7 @@ from dragoman.server.native import NativeApi
 from dragoman.server.ollama import OllamaApi
 from dragoman.server.operations import OperationsApi
 from dragoman.server.passthrough import PassThroughApi
+from dragoman.server.realtime import RealtimeApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
@@ -81,6 +82,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         messages,
         generate_content,
         OllamaApi(gateway, chat),
+        RealtimeApi(),
         NativeApi(gateway, chat),
         ExchangesApi(gateway),
         passing,

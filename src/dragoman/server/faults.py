@@ -39,6 +39,10 @@ UPGRADE_MISSING: Final = ir.Fault(
     status=426,
 )
 
+UPGRADE_NEEDED: Final = ir.Fault(
+    "invalid_request", "Realtime sessions need a WebSocket at this path.", "upgrade_required", status=426
+)
+
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
     """The headers that HTTP requires with an error (RFC 9110). endpoint: the request's, None = none."""
@@ -46,7 +50,7 @@ def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, by
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:
         return [(b"allow", ", ".join(endpoint.methods).encode())]
-    if fault is UPGRADE_MISSING:
+    if fault in (UPGRADE_MISSING, UPGRADE_NEEDED):
         return [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     if fault.code == UNKNOWN:
         return [(b"accept-encoding", ", ".join(TAKEN).encode())]

@@ -12,7 +12,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
@@ -29,6 +31,7 @@ from dragoman.server.faults import UPGRADE_MISSING, standing
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink
 from dragoman.server.origins import Origins
+from dragoman.server.realtime import Handshake, live_of, serve_session
 from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
 from dragoman.server.turns import turn_of
@@ -52,7 +55,8 @@ class _Admitted(NamedTuple):
     """A handshake that may be accepted: the client, its headers, and the endpoint of the path."""
 
     endpoint: Endpoint
-    socket_format: SocketFormat
+    socket_format: SocketFormat | None
+    """None = a realtime session."""
     headers: HeaderMap
     caller: Caller
     peer: Sequence[Any] | None
@@ -61,6 +65,17 @@ class _Admitted(NamedTuple):
     """The client key that the handshake gave as a subprotocol; None = none."""
     first: str | None
     """The client key before the handshake's path (`/key/KEY/v1/…`); None = none."""
+
+    def caller_now(self, gateway: Core) -> Caller | ir.Fault:
+        """The client with what it may do now, which may be less than at the handshake; or the error if the
+        handshake's client key is now invalid or another client's.
+        """
+        caller = gateway.client_keys.authenticate(self.headers, self.key, self.first)
+        if isinstance(caller, ir.Fault):
+            return caller
+        if (caller.name, caller.key) != (self.caller.name, self.caller.key):
+            return _KEY_REPLACED
+        return caller.barred(self.endpoint.scope, self.endpoint.face.name) or caller
 
 
 def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
@@ -72,7 +87,7 @@ def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault |
     """The error for a handshake, at a path with WebSockets, from which a proxy removed the header `Upgrade`
     and its name in `Connection`; None for any other GET.
     """
-    if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
+    if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None
     # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
@@ -98,7 +113,9 @@ class Sockets:
             if (await receive())["type"] != "websocket.connect":
                 return
             admitted = await self._admit(scope, send)
-            if admitted is not None:
+            if admitted is not None and admitted.socket_format is None:
+                await self._converse(admitted, link, scope, receive, send)
+            elif admitted is not None:
                 await _Socket(gateway, admitted, link, send).run(receive, scope.get("subprotocols") or ())
         except asyncio.CancelledError:
             if not link.lost:
@@ -110,6 +127,20 @@ class Sockets:
         finally:
             gateway.requests.discard(task)
             link.close()
+
+    async def _converse(
+        self, admitted: _Admitted, link: SocketLink, scope: AsgiScope, receive: Receive, send: Send
+    ) -> None:
+        """Serve a realtime session."""
+        gateway, offered = self._gateway, scope.get("subprotocols") or ()
+        search = scope.get("query_string", b"").decode("latin-1")
+        caller = partial(admitted.caller_now, gateway)
+        handshake = Handshake(
+            admitted.endpoint, admitted.headers, search, offered, _chosen(offered), caller, link
+        )
+        exchange = _exchange(gateway, admitted.endpoint.face.name, admitted.endpoint.template)
+        note_client(exchange, admitted.peer, admitted.headers)
+        await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
         """Check a handshake. None = it is refused, and the client has got an error."""
@@ -128,6 +159,9 @@ class Sockets:
             # web pages put the key there: they can set no headers
             protocols = scope.get("subprotocols") or ()
             offered = next((name.removeprefix(_KEY) for name in protocols if name.startswith(_KEY)), None)
+            if offered is None and live_of(endpoint) is not None:  # web pages, and clients of Azure's
+                query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+                offered = query.get("key") or query.get("api-key")
             caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
@@ -141,7 +175,7 @@ class Sockets:
                 raise RequestFailed(_FOREIGN_ORIGIN)
             exchange.phase = "url"
             socket_format = _socket_format(endpoint)
-            if endpoint is None or socket_format is None:
+            if endpoint is None or (socket_format is None and live_of(endpoint) is None):
                 self._paths.handler(endpoint, _METHOD, path)  # always raises: no endpoint has this method
             elif gateway.config.server.websocket:
                 return _Admitted(endpoint, socket_format, headers, caller, scope.get("client"), offered, key)
@@ -179,6 +213,8 @@ class _Socket:
     def __init__(self, gateway: Core, admitted: _Admitted, link: SocketLink, send: Send) -> None:
         self._gateway = gateway
         self._admitted = admitted
+        assert admitted.socket_format is not None
+        self._format = admitted.socket_format
         self._link = link
         self._send = send
         self._say = link.say or say_by(send)
@@ -188,9 +224,7 @@ class _Socket:
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Accept the WebSocket, answer its messages until it ends, and close it."""
-        # A client that offers subprotocols fails if none is chosen. One that holds a key is chosen last.
-        chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
-        await self._send({"type": "websocket.accept", "subprotocol": chosen})
+        await self._send({"type": "websocket.accept", "subprotocol": _chosen(subprotocols)})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
         reader = spawn(self._read(receive), "socket")
         self._link.drain = self._inbox.end
@@ -230,10 +264,10 @@ class _Socket:
 
     async def _answer(self, message: str | bytes) -> None:
         """Answer one message as an exchange of its own; do nothing for one that needs no answer."""
-        gateway, admitted = self._gateway, self._admitted
+        gateway = self._gateway
         exchange = self._exchange()
         request = (
-            admitted.socket_format.read(message, gateway.config.server.max_depth)
+            self._format.read(message, gateway.config.server.max_depth)
             if isinstance(message, str)
             else SocketRequest(fault=_BINARY)
         )
@@ -260,7 +294,7 @@ class _Socket:
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
         admitted, settings = self._admitted, self._gateway.config.server
-        caller = self._caller()
+        caller = admitted.caller_now(self._gateway)
         if isinstance(caller, ir.Fault):
             exchange.phase = "auth"
             raise RequestFailed(caller)
@@ -279,25 +313,13 @@ class _Socket:
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    def _caller(self) -> Caller | ir.Fault:
-        """The client with what it may do now, which may be less than at the handshake; or the error if the
-        handshake's client key is now invalid or another client's.
-        """
-        admitted = self._admitted
-        caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
-        if isinstance(caller, ir.Fault):
-            return caller
-        if (caller.name, caller.key) != (admitted.caller.name, admitted.caller.key):
-            return _KEY_REPLACED
-        return caller.barred(admitted.endpoint.scope, admitted.endpoint.face.name) or caller
-
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
         status, extra, body = self._admitted.endpoint.face.errors.encode(fault, exchange.request_id)
         await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
     def _client(self, exchange: Exchange, prefix: bytes = b"") -> SocketClient:
-        return SocketClient(self._say, self._link, exchange, self._admitted.socket_format.error, prefix)
+        return SocketClient(self._say, self._link, exchange, self._format.error, prefix)
 
     def _exchange(self) -> Exchange:
         endpoint = self._admitted.endpoint
@@ -346,6 +368,13 @@ class _Inbox:
         """Let `get` return None from now on; waiting messages are not answered."""
         self._ended = True
         self._filled.set()
+
+
+def _chosen(subprotocols: Sequence[str]) -> str | None:
+    """The subprotocol to choose: a client that offers some fails if none is chosen. One that holds a key is
+    chosen last.
+    """
+    return min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
 
 
 def _exchange(gateway: Core, face: str, path: str) -> Exchange:

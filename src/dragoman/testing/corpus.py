@@ -37,7 +37,8 @@ class Request(msgspec.Struct, frozen=True):
 
 class Response(msgspec.Struct, frozen=True):
     """The provider's answer. At most one of body, sse, ndjson, events, body_text and binary_b64 (bytes in
-    base64) is set. eventstream: the decoded messages of an AWS event stream; None = the bytes are none.
+    base64) is set. eventstream: the decoded messages of an AWS event stream; None = the bytes are none. ws:
+    the frames of a WebSocket in their order; None = there was no WebSocket.
     """
 
     status: int = 200
@@ -49,6 +50,7 @@ class Response(msgspec.Struct, frozen=True):
     body_text: str | None = None
     binary_b64: str | None = None
     eventstream: tuple[Any, ...] | None = None
+    ws: tuple[dict[str, Any], ...] | None = None
 
     @property
     def stream(self) -> bytes | None:

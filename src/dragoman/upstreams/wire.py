@@ -123,11 +123,12 @@ class WireUpstream:
 
     chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
     same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
-    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
-    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect
-    (`!` before a pattern: all but these), None = all. further: the same provider's upstreams in other
-    dialects, best first. yields: names of headers for which a request's own value is used instead of the
-    account's. service: the vendor's own API for operations beside chat, None = it has none.
+    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. live_url: where realtime
+    sessions are opened, with its query; None = there are none. query: is put at the end of every other URL
+    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
+    pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
+    yields: names of headers for which a request's own value is used instead of the account's. service: the
+    vendor's own API for operations beside chat, None = it has none.
     """
 
     success: Final = 200
@@ -143,6 +144,7 @@ class WireUpstream:
         base_url: str | None = None,
         list_base: str | None = None,
         bases: Mapping[str, str] = {},
+        live_url: str | None = None,
         query: str = "",
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
@@ -182,6 +184,8 @@ class WireUpstream:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path + query) for path in codec.paths}
+        if live_url is not None:
+            self._operations["realtime"] = {"": Address(live_url)}
         self._heads: dict[tuple[Any, ...], Head] = {}
         """By the address, the account, and what the call says about the model."""
         self._use(tuple(accounts))
@@ -372,6 +376,16 @@ class WireUpstream:
         call.watch.start()
         return await self._transport.send(head, body, call.timers, added)
 
+    async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
+        """The handshake of a realtime session, and where to send it. headers: as for `send`. search: is put
+        at the end of the URL's query. Raises RequestFailed if there is no valid credential.
+        """
+        if (renewal := self.accounts[call.account].renewal) is not None:
+            await renewal.credential.current()
+        head, added = self._with(self._head(self._operations["realtime"][""], call), call, headers)
+        url = URL(f"{head.url}{search}", encoded=True)
+        return Head("GET", url, CIMultiDict({**head.headers, **added})), self._transport
+
     @property
     def lists_models(self) -> bool:
         """Whether the URL of this provider's model list is known."""
@@ -476,12 +490,20 @@ class WireUpstream:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
+        return self.refusal(answer.status, answer.headers, await read_refusal(answer), operation)
+
+    def refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"
+    ) -> RequestFailed:
+        """As `refused`, for an answer that has been read."""
+        if not 400 <= status <= 599:
+            return unexpected(self.name, status)
         service = self._service
         own = service is not None and operation in service.sides
         decode = service.decode_error if service is not None and own else self.dialect.errors.decode
-        fault = decode(answer.status, answer.headers, await read_refusal(answer))
+        fault = decode(status, headers, body)
         if fault.kind == "rate_limit" and fault.retry_after is None:
-            fault = msgspec.structs.replace(fault, retry_after=rest(answer.headers, SYSTEM.now()))
+            fault = msgspec.structs.replace(fault, retry_after=rest(headers, SYSTEM.now()))
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:

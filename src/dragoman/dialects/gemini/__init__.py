@@ -34,6 +34,7 @@ from dragoman.dialects.gemini.count import COUNT
 from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
+from dragoman.dialects.gemini.live import LIVE
 from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.media import reads
 from dragoman.dialects.gemini.part_encoder import native
@@ -99,6 +100,7 @@ DIALECT = Dialect(
         following="nextPageToken",
     ),
     keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
+    live=LIVE,
     probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
     face=Face(
         roots=("/v1beta", "/v1alpha", "/v1", "/v1beta1"),

@@ -30,6 +30,7 @@ from dragoman.dialects.openai.errors import decode_error, encode_error
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai.image import IMAGE
 from dragoman.dialects.openai.moderation import MODERATION
+from dragoman.dialects.openai.realtime import LIVE
 from dragoman.dialects.openai.rerank import RERANK
 from dragoman.dialects.openai.speech import SPEECH
 from dragoman.dialects.openai.terms import NAME
@@ -73,6 +74,7 @@ DIALECT: Final = Dialect(
     probe=Probe(called="OpenAI's chat completions", question="messages"),
     face=Face(also=("/chat",)),
     resources=OPENAIS,
+    live=LIVE,
     quirks=Quirks(functions=False),
     operations={
         "embed": EMBEDDING,

@@ -31,6 +31,7 @@ from dragoman.dialects.dialect import (
     StreamCodec,
 )
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from dragoman.dialects.openai.realtime import LIVE
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.count import COUNT
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
@@ -90,5 +91,6 @@ DIALECT: Final = Dialect(
     probe=Probe(called="OpenAI's Responses", question="input"),
     face=Face(),
     resources=OPENAIS,
+    live=LIVE,
     operations={"count": COUNT},
 )

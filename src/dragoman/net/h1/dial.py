@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import aiohappyeyeballs
 
@@ -24,6 +24,7 @@ _MOST_SESSIONS: Final = 64
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """An entry of `socket.getaddrinfo`."""
+_Made = TypeVar("_Made", bound=asyncio.BaseProtocol)
 Lookup: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 """Looks up the addresses of a host and a port. Raises OSError if there are none."""
 
@@ -113,7 +114,7 @@ class Dialer:
         self._looking: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
         """The running look-ups: all requests that need a name wait for the same one."""
 
-    async def dial(self, origin: Origin, seconds: float | None, make: Callable[[], Connection]) -> Connection:
+    async def dial(self, origin: Origin, seconds: float | None, make: Callable[[], _Made]) -> _Made:
         """A new connection, made by `make`. seconds: the time for everything, None = no limit.
 
         Raises ConnectTimeout, NotReached.
@@ -137,7 +138,7 @@ class Dialer:
             self._tls = trusting_the_system()
         return self._tls
 
-    async def _dialed(self, origin: Origin, make: Callable[[], Connection]) -> Connection:
+    async def _dialed(self, origin: Origin, make: Callable[[], _Made]) -> _Made:
         addresses = await self._addresses(origin)
         if self._permits is not None and not all(self._permits(origin.host, one[4][0]) for one in addresses):
             raise PermissionError("an address of the host is not allowed")

@@ -1,0 +1,133 @@
+"""Gemini's Live API: sessions over a WebSocket whose first message, `setup`, names the model.
+
+https://ai.google.dev/api/live, read 2026-11, in the forms of the client google-genai 3.4.0 (`live`). Google
+sends JSON in binary messages; names may be in camelCase or snake_case. One message of each turn states the
+turn's usage (recorded sessions).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.gemini.usage import decode_usage
+from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+
+METHOD: Final = "GenerativeService.BidiGenerateContent"
+VERSIONS: Final = ("v1beta", "v1alpha")
+_READ: Final = re.compile(rb'"(?:usageMetadata|usage_metadata|turnComplete|turn_complete)"')
+_REPLIES: Final = re.compile(rb'"(?:modelTurn|model_turn|toolCall|tool_call|outputTranscription)"')
+_NAMES: Final = {
+    "responseTokenCount": "candidatesTokenCount",
+    "responseTokensDetails": "candidatesTokensDetails",
+}
+"""The Live API's names of counts, and those of generateContent for the same."""
+
+
+class LiveTalk:
+    """One session. names: those of its model. first: the client's `setup`."""
+
+    def __init__(self, names: Names, first: Message | None) -> None:
+        assert first is not None
+        head = decode_head(_bytes(first))
+        settings = decode_head(bytes(head["setup"]))
+        settings["model"] = msgspec.Raw(encode(f"models/{names.upstream}"))
+        head["setup"] = msgspec.Raw(encode_head(settings))
+        setup = encode_head(head)
+        self._setup: Message = setup if isinstance(first, bytes) else setup.decode()
+
+    def opening(self) -> Sequence[Message]:
+        """The client's `setup` with the provider's name of the model."""
+        return (self._setup,)
+
+    def said(self, message: Message) -> Message:
+        """A client's message. A second `setup` is refused: it may name another model than the one for which
+        the client's rights and limits were checked.
+        """
+        try:
+            said = _read_said(message)
+        except msgspec.DecodeError as error:
+            raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
+        if bytes(said.setup):
+            raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")
+        return message
+
+    def heard(self, message: Message) -> Heard:
+        """A server's message."""
+        data = _bytes(message)
+        begins = _REPLIES.search(data) is not None
+        if _READ.search(data) is None:
+            return Heard(message, begins=begins)
+        value = decode_object(data)
+        content = value.get("serverContent") or value.get("server_content")
+        content = content if isinstance(content, dict) else {}
+        usage = value.get("usageMetadata") or value.get("usage_metadata")
+        used = (Used(usage_of(usage)),) if isinstance(usage, dict) else ()
+        ended = bool(content.get("turnComplete") or content.get("turn_complete") or used)
+        return Heard(message, begins=begins, ends=ended, used=used)
+
+    def error(self, fault: ir.Fault) -> None:
+        """None: the protocol has no message for errors."""
+        return
+
+
+class _Said(msgspec.Struct, gc=False):
+    """The member of a client's message that is read."""
+
+    setup: msgspec.Raw = msgspec.Raw(b"")
+
+
+_read_said: Final = msgspec.json.Decoder(_Said).decode
+
+
+def _bytes(message: Message) -> bytes:
+    return message.encode() if isinstance(message, str) else message
+
+
+def usage_of(usage: dict[str, Any]) -> ir.Usage:
+    """The tokens that a message states."""
+    return decode_usage({_NAMES.get(name, name): value for name, value in usage.items()})
+
+
+def model(message: Message) -> str:
+    """The model's name in the client's first message, without `models/`. Raises WireError."""
+    setup = decode_object(_bytes(message)).get("setup")
+    named = setup.get("model") if isinstance(setup, dict) else None
+    if not isinstance(named, str) or not named.removeprefix("models/"):
+        raise WireError("The first message must be a 'setup' with a 'model'.", "setup.model", "invalid_value")
+    return named.removeprefix("models/")
+
+
+def address(base: str, query: str) -> str | None:
+    """The URL of a provider's sessions; None = its base URL does not end in a version of the Gemini API."""
+    root, _, version = base.rstrip("/").rpartition("/")
+    if version not in VERSIONS:
+        return None
+    return f"{root}/ws/google.ai.generativelanguage.{version}.{METHOD}{query}"
+
+
+def closed(code: int, reason: str) -> ir.Fault:
+    """The fault of a close code before the session has begun. Google tells of a wrong or expired key with
+    code 1007 and words ("API key expired. Please renew the API key.", yagudaev/voiceclaw#155).
+    """
+    fault = closing(code, reason)
+    if code == _WRONG and "api key" in reason.lower():
+        return msgspec.structs.replace(fault, kind="authentication", code=None)
+    return fault
+
+
+_WRONG: Final = 1007
+LIVE: Final = Live(
+    paths=tuple(f"/ws/google.ai.generativelanguage.{version}.{METHOD}" for version in VERSIONS),
+    address=address,
+    talk=LiveTalk,
+    model=model,
+    closed=closed,
+    fatal=True,
+)

@@ -1,0 +1,212 @@
+"""Realtime sessions as OpenAI, Azure OpenAI and xAI have them.
+
+OpenAI: https://developers.openai.com/api/docs/guides/realtime-websocket.md, read 2026-11, in the forms of the
+client openai 3.54.0 (`types.realtime`). Azure: the same API, at `/openai/v1/realtime?model=…`; dated versions
+at `/openai/realtime?api-version=…&deployment=…`
+(https://learn.microsoft.com/azure/foundry/openai/how-to/realtime-audio-websockets, read 2026-11). xAI states
+the usage beside the response and not in it (recorded sessions).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.openai.errors import decode_error, error_member
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+
+_CREATED: Final = "response.created"
+_DONE: Final = "response.done"
+_TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
+_SESSION: Final = frozenset(
+    {
+        *("session.created", "session.updated"),
+        *("transcription_session.created", "transcription_session.updated"),
+    }
+)
+_READ: Final = re.compile(
+    r'"(?:response\.(?:created|done)|(?:transcription_)?session\.(?:created|updated)'
+    r'|conversation\.item\.input_audio_transcription\.completed|error)"'
+)
+"""Matches the types of the events that are read. Sound in base64 has no quotation marks, so that events with
+sound are searched quickly.
+"""
+_STATUSES: Final = {
+    "invalid_api_key": 401,
+    "insufficient_quota": 429,
+    "rate_limit_exceeded": 429,
+    "server_error": 500,
+}
+"""The status that an error event means, by its code or its type: the event itself states none."""
+
+
+class _Said(msgspec.Struct, gc=False):
+    """The members of a client's event that are read."""
+
+    type: str = ""
+    session: msgspec.Raw = msgspec.Raw(b"")
+
+
+_read_said: Final = msgspec.json.Decoder(_Said).decode
+
+
+class RealtimeTalk:
+    """One session. names: those of its model."""
+
+    def __init__(self, names: Names, first: Message | None = None) -> None:
+        self._names = names
+        self._transcriber: str | None = None
+        """The provider's name of the model that transcribes the client's speech; None = none does."""
+
+    def opening(self) -> Sequence[Message]:
+        """Nothing: the server begins, with `session.created`."""
+        return ()
+
+    def said(self, message: Message) -> Message:
+        """A client's event. In the settings of the session, the model's name is replaced by the provider's;
+        another model is refused, because the client's rights and limits were checked for the first one.
+        """
+        if isinstance(message, bytes):
+            raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
+        try:
+            said = _read_said(message)
+        except msgspec.DecodeError as error:
+            raise WireError(
+                f"A realtime event must be a JSON object: {error}", "", "invalid_message"
+            ) from None
+        session = bytes(said.session)
+        if session[:1] != b"{":
+            return message  # none, or the provider will say what is wrong with it
+        head = decode_head(message.encode())
+        settings = decode_head(session)
+        model = settings.get("model")
+        if model is not None and bytes(model) != b"null":
+            settings["model"] = self._own(bytes(model))
+        head["session"] = msgspec.Raw(encode_head(settings))
+        return encode_head(head).decode()
+
+    def _own(self, model: bytes) -> msgspec.Raw:
+        name = msgspec.json.decode(model)
+        if not isinstance(name, str) or name not in self._names.allowed:
+            text = "Invalid 'session.model': the model of a running session cannot be changed."
+            raise WireError(text, "session.model", "model_not_changeable")
+        return msgspec.Raw(encode(self._names.upstream))
+
+    def heard(self, message: Message) -> Heard:
+        """A server's event, with the name of the model that the client knows."""
+        if isinstance(message, bytes) or _READ.search(message) is None:
+            return Heard(message)
+        event = decode_object(message.encode())
+        kind = event.get("type")
+        if kind == _CREATED:
+            return Heard(message, begins=True)
+        if kind == _DONE:
+            return Heard(message, ends=True, used=_of_response(event))
+        if kind == _TRANSCRIBED:
+            return Heard(message, used=self._of_transcript(event.get("usage")))
+        if kind in _SESSION and isinstance(session := event.get("session"), dict):
+            self._transcriber = _transcriber(session)
+            return Heard(self._shown(message, session))
+        if kind == "error":
+            return Heard(message, fault=_fault(event))
+        return Heard(message)
+
+    def _shown(self, message: str, session: Mapping[str, Any]) -> Message:
+        shown = self._names.shown
+        if shown is None or "model" not in session:
+            return message
+        head = decode_head(message.encode())
+        settings = decode_head(bytes(head["session"]))
+        settings["model"] = msgspec.Raw(encode(shown))
+        head["session"] = msgspec.Raw(encode_head(settings))
+        return encode_head(head).decode()
+
+    def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
+        """What a transcript of the client's speech has used: tokens, or seconds of sound."""
+        if not isinstance(usage, dict) or self._transcriber is None:
+            return ()
+        if usage.get("type") == "duration":
+            seconds = usage.get("seconds")
+            if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
+                return ()
+            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=self._transcriber),)
+        return (Used(usage_of(usage), model=self._transcriber),)
+
+    def error(self, fault: ir.Fault) -> str:
+        """An `error` event, as `types.realtime.RealtimeErrorEvent` of the client."""
+        error = {**error_member(fault), "event_id": None}
+        event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
+        return encode({"type": "error", "event_id": event_id, "error": error}).decode()
+
+
+_LONGEST: Final = 86_400
+
+
+def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
+    """The tokens that `response.done` states. `input_tokens` includes the cached tokens."""
+    taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
+    inputs = usage.get("input_token_details")
+    inputs = inputs if isinstance(inputs, dict) else {}
+    cached = _count(inputs.get("cached_tokens"))
+    detail: dict[str, Any] = {}
+    _detail(detail, "input", inputs)
+    _detail(detail, "cache_read", inputs.get("cached_tokens_details"))
+    _detail(detail, "output", usage.get("output_token_details"))
+    fresh = None if taken is None else max(taken - (cached or 0), 0)
+    return ir.Usage(fresh, cached, output=given, detail=detail or None)
+
+
+def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
+    if isinstance(counts, dict):
+        for kind in ("text", "audio", "image"):
+            if amount := _count(counts.get(f"{kind}_tokens")):
+                detail[f"{prefix}_{kind}"] = amount
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
+    response = event.get("response")
+    stated = response.get("usage") if isinstance(response, dict) else None
+    usage = stated or event.get("usage")
+    return (Used(usage_of(usage)),) if isinstance(usage, dict) and usage else ()
+
+
+def _transcriber(session: Mapping[str, Any]) -> str | None:
+    """The model that transcribes the client's speech: `audio.input.transcription.model`, in the beta version
+    `input_audio_transcription.model`; None = no model does.
+    """
+    value: Any = session
+    for name in ("audio", "input", "transcription"):
+        value = value.get(name) if isinstance(value, dict) else None
+    value = value or session.get("input_audio_transcription")
+    model = value.get("model") if isinstance(value, dict) else None
+    return model if isinstance(model, str) and model else None
+
+
+def _fault(event: Mapping[str, Any]) -> ir.Fault:
+    error = event.get("error")
+    error = error if isinstance(error, dict) else {}
+    said = (error.get("code"), error.get("type"))
+    status = next((_STATUSES[word] for word in said if isinstance(word, str) and word in _STATUSES), 400)
+    return decode_error(status, {}, encode({"error": error}))
+
+
+def address(base: str, query: str) -> str:
+    """The URL of a provider's sessions. base: its base URL; dated versions of Azure's have none that ends in
+    a version. query: of all its URLs ("?api-version=…"), "" = nothing.
+    """
+    if query and not base.rstrip("/").endswith("/v1"):
+        return f"{base}/realtime{query}&deployment={{model}}"
+    return f"{base}/realtime?model={{model}}{query.replace('?', '&', 1)}"
+
+
+LIVE: Final = Live(paths=("/v1/realtime", "/realtime"), address=address, talk=RealtimeTalk, closed=closing)

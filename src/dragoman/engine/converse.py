@@ -1,0 +1,330 @@
+"""Relays a realtime session between a client and a provider of the same protocol, message by message.
+
+Until the provider's first message, another key or deployment can still be tried; only then is the client told
+that the session is open. Each direction waits while the other side reads slowly, and nothing queues between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import msgspec
+
+from dragoman import ir
+from dragoman.capacity.heavy import Steps
+from dragoman.dialects.live import Heard, Live, Message, Names, Talk
+from dragoman.dialects.request import WireRequest
+from dragoman.engine.asked import Asked, Inbound, Said, blamed
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.client import Client
+from dragoman.engine.decode import refuse_unsafe, tag
+from dragoman.engine.meter import EndedByLimit
+from dragoman.engine.replies import Replies
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.ir.fault import STOPPING
+from dragoman.net.failures import Failure, Refused
+from dragoman.seams.tasks import spawn
+from dragoman.upstreams.backend import over_http
+from dragoman.upstreams.wire import unreadable
+
+if TYPE_CHECKING:
+    from dragoman.net.websocket import Socket
+
+_SWITCHED: Final = 101
+"""The status of an accepted handshake."""
+_NORMAL: Final = 1000
+_UNSTATED: Final = frozenset({1004, 1005, 1006, 1015})
+"""Close codes that no close frame can hold (RFC 6455, section 7.4.1)."""
+_GOOD: Final = frozenset({1000, 1001, 1005})
+"""The codes with which a provider ends a session without a failure."""
+_ABNORMAL: Final = 1006
+_MOST_REASON: Final = 123
+"""The most bytes of the reason in a close frame (RFC 6455, section 5.5)."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """The limits of a session. longest: seconds that it may last. idle: seconds in which neither side may be
+    silent; None for either = no limit. largest: the most bytes of a message of the provider.
+    """
+
+    longest: float | None = None
+    idle: float | None = None
+    largest: int = 16 * 1024 * 1024
+
+
+class SessionClient(Client, Protocol):
+    """The client of a session. first: its first message, if that names the model. search: is put at the end
+    of the query of the provider's URL. headers: those that are sent to the provider.
+    """
+
+    first: Message | None
+    search: str
+    headers: Mapping[str, str]
+    bounds: Bounds
+
+    @property
+    def left(self) -> tuple[int, str] | None:
+        """The code and the reason with which the client has closed the WebSocket; None = it has not."""
+        ...
+
+    async def receive(self) -> Message | None:
+        """The client's next message; None = it has closed the WebSocket. Frees the message before."""
+        ...
+
+    async def say(self, message: Message) -> None:
+        """Send a message. Waits while the client reads slowly."""
+        ...
+
+    def closes(self, code: int, reason: str) -> None:
+        """Set the code and the reason with which `end` closes the WebSocket."""
+        ...
+
+    def barred(self) -> ir.Fault | None:
+        """Why the client may not go on with the session; None = it may."""
+        ...
+
+    def on_drain(self, drain: Callable[[], None]) -> None:
+        """Call `drain` when the server stops."""
+        ...
+
+
+def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
+    """The request for a session. Its model is in `inbound.params`. Raises RequestFailed for a model's name
+    that is not allowed.
+    """
+    exchange.phase = "decode"
+    wished = inbound.wished
+    tag(exchange, wished.tags)
+    exchange.end_user = wished.end_user
+    model = inbound.params.get("model")
+    try:
+        refuse_unsafe(model)
+    except WireError as error:
+        raise RequestFailed(blamed(error)) from error
+    exchange.asked, exchange.streamed = model, True
+    wire = WireRequest("realtime", {}, headers={**wished.passed})
+    return Asked(
+        exchange,
+        inbound,
+        wished,
+        inbound.face,
+        Said(wire, {}, b""),
+        steps,
+        0,
+        0,
+        True,
+        None,
+        prompts=False,
+        model=model,
+        streamed=True,
+    )
+
+
+async def converse(attempt: Attempt) -> None:
+    """Open a session at the attempt's deployment, and relay it to its end. Raises RequestFailed."""
+    upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
+    client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
+    assert live is not None
+    replies = Replies(attempt)
+    attempt.record.units = {}  # the replies have what the session uses
+    await replies.probe()
+    head, transport = await upstream.dial(call, client.headers, client.search)
+    call.watch.start()
+    try:
+        socket = await transport.websocket(head, call.timers, client.bounds.largest)
+    except Refused as refused:
+        raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
+    try:
+        session = _Session(attempt, client, live, socket, replies)
+        first = await session.open()
+        attempt.record.status = _SWITCHED
+        call.watch.headed()
+        delivery.failing = session.last_words
+        await delivery.begin(call, ())
+        if delivery.running is not None and delivery.running.opening is not None:
+            delivery.running.opening.rest()  # a session has a limit of its own
+        await session.run(first)
+    except WireError as error:
+        raise unreadable(upstream.name, error) from error
+    except Failure as failure:
+        raise RequestFailed(_broken(upstream.name)) from failure
+    finally:
+        spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
+        replies.close()
+        _total(attempt, replies)
+    await delivery.end()
+
+
+def _total(attempt: Attempt, replies: Replies) -> None:
+    """Account for the session, and note in its record what all its replies have used."""
+    exchange, meter = attempt.exchange, attempt.delivery.meter
+    if not attempt.delivery.committed:
+        return
+    if meter is not None:
+        meter.close(gone=attempt.delivery.client.gone)
+        exchange.cost, exchange.priced = replies.cost, replies.priced
+    exchange.usage = replies.usage
+
+
+class _Session:
+    """One session that runs."""
+
+    def __init__(
+        self, attempt: Attempt, client: SessionClient, live: Live, socket: Socket, replies: Replies
+    ) -> None:
+        self._attempt = attempt
+        self._client = client
+        self._live = live
+        self._socket = socket
+        self._replies = replies
+        call, shown, route = attempt.call, attempt.shown, attempt.plan.route
+        names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
+        allowed = frozenset(name for name in names if name)
+        self._talk: Talk = live.talk(Names(call.model, shown, allowed), client.first)
+        self._loop = asyncio.get_running_loop()
+        self._latest = self._loop.time()
+        """When the latest message came, from either side (the loop's seconds)."""
+        self._over: ir.Fault | None = None
+        """Why the gateway ends the session; None = it does not."""
+        self._crash: Exception | None = None
+        self._draining = False
+        self._told = False
+        """Whether the provider has closed the session, so that it has told the client why."""
+
+    async def open(self) -> Heard:
+        """Send what the provider waits for, and return its first message. Raises RequestFailed if it refuses
+        the session.
+        """
+        socket = self._socket
+        for message in self._talk.opening():
+            await socket.send(message)
+        first = await socket.receive()
+        if first is None:
+            raise RequestFailed(self._live.closed(socket.code, socket.reason))
+        heard = self._talk.heard(first)
+        if heard.fault is not None:
+            raise RequestFailed(heard.fault)
+        return heard
+
+    async def run(self, first: Heard) -> None:
+        """Relay messages until one side closes the session. Raises RequestFailed if the provider breaks it
+        off, and EndedByLimit if a limit ends it.
+        """
+        client, socket, talk, bounds = self._client, self._socket, self._talk, self._client.bounds
+        timers = []
+        if bounds.longest is not None:
+            timers.append(self._loop.call_later(bounds.longest, self._stop, _lasted(bounds.longest)))
+        if bounds.idle is not None:
+            self._watch(bounds.idle, timers)
+        client.on_drain(self._drain)
+        listener = spawn(self._listen(), "a session's client")
+        try:
+            await self._tell(first)
+            while (message := await socket.receive()) is not None:
+                self._latest = self._loop.time()
+                await self._tell(talk.heard(message))
+        finally:
+            listener.cancel()
+            for timer in timers:
+                timer.cancel()
+        if self._crash is not None:
+            raise self._crash
+        if self._over is not None:
+            raise EndedByLimit(self._over)
+        if client.left is None:
+            self._closed(socket.code, socket.reason)
+
+    def last_words(self, fault: ir.Fault) -> bytes:
+        """The message that tells a failure; b"" = the provider has told it, or the protocol has none."""
+        told = None if self._told else self._talk.error(fault)
+        return b"" if told is None else told.encode()
+
+    def _closed(self, code: int, reason: str) -> None:
+        """Close the client's WebSocket as the provider has closed its own. Raises RequestFailed unless that
+        is how a session ends.
+        """
+        if code != _ABNORMAL:
+            self._told = True
+            self._client.closes(*_stated(code, reason))
+        if code not in _GOOD:
+            raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
+
+    async def _tell(self, heard: Heard) -> None:
+        """Send a provider's message to the client, once what it uses is reserved or charged."""
+        if heard.begins and not self._replies.running:
+            if (barred := self._client.barred()) is not None:
+                raise EndedByLimit(barred)
+            await self._replies.begin()
+        self._replies.heard(heard)
+        await self._client.say(heard.message)
+        if self._draining and not self._replies.running:
+            self._stop(STOPPING)
+
+    async def _listen(self) -> None:
+        """Send the client's messages to the provider until one side closes the session."""
+        client, socket = self._client, self._socket
+        try:
+            while (message := await client.receive()) is not None:
+                self._latest = self._loop.time()
+                try:
+                    message = self._talk.said(message)
+                except WireError as error:
+                    fault = blamed(error).known_as(self._attempt.exchange.request_id)
+                    told = None if self._live.fatal else self._talk.error(fault)
+                    if told is None:
+                        self._stop(fault)
+                        return
+                    await client.say(told)
+                    continue
+                await socket.send(message)
+            await socket.close(*_stated(*(client.left or (_NORMAL, ""))))
+        except (Failure, OSError):
+            await socket.close()  # one side has gone
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._crash = error
+            await socket.close()
+
+    def _stop(self, fault: ir.Fault) -> None:
+        """End the session with this fault."""
+        self._over = self._over or fault
+        spawn(self._socket.close(), "ending a session")
+
+    def _drain(self) -> None:
+        """The server stops: end the session after the running reply."""
+        self._draining = True
+        if not self._replies.running:
+            self._stop(STOPPING)
+
+    def _watch(self, idle: float, timers: list[asyncio.TimerHandle]) -> None:
+        """End the session if no message has come for `idle` seconds, else look again when that may be so."""
+        left = self._latest + idle - self._loop.time()
+        if left <= 0:
+            self._stop(_silent(idle))
+        else:
+            timers.append(self._loop.call_later(left, self._watch, idle, timers))
+            del timers[:-2]
+
+
+def _stated(code: int, reason: str) -> tuple[int, str]:
+    """A close code and a reason that a close frame may hold."""
+    short = reason.encode()[:_MOST_REASON].decode("utf-8", "ignore")
+    return (_NORMAL if code in _UNSTATED else code), short
+
+
+def _broken(name: str, code: int = _ABNORMAL, reason: str = "") -> ir.Fault:
+    how = "broke off" if code == _ABNORMAL else f"was closed with code {code}"
+    text = f"The realtime session at {name!r} {how}{f': {reason}' if reason else '.'}"
+    return ir.Fault("upstream", text, "session_broken", blame="upstream")
+
+
+def _lasted(seconds: float) -> ir.Fault:
+    text = f"The realtime session has reached its limit of {seconds:g} seconds. Open a new one to continue."
+    return ir.Fault("invalid_request", text, "session_expired")
+
+
+def _silent(seconds: float) -> ir.Fault:
+    text = f"The realtime session was closed because no message came for {seconds:g} seconds."
+    return ir.Fault("timeout", text, "session_idle")

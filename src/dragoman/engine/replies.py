@@ -1,0 +1,198 @@
+"""Accounts for the replies of a realtime session, one by one.
+
+A session is one request, for limits on requests; each of its replies has a usage record of its own, and is
+charged to the windows of limits in which it began. So a limit holds within a session, and a process that is
+killed loses no more than the running reply.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.live import Heard, Message, Used
+from dragoman.engine.accounting import Expected
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.meter import EndedByLimit, Meter
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+
+_USUAL: Final = Expected(512, 512)
+"""The tokens that are reserved for the first reply of a session. Later ones reserve what the reply before
+has used.
+"""
+_SOUND: Final = 1000
+"""Bytes. A longer message of a provider holds sound; a shorter one holds about one token of text."""
+_BYTES_PER_TOKEN: Final = 1280
+"""The base64 of the sound of one token: 20 ms of 24,000 samples of 16 bits in a second. A recorded session of
+xAI's states 250 tokens for 4.97 seconds; other providers' tokens last longer, so that this is an upper bound.
+"""
+
+
+class _Reply(msgspec.Struct, eq=False):
+    """A running reply. meter: None = nothing is accounted for. size: bytes of sound in base64; words: the
+    number of messages without sound.
+    """
+
+    exchange: Exchange
+    record: AttemptRecord
+    meter: Meter | None
+    size: int = 0
+    words: int = 0
+
+    def estimate(self) -> ir.Usage:
+        """The tokens of a reply whose usage nobody has stated."""
+        return ir.Usage(output=self.size // _BYTES_PER_TOKEN + self.words, estimated=True)
+
+
+class Replies:
+    """The replies of one session at one deployment. usage: the tokens of all of them. cost: in nano-USD, None
+    = a part of it is unknown; priced: the part that is known.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._expected = _USUAL
+        self._running: _Reply | None = None
+        self._number = 0
+        self.usage: ir.Usage | None = None
+        self.cost: int | None = 0
+        self.priced = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether a reply has begun that has not ended."""
+        return self._running is not None
+
+    async def probe(self) -> None:
+        """Reserve the first reply, and give it back. Raises EndedByLimit if a limit refuses it."""
+        reply = self._made(self._attempt.deployment.name)
+        if reply.meter is not None:
+            await self._expect(reply, reply.meter)
+            reply.exchange.attempts = []  # it was not begun, so that it leaves no record
+            reply.meter.close()
+
+    async def begin(self) -> None:
+        """Reserve a reply, because the provider begins it; nothing if one is running. Raises EndedByLimit if
+        a limit refuses it.
+        """
+        if self._running is not None:
+            return
+        reply = self._made(self._attempt.deployment.name)
+        if reply.meter is not None:
+            await self._expect(reply, reply.meter)
+            reply.meter.began(reply.record)
+        self._running = reply
+
+    def heard(self, heard: Heard) -> None:
+        """Charge what a message of the provider says was used."""
+        reply, message = self._running, heard.message
+        if reply is not None:
+            self._grow(reply, message)
+        for used in heard.used:
+            if used.model is not None:
+                self._beside(used, used.model)
+                continue
+            if reply is None:
+                reply = self._running = self._made(self._attempt.deployment.name)
+            reply.record.usage = added(reply.record.usage, used.usage)
+            reply.record.units = _sum(reply.record.units or {}, used.units) or None
+        if heard.ends and reply is not None:
+            self._end(reply)
+
+    def close(self) -> None:
+        """Charge an estimate for a reply that is still running, because the session ends."""
+        if self._running is not None:
+            self._end(self._running)
+
+    def _grow(self, reply: _Reply, message: Message) -> None:
+        if len(message) > _SOUND:
+            reply.size += len(message)
+        else:
+            reply.words += 1
+
+    def _end(self, reply: _Reply) -> None:
+        self._running, record = None, reply.record
+        if record.usage is None and record.units is None:
+            record.usage = reply.estimate()
+        usage = record.usage
+        if usage is not None:
+            self._expected = Expected(max(usage.input_total, 1), max(usage.output_total, 1))
+        self._account(reply)
+
+    def _beside(self, used: Used, model: str) -> None:
+        """Charge the work of another model."""
+        reply = self._made(f"{self._attempt.deployment.provider}/{model}")
+        reply.record.usage, reply.record.units = used.usage, dict(used.units) or None
+        self._account(reply)
+
+    def _account(self, reply: _Reply) -> None:
+        record, exchange = reply.record, reply.exchange
+        record.ended = self._attempt.delivery.now()
+        exchange.usage = record.usage
+        self.usage = added(self.usage, record.usage)
+        if reply.meter is not None:
+            reply.meter.close()
+            cost = exchange.cost
+            self.cost = None if self.cost is None or cost is None else self.cost + cost
+            self.priced += exchange.priced or cost or 0
+
+    async def _expect(self, reply: _Reply, meter: Meter) -> None:
+        try:
+            await meter.expect_reply(self._expected, self._attempt.deployment, reply.record)
+        except RequestFailed as refused:
+            self._attempt.exchange.refused_by = reply.exchange.refused_by
+            reply.exchange.attempts = []
+            meter.close()
+            raise EndedByLimit(refused.fault) from None
+
+    def _made(self, deployment: str) -> _Reply:
+        attempt, session = self._attempt, self._attempt.exchange
+        self._number += 1
+        now, held = attempt.delivery.now(), attempt.record
+        id_ = f"{session.id}.{self._number}"
+        record = AttemptRecord(
+            f"{id_}-1", deployment, held.key_tail, "relay", now, key_id=held.key_id, own=held.own
+        )
+        record.sent = record.first = now
+        exchange = msgspec.structs.replace(
+            session,
+            id=id_,
+            began=now,
+            created=attempt.runtime.seams.now(),
+            answered=deployment,
+            attempts=[record],
+            phase="done",
+            losses=(),
+            changes=(),
+            waits=(),
+            bodies=None,
+            usage=None,
+            cost=None,
+            priced=None,
+            waited=0.0,
+            first=now,
+        )
+        meter = attempt.delivery.meter
+        of_reply = None if meter is None else meter.of_reply(exchange, attempt.plan.route.model)
+        return _Reply(exchange, record, of_reply)
+
+
+def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:
+    """The sum of two usages."""
+    if one is None or other is None:
+        return other if one is None else one
+    counts: dict[str, Any] = {}
+    for name in ("input", "cache_read", "cache_write", "tool_input", "output", "reasoning"):
+        first, second = getattr(one, name), getattr(other, name)
+        counts[name] = first if second is None else second if first is None else first + second
+    detail = _sum(one.detail or {}, other.detail or {})
+    return ir.Usage(**counts, detail=detail or None, estimated=one.estimated or other.estimated)
+
+
+def _sum(one: Any, other: Any) -> dict[str, Any]:
+    """The sums of the numbers of two mappings, by name."""
+    names = {**one, **other}
+    return {name: one.get(name, 0) + other.get(name, 0) for name in names if type(names[name]) is int}

@@ -1,0 +1,139 @@
+"""WebSockets to providers (RFC 6455), over `websockets`: no redirects, no compression, no cookies.
+
+Both directions have backpressure: `receive` takes a few messages ahead, then the provider has to wait; `send`
+waits while the provider does not read. Pings are answered, and sent, by `websockets`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.uri import parse_uri
+from yarl import URL
+
+from dragoman.net.client import Origin
+from dragoman.net.connected import CONNECTED
+from dragoman.net.failures import Disconnected, Malformed, NotReached, Refused, Truncated
+from dragoman.net.h1.dial import Dialer
+
+log = logging.getLogger("dragoman.net.websocket")
+log.addHandler(logging.NullHandler())
+
+Message: TypeAlias = str | bytes
+_SCHEMES: Final = {"http": "ws", "https": "wss"}
+_PORTS: Final = {"http": 80, "https": 443}
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OWN: Final = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host"})
+"""Headers of HTTP requests that a handshake does not send, or that `websockets` writes."""
+_AHEAD: Final = 4
+"""The most messages that are received before somebody takes them."""
+_FAREWELL: Final = 5.0
+"""Seconds for which a closing handshake waits until the provider answers."""
+_ABNORMAL: Final = 1006
+
+
+class Socket:
+    """One open WebSocket. done: is called once, when the WebSocket is about to close."""
+
+    def __init__(self, connection: ClientConnection, done: Callable[[], None]) -> None:
+        self._connection = connection
+        self._done: Callable[[], None] | None = done
+
+    @property
+    def code(self) -> int:
+        """The close code that the provider has sent; 1006 = none, because the connection broke."""
+        code = self._connection.protocol.close_rcvd
+        return _ABNORMAL if code is None else int(code.code)
+
+    @property
+    def reason(self) -> str:
+        """The reason that the provider has given for closing; "" = none."""
+        close = self._connection.protocol.close_rcvd
+        return "" if close is None else close.reason
+
+    async def receive(self) -> Message | None:
+        """The provider's next message; None = the WebSocket is closed: see `code`."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed:
+            return None
+
+    async def send(self, message: Message) -> None:
+        """Send a message. Raises Truncated if the WebSocket is closed."""
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as error:
+            raise Truncated from error
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the WebSocket. Waits a few seconds at most."""
+        done, self._done = self._done, None
+        try:
+            with contextlib.suppress(WebSocketException, OSError):
+                await self._connection.close(code, reason)
+        finally:
+            if done is not None:
+                done()
+
+
+async def connect(
+    dialer: Dialer,
+    url: URL,
+    headers: Mapping[str, str],
+    *,
+    seconds: float | None,
+    largest: int,
+    done: Callable[[], None] = lambda: None,
+) -> Socket:
+    """Open a WebSocket. url: an http or https URL. seconds: for the connection, without the handshake; None =
+    no limit. largest: the most bytes of a message that the provider sends. Raises Refused for another answer
+    than 101, and Failure. If the task is cancelled, the connection is closed.
+    """
+    scheme, host = url.scheme, url.raw_host or ""
+    if scheme not in _SCHEMES:
+        raise NotReached("its URL is no http or https URL")
+    sent = {name: value for name, value in headers.items() if name.lower() not in _OWN}
+    for name, value in sent.items():
+        if _CONTROL.search(value) is not None:
+            raise ValueError(f"the value of the header {name!r} holds a control character")
+    uri = parse_uri(str(url.with_scheme(_SCHEMES[scheme])))
+
+    def make() -> ClientConnection:
+        return ClientConnection(
+            ClientProtocol(uri, max_size=largest, logger=log),
+            close_timeout=_FAREWELL,
+            max_queue=_AHEAD,
+        )
+
+    connection = await dialer.dial(Origin(scheme, host, url.port or _PORTS[scheme]), seconds, make)
+    if (connected := CONNECTED.get(None)) is not None:
+        connected()
+    try:
+        await connection.handshake(sent, None)
+    except InvalidStatus as error:
+        connection.transport.abort()
+        answer = error.response
+        raise Refused(
+            answer.status_code,
+            {name.lower(): value for name, value in answer.headers.raw_items()},
+            bytes(answer.body or b""),
+        ) from error
+    except InvalidHandshake as error:
+        connection.transport.abort()
+        raise Malformed("its answer to the WebSocket handshake is not valid") from error
+    except (WebSocketException, OSError, EOFError) as error:
+        connection.transport.abort()
+        raise Disconnected from error
+    except asyncio.CancelledError:
+        connection.transport.abort()
+        raise
+    connection.start_keepalive()
+    return Socket(connection, done)

@@ -1,0 +1,106 @@
+"""Messages of Gemini's Live API: the model of the setup, turns and their usage."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dragoman.dialects.gemini.live import LIVE, LiveTalk, address, closed, model, usage_of
+from dragoman.dialects.live import Names
+from dragoman.errors import WireError
+
+SETUP = '{"setup": {"model": "models/live", "generationConfig": {"responseModalities": ["AUDIO"]}}}'
+
+
+def talk(first: str | bytes = SETUP) -> LiveTalk:
+    return LiveTalk(Names("gemini-live", None, frozenset()), first)
+
+
+@pytest.mark.parametrize("first", [SETUP, SETUP.encode()])
+def test_the_setup_names_the_providers_model(first: str | bytes) -> None:
+    (opening,) = talk(first).opening()
+    assert type(opening) is type(first)
+    assert json.loads(opening) == {
+        "setup": {"model": "models/gemini-live", "generationConfig": {"responseModalities": ["AUDIO"]}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [(SETUP, "live"), (b'{"setup":{"model":"models/up/x"}}', "up/x"), ('{"setup":{"model":"x"}}', "x")],
+)
+def test_the_first_message_names_the_model(first: str | bytes, name: str) -> None:
+    assert model(first) == name
+
+
+@pytest.mark.parametrize(
+    "first", ["{", "[]", "{}", '{"setup": 1}', '{"setup": {"model": "models/"}}', b'{"setup": {"model": 1}}']
+)
+def test_another_first_message_is_refused(first: str | bytes) -> None:
+    with pytest.raises(WireError):
+        model(first)
+
+
+@pytest.mark.parametrize("message", ['{"s\\u0065tup": {"model": "models/dearer"}}', "[", b"\xff"])
+def test_a_second_setup_and_no_json_are_refused(message: str | bytes) -> None:
+    with pytest.raises(WireError):
+        talk().said(message)
+
+
+@pytest.mark.parametrize(
+    "message", ['{"client_content": {"turns": []}}', b'{"realtimeInput":{"text":"setup"}}']
+)
+def test_other_messages_stay_as_they_are(message: str | bytes) -> None:
+    assert talk().said(message) is message
+
+
+def test_a_turn_begins_and_ends_with_its_usage() -> None:
+    one = talk()
+    begun = one.heard(b'{"serverContent": {"modelTurn": {"parts": []}}}')
+    assert (begun.begins, begun.ends) == (True, False)
+    assert one.heard(b'{"toolCall": {"functionCalls": []}}').begins
+    usage = {"promptTokenCount": 24, "responseTokenCount": 26, "totalTokenCount": 50}
+    last = json.dumps({"serverContent": {"turnComplete": True}, "usageMetadata": usage}).encode()
+    ended = one.heard(last)
+    assert (ended.begins, ended.ends, ended.message) == (False, True, last)
+    (used,) = ended.used
+    assert used.usage is not None
+    assert (used.usage.input, used.usage.output) == (24, 26)
+    interrupted = one.heard('{"serverContent": {"turnComplete": true}}')
+    assert (interrupted.ends, interrupted.used) == (True, ())
+    text = one.heard(b'{"serverContent": {"x": "\\"turnComplete\\""}}')
+    assert not text.ends
+
+
+def test_usage_has_the_live_names() -> None:
+    stated: dict[str, Any] = {
+        "promptTokenCount": 1197,
+        "responseTokenCount": 37,
+        "totalTokenCount": 1234,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1196}],
+        "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 37}],
+        "thoughtsTokenCount": 28,
+    }
+    usage = usage_of(stated)
+    assert (usage.input, usage.output_total) == (1197, 37)
+    assert usage.detail == {"input_text": 1196, "output_audio": 37}
+
+
+def test_a_wrong_key_is_told_by_words() -> None:
+    assert closed(1007, "API key expired. Please renew the API key.").kind == "authentication"
+    assert closed(1007, "Unknown name").kind == "invalid_request"
+    assert closed(1011, "API key").kind == "upstream"
+
+
+def test_addresses() -> None:
+    name = "GenerativeService.BidiGenerateContent"
+    assert (
+        address("https://g.com/v1beta", "") == f"https://g.com/ws/google.ai.generativelanguage.v1beta.{name}"
+    )
+    assert address("https://g.com/x/v1alpha/", "") == (
+        f"https://g.com/x/ws/google.ai.generativelanguage.v1alpha.{name}"
+    )
+    assert address("https://region-aiplatform.googleapis.com/v1/projects/p/locations/l", "") is None
+    assert LIVE.paths[0] == f"/ws/google.ai.generativelanguage.v1beta.{name}"

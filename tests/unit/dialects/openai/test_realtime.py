@@ -1,0 +1,213 @@
+"""Realtime events: model names, usage, errors; everything else stays as it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.live import Names, Used
+from dragoman.dialects.openai.realtime import LIVE, RealtimeTalk, address, usage_of
+from dragoman.errors import WireError
+
+
+def talk(shown: str | None = "voice") -> RealtimeTalk:
+    return RealtimeTalk(Names("gpt-realtime", shown, frozenset({"voice", "gpt-realtime"})))
+
+
+def event(**members: Any) -> str:
+    return json.dumps(members)
+
+
+@pytest.mark.parametrize("name", ["voice", "gpt-realtime"])
+def test_the_model_of_the_session_is_named_as_the_provider_does(name: str) -> None:
+    said = talk().said(event(type="session.update", session={"model": name, "voice": "marin"}))
+    assert isinstance(said, str)
+    assert json.loads(said) == {
+        "type": "session.update",
+        "session": {"model": "gpt-realtime", "voice": "marin"},
+    }
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        event(type="session.update", session={"model": "dearer"}),
+        event(type="anything", session={"model": "dearer"}),
+        event(type="session.update", session={"model": ["voice"]}),
+        '{"type": "session\\u002eupdate", "s\\u0065ssion": {"mod\\u0065l": "dearer"}}',
+    ],
+)
+def test_another_model_is_refused(message: str) -> None:
+    with pytest.raises(WireError) as caught:
+        talk().said(message)
+    assert (caught.value.path, caught.value.code) == ("session.model", "model_not_changeable")
+
+
+def test_only_one_of_repeated_settings_is_sent() -> None:
+    said = talk().said('{"session": {"model": "dearer"}, "session": {"model": "voice"}}')
+    assert said == '{"session":{"model":"gpt-realtime"}}'
+
+
+@pytest.mark.parametrize("message", [b"\x00", "[1]", "{", event(type=1)])
+def test_what_is_no_event_is_refused(message: str | bytes) -> None:
+    with pytest.raises(WireError):
+        talk().said(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        event(type="input_audio_buffer.append", audio="AAAA"),
+        event(type="session.update", session={"model": None}).replace(" ", ""),
+        event(type="session.update", session=None),
+        event(type="session.update", session=3),
+        '{"type":  "response.create" }',
+    ],
+)
+def test_other_messages_stay_as_they_are(message: str) -> None:
+    assert talk().said(message) == message
+
+
+def test_the_client_reads_the_name_that_it_knows() -> None:
+    message = event(type="session.created", session={"id": "s", "model": "gpt-realtime"})
+    heard = talk().heard(message).message
+    assert isinstance(heard, str)
+    assert json.loads(heard)["session"] == {"id": "s", "model": "voice"}
+    assert talk(None).heard(message).message == message
+    without = event(type="session.updated", session={"id": "s"})
+    assert talk().heard(without).message == without
+
+
+def test_a_reply_begins_and_ends() -> None:
+    begun = talk().heard(event(type="response.created", response={"id": "r"}))
+    assert (begun.begins, begun.ends, begun.used) == (True, False, ())
+    usage = {"input_tokens": 16, "output_tokens": 24}
+    done = talk().heard(event(type="response.done", response={"usage": usage}))
+    assert (done.begins, done.ends) == (False, True)
+    assert done.used == (Used(ir.Usage(16, None, output=24)),)
+    assert talk().heard(event(type="response.done", response={"usage": None})).used == ()
+
+
+def test_usage_beside_the_response_counts_too() -> None:
+    message = event(
+        type="response.done", response={"usage": {}}, usage={"input_tokens": 1, "output_tokens": 2}
+    )
+    assert talk().heard(message).used == (Used(ir.Usage(1, None, output=2)),)
+
+
+def test_usage_has_kinds_and_cached_tokens() -> None:
+    usage = usage_of(
+        {
+            "input_tokens": 100,
+            "output_tokens": 24,
+            "input_token_details": {
+                "text_tokens": 60,
+                "audio_tokens": 40,
+                "cached_tokens": 30,
+                "cached_tokens_details": {"text_tokens": 10, "audio_tokens": 20},
+            },
+            "output_token_details": {"text_tokens": 9, "audio_tokens": 15},
+        }
+    )
+    assert (usage.input, usage.cache_read, usage.output) == (70, 30, 24)
+    assert usage.detail == {
+        "input_text": 60,
+        "input_audio": 40,
+        "cache_read_text": 10,
+        "cache_read_audio": 20,
+        "output_text": 9,
+        "output_audio": 15,
+    }
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"type": "duration", "seconds": 3}, Used(units={"input_audio_ms": 3000}, model="whisper")),
+        ({"input_tokens": 5, "output_tokens": 2}, Used(ir.Usage(5, None, output=2), model="whisper")),
+    ],
+)
+@pytest.mark.parametrize(
+    "session",
+    [
+        {"audio": {"input": {"transcription": {"model": "whisper"}}}},
+        {"input_audio_transcription": {"model": "whisper"}},
+    ],
+)
+def test_transcripts_are_the_work_of_another_model(usage: Any, expected: Used, session: Any) -> None:
+    one = talk()
+    completed = event(type="conversation.item.input_audio_transcription.completed", usage=usage)
+    assert one.heard(completed).used == ()
+    one.heard(event(type="session.updated", session=session))
+    assert one.heard(completed).used == (expected,)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "3", None, 1e99])
+def test_impossible_durations_do_not_count(seconds: Any) -> None:
+    one = talk()
+    one.heard(event(type="session.updated", session={"input_audio_transcription": {"model": "whisper"}}))
+    usage = {"type": "duration", "seconds": seconds}
+    kind = "conversation.item.input_audio_transcription.completed"
+    assert one.heard(event(type=kind, usage=usage)).used == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"type": "invalid_request_error", "code": "invalid_api_key", "message": "no"}, "authentication"),
+        ({"type": "rate_limit", "code": "rate_limit_exceeded", "message": "no"}, "rate_limit"),
+        ({"type": "server_error", "message": "no"}, "upstream"),
+        ({"type": "invalid_request_error", "message": "no"}, "invalid_request"),
+    ],
+)
+def test_errors_have_kinds(error: Any, kind: str) -> None:
+    fault = talk().heard(event(type="error", error=error)).fault
+    assert fault is not None
+    assert (fault.kind, fault.message) == (kind, "no")
+
+
+def test_binary_and_other_messages_pass() -> None:
+    assert talk().heard(b"\x00").message == b"\x00"
+    message = event(type="ping", text='"response.done"')
+    heard = talk().heard(message)
+    assert (heard.message, heard.ends, heard.begins, heard.used) == (message, False, False, ())
+
+
+def test_the_gateway_tells_failures_as_the_server_does() -> None:
+    told = talk().error(ir.Fault("rate_limit", "slow", error_id="req_1"))
+    assert json.loads(told) == {
+        "type": "error",
+        "event_id": "event_1",
+        "error": {
+            "message": "slow",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "rate_limit_exceeded",
+            "error_id": "req_1",
+            "event_id": None,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "query", "expected"),
+    [
+        ("https://api.openai.com/v1", "", "https://api.openai.com/v1/realtime?model={model}"),
+        (
+            "https://r.openai.azure.com/openai",
+            "?api-version=2025-04-01-preview",
+            "https://r.openai.azure.com/openai/realtime?api-version=2025-04-01-preview&deployment={model}",
+        ),
+        (
+            "https://r.openai.azure.com/openai/v1",
+            "?api-version=preview",
+            "https://r.openai.azure.com/openai/v1/realtime?model={model}&api-version=preview",
+        ),
+    ],
+)
+def test_addresses(base: str, query: str, expected: str) -> None:
+    assert address(base, query) == expected
+    assert LIVE.model is None

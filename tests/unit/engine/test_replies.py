@@ -1,0 +1,170 @@
+"""Each reply of a session is reserved when it begins and charged when it ends, exactly once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.claims import Limits
+from dragoman.accounts.counters import MemoryLedger
+from dragoman.accounts.limits import Limit
+from dragoman.dialects.live import Heard, Used
+from dragoman.engine.accounting import Accounting
+from dragoman.engine.meter import EndedByLimit, metered
+from dragoman.engine.replies import Replies, added
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.routing.route import Deployment
+from dragoman.seams.clock import Seams
+from tests.unit.engine.accounts import PRICES, Book
+
+NOW = 1_700_000_040.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def time(self) -> float:
+        return self.now
+
+
+class House:
+    """One session at `one/gpt`, with its journal and its counters."""
+
+    def __init__(self, *limits: Limit, accounts: bool = True) -> None:
+        self.clock = Clock()
+        seams = Seams(self.clock.time, lambda: 5.0)
+        self.ledger, self.book = MemoryLedger(seams), Book()
+        accounting = Accounting(
+            rates=PRICES.get, journal=self.book, limits=Limits(limits), ledger=self.ledger
+        )
+        self.exchange = Exchange("ex_1", "req_1", "openai_chat", "WS", "/", 1.0, NOW, asked="m")
+        self.exchange.called_by(Caller("ci"))
+        self.exchange.operation = "realtime"
+        meter = metered(accounting if accounts else None, self.exchange, seams)
+        if meter is not None:
+            meter.applies("m")
+        attempt: Any = SimpleNamespace(
+            exchange=self.exchange,
+            deployment=Deployment("one", "gpt"),
+            record=AttemptRecord("ex_1-1", "one/gpt", "tail", "relay", 1.0, key_id="key"),
+            delivery=SimpleNamespace(now=lambda: 9.0, meter=meter),
+            runtime=SimpleNamespace(seams=seams),
+            plan=SimpleNamespace(route=SimpleNamespace(model="m")),
+        )
+        self.replies = Replies(attempt)
+
+    def standing(self) -> dict[str, tuple[int, int]]:
+        return {name: (count.used, count.reserved) for name, count in self.ledger._counts.items()}
+
+    def units(self) -> list[Any]:
+        return [(record.id, record.deployment, record.units, record.cost) for record in self.book.closes]
+
+
+def stated(taken: int, given: int, **more: Any) -> Used:
+    return Used(ir.Usage(taken, output=given), **more)
+
+
+def done(*used: Used) -> Heard:
+    return Heard("{}", ends=True, used=used)
+
+
+async def test_a_reply_is_reserved_and_charged() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.probe()
+    assert house.book.opens == house.book.closes == []
+    assert [count for count in house.standing().values() if count != (0, 0)] == []
+    await house.replies.begin()
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(0, 1024)]
+    assert [record.id for record in house.book.opens] == ["ex_1.2"]
+    house.replies.heard(done(stated(10, 5)))
+    assert list(house.standing().values()) == [(15, 0)]
+    assert house.units() == [("ex_1.2", "one/gpt", {"input": 10, "output": 5}, 10_000 + 50_000)]
+    assert (house.replies.running, house.replies.cost) == (False, 60_000)
+    await house.replies.begin()  # as much as the reply before has used
+    assert list(house.standing().values()) == [(15, 15)]
+
+
+async def test_a_reply_is_charged_to_the_window_in_which_it_began() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.begin()
+    house.replies.heard(done(stated(10, 5)))
+    house.clock.now += 60.0
+    await house.replies.begin()
+    house.replies.heard(done(stated(100, 50)))
+    assert list(house.standing().values()) == [(150, 0)]  # the window before is over and forgotten
+
+
+async def test_a_limit_refuses_a_reply() -> None:
+    house = House(Limit("per-key", "tokens", 1100, "minute"))
+    await house.replies.begin()
+    house.replies.heard(done(stated(500, 200)))
+    with pytest.raises(EndedByLimit):
+        await house.replies.begin()
+    assert house.exchange.refused_by == "per-key"
+    assert list(house.standing().values()) == [(700, 0)]
+    assert len(house.book.closes) == 1
+
+
+async def test_limits_of_the_deployment_hold_too() -> None:
+    house = House(Limit("per-model", "tokens", 1100, "minute", subject="deployment"))
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(0, 1024)]
+    house.replies.heard(done(stated(90, 10)))
+    assert list(house.standing().values()) == [(100, 0)]
+    house.replies._expected = house.replies._expected._replace(input=1000)
+    with pytest.raises(EndedByLimit):
+        await house.replies.probe()
+    assert list(house.standing().values()) == [(100, 0)]
+
+
+async def test_another_models_work_has_a_record_of_its_own() -> None:
+    house = House()
+    house.replies.heard(Heard("{}", used=(Used(units={"input_audio_ms": 3000}, model="whisper"),)))
+    assert house.units() == [("ex_1.1", "one/whisper", {"input_audio_ms": 3000}, None)]
+    assert house.replies.cost is None
+    assert house.replies.usage is None
+
+
+async def test_usage_without_a_beginning_counts() -> None:
+    house = House()
+    house.replies.heard(done(stated(3, 4)))
+    assert house.units() == [("ex_1.1", "one/gpt", {"input": 3, "output": 4}, 43_000)]
+
+
+async def test_a_reply_whose_usage_nobody_states_is_estimated() -> None:
+    house = House()
+    await house.replies.begin()
+    house.replies.heard(Heard("short", begins=True))
+    house.replies.heard(Heard("A" * 12_800))
+    house.replies.close()
+    house.replies.close()
+    (record,) = house.book.closes
+    assert (record.units, record.estimated) == ({"output": 11}, True)
+    assert house.replies.usage == ir.Usage(output=11, estimated=True)
+
+
+async def test_without_accounts_only_the_sum_is_known() -> None:
+    house = House(accounts=False)
+    await house.replies.probe()
+    await house.replies.begin()
+    house.replies.heard(done(stated(1, 2)))
+    house.replies.heard(done(stated(10, 20)))
+    assert house.replies.usage == ir.Usage(11, output=22)
+    assert house.book.closes == []
+
+
+def test_usages_are_added() -> None:
+    one = ir.Usage(1, 2, output=3, detail={"input_audio": 4, "words": "x"})
+    other = ir.Usage(10, output=30, reasoning=5, detail={"input_audio": 6, "output_audio": 7}, estimated=True)
+    assert added(one, other) == ir.Usage(
+        11, 2, output=33, reasoning=5, detail={"input_audio": 10, "output_audio": 7}, estimated=True
+    )
+    assert added(None, one) is one
+    assert added(one, None) is one
+    assert added(None, None) is None

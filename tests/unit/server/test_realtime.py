@@ -1,0 +1,179 @@
+"""The client's side of a session: how it is accepted, refused and closed, also under a foreign server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.converse import Bounds
+from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.ir.fault import STOPPING
+from dragoman.server.app import App
+from dragoman.server.endpoint import Endpoint
+from dragoman.server.link import SocketLink
+from dragoman.server.realtime import Handshake, RealtimeApi, RealtimeClient, live_of
+from tests.unit.server.test_websocket import Own, Socket
+
+OPENAI, GEMINI = DIALECTS["openai_chat"], DIALECTS["gemini"]
+
+
+class Sides:
+    """A client with what it gets, and with what it says next."""
+
+    def __init__(self, *events: Any, headers: Any = (), subprotocols: Any = (), chosen: Any = None) -> None:
+        self.sent: list[Any] = []
+        self.events = list(events)
+        self.link = SocketLink(0.0)
+        self.exchange = Exchange("ex_1", "req_1", "openai_chat", "WS", "/v1/realtime", 0.0, 0.0)
+        endpoint = Endpoint("/v1/realtime", OPENAI, {})
+        handshake = Handshake(
+            endpoint, dict(headers), "", subprotocols, chosen, lambda: ir.Fault("permission", "no"), self.link
+        )
+        self.client = RealtimeClient(self.exchange, handshake, self.receive, self.send, Bounds())
+
+    async def receive(self) -> Any:
+        return self.events.pop(0)
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [message["type"].removeprefix("websocket.") for message in self.sent]
+
+
+async def test_a_session_is_accepted_once_and_closed_once() -> None:
+    sides = Sides(chosen="realtime")
+    one = sides.client
+    await one.begin(200, [(b"x-request-id", b"req_1")])
+    await one.say("text")
+    await one.say(b"binary")
+    await one.end()
+    await one.end(b"{}")
+    assert sides.kinds == ["accept", "send", "send", "close"]
+    assert sides.sent[0] == {
+        "type": "websocket.accept",
+        "subprotocol": "realtime",
+        "headers": [(b"x-request-id", b"req_1")],
+    }
+    assert sides.sent[1]["text"] == "text"
+    assert sides.sent[2]["bytes"] == b"binary"
+    assert (sides.sent[3]["code"], sides.exchange.status, one.begun, one.gone) == (1000, 101, True, False)
+
+
+async def test_a_refusal_is_an_http_answer_until_the_session_is_accepted() -> None:
+    sides = Sides()
+    await sides.client.answer(404, [(b"X-Request-Id", b"req_1")], b"{}")
+    assert sides.kinds == ["http.response.start", "http.response.body"]
+    assert sides.sent[0]["status"] == 404
+    assert (b"x-request-id", b"req_1") in sides.sent[0]["headers"]
+    assert (b"content-length", b"2") in sides.sent[0]["headers"]
+    await sides.client.end()
+    assert len(sides.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (ir.Fault("invalid_request", "wrong"), 1007),
+        (ir.Fault("authentication", "who?"), 1008),
+        (ir.Fault("rate_limit", "slow"), 1008),
+        (ir.Fault("upstream", "broken"), 1011),
+        (ir.Fault("internal", "broken"), 1011),
+        (ir.Fault("overloaded", "later"), 1013),
+        (ir.Fault("timeout", "silence"), 1008),
+        (STOPPING, 1012),
+    ],
+)
+async def test_faults_have_close_codes(fault: ir.Fault, code: int) -> None:
+    sides = Sides()
+    await sides.client.accept(())
+    sides.exchange.fault = fault
+    await sides.client.answer(500, (), b"{}")
+    assert sides.kinds == ["accept", "close"]
+    assert (sides.sent[1]["code"], sides.sent[1]["reason"]) == (code, fault.message)
+
+
+async def test_reasons_fit_into_a_close_frame() -> None:
+    sides = Sides()
+    await sides.client.begin(200, ())
+    sides.exchange.fault = ir.Fault("upstream", "é" * 200)
+    await sides.client.end(b'{"type":"error"}')
+    assert sides.sent[1]["text"] == '{"type":"error"}'
+    assert sides.sent[2]["reason"] == "é" * 61
+
+
+async def test_a_stated_close_counts_more_than_the_fault() -> None:
+    sides = Sides()
+    await sides.client.begin(200, ())
+    sides.exchange.fault = ir.Fault("upstream", "closed")
+    sides.client.closes(4000, "over")
+    await sides.client.end()
+    assert (sides.sent[1]["code"], sides.sent[1]["reason"]) == (4000, "over")
+
+
+async def test_messages_are_freed_when_the_next_is_wanted() -> None:
+    answered: list[int] = []
+    sides = Sides(
+        {"type": "websocket.receive", "text": "a"},
+        {"type": "websocket.receive", "bytes": b"b"},
+        {"type": "websocket.receive", "text": None, "bytes": b"c"},
+        {"type": "websocket.disconnect", "code": 4001, "reason": "bye"},
+    )
+    sides.link.answered = lambda: answered.append(1)
+    sides.link.running = True
+    assert [await sides.client.receive() for _ in range(4)] == ["a", b"b", b"c", None]
+    assert len(answered) == 3
+    assert sides.client.left == (4001, "bye")
+    assert (sides.link.running, sides.client.gone) == (False, False)
+    await sides.client.end()
+    assert sides.sent == []
+
+
+async def test_a_connection_without_a_close_frame_is_lost() -> None:
+    sides = Sides()
+    sides.link.drop()
+    assert sides.client.gone
+    await sides.client.end(b"{}")
+    assert sides.sent == []
+
+
+def test_headers_for_the_provider() -> None:
+    headers = {"openai-safety-identifier": "u", "authorization": "Bearer k", "cookie": "c"}
+    assert Sides(headers=headers).client.headers == {"openai-safety-identifier": "u"}
+    offered = ["realtime", "openai-beta.realtime-v1", "openai-beta.other"]
+    assert Sides(subprotocols=offered).client.headers == {"openai-beta": "realtime=v1"}
+    both = Sides(headers={"openai-beta": "x"}, subprotocols=offered)
+    assert both.client.headers == {"openai-beta": "x"}
+
+
+def test_a_key_is_asked_again() -> None:
+    barred = Sides().client.barred()
+    assert barred is not None
+    assert barred.kind == "permission"
+
+
+def test_paths() -> None:
+    templates = [endpoint.template for endpoint in RealtimeApi().endpoints()]
+    assert len(templates) == len(set(templates))
+    assert {"/v1/realtime", "/v1/realtime/client_secrets", GEMINI.live.paths[1]} <= set(templates)  # type: ignore[union-attr]
+    assert live_of(Endpoint("/v1/realtime", OPENAI, {})) is OPENAI.live
+    assert live_of(Endpoint("/v1/chat/completions", OPENAI, {})) is None
+    assert live_of(None) is None
+
+
+async def test_a_foreign_server_closes_what_it_cannot_answer() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    socket = Socket(App(gateway), path="/v1/realtime", query_string=b"model=own/x")
+    async with asyncio.timeout(60):
+        await socket.task
+    status, body = socket.sent[0]["status"], json.loads(socket.sent[1]["body"])
+    assert (status, body["error"]["param"]) == (400, "model")
+    assert "realtime sessions" in body["error"]["message"]
+    await gateway.close()
