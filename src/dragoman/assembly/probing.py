@@ -23,9 +23,10 @@ from dragoman.routing.outcome import is_absent
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.tasks import spawn
+from dragoman.upstreams.form import is_success
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Call, Stopwatch
-from dragoman.upstreams.wire import WireUpstream, is_success
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.wire.json import encode
 
 State: TypeAlias = Literal["ok", "refused", "not reached", "failed"]

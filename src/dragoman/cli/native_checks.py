@@ -37,7 +37,7 @@ from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.seams.clock import SYSTEM
-from dragoman.upstreams.wire import SPLITTERS
+from dragoman.upstreams.form import SPLITTERS
 
 
 class NativeProbe(Probe):

@@ -28,7 +28,7 @@ from dragoman.ir.fault import STOPPING
 from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.backend import over_http
-from dragoman.upstreams.wire import unreadable
+from dragoman.upstreams.form import unreadable
 
 if TYPE_CHECKING:
     from dragoman.net.websocket import Socket

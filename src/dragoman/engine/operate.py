@@ -35,7 +35,8 @@ from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
 from dragoman.routing.apis import lesson_of
 from dragoman.upstreams.backend import OwnUpstream, begin, over_http
-from dragoman.upstreams.wire import WireUpstream, is_success, unreadable
+from dragoman.upstreams.form import is_success, unreadable
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.wire.header import header_value
 from dragoman.wire.json import encode
 

@@ -21,7 +21,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
-from dragoman.upstreams.wire import streams, unreadable
+from dragoman.upstreams.form import streams, unreadable
 from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 
 _SOUND: Final = ("audio/", "application/octet-stream")

@@ -33,7 +33,8 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
-from dragoman.upstreams.wire import PAGE, SPLITTERS, WireUpstream, is_success, page, streams, unreadable
+from dragoman.upstreams.form import PAGE, SPLITTERS, is_success, page, streams, unreadable
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.wire.sse import SSESplitter
 

@@ -38,8 +38,8 @@ from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
 from dragoman.upstreams.answers import read_bounded
+from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.wire import is_success
 from dragoman.wire.inert import inert_headers
 from dragoman.wire.json import TOO_LARGE, decode_object, encode, refuse_many_values
 

@@ -22,7 +22,6 @@ from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from functools import partial
 from typing import Any, Final, Protocol
-from urllib.parse import quote
 
 import msgspec
 from multidict import CIMultiDict
@@ -48,9 +47,9 @@ from dragoman.routing.route import deep_merge
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams import hops
 from dragoman.upstreams.account import Account
+from dragoman.upstreams.address import Address
 from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
-    LIMITED,
     PART,
     TOO_DEEP,
     AnswerLimits,
@@ -61,29 +60,17 @@ from dragoman.upstreams.answers import (
     unexpected,
 )
 from dragoman.upstreams.credential import Credential, Lease, Prepared
+from dragoman.upstreams.form import PAGE, SPLITTERS, framing_of, is_success, page, streams, unreadable
 from dragoman.upstreams.parameters import filled, parameter
-from dragoman.upstreams.reading import Reading, Splitter
+from dragoman.upstreams.reading import Reading
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
-from dragoman.wire.eventstream import MIME, EventStreamSplitter
 from dragoman.wire.json import decode_object, encode
-from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.multipart import Pieces, content_type, written
-from dragoman.wire.ndjson import NDJSONSplitter
-from dragoman.wire.sse import SSESplitter
 
 _AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
 """The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
-
-
-SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
-    "sse": SSESplitter,
-    "json_array": JSONArraySplitter,
-    "ndjson": NDJSONSplitter,
-    "eventstream": EventStreamSplitter,
-}
-"""The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
 
 
 class Spent(Protocol):
@@ -92,30 +79,6 @@ class Spent(Protocol):
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
-
-
-class Address:
-    """The URL of an endpoint. If it contains `{model}`, this stands for the model's name."""
-
-    def __init__(self, url: str) -> None:
-        self._before, named, self._after = url.partition("{model}")
-        self._folder = self._before.rstrip("/").rpartition("/")[2] + "/"
-        self._fixed = None if named else URL(url, encoded=True)
-        self._met: dict[str, URL] = {}
-
-    def of(self, model: str) -> URL:
-        """The URL for one model. The model's name is escaped to a single segment of the path. If the name
-        begins with the folder that is before it in the URL ("models/…"), the folder is not repeated.
-        """
-        if self._fixed is not None:
-            return self._fixed
-        url = self._met.get(model)
-        if url is None:
-            if len(self._met) >= _MOST_REMEMBERED:
-                self._met.clear()
-            name = quote(model.removeprefix(self._folder), safe="")
-            url = self._met[model] = URL(self._before + name + self._after, encoded=True)
-        return url
 
 
 class WireUpstream:
@@ -625,45 +588,10 @@ def _pattern(models: Sequence[str]) -> re.Pattern[str]:
 
 
 _ONCE: Final = "idempotency-key"
-_STREAMS = ("text/event-stream", "application/x-ndjson", MIME)
-PAGE: Final = "text/html"
-"""The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.
-"""
-
-
-def is_success(answer: Answer) -> bool:
-    """Whether the answer's status is 200 to 299."""
-    return 200 <= answer.status < 300
-
-
-def streams(answer: Answer) -> bool:
-    """Whether the answer's content type is that of server-sent events or NDJSON."""
-    return answer.headers.get("content-type", "").startswith(_STREAMS)
-
-
-def framing_of(dialect: Dialect, answer: Answer) -> Framing:
-    """The framing of a streamed answer: AWS's, if its content type says so, else the dialect's. Claude's
-    events come in AWS's framing at Bedrock.
-    """
-    kind = answer.headers.get("content-type", "")
-    return "eventstream" if kind.startswith(MIME) else dialect.stream.framing
-
-
-def page(name: str) -> RequestFailed:
-    """The error for a web page that was sent in place of a stream. name: the provider's name."""
-    return unreadable(name, WireError("it is a web page"))
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:
     yield batch
-
-
-def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The error for an answer that the dialect of the provider `name` does not allow, or above a limit."""
-    message = f"{name} sent a response that cannot be parsed: {error}"
-    return RequestFailed(
-        ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")
-    )
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:

@@ -50,8 +50,8 @@ from dragoman.stores.memory import MemoryStore
 from dragoman.stores.seals import MemoryVault
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.backend import backends
+from dragoman.upstreams.form import SPLITTERS
 from dragoman.upstreams.upstream import Call, Upstream
-from dragoman.upstreams.wire import SPLITTERS
 from dragoman.wire.multipart import Pieces
 
 Piece: TypeAlias = bytes | float | Exception | None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dragoman.upstreams.wire import Address
+from dragoman.upstreams.address import Address
 
 GEMINI = "https://h.example/v1beta/models/{model}:streamGenerateContent?alt=sse"
 

@@ -1,0 +1,63 @@
+"""What the status and the content type of a provider's answer say: success, stream, framing, web page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.reply import Framing
+from dragoman.errors import RequestFailed, WireError
+from dragoman.net.transport import Answer
+from dragoman.upstreams.answers import LIMITED
+from dragoman.upstreams.reading import Splitter
+from dragoman.wire.eventstream import MIME, EventStreamSplitter
+from dragoman.wire.jsonarray import JSONArraySplitter
+from dragoman.wire.ndjson import NDJSONSplitter
+from dragoman.wire.sse import SSESplitter
+
+SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
+    "sse": SSESplitter,
+    "json_array": JSONArraySplitter,
+    "ndjson": NDJSONSplitter,
+    "eventstream": EventStreamSplitter,
+}
+"""The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
+
+
+_STREAMS = ("text/event-stream", "application/x-ndjson", MIME)
+PAGE: Final = "text/html"
+"""The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.
+"""
+
+
+def is_success(answer: Answer) -> bool:
+    """Whether the answer's status is 200 to 299."""
+    return 200 <= answer.status < 300
+
+
+def streams(answer: Answer) -> bool:
+    """Whether the answer's content type is that of server-sent events or NDJSON."""
+    return answer.headers.get("content-type", "").startswith(_STREAMS)
+
+
+def framing_of(dialect: Dialect, answer: Answer) -> Framing:
+    """The framing of a streamed answer: AWS's, if its content type says so, else the dialect's. Claude's
+    events come in AWS's framing at Bedrock.
+    """
+    kind = answer.headers.get("content-type", "")
+    return "eventstream" if kind.startswith(MIME) else dialect.stream.framing
+
+
+def page(name: str) -> RequestFailed:
+    """The error for a web page that was sent in place of a stream. name: the provider's name."""
+    return unreadable(name, WireError("it is a web page"))
+
+
+def unreadable(name: str, error: WireError) -> RequestFailed:
+    """The error for an answer that the dialect of the provider `name` does not allow, or above a limit."""
+    message = f"{name} sent a response that cannot be parsed: {error}"
+    return RequestFailed(
+        ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")
+    )
