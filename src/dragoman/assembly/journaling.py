@@ -159,6 +159,8 @@ class Journaling:
         """The tasks of `on_adopted` that charge limits, by the mark of the chain."""
         self._drained_at = 0.0
         """When the latest draining began that gave the database everything, in Unix seconds."""
+        self._looked_at = 0.0
+        """The same in seconds of the machine's monotonic clock, which is never set."""
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -182,14 +184,14 @@ class Journaling:
 
     async def _drain(self) -> bool:
         async with self._lock:
-            done, begun = False, self._seams.now()
+            done, begun, looked = False, self._seams.now(), self._seams.monotonic()
             try:
                 done = await self._from_memory() and await self._from_files()
             except OSError as error:
                 self._note(f"the journal cannot be read: {error}")
             if done:
                 self._note(None)
-                self._drained_at = begun
+                self._drained_at, self._looked_at = begun, looked
             if self._reads:
                 await asyncio.to_thread(self._tell)
             return done and (self._reads or self._chains is None)
@@ -232,15 +234,18 @@ class Journaling:
         seconds.
 
         What the reader states does not count without the time: it may be what a killed reader has stated
-        last, because the next one deletes that a moment after it has become the reader.
+        last, because the next one deletes that a moment after it has become the reader. All processes of a
+        machine share the monotonic clock; a later time than now was stated before the machine was started.
         """
         assert self.folder is not None
-        begun, signs, since = self._seams.now(), None, self._seams.monotonic()
+        begun = since = self._seams.monotonic()
+        signs = None
         while not await asyncio.to_thread(chains.hold):
             state = await asyncio.to_thread(told, self.folder) or {}
-            if state.get("running") and state.get("drained", 0.0) >= begun:
+            now = self._seams.monotonic()
+            if state.get("running") and begun <= state.get("looked", 0.0) <= now:
                 return False
-            seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
+            seen = state.get("stored"), state.get("ended")
             if seen != signs:
                 signs, since = seen, now
             elif now - since > _RECOVERY:
@@ -301,7 +306,8 @@ class Journaling:
             error = state["last_error"] or self.last_error
             return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
         reader = {"waiting": None, **(told(self.folder) or {"running": False})}
-        reader.pop("drained", None)
+        for moment in ("drained", "looked"):
+            reader.pop(moment, None)
         error = state["last_error"] or reader.get("last_error")
         if error is None and not reader["running"]:
             error = "no process drains the journal"
@@ -539,6 +545,7 @@ class Journaling:
                 "processes": sum(not chain.left for chain in chains),
                 "ended": sum(chain.left for chain in chains),
                 "drained": self._drained_at,
+                "looked": self._looked_at,
                 "stored": self.stored,
                 "adopted": self.adopted,
                 "cut": self.cut,

@@ -69,7 +69,7 @@ class Place:
         self.database = Database()
         self.told: list[Event] = []
         self.seconds = 0.0
-        self.seams = msgspec.structs.replace(SYSTEM, monotonic=lambda: self.seconds)
+        self.seams = msgspec.structs.replace(SYSTEM, monotonic=lambda: SYSTEM.monotonic() + self.seconds)
         self.made: list[Journaling] = []
 
     def process(self, *, keeps: bool = True, **settings: Any) -> Journaling:

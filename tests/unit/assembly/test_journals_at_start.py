@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from dragoman.accounts.chains import READER
@@ -81,3 +82,17 @@ async def test_a_start_deletes_the_chains_of_killed_processes_when_limits_are_ch
     assert isinstance(second.journal, FileJournal)
     others = [path for path in place.folder.glob("*.journal") if second.journal.mark not in path.name]
     assert others == []
+
+
+async def test_a_clock_that_is_set_delays_no_start(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The times of two processes are compared by a clock that nobody sets."""
+    keeper, second = place.process(), place.process(keeps=False)
+    assert await keeper.drain()
+    ahead = msgspec.structs.replace(second._seams, now=lambda: keeper._seams.now() + 30_000)
+    monkeypatch.setattr(second, "_seams", ahead)
+    recovering = asyncio.create_task(second.recover())
+    await asyncio.sleep(3 * journaling._LOOK)
+    assert not recovering.done()
+    assert await keeper.drain()
+    assert await recovering
+    assert not second._reads
