@@ -83,12 +83,24 @@ class Saying(Collected):
     def done(self) -> dict[str, Any]:
         """The message as a wire object, with everything that was added."""
         wire: dict[str, Any] = {"role": "assistant"}
+        if not (self.draft.own or self.draft.answer):
+            self.chunks = self._sendable()
         content = self.chunks if self.parts else bare(self.chunks)
         if content or self.parts or self.draft.answer or (self.draft.own and self.chunks):
             wire["content"] = content
         if self.calls:
             wire["tool_calls"] = self.calls
         return wire
+
+    def _sendable(self) -> list[dict[str, Any]]:
+        """The chunks of a message from another dialect's history: without empty texts beside reasoning, and
+        none for a message that has reasoning alone, which says nothing to Mistral.
+        """
+        thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
+        if not thoughts:
+            return self.chunks
+        chunks = [chunk for chunk in self.chunks if not (_plain(chunk) and chunk["text"] == "")]
+        return chunks if self.calls or len(chunks) > len(thoughts) else []
 
     def _text(self, block: ir.Text | ir.Refusal | ir.Json, where: str) -> None:
         for chunk in encode_part(block, self.draft, where):
@@ -105,12 +117,21 @@ class Saying(Collected):
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif not self.draft.answer:
+        elif not self.draft.answer and not self._replays(block):
             self.draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
         elif block.redacted or not (block.text or block.summary):
             self.draft.report.lose(where, "the reasoning has no text to show", "hint")
         else:
             self.chunks.extend(encode_part(block, self.draft, where))
+
+    def _replays(self, block: ir.Thinking) -> bool:
+        """Whether reasoning in the history of another dialect's request is sent to Mistral.
+
+        Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons takes
+        it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Sealed reasoning
+        is another provider's. For a model that does not reason, no request with such a chunk is known.
+        """
+        return block.sealed is None and self.draft.facts.reasoning is not False
 
     def _call(self, block: ir.ToolCall, where: str) -> None:
         self.spaced = True

@@ -216,6 +216,15 @@ def test_reasoning_of_another_provider_is_dropped_from_requests_and_shown_in_ans
     assert decode_part(part) == block
 
 
+def test_reasoning_without_a_signature_is_sent_back_as_a_thought() -> None:
+    part, report = wrote(ir.Thinking("Hm."))
+    assert part == {"text": "Hm.", "thought": True}
+    assert lost(report) == []
+    part, report = wrote(ir.Thinking(redacted=True))
+    assert part is None
+    assert lost(report) == [("messages[0].blocks[0]", "quality")]
+
+
 def test_summaries_are_shown_as_one_thought() -> None:
     part, _ = wrote(ir.Thinking(summary=("A", "B")), answer=True)
     assert part == {"text": "A\n\nB", "thought": True}

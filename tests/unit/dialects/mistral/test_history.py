@@ -308,6 +308,29 @@ def test_thinking_of_others_is_not_sent_back() -> None:
     assert lost(report) == {"messages[1].blocks[0]": "quality"}
 
 
+def test_reasoning_without_a_seal_is_sent_back_before_the_text() -> None:
+    """Mistral's own reasoning is not signed: a client of another protocol returns it as text."""
+    chunk = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    messages, report = messages_of(
+        said("Hi."), said(ir.Thinking("Hm."), "Ho.", role="assistant"), said("Go.")
+    )
+    assert messages[1] == {"role": "assistant", "content": [chunk, {"type": "text", "text": "Ho."}]}
+    assert lost(report) == {}
+    call = ir.ToolCall("aB3dE6gH9", "look", {})
+    answered = said(ir.ToolResult("aB3dE6gH9", (ir.Text("rain"),)))
+    messages, report = messages_of(said("Hi."), said(ir.Thinking("Hm."), call, role="assistant"), answered)
+    assert messages[1]["content"] == [chunk]
+    assert messages[1]["tool_calls"][0]["id"] == "aB3dE6gH9"
+    assert lost(report) == {}
+
+
+def test_a_model_that_does_not_reason_gets_no_reasoning() -> None:
+    talk = (said("Hi."), said(ir.Thinking("Hm."), "Ho.", role="assistant"), said("Go."))
+    messages, report = messages_of(*talk, facts=Facts(reasoning=False))
+    assert messages[1] == {"role": "assistant", "content": "Ho."}
+    assert lost(report) == {"messages[1].blocks[0]": "quality"}
+
+
 def test_an_assistant_that_says_nothing_is_left_out() -> None:
     messages, report = messages_of(said("Hi."), said(ir.Thinking("Hm."), role="assistant"), said("Go."))
     assert [message["role"] for message in messages] == ["user", "user"]
