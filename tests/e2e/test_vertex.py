@@ -5,7 +5,6 @@ and Anthropic.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from dragoman.exchange import Exchange
 from dragoman.testing.provider import Answer, FakeProvider, Script, Seen, Whole
 from tests.e2e.calls import Site
 from tests.e2e.conftest import Provide, Visit
-from tests.e2e.strict.vertex import LOCATION, PROJECT, SAID, TOKEN, vertex
+from tests.e2e.strict.vertex import LOCATION, PROJECT, SAID, TOKEN, account, vertex
 
 pytest.importorskip("google.auth", reason="needs the extra `google`")
 pytestmark = pytest.mark.filterwarnings(
@@ -82,20 +81,6 @@ def google(base: str, **more: Any) -> genai.Client:
         "credentials": Credentials(token=TOKEN),  # type: ignore[no-untyped-call]
     }
     return genai.Client(vertexai=True, http_options=types.HttpOptions(base_url=base), **stated)
-
-
-def account(url: str, file: Path) -> str:
-    """The file of a service account whose tokens come from `url`."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    told = {"type": "service_account", "client_email": "sa@p", "token_uri": f"{url}/token"}
-    file.write_text(json.dumps({**told, "private_key": pem.decode(), "private_key_id": "1"}))
-    return str(file)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def error(status: int, kind: str, message: str) -> Whole:
 
 def judge(seen: Seen) -> None:
     """Hold a request for Converse or ConverseStream to the API's rules. Raises Refused."""
-    if (wrong := _unauthorized(seen)) is not None:
+    if (wrong := unauthorized(seen)) is not None:
         raise Refused(wrong, status=403)
     found = _PATH.fullmatch(seen.target)
     demand(found is not None and found[2].startswith("converse"), "no such operation", status=404)
@@ -99,7 +99,7 @@ def judge(seen: Seen) -> None:
 
 def bedrock(seen: Seen) -> Answer:
     """The answer to one request."""
-    if (wrong := _unauthorized(seen)) is not None:
+    if (wrong := unauthorized(seen)) is not None:
         return error(403, "InvalidSignatureException", wrong)
     found = _PATH.fullmatch(seen.target)
     if found is None:
@@ -134,7 +134,7 @@ def bedrock(seen: Seen) -> Answer:
 # --- The signature -------------------------------------------------------------------------------
 
 
-def _unauthorized(seen: Seen) -> str | None:
+def unauthorized(seen: Seen) -> str | None:
     """Why the request is refused; None = it is not."""
     stated = seen.headers.get("authorization", "")
     if stated.startswith("Bearer "):

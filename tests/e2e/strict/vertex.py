@@ -7,7 +7,9 @@ of the recordings `vertex.*.jsonl`. The bodies of Gemini are held to what Gemini
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -25,12 +27,26 @@ LOCATION: Final = "europe-west4"
 TOKEN: Final = "ya29.a-token"
 SAID: Final = Said("Hello from Vertex AI.")
 _PLACE: Final = rf"/projects/{PROJECT}/locations/{LOCATION}/publishers"
-_GEMINI: Final = re.compile(
+GEMINI: Final = re.compile(
     rf"/v1beta1(?:{_PLACE}/google|/publishers/google)/models/([^/:]+)"
     r":(generateContent|streamGenerateContent|countTokens|predict|embedContent)"
 )
-_CLAUDE: Final = re.compile(rf"/v1{_PLACE}/anthropic/models/(claude-[^/:]+):(rawPredict|streamRawPredict)")
+CLAUDE: Final = re.compile(rf"/v1{_PLACE}/anthropic/models/(claude-[^/:]+):(rawPredict|streamRawPredict)")
 _INSTANCE: Final = frozenset({"content", "task_type", "title", "mimeType"})
+
+
+def account(url: str, file: Path) -> str:
+    """The file of a service account whose tokens come from `url`."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    told = {"type": "service_account", "client_email": "sa@p", "token_uri": f"{url}/token"}
+    file.write_text(json.dumps({**told, "private_key": pem.decode(), "private_key_id": "1"}))
+    return str(file)
 
 
 def refusal(status: int, kind: str, message: str) -> Whole:
@@ -48,9 +64,9 @@ def vertex(seen: Seen) -> Answer:
     if not express and seen.headers.get("authorization") != f"Bearer {TOKEN}":
         return refusal(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
     try:
-        if (found := _GEMINI.fullmatch(seen.path)) is not None:
+        if (found := GEMINI.fullmatch(seen.path)) is not None:
             return _google(seen, found[1], found[2])
-        if (found := _CLAUDE.fullmatch(seen.path)) is not None:
+        if (found := CLAUDE.fullmatch(seen.path)) is not None:
             return _anthropic(seen, found[1], found[2])
     except Refused as refused:
         return refusal(400, "INVALID_ARGUMENT", f"{refused.path}: {refused.message}")
