@@ -27,6 +27,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.testing import corpus
 from dragoman.testing.case import APIS, Case, split
 from dragoman.testing.facts import of_response
+from dragoman.testing.hosted import unwrapped
 
 SEVERAL = "the sample is several answers, one after the other; the accumulator goes on, we end with the first"
 EXCEPT = {
@@ -114,7 +115,8 @@ def ordered(words: Any) -> Any:
 
 
 def streams(folder: Path, dialect: str, *apis: str) -> list[Case]:
-    cases = [Case(exchange, DIALECTS[dialect], ()) for exchange in corpus.read(folder, *apis)]
+    exchanges = map(unwrapped, corpus.read(folder, *apis))
+    cases = [Case(exchange, DIALECTS[dialect], ()) for exchange in exchanges if exchange is not None]
     return [case for case in cases if "stream" in case.subjects and ir.fold(case.events).error is None]
 
 

@@ -19,6 +19,7 @@ from dragoman.ir.units import INPUT, OUTPUT, units_of
 from dragoman.providers.prices import PriceTable
 from dragoman.testing import corpus
 from dragoman.testing.case import Case, dialect_of
+from dragoman.testing.hosted import unwrapped
 
 CACHED = tuple(unit for unit in INPUT if unit.startswith("cache_read"))
 WRITTEN = tuple(unit for unit in INPUT if unit.startswith("cache_write"))
@@ -103,8 +104,8 @@ def totals(dialect: str, usage: dict[str, Any]) -> tuple[int, int]:
 
 
 def answers(recorded: Path, dialect: str) -> Iterator[tuple[Case, ir.Usage]]:
-    for exchange in corpus.read(recorded):
-        if dialect_of(exchange.api) != dialect:
+    for recording in corpus.read(recorded):
+        if dialect_of(recording.api) != dialect or (exchange := unwrapped(recording)) is None:
             continue
         case = Case(exchange, DIALECTS[dialect], ())
         if case.exchange.response is not None and several(case):

@@ -10,6 +10,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
 from dragoman.testing.case import APIS, Case
+from dragoman.testing.hosted import unwrapped
 
 SPOKEN = [(name, api) for name, apis in APIS.items() for api in apis]
 BEYOND = {"huggingface.chat": "tools", "openrouter.chat": "tools[0].function.parameters"}
@@ -18,7 +19,8 @@ BEYOND = {"huggingface.chat": "tools", "openrouter.chat": "tools[0].function.par
 
 def taken(recorded: Path, name: str, api: str) -> list[Case]:
     """The requests that this API answered well."""
-    cases = [Case(exchange, DIALECTS[name], ()) for exchange in corpus.read(recorded, api)]
+    exchanges = map(unwrapped, corpus.read(recorded, api))
+    cases = [Case(exchange, DIALECTS[name], ()) for exchange in exchanges if exchange is not None]
     return [
         case
         for case in cases

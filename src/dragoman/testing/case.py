@@ -21,6 +21,7 @@ from dragoman.dialects.streaming import StreamDecoder
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
+from dragoman.testing import hosted
 from dragoman.testing.canonical import CANON, Canon, CanonicalForm
 from dragoman.testing.corpus import Exchange, Request, Response
 from dragoman.wire.eventstream import EventStreamSplitter
@@ -38,7 +39,7 @@ APIS: dict[str, tuple[str, ...]] = {
         *("openai.responses", "openai.responses_other", "azure.responses", "bedrock_mantle.responses"),
         *("deepseek.responses", "openrouter.responses", "xai.responses", "lmstudio.responses"),
     ),
-    "anthropic": ("anthropic.messages",),
+    "anthropic": ("anthropic.messages", *hosted.APIS),
     "gemini": (
         *("gemini.generateContent", "gemini.streamGenerateContent", "vertex.generateContent"),
         "vertex.streamGenerateContent",

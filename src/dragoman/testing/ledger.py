@@ -21,6 +21,7 @@ import msgspec
 from dragoman.dialects.dialect import Dialect
 from dragoman.testing.case import APIS, Case, dialect_of
 from dragoman.testing.corpus import Exchange
+from dragoman.testing.hosted import unwrapped
 from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
 
 BOUND = 0.01
@@ -108,10 +109,13 @@ class Ledger:
         self.leftovers: dict[str, Counter[str]] = {}
 
     def case(self, exchange: Exchange) -> Case | None:
-        """The exchange as a case of its dialect; None = no dialect of the ledger speaks its API."""
+        """The exchange as a case of its dialect; None = no dialect of the ledger speaks its API, or the API
+        carries bodies of many protocols, and this is none of the dialect's.
+        """
         name = dialect_of(exchange.api)
-        if name is None or name not in self.dialects:
+        if name is None or name not in self.dialects or (plain := unwrapped(exchange)) is None:
             return None
+        exchange = plain
         others = [dialect for dialect in self.dialects.values() if dialect.name != name]
         return Case(exchange, self.dialects[name], others, self.mutants)
 
