@@ -37,7 +37,7 @@ from dragoman.stores.open import open_store
 from dragoman.stores.sql.usage import _named
 from dragoman.stores.sql.usage_batch import _add, _spread, group_id
 from dragoman.stores.sql.usage_columns import NUMBERS, SUMMED, amounts, full
-from dragoman.stores.sql.usage_rows import row_of
+from dragoman.stores.sql.usage_rows import is_exact, row_of
 from dragoman.stores.sql.usage_tables import USAGE_BY_GROUP, USAGE_BY_VALUE, USAGE_GROUPS, USAGE_RECORDS
 
 DAYS: Final = 90
@@ -181,7 +181,7 @@ class Fill:
                 one = record(source, 0.0, 0)
                 ((group, sums),) = parts_of(one)
                 self._groups.add(group)
-                row = row_of(one, group, group_id(group))
+                row = row_of(one, group, group_id(group), exact=is_exact(one, group))
                 for name in ("created", "id", "ended"):
                     del row[name]
                 found.append((row, group, amounts(sums), one.end_user or ""))

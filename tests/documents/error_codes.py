@@ -39,6 +39,7 @@ _BY_HAND: Final[dict[str, tuple[str, ...]]] = {
 _PROVIDERS_OWN: Final = frozenset(
     {
         "dialects/anthropic/errors.py",
+        "dialects/bedrock/errors.py",
         "dialects/cohere/errors.py",
         "dialects/gemini/errors.py",
         "dialects/gemini/stops.py",

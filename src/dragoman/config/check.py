@@ -35,7 +35,7 @@ from dragoman.config.check_balancing import (
 )
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
-from dragoman.config.check_credential import credential_misfits
+from dragoman.config.check_credential import credential_misfits, key_misfits
 from dragoman.config.check_defaults import unfit
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
@@ -204,8 +204,10 @@ class _Checker:
                 self.warn(f"{path}.expires", f"the key has expired, on {client.expires}")
             if client.key is None:
                 continue
-            others = [key for key in auth.keys[:index] if key.name is None or key.name != client.name]
-            self.key(client.key.reveal(), path, [key.key.reveal() for key in others if key.key is not None])
+            others = [one for one in auth.keys[:index] if one.name is None or one.name != client.name]
+            self.misfits(
+                path, key_misfits(client.key.reveal(), [key.key.reveal() for key in others if key.key])
+            )
             if len(client.key.reveal()) < _SHORTEST_KEY:
                 # On loopback no key is required by default, so there a short key is only a warning.
                 tell = self.warn if is_loopback(self.config.server.host) else self.problem
@@ -225,7 +227,7 @@ class _Checker:
             self.problem(path, "a provider's name must not contain a slash, or begin or end with a blank")
         for index, key in enumerate(settings.keys or ()):
             earlier = [other.reveal() for other in (settings.keys or ())[:index]]
-            self.key(key.reveal(), f"{path}.keys[{index}]", earlier)
+            self.misfits(f"{path}.keys[{index}]", key_misfits(key.reveal(), earlier))
         self.misfits(f"{path}.headers", unusable(settings.headers))
         self.file(settings.ca_file, f"{path}.ca_file")
         self.file(settings.client_cert, f"{path}.client_cert")
@@ -608,16 +610,6 @@ class _Checker:
         return host == server.host or (host in _LOOPBACK and server.host in _LOOPBACK | _ALL_INTERFACES)
 
     # --- Values --------------------------------------------------------------------------------------------
-
-    def key(self, text: str, path: str, earlier: Iterable[str]) -> None:
-        if text.lower() in {"none", "null"}:
-            self.problem(path, f"`{text.lower()}` is not an API key", "write [] for no keys")
-        elif text.lower().startswith("bearer "):
-            self.problem(path, "the key begins with `Bearer`", "remove the word `Bearer`")
-        elif " " in text:
-            self.problem(path, "the key contains a blank")
-        elif text in earlier:
-            self.problem(path, "the same key is listed twice")
 
     def file(self, name: str | None, path: str) -> None:
         if name is not None and not is_file(Path(name)):

@@ -1,8 +1,8 @@
-"""Checks that a provider's identity in a cloud fits the provider, and that its settings fit each other."""
+"""Checks keys, and that a provider's identity in a cloud fits the provider and its own settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -36,6 +36,18 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
             yield Misfit("credential.method", "is another way than `client_secret`: keep one of them")
     if credential.external_id is not None and credential.role is None:
         yield Misfit("credential.external_id", "is of no use without `role`")
+
+
+def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
+    """The mistake in a key. earlier: the other keys of the same list."""
+    if text.lower() in {"none", "null"}:
+        yield Misfit("", f"`{text.lower()}` is not an API key", "write [] for no keys")
+    elif text.lower().startswith("bearer "):
+        yield Misfit("", "the key begins with `Bearer`", "remove the word `Bearer`")
+    elif " " in text:
+        yield Misfit("", "the key contains a blank")
+    elif text in earlier:
+        yield Misfit("", "the same key is listed twice")
 
 
 def _foreign(credential: CloudCredential) -> Iterator[Misfit]:

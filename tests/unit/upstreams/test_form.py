@@ -10,8 +10,8 @@ import pytest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.net.transport import Answer
-from dragoman.upstreams.answers import ANSWER_TOO_LARGE
 from dragoman.upstreams.form import SPLITTERS, framing_of, is_success, page, streams, unreadable
+from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 
 class Head(msgspec.Struct):
