@@ -25,6 +25,7 @@ from dragoman.providers.grade import FILE, UNTRIED, Grade
 from dragoman.providers.vendor import Vendor
 from dragoman.testing import corpus
 from dragoman.testing.case import APIS, dialect_of
+from dragoman.testing.hosted import unwrapped
 from dragoman.testing.ledger import Exceptions
 from tests.documents import generated
 from tests.laws.__main__ import EXCEPTIONS, RECORDED
@@ -68,7 +69,8 @@ def counted(present: Mapping[str, Grade]) -> dict[str, Grade]:
         for exchange in corpus.read(RECORDED, *(api for apis in APIS.values() for api in apis)):
             provider = exchange.api.partition(".")[0]
             vendor = _VENDORS.get(provider, provider)
-            if vendor in CATALOG and dialect_of(exchange.api) in DIALECTS:
+            read = dialect_of(exchange.api) in DIALECTS and unwrapped(exchange) is not None
+            if vendor in CATALOG and read:
                 recordings[vendor] += 1
                 held[vendor] += exchange.id not in excepted
     else:
