@@ -27,6 +27,7 @@ from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
 VENDORS: Final[Mapping[str, str]] = {
     "bedrock": "aws",
     "gemini": "google",
+    "moonshot": "moonshotai",
     "vertex": "google",
     "voyage": "voyageai",
     "xai": "x-ai",

@@ -20,7 +20,8 @@ import msgspec
 
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_ONLY_CDATA: Final = re.compile(r"\s*(?:<!\[CDATA\[.*?\]\]>\s*)+\Z", re.DOTALL)
+_ONLY_CDATA: Final = re.compile(r"\s*+(?:<!\[CDATA\[(?>.*?\]\]>)\s*+)++\Z", re.DOTALL)
+"""Its groups are atomic, so that a text with many sections is read once: models write such texts."""
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
