@@ -135,7 +135,7 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether the body has the member `stream`; otherwise the path says whether the response streams."""
     # --- Gemini ---------------------------------------------------------------------------------
     call_ids: bool = True
-    """Whether tool calls and results carry ids. False = the server matches results to calls by their order."""
+    """Whether tool calls and results carry ids. False = the server matches results to calls by order."""
     vertex_operations: bool = False
     """Whether tokens are counted and embeddings are made in Vertex AI's way: a request to count is the prompt
     itself, and most models of embeddings are asked by `:predict`."""
