@@ -93,6 +93,8 @@ class Sent:
             items = [] if isinstance(given, str) else given
             return sum(item.get("type", "").endswith("_call_output") for item in items)
         messages = self.body["messages"]
+        if self.dialect == "bedrock":
+            return sum("toolResult" in block for message in messages for block in message["content"])
         blocks = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
         own = sum(message["role"] == "tool" for message in messages)
         return own + sum(block.get("type") == "tool_result" for block in blocks)

@@ -34,6 +34,7 @@ ANSWERS: dict[str, Callable[[Said], Script]] = {
     "ollama": ollama,
 }
 PERMITTED = permitted.load()
+_FORCING = {"tool_choice", "toolConfig", "tool_config"}
 
 
 async def hold(bench: Bench, client: Any, face: Face, upstream: Upstream, feature: Feature) -> None:
@@ -44,6 +45,7 @@ async def hold(bench: Bench, client: Any, face: Face, upstream: Upstream, featur
         provider.answers = deque([held(upstream.dialect, ANSWERS[upstream.dialect](feature.said))])
     expected = PERMITTED.outcome((face.name, upstream.name, feature.name))
     texts: set[str] = set()
+    freed = feature.name in upstream.unforced
     for way in _ways(face, upstream, feature):
         told = await _asked(bench, client, provider, face, upstream, feature, way)
         outcome = _outcome(told, bench)
@@ -55,7 +57,8 @@ async def hold(bench: Bench, client: Any, face: Face, upstream: Upstream, featur
         feature.check(told, feature.said if provider else None, way)
         texts.add(told.first.text)
         if provider is not None and upstream.dialect is not None:
-            holds(provider.last.body, upstream.dialect, face.means.get(feature.name, feature.name))
+            means = face.means.get(feature.name, feature.name)
+            holds(provider.last.body, upstream.dialect, "offered tools" if freed else means)
     assert len(texts) <= 1 or feature.name != "seed"
 
 
@@ -88,9 +91,17 @@ async def _asked(
     bench.exchanges.clear()
     if provider is not None:
         provider.seen.clear()
-    told = await face.ways[way](client, {**face.asked(feature.name, model, way, most), **own})
+    fields = {**face.asked(feature.name, model, way, most), **own}
+    told = await face.ways[way](client, free(fields) if feature.name in upstream.unforced else fields)
     await bench.settled()
     return told
+
+
+def free(fields: Fields) -> Fields:
+    """The same request to a model that is free not to call anything."""
+    if isinstance(config := fields.get("config"), dict):
+        return {**fields, "config": free(config)}
+    return {name: value for name, value in fields.items() if name not in _FORCING}
 
 
 def _outcome(told: Heard | Refused, bench: Bench) -> Outcome:

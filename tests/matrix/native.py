@@ -40,7 +40,8 @@ def holds(body: Any, dialect: str, feature: str) -> None:
     if dialect == "gemini":
         body = camel(body)
     if feature == "offered tools":
-        offered = {path: value for path, value in native["tools"].items() if not path.startswith(_CHOICES)}
+        declared = native.get("offered tools", native["tools"])
+        offered = {path: value for path, value in declared.items() if not path.startswith(_CHOICES)}
         assert _at(body, "tool_choice") in (ABSENT, "auto")
         _hold(body, offered)
     elif feature == "named results":
@@ -299,8 +300,8 @@ _MISTRAL: dict[str, Paths] = {
 _OLLAMA: dict[str, Paths] = {
     "text": _messages(HELLO),
     "stream": {"stream": True},
-    "tools": {**_CHAT_TOOLS, "tool_choice": ABSENT},
-    "parallel tools": _CHAT_TOOLS,
+    "tools": {"tools": ABSENT, "tool_choice": ABSENT, "format.required": ["call"]},
+    "offered tools": _CHAT_TOOLS,
     "tool results": {
         "messages.1.tool_calls.0.id": "call_1",
         "messages.1.tool_calls.0.function": {"name": WEATHER, "arguments": {"city": "Paris"}},

@@ -15,8 +15,8 @@ from tests.e2e.answers.said import Said
 from tests.e2e.sent import Sent
 from tests.e2e.strict import held, worded
 from tests.e2e.strict.typed import Refused as Worded
-from tests.matrix.asked import PARIS, ROME, Fields
-from tests.matrix.cell import ANSWERS, hold
+from tests.matrix.asked import PARIS, ROME
+from tests.matrix.cell import ANSWERS, free, hold
 from tests.matrix.conftest import Bench
 from tests.matrix.features import FEATURES
 from tests.matrix.heard import Heard
@@ -59,7 +59,7 @@ async def test_calls_and_their_results(bench: Bench, program: Program, asks: str
     face, upstream = _FACES[asks], _UPSTREAMS[answers]
     first, last = Said("", (PARIS, ROME), seal=SEAL), Said("Sunny, at noon.")
     model = _says(bench, upstream, "simulate/tools:2", first, last)
-    told = await program.ask(asks, "loop", _free(face.asked("tools", model, "whole", None)))
+    told = await program.ask(asks, "loop", free(face.asked("tools", model, "whole", None)))
     assert isinstance(told, Heard)
     assert (told.first.finish, told.first.calls) == ("stop", [])
     if upstream.dialect is None:
@@ -112,13 +112,6 @@ async def test_models_are_listed_and_found(program: Program, asks: str, answers:
     assert told.found == f"over/{answers}"
     assert told.found in told.listed
     assert len(set(told.listed)) == len(told.listed)
-
-
-def _free(fields: Fields) -> Fields:
-    """The same request to a model that is free not to call anything."""
-    if "config" in fields:
-        return {**fields, "config": _free(fields["config"])}
-    return {name: value for name, value in fields.items() if name not in {"tool_choice", "toolConfig"}}
 
 
 def _says(bench: Bench, upstream: Upstream, simulated: str, *said: Said | Worded) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from tests.e2e.strict import bedrock as aws
 
 _COMPLETE = {"tools", "parallel tools", "JSON schema"}
+_SEVERAL = frozenset({"parallel tools"})
 _AGAIN = frozenset({"text", "stream", "image in", "image out", "audio in", "audio out"})
 
 
@@ -20,6 +21,8 @@ class Upstream(msgspec.Struct, frozen=True):
     dialect in its `row`.
     limit: of tokens, where each is computed here; whole: of those answers that must be complete.
     again: the features that it is asked for through every face, None = all; the first asks for all.
+    unforced: the features that it is asked for without forcing a call: one that it is forced to make is one
+    structured answer, so that it cannot be several.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Upstream(msgspec.Struct, frozen=True):
     limit: int | None = None
     whole: int | None = None
     again: frozenset[str] | None = None
+    unforced: frozenset[str] = frozenset()
 
     def model_for(self, feature: str) -> str:
         return self.models.get(feature, self.model)
@@ -108,7 +112,7 @@ UPSTREAMS = (
         {"audio in": f"bedrock/{aws.NOVA}"},
         row={"keys": [f"{aws.ID}:{aws.SECRET}"], "region": aws.REGION},
     ),
-    Upstream("ollama", "Ollama", "ollama", "machine/qwen3", row={"dialect": "ollama"}),
+    Upstream("ollama", "Ollama", "ollama", "machine/qwen3", row={"dialect": "ollama"}, unforced=_SEVERAL),
     Upstream("local", "Embedded model", None, "local/smollm2:135m", limit=16, whole=48, again=_AGAIN),
     Upstream(
         "simulate", "Simulator", None, "simulate/echo", {"stream": "simulate/lorem", "seed": "simulate/lorem"}

@@ -9,6 +9,8 @@ from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e.answers.said import Said
 from tests.e2e.strict.bedrock import frames, stream
 
+_END = 3
+"""The messages after the last piece of content: the ends of block and message, and the usage."""
 STOPS = {"end": "end_turn", "sequence": "stop_sequence", "length": "max_tokens", "filter": "content_filtered"}
 
 
@@ -20,7 +22,8 @@ def bedrock(said: Said) -> Script:
         blocks = _blocks(said, thinks=thinking in {"enabled", "adaptive"})
         stop = "tool_use" if said.calls else STOPS[said.stop]
         if seen.target.endswith("/converse-stream"):
-            return stream(frames(blocks, stop, _usage(said)))
+            pieces = frames(blocks, stop, _usage(said))
+            return stream(pieces[:-_END] if said.die else pieces, die=said.die)
         message = {"role": "assistant", "content": blocks}
         told = {"metrics": {"latencyMs": 250}, "output": {"message": message}}
         return Whole({**told, "stopReason": stop, "usage": _usage(said)})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, pieces
 
@@ -23,7 +25,7 @@ def ollama(said: Said) -> Script:
 
 class _Speaks:
     def __init__(self, said: Said, body: dict[str, Any]) -> None:
-        self.said = said
+        self.said = said = _formatted(said, body)
         self.body = body
         self.thought = said.thought if body.get("think") is not False else ""
 
@@ -73,6 +75,17 @@ class _Speaks:
         frames = [json.dumps(line).encode() + b"\n" for line in lines]
         about = {"content-type": "application/x-ndjson"}
         return Streamed(frames, headers=about, pause=said.pause, die=said.die)
+
+
+def _formatted(said: Said, body: dict[str, Any]) -> Said:
+    """The answer in the schema of the request: a call is text then, and only one can be made."""
+    if not said.calls or "tools" in body or not isinstance(body.get("format"), dict):
+        return said
+    _, name, arguments = said.calls[0]
+    call = json.loads(arguments)
+    if "call" in body["format"]["properties"]:
+        call = {"call": {"tool": name, "arguments": call}}
+    return msgspec.structs.replace(said, text=json.dumps(call), calls=())
 
 
 def _token(piece: str, others: int) -> dict[str, Any]:

@@ -68,8 +68,7 @@ def worded(dialect: str, refused: Refused) -> Whole:
     if dialect == "cohere":
         return Whole({"id": "e-1", "message": place + refused.message}, refused.status)
     if dialect == "bedrock":
-        kind = "ValidationException" if refused.status == 400 else "AccessDeniedException"
-        return bedrock.error(refused.status, kind, place + refused.message)
+        return bedrock.error(refused.status, bedrock.EXCEPTIONS[refused.status], place + refused.message)
     if dialect == "ollama":
         return Whole({"error": place + refused.message}, refused.status)
     kinds = {401: "authentication_error", 404: "not_found_error"}

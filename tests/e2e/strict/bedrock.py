@@ -75,6 +75,18 @@ class _Refused(Exception):
     pass
 
 
+EXCEPTIONS: Final = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+}
+"""The exception of each status (the pages of Converse and of the common errors)."""
+
+
 def error(status: int, kind: str, message: str) -> Whole:
     """An error in Bedrock's form."""
     said = {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
@@ -304,11 +316,11 @@ def frames(blocks: list[dict[str, Any]], stop: str, usage: Mapping[str, Any] = _
     return out
 
 
-def stream(pieces: list[bytes]) -> Streamed:
-    """The answer with these messages, in pieces of seven bytes."""
+def stream(pieces: list[bytes], *, die: bool = False) -> Streamed:
+    """The answer with these messages, in pieces of seven bytes. die: the connection breaks after them."""
     whole = b"".join(pieces)
     cut = [whole[at : at + 7] for at in range(0, len(whole), 7)]
-    return Streamed(cut, {"content-type": "application/vnd.amazon.eventstream"})
+    return Streamed(cut, {"content-type": "application/vnd.amazon.eventstream"}, die=die)
 
 
 _MESSAGE: Final = {

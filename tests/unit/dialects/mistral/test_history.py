@@ -316,7 +316,7 @@ def test_reasoning_without_a_seal_is_sent_back_before_the_text() -> None:
     )
     assert messages[1] == {"role": "assistant", "content": [chunk, {"type": "text", "text": "Ho."}]}
     assert lost(report) == {}
-    call = ir.ToolCall("aB3dE6gH9", "look", {})
+    call = ir.ToolCall("aB3dE6gH9", "look", "{}")
     answered = said(ir.ToolResult("aB3dE6gH9", (ir.Text("rain"),)))
     messages, report = messages_of(said("Hi."), said(ir.Thinking("Hm."), call, role="assistant"), answered)
     assert messages[1]["content"] == [chunk]
