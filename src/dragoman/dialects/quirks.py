@@ -8,6 +8,7 @@ and the date on which the page was read. The fields are read by the dialect's co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from operator import attrgetter, itemgetter
@@ -126,6 +127,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
     """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
+    odd_call_ids: bool = True
+    """Whether ids of tool calls may have characters besides letters, digits, `_` and `-`, as Kimi's have.
+    Otherwise they are rewritten."""
     server_tools: bool = True
     """Whether Anthropic's server tools and beta features are supported."""
     body_version: Literal["none", "bedrock-2023-05-31", "vertex-2023-10-16"] = "none"
@@ -169,8 +173,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """Whether a message of the history contains something that this vendor does not accept.
 
         That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
-        older form (`function_call`), and signatures on calls. Every relayed attempt runs this, so it looks at
-        each message and each part only once.
+        older form (`function_call`), signatures on calls, and ids of calls. Every relayed attempt runs this,
+        so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -190,6 +194,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if not self.answer_images and ("images" in message or _has(message.get("content"), _is_image)):
             return True
         if not self.functions and "function_call" in message:
+            return True
+        if not self.odd_call_ids and _has(message.get("content"), _has_odd_id):
             return True
         return not self.call_signatures and _has(message.get("tool_calls"), _is_signed)
 
@@ -213,11 +219,13 @@ _FOREIGN = (
     *("server_call_parts", "vertex_operations"),
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
-_LOOKED_FOR = ("answer_images", "call_signatures", "functions", "refuses", "strange_items")
+_LOOKED_FOR = ("answer_images", "call_signatures", "functions", "odd_call_ids", "refuses", "strange_items")
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
 _FUNCTIONS = frozenset({"functions", "function_call"})
+plain_id: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+"""Matches the ids of tool calls that Anthropic's API accepts."""
 _ANSWERING = frozenset({"assistant", "function"})
 _role = itemgetter("role")
 
@@ -240,6 +248,10 @@ def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:
 
 def _is_image(part: dict[str, Any]) -> bool:
     return part.get("type") == "image"
+
+
+def _has_odd_id(part: dict[str, Any]) -> bool:
+    return part.get("type") == "tool_use" and type(id_ := part.get("id")) is str and not plain_id(id_)
 
 
 def _is_signed(call: dict[str, Any]) -> bool:

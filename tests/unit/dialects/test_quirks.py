@@ -8,6 +8,7 @@ import pytest
 
 from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
 
+ODD = {"type": "tool_use", "id": "functions.look:0", "name": "look", "input": {}}
 CALL = {"id": "1", "function": {"name": "a"}}
 
 
@@ -36,6 +37,10 @@ def said(**members: Any) -> dict[str, Any]:
         (Quirks(strange_items=False), {"input": [{"type": "reasoning"}]}, False),
         (Quirks(strange_items=False), {"input": "a"}, True),
         (STANDARD, {"messages": ["odd", None]}, True),
+        (STANDARD, said(content=[ODD]), True),
+        (Quirks(odd_call_ids=False), said(content=[ODD]), False),
+        (Quirks(odd_call_ids=False), said(content=[{**ODD, "id": "toolu_1-a"}]), True),
+        (Quirks(odd_call_ids=False), said(content=[{**ODD, "type": "server_tool_use"}]), True),
     ],
 )
 def test_a_body_is_relayed_unless_a_quirk_would_rewrite_it(

@@ -84,7 +84,6 @@ MEMBERS = frozenset(_Request.__struct_fields__)
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _SIDES = {">=": "greater", "<=": "less"}
-_ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
 """Part of a beta's name. With this beta, `thinking.budget_tokens` may reach or exceed `max_tokens`."""
@@ -238,14 +237,7 @@ def _check_source(block: _Block, where: str) -> None:
         raise WireError("must be a string", f"{where}.source.{key}", "invalid_type")
 
 
-def _check_call(block: _Block, where: str) -> None:
-    if _ID.fullmatch(block["id"]) is None:
-        raise WireError("must match ^[A-Za-z0-9_-]+$", f"{where}.id", "invalid_value")
-
-
 def _check_result(block: _Block, where: str) -> None:
-    if _ID.fullmatch(block["tool_use_id"]) is None:
-        raise WireError("must match ^[A-Za-z0-9_-]+$", f"{where}.tool_use_id", "invalid_value")
     content = block.get("content")
     if type(content) is not list:
         return
@@ -263,7 +255,6 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
     "text": _check_text,
     "image": _check_source,
     "document": _check_source,
-    "tool_use": _check_call,
     "tool_result": _check_result,
 }
 

@@ -35,6 +35,19 @@ def safe_id(stated: str) -> str:
     return f"{_UNSAFE.sub('_', stated)}_{digest}".lstrip("_")
 
 
+def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
+    """Rewrite, in place, the ids of calls that the API refuses, the same for a call and its result. Each
+    rewritten call is reported. where: the IR path of the message's blocks.
+    """
+    for at, block in enumerate(content):
+        for member in ("id", "tool_use_id"):
+            stated = block.get(member)
+            if type(stated) is str and (chosen := safe_id(stated)) != stated:
+                block[member] = chosen
+                if member == "id":
+                    report.change(f"{where}[{at}].id", "messages[].content[].id", f"written as {chosen}")
+
+
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     """The messages, with the images of assistant messages moved to the next user message: after the tool
     results at its beginning. If no user message follows, a new one with the images is added at the end.

@@ -9,7 +9,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
 from dragoman.dialects.anthropic.check import MEMBERS
-from dragoman.dialects.anthropic.history import encode_history, without_pictures
+from dragoman.dialects.anthropic.history import encode_history, plain_ids, without_pictures
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.anthropic.terms import (
@@ -184,7 +184,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     body: dict[str, Any] = {"model": target.model or request.model}
     _limit(request, target, body)
     if own:
-        _own_history(request, scope, body)
+        _own_history(request, scope, body, odd_ids=target.quirks.odd_call_ids)
     else:
         system, messages, thoughts = encode_history(request, target, scope)
         if system:
@@ -253,9 +253,10 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
         body["max_tokens"] = stated
 
 
-def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
+def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:
     """Write `system` and `messages` of a request that came in this dialect. Nothing changes, except that
-    images in assistant messages are moved to user messages (`without_pictures`).
+    images in assistant messages are moved to user messages (`without_pictures`), and that the ids of calls
+    are rewritten if they need it (`plain_ids`). odd_ids: they need not.
 
     System messages at the front, which only the gateway puts there, go before the client's blocks of
     `system`.
@@ -271,7 +272,9 @@ def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> Non
         if message.form == "text" and len(blocks) == 1 and type(blocks[0]) is ir.Text:
             out["content"] = blocks[0].text
         elif message.form != "bare" or blocks:
-            out["content"] = encode_blocks(blocks, scope, f"messages[{index}].blocks")
+            out["content"] = encode_blocks(blocks, scope, where := f"messages[{index}].blocks")
+            if not odd_ids:
+                plain_ids(out["content"], where, scope.report)
         restore(out, message.extra, scope.report, f"messages[{index}]")
         messages.append(out)
     system, form = request.system, (request.forms or {}).get("system")

@@ -118,7 +118,7 @@ AUTHORS: Final = (
         page="https://platform.claude.com/docs/en/api/overview",
         keys=("ANTHROPIC_API_KEY",),
         base_var="ANTHROPIC_BASE_URL",
-        quirks=Quirks(counts=True, widens=frozenset()),
+        quirks=Quirks(counts=True, widens=frozenset(), odd_call_ids=False),
         models=("claude-*",),
         known=(
             *("claude-haiku-4-5", "claude-opus-4-8", "claude-opus-5", "claude-sonnet-4-5"),

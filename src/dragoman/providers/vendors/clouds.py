@@ -13,7 +13,11 @@ _CLAUDE_AT_BEDROCK: Final = ApiRow(
     path="/model/{model}/invoke",
     stream="/model/{model}/invoke-with-response-stream",
     quirks=Quirks(
-        body_version="bedrock-2023-05-31", stream_member=False, server_tools=False, media_urls=False
+        body_version="bedrock-2023-05-31",
+        stream_member=False,
+        server_tools=False,
+        media_urls=False,
+        odd_call_ids=False,
     ),
     models=("anthropic.claude-*", "*.anthropic.claude-*", "arn:*anthropic.claude-*"),
 )
@@ -23,7 +27,7 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
     swaps={"/v1beta1/": "/v1/", "/publishers/google": ""},
     path="/publishers/anthropic/models/{model}:rawPredict",
     stream="/publishers/anthropic/models/{model}:streamRawPredict",
-    quirks=Quirks(body_version="vertex-2023-10-16", server_tools=False, media_urls=False),
+    quirks=Quirks(body_version="vertex-2023-10-16", server_tools=False, media_urls=False, odd_call_ids=False),
     models=("claude-*",),
 )
 _VERTEX: Final = Located(

@@ -127,17 +127,11 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
         ),
         (said({"type": "thinking"}, role="assistant"), "messages[1].content[0].thinking", MISSING),
         (
-            said({"type": "tool_use", "id": "a.b", "name": "f", "input": {}}, role="assistant"),
-            "messages[1].content[0].id",
-            VALUE,
-        ),
-        (
             said({"type": "tool_use", "id": "a", "name": "f", "input": "{}"}, role="assistant"),
             "messages[1].content[0].input",
             TYPE,
         ),
         (said({"type": "tool_result", "content": "x"}), "messages[1].content[0].tool_use_id", MISSING),
-        (said({"type": "tool_result", "tool_use_id": "a b"}), "messages[1].content[0].tool_use_id", VALUE),
         (
             said({"type": "tool_result", "tool_use_id": "a", "content": 5}),
             "messages[1].content[0].content",
