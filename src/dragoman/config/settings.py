@@ -22,7 +22,7 @@ from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, ListedPath, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
 from dragoman.config.trace import Trace
@@ -198,6 +198,12 @@ class Provider(Section, frozen=True):
     """Who may use objects of `passthrough` that no client has made through the gateway. `minted`: nobody.
     `upstream`: all clients whose key is not limited to some models, by the ids of the provider. Objects that
     clients make through the gateway have its ids and one owner in any case."""
+    paths: Annotated[tuple[ListedPath, ...], about(default="none")] = ()
+    """Paths of this provider's server that clients may call as they are, below `/providers/NAME`: each a
+    method and a path from the root of the server, such as `POST /v1/ocr` or `GET,DELETE /v1/jobs/*`. `*`
+    stands for any text within one segment, `**` at the end for all further segments. The gateway's API key is
+    used, and what is made there has no owner. See
+    [Other paths of a provider](pass-through.md#other-paths-of-a-provider)."""
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
     base_models: dict[str, str] = {}
