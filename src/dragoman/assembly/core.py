@@ -344,7 +344,7 @@ class Core:
             told=self._alert if self.config.alerts else None,
             sent=uncounted if self.metrics is None else self.metrics.sent,
             accounting=assembly.accounting,
-            passing=frozenset(assembly.passages),
+            passing=frozenset(name for name, one in assembly.passages.items() if one.resources),
         )
 
     async def reload(self) -> Outcome:

@@ -250,7 +250,7 @@ class ListedPath(str):
     """A method and a path that may be called: see `providers.paths.listed`."""
 
     __slots__ = ()
-    expected: ClassVar[str] = "a method and a path, such as `POST /v1/ocr`, `GET /v1/jobs/*` or `GET /v1/jobs/**`"
+    expected: ClassVar[str] = "a method and a path, such as `POST /v1/ocr` or `GET /v1/jobs/*`"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": r"^\s*[A-Za-z,]+\s+/\S+\s*$"}
 
     @classmethod

@@ -114,7 +114,7 @@ def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
         return None
     if usage is None or not usage.plausible():
         return None
-    if all(isinstance(other, ir.Usage) and other.plausible() for _, other in usage.others):
+    if all(other.plausible() for _, other in usage.others):
         return usage
     return msgspec.structs.replace(usage, others=())
 

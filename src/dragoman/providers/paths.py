@@ -142,14 +142,14 @@ class Paths:
 
 _CREDENTIALS: Final = frozenset(
     {
-        *("key", "api_key", "api-key", "apikey", "x-api-key", "x-goog-api-key", "access_token", "oauth_token"),
-        *("authorization", "bearer_token", "subscription-key"),
+        *("key", "api_key", "api-key", "apikey", "x-api-key", "x-goog-api-key", "access_token"),
+        *("oauth_token", "authorization", "bearer_token", "subscription-key"),
     }
 )
 """The names of fields of a query that may hold a credential, which never reaches a provider from a client."""
 _CONTROLS: Final = ("$http", "_method", "x-http-method", "x-amz-")
-"""The beginnings of names of fields that change the method or the headers of a request, or sign it: Google's
-`$httpMethod` and `$httpHeaders` (https://cloud.google.com/apis/docs/system-parameters), AWS's query signature.
+"""The beginnings of names of fields by which some servers read another method or other headers than those of
+the request, or a signature.
 """
 _QUERY: Final = re.compile(r"[\x21\x22\x24-\x7e]*")
 """Matches a query as it may be sent: visible ASCII without `#`."""

@@ -32,6 +32,7 @@ from dragoman.server.native import NativeApi
 from dragoman.server.ollama import OllamaApi
 from dragoman.server.operations import OperationsApi
 from dragoman.server.passthrough import PassThroughApi
+from dragoman.server.provider_paths import ProviderPathsApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
@@ -84,6 +85,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         NativeApi(gateway, chat),
         ExchangesApi(gateway),
         passing,
+        ProviderPathsApi(gateway),
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
         ReloadApi(gateway),

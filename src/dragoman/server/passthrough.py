@@ -11,7 +11,7 @@ one that has the resource and speaks the client's protocol, or, among several, t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -28,15 +28,15 @@ from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
 from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size, too_large
-from dragoman.server.client import ClientGone, HttpClient, Streaming
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
+from dragoman.server.sending import ClientBody
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
@@ -203,7 +203,7 @@ class PassThroughApi:
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send the request to the provider, and its answer to the client, once it is accounted for."""
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
-        body = _Body(request, call.asked.body)
+        body = ClientBody(request, call.asked.body)
         try:
             answer = await passage.send(exchange.method, call.asked.target, call.sent, body.flow)
             record.status, record.answered = answer.status, now()
@@ -408,7 +408,7 @@ class PassThroughApi:
         if request.caller.models is not None:
             free = {name: passage for name, passage in able.items() if passage.ids == "minted"}
             if resource not in _FREE or (able and not free):
-                raise RequestFailed(_LIMITED)
+                raise RequestFailed(LIMITED)
             able = free
         granted = request.caller.may.providers
         if granted is not None and able:
@@ -460,33 +460,6 @@ def _form(dialect: Dialect) -> str:
     show it by headers; else OpenAI's.
     """
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
-
-
-class _Body:
-    """A client's body on its way to the provider. flow: the bytes to send; None = the endpoint takes no body.
-    failure: the error by which the client's sending broke off; None = it did not. whole: what is sent in its
-    place; None = the client's body, as it comes in.
-    """
-
-    def __init__(self, request: HttpRequest, whole: bytes | None) -> None:
-        self.failure: Exception | None = None
-        self.flow: bytes | Flow | None = whole
-        if whole is None and request.parts is not None:
-            length = request.headers.get("content-length", "0")
-            chunked = "transfer-encoding" in request.headers
-            if chunked or length != "0":
-                size = None if chunked else stated_size(length)
-                self.flow = Flow(self._watched(request.parts), size)
-            else:
-                self.flow = b""
-
-    async def _watched(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        try:
-            async for part in parts:
-                yield part
-        except (RequestFailed, ClientGone) as failed:
-            self.failure = failed
-            raise
 
 
 async def _flow(
@@ -552,7 +525,7 @@ def _target(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str
 _CURSORS: Final = frozenset({*AFTER, *AMONG, *BEFORE})
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
 """Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
-_LIMITED: Final = ir.Fault(
+LIMITED: Final = ir.Fault(
     "permission",
     "This API key is limited to some models, so it cannot use files, batches and other "
     "resources of a provider's account.",

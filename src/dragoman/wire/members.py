@@ -1,8 +1,8 @@
 """Reads a few members of JSON objects while their bytes pass, and holds nothing else of them.
 
-An answer of many megabytes states in a few bytes what it has cost, before or after the rest. This reader skips
-what it does not look for with regular expressions, so it costs little, and it needs the same memory for any
-length. It does not check that the JSON is valid.
+An answer of many megabytes states in a few bytes what it has cost, before or after the rest. This reader
+skips what it does not look for with regular expressions, so it costs little, and it needs the same memory for
+any length. It does not check that the JSON is valid.
 """
 
 from __future__ import annotations
