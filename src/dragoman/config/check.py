@@ -35,6 +35,7 @@ from dragoman.config.check_balancing import (
 )
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
+from dragoman.config.check_credentials import credential_misfits
 from dragoman.config.check_defaults import unfit
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
@@ -138,6 +139,7 @@ class _Checker:
         self.alerts()
         self.misfits("", unfit_prices(self.config, self.pricing))
         self.misfits("", general_misfits(self.config))
+        self.misfits("", credential_misfits(self.config, self.accounts))
         self.misfits("", unseen(self.config))
         self.misfits("", limit_misfits(self.config, self.unread))
         for path, models in stated_models(self.config):

@@ -209,7 +209,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         auth=auth,
         credentials=tuple(
             Credential(key, origin, _found_in(key) or str(sources.get(f"{place}[{index}]", "")))
-            for index, key in enumerate(settings.keys or ())
+            for index, key in enumerate(() if settings.credential == "client" else settings.keys or ())
         ),
         fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
@@ -218,6 +218,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         models=None if settings.models == ("*",) else settings.models,
         region=settings.region,
         base_models=settings.base_models,
+        forwards=settings.credential == "client",
         further=apis_of(settings, vendor, base, auth, version),
         api_version=version,
         folder=folder,

@@ -183,6 +183,12 @@ class Provider(Section, frozen=True):
     """The provider's API keys: one, or a list. Each is a string, `${VARIABLE}` or `{file: path}`. `[]` for a
     server that needs no key. For `bedrock` also an AWS access key, which is not sent but signs each request:
     `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`."""
+    credential: Literal["gateway", "client"] = "gateway"
+    """Whose credential requests have. `gateway`: one of `keys`. `client`: the client's own, such as the
+    sign-in of a coding agent, from the header in which its protocol sends it; clients of another protocol get
+    401. It is sent to this provider only, and never stored. The gateway's own key is then in
+    `x-dragoman-key`. See
+    [Clients with their own credential](pass-through.md#clients-with-their-own-credential)."""
     key_choice: Literal["health_aware", "round_robin", "least_used"] = "health_aware"
     """Which of several keys is asked first. `health_aware`: the first one that can be asked, so that the
     provider's prompt cache stays warm; the next one while it rests. `round_robin`: in turns. `least_used`:

@@ -24,7 +24,7 @@ def credential_headers() -> frozenset[str]:
     return _ALWAYS.union(key_headers())
 
 
-_ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization"})
+_ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key"})
 
 
 class Credential(msgspec.Struct, frozen=True):

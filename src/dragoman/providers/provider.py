@@ -52,7 +52,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     serves, None = any. further: its other protocols, best first. api_version: the version of its API that
     every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
     with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
-    does not say what the second is.
+    does not say what the second is. forwards: requests have the credential of their client, so there is none
+    here.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str | None = None
     folder: str = ""
     base_models: Mapping[str, str] = {}
+    forwards: bool = False
 
     @property
     def apis(self) -> tuple[Api, ...]:

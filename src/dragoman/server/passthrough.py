@@ -30,13 +30,12 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
-from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size, too_large
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
-from dragoman.server.sending import ClientBody
+from dragoman.server.sending import ClientBody, with_credential
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
@@ -169,7 +168,7 @@ class PassThroughApi:
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
         passage, asked = await self._asked(path, resource, request, able, exchange)
-        passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
+        passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
         account = passage.account
         record = AttemptRecord(
@@ -447,12 +446,6 @@ class PassThroughApi:
             text = f"The provider of {first!r} is no longer available to this client."
             raise RequestFailed(ir.Fault("not_found", text, "not_found"))
         return able[wished]
-
-    def _open(self, passage: Passage) -> Passage:
-        """The passage, if an operator has disabled neither its provider nor the key that it uses."""
-        if self._gateway.providers_health.shut(passage.name):
-            raise RequestFailed(NOBODY)
-        return passage
 
 
 def _form(dialect: Dialect) -> str:

@@ -25,11 +25,10 @@ from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
 from dragoman.providers.auth import credential_headers
 from dragoman.providers.paths import METHODS, BadPath, query, spelled
-from dragoman.routing.attempts import NOBODY
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import LIMITED
-from dragoman.server.sending import ClientBody
+from dragoman.server.sending import ClientBody, with_credential
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
 from dragoman.wire.inert import inert_headers
@@ -76,7 +75,7 @@ class ProviderPathsApi:
         target = _target(passage, name, exchange.method, path, request)
         assert passage is not None
         self._admit(passage, request)
-        passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
+        passage = with_credential(self._gateway, passage, request)
         account, seams = passage.account, self._gateway.seams
         record = AttemptRecord(
             f"{exchange.id}-1",
@@ -123,12 +122,6 @@ class ProviderPathsApi:
             refused = LIMITED
         if refused is not None:
             raise RequestFailed(refused)
-
-    def _open(self, passage: Passage) -> Passage:
-        """The passage, if an operator has disabled neither its provider nor the key that it uses."""
-        if self._gateway.providers_health.shut(passage.name):
-            raise RequestFailed(NOBODY)
-        return passage
 
     def _count_when_sent(self, exchange: Exchange) -> None:
         seams, metrics = self._gateway.seams, self._gateway.metrics
@@ -195,11 +188,8 @@ class ProviderPathsApi:
         status that is no error.
         """
         passage, account = call.passage, call.passage.account
-        refused = await passage.refused(answer) if answer.status in {401, 403} else None
-        if refused is None and not 400 <= answer.status <= 599:
-            refused = await passage.refused(answer)
-        if refused is not None:
-            raise refused
+        if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
+            raise await passage.refused(answer)
         body = await read_refusal(answer)
         fault = account.discreet(passage.dialect.errors.decode(answer.status, answer.headers, body))
         call.record.fault = exchange.fault = fault

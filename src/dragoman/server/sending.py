@@ -1,14 +1,33 @@
-"""A client's body on its way to a provider, piece by piece, without being held."""
+"""What is sent to a provider as its client has written it: with whose credential, and the body piece by
+piece, without being held.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow
+from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import ClientGone
 from dragoman.server.endpoint import HttpRequest
+from dragoman.upstreams.passage import Passage
+
+
+def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Passage:
+    """The passage with the credential for this client: its tenant's, its own if the provider gets such, or
+    the gateway's. Raises RequestFailed if there is none, or if an operator has disabled the provider or the
+    gateway's key for it.
+    """
+    if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
+        return own
+    lent = gateway.lent.passage(passage, request.headers)
+    health = gateway.providers_health
+    if passage.name in health.disabled if lent is not None else health.shut(passage.name):
+        raise RequestFailed(NOBODY)
+    return lent or passage
 
 
 class ClientBody:

@@ -130,20 +130,15 @@ class Passage:
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error for an answer whose status is not one of success; the account's secrets are hidden in it.
         For a status outside of 400 to 599, the error only names the status. For 401 and 403 it blames the
-        gateway, because the client cannot correct the gateway's credential. Raises RequestFailed if the
-        answer breaks off.
+        gateway, because the client cannot correct the gateway's credential, unless it is the client's own.
+        Raises RequestFailed if the answer breaks off.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
-        if answer.status in {401, 403}:
-            return RequestFailed(self.credential_refused)
+        if answer.status in {401, 403} and not self.account.lent:
+            return RequestFailed(own_refused(self.name) if self.account.own else _REFUSED)
         return RequestFailed(self.account.discreet(fault))
-
-    @property
-    def credential_refused(self) -> ir.Fault:
-        """The fault if the provider has refused the account."""
-        return own_refused(self.name) if self.account.own else _REFUSED
 
 
 _REFUSED: Final = ir.Fault(
