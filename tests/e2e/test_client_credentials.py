@@ -34,9 +34,9 @@ def config_of(claude: FakeProvider, other: FakeProvider, **more: Any) -> dict[st
             "claude": {"dialect": "anthropic", "base_url": claude.url, "credential": "client"},
             "other": {"dialect": "anthropic", "base_url": other.url, "keys": [UP]},
         },
-        "auth": {"keys": [KEY]},
+        "auth": {"keys": [{"key": KEY, "scopes": ["inference", "read"]}]},
         "retries": {"attempts": 1},
-        "trace": {"max_body": 100_000},
+        "trace": {"bodies": True},
         **more,
     }
 
@@ -178,16 +178,15 @@ def kept_in(folder: Path) -> dict[Path, bytes]:
 
 
 async def test_nothing_keeps_it(
-    visit: Visit, provide: Provide, tmp_path: Path, caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    visit: Visit, provide: Provide, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:  # fmt: skip
     """After answers, streams, failures, sessions and stored traces, no file, log or trace has the token."""
-    home = tmp_path / "home"
-    monkeypatch.setenv("DRAGOMAN_HOME", str(home))
     echo = {"type": "error", "error": {"type": "invalid_request_error", "message": f"bad: {TOKEN}"}}
     claude = await provide(stubs.anthropic(Said()), stubs.anthropic(Said()), Whole(echo, 400))
     other = await provide(stubs.anthropic(Said()))
-    config = config_of(claude, other, stores={"sql": f"sqlite:///{home}/store.db"})
+    stored = {"stores": {"sql": f"sqlite:///{tmp_path}/store.db"}}
+    stored["trace"] = {"store": f"sqlite:///{tmp_path}/exchanges.db", "bodies": True}
+    config = config_of(claude, other, **stored)
     exchanges: list[Any] = []
     with caplog.at_level(logging.DEBUG):
         site = await visit(config, observers=[exchanges.append])
@@ -195,7 +194,8 @@ async def test_nothing_keeps_it(
         for stream in (False, True, False):
             await post(site, "/v1/messages", {**ASK, "stream": stream}, **mine)
         traces = [
-            await site.get(f"/admin/exchanges/{one.id}", authorization=f"Bearer {KEY}") for one in exchanges
+            await site.get(f"/admin/exchanges/{one.id}", authorization=f"Bearer {KEY}")
+            for one in tuple(exchanges)
         ]
     assert len(claude.seen) == 3
     secret = TOKEN.encode()
@@ -203,6 +203,7 @@ async def test_nothing_keeps_it(
     assert any(path.name == "store.db" for path in kept)
     assert [path for path, data in kept.items() if secret in data] == []
     assert TOKEN not in caplog.text
+    assert [one.status for one in traces] == [200] * 3
     assert not any(secret in one.raw for one in traces)
     assert TOKEN not in repr([list(one.attempts) for one in exchanges])
 
