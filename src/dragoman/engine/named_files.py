@@ -23,13 +23,14 @@ from dragoman.errors import RequestFailed
 from dragoman.state.owned import OwnedObject
 from dragoman.state.store import StoreFailed
 
-_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"')
+_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_')
 """The members that name objects: `file_id` of OpenAI (https://platform.openai.com/docs/guides/pdf-files),
 Anthropic (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the
-tool file_search, `file_ids` of a code interpreter's container. 2026-11-23.
+tool file_search, `file_ids` of a code interpreter's container, `container` of a code interpreter (marked by
+its ids, as every such tool has the member). 2026-11-23.
 """
 _NAMED: Final = re.compile(
-    rb'"(file_id)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
+    rb'"(file_id|container)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
 _HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
 """Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
@@ -37,7 +38,7 @@ _HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
 _HIDDEN: Final = re.compile(rb"\\" + _HIDING)
 _ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
-_MINTED: Final = re.compile(r"(?:file[-_]|vs_)[0-9a-z]{25}")
+_MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
 
 

@@ -24,7 +24,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
-from dragoman.dialects.table import DEFAULT, faces
+from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
@@ -35,7 +35,7 @@ from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
-from dragoman.server.sending import ClientBody, with_credential
+from dragoman.server.sending import ClientBody, with_credential, without_field
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
@@ -118,8 +118,8 @@ class PassThroughApi:
         """Yield every path of every resource, once; a path of several protocols is shared (`/v1/files`)."""
         known: set[str] = set()
         for dialect, face in faces():
-            for resource in sorted(dialect.resources):
-                others = [other for one, other in faces() if resource in one.resources]
+            for resource in sorted(_offered(dialect)):
+                others = [other for one, other in faces() if resource in _offered(one)]
                 shared = not face.client_headers and any(other.client_headers for other in others)
                 for path, methods in PATHS[resource].items():
                     run = partial(self._pass, resource=resource, path=path, face=dialect)
@@ -165,7 +165,7 @@ class PassThroughApi:
         body that the client sends wrongly. Raises ClientGone if the client disconnects while it sends the
         body.
         """
-        told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
+        told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
         passage, asked = await self._asked(path, resource, request, able, exchange)
         passage = with_credential(self._gateway, passage, request)
@@ -202,6 +202,9 @@ class PassThroughApi:
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send the request to the provider, and its answer to the client, once it is accounted for."""
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
+        if _uploads(call.asked.ids, request) and request.parts is not None:
+            parts = without_field(request.parts, call.asked.ids.forms)
+            request = msgspec.structs.replace(request, parts=parts)
         body = ClientBody(request, call.asked.body)
         try:
             answer = await passage.send(exchange.method, call.asked.target, call.sent, body.flow)
@@ -324,7 +327,12 @@ class PassThroughApi:
         if ids.listed is not None:
             stated += [Stated(text, ids.listed, name) for name, text in pairs if text and name in _CURSORS]
         body, value = None, None
-        if ids.body and exchange.method == "POST" and request.parts is not None:
+        if (
+            ids.body
+            and exchange.method == "POST"
+            and request.parts is not None
+            and not _uploads(ids, request)
+        ):
             body = await self._whole(request)
             value = await self._value(body, ids, request)
         if value is not None:
@@ -448,6 +456,13 @@ class PassThroughApi:
         return able[wished]
 
 
+def _offered(face: Dialect) -> frozenset[Resource]:
+    """The resources on the paths of a face: its own, and at OpenAI's those of protocols that are no face."""
+    if face is not DEFAULT:
+        return face.resources
+    return face.resources.union(*(one.resources for one in DIALECTS.values() if one.face is None))
+
+
 def _form(dialect: Dialect) -> str:
     """The name of the protocol in whose form the resources of a dialect are: the dialect itself, if clients
     show it by headers; else OpenAI's.
@@ -487,6 +502,11 @@ def _headers(answer: Answer, passage: Passage, named: str = "", *, whole: bool) 
     passed += inert_headers(kind, named or None)
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
     return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
+
+
+def _uploads(ids: Ids, request: HttpRequest) -> bool:
+    """Whether a request whose JSON may name objects has a form instead, which may not."""
+    return bool(ids.forms) and request.headers.get("content-type", "").strip().lower().startswith(_FORMS[0])
 
 
 def _decoded(body: bytes, passage: Passage) -> dict[str, Any]:

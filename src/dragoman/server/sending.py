@@ -4,8 +4,11 @@ piece, without being held.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from typing import Final
 
+from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow
@@ -55,3 +58,23 @@ class ClientBody:
         except (RequestFailed, ClientGone) as failed:
             self.failure = failed
             raise
+
+
+_HEAD: Final = 1_000
+"""The most bytes of the head of a form's field that are searched together."""
+
+
+async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
+    """Yield a form as it comes in. Raises RequestFailed (400) if it has a field of this name: the ids in
+    forms are not translated.
+    """
+    field = re.compile(rb"content-disposition[^\r\n]{0,500}" + re.escape(name.encode()), re.IGNORECASE)
+    before = b""
+    async for part in parts:
+        if field.search(before + part) is not None:
+            text = (
+                f"A form here can only upload a file. Send {name!r} as JSON (content-type: application/json)."
+            )
+            raise RequestFailed(ir.Fault("invalid_request", text, "invalid_request", name))
+        before = (before + part)[-_HEAD:]
+        yield part
