@@ -1,4 +1,6 @@
-"""Checks that the providers that get their clients' credentials (`credential: client`) can have them."""
+"""Checks that the providers that get their clients' credentials (`credential: client`) can have them, and
+that listed paths (`paths`) can be called with the keys of their provider.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,25 @@ from dragoman.config.settings import Provider as Settings
 from dragoman.config.tree import join
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers.provider import Provider
+from dragoman.providers.sigv4 import access_key
 
 
 def credential_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iterator[Misfit]:
-    """The mistakes in `providers.NAME.credential`. accounts: the enabled providers without other mistakes."""
+    """The mistakes in `providers.NAME.credential` and `paths`. accounts: the enabled providers without other
+    mistakes.
+    """
     takers: dict[str, str] = {}
     for name, account in accounts.items():
+        path = join("providers", name)
+        signs = DIALECTS[account.dialect].keys.signs
+        if (
+            config.providers.named[name].paths
+            and signs
+            and any(access_key(key.secret.reveal()) for key in account.credentials)
+        ):
+            yield Misfit(f"{path}.paths", "its key signs whole bodies, and those of listed paths stream")
         if not account.forwards:
             continue
-        path = join("providers", name)
         yield from _of_one(config.providers.named[name], account, path)
         for api in account.apis:
             first = takers.setdefault(api.dialect, name)

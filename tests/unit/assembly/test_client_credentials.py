@@ -56,7 +56,7 @@ async def test_only_one_provider_has_it_and_only_in_this_runtime(gateway: Gatewa
     assert "cookie" not in sent
     for runtime, name in ((usual, "c"), (usual, "g"), (usual, "k"), (mine, "g"), (mine, "k")):
         assert "token-1" not in str(headers_of(runtime, name))
-    assert (mine.own, set(mine.unreadable)) == ({"c"}, {"g"})
+    assert (set(mine.own), set(mine.unreadable)) == ({"c"}, {"g"})
     (key,) = mine.health.pools["c"].keys
     assert (key.id, key.tail, key.lent, key.disabled) == ("client", None, True, False)
     assert [one.disabled for one in mine.health.pools["g"].keys] == [True]
@@ -77,7 +77,7 @@ async def test_keys_of_the_gateway_stay(gateway: Gateway) -> None:
 
 async def test_the_protocol_decides(gateway: Gateway) -> None:
     mine = lent(gateway, "gemini", x_goog_api_key="mine", x_api_key="other")
-    assert (mine.own, set(mine.unreadable)) == ({"g"}, {"c"})
+    assert (set(mine.own), set(mine.unreadable)) == ({"g"}, {"c"})
     assert headers_of(mine, "g")["x-goog-api-key"] == "mine"
     assert "x-api-key" not in headers_of(mine, "g")
     assert set(lent(gateway, "openai_chat", authorization="Bearer t").unreadable) == {"c", "g"}

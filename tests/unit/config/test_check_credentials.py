@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.config.conftest import Load, Mistakes
 
+SIGNING = "AKIAEXAMPLE000000000:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 ROW = "dialect: anthropic, base_url: 'http://127.0.0.1:9', credential: client"
 
 
@@ -16,6 +17,10 @@ ROW = "dialect: anthropic, base_url: 'http://127.0.0.1:9', credential: client"
         (
             "a: {dialect: bedrock, region: eu-central-1, base_url: 'http://127.0.0.1:9', credential: client}",
             "providers.a.credential: its requests are signed, which only the owner of a key can do",
+        ),
+        (
+            f"a: {{catalog: bedrock, region: eu-central-1, keys: ['{SIGNING}'], paths: [GET /a]}}",
+            "providers.a.paths: its key signs whole bodies, and those of listed paths stream",
         ),
         (
             f"a: {{{ROW}}}, b: {{{ROW}}}",
