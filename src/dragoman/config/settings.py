@@ -196,8 +196,9 @@ class Provider(Section, frozen=True):
     limit lasts, and one that was refused comes last."""
     passthrough: Annotated[tuple[Resource, ...], about(default="none: 501")] = ()
     """Endpoints of this account that clients may call through the gateway: `files`, `uploads`, `batches`,
-    `fine_tuning`, `vector_stores`; for Anthropic `files` and `message_batches`. They use this provider's
-    first API key. Each client sees only its own objects, by ids of the gateway. Clients whose key is limited
+    `fine_tuning`, `vector_stores`, `containers`; for Anthropic `files` and `message_batches`; for Mistral
+    `files`, `fine_tuning` and `batch_jobs`; for Gemini `google_files`. They use this provider's first API
+    key. Each client sees only its own objects, by ids of the gateway. Clients whose key is limited
     to some models may only use files and uploads. If several providers offer one of them, the header
     `X-Dragoman-Provider` chooses the provider of what is made or listed."""
     passthrough_ids: Literal["minted", "upstream"] = "minted"

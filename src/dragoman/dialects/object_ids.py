@@ -213,6 +213,7 @@ AMONG: Final = ("ids", "ids[]")
 
 _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
     "anthropic": {"file": "file_", "message_batch": "msgbatch_"},
+    "gemini": {"file": "", "upload": ""},
     "openai": {
         "file": "file-",
         "upload": "upload_",

@@ -23,9 +23,11 @@ Resource: TypeAlias = Literal[
     "containers",
     "message_batches",
     "batch_jobs",
+    "google_files",
 ]
 """A kind of objects at a provider. containers: those in which OpenAI's models run code. message_batches:
-Anthropic's batches. batch_jobs: Mistral's.
+Anthropic's batches. batch_jobs: Mistral's. google_files: Google's files, whose paths are in
+`server.google_files`.
 """
 
 _LIST: Final = ("GET", "POST")

@@ -24,6 +24,7 @@ from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Door, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.google_files import GoogleFilesApi
 from dragoman.server.health import HealthApi
 from dragoman.server.messages import MessagesApi
 from dragoman.server.metrics import MetricsApi
@@ -84,6 +85,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         OllamaApi(gateway, chat),
         NativeApi(gateway, chat),
         ExchangesApi(gateway),
+        GoogleFilesApi(gateway, passing),
         passing,
         ProviderPathsApi(gateway),
         ModelsApi(gateway, (messages, generate_content), passing),

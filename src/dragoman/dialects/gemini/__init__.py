@@ -90,6 +90,7 @@ DIALECT = Dialect(
     ),
     opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
     models=ModelList(member="models", name="name"),
+    resources=frozenset({"google_files"}),
     keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
     probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
     face=Face(
