@@ -226,7 +226,7 @@ def _assembled(
             partial(_wire, provider, transport, limits_of_answers, outside),
             WireUpstream.close,
         )
-        if account.passthrough:
+        if account.passthrough or account.paths:
             timers = timers_of(account.timeouts)
             passages[name] = passage_of(provider, upstream, transport, timers, account)
             _follow(passages[name], upstream)

@@ -25,6 +25,7 @@ from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
+from dragoman.assembly.client_credentials import ClientCredentials
 from dragoman.assembly.directory import Following
 from dragoman.assembly.discovery import Discovering
 from dragoman.assembly.health import adopt
@@ -137,6 +138,7 @@ class Core:
         """What is remembered of keys and deployments; outlives the running parts."""
         self.own_keys = OwnAccounts(self.providers_health)
         """The keys of providers that tenants have brought."""
+        self.lent = ClientCredentials(lambda one: self.client_keys.knows(one))  # noqa: PLW0108 - they change
         self.gates = Gates(seams.monotonic)
         """The limits on the requests that run at once; they outlive the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
@@ -350,7 +352,8 @@ class Core:
             told=self._alert if self.config.alerts else None,
             sent=uncounted if self.metrics is None else self.metrics.sent,
             accounting=assembly.accounting,
-            passing=frozenset(assembly.passages),
+            lent=self.lent.use(self._loaded),
+            passing=frozenset(name for name, one in assembly.passages.items() if one.resources),
         )
 
     async def reload(self) -> Outcome:

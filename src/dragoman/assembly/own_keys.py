@@ -123,7 +123,7 @@ class OwnAccounts:
             backends=backends,
             health=health,
             own=frozenset(used),
-            unreadable=frozenset(name for name, one in used.items() if one.secret is None),
+            unreadable={name: UNREADABLE for name, one in used.items() if one.secret is None},
         )
 
     def _provider(self, name: str) -> Provider | None:

@@ -22,6 +22,7 @@ from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import Credential as Key
 from dragoman.providers.auth import sign
+from dragoman.providers.paths import Paths
 from dragoman.providers.provider import Api, Provider
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM, Seams
@@ -212,18 +213,20 @@ def passage_of(
     """
     api = provider.apis[0]
     base_url = api.base_url or _base_url(api)
-    assert base_url is not None, "the configuration was not checked"
+    assert base_url is not None or not settings.passthrough, "the configuration was not checked"
     return Passage(
         provider.name,
         upstream.dialect,
         transport,
-        base_url=base_url,
+        base_url=base_url or provider.origin,
         query=api.query,
         account=upstream.accounts[0],
         timers=timers,
         resources=settings.passthrough,
         ids=settings.passthrough_ids,
         yields=api.fixed.keys() - provider.headers.keys(),
+        origin=provider.origin,
+        paths=Paths(settings.paths),
     )
 
 

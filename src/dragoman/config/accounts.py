@@ -24,8 +24,8 @@ class Permissions(Section, frozen=True):
     behind it under the model's own name. All others get 403, and are in no list of models."""
     faces: Annotated[tuple[DialectName, ...] | None, about(default="all")] = None
     """The protocols that clients may speak to the gateway."""
-    operations: Annotated[tuple[Operation, ...] | None, about(default="all")] = None
-    """What clients may ask for."""
+    operations: Annotated[tuple[Operation | Literal["pass_through"], ...] | None, about(default="all")] = None
+    """What clients may ask for. `pass_through`: the listed paths of providers (`providers.NAME.paths`)."""
     providers: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The providers that may be called, by name; `*` matches any text. Deployments at others are left out."""
     regions: Annotated[tuple[str, ...] | None, about(default="all")] = None

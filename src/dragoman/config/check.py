@@ -37,6 +37,7 @@ from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_credential import credential_misfits, key_misfits
 from dragoman.config.check_defaults import unfit
+from dragoman.config.check_forwarding import forwarding_misfits
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unchecked, unseen
@@ -141,6 +142,7 @@ class _Checker:
         self.alerts()
         self.misfits("", unfit_prices(self.config, self.pricing))
         self.misfits("", general_misfits(self.config))
+        self.misfits("", forwarding_misfits(self.config, self.accounts))
         self.misfits("", unseen(self.config))
         self.misfits("", limit_misfits(self.config, self.unread))
         for path, models in stated_models(self.config):
@@ -347,7 +349,7 @@ class _Checker:
         url, secret = urlsplit(account.base_url), account.credentials or account.identity
         if secret and url.scheme == "http" and not is_private(url.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
-        keyless = settings.enabled and settings.keys is None and account.identity is None
+        keyless = settings.enabled and settings.keys is None and not (account.identity or account.forwards)
         if keyless and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 import msgspec
 
 from dragoman.config.check_balancing import Misfit
-from dragoman.config.cloud import CloudCredential
+from dragoman.config.credential import Credential
 from dragoman.config.settings import Provider
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers.identity import MEMBERS
@@ -20,6 +20,9 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
     credential = provider.credential
     if credential is None:
         return
+    yield from _foreign(credential)
+    if credential.kind == "client":
+        return  # `check_forwarding` looks at all providers together
     if provider.keys:
         yield Misfit("credential", "`keys` and `credential` are both set: keep one of them")
     signs = bool(DIALECTS[dialect].keys.signs)
@@ -27,7 +30,6 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
         yield Misfit("credential", "only requests to `bedrock` are signed by an identity of AWS")
     elif credential.kind != "aws" and signs:
         yield Misfit("credential", f"an identity of {credential.kind} is nothing to AWS", "credential: aws")
-    yield from _foreign(credential)
     if credential.client_secret is not None:
         for name in ("tenant", "client_id"):
             if getattr(credential, name) is None:
@@ -50,10 +52,10 @@ def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
         yield Misfit("", "the same key is listed twice")
 
 
-def _foreign(credential: CloudCredential) -> Iterator[Misfit]:
+def _foreign(credential: Credential) -> Iterator[Misfit]:
     """The settings that belong to another kind of identity."""
-    own = MEMBERS[credential.kind]
-    for field in msgspec.structs.fields(CloudCredential):
+    own = {"kind"} if credential.kind == "client" else MEMBERS[credential.kind]
+    for field in msgspec.structs.fields(Credential):
         if field.name not in own and getattr(credential, field.name) != field.default:
             kinds = " or ".join(kind for kind, members in MEMBERS.items() if field.name in members)
             yield Misfit(f"credential.{field.name}", f"belongs to `kind: {kinds}`")

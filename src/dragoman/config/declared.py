@@ -28,6 +28,7 @@ from dragoman.config.scalars import (
     DialectName,
     Duration,
     FilePath,
+    ListedPath,
     Moment,
     PathPrefix,
     Share,
@@ -46,11 +47,12 @@ ScalarType: TypeAlias = (
     | type[Day]
     | type[PathPrefix]
     | type[FilePath]
+    | type[ListedPath]
     | type[Quota]
     | type[Budget]
 )
 SCALARS: Final[tuple[ScalarType, ...]] = (
-    *(Duration, Size, Amount, Share, Moment, Day, PathPrefix, FilePath, Quota, Budget),
+    *(Duration, Size, Amount, Share, Moment, Day, PathPrefix, FilePath, ListedPath, Quota, Budget),
 )
 
 

@@ -158,7 +158,7 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     keys = [key.reveal() for key in settings.keys or ()] if DIALECTS[dialect].keys.signs else []
     if any(is_broken(key) for key in keys):
         raise ValueError("an access key (AKIA…, ASIA…) is written `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`")
-    by_identity = settings.credential is not None and bool(DIALECTS[dialect].keys.signs)
+    by_identity = identity_of(settings, vendor) is not None and bool(DIALECTS[dialect].keys.signs)
     signs = by_identity or any(access_key(key) for key in keys)
     if signs and settings.region is None and region_in(found) is None:
         raise ValueError("an access key signs for a region, which this address does not tell: set `region`")
@@ -204,6 +204,8 @@ def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
     if no keys are configured; None = there is none.
     """
     if settings.credential is not None:
+        if settings.credential.kind == "client":
+            return None
         return Identity(**msgspec.structs.asdict(settings.credential))
     if settings.keys is None and vendor is not None and vendor.identity is not None:
         return Identity(kind=vendor.identity)
@@ -220,6 +222,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     version = version_of(settings, vendor)
     folder, deviations = _of_version(vendor, version, base, dialect)
     identity = identity_of(settings, vendor)
+    forwards = settings.credential is not None and settings.credential.kind == "client"
     auth = settings.auth or (vendor.auth if vendor else None) or DIALECTS[dialect].keys.scheme
     if identity is not None and settings.auth is None:
         auth = "bearer"  # whatever a key of the vendor is sent in
@@ -235,7 +238,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         auth=auth,
         credentials=tuple(
             Credential(key, origin, _found_in(key) or str(sources.get(f"{place}[{index}]", "")))
-            for index, key in enumerate(settings.keys or ())
+            for index, key in enumerate(() if forwards else settings.keys or ())
         ),
         fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
@@ -244,6 +247,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         models=None if settings.models == ("*",) else settings.models,
         region=settings.region,
         base_models=settings.base_models,
+        forwards=forwards,
         further=apis_of(settings, vendor, base, auth, version),
         api_version=version,
         folder=folder,

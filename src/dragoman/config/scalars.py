@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, NewType, Self
 
+from dragoman.providers.paths import listed
+
 _AMOUNT: Final = re.compile(r"\s*+(\d{1,20})(?:\.(\d{1,18}))?\s*+([A-Za-z]*+)\s*\Z", re.ASCII)
 _MILLISECONDS: Final = {
     "": 1000,
@@ -242,6 +244,22 @@ class FilePath(str):
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
+
+
+class ListedPath(str):
+    """A method and a path that may be called: see `providers.paths.listed`."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a method and a path, such as `POST /v1/ocr` or `GET /v1/jobs/*`"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": r"^\s*[A-Za-z,]+\s+/\S+\s*$"}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make a listed path from a text. Raises ValueError for all else."""
+        if not isinstance(value, str):
+            raise ValueError("no text")  # noqa: TRY004 - one error for whatever is no such value
+        listed(value)
+        return cls(" ".join(value.split()))
 
 
 DialectName = NewType("DialectName", str)

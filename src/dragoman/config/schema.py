@@ -18,7 +18,7 @@ from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.quotas import Budget, Quota
-from dragoman.config.scalars import Amount, Day, Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, Day, Duration, FilePath, ListedPath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -103,6 +103,7 @@ _WORDS: Final[dict[Any, str]] = {
     Day: "date",
     PathPrefix: "path",
     FilePath: "file",
+    ListedPath: "method and path",
     Quota: "quota",
     Budget: "money",
 }

@@ -16,8 +16,8 @@ from dragoman.config.accounts import Auth, Team, Tenant, User
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
-from dragoman.config.cloud import CloudCredential
 from dragoman.config.conditions import When
+from dragoman.config.credential import Credential
 from dragoman.config.discovery import Discovery
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
@@ -26,7 +26,7 @@ from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
 from dragoman.config.realtime import Realtime
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, ListedPath, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
 from dragoman.config.trace import Trace
@@ -192,10 +192,11 @@ class Provider(Section, frozen=True):
     server that needs no key. For `bedrock` also an AWS access key, which is not sent but signs each request:
     `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`."""
     credential: Annotated[
-        CloudCredential | None, about(default="none; the known provider `vertex` without keys: `google`")
+        Credential | None, about(default="none; the known provider `vertex` without keys: `google`")
     ] = None
-    """An identity in a cloud, in place of `keys`: `google`, `entra`, `aws`, or a mapping. See
-    [credentials](credentials.md)."""
+    """Whose credential requests have, in place of `keys`. `google`, `entra`, `aws`, or a mapping: an identity
+    in a cloud, see [credentials](credentials.md). `client`: the client's own, see
+    [Clients with their own credential](pass-through.md#clients-with-their-own-credential)."""
     key_choice: Literal["health_aware", "round_robin", "least_used"] = "health_aware"
     """Which of several keys is asked first. `health_aware`: the first one that can be asked, so that the
     provider's prompt cache stays warm; the next one while it rests. `round_robin`: in turns. `least_used`:
@@ -203,14 +204,21 @@ class Provider(Section, frozen=True):
     limit lasts, and one that was refused comes last."""
     passthrough: Annotated[tuple[Resource, ...], about(default="none: 501")] = ()
     """Endpoints of this account that clients may call through the gateway: `files`, `uploads`, `batches`,
-    `fine_tuning`, `vector_stores`; for Anthropic `files` and `message_batches`. They use this provider's
-    first API key. Each client sees only its own objects, by ids of the gateway. Clients whose key is limited
+    `fine_tuning`, `vector_stores`, `containers`; for Anthropic `files` and `message_batches`; for Mistral
+    `files`, `fine_tuning` and `batch_jobs`; for Gemini `google_files`. They use this provider's first API
+    key. Each client sees only its own objects, by ids of the gateway. Clients whose key is limited
     to some models may only use files and uploads. If several providers offer one of them, the header
     `X-Dragoman-Provider` chooses the provider of what is made or listed."""
     passthrough_ids: Literal["minted", "upstream"] = "minted"
     """Who may use objects of `passthrough` that no client has made through the gateway. `minted`: nobody.
     `upstream`: all clients whose key is not limited to some models, by the ids of the provider. Objects that
     clients make through the gateway have its ids and one owner in any case."""
+    paths: Annotated[tuple[ListedPath, ...], about(default="none")] = ()
+    """Paths of this provider's server that clients may call as they are, below `/providers/NAME`: each a
+    method and a path from the root of the server, such as `POST /v1/ocr` or `GET,DELETE /v1/jobs/*`. `*`
+    stands for any text within one segment, `**` at the end for all further segments. The gateway's API key is
+    used, and what is made there has no owner. See
+    [Other paths of a provider](pass-through.md#other-paths-of-a-provider)."""
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
     base_models: dict[str, str] = {}

@@ -72,7 +72,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     each request, instead of being sent; "" = no key signs."""
 
 
-_OF_LIMITS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+OF_LIMITS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 """The beginnings of the names of headers that tell of limits."""
 
 
@@ -150,7 +150,7 @@ def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
 
 @cache
 def _without_limits(names: frozenset[str]) -> frozenset[bytes]:
-    return _encoded(frozenset(name for name in names if not name.startswith(_OF_LIMITS)))
+    return _encoded(frozenset(name for name in names if not name.startswith(OF_LIMITS)))
 
 
 @cache

@@ -3,7 +3,7 @@ ids that the gateway mints for them.
 
 The members as of 2026-11-23: https://platform.openai.com/docs/api-reference/files, /uploads, /batch,
 /fine-tuning, /vector-stores; https://platform.claude.com/docs/en/api/files-list, /messages-batches;
-https://docs.mistral.ai/api (files, fine tuning)
+https://docs.mistral.ai/api (files, fine tuning); containers and Mistral's batches: see `resources`
 
 A place is a path of members in dots, where `[]` stands for each entry of a list: `files[].file_id`.
 """
@@ -28,6 +28,8 @@ Kind: TypeAlias = Literal[
     "vector_store",
     "file_batch",
     "message_batch",
+    "container",
+    "container_file",
 ]
 """What an id names. model: a fine-tuned model, or a checkpoint of one, whose name stays as it is."""
 
@@ -39,7 +41,8 @@ class Ids(NamedTuple):
     entry of its list -> kind; None = the answer is content, which nobody edits. body: places in the request's
     JSON -> kind. listed: the kind of what a list has, whose ids are in `after` and the like; None = no list.
     filtered: True = a list of all objects in the account, of which a client sees its own. texts: places with
-    text for people, which may name ids.
+    text for people, which may name ids. forms: the body may also be a form, but without the field of this
+    name, because ids in forms are not translated; "" = it must be JSON.
     """
 
     params: Mapping[str, Kind] = {}
@@ -48,6 +51,7 @@ class Ids(NamedTuple):
     listed: Kind | None = None
     filtered: bool = False
     texts: tuple[str, ...] = ()
+    forms: str = ""
 
 
 _FILE: Final[Mapping[str, Kind]] = {"id": "file"}
@@ -90,6 +94,16 @@ _ERROR: Final = ("error.message",)
 _JOBS: Final = "/fine_tuning/jobs"
 _STORES: Final = "/vector_stores"
 _BATCHES: Final = "/messages/batches"
+_OF_CONTAINER: Final[Mapping[str, Kind]] = {"id": "container"}
+_OF_CONTAINER_FILE: Final[Mapping[str, Kind]] = {"id": "container", "item": "container_file"}
+_CONTAINER_FILE: Final[Mapping[str, Kind]] = {"id": "container_file", "container_id": "container"}
+_BATCH_JOB: Final[Mapping[str, Kind]] = {
+    "id": "batch",
+    "input_files[]": "file",
+    "output_file": "file",
+    "error_file": "file",
+}
+_JOB_ERRORS: Final = ("errors[].message",)
 _PERMISSIONS: Final = "/fine_tuning/checkpoints/{id}/permissions"
 
 IDS: Final[Mapping[str, Ids]] = MappingProxyType(
@@ -153,6 +167,24 @@ IDS: Final[Mapping[str, Ids]] = MappingProxyType(
         f"{_STORES}/{{id}}/file_batches/{{batch}}/files": Ids(
             _OF_FILE_BATCH, _STORE_FILE, listed="file", texts=_FAILED
         ),
+        "/containers": Ids(
+            answer=_OF_CONTAINER, body={"file_ids[]": "file"}, listed="container", filtered=True
+        ),
+        "/containers/{id}": Ids(_OF_CONTAINER, _OF_CONTAINER),
+        "/containers/{id}/files": Ids(
+            _OF_CONTAINER, _CONTAINER_FILE, {"file_id": "file"}, listed="container_file", forms="file_id"
+        ),
+        "/containers/{id}/files/{item}": Ids(_OF_CONTAINER_FILE, _CONTAINER_FILE),
+        "/containers/{id}/files/{item}/content": Ids(_OF_CONTAINER_FILE),
+        "/batch/jobs": Ids(
+            answer=_BATCH_JOB,
+            body={"input_files[]": "file"},
+            listed="batch",
+            filtered=True,
+            texts=_JOB_ERRORS,
+        ),
+        "/batch/jobs/{id}": Ids(_OF_BATCH, _BATCH_JOB, texts=_JOB_ERRORS),
+        "/batch/jobs/{id}/cancel": Ids(_OF_BATCH, _BATCH_JOB, texts=_JOB_ERRORS),
         _BATCHES: Ids(
             answer=_OF_MESSAGES,
             body={
@@ -181,6 +213,7 @@ AMONG: Final = ("ids", "ids[]")
 
 _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
     "anthropic": {"file": "file_", "message_batch": "msgbatch_"},
+    "gemini": {"file": "", "upload": ""},
     "openai": {
         "file": "file-",
         "upload": "upload_",
@@ -192,10 +225,12 @@ _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
         "permission": "cp_",
         "vector_store": "vs_",
         "file_batch": "vsfb_",
+        "container": "cntr_",
+        "container_file": "cfile_",
     },
 }
 _TOKEN: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp)[-_][A-Za-z0-9]+"
+    r"(?<![A-Za-z0-9])(?:(?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp|cntr|cfile)[-_][A-Za-z0-9]+"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![A-Za-z0-9])"
 )
 """Finds what may be an id in a text for people."""

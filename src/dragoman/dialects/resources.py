@@ -2,7 +2,10 @@
 them without reading the bodies.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
-https://platform.claude.com/docs/en/api/files-list and /messages-batches
+https://platform.claude.com/docs/en/api/files-list and /messages-batches;
+https://docs.rs/crate/mistral-openapi-client/latest/source/docs/BatchApi.md (made from Mistral's description);
+https://learn.microsoft.com/en-us/azure/foundry/reference/rest/containers-create-container-file-multipart-containers-create-container-file-json
+(OpenAI's containers), both 2026-11-23
 """
 
 from __future__ import annotations
@@ -12,9 +15,20 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 Resource: TypeAlias = Literal[
-    "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
+    "files",
+    "uploads",
+    "batches",
+    "fine_tuning",
+    "vector_stores",
+    "containers",
+    "message_batches",
+    "batch_jobs",
+    "google_files",
 ]
-"""A kind of objects at a provider. message_batches: Anthropic's batches."""
+"""A kind of objects at a provider. containers: those in which OpenAI's models run code. message_batches:
+Anthropic's batches. batch_jobs: Mistral's. google_files: Google's files, whose paths are in
+`server.google_files`.
+"""
 
 _LIST: Final = ("GET", "POST")
 _GET: Final = ("GET",)
@@ -52,6 +66,18 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
             f"{_STORE}/file_batches/{{batch}}/cancel": _POST,
             f"{_STORE}/file_batches/{{batch}}/files": _GET,
         },
+        "containers": {
+            "/containers": _LIST,
+            "/containers/{id}": ("GET", "DELETE"),
+            "/containers/{id}/files": _LIST,
+            "/containers/{id}/files/{item}": ("GET", "DELETE"),
+            "/containers/{id}/files/{item}/content": _GET,
+        },
+        "batch_jobs": {
+            "/batch/jobs": _LIST,
+            "/batch/jobs/{id}": _GET,
+            "/batch/jobs/{id}/cancel": _POST,
+        },
         "message_batches": {
             "/messages/batches": _LIST,
             "/messages/batches/{id}": ("GET", "DELETE"),
@@ -62,5 +88,5 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
 )
 """Kind -> relayed path below the API's version -> methods; a name in braces is any one segment."""
 
-OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
+OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches", "batch_jobs"}
 """The kinds of objects in OpenAI's API, also for a vendor that has this API for some of them."""

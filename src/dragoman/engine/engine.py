@@ -74,7 +74,8 @@ class Engine:
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
         operation = inbound.operation
-        runtime = self._runtime if self.own is None else self.own(self._runtime, exchange.caller)
+        runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None
+        runtime = self._with_keys(runtime, exchange, inbound) if keyed else runtime
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
         meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams, own=runtime.own)
@@ -122,6 +123,12 @@ class Engine:
             await self._fail(exchange, delivery, INTERNAL)
         finally:
             delivery.release()
+
+    def _with_keys(self, runtime: Runtime, exchange: Exchange, inbound: Inbound) -> Runtime:
+        """The runtime with the keys that the client's tenant or the client itself has brought."""
+        if self.own is not None:
+            runtime = self.own(runtime, exchange.caller)
+        return runtime if runtime.lent is None else runtime.lent(runtime, inbound)
 
     async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
         """The request, in which files may be named, which is large, or which has no body."""

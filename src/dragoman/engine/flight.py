@@ -47,7 +47,7 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import UNREADABLE, for_client, is_absent, refuses_seals
+from dragoman.routing.outcome import Whose, for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
@@ -57,6 +57,13 @@ from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
+
+
+def _whose(account: Account | None) -> Whose:
+    """Whose credential an account has."""
+    if account is None or not account.own:
+        return "gateway"
+    return "client" if account.lent else "tenant"
 
 
 def _pool(candidate: Candidate) -> str:
@@ -552,16 +559,23 @@ class Flight(msgspec.Struct, eq=False):
             if isinstance(command, machine.GiveUp):
                 provider = (self.asked.exchange.answered or "").partition("/")[0]
                 named = self.plan.names_deployment
-                own = self._account is not None and self._account.own
-                if command.fault is machine.NOBODY and self.runtime.unreadable:
-                    raise RequestFailed(UNREADABLE)
-                raise RequestFailed(for_client(command.fault, provider, named_by_client=named, own=own))
+                if command.fault is machine.NOBODY and (lacking := self._lacking()) is not None:
+                    raise RequestFailed(lacking)
+                who = _whose(self._account)
+                raise RequestFailed(for_client(command.fault, provider, named_by_client=named, whose=who))
             self.asked.exchange.phase = "route"
             pause = max(0.0, command.at - self.delivery.now())
             self.asked.exchange.waits_for(pause, self.delivery.now())
             await asyncio.sleep(pause)
             self.asked.exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
+
+    def _lacking(self) -> ir.Fault | None:
+        """Why a provider of the route cannot be called for this client, for want of a credential."""
+        faults = self.runtime.unreadable
+        return next(
+            (faults[one.provider] for one in self.plan.route.deployments if one.provider in faults), None
+        )
 
     async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
         """The candidates of the next route that the request may turn to."""

@@ -329,6 +329,18 @@ class Meter:
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
 
+    async def enter_unmeasured(self, record: AttemptRecord) -> None:
+        """Reserve a request with a single attempt of which nobody knows what it will use: one token, and the
+        least amount of money, so that a limit that is used up refuses it. What the answer states is charged
+        afterwards. Raises RequestFailed if a limit refuses it, also one that wants to know the price.
+        """
+        if self.applies(record.deployment):
+            await self.admit()
+            assert self.applied is not None
+            await self.expect(Expected(1, 0, None if self.applied.refusing is not None else 1))
+        reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
+        self.began(record, reserved)
+
     def is_dearer(self, deployment: str) -> bool:
         """Whether the exchange has limits on money, and an attempt at this deployment, a fallback, may cost
         more than is reserved, or has no known price.

@@ -23,13 +23,14 @@ from dragoman.errors import RequestFailed
 from dragoman.state.owned import OwnedObject
 from dragoman.state.store import StoreFailed
 
-_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"')
+_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_', b"/files/")
 """The members that name objects: `file_id` of OpenAI (https://platform.openai.com/docs/guides/pdf-files),
 Anthropic (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the
-tool file_search, `file_ids` of a code interpreter's container. 2026-11-23.
+tool file_search, `file_ids` of a code interpreter's container, `container` of a code interpreter (marked by
+its ids, as every such tool has the member). 2026-11-23.
 """
 _NAMED: Final = re.compile(
-    rb'"(file_id)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
+    rb'"(file_id|container)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
 _HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
 """Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
@@ -37,7 +38,9 @@ _HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
 _HIDDEN: Final = re.compile(rb"\\" + _HIDING)
 _ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
-_MINTED: Final = re.compile(r"(?:file[-_]|vs_)[0-9a-z]{25}")
+_URI: Final = re.compile(rb'("(fileUri|file_uri)"\s*:\s*"[^"\\]*/v1(?:alpha|beta)?/files/)([A-Za-z0-9_-]+)"')
+"""Matches Gemini's address of a file. Other addresses are sent as they are."""
+_MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
 
 
@@ -51,6 +54,8 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     if not any(mark in inbound.body for mark in _MARKS):
         return inbound
     stated: dict[str, str] = {}
+    for found in _URI.finditer(inbound.body):
+        stated.setdefault(found[3].decode(), found[2].decode())
     for found in _NAMED.finditer(inbound.body):
         param = (found[1] or found[3]).decode()
         for one in _STRING.findall(found[2] or found[4]):
@@ -94,6 +99,12 @@ def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
         row = rows.get(found[1].decode())
         return found[0] if row is None else b'"%b"' % row.upstream.encode()
 
+    def located(found: re.Match[bytes]) -> bytes:
+        row = rows.get(found[3].decode())
+        return found[0] if row is None else found[1] + row.upstream.encode() + b'"'
+
+    if b"/files/" in body:
+        body = _URI.sub(located, body)
     return _NAMED.sub(lambda found: _value(found, _STRING.sub(one, found[2] or found[4])), body)
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec.structs import force_setattr
 
+from dragoman import ir
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.accounting import Accounting
+from dragoman.engine.asked import Inbound
 from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
@@ -41,7 +43,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     be addressed; made from `backends`. told: called with each event that an operator has to know; None =
     events are only logged. sent: called with `provider/model` when a request to a provider is about to be
     sent. accounting: prices, limits and the journal; None = nothing is accounted for. own: the providers for
-    which the client's tenant has brought a key; unreadable: those of them whose key cannot be decrypted.
+    which the client's tenant has brought a key, or the client its credential. unreadable: the providers that
+    cannot be called for want of this key or credential, each with the fault to answer with. lent: gives
+    each request the runtime with its client's credentials; None = no provider gets any.
     passing: the names of the providers at which clients make files and other objects through the gateway.
     """
 
@@ -66,7 +70,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     accounting: Accounting | None = None
     passing: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
-    unreadable: frozenset[str] = frozenset()
+    unreadable: Mapping[str, ir.Fault] = {}
+    lent: Callable[[Runtime, Inbound], Runtime] | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

@@ -24,7 +24,9 @@ def credential_headers() -> frozenset[str]:
     return _ALWAYS.union(key_headers())
 
 
-_ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "xi-api-key"})
+_ALWAYS: Final = frozenset(
+    {"api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key", "xi-api-key"}
+)
 
 
 class Credential(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ Method: TypeAlias = Literal["default", "managed_identity", "workload_identity"]
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """An identity in a cloud. The settings of the same names say what the fields mean
-    (`config.cloud.CloudCredential`). None = the cloud's library decides.
+    (`config.credential.Credential`). None = the cloud's library decides.
     """
 
     kind: Kind

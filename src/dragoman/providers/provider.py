@@ -54,7 +54,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
     with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
     does not say what the second is. identity: signs in to the provider in place of `credentials`; None =
-    nothing does.
+    nothing does. forwards: requests have the credential of their client, so there is none here.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = ""
     base_models: Mapping[str, str] = {}
     identity: Identity | None = None
+    forwards: bool = False
 
     @property
     def apis(self) -> tuple[Api, ...]:

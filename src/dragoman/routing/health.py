@@ -340,8 +340,8 @@ class Health:
             calling.load.latency(streamed=calling.streamed).measure(slow, now)
         if key is not None:
             pool = self.pools.get(provider)
-            before = pool is None or pool.exhausted(deployment.model, now)
-            if key.fails(deployment.model, outcome, fault.retry_after, now):
+            before = pool is None or key.lent or pool.exhausted(deployment.model, now)
+            if key.fails(deployment.model, outcome, fault.retry_after, now) and not key.lent:
                 text = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
                 told.append(Event("key_refused", provider, f"{name}: {text}", name, key.tail))
             if not before and pool is not None and pool.exhausted(deployment.model, now):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from dragoman import ir
 
@@ -99,20 +101,28 @@ def own_refused(provider: str, status: int | None = None) -> ir.Fault:
     )
 
 
+Whose: TypeAlias = Literal["gateway", "tenant", "client"]
+"""Whose credential was used: the operator's, one that the client's tenant has brought, the client's own."""
+
+
 def for_client(
-    fault: ir.Fault, provider: str = "", *, named_by_client: bool = False, own: bool = False
+    fault: ir.Fault, provider: str = "", *, named_by_client: bool = False, whose: Whose = "gateway"
 ) -> ir.Fault:
-    """The fault as the client may see it. provider: the name for the text, "" = the text names none. own: the
-    client's tenant has brought the key.
+    """The fault as the client may see it. provider: the name for the text, "" = the text names none. whose:
+    the credential that was used. If it is the client's own, the refusal stays as it is, because programs sign
+    in again after a 401.
 
     If the provider refused the gateway's credential, or does not know the model or the method, the gateway is
     to blame: the client gets a 502. But if the client named the deployment itself (named_by_client), the
     second is a 404. Every other fault, and one that is the client's, stays as it is.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
-    if own and fault.kind in {"authentication", "permission"} and fault.blame != "client":
+    refused = fault.kind in {"authentication", "permission"} and fault.blame != "client"
+    if refused and whose == "client":
+        return msgspec.structs.replace(fault, blame="client")
+    if refused and whose == "tenant":
         return own_refused(provider, fault.status)
-    if fault.kind in {"authentication", "permission"} and fault.blame != "client":
+    if refused:
         return ir.Fault(
             "upstream",
             f"{who} refused the gateway's API key for this model.",

@@ -53,18 +53,20 @@ _MODELS: Final = 1_024
 class Key:
     """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
     characters, for people. disabled: an operator has disabled it. retired: why the provider has refused it;
-    None = it is not retired. running: how many requests run with it.
+    None = it is not retired. running: how many requests run with it. lent: it is a client's own, for one
+    request, so it is not the operator's business.
     """
 
     __slots__ = (
         *("_asked", "_barred", "_rests", "_spent", "_told", "_until"),
-        *("disabled", "id", "retired", "running", "tail"),
+        *("disabled", "id", "lent", "retired", "running", "tail"),
     )
 
     def __init__(self, id_: str, tail: str | None = None) -> None:
         self.id = id_
         self.tail = tail
         self.disabled = False
+        self.lent = False
         self.retired: str | None = None
         self.running = 0
         self._until = 0.0

@@ -177,6 +177,7 @@ class App:
             forwarded,
             agent,
             "content-encoding" not in headers,
+            raw=raw,
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
@@ -307,6 +308,7 @@ class App:
             room=share,
             reading=weight,
             wishes=head.wishes,
+            raw=head.raw,
         )
         if parts is None and arrival.foreign:
             arrival.link.watch(arrival.receive)

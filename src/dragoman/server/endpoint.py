@@ -28,7 +28,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     = the body is no form. parts: the body piece by piece, for a handler that takes "parts". room: is charged
     with the memory that the request takes. reading: the weight of the body for steps that do not read its
     texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask of the engine, as far as
-    it has been read already, by the name of the protocol.
+    it has been read already, by the name of the protocol. raw: the path as the client has encoded it; b"" =
+    not known.
     """
 
     body: bytes
@@ -42,6 +43,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     room: Share = msgspec.field(default_factory=unbounded)
     reading: int = 0
     wishes: dict[str, Wishes] = {}
+    raw: bytes = b""
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
@@ -76,7 +78,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     the protocol of its errors. methods: a handler for each; empty = there is nothing at this path. public: no
     key is needed. scope: what the client key has to allow. slashes: the only placeholder's value may hold
     slashes. shared: several protocols have the path, and a request's headers tell which one its client
-    speaks. errors: the form of the errors, None = that of `face`.
+    speaks. errors: the form of the errors, None = that of `face`. faceless: the protocol depends on the
+    request, so the handler itself checks whether the client may speak it.
     """
 
     template: str
@@ -87,6 +90,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     slashes: bool = False
     shared: bool = False
     errors: ErrorCodec | None = None
+    faceless: bool = False
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:

@@ -24,6 +24,7 @@ from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Door, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.google_files import GoogleFilesApi
 from dragoman.server.health import HealthApi
 from dragoman.server.messages import MessagesApi
 from dragoman.server.metrics import MetricsApi
@@ -32,6 +33,7 @@ from dragoman.server.native import NativeApi
 from dragoman.server.ollama import OllamaApi
 from dragoman.server.operations import OperationsApi
 from dragoman.server.passthrough import PassThroughApi
+from dragoman.server.provider_paths import ProviderPathsApi
 from dragoman.server.realtime import RealtimeApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
@@ -85,7 +87,9 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         RealtimeApi(),
         NativeApi(gateway, chat),
         ExchangesApi(gateway),
+        GoogleFilesApi(gateway, passing),
         passing,
+        ProviderPathsApi(gateway),
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
         ReloadApi(gateway),

@@ -43,7 +43,8 @@ class Head(msgspec.Struct, eq=False):
     noted in the exchange. wishes: for the engine, by the protocol as which they are read. plain: the body is
     not compressed. query: the fields of `search`. form: the body is a form. admission: the keys by which the
     caller was admitted, and the caller. again: how a request with this head is handled whose body is small
-    and comes in with it; None = it has to be looked at.
+    and comes in with it; None = it has to be looked at. raw: the path as the client has encoded it, b"" =
+    not known.
     """
 
     method: str
@@ -70,3 +71,4 @@ class Head(msgspec.Struct, eq=False):
     form: bool | None = None
     admission: tuple[ClientKeys, Caller] | None = None
     again: Again | None = None
+    raw: bytes = b""

@@ -48,7 +48,7 @@ async def _chained(
     page, kept, pages = first, await own(first["data"]), 1
     while not kept and page.get("next_page") is not None:
         if pages == MOST_PAGES:
-            raise RequestFailed(_TOO_LONG)
+            raise RequestFailed(TOO_LONG)
         page = await fetch(f"{path}?{urlencode({**query, 'page': str(page['next_page'])})}")
         kept = await own(page["data"]) if isinstance(page.get("data"), list) else []
         pages += 1
@@ -69,7 +69,7 @@ async def _linked(
     while more and entries and len(kept) < limit:
         if pages == MOST_PAGES:
             if not kept:
-                raise RequestFailed(_TOO_LONG)
+                raise RequestFailed(TOO_LONG)
             break
         last = entries[-1 if forwards else 0]
         further: dict[str, str] = {**query, cursor: str(last["id"]), "limit": str(max(limit, _PAGE))}
@@ -98,7 +98,7 @@ async def _numbered(
         if len(entries) < _PAGE:
             break
     else:
-        raise RequestFailed(_TOO_LONG)
+        raise RequestFailed(TOO_LONG)
     return {**first, "data": kept[number * size : (number + 1) * size], "total": len(kept)}
 
 
@@ -107,7 +107,7 @@ def _limit(query: dict[str, str], name: str, otherwise: int) -> int:
     return int(stated) if stated.isascii() and stated.isdigit() else otherwise
 
 
-_TOO_LONG: Final = ir.Fault(
+TOO_LONG: Final = ir.Fault(
     "unavailable",
     "The provider's account has too many objects of other clients to find yours in this list. Name what you"
     " look for by its id, or narrow the list.",

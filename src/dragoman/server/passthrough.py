@@ -11,7 +11,7 @@ one that has the resource and speaks the client's protocol, or, among several, t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -24,19 +24,19 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
-from dragoman.dialects.table import DEFAULT, faces
+from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
-from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size, too_large
-from dragoman.server.client import ClientGone, HttpClient, Streaming
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
+from dragoman.server.sending import ClientBody, with_credential, without_field
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
@@ -44,12 +44,18 @@ from dragoman.wire.inert import inert_headers
 from dragoman.wire.json import TOO_LARGE, decode_object, encode, refuse_many_values
 
 CHOICE: Final = "x-dragoman-provider"
-_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
+ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
 """Matches the id of a resource; no such id can lead to another path."""
 _SENT: Final = frozenset(
     {
         *("accept", "content-encoding", "content-type", "idempotency-key", "range", "x-client-request-id"),
         *("anthropic-beta", "anthropic-version", "openai-beta"),
+        *("x-goog-upload-protocol", "x-goog-upload-command", "x-goog-upload-offset"),
+        *(
+            "x-goog-upload-header-content-length",
+            "x-goog-upload-header-content-type",
+            "x-goog-upload-file-name",
+        ),
     }
 )
 """The names of the client's headers that are sent to the provider."""
@@ -58,7 +64,7 @@ _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-mo
 _ANY: Final = "application/octet-stream"
 _FORMS: Final = ("multipart/", "application/x-www-form-urlencoded")
 _BODILESS: Final = frozenset({204, 205})
-_MOST_EDITED: Final = 16_000_000
+MOST_EDITED: Final = 16_000_000
 """The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
 _MOST_VALUES: Final = 1_000_000
 """The most JSON values of a body in which ids are translated, unless more are configured. A batch has a few
@@ -69,13 +75,13 @@ clients call it with their own key, which is a key of this gateway.
 """
 
 
-_FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads"})
+_FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
 """The resources that cost nothing to make, also open to keys that are limited to some models. What batches
 and fine-tuning cost is not known here.
 """
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """A request whose ids are the provider's. target: path and query for the provider. known: the objects
     that it names. body: what is sent in place of the client's body; None = that body.
     """
@@ -86,14 +92,17 @@ class _Asked(NamedTuple):
     body: bytes | None
 
 
-class _Call(NamedTuple):
-    """One call to a provider. meter: None = it is not accounted for."""
+class Call(NamedTuple):
+    """One call to a provider. meter: None = it is not accounted for. prefix: the gateway's address of uploads
+    as the client reaches it, "" = there are none.
+    """
 
     passage: Passage
-    asked: _Asked
+    asked: Asked
     sent: Mapping[str, str]
     record: AttemptRecord
     meter: Meter | None
+    prefix: str = ""
 
     @property
     def owns(self) -> bool:
@@ -119,10 +128,10 @@ class PassThroughApi:
         """Yield every path of every resource, once; a path of several protocols is shared (`/v1/files`)."""
         known: set[str] = set()
         for dialect, face in faces():
-            for resource in sorted(dialect.resources):
-                others = [other for one, other in faces() if resource in one.resources]
+            for resource in sorted(_offered(dialect)):
+                others = [other for one, other in faces() if resource in _offered(one)]
                 shared = not face.client_headers and any(other.client_headers for other in others)
-                for path, methods in PATHS[resource].items():
+                for path, methods in PATHS.get(resource, {}).items():
                     run = partial(self._pass, resource=resource, path=path, face=dialect)
                     handlers = {
                         method: Handler(run, takes_body="parts" if method == "POST" else "")
@@ -150,6 +159,12 @@ class PassThroughApi:
         path = "/models/{model}"
         await self._pass(request, exchange, client, resource="fine_tuning", path=path, face=DEFAULT)
 
+    async def pass_file(
+        self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> None:
+        """Pass a request for files of OpenAI's or Anthropic's form through, as `_pass` does."""
+        await self._pass(request, exchange, client, resource="files", path=path, face=DEFAULT)
+
     async def _pass(
         self,
         request: HttpRequest,
@@ -166,10 +181,23 @@ class PassThroughApi:
         body that the client sends wrongly. Raises ClientGone if the client disconnects while it sends the
         body.
         """
-        told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
+        told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
         passage, asked = await self._asked(path, resource, request, able, exchange)
-        passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
+        await self._pass_to(resource, passage, asked, request, exchange=exchange, client=client)
+
+    async def _pass_to(
+        self,
+        resource: Resource,
+        passage: Passage,
+        asked: Asked,
+        request: HttpRequest,
+        *,
+        exchange: Exchange,
+        client: HttpClient,
+    ) -> None:
+        """Call the provider, pass its answer back, and account for it."""
+        passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
         account = passage.account
         record = AttemptRecord(
@@ -191,7 +219,8 @@ class PassThroughApi:
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             CONNECTED.set(self._connected(exchange))
-            await self._relay(request, exchange, client, _Call(passage, asked, _sent(request), record, meter))
+            call = Call(passage, asked, _sent(request), record, meter, self._prefix(request))
+            await self._relay(request, exchange, client, call)
             exchange.phase = "done"
         except RequestFailed as failed:
             exchange.fault = failed.fault
@@ -200,12 +229,24 @@ class PassThroughApi:
             if meter is not None:
                 meter.close(gone=client.gone)
 
-    async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
+    def _prefix(self, request: HttpRequest) -> str:
+        """As `Call.prefix`."""
+        return ""
+
+    async def _send(
+        self, passage: Passage, method: str, target: str, call: Call, body: bytes | Flow | None
+    ) -> Answer:
+        return await passage.send(method, target, call.sent, body)
+
+    async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
         """Send the request to the provider, and its answer to the client, once it is accounted for."""
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
-        body = _Body(request, call.asked.body)
+        if _uploads(call.asked.ids, request) and request.parts is not None:
+            parts = without_field(request.parts, call.asked.ids.forms)
+            request = msgspec.structs.replace(request, parts=parts)
+        body = ClientBody(request, call.asked.body)
         try:
-            answer = await passage.send(exchange.method, call.asked.target, call.sent, body.flow)
+            answer = await self._send(passage, exchange.method, call.asked.target, call, body.flow)
             record.status, record.answered = answer.status, now()
             try:
                 if not is_success(answer):
@@ -226,7 +267,7 @@ class PassThroughApi:
         finally:
             record.ended = now()
 
-    async def _answer(self, method: str, client: HttpClient, call: _Call, answer: Answer) -> None:
+    async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer to the client, with the ids that clients use."""
         passage, asked = call.passage, call.asked
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -238,11 +279,13 @@ class PassThroughApi:
                 named = await self._ownership.text(named, asked.known, passage, hide=False)
             if answer.status in _BODILESS:
                 call.close(answer.status)
-                await client.empty(answer.status, _headers(answer, passage, named, whole=True))
+                await client.empty(answer.status, headers_of(answer, passage, named, whole=True))
             else:
-                await _flow(answer, passage, client, named, call.close)
+                # A decoded body has another length. The length stated beside chunks cannot be trusted.
+                other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
+                await flow(answer, client, headers_of(answer, passage, named, whole=other), call.close)
             return
-        value = _decoded(await read_bounded(answer, _MOST_EDITED, passage.name), passage)
+        value = decoded(await read_bounded(answer, MOST_EDITED, passage.name), passage)
         if asked.ids.filtered and method == "GET" and isinstance(value.get("data"), list):
             value = await self._listed(value, call)
         elif isinstance(entries := value.get("data"), list):
@@ -252,20 +295,20 @@ class PassThroughApi:
         if method == "DELETE":
             await self._forget(call)
         call.close(answer.status)
-        await client.answer(answer.status, _headers(answer, passage, whole=True), encode(value))
+        await client.answer(answer.status, headers_of(answer, passage, whole=True), encode(value))
 
-    async def _listed(self, first: dict[str, Any], call: _Call) -> dict[str, Any]:
+    async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
         """The part of a provider's list that belongs to the client. first: the first page of the list."""
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
         assert kind is not None
 
         async def page(target: str) -> dict[str, Any]:
-            answer = await passage.send("GET", target, call.sent, None)
+            answer = await self._send(passage, "GET", target, call, None)
             try:
                 if not is_success(answer):
                     raise await passage.refused(answer)
-                return _decoded(await read_bounded(answer, _MOST_EDITED, passage.name), passage)
+                return decoded(await read_bounded(answer, MOST_EDITED, passage.name), passage)
             finally:
                 answer.close()
 
@@ -281,7 +324,7 @@ class PassThroughApi:
         await self._show(value["data"], value, call, new=False)
         return value
 
-    async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: _Call, *, new: bool) -> None:
+    async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer. page: the list that they are in."""
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
@@ -292,7 +335,7 @@ class PassThroughApi:
             if page.get(name) is not None:
                 page[name] = id_[0] if id_ else None
 
-    async def _forget(self, call: _Call) -> None:
+    async def _forget(self, call: Call) -> None:
         """Forget the object that was deleted. A file that only leaves a vector store lasts."""
         params = call.asked.ids.params
         if "file" not in params:
@@ -312,20 +355,25 @@ class PassThroughApi:
         request: HttpRequest,
         able: Mapping[str, Passage],
         exchange: Exchange,
-    ) -> tuple[Passage, _Asked]:
+    ) -> tuple[Passage, Asked]:
         """The provider for a request, and the request in the provider's ids. Raises RequestFailed (404 for
         an id that the client does not own, the errors of `_chosen`, those of the client's body).
         """
         ids = IDS[path]
-        params, pairs = dict(request.params), _pairs(request)
+        params, pairs = dict(request.params), pairs_of(request)
         stated = [Stated(params[name], kind, name) for name, kind in ids.params.items()]
         for one in stated:
-            if not _ID.fullmatch(one.text):
+            if not ID.fullmatch(one.text):
                 raise RequestFailed(missing(one))
         if ids.listed is not None:
             stated += [Stated(text, ids.listed, name) for name, text in pairs if text and name in _CURSORS]
         body, value = None, None
-        if ids.body and exchange.method == "POST" and request.parts is not None:
+        if (
+            ids.body
+            and exchange.method == "POST"
+            and request.parts is not None
+            and not _uploads(ids, request)
+        ):
             body = await self._whole(request)
             value = await self._value(body, ids, request)
         if value is not None:
@@ -340,7 +388,7 @@ class PassThroughApi:
         for name, text in params.items():
             params[name] = quote(known.upstream(text), safe="")
         pairs = [(name, known.upstream(text) if name in _CURSORS else text) for name, text in pairs]
-        return passage, _Asked(ids, _target(path, params, pairs), known, body)
+        return passage, Asked(ids, target_of(path, params, pairs), known, body)
 
     async def _whole(self, request: HttpRequest) -> bytes:
         """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed, or a
@@ -408,7 +456,7 @@ class PassThroughApi:
         if request.caller.models is not None:
             free = {name: passage for name, passage in able.items() if passage.ids == "minted"}
             if resource not in _FREE or (able and not free):
-                raise RequestFailed(_LIMITED)
+                raise RequestFailed(LIMITED)
             able = free
         granted = request.caller.may.providers
         if granted is not None and able:
@@ -448,11 +496,12 @@ class PassThroughApi:
             raise RequestFailed(ir.Fault("not_found", text, "not_found"))
         return able[wished]
 
-    def _open(self, passage: Passage) -> Passage:
-        """The passage, if an operator has disabled neither its provider nor the key that it uses."""
-        if self._gateway.providers_health.shut(passage.name):
-            raise RequestFailed(NOBODY)
-        return passage
+
+def _offered(face: Dialect) -> frozenset[Resource]:
+    """The resources on the paths of a face: its own, and at OpenAI's those of protocols that are no face."""
+    if face is not DEFAULT:
+        return face.resources
+    return face.resources.union(*(one.resources for one in DIALECTS.values() if one.face is None))
 
 
 def _form(dialect: Dialect) -> str:
@@ -462,49 +511,21 @@ def _form(dialect: Dialect) -> str:
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
-class _Body:
-    """A client's body on its way to the provider. flow: the bytes to send; None = the endpoint takes no body.
-    failure: the error by which the client's sending broke off; None = it did not. whole: what is sent in its
-    place; None = the client's body, as it comes in.
-    """
-
-    def __init__(self, request: HttpRequest, whole: bytes | None) -> None:
-        self.failure: Exception | None = None
-        self.flow: bytes | Flow | None = whole
-        if whole is None and request.parts is not None:
-            length = request.headers.get("content-length", "0")
-            chunked = "transfer-encoding" in request.headers
-            if chunked or length != "0":
-                size = None if chunked else stated_size(length)
-                self.flow = Flow(self._watched(request.parts), size)
-            else:
-                self.flow = b""
-
-    async def _watched(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        try:
-            async for part in parts:
-                yield part
-        except (RequestFailed, ClientGone) as failed:
-            self.failure = failed
-            raise
-
-
-async def _flow(
-    answer: Answer, passage: Passage, client: HttpClient, named: str, closing: Callable[[int], None]
+async def flow(
+    answer: Answer, client: HttpClient, headers: list[tuple[bytes, bytes]], closing: Callable[[int], None]
 ) -> None:
-    """Pass an answer on. named: its content-disposition. closing: called with its status before its end."""
-    kind = answer.headers.get("content-type", _ANY)
-    client.streaming = Streaming(kind.encode("latin-1", "replace"))
-    # A decoded body has another length. The length stated beside chunks cannot be trusted.
-    other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
-    await client.begin(answer.status, _headers(answer, passage, named, whole=other))
+    """Pass an answer on. closing: called with its status before its end."""
+    client.streaming = Streaming(answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
+    await client.begin(answer.status, headers)
     while chunk := await answer.chunk():
         await client.write(chunk)
     closing(answer.status)
     await client.end()
 
 
-def _headers(answer: Answer, passage: Passage, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
+def headers_of(
+    answer: Answer, passage: Passage, named: str = "", *, whole: bool
+) -> list[tuple[bytes, bytes]]:
     """The headers for the client: the provider's that are passed on, those that keep browsers from running
     the answer as a page, and the provider's name. named: the content-disposition, with the ids that clients
     use. whole: without the provider's content-length.
@@ -523,7 +544,12 @@ def _headers(answer: Answer, passage: Passage, named: str = "", *, whole: bool) 
     return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
 
 
-def _decoded(body: bytes, passage: Passage) -> dict[str, Any]:
+def _uploads(ids: Ids, request: HttpRequest) -> bool:
+    """Whether a request whose JSON may name objects has a form instead, which may not."""
+    return bool(ids.forms) and request.headers.get("content-type", "").strip().lower().startswith(_FORMS[0])
+
+
+def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
     """A provider's JSON answer. Raises RequestFailed if it is no object."""
     try:
         return decode_object(body)
@@ -536,13 +562,13 @@ def _sent(request: HttpRequest) -> dict[str, str]:
     return {name: request.headers[name] for name in _SENT if name in request.headers}
 
 
-def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
+def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
     """The fields of a request's query, without the client key."""
     pairs = parse_qsl(request.search, keep_blank_values=True)
     return [pair for pair in pairs if pair[0].lower() != "key"]
 
 
-def _target(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:
+def target_of(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:
     """The path and query for the provider. params: the values of the path's placeholders, quoted."""
     for name, value in params.items():
         path = path.replace(f"{{{name}}}", value)
@@ -552,7 +578,7 @@ def _target(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str
 _CURSORS: Final = frozenset({*AFTER, *AMONG, *BEFORE})
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
 """Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
-_LIMITED: Final = ir.Fault(
+LIMITED: Final = ir.Fault(
     "permission",
     "This API key is limited to some models, so it cannot use files, batches and other "
     "resources of a provider's account.",

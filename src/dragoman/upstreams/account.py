@@ -33,7 +33,7 @@ class Account(msgspec.Struct, frozen=True):
     last characters, for people to read; None = there is no key. secrets: parts of the headers that must not
     be shown. id: stays the same as long as the credential does, and does not reveal it. renewal: None = the
     credential never changes. source: where the key came from, for people to read. own: a tenant has brought
-    the key.
+    the key. lent: it is the client's own credential, for one request.
     """
 
     headers: Mapping[str, str]
@@ -43,6 +43,7 @@ class Account(msgspec.Struct, frozen=True):
     renewal: Renewal | None = None
     source: str = ""
     own: bool = False
+    lent: bool = False
 
     def succeeding(self, before: Account) -> Account:
         """This account, with the secrets of `before`, which it replaces: late answers may repeat them."""

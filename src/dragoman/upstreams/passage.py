@@ -19,12 +19,15 @@ from dragoman.dialects.resources import Resource
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow, Head
 from dragoman.net.transport import Answer, Transport
+from dragoman.providers.paths import Paths
 from dragoman.routing.outcome import own_refused
 from dragoman.routing.route import Timers
 from dragoman.upstreams import hops
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal, unexpected
 from dragoman.version import __version__
+
+NO_PATHS: Final = Paths()
 
 
 class Passage:
@@ -34,7 +37,8 @@ class Passage:
     ("?api-version=2024-10-21"), "" = nothing. account: the credential. resources: the kinds of
     objects that requests may be about. ids: `minted` = clients use only ids of the gateway; `upstream` = also
     the provider's, for objects that no client of the gateway owns. yields: names of headers for which the
-    client's value is used instead of the account's.
+    client's value is used instead of the account's. origin: of the provider's server (`https://host`); paths:
+    those of this server that clients may call as they are.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Passage:
         resources: Collection[Resource],
         ids: Literal["minted", "upstream"] = "minted",
         yields: Collection[str] = (),
+        origin: str = "",
+        paths: Paths = NO_PATHS,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -61,6 +67,8 @@ class Passage:
         self._query = query
         self._timers = timers
         self._yields = frozenset(yields)
+        self.paths = paths
+        self._origin = origin
 
     def renew(self, account: Account) -> None:
         """Use another account from now on. The secrets of the old account are still hidden in what clients
@@ -83,6 +91,27 @@ class Passage:
         target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
         may be passed on; the account's headers replace those of the same name, except those in `yields`.
         """
+        query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
+        return await self._send(method, self._base_url + target + query, headers, body)
+
+    async def send_as_is(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
+    ) -> Answer:
+        """As `send`, but target is a path from the root of the provider's server, with its query, which
+        `providers.paths` has read. So nothing is called but this server.
+        """
+        return await self._send(method, self._origin + target, headers, body)
+
+    def below_origin(self, url: str, before: str) -> str | None:
+        """A URL at the provider's server as a path of this gateway, which begins with `before`; None = it
+        leads elsewhere.
+        """
+        rest = url.removeprefix(self._origin)
+        return before + rest if rest.startswith("/") and not rest.startswith("//") else None
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Flow | None
+    ) -> Answer:
         if self.account.renewal is not None:
             await self.account.renewal.credential.current()
         prepared = CIMultiDict(
@@ -96,20 +125,18 @@ class Passage:
                 **{name: value for name, value in headers.items() if name in self._yields},
             }
         )
-        query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
-        url = URL(self._base_url + target + query, encoded=True)
-        return await self._transport.send(Head(method, url, prepared), body, self._timers)
+        return await self._transport.send(Head(method, URL(url, encoded=True), prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error for an answer whose status is not one of success; the account's secrets are hidden in it.
         For a status outside of 400 to 599, the error only names the status. For 401 and 403 it blames the
-        gateway, because the client cannot correct the gateway's credential. Raises RequestFailed if the
-        answer breaks off.
+        gateway, because the client cannot correct the gateway's credential, unless it is the client's own.
+        Raises RequestFailed if the answer breaks off.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
-        if answer.status in {401, 403}:
+        if answer.status in {401, 403} and not self.account.lent:
             return RequestFailed(own_refused(self.name) if self.account.own else _REFUSED)
         return RequestFailed(self.account.discreet(fault))
 

@@ -9,7 +9,7 @@ import pytest
 from dragoman.assembly import identities
 from dragoman.assembly.identities import identity_of
 from dragoman.assembly.providers import accounts_of, described
-from dragoman.config.cloud import CloudCredential
+from dragoman.config.credential import Credential
 from dragoman.config.resolve import provider_of
 from dragoman.config.settings import Provider as Settings
 from dragoman.errors import ConfigError
@@ -58,7 +58,7 @@ async def test_a_bearer_token_for_every_protocol(tokens: list[Token]) -> None:
 
 
 async def test_an_access_key_signs_and_is_not_sent(tokens: list[Token]) -> None:
-    bedrock = provider("bedrock", region="eu-west-1", credential=CloudCredential(kind="aws"))
+    bedrock = provider("bedrock", region="eu-west-1", credential=Credential(kind="aws"))
     assert bedrock.identity is not None
     (account,) = accounts_of(bedrock, bedrock.apis[0], [identity_of(bedrock, bedrock.identity, SYSTEM)])
     assert account.renewal is not None

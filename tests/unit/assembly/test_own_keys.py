@@ -15,6 +15,7 @@ from dragoman.accounts.own_keys import Cipher
 from dragoman.config.load import load
 from dragoman.errors import RequestFailed
 from dragoman.gateway import Gateway
+from dragoman.routing.outcome import UNREADABLE
 from dragoman.seams.secret import Secret
 from dragoman.state.directory import OwnKey
 from dragoman.upstreams.wire import WireUpstream
@@ -102,7 +103,7 @@ async def test_a_key_that_cannot_be_decrypted_is_told_and_not_replaced(
     assert "the key of beta for up was altered" in caplog.text
     assert give is not None
     mine = give(usual, caller("beta"))
-    assert mine.unreadable == {"up"}
+    assert mine.unreadable == {"up": UNREADABLE}
     assert "authorization" not in mine.backends["up"].accounts[0].headers
     assert not mine.health.order(gateway.engine.table.resolve("up/m"), 0.0).ready
     with pytest.raises(RequestFailed, match="decrypted"):

@@ -99,6 +99,7 @@ DIALECT = Dialect(
         cursor="pageToken",
         following="nextPageToken",
     ),
+    resources=frozenset({"google_files"}),
     keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
     live=LIVE,
     probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),

@@ -80,7 +80,7 @@ DIALECT: Final = Dialect(
         # The documentation does not forbid a forced call with reasoning.
         features=frozenset({"schema", "json", "forced_tool", "forced_thinking"})
     ),
-    resources=frozenset({"files", "fine_tuning"}),
+    resources=frozenset({"files", "fine_tuning", "batch_jobs"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
     provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -26,7 +26,7 @@ _OWN_SITES: Final = frozenset({"none", "same-origin"})
 def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
     """The fault if the caller may not call this endpoint; None = it may."""
     looks = endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes
-    fault = None if looks else caller.barred(endpoint.scope, head.face)
+    fault = None if looks else caller.barred(endpoint.scope, None if endpoint.faceless else head.face)
     if fault is None and caller is ANYONE and endpoint.scope == "admin":
         return refusal(head)
     return fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dragoman.config.cloud import CloudCredential
+from dragoman.config.credential import Credential
 from dragoman.providers.identity import Identity
 from tests.unit.config.conftest import Load
 
@@ -12,7 +12,7 @@ AZURE = "https://mine.openai.azure.com"
 
 
 def test_the_settings_are_the_fields_of_an_identity() -> None:
-    told = {field.name: field.default for field in msgspec.structs.fields(CloudCredential)}
+    told = {field.name: field.default for field in msgspec.structs.fields(Credential)}
     assert told == {field.name: field.default for field in msgspec.structs.fields(Identity)}
 
 

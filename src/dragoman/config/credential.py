@@ -1,8 +1,8 @@
-"""The settings of identities in clouds, in place of a provider's API keys."""
+"""Whose credential requests to a provider have, in place of its API keys: settings."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from dragoman.config.scalars import FilePath
 from dragoman.config.section import Section, about
@@ -10,16 +10,20 @@ from dragoman.providers.identity import Kind, Method
 from dragoman.seams.secret import Secret
 
 
-class CloudCredential(Section, frozen=True):
-    """How the gateway signs in to a provider by an identity in a cloud, instead of by an API key. Its tokens
-    last about an hour; the gateway gets new ones before they expire. See [credentials](credentials.md).
+class Credential(Section, frozen=True):
+    """How the gateway signs in to a provider without API keys: by an identity in a cloud, whose tokens last
+    about an hour and are replaced before they expire, or by what the client has sent. See
+    [credentials](credentials.md).
     """
 
     shorthand: ClassVar[str | None] = "kind"
 
-    kind: Kind
+    kind: Literal[Kind, "client"]
     """`google`: a service account or a workload identity of Google Cloud (Vertex AI). `entra`: an identity of
-    Microsoft Entra (Azure). `aws`: a role or a profile of AWS, which signs each request (Bedrock)."""
+    Microsoft Entra (Azure). `aws`: a role or a profile of AWS, which signs each request (Bedrock).
+    `client`: the client's own, such as the sign-in of a coding agent, from the header in which its protocol
+    sends it; clients of another protocol get 401. It is sent to this provider only, and never stored. The
+    gateway's own key is then in `x-dragoman-key`."""
     file: Annotated[FilePath | None, about(default="the application default credentials")] = None
     """For `google`: the JSON file of a service account's key, of a workload identity federation or of a user.
     It is read again for each new token."""

@@ -1,0 +1,133 @@
+"""What an answer states of its own usage, where nobody knows the answer's protocol.
+
+Each protocol names its counts differently, so the names of the counts tell which decoder reads them:
+`prompt_tokens` (OpenAI's chat and all vendors that follow it), `input_tokens` (OpenAI's Responses; with cache
+counts beside it: Anthropic), `promptTokenCount` (Gemini), `billed_units` (Cohere), `inputTokens` (Bedrock),
+`pages_processed` (Mistral's OCR, https://docs.mistral.ai/api, member `usage_info`, as of 2026-11-23).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.usage import decode_usage as of_anthropic
+from dragoman.dialects.bedrock.usage import decode_usage as of_bedrock
+from dragoman.dialects.cohere.usage import decode_usage as of_cohere
+from dragoman.dialects.gemini.usage import decode_usage as of_gemini
+from dragoman.dialects.openai.usage import decode_usage as of_chat
+from dragoman.dialects.openai_responses.usage import decode_usage as of_responses
+from dragoman.dialects.quirks import STANDARD
+from dragoman.errors import WireError
+from dragoman.ir.usage import MOST
+from dragoman.wire.members import Members
+from dragoman.wire.sse import SSESplitter
+
+_USAGES: Final = ("usage", "usageMetadata", "usage_info", "meta")
+_MODELS: Final = ("model", "modelVersion")
+_WITHIN: Final = ("message", "response")
+"""Members that hold the answer in an event: of Anthropic's `message_start`, of the Responses API."""
+_TELLING: Final = re.compile(rb'"(?:usage|usageMetadata|usage_info|billed_units)"')
+"""Matches an event that may state usage, so that the others are not decoded."""
+_MODEL: Final = re.compile(r"[\w.:/@+-]{1,128}")
+_LARGEST_EVENT: Final = 4_000_000
+"""Bytes. A stream with a larger event is passed on, but not read to its end."""
+
+
+class Stated(NamedTuple):
+    """model: which has answered. usage: its tokens. units: what is billed besides. None = not stated."""
+
+    model: str | None = None
+    usage: ir.Usage | None = None
+    units: dict[str, int] | None = None
+
+
+class Answer:
+    """Reads the usage in one answer while its bytes pass. kind: the answer's content type."""
+
+    def __init__(self, kind: str) -> None:
+        kind = kind.partition(";")[0].strip().lower()
+        self._events = SSESplitter(_LARGEST_EVENT) if kind == "text/event-stream" else None
+        json = kind.endswith(("json", "jsonl", "ndjson"))
+        self._members = Members((*_USAGES, *_MODELS)) if json else None
+        self._usage: dict[str, Any] = {}
+        self._model: str | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Read more bytes. Never fails: what cannot be read states nothing."""
+        if self._members is not None:
+            self._members.feed(chunk)
+        elif self._events is not None:
+            try:
+                for frame in self._events.feed(chunk):
+                    self._event(frame)
+            except WireError:
+                self._events = None
+
+    def stated(self) -> Stated:
+        """What the answer has stated so far."""
+        if self._members is not None:
+            self._note({name: _json(raw) for name, raw in self._members.found.items()})
+        if not self._usage:
+            return Stated(self._model)
+        pages = self._usage.get("pages_processed")
+        units = {"pages": pages} if type(pages) is int and 0 < pages <= MOST else None
+        return Stated(self._model, _decoded(self._usage, self._model), units)
+
+    def _event(self, frame: bytes) -> None:
+        if _TELLING.search(frame) is not None and isinstance(event := _json(frame), dict):
+            for name in _WITHIN:
+                if isinstance(inner := event.get(name), dict):
+                    self._note(inner)
+            self._note(event)
+
+    def _note(self, value: Mapping[str, Any]) -> None:
+        """Note what an object states. Anthropic's last event repeats only some counts of the first, so later
+        counts replace earlier ones one by one.
+        """
+        for name in _MODELS:
+            model = value.get(name)
+            if isinstance(model, str) and _MODEL.fullmatch(model):
+                self._model = model
+        for name in _USAGES:
+            usage = value.get(name)
+            if isinstance(usage, dict) and (name != "meta" or "billed_units" in usage):
+                self._usage.update({key: count for key, count in usage.items() if count is not None})
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
+    """The usage in these counts; None = in no known form, or with numbers that cannot be."""
+    try:
+        usage = _by_names(counts, model)
+    except (WireError, msgspec.ValidationError, TypeError, ValueError, AttributeError):
+        return None
+    if usage is None or not usage.plausible():
+        return None
+    if all(other.plausible() for _, other in usage.others):
+        return usage
+    return msgspec.structs.replace(usage, others=())
+
+
+def _by_names(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
+    if "billed_units" in counts or isinstance(counts.get("tokens"), dict):
+        return of_cohere(counts)
+    if "promptTokenCount" in counts or "totalTokenCount" in counts:
+        return of_gemini(counts)
+    if "prompt_tokens" in counts:
+        return of_chat(counts, STANDARD)
+    if "inputTokens" in counts:
+        return of_bedrock(counts)
+    if "cache_read_input_tokens" in counts or "cache_creation_input_tokens" in counts:
+        return of_anthropic(counts, model)
+    return of_responses(counts) if "input_tokens" in counts else None

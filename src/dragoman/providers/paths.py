@@ -1,0 +1,169 @@
+"""The paths of a provider that clients may call as they are, and which spellings of a path are refused. Pure.
+
+A path is compared and sent segment by segment, decoded once and encoded again. So the path that the provider
+gets is the path that was compared: there is no second way to write a segment that means something else there
+(https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2, https://url.spec.whatwg.org/#double-dot-path-segment).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""The methods that may be listed. HEAD is allowed where GET is."""
+REST: Final = "**"
+"""Stands at the end of a listed path for one or more segments of any text."""
+_ANY: Final = "*"
+_KEPT: Final = "-._~!$&'()*+,=:@"
+"""The characters of a segment that are not encoded, besides letters and digits (RFC 3986, `pchar`), without
+the semicolon: some servers cut a segment off there.
+"""
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\/%?#]")
+"""The characters that a decoded segment may not have. A percent sign would be decoded a second time by a
+server that decodes twice; a slash, also a backslash, would make two segments of one.
+"""
+_LONGEST: Final = 2_000
+
+
+class BadPath(ValueError):
+    """A path that is not sent to any provider. Its text says why."""
+
+
+class Spelled(NamedTuple):
+    """A path that may be compared and sent. segments: decoded, without the empty one of a slash at the end.
+    text: encoded, with that slash.
+    """
+
+    segments: tuple[str, ...]
+    text: str
+
+
+def spelled(raw: str) -> Spelled:
+    """Read a percent-encoded path that begins with a slash. Raises BadPath for one that two servers could
+    understand differently.
+    """
+    if len(raw) > _LONGEST:
+        raise BadPath(f"it has more than {_LONGEST} characters")
+    first, *parts = raw.split("/")
+    if first or not parts:
+        raise BadPath("it must begin with a slash")
+    slash = len(parts) > 1 and not parts[-1]
+    segments = tuple(_segment(part) for part in (parts[:-1] if slash else parts))
+    text = "".join("/" + quote(segment, safe=_KEPT) for segment in segments)
+    return Spelled(segments, text + "/" if slash else text)
+
+
+def _segment(part: str) -> str:
+    try:
+        segment = unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        raise BadPath("it is not UTF-8") from None
+    if not segment:
+        raise BadPath("a segment is empty")
+    if _FORBIDDEN.search(segment):
+        raise BadPath(f"a segment has a character that is not allowed: {segment[:64]!r}")
+    if segment.partition(";")[0] in {"", ".", ".."}:
+        raise BadPath("a segment is `.` or `..`")
+    return segment
+
+
+class Listed(NamedTuple):
+    """A path that clients may call. methods: in upper case. pattern: of each segment. rest: further segments
+    may follow.
+    """
+
+    methods: frozenset[str]
+    pattern: tuple[re.Pattern[str], ...]
+    rest: bool
+
+    def allows(self, method: str, segments: tuple[str, ...]) -> bool:
+        """Whether a request with this method may call the path that has these segments."""
+        count = len(self.pattern)
+        if ("GET" if method == "HEAD" else method) not in self.methods:
+            return False
+        if len(segments) <= count if self.rest else len(segments) != count:
+            return False
+        return all(one.fullmatch(segment) for one, segment in zip(self.pattern, segments, strict=False))
+
+
+def listed(text: str) -> Listed:
+    """Read `METHOD[,METHOD] /path`, in which `*` stands for any text within one segment, and a last segment
+    `**` for one or more segments. Raises ValueError.
+    """
+    words = text.split()
+    if len(words) != 2:
+        raise ValueError("expected a method and a path, such as `POST /v1/ocr`")
+    methods = frozenset(words[0].upper().split(","))
+    if unknown := sorted(methods.difference(METHODS)):
+        raise ValueError(f"the method {unknown[0][:16]!r} cannot be listed; possible: {', '.join(METHODS)}")
+    path = words[1]
+    rest = path.endswith(f"/{REST}")
+    parts = path.removesuffix(f"/{REST}").split("/")
+    if parts[0] or (len(parts) == 1 and not rest):
+        raise ValueError("the path must begin with a slash")
+    if any(REST in part for part in parts):
+        raise ValueError(f"`{REST}` may only be the last segment")
+    try:
+        segments = spelled("/".join(parts)).segments if len(parts) > 1 else ()
+    except BadPath as error:
+        raise ValueError(f"no request can have this path: {error}") from None
+    return Listed(methods, tuple(map(_pattern, segments)), rest)
+
+
+def _pattern(segment: str) -> re.Pattern[str]:
+    if segment == _ANY:
+        return re.compile(".+", re.DOTALL)
+    first, *others = (re.escape(part) for part in segment.split(_ANY))
+    # Atomic groups: the time to match grows only linearly with the length of the segment.
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(first + (f"{middle}.*{others[-1]}" if others else ""), re.DOTALL)
+
+
+class Paths:
+    """The listed paths of one provider."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self._listed = tuple(listed(entry) for entry in entries)
+
+    def __bool__(self) -> bool:
+        return bool(self._listed)
+
+    def allows(self, method: str, segments: tuple[str, ...]) -> bool:
+        """Whether a request with this method may call the path that has these segments."""
+        return any(one.allows(method, segments) for one in self._listed)
+
+    def methods(self, segments: tuple[str, ...]) -> list[str]:
+        """The methods with which the path that has these segments may be called; [] = with none."""
+        return [method for method in METHODS if self.allows(method, segments)]
+
+
+_CREDENTIALS: Final = frozenset(
+    {
+        *("key", "api_key", "api-key", "apikey", "x-api-key", "x-goog-api-key", "access_token"),
+        *("oauth_token", "authorization", "bearer_token", "subscription-key"),
+    }
+)
+"""The names of fields of a query that may hold a credential, which never reaches a provider from a client."""
+_CONTROLS: Final = ("$http", "_method", "x-http-method", "x-amz-")
+"""The beginnings of names of fields by which some servers read another method or other headers than those of
+the request, or a signature.
+"""
+_QUERY: Final = re.compile(r"[\x21\x22\x24-\x7e]*")
+"""Matches a query as it may be sent: visible ASCII without `#`."""
+
+
+def query(search: str) -> str:
+    """The fields of a query that may be sent, as the client has written them. Raises BadPath for other
+    characters than those of a query.
+    """
+    if not _QUERY.fullmatch(search):
+        raise BadPath("the query has a character that must be percent-encoded")
+    return "&".join(pair for pair in search.split("&") if pair and _is_sent(pair))
+
+
+def _is_sent(pair: str) -> bool:
+    name = unquote_to_bytes(pair.partition("=")[0].replace("+", " ")).decode("latin-1").strip().lower()
+    return name not in _CREDENTIALS and not name.startswith(_CONTROLS)

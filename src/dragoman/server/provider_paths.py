@@ -1,0 +1,343 @@
+"""Paths of a provider that no protocol describes: `/providers/NAME/PATH`, passed to its server as they are.
+
+The operator lists methods and paths (`providers.NAME.paths`). The request goes to the origin of the
+provider's base URL and nowhere else, with the gateway's credential; no redirect is followed. Bodies pass
+piece by piece in both directions and are not read, except for the usage that an answer states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
+
+from dragoman import ir
+from dragoman.accounts.caller import NO_PROVIDER
+from dragoman.accounts.keys import passed_on
+from dragoman.assembly.core import Core
+from dragoman.dialects.access import OF_LIMITS
+from dragoman.dialects.gateway_members import HEADERS
+from dragoman.dialects.stated_usage import Answer as StatedUsage
+from dragoman.dialects.table import DEFAULT
+from dragoman.engine.meter import Meter, metered
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.net.connected import CONNECTED
+from dragoman.net.transport import Answer
+from dragoman.providers.auth import credential_headers
+from dragoman.providers.paths import METHODS, BadPath, query, spelled
+from dragoman.server.client import HttpClient, Streaming
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.passthrough import LIMITED
+from dragoman.server.sending import ClientBody, with_credential
+from dragoman.upstreams.answers import read_refusal
+from dragoman.upstreams.passage import Passage
+from dragoman.wire.inert import inert_headers
+
+ROOT: Final = "/providers/"
+OPERATION: Final = "pass_through"
+"""The operation in usage records and in the permissions of keys."""
+_ANY: Final = "application/octet-stream"
+_EVENTS: Final = "text/event-stream"
+_BODILESS: Final = frozenset({204, 205})
+
+
+class _Call(NamedTuple):
+    """One call to a provider. target: path and query. meter: None = it is not accounted for."""
+
+    passage: Passage
+    target: str
+    record: AttemptRecord
+    meter: Meter | None
+
+
+class ProviderPathsApi:
+    """The endpoint of all listed paths at one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Yield the only endpoint: which providers have paths may change while the gateway runs."""
+        handlers = {
+            method: Handler(self._pass, takes_body="" if method == "GET" else "parts") for method in METHODS
+        }
+        yield Endpoint(f"{ROOT}{{path}}", DEFAULT, handlers, slashes=True, faceless=True)
+
+    async def _pass(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Pass a request on, and the answer back; record this in `exchange`. Raises RequestFailed: 404 and
+        405 for what is not listed, 403 for what the client may not use, 400 for a path or query that is not
+        sent, and the errors of the call. Raises ClientGone if the client disconnects while it sends the body.
+        """
+        name, path = _named(request)
+        passage = self._listing(name)
+        if passage is not None:
+            exchange.face = passage.dialect.name  # so errors have the form that this client can read
+        target = _target(passage, name, exchange.method, path, request)
+        assert passage is not None
+        self._admit(passage, request)
+        passage = with_credential(self._gateway, passage, request)
+        account, seams = passage.account, self._gateway.seams
+        record = AttemptRecord(
+            f"{exchange.id}-1",
+            f"{name}/{OPERATION}",
+            account.tail,
+            "relay",
+            seams.monotonic(),
+            key_id=account.id,
+            own=account.own,
+        )
+        if exchange.method != "POST":
+            record.units = {}  # nothing is billed for looking, unless the provider says so
+        meter = metered(self._gateway.engine.runtime.accounting, exchange, seams, operation=OPERATION)
+        try:
+            if meter is not None:
+                await meter.enter_unmeasured(record)
+            exchange.attempts.append(record)
+            exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
+            self._count_when_sent(exchange)
+            await self._relay(request, exchange, client, _Call(passage, target, record, meter))
+            exchange.phase = "done"
+        except RequestFailed as failed:
+            exchange.fault = failed.fault
+            raise
+        finally:
+            if meter is not None:
+                meter.close(gone=client.gone)
+
+    def _listing(self, name: str) -> Passage | None:
+        """The provider of this name, if it lists any paths."""
+        passage = self._gateway.passages.get(name)
+        return passage if passage is not None and passage.paths else None
+
+    @staticmethod
+    def _admit(passage: Passage, request: HttpRequest) -> None:
+        """Raises RequestFailed (403) if the client may not use the provider, its protocol or the operation,
+        or is limited to some models: nobody knows which model a path uses.
+        """
+        caller = request.caller
+        refused = caller.may_speak(passage.dialect.name) or caller.may.bars(OPERATION)
+        if refused is None and caller.may.providers is not None and passage.name not in caller.may.providers:
+            refused = NO_PROVIDER
+        if refused is None and caller.models is not None:
+            refused = LIMITED
+        if refused is not None:
+            raise RequestFailed(refused)
+
+    def _count_when_sent(self, exchange: Exchange) -> None:
+        seams, metrics = self._gateway.seams, self._gateway.metrics
+
+        def connected() -> None:
+            exchange.connected(seams.monotonic)
+            if metrics is not None:
+                metrics.sent(exchange.answered)
+
+        CONNECTED.set(connected)
+
+    async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
+        """Send the request to the provider, and its answer to the client."""
+        passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
+        body = ClientBody(request)
+        try:
+            sent = _sent(request.headers)
+            answer = await passage.send_as_is(exchange.method, call.target, sent, body.flow)
+            record.status, record.answered = answer.status, now()
+            try:
+                exchange.waited += now() - record.started
+                if 200 <= answer.status < 300:
+                    record.first = exchange.first = now()
+                    exchange.phase = "stream"
+                    await self._flow(answer, exchange, client, call)
+                else:
+                    await self._refused(answer, exchange, client, call)
+            finally:
+                answer.close()
+        except RequestFailed as failed:
+            if body.failure is not None:  # the client's body broke off: not the provider's fault
+                raise body.failure from failed
+            record.fault = fault = passage.account.discreet(failed.fault)
+            record.classify(passage.account.source)
+            raise RequestFailed(fault) from failed
+        finally:
+            record.ended = now()
+
+    async def _flow(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
+        """Pass an answer on as it comes, and account for it before its last bytes."""
+        kind = answer.headers.get("content-type", _ANY)
+        if answer.status in _BODILESS:
+            _settle(call, answer.status)
+            await client.empty(answer.status, self._headers(answer, call, whole=True))
+            return
+        usage = StatedUsage(kind)
+        exchange.streamed = kind.startswith(_EVENTS)
+        client.streaming = Streaming(kind.encode("latin-1", "replace"))
+        # A decoded body has another length. The length stated beside chunks cannot be trusted.
+        other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
+        await client.begin(answer.status, self._headers(answer, call, whole=other))
+        try:
+            while chunk := await answer.chunk():
+                usage.feed(chunk)
+                await client.write(chunk)
+        finally:
+            _note(usage, exchange, call.record)
+        _settle(call, answer.status)
+        await client.end()
+
+    async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
+        """Pass a provider's error on as the provider has written it, without the gateway's credential. Raises
+        RequestFailed if the provider refuses that credential, because the client cannot correct it, and for a
+        status that is no error.
+        """
+        passage, account = call.passage, call.passage.account
+        if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
+            raise await passage.refused(answer)
+        body = await read_refusal(answer)
+        fault = account.discreet(passage.dialect.errors.decode(answer.status, answer.headers, body))
+        call.record.fault = exchange.fault = fault
+        call.record.classify(account.source)
+        for secret in account.secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                body = body.replace(secret.encode(), b"[redacted]")
+        kind = (b"content-type", answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
+        _settle(call, answer.status)
+        await client.answer(answer.status, [kind, *self._headers(answer, call, whole=True)], body)
+
+    def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
+        """The headers for the client: the provider's but for those of its connection, its cookies and what is
+        the gateway's own to say; and those that keep browsers from running the answer as a page. whole:
+        without the provider's content-length.
+        """
+        passage = call.passage
+        before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
+        secrets = [one for one in passage.account.secrets if len(one) >= _SHORTEST_SECRET]
+        dropped = _of_connection(answer.headers)
+        hidden: tuple[str, ...] = _NEVER_ANSWERED
+        if call.meter is not None and call.meter.applied is not None:
+            hidden = (*hidden, *OF_LIMITS)  # the client gets those of its limits here
+        passed: list[tuple[bytes, bytes]] = []
+        for name, stated in answer.headers.items():
+            name, value = name.lower(), stated  # noqa: PLW2901
+            if name in _PLACES:
+                value = passage.below_origin(stated, before) or ""
+            kept = name not in dropped and name not in _NOT_ANSWERED and not name.startswith(hidden)
+            if kept and value and not any(secret in value for secret in secrets):
+                passed.append((name.encode(), value.encode("latin-1", "replace")))
+        length = answer.headers.get("content-length", "")
+        if not whole and length.isascii() and length.isdigit():
+            passed.append((b"content-length", length.encode()))
+        kind, named = answer.headers.get("content-type", _ANY), answer.headers.get("content-disposition")
+        passed += inert_headers(kind, named)
+        passed.append((b"x-dragoman-deployment", passage.name.encode("latin-1", "replace")))
+        return passed if call.meter is None else call.meter.headers(passed)
+
+
+def _named(request: HttpRequest) -> tuple[str, str]:
+    """The provider's name, and the encoded path at it, with the slash before it. If the server does not tell
+    the encoded path, it is encoded again from the decoded one.
+    """
+    decoded, raw = request.params["path"], request.raw.decode("latin-1")
+    found = quote(decoded, safe="/:;")
+    place = raw.find(ROOT)
+    while place >= 0:
+        rest = raw[place + len(ROOT) :]
+        if unquote(rest).rstrip("/") == decoded:
+            found = rest
+            break
+        place = raw.find(ROOT, place + 1)
+    name, slash, path = found.partition("/")
+    return unquote(name), slash + path
+
+
+def _target(passage: Passage | None, name: str, method: str, path: str, request: HttpRequest) -> str:
+    """The path and query for the provider. Raises RequestFailed: 404, 405 and 400."""
+    if passage is None:
+        text = f"No paths of a provider {name[:64]!r} are listed here (setting providers.NAME.paths)."
+        raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
+    try:
+        found, search = spelled(path), query(request.search)
+    except BadPath as error:
+        text = f"The path below {ROOT}{name} is not sent to the provider: {error}."
+        raise RequestFailed(ir.Fault("invalid_request", text, "invalid_path")) from None
+    if not passage.paths.allows(method, found.segments):
+        if methods := passage.paths.methods(found.segments):
+            text = f"This path of {name} takes {', '.join(methods)}, not {method}."
+            raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
+        text = f"This path of {name} is not listed (setting providers.{name}.paths): {found.text[:200]}"
+        raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
+    return f"{found.text}?{search}" if search else found.text
+
+
+def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None:
+    """Note what an answer has stated of its usage so far."""
+    stated = usage.stated()
+    if stated.usage is not None:
+        record.usage = exchange.usage = stated.usage
+    if stated.units is not None:
+        record.units = stated.units
+    if stated.model is not None and (stated.usage is not None or stated.units is not None):
+        provider = record.deployment.partition("/")[0]
+        record.deployment = exchange.answered = f"{provider}/{stated.model}"
+
+
+def _settle(call: _Call, status: int) -> None:
+    if call.meter is not None:
+        call.meter.close(status)
+
+
+def _sent(headers: Mapping[str, str]) -> dict[str, str]:
+    """The client's headers that are sent to the provider: all but those of its connection, its credentials
+    and cookies, those of proxies, and those that would choose another method, path or account there.
+    """
+    dropped = _of_connection(headers)
+    return {name: value for name, value in headers.items() if name not in dropped and _is_sent(name)}
+
+
+def _is_sent(name: str) -> bool:
+    if name in _NOT_SENT or name.startswith(_NEVER_SENT) or name.endswith("authorization"):
+        return False
+    return name not in credential_headers() and not passed_on({name: ""})
+
+
+def _of_connection(headers: Mapping[str, str]) -> frozenset[str]:
+    """The names of headers that hold for one connection only (RFC 9110, section 7.6.1)."""
+    listed = headers.get("connection", "").lower().split(",")
+    return _HOP_BY_HOP.union(name.strip() for name in listed)
+
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization", "http2-settings"),
+    }
+)
+_NOT_SENT: Final = frozenset(
+    {
+        *("host", "content-length", "expect", "accept-encoding", "user-agent", "origin", "referer", "cookie"),
+        *("x-http-method", "x-http-method-override", "x-method-override", "x-original-method"),
+        *("x-original-url", "x-rewrite-url", "x-auth-token", "x-access-token"),
+        *("openai-organization", "openai-project", "x-goog-user-project", "chatgpt-account-id"),
+        *HEADERS,
+    }
+)
+_NEVER_SENT: Final = ("x-dragoman-", "sec-", "proxy-", "access-control-", "x-amz-")
+_NOT_ANSWERED: Final = frozenset(
+    {
+        *(
+            "content-type",
+            "content-length",
+            "content-encoding",
+            "content-disposition",
+            "date",
+            "server",
+            "via",
+        ),
+        *("set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "public-key-pins"),
+        *("www-authenticate", "x-content-type-options", "content-security-policy", "x-frame-options"),
+        *("x-request-id", "clear-site-data", "refresh", "service-worker-allowed", "report-to", "nel"),
+    }
+)
+_NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")
+_PLACES: Final = frozenset({"location", "content-location", "operation-location", "azure-asyncoperation"})
+"""Headers with a URL at the provider, which becomes one below the provider's paths here."""
+_SHORTEST_SECRET: Final = 8
+"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
