@@ -87,8 +87,8 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         RealtimeApi(),
         NativeApi(gateway, chat),
         ExchangesApi(gateway),
-        GoogleFilesApi(gateway, passing),
         passing,
+        GoogleFilesApi(gateway, passing),
         ProviderPathsApi(gateway),
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
@@ -125,6 +125,7 @@ class PathTable:
             self.templates.add(endpoint.template)
 
     def _add(self, endpoint: Endpoint) -> None:
+        """Add an endpoint. Its methods replace those of earlier ones with the same path."""
         path = endpoint.template
         if endpoint.slashes:
             before, _, rest = path.partition("{")
@@ -132,11 +133,14 @@ class PathTable:
             self._slashed.append((before, after, name, endpoint))
         elif "{" in path:
             segments = path.split("/")
-            self._patterns.setdefault(len(segments), []).append((segments, endpoint))
+            alike = self._patterns.setdefault(len(segments), [])
+            for at, (others, known) in enumerate(alike):
+                if others == segments:
+                    alike[at] = segments, _over(known, endpoint)
+                    return
+            alike.append((segments, endpoint))
         else:
-            known = self._exact.get(path)
-            methods = endpoint.methods if known is None else {**known.methods, **endpoint.methods}
-            self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
+            self._exact[path] = _over(self._exact.get(path), endpoint)
 
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """The request's path without the client key before it (`/key/KEY/v1/models`), and that key, if any.
@@ -217,6 +221,13 @@ class PathTable:
             text = f"{endpoint.template} takes {', '.join(methods)}, not {method}."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         return handler
+
+
+def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
+    """An endpoint that also has the methods of the one before it which it does not replace."""
+    if known is None:
+        return endpoint
+    return msgspec.structs.replace(endpoint, methods={**known.methods, **endpoint.methods})
 
 
 def _meant(path: str) -> str:

@@ -82,7 +82,8 @@ class Desk(Asker):
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))  # lists of models are kept there
     made = Desk(tmp_path, {})
     await made.gateway.start()
     yield made
