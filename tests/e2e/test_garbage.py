@@ -116,6 +116,10 @@ async def test_requests_leave_nothing_in_memory(provide: Provide, monkeypatch: p
             return sys.getallocatedblocks()
 
         await many(10)
-        before = await many(5)
-        rounds = 20
-        assert await many(rounds) - before < rounds * len(MODELS)
+        rounds, there = 20, [await many(5)]
+        for _ in range(4):
+            # What leaves something does so every time; what else lives in this process grows now and then.
+            there.append(await many(rounds))
+            if there[-1] - there[-2] < rounds * len(MODELS):
+                return
+        raise AssertionError(there)

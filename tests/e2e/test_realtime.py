@@ -89,13 +89,11 @@ async def test_the_official_client_of_openai(serve: Serve, openai: Provider) -> 
     ):
         created = await session.recv()
         assert created.type == "session.created"
-        assert created.session.type == "realtime"
-        assert created.session.model == "voice"
+        assert getattr(created.session, "model", None) == "voice"
         await session.session.update(session={"type": "realtime", "model": "voice"})
         updated = await session.recv()
         assert updated.type == "session.updated"
-        assert updated.session.type == "realtime"
-        assert updated.session.model == "voice"
+        assert getattr(updated.session, "model", None) == "voice"
         await session.conversation.item.create(item=SAY_HELLO)
         await session.response.create()
         events = [await session.recv() for _ in range(4)]

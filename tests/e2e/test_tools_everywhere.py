@@ -299,7 +299,7 @@ class Modest:
     """Somebody's own upstream, which can do little and says so: it calls the last tool that it is given."""
 
     name = "own"
-    native = Native(frozenset(), "[a-z0-9_]{1,16}")
+    native = Native(frozenset({"forced_tool"}), "[a-z0-9_]{1,16}")
 
     def __init__(self) -> None:
         self.asked: list[ir.Request] = []

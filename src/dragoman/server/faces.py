@@ -45,9 +45,10 @@ _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
-_VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai|openai)(?=/)")
+_VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai|openai|compatibility/v1)(?=/)")
 """Matches the beginning of a path with a vendor's own prefix (`/openai/v1`), which stands for `/v1`: the
-clients of Groq and Fireworks add theirs to any base URL, and those of Azure add `/openai`.
+clients of Groq and Fireworks add theirs to any base URL, those of Azure add `/openai`, and OpenAI's clients
+that asked Cohere have `/compatibility/v1`.
 """
 _DEPLOYMENTS: Final = re.compile(rf"(?:{_ROOT}|/+openai)*/+openai/+deployments/+")
 """Matches the beginning of a path of Azure's deployments, which Azure's clients add to any base URL."""

@@ -58,6 +58,7 @@ def _unsaid(path: str, severity: Severity) -> Outcome:
     return lost(severity, f"messages[1].{path}")
 
 
+_WINTER = {"type": "thinking", "thinking": [{"type": "text", "text": "It is winter."}]}
 ANSWERS = (
     _answer(
         "content",
@@ -118,8 +119,8 @@ ANSWERS = (
             member,
             {"content": "Cold.", member: "It is winter."},
             _unsaid(member, "quality"),
-            _unsaid(member, "quality"),
-            _unsaid(member, "quality"),
+            [{"text": "It is winter.", "thought": True}, {"text": "Cold."}],
+            {"content": [_WINTER, text("Cold.")]},
             _unsaid(member, "quality"),
         )
         for member in ("reasoning_content", "reasoning")
