@@ -24,8 +24,8 @@ from dragoman.errors import RequestFailed
 from dragoman.providers.provider import Api, Provider
 from dragoman.routing.pool import Key
 from dragoman.upstreams.account import Account
+from dragoman.upstreams.backend import all_over_http
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.wire import WireUpstream
 
 _ID: Final = "client"
 """The id of every such account. It says nothing about the credential."""
@@ -64,9 +64,9 @@ class ClientCredentials:
         """
         backends, keys = dict(runtime.backends), dict[str, Key]()
         lacking, used = dict(runtime.unreadable), set(runtime.own)
+        reached = all_over_http({name: runtime.backends.get(name) for name in self._providers})
         for name, provider in self._providers.items():
-            upstream = backends.get(name)
-            if not isinstance(upstream, WireUpstream) or name in used:
+            if name not in reached or name in used:
                 continue  # replaced by one made in code, or the tenant has brought a key
             keys[name] = key = Key(_ID)
             key.lent = True
@@ -76,7 +76,7 @@ class ClientCredentials:
                 lacking[name] = _missing(provider)
                 continue
             used.add(name)
-            backends[name] = upstream.using(accounts, _remember_nothing)
+            backends[name] = reached[name].using(accounts, _remember_nothing)
         if not keys:
             return runtime
         return msgspec.structs.replace(
