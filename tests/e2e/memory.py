@@ -91,7 +91,7 @@ async def counted(leaked: list[object] | None) -> list[int]:
                     for streamed in (False, True):
                         await ask(model, streamed)
                         if leaked is not None:
-                            leaked += [object(), object()]
+                            leaked.extend((object(), object()))
             await asyncio.sleep(0.02)
             gc.collect()
             return sys.getallocatedblocks()
