@@ -26,9 +26,10 @@ NODE := tests/e2e/node/node_modules/installed-$(call key,tests/e2e/node/package-
 AGENTS := tests/agents/node_modules/installed-$(call key,tests/agents/package-lock.json tests/agents/aider.txt)
 FRAMEWORKS := tests/frameworks/node_modules/installed-$(call key,tests/frameworks/package-lock.json tests/frameworks/frameworks.txt)
 
-# One resolution for all systems and Pythons; the locks name packages and hashes, never an index. Those of what is
-# installed apart keep the extras: with hashes pip takes no pin without an extra that another package asks for.
-COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# One resolution for all systems and Pythons; the locks name packages and hashes, never an index. They keep extras:
+# with hashes, older pips take no pin without an extra that another package asks for.
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+  --no-emit-index-url --no-header
 
 # The extras of `make run`, and those that `make models` adds: 150 MB of engines that few need.
 SERVES := encryption local postgres schema sql tokens valkey
@@ -105,8 +106,8 @@ lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (A
 	$(COMPILE) pyproject.toml $(SERVES:%=--extra %) --group build -c requirements/dev.txt -o requirements/run.txt $(ARGS)
 	$(COMPILE) pyproject.toml $(MEDIA:%=--extra %) -c requirements/dev.txt -o requirements/media.txt $(ARGS)
 	$(COMPILE) requirements/models.in --no-deps -o requirements/models.txt $(ARGS)
-	$(COMPILE) tests/frameworks/frameworks.in --no-strip-extras -o tests/frameworks/frameworks.txt $(ARGS)
-	$(COMPILE) tests/agents/aider.in --no-strip-extras -o tests/agents/aider.txt $(ARGS)
+	$(COMPILE) tests/frameworks/frameworks.in -o tests/frameworks/frameworks.txt $(ARGS)
+	$(COMPILE) tests/agents/aider.in -o tests/agents/aider.txt $(ARGS)
 
 soak: $(DEV)  ## run the tests that take minutes (ARGS='--soak-seconds 60 --soak-streams 50')
 	@$(PY) -m pytest -q -m soak $(ARGS)

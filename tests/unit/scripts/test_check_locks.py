@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import Distribution
+from pathlib import Path
+
 import pytest
 from packaging.requirements import Requirement
 
-from scripts.check_locks import problems, read, wanted, without_extras
+from scripts.check_locks import asked_by_packages, problems, read, wanted
 
 HASH = "    --hash=sha256:" + "0" * 64
 OPTION = "--index" + "-url"
@@ -52,12 +55,33 @@ def test_each_problem_is_named(asked: list[Requirement], lock: str, expected: st
     assert list(problems(asked, lock)) == [expected]
 
 
-def test_a_lock_that_keeps_extras_has_those_that_are_asked_for() -> None:
+def test_a_lock_has_the_extras_that_are_asked_for() -> None:
     asked = [Requirement("aiohttp[speedups, dns]>=3")]
     kept = LOCK.replace("aiohttp==", "aiohttp[dns, speedups]==")
-    assert (list(problems(asked, kept)), list(without_extras(asked, kept))) == ([], [])
-    assert list(without_extras(asked, LOCK)) == ["has aiohttp without its extra dns, speedups"]
-    assert list(without_extras([Requirement("PyYAML[x]")], LOCK)) == []
+    assert list(problems(asked, kept)) == []
+    assert list(problems(asked, LOCK)) == ["has aiohttp without its extra dns, speedups"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "named"),
+    [
+        ("", True),
+        ("; python_version > '3'", True),
+        ("; python_version < '3'", False),
+        ("; extra == 'x'", False),
+    ],
+)
+def test_extras_that_packages_ask_of_each_other_are_in_the_lock(
+    tmp_path: Path, marker: str, *, named: bool
+) -> None:
+    folder = tmp_path / "aiohttp-3.14.5.dist-info"
+    folder.mkdir()
+    requires = f"Requires-Dist: attrs[speedups]>=26{marker}"
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: aiohttp\nVersion: 3.14.5\n{requires}\n")
+    installed = [Distribution.at(folder)]
+    expected = ["has attrs without its extra speedups, for which aiohttp asks"] if named else []
+    assert list(asked_by_packages(installed, LOCK)) == expected
+    assert list(asked_by_packages(installed, LOCK.replace("attrs==", "attrs[speedups]=="))) == []
 
 
 def test_extras_of_the_project_and_included_groups_are_followed() -> None:
