@@ -207,6 +207,8 @@ SCENARIOS = (
     _agents("floor-agents", "floor"),
     _agents("relay-agents", "gateway"),
     _agents("translate-agents", "gateway", "translated-"),
+    _agents("unaccounted-agents", "unaccounted"),
+    _agents("accounted-agents", "accounted"),
     Scenario("responses-upstream-stream", "gateway", _PACED, "responses-", None, concurrency=STREAMS),
     _responses("direct-responses-json", "direct", "answer"),
     _responses("floor-responses-json", "floor", "answer"),
@@ -265,10 +267,12 @@ _JOINS = (
 _UNREAD = "the floor passes the events on unread and joined"
 _SMALLER = "the floor passes the chat dialect's events, which are the smaller ones"
 _STORES = "the floor stores nothing: no budget, watch the figure itself"
-_AGENTS_MIX = (
+_AGENTS = (
     f"{AGENTS} clients; of {ONE_WHOLE_OF} requests with prompts of 100 kB all but one are streams of "
-    f"{AGENT_EVENTS} events, 20 a second; no budget: the floor does not read the prompts"
+    f"{AGENT_EVENTS} events, 20 a second"
 )
+_AGENTS_MIX = f"{_AGENTS}; no budget: the floor does not read the prompts"
+_ACCOUNTED_AGENTS = f"{_ACCOUNTS}; {_AGENTS}"
 
 COMPARISONS = (
     *_against(
@@ -296,6 +300,11 @@ COMPARISONS = (
         "unaccounted-translate-stream",
         "event",
         ("accounted-translate-stream", "accounts on: translate, stream", ACCOUNTS, _AS_ABOVE),
+    ),
+    *_against(
+        "unaccounted-agents",
+        "answer",
+        ("accounted-agents", "accounts on: agents' mix, relay", ACCOUNTS, _ACCOUNTED_AGENTS),
     ),
     *_against("floor-tls-json", "answer", ("relay-tls-json", "TLS to the provider: relay, JSON", RELAY_JSON)),
     *_against(
