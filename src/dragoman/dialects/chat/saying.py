@@ -1,4 +1,4 @@
-"""What the chat family's writers of assistant messages share."""
+"""The base class of the classes that write assistant messages of the chat family, and functions for them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
     _say: type of a block -> the method that adds such a block. spaced: True = a blank line goes before the
-    next text, because another block or message came after the last text. A subclass may make an exception for
-    its own dialect.
+    next text, because another block or message came after the last text. A subclass may leave out this line
+    if the message came in its own dialect.
     """
 
     __slots__ = ("draft", "spaced")
@@ -27,8 +27,8 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks. where: the IR path of the object whose `blocks` they are. Sets `spaced`, unless
-        `draft.chunked`.
+        """Add blocks. where: the IR path of the message or candidate that has these `blocks`. Sets `spaced`,
+        unless `draft.chunked`.
         """
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
