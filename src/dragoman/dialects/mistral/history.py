@@ -60,9 +60,10 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages of a request in this dialect. The history of another dialect's client is repaired first;
-    then WireError is raised for a tool result without its call. It is always raised for a medium that no
-    chunk can hold.
+    """The messages of a request in this dialect. The history of another dialect's client is repaired first.
+
+    Raises WireError for a medium that no chunk can hold and, in a history of another dialect, for a tool
+    result without its call.
     """
     if draft.own:
         own = _OwnHistory(draft)
