@@ -113,8 +113,9 @@ def encode_stop(
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report as lost what the finish reason for the client does not express. where: the stop's IR path.
-    losses: IR reason -> the text to report, for each reason whose finish reason is less precise.
+    """Report as lost the facts about a stop that the finish reason for the client does not express. where:
+    the stop's IR path. losses: IR reason -> the text to report, for each reason whose finish reason is less
+    precise.
     """
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")

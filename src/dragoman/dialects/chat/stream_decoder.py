@@ -62,7 +62,9 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason; "" if no chunk had one, None if it was not a string."""
+        """The finish reason; "" if no chunk had one, None if a chunk had one that is not a string and none
+        had a string.
+        """
         return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:

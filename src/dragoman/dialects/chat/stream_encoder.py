@@ -115,8 +115,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks, except the text chunks of candidates that have begun: the
-        bytes around their text are made already.
+        """Add these members to all later chunks. In candidates that have begun, chunks with text, thinking or
+        arguments do not get them, because the constant bytes of these chunks are made already.
         """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
@@ -161,7 +161,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report what is not written of a block: its seal, and leftovers of another dialect."""
+        """Report the parts of a block that are not written: its seal, and leftovers of another dialect."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         self._restore({}, out.block.extra, out.where)
@@ -181,8 +181,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     ) -> bytes:
         """The chunk with the next part of a text.
 
-        If the answer comes from another dialect and another block stands between two texts, a blank line
-        separates them.
+        If the answer comes from another dialect, and another block stands between this text and the text
+        before it, a blank line is put between the two, unless one of them has white space there.
         """
         length = len(text)
         if not out.said:

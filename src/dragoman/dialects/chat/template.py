@@ -97,8 +97,8 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """What the client gets for a frame that repeats the learnt chunk: the bytes that `learn` got as
-        `sent`, with this frame's text and padding in them. None = the frame does not repeat the chunk.
+        """The client's bytes for a frame that repeats the learnt chunk: the bytes that `learn` got as `sent`,
+        with this frame's text and padding in them. None = the frame does not repeat the chunk.
         """
         if self.text(frame) is None:
             return None
@@ -145,10 +145,10 @@ class Template:
         return run.sent_opening + joint.join(texts) + run.sent_closing, size
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognize
+        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognise
         such frames.
 
-        chunk: the decoded frame; this method changes it. sent: what the client gets for the frame; None = the
+        chunk: the decoded frame; this method changes it. sent: the client's bytes for the frame; None = the
         frame itself.
         """
         self.known = False
@@ -181,8 +181,8 @@ class Template:
         return self.known
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-        """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = it
-        has none). None = one of them is not found.
+        """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = the
+        frame has no padding). Returns None if one of them is not found.
         """
         start = frame.find(text, frame.find(_DELTA))
         if start < 0:

@@ -1,4 +1,4 @@
-"""Helpers for token counts on the wire of the chat family."""
+"""Functions for the object `usage` in the responses of the chat family."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts, however many."""
+    """Remove `stop` if it is a list of any number of texts."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]

@@ -160,7 +160,7 @@ class Saying(Collected):
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Add another dialect's audio as its transcript; audio without one is reported as lost."""
+        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost."""
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return

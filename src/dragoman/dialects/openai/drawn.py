@@ -172,8 +172,8 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Report a loss for each image format that the client did not request, and for images that are missing
-    from the requested number.
+    """Report a loss if the provider returned fewer images than requested, and for each image format that is
+    not the requested one. If the client requested no format, no format is reported.
     """
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
@@ -220,8 +220,8 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Each event has one completed image. The last event has all token
-    counts; those of the others are 0.
+    """A whole response as SSE events. Each event has one completed image. The last event has the token counts
+    of all images; in the other events, and if the counts are unknown, they are 0.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

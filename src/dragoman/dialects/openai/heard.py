@@ -60,8 +60,8 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
     """Usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None =
     neither is known.
 
-    duration: the length of the audio in seconds, None = unknown. It is used if the usage states no seconds,
-    and rounded up, as for billing.
+    duration: the length of the audio in seconds, rounded up here, as for billing; None = unknown. The
+    duration is used only if the usage states no seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}

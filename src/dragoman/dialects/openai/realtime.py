@@ -194,8 +194,9 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:
-    """The name of the model that transcribes the client's speech; None = no model does. It stands in the
-    session's `audio.input.transcription.model`, or in the beta version in `input_audio_transcription.model`.
+    """The name of the model that transcribes the client's speech; None = no model does. The session states
+    the name in `audio.input.transcription.model`, or in the beta version in
+    `input_audio_transcription.model`.
     """
     value: Any = session
     for name in ("audio", "input", "transcription"):

@@ -232,7 +232,8 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
     """The response body for the client: the best documents first, at most as many as the client requested.
 
-    If the request does not say whether to return documents, those that the provider returned are written.
+    If the client wants documents returned, they are taken from the request. If the request does not say this,
+    the documents that the provider returned are written.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -69,8 +69,8 @@ def decode_answer(
     refusal, images, audio, calls. Raises WireError for a content or a call of an unknown form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
-    that is "" becomes an empty Text block; in a response it becomes no block. The leftovers include the
-    refusal "", an audio without an id, and a `function_call` without a name.
+    that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
+    leftovers include the refusal "", an audio without an id, and a `function_call` without a name.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []

@@ -238,7 +238,7 @@ def _custom(custom: Any, path: str) -> None:
 
 def _check_choice(body: dict[str, Any]) -> None:
     """Check `tool_choice` or, if the request has none, the older `function_call`. Its form must be correct,
-    it may name only tools that the request offers, and "required" needs at least one tool.
+    it may name only tools that the request offers, and "required" or "any" needs at least one tool.
     """
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:

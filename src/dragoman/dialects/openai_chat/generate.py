@@ -1,10 +1,12 @@
 """POST /generate, the gateway's own endpoint: one prompt and its answer, both as text. Chat's decoder reads
 it.
 
-Request: {prompt, systemPrompt, model, temperature, maxTokens} Response: {id, content, model, finishReason,
-tokenUsage, processingTime, timestamp} A request with another member, or with a true `stream`, is refused, and
-the error names the member. Images of an answer are in `images`, as in chat; other content that is not text is
-a loss. Errors are chat's. No upstream has this API, so every answer is translated.
+    Request: {prompt, systemPrompt, model, temperature, maxTokens}
+    Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
+
+A request with another member, or with a true `stream`, is refused, and the error names the member. Images of
+an answer are in `images`, as in chat; other content that is not text is a loss. Errors are chat's. No
+upstream has this API, so every answer is translated.
 """
 
 from __future__ import annotations

@@ -106,11 +106,11 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The wire messages of a request, whose history is repaired for this protocol first. Raises WireError for
-    a medium that no content part can hold. For clients of other dialects, it is also raised for a tool result
-    without its call.
+    a medium that no content part can hold and, in a history of another dialect, for a tool result without its
+    call.
 
-    If a client of another dialect ends its history with an assistant message, the model will answer this
-    message instead of continuing it. This is reported as a loss, unless `Facts.prefill` is true.
+    If a history of another dialect ends with an assistant message, a loss is reported, because the model will
+    answer this message instead of continuing it. Nothing is reported if `Facts.prefill` is true.
     """
     writer = _History(draft)
     if draft.own:

@@ -107,9 +107,9 @@ def _plain(where: str) -> str:
 def place(request: WireRequest, where: str) -> str:
     """The JSON path in `request` for an IR path.
 
-    If several members can state the field, the path names the one that the client used, or the recommended
-    one if the client used none. For a member that the request does not have, it is the nearest path above the
-    member that the request has.
+    For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
+    the client used none. For any other field that the request does not have, it is the nearest path above
+    that the request has or, if there is none, the IR path.
     """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:

@@ -370,8 +370,9 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream: true` and, in `stream_options`, whether the stream must state its usage. If a client of
-    another dialect does not say whether it wants the usage, the usage is requested.
+    """Write `stream: true` and, in `stream_options`, whether the client wants the usage. If the client does
+    not say this, a client of this dialect gets no `stream_options`, and for a client of another dialect the
+    usage is requested.
 
     A vendor without `stream_options` gets only `stream`; a wish for the usage is then reported as lost.
     """

@@ -1,7 +1,7 @@
 """Translates audio between OpenAI's chat and other dialects: completes a request for audio, and writes the
 member `audio` of a response in the format that the client requested.
 
-Most models of other dialects return raw samples. A whole response holds them as `pcm16` if the client asked
+Models of other dialects often return raw samples. A whole response holds these as `pcm16` if the client asked
 for this, else as a WAV file; a stream is always `pcm16`, as at OpenAI. No other format can be encoded here:
 if the client asks for one, a loss is reported. Audio that is already a file is not changed.
 
@@ -225,9 +225,9 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what no earlier event of a block had: content that only the block's Close
-        event (`final`) states. {} if there is nothing to send, if the block is lost, or if the response came
-        in this dialect.
+        """The `audio` member with the content of the block's Close event (`final`), if no samples of this
+        block were sent before. {} if they were sent, if the block is lost, or if the response came in this
+        dialect.
         """
         if where not in self._sent:
             return {}
@@ -277,8 +277,8 @@ def stated(
 
 
 class Joined:
-    """Cuts base64 anew. It takes pieces that may end anywhere or have padding, and returns pieces that any
-    client can read.
+    """Divides base64 into new pieces. It takes pieces that may end anywhere or have padding, and returns
+    pieces that any client can read.
 
     Some clients join the pieces and decode the whole; others decode and play each piece at once. So every
     returned piece, except the last, holds whole samples of two bytes and has no padding. Base64 that is

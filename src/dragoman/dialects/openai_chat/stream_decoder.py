@@ -303,8 +303,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         """Append a Cite event to `events` for each citation in `candidate.notes`, and empty this list. The
-        event names the text block in which the citation starts, and its offsets are counted from the start of
-        this block.
+        event names the text block in which the citation starts (the first block, if no start is stated), and
+        its offsets are counted from the start of this block.
         """
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:

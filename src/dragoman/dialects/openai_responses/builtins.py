@@ -27,7 +27,8 @@ class _Builtin(msgspec.Struct, frozen=True):
     call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
     call items. member: the member of a call item that holds the arguments, an object. fixed: members that
     this object always has. beside: members that a call item always has. offered: makes a function from the
-    declared tool; None = OpenAI runs the tool. told: makes the text of an output item.
+    declared tool; returns None if OpenAI runs the tool, or if the tool is malformed. told: makes the text of
+    an output item.
     """
 
     call: str

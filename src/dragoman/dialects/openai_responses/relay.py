@@ -60,9 +60,9 @@ class ResponsesRelay(BodyRelay):
     """Edits relayed requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage). The model's name and the members in `SHOWN` are as the client
-        wrote them; the id is the gateway's id, if the gateway has made one. A usage of None is missing or
-        unreadable.
+        """(the body for the client, its usage). The model's name is the name for the client; the members in
+        `SHOWN` are as the client wrote them; the id is the gateway's id, if the gateway has made one. A usage
+        of None is missing or unreadable.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """

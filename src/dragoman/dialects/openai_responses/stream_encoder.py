@@ -135,8 +135,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _share(self, *told: Any) -> None:
-        """If one of these values is a long text, let all later events share the bytes of long texts. Later
-        events will repeat these values.
+        """If `pieces` is set and one of these values is a long text, let all later events share the bytes of
+        long texts. Later events will repeat these values.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
@@ -446,8 +446,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """The bytes that end all closed blocks and, if no block of it is open, the open message. following:
-        the next block; if it is a part of the same message, the message stays open. None = no block follows.
+        """The bytes that end all closed blocks. They also end the open message, unless one of its blocks is
+        open, or `following` (the next block; None = no block follows) is a part of this message.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])

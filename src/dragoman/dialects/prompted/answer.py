@@ -39,9 +39,9 @@ class TextCalls:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events for the client in place of this event of the upstream; [] = nothing to send yet, because
-        the text may be the beginning of a call. If a candidate has a call and ends normally, its stop reason
-        becomes "tool".
+        """The events for the client in place of this event of the upstream. [] = nothing to send now: for
+        example, the text is held back because it may be the beginning of a call. If a candidate with a call
+        ends normally or states no stop reason, its stop reason becomes "tool".
         """
         if isinstance(event, ir.Finish):
             stop = event.stop
@@ -84,7 +84,7 @@ class TextCalls:
         return self._numbers.get((0, index)) if text is None else text.said
 
     def number(self, candidate: int) -> int:
-        """The client's number for a new block of this candidate."""
+        """Take the next free number of this candidate's blocks, for a new block of the client."""
         number = self._next.get(candidate, 0)
         self._next[candidate] = number + 1
         return number

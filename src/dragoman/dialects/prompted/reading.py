@@ -153,7 +153,7 @@ class TextReader:
 
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
         """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text behind the
-        mark; None = there is no mark.
+        mark; None = there is no mark, or the limit of calls or of broken calls is reached.
         """
         text, self._held = self._held + text, ""
         if self._broken >= _MOST_BROKEN or self._called >= self._most:

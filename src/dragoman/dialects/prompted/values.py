@@ -121,8 +121,8 @@ class Values:
         return _ANY
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-        """The first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`; the schema itself
-        if there is none.
+        """The first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no alternative
+        allows it, the schema itself.
         """
         for one in _alternatives(schema):
             part = self._resolved(one)
@@ -290,8 +290,8 @@ _KINDS: Final[Mapping[type, frozenset[str]]] = {
 
 
 def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
-    """The JSON value that the text is, if its type is in `kinds`; else `otherwise`. If `kinds` has "string",
-    too, numbers and booleans are not read as JSON. kinds: empty = every type.
+    """The JSON value that the text is, if its type is in `kinds`; else `otherwise`. A JSON string is never
+    read as JSON; if `kinds` has "string", numbers and booleans are not, either. kinds: empty = every type.
     """
     if text in {"True", "False"}:
         text = text.lower()

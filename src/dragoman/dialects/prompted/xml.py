@@ -153,8 +153,8 @@ def _may_be_tag(name: str) -> bool:
 
 
 def _needs_cdata(value: str) -> bool:
-    """Whether a text must be written as CDATA, because it would be read differently if it stood plainly
-    between the tags.
+    """Whether a text is written as CDATA, because it might be read differently if it stood plainly between
+    the tags.
     """
     return value != value.strip() or "</" in value or "<![" in value or value[:1] in {"<", "{", "["}
 
