@@ -92,6 +92,7 @@ def check_response_format(value: Any, path: str) -> None:
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
     """Check a JSON Schema. what: the tool or format that has this schema, for the error's text. code: the
     error's code, None = the error has no code. strict: True = OpenAI's rules for strict schemas apply, too.
+    path: the schema's JSON path.
     """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
@@ -158,7 +159,7 @@ def check_image(part: dict[str, Any], path: str) -> None:
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
     """Check the input of a completion or an embedding: a text, or a list that is not empty. The entries of
     the list are texts, or token ids, or lists of token ids. least: the smallest token id that is accepted;
-    None = any.
+    None = any. path: the value's JSON path.
     """
     if type(value) is str:
         return

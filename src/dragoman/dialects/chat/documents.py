@@ -11,7 +11,7 @@ def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = 
     has one. text: the document's text, if the caller has it already; None = it is taken from the block.
 
     A change is reported, because the document becomes text. A part of the document that is not text is
-    reported as lost.
+    reported as lost. where: the block's IR path.
     """
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:

@@ -51,7 +51,7 @@ def read_content(
 
 def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:
     """The texts of a tool result, joined by line breaks. If the tool failed, "Error: " goes before them, and
-    this is reported as a change.
+    this is reported as a change. where: the result's IR path.
     """
     text = "\n".join(texts)
     if not block.error:

@@ -53,7 +53,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """The token counts in a JSON value; None = the value is null or empty."""
+        """The token counts in the JSON value `raw`; None = the value is null or empty."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 

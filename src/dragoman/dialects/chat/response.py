@@ -25,8 +25,9 @@ def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fau
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """The members `id`, `object`, `created` and `model` of a response or of every chunk. kind: the value of
-    `object`. own: see `created_of`.
+    """The members `id`, `object`, `created` and `model` of a response or of every chunk. answer: the
+    response, or its Start event. kind: the value of `object`. own: True = the answer came in this dialect
+    (see `created_of`).
     """
     return {
         "id": answer.id if answer.id is not None else reply.id,

@@ -47,7 +47,9 @@ class Saying:
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report as lost a block that an assistant message of the written dialect cannot hold."""
+    """Report as lost a block that an assistant message of the written dialect cannot hold. where: the block's
+    IR path.
+    """
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):

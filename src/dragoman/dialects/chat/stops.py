@@ -94,7 +94,7 @@ def encode_stop(
 
     called: the client gets tool calls. legacy: the client gets the older form of a call, so a call or a
     normal end becomes "function_call". losses: IR reason -> the text to report if its finish reason is less
-    precise.
+    precise. where: the candidate's IR path.
     """
     if stop is None:
         return None

@@ -54,7 +54,7 @@ class Candidate:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason; a value that is neither a string nor null goes into `extra`."""
+        """Set the finish reason to `word`; a value that is neither a string nor null goes into `extra`."""
         if type(word) is str:
             self.word = word
         else:

@@ -131,8 +131,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """Make the `Choice` of a candidate. Returns the candidate's first chunk, with the role. The members
-        in `_once` are written into this chunk, and removed from `_once`.
+        """Make the `Choice` of the candidate with this index. Returns the candidate's first chunk, with the
+        role. The members in `_once` are written into this chunk, and removed from `_once`.
         """
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
@@ -287,7 +287,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
-        """The `logprobs` member for a chunk of text."""
+        """The value of `logprobs` in a chunk of text. tokens: the log probabilities of this text."""
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:

@@ -20,7 +20,7 @@ _DELTA: Final = b'"delta"'
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""After more decoded chunks in a row than this, none of which was followed by one like it, `learn` stops."""
+"""`learn` stops learning after more than this number of chunks in a row of which none was repeated."""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode

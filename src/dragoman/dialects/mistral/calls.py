@@ -62,7 +62,8 @@ def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str
     """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced the call before.
+    request's history such a call raises WireError; normally `emulate` has replaced the call before. where:
+    the call's IR path.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

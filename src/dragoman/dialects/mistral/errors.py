@@ -37,8 +37,8 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("invalid model:", "model_not_found"),
 )
 _CAPACITY: Final = "capacity exceeded"
-"""Part of the message of a backend without capacity (429, 503, no status). Such an error means no limit of
-the account."""
+"""Part of the message of a backend without capacity (429, 503, no status). Such an error does not mean that
+the account has reached a limit."""
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 

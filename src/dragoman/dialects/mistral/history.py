@@ -111,8 +111,8 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: True = the content is always a list of chunks; otherwise the content of a
-        message with only one text is a string. where: the IR path of the list `blocks`.
+        """Append a message of this role. parts: True = the content is always a list of chunks; otherwise the
+        content of a message with only one text is a string. where: the IR path of the list `blocks`.
         """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
@@ -265,7 +265,9 @@ class _History(_OwnHistory):
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """The content of a tool result's message: a text, or a list of chunks if it has media."""
+        """The content of a tool result's message: a text, or a list of chunks if it has media. where: the
+        result's IR path.
+        """
         draft = self.draft
         texts: list[str] = []
         media: list[dict[str, Any]] = []

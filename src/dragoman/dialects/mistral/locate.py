@@ -33,8 +33,8 @@ _INNER: Final = ("sampling", "output")
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.random_seed` for `sampling.seed`. If several members can state the
-    field, the path names the first in `_MEMBERS`.
+    """The JSON path for an IR path (`where`): `$.random_seed` for `sampling.seed`. If several members can
+    state the field, the path names the first in `_MEMBERS`.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -57,9 +57,9 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path. If several members can state the field, the path names the
-    one that the client used. If the request has none of them, it is the nearest path above that the request
-    has or, if there is none, the IR path.
+    """The JSON path in `request` for an IR path (`where`). If several members can state the field, the path
+    names the one that the client used. If the request has none of them, it is the nearest path above that the
+    request has or, if there is none, the IR path.
     """
     body: dict[str, Any] = request.body
     for member in _MEMBERS.get(where, ()):

@@ -150,7 +150,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any
 
     Raises WireError for a medium of a kind that no chunk can hold, such as a video (`unsupported_modality`),
     and for a medium with only a file id of another provider (`unsupported_value`). If the medium were left
-    out, the model would answer another question.
+    out, the model would answer another question. where: the block's IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -212,7 +212,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
     """A list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as a
-    video, or a medium with only a file id of another provider.
+    video, or a medium with only a file id of another provider. where: the block's IR path.
     """
     write = _MEDIA.get(block.kind)
     if write is None:
@@ -260,7 +260,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id."""
+    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id. where:
+    the block's IR path.
+    """
     if block.url is not None:
         return block.url
     if block.data is None:
@@ -270,7 +272,7 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark, and a
-    seal from another dialect, cannot be written, and are reported.
+    seal from another dialect, cannot be written, and are reported. where: the block's IR path.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:

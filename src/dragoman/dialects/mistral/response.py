@@ -152,7 +152,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """The member `usage` of a response, which in this dialect also states the service tier. tier: the IR's
-    name of the tier; None = not stated.
+    name of the tier; None = not stated. own: True = the answer came in this dialect.
     """
     out = encode_usage(usage, report, own=own)
     if tier is None:

@@ -188,7 +188,8 @@ class Saying(Collected):
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
     """The chunks for a medium of the assistant. An image with data or a URL is written as it is. Any other
-    medium is reported as lost, and its transcript, if it has one, is written as text.
+    medium is reported as lost, and its transcript, if it has one, is written as text. where: the block's IR
+    path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)

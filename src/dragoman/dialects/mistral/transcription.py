@@ -113,8 +113,8 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """The response in the IR. If the request asks for times, these are in its segments or, if it asks only
-    for the times of words, in its words.
+    """The response in the IR for Mistral's `answer`. If the request asks for times, these are in its segments
+    or, if it asks only for the times of words, in its words.
     """
     times = _times(request)
     told = None if times is None else _timed(answer.segments or ())

@@ -140,7 +140,7 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
     """An image in the form that the client asked for: as a URL (a data URL with the image), otherwise as
-    base64.
+    base64. index: the image's position in the response.
 
     If the provider sent only a URL, the image has this URL. That is reported as lost if the client asked for
     base64.

@@ -279,7 +279,9 @@ class ImageRelay:
     """Relays image requests and responses in OpenAI's form."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The client's request with `edits`, and without `response_format` for models that reject it."""
+        """The client's request with `edits`, and without `response_format` for models that reject it. head:
+        the members of the client's body as JSON; empty for a form.
+        """
         path = wire.path or pictures.PATH
         rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
         if wire.fields:

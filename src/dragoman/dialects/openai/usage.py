@@ -223,7 +223,7 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
     """Whether the counts have OpenAI's own form: exactly its members, details that are not empty, and a total
-    that is the sum.
+    that is the sum. inputs, outputs: the details of prompt and completion.
     """
     return (
         wire.keys() == _PLAIN

@@ -72,12 +72,12 @@ _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
 _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
-"""The member that holds the leftovers of an IR object, if the body itself does not hold them."""
+"""IR field with settings -> the member of the body that may hold their leftovers."""
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`. If several members can state
-    the field, the path names the recommended one.
+    """The JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`. If several members
+    can state the field, the path names the recommended one.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -105,7 +105,7 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path.
+    """The JSON path in `request` for an IR path (`where`).
 
     For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
     the client used none. For any other field that the request does not have, it is the nearest path above

@@ -203,7 +203,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
 
     Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), and for a medium
     in a form that no part can hold, for example only by an id (`unsupported_value`). If the medium were left
-    out, the model would answer another question.
+    out, the model would answer another question. where: the block's IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -233,7 +233,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     """The content part for a medium. Raises WireError if no part can hold this kind of medium, or this
-    medium's form, for example only by an id.
+    medium's form, for example only by an id. where: the block's IR path.
     """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
@@ -287,7 +287,8 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     """The content part for a document of another dialect: a text part if the document is text, otherwise a
-    file with the document's data. Raises WireError for a document that has no data, text or blocks.
+    file with the document's data. Raises WireError for a document that has no data, text or blocks. where:
+    the block's IR path.
     """
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
@@ -309,7 +310,8 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 def _text_of(data: str, mime: str | None) -> str | None:
     """The text of a document whose media type is `text/…` or `application/json`. None for another media type,
-    and for data that is not UTF-8 in base64. data: the document in base64.
+    and for data that is not UTF-8 in base64. data: the document in base64. mime: its media type, None =
+    unknown.
     """
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
@@ -326,7 +328,9 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id."""
+    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id.
+    where: the block's IR path.
+    """
     if block.url is not None:
         return block.url
     if block.data is None:

@@ -280,7 +280,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
     """The name of the member for the limit of output tokens. If the vendor or the model accepts only one
     name, it is this name. Otherwise it is the name that the client wrote, or `max_completion_tokens` for a
-    client of another dialect.
+    client of another dialect. forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -359,7 +359,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bo
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
     """The value of `prediction.content`: a string if it is one text, unless a client of this dialect wrote a
-    list of parts.
+    list of parts. forms: `Request.forms` of a client of this dialect, else {}.
     """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own

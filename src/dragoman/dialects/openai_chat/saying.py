@@ -280,7 +280,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     """The call as an entry of `tool_calls`. call_id: None = the entry has no id.
 
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
-    (`Draft.enveloped`), it has the type "function", and its arguments are the text.
+    (`Draft.enveloped`), it has the type "function", and its arguments are the text. where: the call's IR
+    path.
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -304,7 +305,9 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as the value of `function_call`, for clients that know only OpenAI's older functions."""
+    """A call as the value of `function_call`, for clients that know only OpenAI's older functions. where: the
+    call's IR path.
+    """
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
@@ -379,7 +382,9 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> di
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL."""
+    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL. where:
+    the block's IR path.
+    """
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
         return None
@@ -393,7 +398,7 @@ def source_notes(
 
     at: the offset that each annotation states, in characters of the message's content. known: the URLs that
     have an annotation already; this function adds the new ones. If a part of the result has no URL, a loss is
-    reported.
+    reported. where: the block's IR path.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []
@@ -412,7 +417,7 @@ def source_notes(
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """A thinking block as an entry of `reasoning_details`."""
+    """A thinking block as an entry of `reasoning_details`. where: the block's IR path."""
     out: dict[str, Any]
     if block.redacted and block.sealed is not None:
         out = {"type": "reasoning.encrypted", "data": block.sealed.data}

@@ -58,7 +58,7 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     """Whether a response can hold this audio block. It cannot if the block has no data but a URL or a file
-    id; the block is then reported as lost.
+    id; the block is then reported as lost. where: the block's IR path.
     """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
@@ -99,7 +99,7 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
     one, each with its IR path.
 
     If the first block holds raw samples, samples of the same type in later blocks are joined to them. Every
-    other block after the first is reported as lost.
+    other block after the first is reported as lost. voice: the values that the gateway fills in.
     """
     first, where = sounds[0]
     one = [(first, where)]
@@ -126,7 +126,9 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report the seal and the leftovers of an audio block, because they are not written."""
+    """Report the seal and the leftovers of an audio block, because they are not written. where: the block's
+    IR path.
+    """
     if block.sealed is not None:
         draft.leave_seal(where)
     restore({}, block.extra, draft.report, where)
@@ -139,7 +141,8 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
     client asked for a format other than "wav", this is reported as lost. Audio that is not raw samples is not
     changed; if it is not in the requested format, a loss is reported.
 
-    data: the audio in base64. mime: its media type.
+    data: the audio in base64. mime: its media type. voice: states the requested format. where: the IR path of
+    the audio, for the report.
     """
     asked = voice.format
     pcm = pcm_of(mime)
@@ -157,7 +160,8 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
     """Report a loss if audio does not have the requested format. mime: the media type of the audio. asked:
-    the requested format; None = the client asked for none, so nothing is reported.
+    the requested format; None = the client asked for none, so nothing is reported. where: the IR path of the
+    audio.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:

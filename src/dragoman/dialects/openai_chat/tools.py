@@ -137,8 +137,8 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The tool names in the object `allowed_tools`. None if it has none, or if an entry is anything but a
-    function or a free-text tool with only a name.
+    """The tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no names,
+    or if an entry is anything but a function or a free-text tool with only a name.
     """
     names: list[str] = []
     for tool in allowed["tools"]:

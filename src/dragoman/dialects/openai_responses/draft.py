@@ -73,8 +73,9 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint into `out`. For content of another dialect the breakpoint is lost if the
-        provider has none, and its lifetime (`ttl`) is always lost.
+        """Write the cache mark `mark` into `out`, as a cache breakpoint. For content of another dialect the
+        breakpoint is lost if the provider has none, and its lifetime (`ttl`) is always lost. where: the IR
+        path of the mark.
         """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")

@@ -24,9 +24,10 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
     """The values of `include` to send: those in `asked`, and the value for encrypted reasoning if the
-    provider does not store the response.
+    provider does not store the response (`stored`).
 
-    For a model that is known to have no reasoning, the value for encrypted reasoning is always left out.
+    For a model that is known to have no reasoning (`facts`), the value for encrypted reasoning is always left
+    out.
     """
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
@@ -59,7 +60,8 @@ def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
     """Add the Change for the edit of one member to `changes`. Nothing is added if the edit only removes a
-    member that the client did not state. why: the reason in the Change.
+    member that the client did not state. why: the reason in the Change. edits: member -> new value, or
+    `msgspec.UNSET` to remove the member.
     """
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place

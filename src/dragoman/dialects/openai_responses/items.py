@@ -179,8 +179,8 @@ def encode_items(
     """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message. Raises
     WireError for a medium that no part can hold.
 
-    where: the IR path of the list of blocks. An entry None in `blocks` is skipped. parts: True = every block
-    is written as a part of a message.
+    where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
+    messages. parts: True = every block is written as a part of a message.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -225,7 +225,9 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`."""
+    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`.
+    where: the IR path of the message's first block, for the report.
+    """
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
 
@@ -234,7 +236,7 @@ def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """Encode a block that is not a part of a message as an item. None, with a reported loss, if no item can
     hold the block.
 
-    Raises WireError for a tool result with a medium that no part can hold.
+    Raises WireError for a tool result with a medium that no part can hold. where: the block's IR path.
     """
     write = _WRITE.get(type(block))
     if write is None:
@@ -269,7 +271,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     """The item for a call of a provider's own tool, from another dialect. Only a web search in an answer has
-    an item. For any other call None is returned and a loss is reported.
+    an item. For any other call None is returned and a loss is reported. where: the call's IR path.
     """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")

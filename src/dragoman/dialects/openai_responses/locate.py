@@ -39,8 +39,8 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path. A path inside a message becomes the path of the message's item, such as
-    `$.input[2]`, because the form of the item is unknown here.
+    """The JSON path for an IR path (`where`). A path inside a message becomes the path of the message's item,
+    such as `$.input[2]`, because the form of the item is unknown here.
     """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
@@ -63,7 +63,7 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path, in this request, for an IR path.
+    """The JSON path, in this request, for an IR path (`where`).
 
     A path inside a message becomes the path of the part or of the item's member. It is `$.input` if the whole
     input is a string. A tool inside a namespace gets its path there.

@@ -226,7 +226,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
     """Encode a block as a part of a message or of a tool result. None, with a reported loss, if no part can
     hold the block. said: True = the model wrote the message.
 
-    Raises WireError for a medium that no part can hold.
+    Raises WireError for a medium that no part can hold. where: the block's IR path.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -252,7 +252,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
     """Encode a text part. Its type is the type that a client of this dialect stated. Without one, it is
     `output_text` if the model wrote the text (`said`), else `input_text`. Only an `output_text` has
-    `annotations` and log probabilities; in other parts both are reported as lost.
+    `annotations` and log probabilities; in other parts both are reported as lost. where: the block's IR path.
     """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
@@ -278,6 +278,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
     """Encode a citation of `text` as an annotation. A citation that is not of a URL can be written only if it
     came in this dialect; it is then written as it came. Otherwise None is returned and a loss is reported.
+    where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -305,7 +306,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
     """Encode log probabilities; each entry has every member that the specification requires. values: None =
-    none, which gives [].
+    none, which gives []. where: the IR path of the log probabilities.
     """
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
@@ -332,7 +333,7 @@ def reads(media: ir.Media) -> bool:
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
     """The part for a medium. Fields of the medium that no part has are reported as lost. Raises WireError if
-    no part can hold the medium.
+    no part can hold the medium. where: the block's IR path.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

@@ -82,7 +82,9 @@ class ResponsesRelay(BodyRelay):
 
 
 def _failed(head: _Head) -> bool:
-    """Whether a whole answer, or the response object of an event, states an `error` that is not null."""
+    """Whether a whole answer, or the response object of an event, states an `error` that is not null. head:
+    its members as JSON.
+    """
     return _decode(head["error"]) is not None if "error" in head else False
 
 
@@ -100,7 +102,7 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 def _usage(head: _Head) -> ir.Usage | None:
     """The usage that a response object states. None = it states none, or an unreadable one: unreadable usage
-    must not make the answer fail.
+    must not make the answer fail. head: its members as JSON.
     """
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
@@ -175,7 +177,8 @@ class ResponsesStreamRelay:
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
         """Save the last event of the stream until `end` is called, because the answer must be stored before
-        the client gets the event. Always returns b"". frame: the event's data. event: its members.
+        the client gets the event. Always returns b"". kind: the event's type. frame: its data. event: its
+        members. response: the response object in it.
         """
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
@@ -193,7 +196,7 @@ class ResponsesStreamRelay:
     def _look(self, kind: str, frame: bytes) -> bytes:
         """The frame for the client, after its edits. Sets `content`, `done` and `usage`. If the stream states
         no usage and `estimate` is set, the terminal event gets an estimated usage. Raises RequestFailed for
-        an event that states a failure.
+        an event that states a failure. kind: the event's type.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -269,7 +272,9 @@ def _number(frame: bytes) -> int:
 
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
-    """Whether an event only begins a text or reasoning, without any of its content yet."""
+    """Whether an event only begins a text or reasoning, without any of its content yet. kind: the event's
+    type.
+    """
     if (member := _BEGINNINGS.get(kind)) is None:
         return False
     begun = _decode(frame).get(member)

@@ -242,7 +242,7 @@ class Mint:
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
     """A block in a form that an item of an answer can hold. A medium other than an image becomes its
     transcript, which is reported as a loss; JSON becomes text, which is reported as a change. Any other block
-    is unchanged.
+    is unchanged. where: the block's IR path.
     """
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
@@ -264,7 +264,8 @@ def wordless(block: ir.Block) -> bool:
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
     """The blocks, with None in place of each empty text that follows a text or a refusal. The seal and the
-    leftovers of such an empty text are reported, because they are not written.
+    leftovers of such an empty text are reported, because they are not written. where: the IR path of the list
+    of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -377,7 +378,9 @@ def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
-    """Write `status`, `incomplete_details` and `error` of a finished answer into `out`."""
+    """Write `status`, `incomplete_details` and `error` of a finished answer into the response object `out`.
+    stop: why the answer stopped; None = not stated. own: True = the answer came in this dialect.
+    """
     if response.error is not None:
         out["status"], out["error"] = "failed", failure_member(response.error)
         return

@@ -245,8 +245,8 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The events that end a block. If the final block has content that was in no delta, events with this
-        content come first. final: the block in the final item; None = it is unknown.
+        """The events that end the block of `state`. If the final block has content that was in no delta,
+        events with this content come first. final: the block in the final item; None = it is unknown.
         """
         if final is None:
             self._said.append(state.block)

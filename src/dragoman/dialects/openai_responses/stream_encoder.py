@@ -142,7 +142,9 @@ class ResponsesEncoder(EventEncoder):
             self._shared = Shared()
 
     def _event(self, kind: str, members: _Wire) -> bytes:
-        """The bytes of one wire event, with the next `sequence_number`."""
+        """The bytes of one wire event, with the next `sequence_number`. kind: the event's type. members: its
+        other members.
+        """
         whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
         body = encode(whole) if self._shared is None else self._shared.json(whole)
@@ -292,8 +294,9 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Set the `head` and `tail` of a block: the bytes with which each of its deltas begins and ends.
-        kind: the type of these events. tail: what closes the data of an event.
+        """Set the `head` and `tail` of the block `state`: the bytes with which each of its deltas begins and
+        ends. kind: the type of these events. tail: the bytes after the text, up to the end of the event's
+        data.
         """
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
@@ -426,7 +429,7 @@ class ResponsesEncoder(EventEncoder):
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
         """The bytes of an event with a citation of a part whose end was already sent. The end of the item
-        will hold the citation, too. where: the citation's IR path.
+        will hold the citation, too. told: the block of this part. where: the citation's IR path.
         """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
@@ -520,7 +523,7 @@ class ResponsesEncoder(EventEncoder):
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
         """The bytes of an item whose block was not sent in deltas: the start of the item, unless it was sent
-        before, and its end.
+        before, and its end. final: the block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):

@@ -29,8 +29,8 @@ def told(request: ir.Request, notation: Notation, report: Report) -> Told:
     """The request without its functions: system text describes those that may be called, and the calls and
     results in the history are text. The provider's own tools stay.
 
-    report: gets changes for what is now text, and losses for what text does not guarantee (such as a forced
-    call).
+    notation: how calls and results are written. report: gets changes for what is now text, and losses for
+    what text does not guarantee (such as a forced call).
     """
     request = as_text(request, notation)
     allowed = offered(request, report)
@@ -104,7 +104,9 @@ def without_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 def as_text(request: ir.Request, notation: Notation) -> ir.Request:
-    """The request with text in its history, in place of calls and results of the client's tools."""
+    """The request with text in its history, in place of calls and results of the client's tools. notation:
+    how calls and results are written.
+    """
     names: dict[str, str] = {}
     messages = tuple([_message(message, notation, names) for message in request.messages])
     same = all(new is old for new, old in zip(messages, request.messages, strict=True))

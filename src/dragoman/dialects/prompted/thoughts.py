@@ -40,8 +40,8 @@ class ThoughtReader:
         self._breaks = 0  # line breaks behind `</think>` so far
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
-        back.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
+        text is held back or belongs to a tag.
         """
         if self._state == "past":
             return self._plain(text)

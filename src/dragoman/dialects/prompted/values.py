@@ -21,7 +21,8 @@ import msgspec
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ONLY_CDATA: Final = re.compile(r"\s*+(?:<!\[CDATA\[(?>.*?\]\]>)\s*+)++\Z", re.DOTALL)
-"""Its groups are atomic, so that a text with many sections is read once: models write such texts."""
+"""Matches a text that consists of sections of CDATA. Its groups are atomic, so that a text with many sections
+is read only once: models write such texts."""
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
@@ -45,8 +46,8 @@ class Values:
         return self._members(text, self._root, 0)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """The members of an object, from the elements in the text. depth: the number of elements around
-        them.
+        """The members of an object, from the elements in the text. schema: the schema of the object. depth:
+        the number of elements around them.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
@@ -218,7 +219,8 @@ def _inside(text: str, start: int, name: str, names: frozenset[str] | None) -> t
 
 def _end(text: str, at: int, name: str, names: frozenset[str] | None, *, nests: bool) -> int:
     """The index of the closing tag of the element `name`; -1 = there is none. at: the index behind the
-    opening tag. nests: True = elements of the same name inside it are skipped.
+    opening tag. names: the names of the elements that may follow; None = any. nests: True = elements of the
+    same name inside it are skipped.
     """
     opening, closing = f"<{name}>", f"</{name}>"
     start, nested = at, 0
@@ -260,8 +262,8 @@ def _unwrapped(text: str) -> str:
 
 
 def _named(text: str, schema: Mapping[str, Any]) -> tuple[Any] | None:
-    """The value of `enum` or `const` that is written like the text, as a tuple of one; None = there is no
-    such value.
+    """The value of `enum` or `const` in the schema that is written like the text, as a tuple of one; None =
+    there is no such value.
     """
     stated = schema.get("enum")
     values = [
