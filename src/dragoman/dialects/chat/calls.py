@@ -9,8 +9,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 class Call:
     """A tool call while it streams. id, name: the id of the call and the name of its tool, None = not stated
-    yet. first: the first fragment of the call. block: the index of the call's block in the IR; -1 before the
-    block opens. pieces: the arguments that came before the tool's name.
+    yet. first: the first fragment of the call; a decoder may add the members of the fragment with the tool's
+    name. block: the index of the call's block in the IR; -1 before the block opens. pieces: the arguments
+    that came before the tool's name.
     """
 
     __slots__ = ("block", "first", "id", "name", "pieces")

@@ -315,4 +315,4 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """The frame that reports an error to the client."""
+        """The JSON object of the frame that tells the client of an error."""

@@ -141,7 +141,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """The request in this dialect. For clients of other dialects it requests lists of numbers, which every
-    vendor supports.
+    vendor supports. Losses are reported. Raises WireError for inputs that `encode_input` refuses.
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}

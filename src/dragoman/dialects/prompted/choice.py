@@ -173,8 +173,8 @@ class _Arguments:
         return pieces + self._behind(text)
 
     def _behind(self, text: str) -> list[Piece]:
-        """The plain text behind the arguments. The braces in `ending` are left out, and so is white space
-        before and between them.
+        """The plain text behind the arguments. The braces in `ending`, and white space before, between and
+        after them, are left out.
         """
         at = 0
         while self._ending is not None and at < len(text):

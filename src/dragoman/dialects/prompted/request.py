@@ -17,8 +17,8 @@ replace = msgspec.structs.replace
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A request with its tools as text. reader: makes a reader for each text of the answer; None = the
-    request offers no tool, so its answer contains no calls.
+    """A request with its tools as text. reader: makes a reader for each text of the answer; None = no tool
+    may be called, so the answer contains no calls.
     """
 
     request: ir.Request
