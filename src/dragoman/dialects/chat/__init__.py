@@ -1,3 +1,3 @@
-"""Code of "the chat family": OpenAI's chat and completions, Mistral's chat and Ollama's chat. Protocols
-outside the family use parts of it.
+"""Code that the protocols of the chat family share: OpenAI's chat and completions, Mistral's chat and
+Ollama's chat. Protocols outside the family use parts of this code.
 """

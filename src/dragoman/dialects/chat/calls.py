@@ -1,4 +1,4 @@
-"""Finds the tool call that a streamed fragment of a tool call belongs to."""
+"""Finds the tool call to which a fragment of a streamed tool call belongs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 
 class Call:
-    """A tool call while it streams. id, name: the call's id and its tool, None = not yet stated. first: its
-    first fragment. block: the index of its block in the IR; -1 before the block opens. pieces: the arguments
+    """A tool call while it streams. id, name: the id of the call and the name of its tool, None = not stated
+    yet. first: the first fragment of the call; a decoder may add the members of the fragment with the tool's
+    name. block: the index of the call's block in the IR; -1 before the block opens. pieces: the arguments
     that came before the tool's name.
     """
 
@@ -37,9 +38,12 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
     """The call to which a fragment of a tool call belongs; a new call is added to `calls`. wire: the
     fragment. inner: the fragment's function.
 
-    The fragment belongs to the call with its id; else to the latest call with its index; else, if it has
-    neither, to the latest call of all. Some vendors give every call the index 0. Therefore a fragment with a
-    tool name starts a new call if its id is not the call's id. If an id is missing, it starts one only if the
+    The call is found by the fragment's index, or by its id if it has no index; without both it is the latest
+    call. If the found call has another id, an earlier call with the fragment's id is taken instead, if there
+    is one.
+
+    Some vendors give every call the index 0. Therefore a fragment with a tool name starts a new call if its
+    id is not the id of the found call. If one of these ids is missing, it starts a new call only if the found
     call has a name already, and either the names differ or both ids are missing. Raises WireError for more
     than `MOST_CALLS` calls.
     """

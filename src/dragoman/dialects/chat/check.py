@@ -1,4 +1,6 @@
-"""Checks of request members that several protocols share; each raises WireError with OpenAI's text."""
+"""Checks of request members that several protocols share. Each raises WireError for a mistake, with a text
+like OpenAI's.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ _DETAIL: Final = one_of("auto", "low", "high", "original")
 
 
 def check_stop(value: Any, path: str) -> None:
-    """Accept one stop sequence, or a list of any number of them."""
+    """Check `stop`: one stop sequence, or a list of any number of stop sequences."""
     if type(value) is not str:
         if type(value) is not list:
             wrong_type(path, "a string or an array of strings", value)
@@ -43,14 +45,14 @@ def check_stop(value: Any, path: str) -> None:
 
 
 def check_few_stops(value: Any, path: str) -> None:
-    """Accept one stop sequence, or a list of at most four, as OpenAI does."""
+    """Check `stop`: one stop sequence, or a list of at most four, which is OpenAI's limit."""
     check_stop(value, path)
     if type(value) is list and len(value) > _MOST_STOPS:
         too_long(path, value, _MOST_STOPS)
 
 
 def check_name(value: Any, path: str) -> None:
-    """Accept the name of a tool or of a schema: 1 to 64 ASCII letters, digits, `_` and `-`."""
+    """Check the name of a tool or of a schema: 1 to 64 ASCII letters, digits, `_` and `-`."""
     a_string(value, path)
     if _NAME.fullmatch(value) is None:
         short(value, 64, path)
@@ -66,8 +68,8 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`. A schema inside `json_schema` is checked; a schema in a member beside `type`,
-    where some vendors put it, is not.
+    """Check `response_format`. A schema inside `json_schema` is checked, too. A schema in a member beside
+    `type`, where some vendors put the schema, is not checked.
     """
     an_object(value, path)
     if "type" not in value:
@@ -88,8 +90,9 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """Check a JSON Schema. what: the tool or format to which it belongs, for the error's text. code: the
-    error's code, None = it has none. strict: True = OpenAI's rules for strict schemas apply, too.
+    """Check a JSON Schema. what: the tool or format that has this schema, for the error's text. code: the
+    error's code, None = the error has no code. strict: True = OpenAI's rules for strict schemas apply, too.
+    path: the schema's JSON path.
     """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
@@ -102,8 +105,10 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """Check one function tool. path: the path of the list of tools. index: the tool's index in it. member:
-    ".function" if the function stands in this member of the tool, "" if the tool itself is the function.
+    """Check one function tool; OpenAI's rules for strict schemas are not applied here.
+
+    path: the path of the list of tools. index: the tool's index in the list. member: ".function" if the
+    function stands in this member of the tool, "" if the tool itself is the function.
     """
     if type(function) is not dict:
         if function is None:
@@ -140,8 +145,8 @@ def _parameters(value: Any, path: str, name: str) -> None:
 
 
 def check_image(part: dict[str, Any], path: str) -> None:
-    """Check the `image_url` of a content part, or of an entry in `images`: images of an answer that a client
-    sends back.
+    """Check an object with an image in `image_url`: a content part, or an entry of `images` (images of an
+    answer that a client sends back). path: the object's path.
     """
     an_object(part, path)
     require(part, "image_url", an_object, path)
@@ -152,8 +157,9 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """Accept a text, or a list that is not empty: of texts, of token ids, or of lists of token ids. least:
-    the smallest token id that is accepted; None = any.
+    """Check the input of a completion or an embedding: a text, or a list that is not empty. The entries of
+    the list are texts, or token ids, or lists of token ids. least: the smallest token id that is accepted;
+    None = any. path: the value's JSON path.
     """
     if type(value) is str:
         return

@@ -1,4 +1,4 @@
-"""What the encoders of the chat family must know about the request or response that they are writing."""
+"""The context in which the chat family's encoders write one request or response."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def is_enveloped(reply: Reply) -> bool:
 class Draft:
     """The context for writing one request or response: loss report, vendor quirks, model facts, and more.
 
-    own: the content came in this dialect, so its original spelling is kept. answer: a response is being
-    written, not a request. chunked: several messages may be pieces of one (`repair.messages.CHUNKED`).
-    enveloped: the client receives calls of free-text tools as functions whose arguments are the text.
+    own: the content came in this dialect, so its original spelling is kept. answer: True = a response is
+    written, False = a request. chunked: the client sends each chunk of a streamed answer as a message of its
+    own, so that several messages may be one answer (`repair.messages.CHUNKED`). enveloped: the client
+    receives calls of free-text tools as functions whose arguments are the text.
     """
 
     report: Report
@@ -44,9 +45,9 @@ class Draft:
         return cls(target.report, target.quirks, target.facts, own=own, chunked=chunked)
 
     def leave_seal(self, where: str) -> None:
-        """Report that a block's encrypted reasoning (its seal) is not written. In a request this is a loss;
-        in a response it is only a change, because the gateway stores the seal. where: the block's path in the
-        IR.
+        """Report that a block's seal (a signature or encrypted reasoning) is not written. In a request this
+        is a loss. In a response it is only a change, because the gateway stores the seal. where: the block's
+        path in the IR.
         """
         if self.answer:
             self.report.change(

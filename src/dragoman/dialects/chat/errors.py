@@ -1,4 +1,4 @@
-"""Finds errors in responses with status 200, and in stream chunks, of the chat family."""
+"""Finds errors of the chat family in responses with status 200 and in stream chunks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _MINIMAX: Final = {
     2049: "invalid_api_key",
     2056: "rate_limit_exceeded",
 }
-"""MiniMax's error codes, sent with status 200, as OpenAI's error codes.
-https://platform.minimax.io/docs/api-reference/errorcode
-"""
+"""MiniMax's error code, sent with status 200 -> OpenAI's error code.
+https://platform.minimax.io/docs/api-reference/errorcode"""
 
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The error in a response or a chunk, as a body with a member `error` or as the given body; None if there
-    is no error.
+    """The body that describes the error in a response or a chunk, for the decoder of errors; None if there is
+    no error. It is the given body, or a new body with only the member `error`.
 
-    Vendors' forms: an `error` member, `object: "error"`, an error in the first choice, MiniMax's `base_resp`,
-    or a member `message` or `detail` in a body without choices and usage.
+    Vendors' forms: an `error` member, `object: "error"`, an `error` in the first choice, MiniMax's
+    `base_resp` in a body without choices, or a member `message` or `detail` in a body without choices and
+    usage.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -43,7 +43,9 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """MiniMax's `base_resp` as an error body; None without one, or for its code 0: success."""
+    """MiniMax's `base_resp` (the argument) as an error body; None if it has no status code, or the code 0:
+    success.
+    """
     number = status.get("status_code") if type(status) is dict else None
     if not number:
         return None

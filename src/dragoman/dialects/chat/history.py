@@ -1,5 +1,5 @@
-"""Message histories of the chat family: reads messages and their contents, writes tool results as text, and
-shortens the ids of calls.
+"""Functions for the message histories of the chat family: they read messages and contents, write tool results
+as text, and shorten the ids of calls.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_content(
 
 def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:
     """The texts of a tool result, joined by line breaks. If the tool failed, "Error: " goes before them, and
-    this is reported as a change.
+    this is reported as a change. where: the result's IR path.
     """
     text = "\n".join(texts)
     if not block.error:
@@ -61,7 +61,9 @@ def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where:
 
 
 def short_id(call_id: str) -> str:
-    """The call id. An id of more than 40 characters is replaced by a hash of it, so equal ids stay equal."""
+    """The call's id, unchanged if it has at most 40 characters. A longer id is replaced by a hash of it;
+    equal ids give equal hashes.
+    """
     if len(call_id) <= _MAX_ID:
         return call_id
     return "call_" + sha256(call_id.encode()).hexdigest()[:32]

@@ -9,7 +9,9 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
-    """The longest prefix of `path` that exists in the body; `fallback` if there is none."""
+    """The longest beginning of `path` that exists in the body: the path itself, or the path of an object or
+    array around it. `fallback` if there is none.
+    """
     while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]
         if not shorter:
@@ -19,7 +21,9 @@ def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
 
 
 def has(body: Any, path: str) -> bool:
-    """Whether `path` exists in the body."""
+    """Whether `path` exists in the body, such as `messages[0].content`. A member with the value null
+    exists.
+    """
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):

@@ -15,15 +15,16 @@ def decode_tokens(
     known: frozenset[str],
     leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
 ) -> tuple[ir.Logprob, ...]:
-    """The decoded tokens. known: the members that a token has in this protocol. leftovers: makes the
-    leftovers of a token from its other members.
+    """The decoded log probabilities of tokens. known: the members that a token has in this protocol.
+    leftovers: makes the leftovers of a token from its other members. May raise KeyError, TypeError or
+    AttributeError for tokens of an unknown shape.
     """
     return tuple([_token(token, known, leftovers) for token in tokens])
 
 
 def put_logprobs(blocks: list[ir.Block], kind: type, tokens: tuple[ir.Logprob, ...] | None) -> bool:
-    """Put the tokens into the first block of type `kind` in `blocks`. False = nothing was put: there is no
-    such block, or `tokens` is None.
+    """Put log probabilities (`tokens`) into the first block of type `kind` in `blocks`. Returns False if
+    nothing was put: there is no such block, or `tokens` is None.
     """
     place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
     if place is None or tokens is None:

@@ -10,8 +10,11 @@ from dragoman.dialects.efforts import effort_of
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Write `reasoning_effort`, and report what it cannot express. Nothing is written if the model has no
-    reasoning or the settings state no effort. shown: the provider always returns the reasoning itself.
+    """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: the provider
+    always returns the reasoning itself.
+
+    The effort is the stated effort, or the effort that stands for the stated budget or mode (`effort_of`).
+    Nothing is written without such an effort, or if the model has no reasoning.
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
@@ -23,8 +26,9 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Report settings to show or summarize reasoning as lost. shown: the provider always returns the
-    reasoning, so showing it, or the summary "auto", is only a change.
+    """Report the settings that show or summarize reasoning as lost, because the provider has no such
+    settings. shown: the provider always returns the reasoning; then a wish to show it, or the summary "auto",
+    is reported only as a change.
     """
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")

@@ -1,6 +1,6 @@
 """Relays between a client and an upstream of the same protocol, for protocols whose responses have `choices`.
-Only top-level members are rewritten; nested values keep their bytes. Of a stream frame that differs from an
-earlier one only in its text (`Template`), only the text is decoded.
+Only top-level members are rewritten; nested values keep their bytes. If a stream frame differs from an
+earlier frame only in its text (`Template`), only the text is decoded.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Words(NamedTuple):
-    """What the relay must know of one protocol of the chat family.
+    """The properties of one protocol of the chat family that its relay needs.
 
-    usage: decodes token counts from an object; read_usage: the same from JSON, None = `usage` is used.
-    encode_usage: encodes token counts. fault: decodes an error. padding: the name of the random member that
-    hides the length of a chunk's text. asks: True = a stream reports its usage only if the request asks for
-    it.
+    usage: decodes token counts from an object. read_usage: the same from a JSON value; None = `usage` is
+    used. encode_usage: encodes token counts. fault: decodes an error body. padding: the name of the random
+    member that hides the length of a chunk's text. asks: True = a stream reports its usage only if the
+    request asks for it.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
@@ -53,7 +53,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """The token counts in a JSON value; None = the value is null or empty."""
+        """The token counts in the JSON value `raw`; None = the value is null or empty."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 
@@ -75,10 +75,11 @@ class ChatRelay(BodyRelay):
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage). The member `model` becomes `reply.model`, unless that is
+        """(the body for the client, its usage). The value of `model` becomes `reply.model`, unless that is
         None. The usage is None if it is missing or cannot be read.
 
-        Raises RequestFailed for an error with status 200, WireError if `choices` is no array of objects.
+        Raises RequestFailed for an error with status 200, WireError if `choices` is not an array or its first
+        entry is not an object.
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
@@ -106,9 +107,9 @@ class ChatRelay(BodyRelay):
 class ChatStreamRelay:
     """Relays the frames of one stream.
 
-    The relay puts in the client's model name. It removes a usage for which the client did not ask, and drops
-    the chunk if no choices are left in it. At the end, `estimate` (None = no estimate) gives a usage if the
-    provider sent none.
+    The relay replaces the model's name. If the client did not ask for the usage, the relay removes it, and
+    drops a chunk that has only usage and no choices. `estimate` estimates the usage at the end of a stream,
+    if the provider sent none; None = no estimate is made.
     """
 
     __slots__ = (
@@ -132,7 +133,8 @@ class ChatStreamRelay:
         """Indexes of all choices seen so far, also of finished ones."""
         self._template = Template(words.padding)
         self.run = self._template.run
-        """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
+        """`PassesRuns.run`: passes several events at once that differ from an earlier event only in their
+        text."""
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed for an
@@ -173,8 +175,9 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note the usage of a chunk, and which choices have begun, have content or have ended. False = the
-        chunk must not be sent to the client. Raises RequestFailed for an error chunk.
+        """Record the usage of a chunk, and which choices have begun, have content or have ended. Returns
+        False if the chunk must not be sent to the client: it has only a usage for which the client did not
+        ask. Raises RequestFailed for an error chunk.
         """
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
@@ -222,7 +225,9 @@ class ChatStreamRelay:
 
 
 def _as_line(payload: bytes) -> bytes:
-    """The JSON as one line; line breaks in JSON are only white space."""
+    """The JSON value as one line, with a line break at the end. Line breaks inside, which in JSON are only
+    white space, become spaces.
+    """
     return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 
 

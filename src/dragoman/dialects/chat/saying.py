@@ -1,4 +1,4 @@
-"""What the chat family's writers of assistant messages share."""
+"""The base class of the classes that write assistant messages of the chat family, and functions for them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
     _say: type of a block -> the method that adds such a block. spaced: True = a blank line goes before the
-    next text, because another block or message came after the last text. A subclass may make an exception for
-    its own dialect.
+    next text, because another block or message came after the last text. A subclass may leave out this line
+    if the message came in its own dialect.
     """
 
     __slots__ = ("draft", "spaced")
@@ -27,8 +27,8 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks. where: the IR path of the object whose `blocks` they are. Sets `spaced`, unless
-        `draft.chunked`.
+        """Add blocks. where: the IR path of the message or candidate that has these `blocks`. Sets `spaced`,
+        unless `draft.chunked`.
         """
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
@@ -47,7 +47,9 @@ class Saying:
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report as lost a block that an assistant message of the written dialect cannot hold."""
+    """Report as lost a block that an assistant message of the written dialect cannot hold. where: the block's
+    IR path.
+    """
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):
@@ -60,8 +62,8 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, after a blank line if it must be separated from `before`, the text that it follows: neither is
-    empty, and there is no white space between them. Else `text` unchanged.
+    """`text`, with a blank line before it if neither `before` nor `text` is empty and no white space stands
+    between them; otherwise `text` unchanged. before: the text that comes before `text`.
     """
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text

@@ -1,4 +1,4 @@
-"""Finish reasons of the chat family, decoded and encoded."""
+"""Decodes and encodes the finish reasons of the chat family."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
     "broken": ("repetition",),
     "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
 }
-"""The vendors' finish reasons, by the IR's: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways
-in front of Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length),
-Z.ai (sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
-DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
+"""IR reason -> the finish reasons of vendors that mean it: Together (eos), TGI (eos_token, stop_sequence),
+xAI and gateways in front of Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral
+(model_length), Z.ai (sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition),
+OpenRouter (error), DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
 """
 STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
 STOP_WORDS: Final[dict[str, str]] = {
@@ -47,7 +47,7 @@ STOP_WORDS: Final[dict[str, str]] = {
     "error": "stop",
     "other": "stop",
 }
-"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
+"""IR reason -> the finish reason for the client. For the reasons in `STOPS_LOST` it is less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `length`",
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
@@ -60,11 +60,11 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason. word: the finish reason; None gives None, an unknown word a stop of the
-    reason "other".
+    """The stop for a finish reason of the wire (`word`). None if `word` is None. "" means that the provider
+    stated no finish reason, and counts as a normal end. An unknown word gives the reason "other".
 
-    sequence: the stop sequence that was matched; then the stop's reason is "sequence". called: the answer has
-    tool calls; then a normal end, or "" for no finish reason, becomes the reason "tool".
+    sequence: the stop sequence that was found; if there is one and `word` is not empty, the stop's reason is
+    "sequence". called: the answer has tool calls; then a normal end gets the reason "tool".
     """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
@@ -88,11 +88,13 @@ def encode_stop(
 ) -> str | None:
     """The finish reason for the client; None if `stop` is None. Losses are reported.
 
-    If the answer came in the client's dialect, its unusual finish reason is written as it was. Else the
-    finish reason is found in `words` by the IR's reason. A normal end with tool calls becomes "tool_calls".
+    If the answer came in the client's dialect, an unusual finish reason (`Stop.raw`) is written unchanged.
+    Else `words` gives the finish reason for the IR's reason. A normal end becomes "tool_calls" if the answer
+    has tool calls.
 
     called: the client gets tool calls. legacy: the client gets the older form of a call, so a call or a
-    normal end becomes "function_call". losses: IR reason -> why its word says less.
+    normal end becomes "function_call". losses: IR reason -> the text to report if its finish reason is less
+    precise. where: the candidate's IR path.
     """
     if stop is None:
         return None
@@ -111,8 +113,9 @@ def encode_stop(
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report as lost what a finish reason cannot express. where: the stop's IR path. losses: for each IR
-    reason whose finish reason is less precise, the text of the report.
+    """Report as lost the facts about a stop that the finish reason for the client does not express. where:
+    the stop's IR path. losses: IR reason -> the text to report, for each reason whose finish reason is less
+    precise.
     """
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")

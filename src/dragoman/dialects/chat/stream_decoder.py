@@ -1,8 +1,8 @@
 """Decodes streams of chunks into IR events, for the protocols whose chunks have `choices`.
 
-Each chunk is a JSON object, and `[DONE]` ends the stream. Of a chunk that differs from the previous one only
-in its text, only the text is decoded. Without `[DONE]`, a stream is complete if it has candidates and all
-have a finish reason.
+Each chunk is a JSON object, and `[DONE]` ends the stream. If a chunk differs from the previous chunk only in
+its text, only the text is decoded. Without `[DONE]`, a stream is complete if it has candidates and all have a
+finish reason.
 """
 
 from __future__ import annotations
@@ -38,20 +38,23 @@ class Candidate:
         self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Keep the members that are not in `known`, each under `prefix` and its name. The latest value
-        counts; null is not kept. Raises WireError if too much is kept.
+        """Add the members that are not in `known` to `extra`, each under `prefix` and its name. A later value
+        replaces an earlier one; null is ignored. Raises WireError if the stream's unknown members become too
+        large.
         """
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra`, unless it is null. Raises WireError if too much is kept."""
+        """Put a value into `extra`, unless it is null. Raises WireError if the stream's unknown members
+        become too large.
+        """
         if value is not None:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason; a value that is neither a string nor null goes into `extra`."""
+        """Set the finish reason to `word`; a value that is neither a string nor null goes into `extra`."""
         if type(word) is str:
             self.word = word
         else:
@@ -59,7 +62,9 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason; "" if no chunk had one, None if it was not a string."""
+        """The finish reason; "" if no chunk had one, None if a chunk had one that is not a string and none
+        had a string.
+        """
         return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:
@@ -73,7 +78,9 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 
 
 class ChunkDecoder(ABC, Generic[CandidateT]):
-    """Decodes one stream. padding: the name of the random member that hides the length of a chunk's text."""
+    """Decodes one stream of a provider. padding: the name of the random member that hides the length of a
+    chunk's text.
+    """
 
     __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
 
@@ -89,8 +96,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of a frame: ir.Error for an error frame, the last events for `[DONE]`, and none for a
-        frame that comes after these. Raises WireError if the frame is no chunk, or has too many candidates or
-        members.
+        frame after these. Raises WireError if the frame is not a chunk, or if there are too many candidates
+        or members.
         """
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
@@ -127,7 +134,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
-        """The last events of a stream: the end of each candidate, then ir.End. If no chunk came, ir.Error."""
+        """The last events of a stream: the end of each candidate, then ir.End; or only ir.Error, if no chunk
+        of an answer came before.
+        """
         if not self._started:
             return self._fail(STREAM_BROKEN)
         self._over, self._last = True, None
@@ -140,8 +149,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Keep the unknown members of a chunk that are not null. Returns those that are new or have changed.
-        Raises WireError if there are too many.
+        """Save the unknown members of a chunk that are not null. Returns the members that are new or have a
+        new value. known: the names of the other members. Raises WireError if there are too many.
         """
         news = {
             key: value
@@ -154,8 +163,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate to which a choice belongs: that of the choice's index, or number 0 if it states none.
-        `kind` makes it if it is new. Raises WireError for too many candidates.
+        """The candidate to which a choice belongs: the candidate with the choice's index, or number 0 if the
+        choice states no index. A new candidate is made by `kind`. Raises WireError for too many candidates.
         """
         stated = choice.get("index")
         index = stated if type(stated) is int else 0

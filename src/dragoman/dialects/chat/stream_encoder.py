@@ -18,7 +18,7 @@ from dragoman.dialects.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
-"""The end of an SSE stream. A stream of lines has no end mark: on a socket the next response follows."""
+"""The end of an SSE stream. A stream of lines has no such end: on a socket, the next response follows."""
 
 
 class Out:
@@ -41,7 +41,7 @@ OutT = TypeVar("OutT", bound=Out)
 
 
 class Choice(Generic[OutT]):
-    """One candidate of the response while it is sent."""
+    """One candidate of the response while it is sent. outs: its blocks, by their index."""
 
     __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
 
@@ -63,8 +63,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail. Head
     and tail are made when the block opens. Id, date and model are the same in every chunk. A chunk with an
-    error ends the stream, without `[DONE]`. choice: the class that holds the state of a candidate. out: the
-    same for a block.
+    error ends the stream, without `[DONE]`. choice: the class for the state of a candidate. out: the class
+    for the state of a block.
     """
 
     __slots__ = (
@@ -115,8 +115,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks. The exception: chunks of text in candidates that have begun,
-        whose bytes are made already.
+        """Add these members to all later chunks. In candidates that have begun, chunks with text, thinking or
+        arguments do not get them, because the constant bytes of these chunks are made already.
         """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
@@ -131,15 +131,17 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """Make the `Choice` of a candidate. Returns its first chunk, with the role and the members in
-        `_once`, which are then removed from there.
+        """Make the `Choice` of the candidate with this index. Returns the candidate's first chunk, with the
+        role. The members in `_once` are written into this chunk, and removed from `_once`.
         """
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Put unknown members of this dialect back into `out`; report those of other dialects as lost."""
+        """Put leftovers of this dialect back into `out`; report leftovers of other dialects as lost. where:
+        the IR path of the value that has the leftovers.
+        """
         self._leftovers.restore(out, extra, self._draft.report, where)
 
     def _open(self, event: ir.Open) -> bytes:
@@ -159,9 +161,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report what is not written of a block: its encrypted reasoning, and unknown members of another
-        dialect.
-        """
+        """Report the parts of a block that are not written: its seal, and leftovers of another dialect."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         self._restore({}, out.block.extra, out.where)
@@ -181,8 +181,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     ) -> bytes:
         """The chunk with the next part of a text.
 
-        If the answer comes from another dialect and another block stands between two texts, a blank line
-        separates them.
+        If the answer comes from another dialect, and another block stands between this text and the text
+        before it, a blank line is put between the two, unless one of them has white space there.
         """
         length = len(text)
         if not out.said:
@@ -200,8 +200,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
-        """A chunk with the end of a text that no delta has brought: only `final`, the block's final form,
-        contains it. b"" = all was sent.
+        """The chunk with the end of a text that no delta has brought; b"" = all was sent. final: the block as
+        its Close event states it, with the whole text.
         """
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
@@ -254,13 +254,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """Further members that every chunk gets. tier: the service tier, None = not stated. If `_once` holds
-        such members, this method takes them out of it.
+        """Further members that every chunk gets. Members of this kind that are in `_once` are removed from
+        `_once`. tier: the service tier, None = not stated.
         """
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes to send when a block opens; this method also sets the bytes around its text."""
+        """The bytes to send when a block opens. This method also sets the constant bytes around the block's
+        text.
+        """
 
     @abstractmethod
     def _refuse(self, event: ir.RefusalDelta) -> bytes: ...
@@ -285,7 +287,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
-        """The `logprobs` member for a chunk of text."""
+        """The value of `logprobs` in a chunk of text. tokens: the log probabilities of this text."""
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
@@ -307,8 +309,10 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _last(self) -> bytes:
-        """The chunks before `[DONE]`: token counts and the unknown members in `_once`."""
+        """The last chunk before `[DONE]`, with the token counts and the members in `_once`; b"" if there are
+        neither.
+        """
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """The frame that reports an error to the client."""
+        """The JSON object of the frame that tells the client of an error."""

@@ -1,9 +1,9 @@
-"""Recognizes, by comparing bytes, a stream chunk that differs from an earlier one only in its text.
+"""Recognises, by comparing bytes, a stream chunk that differs from an earlier chunk only in its text.
 
-Most chunks differ from the previous one in one string: the next piece of the answer. After such a chunk has
-been decoded, the bytes before and after that string are kept. A later frame is the same chunk if it starts
-and ends with these bytes and has one JSON string between. Random padding may differ too. Whole reads of such
-events are recognized at once (`run`).
+Most chunks differ from the previous chunk in one string: the next part of the answer. After such a chunk has
+been decoded (`Template.learn`), the bytes before and after that string are saved. A later frame repeats this
+chunk if it starts and ends with these bytes and has one JSON string between them. Random padding may differ,
+too. `Template.run` recognises several such events at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DELTA: Final = b'"delta"'
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""After more decoded chunks in a row than this, none of which was followed by one like it, `learn` stops."""
+"""`learn` stops learning after more than this number of chunks in a row of which none was repeated."""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -42,12 +42,12 @@ class _Around(NamedTuple):
 
 
 class _Run(msgspec.Struct, frozen=True, gc=False):
-    """What stands around the text of a repeated event, as the provider sends it and as the client gets it.
+    """The bytes around the text of a repeated event, as the provider sends them and as the client gets them.
 
-    alike: the provider's bytes before the text, and after the text or, if there is padding, after that. The
-    padding is a JSON string, too. apart: the bytes between text and padding; b"" = no padding. sent_opening,
-    sent_closing: the client's bytes before the text, and after the text or padding. same: the client gets the
-    provider's bytes unchanged.
+    alike: the provider's bytes before the text, and after the text or, if there is padding, after the
+    padding. The padding is a JSON string, too. apart: the bytes between text and padding; b"" = no padding.
+    sent_opening, sent_closing: the client's bytes before the text, and after the text or padding. same: True
+    = the client gets the provider's bytes unchanged.
     """
 
     alike: Alike
@@ -97,8 +97,8 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """What the client gets for a frame that repeats the learnt chunk: the bytes that `learn` got as
-        `sent`, with this frame's text and padding in them. None = the frame does not repeat the chunk.
+        """The client's bytes for a frame that repeats the learnt chunk: the bytes that `learn` got as `sent`,
+        with this frame's text and padding in them. None = the frame does not repeat the chunk.
         """
         if self.text(frame) is None:
             return None
@@ -109,9 +109,9 @@ class Template:
         return sent.head + text + sent.tail + padding + sent.end
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """(what the client gets for the events at the beginning of `read` that repeat the learnt chunk, the
-        number of bytes of these events in `read`). (b"", 0) = the first event does not repeat it, or not all
-        of the events can be read.
+        """(the client's bytes for the events at the beginning of `read` that repeat the learnt chunk, the
+        size of these events in `read`). (b"", 0) = the first event does not repeat the chunk, or the text of
+        one of these events is not a JSON string.
 
         read: server-sent events; an event begins at its first byte.
         """
@@ -145,10 +145,10 @@ class Template:
         return run.sent_opening + joint.join(texts) + run.sent_closing, size
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognize
+        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognise
         such frames.
 
-        chunk: the decoded frame; this method changes it. sent: what the client gets for the frame; None = the
+        chunk: the decoded frame; this method changes it. sent: the client's bytes for the frame; None = the
         frame itself.
         """
         self.known = False
@@ -181,8 +181,8 @@ class Template:
         return self.known
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-        """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = it
-        has none). None = one of them is not found.
+        """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = the
+        frame has no padding). Returns None if one of them is not found.
         """
         start = frame.find(text, frame.find(_DELTA))
         if start < 0:
@@ -199,9 +199,9 @@ class Template:
 
 
 def _run(around: _Around, sent: _Around) -> _Run | None:
-    """The events that repeat a chunk. None = their bytes cannot be recognized in a read: what the client gets
-    differs between text and padding, or there is a line feed. around, sent: the chunk as received and as the
-    client gets it.
+    """The `_Run` for the events that repeat a chunk. None = the bytes of these events cannot be compared: the
+    client's bytes between text and padding differ from the provider's, or the chunk has a line feed. around,
+    sent: the chunk as received and as the client gets it.
     """
     if around.tail != sent.tail or any(_LF in part for part in around):
         return None
@@ -230,8 +230,8 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """Where a chunk's only text stands: (an object in the chunk, the name of its member). None = the chunk
-    has no text, or has something else, too.
+    """The place of a chunk's only text: (an object in the chunk, the name of the member with the text). None
+    = the chunk has no text, or also has other content.
     """
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):

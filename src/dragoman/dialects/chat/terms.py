@@ -1,4 +1,6 @@
-"""Member names, words of tool choices, audio formats and JSON as text, shared by the chat family."""
+"""Names and values that the chat family shares: members, words of tool choices, audio formats; and JSON as
+text.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 SCHEMA_BESIDE: Final = ("schema", "value")
-"""Members of `response_format` itself that hold the schema: `schema` at llama.cpp, Together and Fireworks;
-`value` at TGI (its client `huggingface_hub` converts OpenAI's form to it).
-"""
+"""Members of `response_format` that hold the schema at some vendors: `schema` at llama.cpp, Together and
+Fireworks; `value` at TGI (TGI's client `huggingface_hub` converts OpenAI's form to this form)."""
 CHOICES: Final[Mapping[Any, Literal["auto", "none", "any"]]] = {
     "auto": "auto",
     "none": "none",
     "any": "any",
     "required": "any",
 }
-"""ToolChoice.mode for each word of `tool_choice`."""
+"""Word of `tool_choice` -> `ToolChoice.mode`."""
 AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {
     "audio/x-wav": "wav",

@@ -1,4 +1,4 @@
-"""Helpers for token counts on the wire of the chat family."""
+"""Functions for the object `usage` in the responses of the chat family."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members of `wire` that `written` lacks or has with another value; null members are left out.
-    Members of an object inside `wire` get dotted names: `prompt_tokens_details.NAME`. within: the prefix of
-    the names.
+    """The members of `wire` that `written` lacks or has with another value; null members are left out. If
+    both have an object under the same name, its members are compared one by one, and get dotted names:
+    `prompt_tokens_details.NAME`. within: the prefix of the names.
     """
     rest: dict[str, Any] = {}
     for key, value in wire.items():
@@ -41,8 +41,8 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add `total_tokens` to `out`, and 0 for a prompt or completion count that is missing. If the usage is
-    empty, these zeros are reported.
+    """Add `total_tokens` to the usage object `out`, and 0 for a prompt or completion count that is missing.
+    If `usage`, from which `out` was made, is empty, these zeros are reported as additions.
     """
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:

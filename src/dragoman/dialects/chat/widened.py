@@ -1,5 +1,5 @@
-"""Prepares a copy of a request for OpenAI's checks: values that a vendor allows and OpenAI does not are
-removed or corrected in it.
+"""Prepares a copy of a request for OpenAI's checks: in the copy, values that a vendor allows and OpenAI does
+not are removed or corrected.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Put = Callable[[_Body], None]
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request for checking. puts: permission -> the function that removes or corrects what it
-    permits. The functions of the permissions in `widens` are applied.
+    """A copy of the request, in which some values of the body are removed or corrected. widens: the names of
+    the values to change. puts: name of a value -> the function that removes or corrects this value.
     """
     body = dict(wire.body)
     for name, put in puts.items():
@@ -29,14 +29,14 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts, however many."""
+    """Remove `stop` if it is a list of any number of texts."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]
 
 
 def put_max_tokens(body: _Body) -> None:
-    """Remove a token limit below 1, which means no limit."""
+    """Remove a token limit below 1. Servers that accept such a limit understand it as no limit."""
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
             del body[member]

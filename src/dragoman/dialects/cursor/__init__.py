@@ -1,4 +1,4 @@
-"""Requests that Cursor sends to chat completions in two more forms; the answers have chat's form.
+"""Reads chat requests of Cursor in two more forms than chat's own; the answers have chat's form.
 
 Cursor's backend calls a custom base URL at `/chat/completions` for every model. The model's name decides the
 form of the body: like Responses (`input`), like chat with flat tools as in Responses, or like chat with tools
@@ -29,10 +29,12 @@ __all__ = ["Blocks", "Cursor"]
 
 
 class Cursor:
-    """The two dialects in which Cursor writes requests besides chat; both answer like chat.
+    """The two dialects in which Cursor writes chat requests, beside chat itself. Answers in both have chat's
+    form.
 
-    input: requests like those of Responses. This dialect has the name of Responses, so a provider that
-    supports both gets the request in Responses. mixed: requests like chat, with pieces of other protocols.
+    input: requests like those of Responses. This dialect has the name of Responses, so a provider that has
+    both protocols gets the request in Responses. mixed: requests like chat's that contain tools, content or a
+    `system` in the form of other protocols.
     """
 
     def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
@@ -64,8 +66,8 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """The dialect that may be able to read a body which chat has refused; None = neither. The body may
-        have any shape.
+        """The dialect that may be able to read a body which chat has refused; None = neither of the two. The
+        body was not checked, and may have any shape.
         """
         if not body.get("messages") and body.get("input") is not None:
             return self.input

@@ -1,5 +1,5 @@
-"""Calls of free-text tools in a history: Cursor sends them as it received them, as functions whose arguments
-are the text.
+"""Changes calls of free-text tools in a history. Cursor sends them as it received them: as functions whose
+arguments are the text.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from msgspec.structs import replace
 from dragoman import ir
 
 FORMS: Final[Mapping[str, str]] = {"custom": "function"}
-"""For `Request.forms`: the client receives calls of free-text tools as functions."""
+"""Added to `Request.forms`: it means that the client receives calls of free-text tools as functions."""
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request, in which function calls of free-text tools become free-text calls, and so do their
-    results.
+    """The request with free-text calls in place of function calls of free-text tools, and with free-text
+    results in place of their results.
 
-    It also gets `FORMS`: the client wants calls of free-text tools in the form of function calls.
+    `FORMS` is added to its `forms`, because the client wants calls of free-text tools in the form of function
+    calls.
     """
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
@@ -36,10 +37,10 @@ def freed(request: ir.Request) -> ir.Request:
 
 
 def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
-    """The block. A call of one of the tools `free` becomes a free-text call, and the result of such a call a
-    free-text result.
+    """The block. A call of a tool in `free` is changed into a free-text call, and the result of such a call
+    into a free-text result.
 
-    called: the ids of the free-text calls so far; this function adds to them.
+    called: the ids of the free-text calls so far; this function adds new ones.
     """
     if isinstance(block, ir.ToolCall) and block.name in free and block.kind != "builtin":
         if block.id is not None:

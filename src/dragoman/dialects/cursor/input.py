@@ -1,5 +1,5 @@
-"""Requests with `input`: like requests for Responses, but with chat's `stream_options`, and with tools in the
-form of Responses or of chat.
+"""Reads requests with `input`. They are like requests for Responses, but with chat's `stream_options`, and
+with tools in the form of Responses or of chat.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean
 
 
 class Input:
-    """Checks and decodes requests with `input`. responses: the dialect Responses."""
+    """Checks and decodes requests with `input`. responses: the dialect record of Responses, which is used for
+    this.
+    """
 
     def __init__(self, responses: Dialect) -> None:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError, with a path in the client's body, for a mistake. A member that needs a stored
-        response (`previous_response_id`, `conversation`, an `item_reference`) or `background` is a mistake,
+        """Raise WireError for a mistake, with the path in the client's body. `background`, and members that
+        need a stored response (`previous_response_id`, `conversation`, an `item_reference`), are mistakes,
         too.
         """
         body = wire.body
@@ -57,7 +59,7 @@ class Input:
         return "$." + _client_path(request.body, located.removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for an unknown form of the input."""
+        """Decode a checked request. Raises WireError for an input of an unknown form."""
         request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))
 
@@ -82,8 +84,8 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """An item of `input`. If it is an assistant message whose content is an empty list, an empty text
-    replaces the list.
+    """An item of `input`. In an assistant message, an empty text replaces a content that is an empty list.
+    Any other item is returned unchanged.
     """
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
@@ -122,8 +124,8 @@ _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _client_path(body: Mapping[str, Any], path: str) -> str:
-    """The path in the client's body for a path in the body that `_responses` makes from it. body: the
-    client's.
+    """The path in the client's body, for a path in the body that `_responses` makes from it. body: the
+    client's body.
     """
     if (found := _TOOL.fullmatch(path)) is None:
         return path

@@ -1,4 +1,5 @@
-"""Requests with `messages` that also contain pieces of other protocols; each piece has its own decoder.
+"""Reads requests with `messages` that also contain tools, content or a `system` in the form of other
+protocols.
 
 Tools and tool choice: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's blocks
 between chat's parts, and an empty list beside calls. `system`: Anthropic's.
@@ -27,17 +28,20 @@ _MEDIA: Final = frozenset({"image", "document"})
 _ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
 _USERS: Final = _MEDIA | {"tool_result"}
 _BLOCKS: Final = _ASSISTANTS | _USERS
-"""Types of content that chat does not have, or has in another form."""
+"""Types of Anthropic's content blocks that chat does not have, or has in another form."""
 _HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
-"""Role -> the types of `_BLOCKS` that its messages may contain; other roles: none."""
+"""Role -> the types of `_BLOCKS` that messages of this role may contain. Messages of other roles may contain
+none."""
 _BLANK: Final = {"type": "text", "text": ""}
-"""Stands for a block of Anthropic's in the chat form of a request, so that paths match the client's body."""
+"""Replaces a block of Anthropic's in the chat form of a request, so that paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
-    """Whether a body has pieces of other protocols. The body was not checked and may have any shape."""
+    """Whether a body contains tools, content or a `system` in the form of other protocols. The body was not
+    checked, and may have any shape.
+    """
     if body.get("system") is not None:
         return True
     tools, choice, messages = body.get("tools"), body.get("tool_choice"), body.get("messages")
@@ -52,8 +56,8 @@ class Blocks(NamedTuple):
     """The functions of Anthropic's dialect for content blocks.
 
     check: raises WireError for a mistake in a block; its second argument is the block's path. decode: decodes
-    a block. decode_all: decodes a content, a text or a list of blocks; its second argument is the content's
-    path, for errors.
+    a block. decode_all: decodes the value of a content (a text or a list of blocks); its second argument is
+    the content's path, for errors.
     """
 
     check: Callable[[dict[str, Any], str], None]
@@ -62,8 +66,8 @@ class Blocks(NamedTuple):
 
 
 class Mixed:
-    """Checks and decodes mixed requests. chat: the dialect that reads all but the pieces of other
-    protocols.
+    """Checks and decodes mixed requests. chat: the dialect record of chat, which reads the parts in chat's
+    form. blocks: reads Anthropic's blocks.
     """
 
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
@@ -131,9 +135,10 @@ class Mixed:
         return self._chat.located(request, where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """The decoded message, in which Anthropic's blocks are put at their places. Tool results come first.
+        """The decoded message with Anthropic's blocks at their places; tool results come first.
 
-        written: the message as the client wrote it, with these blocks.
+        message: decoded, with empty texts in place of these blocks. written: the message as the client wrote
+        it.
         """
         if not (foreign := _foreign(written)):
             return message
@@ -151,11 +156,11 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The decoded blocks of a message, in which Anthropic's blocks replace the empty texts at their
-        places.
+        """The decoded blocks of a message, with Anthropic's blocks in place of the empty texts that stand for
+        them.
 
-        foreign: index in the message's content -> the block as the client wrote it. before: how many of
-        `blocks` come before the first one that the content states.
+        foreign: index in the message's content -> the block as the client wrote it. before: the number of
+        `blocks` that come before the first block of the content.
         """
         filled = list(blocks)
         for number, block in foreign.items():
@@ -174,7 +179,9 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request in chat's form: without `system`, and with empty texts in place of Anthropic's blocks."""
+    """The request in chat's form: without `system`, and with an empty text in place of each of Anthropic's
+    blocks.
+    """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_tool(tool) for tool in tools]
@@ -261,7 +268,9 @@ _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allow
 
 
 def _client_path(body: dict[str, Any], path: str) -> str:
-    """The path in the client's body for a path in the body that `_chat` makes from it. body: the client's."""
+    """The path in the client's body, for a path in the body that `_chat` makes from it. body: the client's
+    body.
+    """
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):
         return path

@@ -13,11 +13,11 @@ Canonical form: a body that is decoded and encoded again differs from the origin
   one text becomes a string;
 - in streams, the padding `p` is dropped, and an unknown member keeps only its last value.
 
-The main replacements of what the protocol lacks:
+For a client of another dialect, the main replacements of content that Mistral does not accept are:
 - a user or system message directly after a tool's result: the assistant says "OK" between them;
 - system text after the assistant or at the end: tagged text of the user;
 - `top_p` 0: the lowest accepted value;
-- an assistant message at the end: the model continues it (`prefix`);
+- an assistant message at the end: it gets `prefix`, so that the model continues it;
 - ids of calls other than nine letters and digits: nine characters derived from the id;
 - the role `developer`: `system`; refusals: text;
 - a choice among some of the tools: only these tools are offered.

@@ -1,4 +1,4 @@
-"""Tool calls, decoded and encoded.
+"""Decodes and encodes tool calls.
 
 The arguments of a call may be a string or an object; an object becomes JSON text. Instead of leaving an id
 out, Mistral may write the id "null".
@@ -26,8 +26,11 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: its position in the list. The entry's own `index` is dropped
-    if it is 0 or equal to the position.
+    """Decode an entry of `tool_calls`. Raises WireError if the entry has no `function` object, or a name that
+    is not text.
+
+    position: the entry's position in the list. An `index` in the entry is dropped if it is 0 or equal to the
+    position; otherwise it is a leftover.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
@@ -49,8 +52,8 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """A call's `arguments` as text. Mistral writes the text "null" for a call without arguments; it becomes
-    "".
+    """A call's `arguments` as text. The text "null", which Mistral writes for a call without arguments,
+    becomes "".
     """
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
@@ -59,7 +62,8 @@ def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str
     """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced it before.
+    request's history such a call raises WireError; normally `emulate` has replaced the call before. where:
+    the call's IR path.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

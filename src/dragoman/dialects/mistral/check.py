@@ -1,12 +1,12 @@
 """Checks Mistral chat requests: types, ranges, required members, names, schemas. A mistake raises WireError.
 
-The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and
-chunks pass, because the protocol grows. The order of roles is not checked, because Mistral's models differ in
-it. Inline media must be valid base64 or data URLs.
+The gateway does not serve this dialect to clients; `dialects/translation` checks its requests. Unknown
+members and chunks are accepted, because the protocol grows. The order of roles is not checked, because
+Mistral's models differ in it. Inline media must be valid base64 or data URLs.
 
 Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
-measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0` passes: the specification allows it,
-the API refuses it.
+measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0` is accepted: the specification
+allows it, although the API refuses it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ SCALARS: Final[dict[str, Rule]] = {
     "logprobs": a_boolean,
     "top_logprobs": integer(0),
 }
-"""The checks of members that are fields of ir.Sampling, except `stop`; a new one is added only here."""
+"""Request member -> rule, for members that are fields of ir.Sampling, except `stop`. A new such member needs
+only a line here."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,
@@ -197,12 +198,12 @@ _PARTS: Final[dict[str, dict[str, Rule]]] = {
     "reference": {"reference_ids": list_of(_reference_id)},
     "thinking": {"thinking": list_of(_thought)},
 }
-"""The checks of a chunk's required members, by chunk type."""
+"""Chunk type -> the required members of a chunk, each with the rule that checks it."""
 _MAY: Final[dict[str, Rule]] = {
     "document_url": members(document_name=a_string),
     "thinking": members(signature=a_string, closed=a_boolean),
 }
-"""The check of a chunk's optional members, by chunk type."""
+"""Chunk type -> the rule for the optional members of a chunk."""
 _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "system": {},
     "user": {},

@@ -1,4 +1,4 @@
-"""Mistral's embeddings, decoded and encoded: POST /embeddings, like OpenAI's.
+"""Decodes and encodes Mistral's embeddings: POST /embeddings, like OpenAI's.
 
 Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences from OpenAI: inputs cannot be token
 ids; `output_dimension` stands for `dimensions`; `output_dtype` asks for numbers other than floats; an answer
@@ -21,7 +21,8 @@ from dragoman.dialects.rules import Rule, a_string, an_object, check_members, in
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
-"""The most inputs of a request; else error 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
+"""The most inputs of a request. More give the error 3210:
+https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
 MOST_TOKENS: Final = 16_384
 """The most tokens of a request's inputs: https://github.com/aurelio-labs/semantic-router/issues/297"""
 MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"})
@@ -66,7 +67,9 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
+    """The request in this dialect. Losses are reported. Raises WireError for token ids that cannot be
+    converted to text.
+    """
     report = target.report
     texts = texts_of(request, report)
     body: dict[str, Any] = {

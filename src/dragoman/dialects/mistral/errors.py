@@ -1,8 +1,8 @@
-"""Errors in Mistral's form, decoded and encoded.
+"""Decodes and encodes errors in Mistral's form.
 
 The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
-The kind follows from a message about capacity; else, if the status is vague, from Mistral's types, codes and
-messages; else from `diagnosis`. https://docs.mistral.ai/api
+The kind of a fault follows from a message about capacity. Else, if the status is vague or missing, it follows
+from Mistral's types, codes and messages; else from `diagnosis`. https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -29,25 +29,31 @@ _WORDS: Final[dict[str, Kind]] = {
     "invalid_function_call": "invalid_request",
     "internal_server_error": "upstream",
 }
-"""Fault kinds by Mistral's error types and codes; used for the statuses in `_VAGUE` and without a status."""
+"""Mistral's error type or code -> the kind of fault. Used for the statuses in `_VAGUE`, and without a
+status."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("too large for model", "context_length"),
     ("maximum context length", "context_length"),
     ("invalid model:", "model_not_found"),
 )
 _CAPACITY: Final = "capacity exceeded"
-"""Part of the message of a backend without capacity (429, 503, no status): no limit of the account."""
+"""Part of the message of a backend without capacity (429, 503, no status). Such an error does not mean that
+the account has reached a limit."""
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    determines the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside a response or a stream; its status may stand in `raw_status_code`."""
+    """The fault of an error inside a response with status 200, or inside a stream event. frame: the JSON
+    object that contains the error. The error's own status is read from `raw_status_code`.
+    """
     said = read_body(frame)
     status = said.rest.get("raw_status_code")
     return _fault(said, status if isinstance(status, int) and 400 <= status <= 599 else None, None)
@@ -85,7 +91,9 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def _place(detail: Any) -> str | None:
-    """The path of the first wrong member in a validation error's `detail`, such as `messages[0].content`."""
+    """The path of the first wrong member in a validation error's `detail`, such as `messages[0].content`;
+    None = not stated.
+    """
     first = detail[0] if isinstance(detail, list) and detail else None
     steps = first.get("loc") if isinstance(first, dict) else None
     path = ""
@@ -99,11 +107,13 @@ _FACE: Final[dict[Kind, tuple[str, str]]] = {
     "overloaded": ("service_tier_capacity_exceeded", "3505"),
     "model_not_found": ("invalid_model", "1500"),
 }
-"""Mistral's own error type and code by fault kind; other kinds have those of OpenAI's chat."""
+"""Kind of fault -> Mistral's error type and code. Other kinds have those of OpenAI's chat."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response."""
+    """(status, extra headers, body) of an error response in Mistral's form. request_id: stands in the header
+    `x-request-id` and in the body; None = the request has no id.
+    """
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -111,7 +121,9 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault) -> dict[str, Any]:
-    """The error as a JSON object: a whole response body or a stream's frame."""
+    """The members of an error in Mistral's form. They are a whole error body, or the data of a stream
+    event.
+    """
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))
     own = (fault.extra or {}).get(NAME)

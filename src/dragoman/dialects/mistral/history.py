@@ -1,11 +1,11 @@
-"""The messages of a request, decoded and encoded.
+"""Decodes and encodes the messages of a request.
 
 A `tool` message is a user's Message with one ToolResult. Message.form is "parts" for content that is a list,
 None for a string or absent content; "prefix" and "parts+prefix" mark an assistant message that the model
 continues.
 
-Mistral's order (error 3230): after the results of tools only the assistant may speak; system text may not
-follow the assistant or come last; the last message is the assistant's only as a prefix.
+Mistral requires an order of messages (error 3230): after the results of tools only the assistant may speak;
+system text may not follow the assistant or come last; an assistant message may come last only as a prefix.
 https://docs.mistral.ai/api and the validator of https://github.com/mistralai/mistral-common
 """
 
@@ -36,7 +36,9 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one ir.Message for each wire message."""
+    """The decoded messages of a request, one ir.Message for each wire message. Raises WireError for an
+    unknown role, or a content of unknown form.
+    """
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -58,8 +60,10 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages of a request in this dialect. Those of a client of another dialect are repaired before.
-    Raises WireError for a tool result without its call.
+    """The messages of a request in this dialect. The history of another dialect's client is repaired first.
+
+    Raises WireError for a medium that no chunk can hold and, in a history of another dialect, for a tool
+    result without its call.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -77,8 +81,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Encodes the messages of a client of this dialect, as the client wrote them, and appends
-    them to `out`.
+    """Encodes the messages of a client of this dialect, in the form in which the client wrote them, and
+    appends them to `out`.
     """
 
     __slots__ = ("draft", "out")
@@ -107,8 +111,8 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: True = the content is always a list of chunks; otherwise the content of a
-        single text is a string. where: the IR path of `blocks`.
+        """Append a message of this role. parts: True = the content is always a list of chunks; otherwise the
+        content of a message with only one text is a string. where: the IR path of the list `blocks`.
         """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
@@ -132,7 +136,7 @@ class _OwnHistory:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether this dialect writes anything for a block of a system or assistant message."""
+    """Whether Mistral gets any content for this block of a system or assistant message."""
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
     if isinstance(block, ir.Media):
@@ -164,19 +168,17 @@ _RULES: Final = Rules(
     ),
 )
 _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _: True)
-"""The rules for models that accept no media in tool results: the media move to a user message."""
+"""The rules for models that accept no media in tool results: these media move to a user message."""
 
 
 class _History(_OwnHistory):
-    """Encodes the messages of a client of another dialect, after their repair (`repaired`), and appends them
-    to `out`.
-    """
+    """Encodes the messages of a client of another dialect, after their repair, and appends them to `out`."""
 
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless it is empty. The report gets the repairs in the
-        message.
+        """Encode one turn as a message and append it to `out`, unless it is empty. The repairs of the turn
+        are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
@@ -203,7 +205,9 @@ class _History(_OwnHistory):
         restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
-        """If the last message is the assistant's, mark it as a `prefix`, so that the model continues it."""
+        """If the last message in `out` is the assistant's, mark it as a `prefix`, so that the model continues
+        it.
+        """
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
@@ -211,8 +215,8 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text, unless it is empty. role: the role to write: "system", or "user"
-        if a repair has turned the text into the user's.
+        """Append a message of system text, unless it is empty. role: the role of the turn; "user" means that
+        a repair has turned the text into the user's, any other role is written as "system".
         """
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
@@ -243,7 +247,7 @@ class _History(_OwnHistory):
             self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
-        """Append a user message with these blocks. blocks: pairs of a block and its path in the IR."""
+        """Append a user message. blocks: its blocks, each with its IR path."""
         chunks = [chunk for block, place in blocks for chunk in encode_part(block, self.draft, place)]
         lone = chunks[0] if len(chunks) == 1 and len(blocks) == 1 else None
         text = "" if not chunks else lone["text"] if lone is not None and lone["type"] == "text" else None
@@ -261,7 +265,9 @@ class _History(_OwnHistory):
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """The content of a tool result's message: a text, or a list of chunks if it has media."""
+        """The content of a tool result's message: a text, or a list of chunks if it has media. where: the
+        result's IR path.
+        """
         draft = self.draft
         texts: list[str] = []
         media: list[dict[str, Any]] = []

@@ -26,14 +26,15 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "cache.key": ("prompt_cache_key",),
     "tier": ("service_tier",),
 }
-"""The request members for an IR path; the first is used if a request has none of them."""
+"""IR path -> the members of the request that may state the field. `locate` names the first of them."""
 _BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
 _INNER: Final = ("sampling", "output")
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.random_seed` for `sampling.seed`.
+    """The JSON path for an IR path (`where`): `$.random_seed` for `sampling.seed`. If several members can
+    state the field, the path names the first in `_MEMBERS`.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -56,8 +57,9 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path. If a field can stand in several members, the path names the
-    one that the client used. If the request has no such member, it is the nearest path that the request has.
+    """The JSON path in `request` for an IR path (`where`). If several members can state the field, the path
+    names the one that the client used. If the request has none of them, it is the nearest path above that the
+    request has or, if there is none, the IR path.
     """
     body: dict[str, Any] = request.body
     for member in _MEMBERS.get(where, ()):

@@ -1,7 +1,7 @@
-"""Mistral's moderation, decoded and encoded: POST /moderations, like OpenAI's.
+"""Decodes and encodes Mistral's moderation: POST /moderations, like OpenAI's.
 
-Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only. Answers have no `flagged`: an input
-is flagged when any category applies.
+Specification: https://docs.mistral.ai/api/#tag/classifiers. Inputs are texts only. Answers have no `flagged`:
+an input is flagged when any category applies.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Raises WireError for images."""
+    """The request in this dialect. Raises WireError for an image."""
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,

@@ -1,4 +1,4 @@
-"""Content chunks and media, decoded and encoded.
+"""Decodes and encodes content chunks and media.
 
 A `reference` chunk cites documents by their numbers, for the text directly before the chunk. It becomes a
 Citation of this text, of the kind "reference". Without a text before it, the chunk becomes a Native.
@@ -35,11 +35,13 @@ _FILE: Final = frozenset({"type", "file_id"})
 _REFERENCE: Final = frozenset({"type", "reference_ids"})
 _THINKING: Final = frozenset({"type", "thinking", "signature", "closed"})
 _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "application/pdf"}
-"""The media types assumed for media without a stated one, by kind."""
+"""Kind of medium -> the media type that is assumed if none is stated."""
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
-    """The blocks of a message's chunks. where: the path of the list, for errors."""
+    """The blocks of a message's chunks. Raises WireError for a chunk that is not an object. where: the path
+    of the list, for errors.
+    """
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -63,8 +65,8 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """A thinking chunk as a block, with its texts joined. If the chunk also holds parts that are not plain
-    text, the whole list is kept in `extra`.
+    """A thinking chunk as a block, with its texts joined. If the chunk also has entries that are not plain
+    text, the list of all entries becomes a leftover.
     """
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
@@ -80,8 +82,8 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """A `reference` chunk as a citation. It holds numbers, each of which means one of the documents in the
-    request.
+    """A `reference` chunk as a citation. The chunk has a list of numbers, each of which means one of the
+    documents in the request.
     """
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
@@ -110,8 +112,8 @@ def _audio(part: dict[str, Any]) -> ir.Block:
 
 
 def _sound(source: str) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL) of audio, which `source` states as a URL, a data URL or plain base64. What
-    the source does not state is None.
+    """(media type, base64, URL) of audio. A fact that is not stated is None. source: a URL, a data URL, or
+    plain base64.
     """
     mime, data, url = from_url(source)
     if url is not None and not url.startswith(("http://", "https://", "data:")):
@@ -144,11 +146,11 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of one block. The list is empty, and a loss is reported, if this dialect lacks the kind of
-    block.
+    """The chunks of one block. [], with a reported loss, if this dialect has no chunk for this kind of block.
 
-    Raises WireError for media that no chunk can hold: a video (`unsupported_modality`), or a file id of
-    another provider (`unsupported_value`). Without the medium the model would answer another question.
+    Raises WireError for a medium of a kind that no chunk can hold, such as a video (`unsupported_modality`),
+    and for a medium with only a file id of another provider (`unsupported_value`). If the medium were left
+    out, the model would answer another question. where: the block's IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -168,7 +170,7 @@ def encode_citations(
     """A text's citations as the chunks that follow the text. Citations of another dialect are reported as
     lost.
 
-    where: the text's path in the IR. first: how many citations of this text were written before.
+    where: the text's IR path. first: the number of this text's citations that were written before.
     """
     out: list[dict[str, Any]] = []
     for index, citation in enumerate(citations, first):
@@ -210,7 +212,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
     """A list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as a
-    video.
+    video, or a medium with only a file id of another provider. where: the block's IR path.
     """
     write = _MEDIA.get(block.kind)
     if write is None:
@@ -258,7 +260,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id."""
+    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id. where:
+    the block's IR path.
+    """
     if block.url is not None:
         return block.url
     if block.data is None:
@@ -267,8 +271,8 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark cannot be
-    written, nor can a seal that comes from another provider; the report gets both.
+    """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark, and a
+    seal from another dialect, cannot be written, and are reported. where: the block's IR path.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
@@ -279,7 +283,9 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
+    """Report a cache mark as lost. mark: None = there is none, so nothing is reported. where: the IR path of
+    the value that has the mark.
+    """
     if mark is not None:
         draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
 

@@ -1,4 +1,4 @@
-"""Mistral chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
+"""Decodes and encodes Mistral chat requests. `history` does this for the messages, `tools` for the tools.
 
 Request.forms: "stop": "string" for a bare string; "stream": "false" for a stated false. `reasoning_effort` is
 Reasoning.effort; `prompt_mode` is Reasoning.mode, where "reasoning" is "on".
@@ -35,7 +35,7 @@ from dragoman.dialects.schema import MADE
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
-"""Members that are fields of ir.Sampling, each with the field's name."""
+"""Member -> the field of ir.Sampling with the same value."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,
@@ -44,7 +44,7 @@ MAPS: Final = frozenset(
         *("service_tier", "prediction"),
     }
 )
-"""Members with an IR field; all others of a request are leftovers in `extra`."""
+"""The top-level members that have a field in `ir.Request`; all others are leftovers in `Request.extra`."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
@@ -54,7 +54,7 @@ _THINKING: Final = "reasoning"
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an unknown message format."""
+    """Decode a checked request. Raises WireError for a message of unknown form."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -125,10 +125,11 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
+    """The request for an upstream of this dialect. Losses and changes go to `target.report`.
 
-    Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no chunk can hold, a
-    free-text tool or call, a tool result without its call from another dialect, a response other than text.
+    Raises WireError, with a path in the IR, for a request that has no replacement in this dialect: a medium
+    that no chunk can hold; a free-text tool or call; an answer other than text; in a request of another
+    dialect, a tool result without its call.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -177,8 +178,8 @@ def _encode_sampling(
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Change another dialect's sampling values in `body` to values that Mistral accepts, or remove them; both
-    are reported.
+    """Change sampling values of another dialect's request in `body` to values that Mistral accepts, or remove
+    them. Both are reported. If `top_logprobs` is stated alone, `logprobs` is added.
     """
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
@@ -289,4 +290,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""The encoder of each field of an IR request, and the fields that are reported as lost."""
+"""The encoder of each field of `ir.Request`, and the fields that this dialect loses, with reasons."""

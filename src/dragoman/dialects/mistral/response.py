@@ -1,4 +1,4 @@
-"""Whole (not streamed) Mistral chat responses, decoded and encoded."""
+"""Decodes and encodes whole Mistral chat responses (not streamed ones)."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ encode_stop: Final = partial(chat_stop, words=STOP_WORDS, losses=STOPS_LOST)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decoded tokens with their log probabilities: OpenAI's form with `token_id` added."""
+    """The decoded log probabilities of tokens: OpenAI's form, with `token_id` added. Raises one of
+    `typed.OF_ANOTHER_SHAPE` if a token is invalid.
+    """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
+    """The encoded log probabilities of tokens. where: the IR path of the tokens' text, for the report."""
     return [_encode_token(token, report, where) for token in tokens]
 
 
@@ -63,7 +65,9 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a provider's response. Raises RequestFailed for an error with status 200, WireError for an
+    invalid body.
+    """
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -89,9 +93,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """The service tier that Mistral states in the `usage` of a response, by the IR's name for it; None = not
-    stated.
-    """
+    """The service tier that the `usage` of a response states, under the IR's name; None = not stated."""
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -116,7 +118,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the first text in `blocks`. Returns whether this was possible."""
+    """Add the log probabilities to the first text in `blocks`. Returns False if they could not be added."""
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
@@ -126,8 +128,8 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
-    reported.
+    """The response body for a client of this dialect. An error in the response adds the members of an error.
+    An answer of another dialect without usage gets zeros. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME
@@ -149,8 +151,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The response's `usage`, which also has the service tier. tier: the IR's name of the tier; None = not
-    stated.
+    """The member `usage` of a response, which in this dialect also states the service tier. tier: the IR's
+    name of the tier; None = not stated. own: True = the answer came in this dialect.
     """
     out = encode_usage(usage, report, own=own)
     if tier is None:

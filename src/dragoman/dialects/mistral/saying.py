@@ -1,4 +1,4 @@
-"""The assistant's message, in responses and in the history of requests, decoded and encoded.
+"""Decodes and encodes the assistant's message, in responses and in the history of requests.
 
 Content is a string for one plain text, otherwise a list of chunks. In responses adjacent texts are joined.
 """
@@ -19,10 +19,11 @@ from dragoman.errors import WireError
 
 
 def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
-    """The blocks of an assistant message: first the content, then the calls.
+    """The blocks of an assistant message: first the content, then the calls. Raises WireError for a content
+    or a call of an unknown form.
 
-    where: the message's path, for errors. history: True = the message is part of a request; then an empty
-    content and no content are not the same.
+    where: the message's path, for errors. history: True = the message is part of a request. Then a content
+    that is "" becomes an empty Text block, and adjacent texts are not joined.
     """
     blocks: list[ir.Block] = []
     content = message.get("content")
@@ -60,8 +61,8 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 class Saying(Collected):
     """Collects blocks and writes one assistant message of Mistral's chat.
 
-    parts: True = the content is always a list. mint: gives the id to write for a call; it gets the call's own
-    id (None = the call has none) and the call's position. If it returns None, no id is written.
+    parts: True = the content is always a list. mint: returns the id to write for a call, from the id that the
+    call has (None = it has none) and the call's position. If it returns None, no id is written.
     """
 
     __slots__ = ("calls", "chunks", "mint", "parts")
@@ -76,12 +77,14 @@ class Saying(Collected):
         self.calls: list[dict[str, Any]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The finished message with these blocks. where: the IR path of the object that holds them."""
+        """The finished message with these blocks. where: the IR path of the message or candidate that holds
+        them.
+        """
         self.add(blocks, where)
         return self.done()
 
     def done(self) -> dict[str, Any]:
-        """The message as a wire object, with everything that was added."""
+        """The message as a wire object. To be called once, after all blocks were added."""
         wire: dict[str, Any] = {"role": "assistant"}
         if not (self.draft.own or self.draft.answer):
             self.chunks = self._sendable()
@@ -93,8 +96,9 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """The chunks of a message from another dialect's history: without empty texts beside reasoning, and
-        none for a message that has reasoning alone, which says nothing to Mistral.
+        """The chunks to send of an assistant message in another dialect's history. Empty texts beside
+        reasoning are left out. A message that consists only of reasoning has no chunks to send, because it
+        says nothing to Mistral.
         """
         thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
         if not thoughts:
@@ -125,11 +129,13 @@ class Saying(Collected):
             self.chunks.extend(encode_part(block, self.draft, where))
 
     def _replays(self, block: ir.Thinking) -> bool:
-        """Whether reasoning in the history of another dialect's request is sent to Mistral.
+        """Whether reasoning in the history of another dialect's request is sent to Mistral. It is sent if it
+        has no seal and the model may reason.
 
-        Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons takes
-        it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Sealed reasoning
-        is another provider's. For a model that does not reason, no request with such a chunk is known.
+        Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
+        accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning
+        with a seal is another provider's. For a model that does not reason, no request with such a chunk is
+        known.
         """
         return block.sealed is None and self.draft.facts.reasoning is not False
 
@@ -154,7 +160,7 @@ class Saying(Collected):
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Add another dialect's audio as its transcript; audio without one is reported as lost."""
+        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost."""
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return
@@ -181,8 +187,9 @@ class Saying(Collected):
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks for a medium of the assistant. An image is written as it is. Any other medium is reported as
-    lost, and only its transcript, if it has one, is written as text.
+    """The chunks for a medium of the assistant. An image with data or a URL is written as it is. Any other
+    medium is reported as lost, and its transcript, if it has one, is written as text. where: the block's IR
+    path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)

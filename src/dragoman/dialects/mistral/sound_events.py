@@ -20,12 +20,12 @@ _StructT = TypeVar("_StructT", bound=msgspec.Struct)
 
 
 class Events:
-    """Cuts a stream into events, as objects. Raises RequestFailed for an event that tells of an error,
-    WireError for malformed events.
+    """Cuts a stream into events, each a decoded JSON object. `feed` and `close` raise RequestFailed for an
+    event that states an error, WireError for a malformed event.
     """
 
     def __init__(self, most: int) -> None:
-        """most: bytes of one event."""
+        """most: the most bytes of one event."""
         self._splitter = SSESplitter(most)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def _event(frame: bytes) -> dict[str, Any]:
 
 
 def converted(event: Any, form: type[_StructT]) -> _StructT:
-    """An event as a struct. Raises WireError if it has another form."""
+    """An event as a struct of the class `form`. Raises WireError if the event does not fit this class."""
     try:
         return msgspec.convert(event, form)
     except msgspec.ValidationError as error:
@@ -51,5 +51,5 @@ def converted(event: Any, form: type[_StructT]) -> _StructT:
 
 
 def is_stream(kind: str) -> bool:
-    """Whether a response of this media type is a stream of events."""
+    """Whether a response with the media type `kind` is a stream of events."""
     return kind.startswith("text/event-stream")

@@ -27,7 +27,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.wav import unpacked
 
 _FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
-"""The format to request from Mistral, by the format that the client requested."""
+"""Audio format that the client requested -> the format to request from Mistral."""
 _LOST: Final = {
     "speed": "the Mistral API has no speed parameter",
     "instructions": "the Mistral API has no speech instructions",
@@ -36,7 +36,9 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Raises WireError for an audio format that Mistral lacks."""
+    """The request in Mistral's form. Losses are reported. Raises WireError for an audio format that Mistral
+    lacks.
+    """
     report = target.report
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
@@ -59,7 +61,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a whole response with audio. Raises RequestFailed for an error with status 200, WireError for an
+    invalid body.
+    """
     body = heard.object_of(answered.data)
     data = _decoded(body.get("audio_data") if isinstance(body, dict) else None)
     output, rate = request.output or family.USUAL, None
@@ -81,8 +85,8 @@ def _decoded(written: Any) -> bytes:
 
 
 def _flows(request: ir.SpeechRequest) -> bool:
-    """Whether Mistral is asked for a stream: if the client wants events, in a format of which any piece is
-    worth something before the rest. A WAV file has its length at the beginning.
+    """Whether Mistral is asked for a stream: the client wants events, and the requested format can be played
+    before it is complete. WAV, which is also requested for "pcm", cannot: its length stands at its beginning.
     """
     return request.delivery == "sse" and request.output not in {"wav", "pcm"}
 
@@ -95,7 +99,7 @@ class SpeechStream:
     """Decodes streamed speech: `speech.audio.delta`, and `speech.audio.done` with the usage."""
 
     def __init__(self, request: ir.SpeechRequest, most: int) -> None:
-        """most: bytes of one event."""
+        """most: the most bytes of one event."""
         output = request.output or family.USUAL
         self.begun = ir.SpeechResponse(b"", output, family.KINDS[output])
         self._events = Events(most)
@@ -116,7 +120,9 @@ class SpeechStream:
         return pieces
 
     def close(self) -> ir.SpeechResponse:
-        """Raises RequestFailed if the last event has not come."""
+        """The response without its audio, after the last bytes. Raises RequestFailed if the last event has
+        not come.
+        """
         self._pieces(self._events.close())
         if self._whole is None:
             raise RequestFailed(STREAM_BROKEN)
@@ -124,7 +130,9 @@ class SpeechStream:
 
 
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> SpeechStream | None:
-    """The decoder of a stream; None = the response is no stream."""
+    """The decoder of a streamed response. None = the response is not a stream, or no stream was requested.
+    kind: the response's media type. most: the most bytes of one event.
+    """
     return SpeechStream(request, most) if is_stream(kind) and _flows(request) else None
 
 

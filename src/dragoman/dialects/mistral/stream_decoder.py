@@ -2,8 +2,9 @@
 
 The content of a delta is a string or a list of content chunks. Thinking comes in small pieces, calls mostly
 come whole, and the usage comes together with the finish reason. Adjacent texts make one block, and so does
-adjacent thinking. Any other content chunk is a block of its own, and so is one with leftovers; a reference
-after a text is a citation of this text. `p` is padding; a delta's `index` repeats that of its choice.
+adjacent thinking. Every other content chunk makes one block, and so does a text or thinking with leftovers. A
+reference after a text becomes a citation of this text. `p` is padding; a delta's `index` repeats the index of
+its choice.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class _Candidate(Candidate):
 
 
 class MistralDecoder(ChunkDecoder[_Candidate]):
-    """Decodes the frames of one stream into events."""
+    """Decodes the frames of one stream of Mistral's into events."""
 
     __slots__ = ("_tier",)
 
@@ -135,8 +136,9 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Append to `events` the opening of a block of thinking (`thinks`) or of text, after the end of the
-        open block. Nothing happens if a block of the wanted kind is open and has no citations yet.
+        """Append to `events` the opening of a block of thinking (`thinks`) or of text. If another block is
+        open, its end is appended first. Nothing happens if a block of the wanted kind is open and has no
+        citations yet.
         """
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return

@@ -1,7 +1,8 @@
 """Encodes IR events as a stream of chunks for Mistral's clients.
 
 A tool call is sent only when it is complete, as Mistral itself does. Images and blocks with leftovers are
-sent in the same way. The last candidate's finish reason waits for the usage, because both stand in one chunk.
+sent when they are complete, too. The last candidate's finish reason waits for the usage, because both stand
+in one chunk.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block of the response while it is sent. If its `head` is empty, the block is sent
-    whole at its end.
+    """One block of the response while it is sent. If its `head` is empty, the block is sent only at its
+    end.
     """
 
     __slots__ = ("cites", "parts", "pieces", "words")
@@ -128,8 +129,8 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """The chunk with the seal (signature) of Mistral's own thinking; b"" if the block is sent whole
-        later, with its seal. A seal of another origin is not written, and the report gets it.
+        """The chunk with the seal (signature) of Mistral's own thinking. b"" if the block is sent only at its
+        end, with its seal. A seal of another dialect is not written, and this is reported.
         """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
@@ -238,9 +239,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """The medium `block`, with the data and the transcript that came in deltas and were
-    collected in `out`.
-    """
+    """The medium `block` with the data and the transcript of its deltas, which `out` has collected."""
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

@@ -1,4 +1,4 @@
-"""Mistral's names and values for those of the IR, its functions for leftovers, and its call ids."""
+"""Mistral's names and values, in place of the IR's; functions for leftovers; Mistral's form of call ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STOP_WORDS: Final = {
     "broken": "error",
     "error": "error",
 }
-"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
+"""IR reason -> the finish reason for the client. For the reasons in `STOPS_LOST` it is less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
     "filter": "a filtered response is reported as `error`",
@@ -45,7 +45,8 @@ TIER_WORDS: Final[dict[str, str]] = {
     "priority": "auto",
     "fast": "auto",
 }
-"""The request's `service_tier` by IR tier. No word demands priority: `auto` uses it if the account may."""
+"""IR tier -> the request's `service_tier`. No word demands priority: "auto" uses priority if the account may
+use it."""
 ANSWER_TIERS: Final[dict[str, str]] = {"standard": "default"}
 ANSWER_TIER_WORDS: Final[dict[str, str]] = {"default": "standard"}
 
@@ -57,8 +58,8 @@ def call_id(stated: str) -> str:
     """A call id of nine letters and digits, made from the stated id. An id that already has this form is not
     changed.
 
-    The same id always gives the same result, so a call and its result match in every request. The API refuses
-    other ids with 400 (code 3280): https://docs.mistral.ai/api
+    The same stated id always gives the same result, so a call and its result match in every request. The API
+    refuses ids of another form with 400 (code 3280): https://docs.mistral.ai/api
     """
     if _CALL_ID.fullmatch(stated) is not None:
         return stated

@@ -1,4 +1,4 @@
-"""Tools and tool choice, decoded and encoded.
+"""Decodes and encodes tools and the tool choice.
 
 ToolChoice.form "required": the client wrote "required" instead of "any". A tool without a type is a function.
 """
@@ -17,7 +17,7 @@ from dragoman.errors import WireError
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
-"""The IR's names of Mistral's own tools, where they differ from Mistral's."""
+"""Mistral's name of one of its own tools -> the IR's name, where the two differ."""
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
@@ -36,8 +36,8 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The decoded `tool_choice`: a known word, or the one function that must be called. Any other value is
-    kept unchanged, with the mode "native".
+    """The decoded `tool_choice`: a known word, or the one function that must be called. Any other value gets
+    the mode "native".
     """
     if isinstance(choice, str):
         if (mode := CHOICES.get(choice)) is None:
@@ -49,7 +49,9 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls; report losses. Raises WireError for free-text tools."""
+    """Write the tools, the tool choice and `parallel_tool_calls` into the body. Losses are reported. Raises
+    WireError for a free-text tool.
+    """
     choice = request.tool_choice
     allowed = _subset(choice, draft)
     tools: list[dict[str, Any]] = []
@@ -81,8 +83,8 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer, if the tool choice allows only some of the tools; this is reported as
-    a change. None = all tools are offered.
+    """The names of the tools to offer, if the tool choice allows only some tools: this dialect cannot state
+    such a choice, so a change is reported. None = all tools are offered.
     """
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None

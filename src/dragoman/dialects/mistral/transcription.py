@@ -27,7 +27,7 @@ from dragoman.errors import RequestFailed, WireError
 
 
 class Segment(msgspec.Struct):
-    """A segment or a word, as Mistral writes it."""
+    """A segment or a word, as Mistral writes it. start, end: seconds."""
 
     text: str
     start: float | None = None
@@ -41,7 +41,7 @@ class _Details(msgspec.Struct):
 
 
 class Usage(msgspec.Struct):
-    """The usage, as Mistral writes it."""
+    """The object `usage`, as Mistral writes it."""
 
     prompt_audio_seconds: float | None = None
     prompt_tokens: int | None = None
@@ -51,7 +51,7 @@ class Usage(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """A whole response, or the last event of a stream."""
+    """A whole response, or the event `transcription.done`, the last event of a stream."""
 
     text: str
     model: str | None = None
@@ -61,8 +61,8 @@ class Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Raises WireError for a translation, and for a request that wants the
-    times of both segments and words.
+    """The request in Mistral's form. Losses are reported. Raises WireError for a translation, and for a
+    request that wants the times of both segments and words.
     """
     report = target.report
     if request.translate:
@@ -94,8 +94,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """The kind of timestamps to ask Mistral for: "segment" or "word". None = the client's response format has
-    none.
+    """The kind of timestamps to request from Mistral: "segment" or "word". None = the client's response
+    format has no timestamps.
     """
     if request.output not in TIMED:
         return None
@@ -113,7 +113,9 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """The response in the IR, with the times that the request asks for."""
+    """The response in the IR for Mistral's `answer`. If the request asks for times, these are in its segments
+    or, if it asks only for the times of words, in its words.
+    """
     times = _times(request)
     told = None if times is None else _timed(answer.segments or ())
     words, segments = None, told
@@ -130,7 +132,7 @@ def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.Transcri
 
 
 def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments as ir.Segment. None = at least one segment has no times."""
+    """The segments as ir.Segment. None = one of them has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -140,8 +142,8 @@ def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def usage_of(told: Usage) -> ir.Usage:
-    """The decoded token counts. Sometimes the prompt count does not include the audio tokens (the total shows
-    this); then they are added.
+    """The decoded token counts. The prompt count sometimes does not include the audio tokens, which the total
+    shows; they are then added to the input.
     """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
@@ -155,12 +157,12 @@ def usage_of(told: Usage) -> ir.Usage:
 
 
 class TranscriptStream:
-    """Decodes a streamed transcript. Its last event, `transcription.done`, has the whole answer."""
+    """Decodes a streamed transcript. The last event, `transcription.done`, has the whole answer."""
 
     begun: Final = ir.TranscriptionResponse("")
 
     def __init__(self, request: ir.TranscriptionRequest, most: int) -> None:
-        """most: bytes of one event."""
+        """most: the most bytes of one event."""
         self._request = request
         self._events = Events(most)
         self._language: str | None = None
@@ -186,7 +188,7 @@ class TranscriptStream:
         return pieces
 
     def close(self) -> ir.TranscriptionResponse:
-        """Raises RequestFailed if the last event has not come."""
+        """The whole response, after the last bytes. Raises RequestFailed if the last event has not come."""
         self._pieces(self._events.close())
         if self._whole is None:
             raise RequestFailed(STREAM_BROKEN)
@@ -202,7 +204,9 @@ class _Language(msgspec.Struct):
 
 
 def decoder(request: ir.TranscriptionRequest, kind: str, most: int) -> TranscriptStream | None:
-    """The decoder of a stream; None = the response is no stream."""
+    """The decoder of a streamed response; None = the response is not a stream. kind: the response's media
+    type. most: the most bytes of one event.
+    """
     return TranscriptStream(request, most) if is_stream(kind) else None
 
 

@@ -1,8 +1,8 @@
-"""Token counts (`usage`), decoded and encoded.
+"""Decodes and encodes token counts (`usage`).
 
-Usage.form has words joined by "+", or is None: "num" = the number of cached tokens stands in
-`num_cached_tokens`; "details" = it stands in `prompt_tokens_details`, too; "audio_outside" = the prompt count
-does not include the audio tokens. Members that an encoder cannot derive from the counts are leftovers.
+Usage.form has words joined by "+", or is None: "num" = `num_cached_tokens` states the number of cached
+tokens; "details" = `prompt_tokens_details` states it, too; "audio_outside" = the prompt count does not
+include the audio tokens. Members that an encoder cannot derive from the counts are leftovers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dragoman.dialects.typed import counted
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
 _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning")
-"""Counts of the IR that are part of another count here."""
+"""Counts of the IR that this dialect states only as part of another count."""
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another. Whether the prompt count includes audio tokens
-    is seen from the total.
+    """Decode the object `usage` (`wire`) into counts of which none includes another. The prompt count does
+    not include the audio tokens if the total is the sum of prompt, completion and audio tokens.
     """
     whole, wire = wire, counted(wire)
     get = wire.get
@@ -57,8 +57,8 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. Counts for which Mistral has no member are reported. own:
-    True = the counts came in this dialect.
+    """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
+    counts for which Mistral has no member are reported as lost.
     """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:

@@ -1,3 +1,4 @@
-"""Code that OpenAI's APIs share. All operations except chat and the counting of tokens are here; so is
-rerank, which only other vendors have.
+"""Code that OpenAI's APIs share, and all their operations except chat and the counting of tokens: embeddings,
+images, speech, transcription, moderation and realtime sessions. Rerank is here, too, although only other
+vendors have it.
 """

@@ -1,6 +1,6 @@
 """Errors as Azure OpenAI states them, for clients that call a deployment of Azure's.
 
-Azure's error object has OpenAI's members, but codes of its own, and more about its content filter:
+Azure's error object has OpenAI's members, but other codes, and more about Azure's content filter:
 https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter (read 2026-11). The code of a
 deployment that does not exist: chatboxai/chatbox#646.
 """
@@ -20,13 +20,16 @@ _CODES: Final[Mapping[Kind, str]] = {
     "model_not_found": "DeploymentNotFound",
     "rate_limit": "429",
 }
-"""Azure's codes. Faults of other kinds keep OpenAI's."""
+"""Kind of fault -> Azure's code. Faults of other kinds keep OpenAI's code."""
 _FILTERED: Final = {"code": "ResponsibleAIPolicyViolation"}
-"""The inner error if a provider other than Azure has refused the content: it states no categories."""
+"""The value of `innererror` if a provider other than Azure has refused the content. It states no categories
+of content, because the provider stated none."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response in Azure's form."""
+    """(status, extra headers, body) of an error response in Azure's form. request_id: stands in a header and
+    in the body; None = the request has no id.
+    """
     return encode_answer(fault, request_id, _member)
 
 

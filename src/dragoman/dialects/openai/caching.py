@@ -1,4 +1,6 @@
-"""Prompt cache settings, decoded and encoded: Chat Completions and Responses have the same members."""
+"""Decodes and encodes prompt cache settings. Chat Completions and Responses have the same members for
+them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """The prompt cache settings in a body, with unknown ones as leftovers; None if all are absent or null."""
+    """The prompt cache settings in a body; None if all are absent or null. Unknown members of
+    `prompt_cache_options` become leftovers. leftovers: collects the leftovers of the body's dialect.
+    """
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
         body.get("prompt_cache_key"),
@@ -27,8 +31,10 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write prompt cache settings into a request body. Settings that OpenAI's API does not have are reported
-    as lost.
+    """Write prompt cache settings into a request body. Reported as lost: the mode and the lifetime, if the
+    client speaks another dialect; a cache mark of the whole request; leftovers of other dialects.
+
+    leftovers: writes the leftovers of the body's dialect.
     """
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key

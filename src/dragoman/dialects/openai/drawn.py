@@ -1,4 +1,4 @@
-"""Image responses in OpenAI's form: decoded, and encoded as a whole body or as stream events.
+"""Decodes image responses in OpenAI's form, and encodes them as a whole body or as stream events.
 
 Specification: https://platform.openai.com/docs/api-reference/images, and
 https://platform.openai.com/docs/api-reference/images-streaming. Vendors have other members for images and
@@ -29,7 +29,7 @@ _DESCRIBED: Final[Mapping[str, frozenset[str]]] = {
     "background": frozenset({"transparent", "opaque"}),
     "output_format": frozenset({"png", "webp", "jpeg"}),
 }
-"""Response members that describe the images, each with the only values that OpenAI's clients can decode."""
+"""Response member that describes the images -> the only values of it that OpenAI's clients can decode."""
 _KNOWN: Final = frozenset({"created", "data", "usage", "model", *_DESCRIBED})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
@@ -86,7 +86,7 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 def decode_usage(wire: Any) -> ir.Usage | None:
     """The token counts in `usage` (`wire`), whose members have the image API's names or chat's. None = `wire`
-    is no object.
+    is not an object.
     """
     if not isinstance(wire, dict):
         return None
@@ -110,8 +110,8 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The response body for the client. The report gets the points in which it differs from what the client
-    asked for.
+    """The response body for the client. If the images differ from what the client asked for, this is
+    reported.
     """
     body: dict[str, Any] = {
         "created": response.created or reply.created,
@@ -127,7 +127,7 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
     """The members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that OpenAI's
-    API does not allow there is reported as lost.
+    API does not allow for its member is left out, and reported as lost.
     """
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
@@ -139,9 +139,11 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image in the form that the client asked for: as base64, or as a URL, which is then a data URL.
+    """An image in the form that the client asked for: as a URL (a data URL with the image), otherwise as
+    base64. index: the image's position in the response.
 
-    If the provider sent only a URL, the image has this URL. That is a loss if the client asked for base64.
+    If the provider sent only a URL, the image has this URL. That is reported as lost if the client asked for
+    base64.
     """
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
@@ -170,8 +172,8 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Report a loss if an image has another format than requested, and if there are fewer images than
-    requested.
+    """Report a loss if the provider returned fewer images than requested, and for each image format that is
+    not the requested one. If the client requested no format, no format is reported.
     """
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
@@ -184,8 +186,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None = the provider stated no counts. If the request holds no images, all input
-    tokens count as text, unless the provider said otherwise.
+    """Usage in OpenAI's form; None = the provider stated no usage. If the provider stated no token counts,
+    only its own further members are written. If the request holds no images, all input tokens count as text,
+    unless the provider stated otherwise.
     """
     if usage is None:
         return None
@@ -217,7 +220,9 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events: one completed image in each, and all token counts in the last one."""
+    """A whole response as SSE events. Each event has one completed image. The last event has the token counts
+    of all images; in the other events, and if the counts are unknown, they are 0.
+    """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE

@@ -1,4 +1,4 @@
-"""POST /embeddings, as OpenAI and its compatible vendors use it, decoded and encoded.
+"""Decodes and encodes POST /embeddings, as OpenAI and its compatible vendors use it.
 
 Specification: https://platform.openai.com/docs/api-reference/embeddings. OpenAI's own clients request base64
 by default, but also accept lists of numbers. A vendor without `encoding_format` answers with lists; its
@@ -77,8 +77,8 @@ def check(request: WireRequest) -> None:
 
 
 def check_input(value: Any, path: str) -> None:
-    """Raise WireError unless the value is a text, a list of texts, a list of token ids, or a list of such
-    lists. A text may be empty.
+    """Raise WireError unless the value is a text (which may be empty), a list of texts, a list of token ids,
+    or a list of lists of token ids. Lists must not be empty.
     """
     check_texts(value, path, 0)
 
@@ -93,8 +93,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """(the inputs, form). The form is "one" if the value was a single input, and None if it was a list of
-    inputs.
+    """(the inputs, form) of a checked value of `input`. The form is "one" if the value was a single input,
+    and None if it was a list of inputs.
     """
     if isinstance(value, str):
         return (value,), "one"
@@ -104,10 +104,10 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The value of `input`. Inputs that are token ids stay token ids only if the upstream's model (`model`)
-    has the requested model's vocabulary; otherwise they are converted to texts.
+    """The value of `input` for the upstream. Inputs that are token ids stay token ids if the upstream's model
+    (`model`) has the requested model's vocabulary; otherwise they are converted to texts.
 
-    Raises WireError for texts mixed with token ids, and for token ids that cannot be converted.
+    Raises WireError for a text beside token ids that stay, and for token ids that cannot be converted.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -141,7 +141,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """The request in this dialect. For clients of other dialects it requests lists of numbers, which every
-    vendor supports.
+    vendor supports. Losses are reported. Raises WireError for inputs that `encode_input` refuses.
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
@@ -155,8 +155,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether a vendor accepts the request unchanged: its inputs are texts, or token ids of the vendor's
-    `model`.
+    """Whether a vendor accepts the request unchanged: its inputs are texts, or token ids in the vocabulary of
+    the vendor's model (`model`).
     """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
@@ -164,13 +164,17 @@ def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
 
 
 def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
-    """Report `truncate` as lost: servers of this family reject inputs that are too long."""
+    """Report `truncate` as lost if it is true: servers of this family do not cut inputs that are too long,
+    but reject them.
+    """
     if request.truncate:
         report.lose("truncate", "this provider rejects an input that is too long", "hint")
 
 
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
-    """Report task and title as lost: this family has no parameters for them."""
+    """Report the task and the title of embeddings as lost, if they are stated: this family has no parameters
+    for them.
+    """
     if request.task is not None:
         report.lose("task", "this provider has no parameter for the task of embeddings", "quality")
     if request.title is not None:
@@ -219,7 +223,9 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body. If the vectors do not have the requested length, this is reported."""
+    """The response body for the client. If the vectors do not have the requested length, a loss is
+    reported.
+    """
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
@@ -248,11 +254,11 @@ class EmbeddingRelay(WholeAnswerRelay):
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """(the response for the client, its usage). A usage of None is missing or unreadable. Returns None in
-        place of both if the vectors do not have the encoding that the client asked for; then the response
+        place of both if the client asked for an encoding and the vectors do not have it; then the response
         must be translated.
 
-        model: the model's name for the client; None = unchanged. Raises RequestFailed for an error with
-        status 200, WireError if `data` is no array.
+        model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
+        error with status 200, WireError if `data` is not an array.
         """
         head = decode_head(answer.data)
         if "data" not in head:

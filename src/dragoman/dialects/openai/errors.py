@@ -1,4 +1,4 @@
-"""Errors in OpenAI's form, shared by chat and Responses, decoded and encoded.
+"""Decodes and encodes errors in OpenAI's form, which chat and Responses share.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -24,7 +24,8 @@ from dragoman.dialects.openai.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
 Words = Mapping[Kind, tuple[str, str | None]]
-"""The `type` and `code` of an error object for each kind of fault; the status comes from `ir.STATUS`."""
+"""Kind of fault -> (`type`, `code`) of an error object; a code of None is null. The status is in
+`ir.STATUS`."""
 
 WORDS: Final[Words] = {
     "invalid_request": ("invalid_request_error", None),
@@ -54,8 +55,11 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error (`said`), whose object's other members become leftovers of `dialect`. A code of
-    only digits is dropped. message: in place of that of `said`. status, wait (seconds): None = not stated.
+    """The fault for an error body (`said`). Unknown members of its error object become leftovers of
+    `dialect`. A code of only digits is dropped.
+
+    message: the fault's message, used instead of `said.message`. status: the HTTP status. wait: seconds to
+    wait before the next attempt. None = not stated.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -72,8 +76,11 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of OpenAI's error object, and `error_id` if the fault has one: OpenAI's clients take
-    further members. words: types and codes; a code that fits the fault stays.
+    """OpenAI's error object for a fault: its four members, and `error_id` if the fault has one (OpenAI's
+    clients accept further members).
+
+    words: kind of fault -> type and code. The fault's own code is written instead if it fits the kind of the
+    fault (`keeps_code`).
     """
     kind, code = words[fault.kind]
     error = {
@@ -88,8 +95,8 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error; header and body tell `request_id`, if there is one. member: makes
-    the error object.
+    """(status, extra headers, body) of an error response. request_id: stands in the header `x-request-id` and
+    in the body; None = the request has no id. member: makes the error object from the fault.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -99,11 +106,13 @@ def encode_answer(
 
 
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
-"""More members of an error object that clients read: Azure's filter results, Groq's failed output."""
+"""Further members of an error object that clients read: Azure's filter results, Groq's failed output."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    determines the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
     wait = _stated_delay(said) if wait is None else wait
@@ -111,13 +120,17 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside a response or a stream."""
+    """The fault of an error inside a response with status 200, or inside a stream event. frame: the JSON
+    object that contains the error.
+    """
     said = read_body(frame)
     return decode_fault(NAME, said, _message(said), stated_status(said), None)
 
 
 def _message(said: Body) -> str:
-    """The error's message; a router's general one is extended with the message of the router's provider."""
+    """The error's message. If the error comes from a router (OpenRouter), the message of the router's
+    provider, in `metadata.raw`, is appended.
+    """
     metadata = said.rest.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if not isinstance(raw, str) or not raw:
@@ -127,7 +140,7 @@ def _message(said: Body) -> str:
 
 
 def _stated_delay(said: Body) -> float | None:
-    """Seconds to wait, from Google's `RetryInfo` in the body; None without it."""
+    """The seconds to wait that Google's `RetryInfo` in the body states; None if there is none."""
     details = said.rest.get("details")
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
@@ -140,12 +153,14 @@ def _stated_delay(said: Body) -> float | None:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response."""
+    """(status, extra headers, body) of an error response in OpenAI's form. request_id: stands in a header and
+    in the body; None = the request has no id.
+    """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The error object for a response body or a stream frame."""
+    """The error object for a response body or a stream frame, in OpenAI's form."""
     error = encode_fault(fault, WORDS)
     kept = (fault.extra or {}).get(NAME, {})
     error.update({key: value for key, value in kept.items() if key in _SHOWN})

@@ -1,4 +1,5 @@
-"""Shared by the responses of the audio operations: usage, stream events and failures.
+"""Functions for the responses of the audio operations (speech and transcription): usage, stream events and
+failures.
 
 Specification: https://platform.openai.com/docs/api-reference/audio. Depending on the model, usage is in
 tokens or in seconds of audio. Unreadable usage is ignored.
@@ -20,7 +21,7 @@ from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_object, encode
 
 SECONDS: Final = "audio_seconds"
-"""The key in `ir.Usage.detail` for the seconds of audio, if the provider bills by them."""
+"""The key in `ir.Usage.detail` for the seconds of audio, which some providers bill instead of tokens."""
 DONE: Final = b"data: [DONE]\n\n"
 _DETAILS: Final = {"text_tokens": "input_text", "audio_tokens": "input_audio"}
 _KNOWN: Final = frozenset(
@@ -29,7 +30,9 @@ _KNOWN: Final = frozenset(
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The tokens or the seconds of audio in a response's `usage` (wire); None if it is no object."""
+    """The tokens or the seconds of audio in a response's `usage` (`wire`); None if `wire` is not an
+    object.
+    """
     if not isinstance(wire, dict):
         return None
     details = wire.get("input_token_details")
@@ -57,8 +60,8 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
     """Usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None =
     neither is known.
 
-    duration: the length of the audio in seconds, None = unknown. It is used if the usage states no seconds,
-    and rounded up, as for billing.
+    duration: the length of the audio in seconds, rounded up here, as for billing; None = unknown. The
+    duration is used only if the usage states no seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
@@ -85,7 +88,9 @@ def refuse_failure(body: Mapping[str, Any]) -> None:
 
 
 def seen(frame: bytes) -> ir.Usage | None:
-    """The usage in one stream event; None = it has none. Raises RequestFailed for an error."""
+    """The usage in one stream event; None = the event has none. Raises RequestFailed for an event with an
+    error. frame: the event's data.
+    """
     if b'"usage"' not in frame and b'"error"' not in frame:
         return None  # most events: audio or text
     event = decode_object(frame)
@@ -96,12 +101,14 @@ def seen(frame: bytes) -> ir.Usage | None:
 
 
 def event(kind: str, **members: Any) -> bytes:
-    """One stream event as an SSE frame."""
+    """One stream event as an SSE frame. kind: the event's `type`. members: the event's other members."""
     return b"data: " + encode({"type": kind, **members}) + b"\n\n"
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """A JSON response: an object or a text. Raises RequestFailed for an error, WireError for other bytes."""
+    """The JSON value of a response: an object or a text. Raises RequestFailed for an error, WireError for any
+    other value and for bytes that are not JSON.
+    """
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)

@@ -1,5 +1,5 @@
-"""Images as OpenAI and its compatible vendors use them, decoded and encoded: POST /images/generations,
-/images/edits and /images/variations.
+"""Decodes and encodes image requests, as OpenAI and its compatible vendors use them: POST
+/images/generations, /images/edits and /images/variations.
 
 Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
 edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so any text is
@@ -57,7 +57,7 @@ _ACTIONS: Final[Mapping[str, Literal["edit", "vary"]]] = {
     pictures.VARIATIONS: "vary",
 }
 _ALWAYS_BYTES: Final = re.compile(r"(.*/)?(chat)?gpt-image")
-"""Models that always answer in base64 and reject `response_format`."""
+"""Matches the names of models that always answer in base64 and reject `response_format`."""
 _INTEGERS: Final = frozenset({"n", "output_compression", "partial_images", "seed"})
 _BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
@@ -102,8 +102,8 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The request's body. In a form all values are texts: those of integer fields and of `stream` become JSON
-    values here, if they are valid.
+    """The request's body with JSON values. In a form all values are texts: valid texts of integer fields and
+    of `stream` are converted here.
     """
     body = request.body
     if not request.fields:
@@ -156,7 +156,9 @@ def _check_references(body: Mapping[str, Any]) -> None:
 
 
 def _check_reference(value: Any, path: str) -> None:
-    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter."""
+    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter: a URL, or
+    an object with a URL or a file id. path: the value's JSON path.
+    """
     if isinstance(value, str):
         _check_address(value, path)
         return
@@ -237,14 +239,16 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError if it asks for what the
-    vendor cannot do.
+    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError for a variation, a mask or
+    a file id, if the vendor does not have them.
     """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
 def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
-    """Whether the vendor's image requests have OpenAI's form, so that the client's can be sent unchanged."""
+    """Whether the vendor's image requests have OpenAI's form, so that the client's request can be sent
+    unchanged.
+    """
     return quirks.pictures == "openai"
 
 
@@ -275,7 +279,9 @@ class ImageRelay:
     """Relays image requests and responses in OpenAI's form."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The client's request with `edits`, and without `response_format` for models that reject it."""
+        """The client's request with `edits`, and without `response_format` for models that reject it. head:
+        the members of the client's body as JSON; empty for a form.
+        """
         path = wire.path or pictures.PATH
         rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
         if wire.fields:
@@ -291,11 +297,11 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). Returns None if the client asked for URLs or for base64
-        and no image has this form; then the response must be translated. model: the model's name for the
-        client, None = unchanged.
+        """(the response for the client, its usage). Returns None in place of both if the client asked for
+        URLs or for base64, and no image has this form; then the response must be translated. model: the
+        model's name for the client; None = the name stays unchanged.
 
-        Raises RequestFailed for an error with status 200, WireError without `data`.
+        Raises RequestFailed for an error with status 200, WireError for a body without `data`.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:

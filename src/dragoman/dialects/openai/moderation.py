@@ -1,4 +1,4 @@
-"""POST /moderations in OpenAI's form, decoded and encoded.
+"""Decodes and encodes POST /moderations in OpenAI's form.
 
 Specification: https://platform.openai.com/docs/api-reference/moderations. A list of texts gets one result for
 each text; a list of parts (texts and images) is one input with one result.
@@ -106,8 +106,8 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. An input that is not a single text must be the only input: otherwise
-    WireError is raised.
+    """The request in this dialect. This dialect can state an input of several parts, or with an image, only
+    as the only input. If the request also has other inputs, WireError is raised.
     """
     inputs = request.inputs
     value: Any
@@ -129,12 +129,12 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
 
 
 def plain(blocks: tuple[ir.Text | ir.Media, ...]) -> bool:
-    """Whether an input (its blocks) is one text."""
+    """Whether an input consists of exactly one text. blocks: the parts of the input."""
     return len(blocks) == 1 and isinstance(blocks[0], ir.Text)
 
 
 def text_of(blocks: tuple[ir.Text | ir.Media, ...]) -> str:
-    """The text of an input that is `plain`."""
+    """The text of an input for which `plain` is true. blocks: the parts of the input."""
     block = blocks[0]
     assert isinstance(block, ir.Text)
     return block.text
@@ -167,9 +167,10 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body or
+    a wrong number of results.
 
-    Without `flagged` (Mistral), a result is flagged if any category applies.
+    A result without `flagged` (Mistral's) is flagged if any category applies.
     """
     try:
         answer = _read(answered.data)
@@ -190,7 +191,7 @@ def _judgement(result: _Result) -> ir.Judgement:
 
 
 def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.ModerationRequest]) -> Payload:
-    """The response body; categories keep the provider's names."""
+    """The response body for the client. Categories keep the provider's names."""
     results: list[dict[str, Any]] = []
     for judgement in response.judgements:
         result: dict[str, Any] = {
@@ -206,7 +207,9 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """Each input as one text, for providers that moderate only text. Raises WireError for an image."""
+    """Each input as one text, for providers that moderate only text. Text parts of one input are joined by
+    line breaks, and this is reported as a change. Raises WireError for an image.
+    """
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):
         lines: list[str] = []

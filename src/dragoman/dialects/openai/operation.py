@@ -23,8 +23,8 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
-    """Raise RequestFailed if a body states an error and lacks the member that a response must have
-    (`expected`).
+    """Raise RequestFailed if the body of a response states an error instead of an answer: it has a member
+    `error`, `message` or `detail`, and lacks the member `expected`, which every valid response has.
     """
     if expected not in body and not body.keys().isdisjoint(("error", "message", "detail")):
         raise RequestFailed(fault_of(dict(body)))
@@ -36,7 +36,9 @@ def integer_of(value: Any) -> int | None:
 
 
 def input_of(usage: Any) -> int | None:
-    """The input tokens in `usage`, under any vendor's name; None without them."""
+    """The number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
+    `total_tokens`. None if there is none. The operations that use this have no output tokens.
+    """
     if not isinstance(usage, Mapping):
         return None
     stated = (usage.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
@@ -44,14 +46,14 @@ def input_of(usage: Any) -> int | None:
 
 
 def usage_of(usage: Any) -> ir.Usage | None:
-    """The input tokens in `usage` as an ir.Usage; None without them."""
+    """The input tokens in `usage` (see `input_of`) as an ir.Usage; None if there are none."""
     tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 
 class ListRelay(WholeAnswerRelay):
     """Relays requests to `path`, and responses to them. member: the name of the list that every valid
-    response has.
+    response has. The model's name in a response is replaced by the client's name of the model.
     """
 
     def __init__(self, path: str, member: str) -> None:

@@ -34,20 +34,19 @@ _READ: Final = re.compile(
     r'"(?:response\.(?:created|done)|(?:transcription_)?session\.(?:created|updated)'
     r'|conversation\.item\.input_audio_transcription\.completed|error)"'
 )
-"""Matches the types of the events that are read. Sound in base64 has no quotation marks, so that events with
-sound are searched quickly.
-"""
+"""Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
+with sound are searched quickly."""
 _STATUSES: Final = {
     "invalid_api_key": 401,
     "insufficient_quota": 429,
     "rate_limit_exceeded": 429,
     "server_error": 500,
 }
-"""The status that an error event means, by its code or its type: the event itself states none."""
+"""Code or type of an error event -> the HTTP status that it means. The event states no status."""
 
 
 class _Said(msgspec.Struct, gc=False):
-    """The members of a client's event that are read."""
+    """The members of a client's event that the relay reads."""
 
     type: str = ""
     session: msgspec.Raw = msgspec.Raw(b"")
@@ -57,7 +56,9 @@ _read_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 class RealtimeTalk:
-    """One session. names: those of its model."""
+    """One realtime session between a client and a provider (`live.Talk`). names: the names of the session's
+    model.
+    """
 
     def __init__(self, names: Names, first: Message | None = None) -> None:
         self._names = names
@@ -65,12 +66,15 @@ class RealtimeTalk:
         """The provider's name of the model that transcribes the client's speech; None = none does."""
 
     def opening(self) -> Sequence[Message]:
-        """Nothing: the server begins, with `session.created`."""
+        """The first messages for the provider: none, because the provider begins with `session.created`."""
         return ()
 
     def said(self, message: Message) -> Message:
-        """A client's event. In the settings of the session, the model's name is replaced by the provider's;
-        another model is refused, because the client's rights and limits were checked for the first one.
+        """A client's event in the form for the provider. In the settings of the session, the model's name
+        becomes the provider's name.
+
+        Raises WireError for a message that is not a JSON object, and for settings that name another model:
+        the client's rights and limits were checked for the session's model.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
@@ -99,7 +103,10 @@ class RealtimeTalk:
         return msgspec.Raw(encode(self._names.upstream))
 
     def heard(self, message: Message) -> Heard:
-        """A server's event, with the name of the model that the client knows."""
+        """A provider's event in the form for the client: in the settings of the session, the model's name
+        becomes the name that the client knows. The result also says whether a reply begins or ends, what was
+        used, and whether the event is an error.
+        """
         if isinstance(message, bytes) or _READ.search(message) is None:
             return Heard(message)
         event = decode_object(message.encode())
@@ -128,7 +135,9 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
-        """What a transcript of the client's speech has used: tokens, or seconds of sound."""
+        """The tokens, or the milliseconds of sound, that a transcript of the client's speech has used. () =
+        unknown. usage: the event's member of this name.
+        """
         if not isinstance(usage, dict) or self._transcriber is None:
             return ()
         if usage.get("type") == "duration":
@@ -139,7 +148,9 @@ class RealtimeTalk:
         return (Used(usage_of(usage), model=self._transcriber),)
 
     def error(self, fault: ir.Fault) -> str:
-        """An `error` event, as `types.realtime.RealtimeErrorEvent` of the client."""
+        """An `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's Python
+        client.
+        """
         error = {**error_member(fault), "event_id": None}
         event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
         return encode({"type": "error", "event_id": event_id, "error": error}).decode()
@@ -149,7 +160,9 @@ _LONGEST: Final = 86_400
 
 
 def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
-    """The tokens that `response.done` states. `input_tokens` includes the cached tokens."""
+    """The token counts in `usage` of a `response.done` event. The event's `input_tokens` includes the cached
+    tokens; the result counts them apart, in `cache_read`.
+    """
     taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     inputs = usage.get("input_token_details")
     inputs = inputs if isinstance(inputs, dict) else {}
@@ -181,8 +194,9 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:
-    """The model that transcribes the client's speech: `audio.input.transcription.model`, in the beta version
-    `input_audio_transcription.model`; None = no model does.
+    """The name of the model that transcribes the client's speech; None = no model does. The session states
+    the name in `audio.input.transcription.model`, or in the beta version in
+    `input_audio_transcription.model`.
     """
     value: Any = session
     for name in ("audio", "input", "transcription"):
@@ -201,8 +215,11 @@ def _fault(event: Mapping[str, Any]) -> ir.Fault:
 
 
 def address(base: str, query: str) -> str:
-    """The URL of a provider's sessions. base: its base URL; dated versions of Azure's have none that ends in
-    a version. query: of all its URLs ("?api-version=…"), "" = nothing.
+    """The URL of a provider's realtime sessions; `{model}` in it stands for the model's name.
+
+    base: the provider's base URL. query: the query that all URLs of the provider have ("?api-version=…"); ""
+    = they have none. If there is a query and the base URL does not end in `/v1`, it is a dated version of
+    Azure's API, in which `deployment` names the model.
     """
     if query and not base.rstrip("/").endswith("/v1"):
         return f"{base}/realtime{query}&deployment={{model}}"

@@ -1,4 +1,4 @@
-"""POST /rerank in the forms of Cohere, Jina and compatible vendors, decoded and encoded.
+"""Decodes and encodes POST /rerank in the forms of Cohere, Jina and compatible vendors.
 
 Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. Jina
 returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
@@ -136,9 +136,10 @@ def decode_request(wire: WireRequest) -> ir.RerankRequest:
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
     """The request in the vendor's form. Raises WireError for a document that the vendor does not accept.
+    Parameters that the vendor does not have are reported as lost.
 
-    The request never says whether the response shall hold the documents: the gateway has them, and adds them
-    to the response or removes them.
+    The request never says whether the response should contain the documents: the gateway knows the documents,
+    and adds them to the response or removes them.
     """
     words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
@@ -162,8 +163,9 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
 
 
 def _text(document: str | dict[str, Any], index: int) -> str:
-    """A document as one text, for vendors that accept only texts. Raises WireError for an object that cannot
-    be written as a text. index: the document's position, for the error.
+    """A document as one text, for vendors that accept only texts: the document itself, or the `text` of an
+    object without other members. Raises WireError for any other object. index: the document's position, for
+    the error.
     """
     if isinstance(document, str):
         return document
@@ -187,8 +189,8 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """Decode a response. request: what was asked; each result must be for one of its documents. Raises
-    RequestFailed for an error with status 200, WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
+    and for a result whose index is not the index of a document in `request`.
     """
     body = decode_object(answered.data)
     try:
@@ -213,8 +215,8 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The number of input tokens, and of the search units that Cohere bills. None = neither is stated or
-    readable.
+    """The number of input tokens, and of the search units that Cohere bills. None = the body states neither,
+    or in an unreadable form.
     """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
@@ -228,9 +230,10 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
 
 
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
-    """The response body: the best documents first, at most as many as requested.
+    """The response body for the client: the best documents first, at most as many as the client requested.
 
-    If the request does not say whether to return documents, the provider's documents are returned.
+    If the client wants documents returned, they are taken from the request. If the request does not say this,
+    the documents that the provider returned are written.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -9,8 +9,8 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def leave_out_sampling(body: dict[str, Any], members: Iterable[str], draft: Draft) -> None:
-    """Remove these sampling parameters (`members`) from `body` and report each as lost. If the client speaks
-    this dialect, a parameter with the value 1 stays.
+    """Remove the sampling parameters `members` from `body`, and report each that had a value as lost. If the
+    client speaks this dialect, a parameter with the value 1 stays.
     """
     for member in members:
         if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:

@@ -1,8 +1,8 @@
-"""POST /audio/speech, as OpenAI and its compatible vendors use it, decoded and encoded.
+"""Decodes and encodes POST /audio/speech, as OpenAI and its compatible vendors use it.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createSpeech. The response is the audio
-itself, or events with audio (`stream_format: sse`). Between client and server of this dialect the audio is
-relayed unchanged, piece by piece.
+itself, or events with audio (`stream_format: sse`). Between a client and a server of this dialect the audio
+is relayed unchanged, while it is received.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KINDS: Final[Mapping[str, str]] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-"""The formats and their media types. "pcm": 16-bit little-endian samples, one channel, 24,000 Hz."""
+"""Audio format -> its media type. "pcm": 16-bit little-endian samples, one channel, 24,000 Hz."""
 USUAL: Final = "mp3"
 RATE: Final = 24_000
 """Samples per second of "pcm"."""
@@ -66,7 +66,7 @@ MAPS: Final = frozenset(
     {"model", "input", "voice", "response_format", "speed", "instructions", "language", "stream_format"}
 )
 _VENDORS: Final = ("mulaw", "alaw", "ogg", "raw")
-"""More formats of compatible vendors (Groq, Together)."""
+"""Further formats, of compatible vendors (Groq, Together)."""
 _PIECE: Final = 48 * 1024
 """The most bytes of audio in one event, before base64 makes them a third more."""
 
@@ -98,7 +98,8 @@ _RULES: Final[dict[str, Rule]] = {
 def check(request: WireRequest) -> None:
     """Raise WireError for the first mistake, with the path and code that OpenAI's API uses.
 
-    The provider limits the length of the text: OpenAI accepts 4,096 characters, others more.
+    The length of the text is not checked here, because it depends on the provider: OpenAI accepts 4,096
+    characters, others more.
     """
     check_members(request.body, _RULES, "input", "voice")
 
@@ -128,8 +129,8 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect. If the client asked for events, the gateway itself makes them, from the
-    whole audio.
+    """The request in this dialect. It always asks for the audio itself. If the client asked for events, the
+    gateway makes the events from the whole audio.
     """
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
@@ -147,8 +148,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report fields of the request as lost. why: field -> reason. Fields that the request does not state, and
-    a speed of 1, are not reported.
+    """Report fields of the request as lost. why: name of a field -> reason. A field that the request does not
+    state is not reported, nor is a speed of 1.
     """
     for field, reason in why.items():
         value = getattr(request, field)
@@ -168,15 +169,17 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio as a response. Raises RequestFailed for an error with status 200, WireError if there is no
-    audio.
+    """A provider's audio as a response. Raises RequestFailed for an error with status 200, WireError if the
+    body is empty or not audio.
     """
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
 
 
 def refuse_words(answered: Payload) -> None:
-    """Raise if a response is no audio: RequestFailed for an error, WireError for other text or no bytes."""
+    """Raise an exception if a response is not audio: RequestFailed for an error in JSON, WireError for other
+    JSON, a text, or an empty body.
+    """
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
     if heard.is_json(answered.kind) or answered.kind.startswith("text/"):
@@ -186,8 +189,8 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The body for the client: the provider's audio. If it does not have the requested format, this is
-    reported.
+    """The body for the client: the provider's audio, unchanged. If it does not have the requested format, a
+    loss is reported.
     """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
@@ -208,8 +211,8 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The whole audio as SSE events, of which the last has the token counts. If the audio does not have the
-    requested format, this is reported.
+    """The whole audio as SSE events; the last event has the token counts. If the audio does not have the
+    requested format, a loss is reported.
     """
     lose_format(response, reply)
     events = SoundEvents()
@@ -217,7 +220,9 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
 
 
 class Sound:
-    """Decodes a response whose bytes are the sound itself, which passes as it comes."""
+    """Decodes a response whose bytes are the audio itself: each piece of the body is passed on when it
+    arrives. begun: the response without its audio.
+    """
 
     def __init__(self, begun: ir.SpeechResponse) -> None:
         self.begun = begun
@@ -228,14 +233,16 @@ class Sound:
         return (ir.SpeechDelta(data),) if data else ()
 
     def close(self) -> ir.SpeechResponse:
-        """Raises WireError if there was no sound."""
+        """The response without its audio, after the last bytes. Raises WireError if there were no bytes."""
         if not self._spoke:
             raise WireError("it is empty")
         return self.begun
 
 
 def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
-    """A decoder that passes sound as it comes. None = the response is no sound (`refuse_words` says why)."""
+    """A decoder that passes audio on while it arrives. None = the response is not audio, and is read as a
+    whole; `refuse_words` then raises the error. kind: the response's media type.
+    """
     if heard.is_json(kind) or kind.startswith("text/"):
         return None
     output = request.output or USUAL
@@ -243,7 +250,7 @@ def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
 
 
 class PlainSound:
-    """Writes sound for a client that wants it alone."""
+    """Encodes a response as the audio itself, without events. kind: the audio's media type."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -256,7 +263,7 @@ class PlainSound:
 
 
 class SoundEvents:
-    """Writes sound as SSE events, of which the last has the token counts."""
+    """Encodes audio as SSE events; the last event has the token counts."""
 
     kind: Final = "text/event-stream; charset=utf-8"
 
@@ -280,14 +287,17 @@ class SoundEvents:
 def encoder(
     begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
 ) -> AnswerEncoder[ir.SpeechResponse]:
-    """The encoder for the client: of events if it asked for them, else of the sound alone."""
+    """The encoder of a response for the client: for events if the client asked for them, else for the audio
+    itself. If the audio does not have the requested format, a loss is reported. begun: the response without
+    its audio.
+    """
     lose_format(begun, reply)
     return SoundEvents() if reply.request.delivery == "sse" else PlainSound(begun.kind)
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The response, of which there is exactly one in `answers`. If it states no usage, the tokens of the
-    request's text are estimated. model: the model whose vocabulary is used for this.
+    """The only response in `answers`. If it states no usage, it gets one: the tokens of the request's text,
+    as the gateway estimates them. model: the provider's name of the model, whose vocabulary is used.
     """
     (response,) = answers
     if response.usage is not None:

@@ -1,5 +1,5 @@
-"""Decides the value of `strict` that is written for OpenAI. A strict schema of another protocol's client may
-break OpenAI's rules for strict schemas; then it is not sent as strict.
+"""Decides the value of `strict` that is written for OpenAI. If the client speaks another protocol, its strict
+schema may break OpenAI's rules for strict schemas; the schema is then not sent as strict.
 
 Specification: https://platform.openai.com/docs/guides/structured-outputs
 """
@@ -12,9 +12,9 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` to write for a response schema. This is the client's value, except in one case:
-    the client (not `own`) speaks another dialect, and its strict schema breaks OpenAI's rules for strict
-    schemas. Then `strict` is None, and the report gets a change.
+    """The value of `strict` to write for a response schema: usually the client's value. If the client speaks
+    another dialect, and its strict schema breaks OpenAI's rules for strict schemas, the result is None, and a
+    change is reported. own: True = the client speaks the written dialect.
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
@@ -25,9 +25,9 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` to write for a tool. This is the client's value, except in one case: the client
-    (not `own`) speaks another dialect, and the schema of its strict tool breaks OpenAI's rules for strict
-    schemas. Then `strict` is False, and the report gets a loss. where: the tool's IR path.
+    """The value of `strict` to write for a tool: usually the client's value. If the client speaks another
+    dialect, and the schema of its strict tool breaks OpenAI's rules for strict schemas, the result is False,
+    and a loss is reported. own: True = the client speaks the written dialect. where: the tool's IR path.
     """
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict

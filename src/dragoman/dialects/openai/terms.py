@@ -1,4 +1,6 @@
-"""The dialect name under which OpenAI's chat and operations keep leftovers; functions for leftovers."""
+"""The dialect name of OpenAI's chat, under which chat and the operations keep leftovers; functions for
+leftovers.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Transcripts as OpenAI and its compatible vendors return them: six response formats, and events.
+"""Decodes and encodes transcripts as OpenAI and its compatible vendors return them: six response formats, and
+events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: a format that needs them is refused. Only a missing duration is
-taken from the last time.
+Missing times and speakers are never invented: if the requested format needs them, the request fails. Only a
+missing duration is taken from the last time.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ _SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole response in any format. Raises RequestFailed for an error with status 200, WireError for an
-    invalid body.
+    """Decode a whole response in any format. Raises RequestFailed for an error with status 200, WireError for
+    an invalid body.
     """
     if is_page(answered):
         raise WireError("expected a transcript, not a page")
@@ -93,8 +94,8 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether a response is JSON. Its media type decides; if the type does not show it, the first character
-    decides.
+    """Whether a response is JSON. Its media type decides. Without a media type, or with
+    `application/octet-stream`, the response is JSON if it begins with `{`.
     """
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
@@ -102,8 +103,8 @@ def is_json(answered: Payload) -> bool:
 
 
 def is_page(answered: Payload) -> bool:
-    """Whether a response is a web page. The media type alone does not show it: some servers call any text
-    HTML.
+    """Whether a response is a web page: its media type is HTML and it begins with `<`. The media type alone
+    does not show it, because some servers state this type for any text.
     """
     return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
@@ -165,8 +166,8 @@ def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
-    """The segments with their times. If the provider returned no segments, each word becomes one. Raises
-    RequestFailed if there is a text, but neither segments nor words.
+    """The segments with their times. If the provider returned no segments, each word becomes a segment.
+    Raises RequestFailed if there is a text, but neither segments nor words.
     """
     if response.segments is not None:
         return response.segments
@@ -231,8 +232,8 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds. If the provider did not state it, the end of the last segment or
-    word is returned (0 without any), and a loss is reported.
+    """The length of the audio in seconds. If the provider did not state it, it is the latest end of a segment
+    or word (0 if there are none), and a loss is reported.
     """
     if response.duration is not None:
         return response.duration
@@ -255,7 +256,9 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
-    """A segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker."""
+    """A segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker. index: the
+    segment's number, for its id.
+    """
     if one.speaker is None:
         _refuse("This model's provider does not distinguish speakers", reply)
     return {
@@ -287,7 +290,7 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 class TranscriptEvents:
-    """Writes a transcript as SSE events: text, or segments with their speakers for `diarized_json`."""
+    """Encodes a transcript as SSE events: text, or for `diarized_json` segments with their speakers."""
 
     kind: Final = "text/event-stream; charset=utf-8"
 
@@ -297,7 +300,10 @@ class TranscriptEvents:
         self._segments = 0
 
     def feed(self, piece: ir.TranscriptDelta | ir.Segment) -> bytes:
-        """Raises RequestFailed for a segment without a speaker, if the client asked for speakers."""
+        """The event for one piece; b"" if the requested format has none for it: `diarized_json` has events
+        only for segments, all other formats only for text. Raises RequestFailed for a segment of
+        `diarized_json` without a speaker.
+        """
         if isinstance(piece, ir.TranscriptDelta):
             return b"" if self._diarized else heard.event("transcript.text.delta", delta=piece.text)
         if not self._diarized:
@@ -314,7 +320,9 @@ class TranscriptEvents:
 
 
 def encoder(_: ir.TranscriptionResponse, reply: Reply) -> TranscriptEvents | None:
-    """The encoder for a client that asked for a stream; None = the client did not."""
+    """The encoder for a client that asked for a stream; None = the client did not ask for one. Times that the
+    events cannot state are reported as lost.
+    """
     if not reply.request.stream:
         return None
     _lose_times(reply)
@@ -330,8 +338,8 @@ def _lose_times(reply: Reply) -> None:
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only the events for `diarized_json` hold times. For other formats that
-    have times, these are reported as lost. Raises RequestFailed if the response lacks times or speakers for
+    """A whole response as SSE events. Only the events for `diarized_json` state times. For other formats that
+    have times, a loss is reported. Raises RequestFailed if the response lacks times or speakers for
     `diarized_json`.
     """
     _lose_times(reply)

@@ -1,5 +1,5 @@
-"""Transcription as OpenAI and its compatible vendors use it, decoded and encoded: POST /audio/transcriptions,
-and /audio/translations for English text.
+"""Decodes and encodes transcription requests, as OpenAI and its compatible vendors use them: POST
+/audio/transcriptions, and /audio/translations for English text.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
 all values except the audio file are texts. Responses have six formats. Some vendors accept a URL of the
@@ -156,8 +156,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """The form fields for the members of `body`, and after them a field with the audio file. Audio that is
-    given by its URL has no file field.
+    """The form fields for the members of `body`, and after them a field with the audio file. There is no such
+    field if `audio` is only a URL.
     """
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
@@ -186,9 +186,9 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). Returns None if the response has another format than the
-        client asked for; then it must be translated. model: the model's name for the client, None =
-        unchanged.
+        """(the response for the client, its usage). Returns None in place of both if the response is a web
+        page or does not have the format that the client asked for; then the response must be translated.
+        model: the model's name for the client; None = the name stays unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """

@@ -1,8 +1,8 @@
-"""Token counts of OpenAI's chat (`usage`), decoded and encoded.
+"""Decodes and encodes the token counts of OpenAI's chat (`usage`).
 
-Usage.form has words joined by "+", or is None. Some words name the members in which the cached count stands:
-"details" (OpenAI's, also meant if no word is there), "cached_tokens", "hit_miss". "cache_outside" = the
-prompt count does not include cached tokens. "reasoning_outside" = the completion count does not include
+Usage.form has words joined by "+", or is None. Three words name the members that state the cached tokens:
+"details" (OpenAI's member, which is meant without a word, too), "cached_tokens", "hit_miss". "cache_outside"
+= the prompt count does not include cached tokens. "reasoning_outside" = the completion count does not include
 reasoning.
 
 Members that an encoder cannot derive from the counts, such as a total that is not the sum, are leftovers.
@@ -73,7 +73,7 @@ class _Counts(msgspec.Struct, gc=False):
 
 
 class _OnlyCounts(_Counts, forbid_unknown_fields=True):
-    """As `_Counts`, but a `usage` object with any other member does not fit."""
+    """As `_Counts`, but an object with any further member does not fit."""
 
 
 _COUNTS: Final = frozenset(_Counts.__struct_fields__)
@@ -84,7 +84,9 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
-    """Decode `usage` from JSON, otherwise as `decode_usage` does. None for null and for empty values."""
+    """Decode the JSON value of `usage`, with the result that `decode_usage` has for the decoded object. None
+    for null and for an empty object.
+    """
     try:
         usage = _disjoint(_decode_counts(raw))
     except msgspec.ValidationError:
@@ -96,8 +98,10 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts so that no count includes another. Some vendors do not include reasoning in the
-    completion count: the total shows this, or else the vendor's quirk (`Quirks.reasoning_tokens`).
+    """Decode the object `usage` (`wire`) into counts of which none includes another.
+
+    Some vendors do not include reasoning in the completion count. The total of the counts shows this; if it
+    does not, the vendor's quirk decides (`Quirks.reasoning_tokens`).
     """
     try:
         usage = _disjoint(msgspec.convert(wire, _Counts))
@@ -113,8 +117,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _disjoint(counts: _Counts) -> ir.Usage | None:
-    """The usage with these counts, made so that no count includes another. None = this simple way does not
-    suffice: the counts contradict each other, or an object of details is empty.
+    """The usage with these counts, so that no count includes another. None = the counts must be decoded the
+    slow way: they contradict each other, or an object of details is empty.
     """
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
@@ -167,7 +171,7 @@ def _add_outputs(detail: dict[str, int], outputs: _Outputs) -> None:
 
 
 def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts in any form; this is the slow way, for what `_disjoint` does not accept."""
+    """Decode counts in any form. This is the slow way, for counts that `_disjoint` does not accept."""
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -218,7 +222,9 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
-    """Whether the counts have OpenAI's own form: known members, and a total that is the sum."""
+    """Whether the counts have OpenAI's own form: exactly its members, details that are not empty, and a total
+    that is the sum. inputs, outputs: the details of prompt and completion.
+    """
     return (
         wire.keys() == _PLAIN
         and inputs.keys() <= _PLAIN_INPUT
@@ -239,14 +245,15 @@ _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
-"""Top-level members for cached tokens, of Together and DeepSeek; OpenAI's is in `prompt_tokens_details`."""
+"""Top-level members with the cached tokens, of Together and DeepSeek. OpenAI states them in
+`prompt_tokens_details`."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """How many tokens were read from the cache; None = not stated.
+    """The number of tokens that were read from the cache; None = not stated.
 
-    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: gets the names of the members that
-    state the count (for `Usage.form`), unless only OpenAI's own does.
+    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: this function appends the words that
+    name the members with this count (for `Usage.form`), except if only OpenAI's member states it.
     """
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
@@ -278,8 +285,8 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. Counts for which it has no member are reported. own: True =
-    the counts came in this dialect.
+    """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
+    counts for which this dialect has no member are reported as lost.
     """
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:

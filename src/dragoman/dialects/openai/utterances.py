@@ -1,4 +1,4 @@
-"""Groups the words of a transcript into segments, for providers that return words alone."""
+"""Groups the words of a transcript into segments, for providers that return words but no segments."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ENDS: Final = (".", "?", "!", "…", "。", "\uff1f", "\uff01", "।", "؟")
 
 
 class Said(Value, frozen=True):
-    """One word, as a provider returned it. text: with the punctuation and, if `joined`, with the blanks
-    around it. start, end: seconds. speaker: None = not stated.
+    """One word of a transcript, as a provider returned it. text: with the punctuation and, if `segments_of`
+    is called with `joined`, with the blanks around the word. start, end: seconds. speaker: None = not stated.
     """
 
     text: str
@@ -28,9 +28,10 @@ class Said(Value, frozen=True):
 
 
 def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segment, ...]:
-    """The words as segments. A segment ends with a sentence, at a pause, or when another speaker begins.
+    """The words as segments. A segment ends at the end of a sentence, before a pause (`PAUSE`), and before
+    another speaker.
 
-    joined: True = the texts hold their own blanks; False = a blank is put between two words.
+    joined: True = the texts of the words contain the blanks; False = a blank is put between two words.
     """
     segments: list[ir.Segment] = []
     held: list[Said] = []
@@ -45,7 +46,7 @@ def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segm
 
 
 def _parts(before: Said, word: Said) -> bool:
-    """Whether a segment ends between these two words."""
+    """Whether a segment ends between these two words, of which `word` is the later one."""
     return (
         before.speaker != word.speaker
         or word.start - before.end >= PAUSE

@@ -6,17 +6,17 @@ https://github.com/openai/openai-openapi; for vendors, recorded traffic and thei
 Canonical form: a body that is decoded and encoded again differs from the original only in these points:
 - left out: most null members; empty lists of annotations, calls or reasoning details; in a whole message the
   `index` of a call, if it equals the call's position; in a choice an empty `delta`, empty log probabilities;
-- always written: an assistant's `content`, the type of a call (in answers its id, too), and what the
+- always written: an assistant's `content`, the type of a call (in answers the call's id, too), and what the
   specification requires of answers;
 - a percent-encoded data URL becomes base64; images that an assistant message sends back move to a user
   message, unless the vendor accepts them (`Quirks.answer_images`);
 - in streams, `obfuscation` and a `message` beside `delta` are dropped, and an unknown member keeps only its
   last value.
 
-What other dialects have and this one lacks, among others: the order of text and calls in one message (text
-comes first); seals in answers, except Gemini's on calls; calls of tools that the client did not run;
-citations without a URL; video; tool results that are not text (media move to a user message); a pause; stop
-sequences.
+Other dialects have, and this one lacks, among others: the order of text and calls in one message (text comes
+first); seals in answers, except Gemini's on calls; calls of the provider's own tools; citations without a
+URL; video; tool results that are not text (media move to a user message); the stop reason "pause"; the name
+of the stop sequence that ended an answer.
 """
 
 from __future__ import annotations

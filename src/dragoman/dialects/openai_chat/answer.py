@@ -4,8 +4,9 @@ Thinking.form names the members from which a block was decoded: "reasoning", "re
 joined by "+" if both have the same text; "details" for an entry of `reasoning_details`, or "details_only" if
 `reasoning` does not repeat the text of these entries (only known in whole messages, not in streams).
 
-Text.form "object": the content was a JSON object. Citation.form "citations": from this list in the body.
-Media.form "images": an entry of `images`; "images+index": an entry that states its position.
+Text.form "object": the content was a JSON object. Citation.form "citations": the citation is an entry of the
+list `citations` in the response body. Media.form "images": an entry of `images`; "images+index": such an
+entry that states its position.
 """
 
 from __future__ import annotations
@@ -64,11 +65,12 @@ _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
-    """The blocks of an assistant message (in order: thinking, text, refusal, media, calls) and its leftovers.
+    """(the blocks of an assistant message, its leftovers). The order of the blocks is: thinking, content,
+    refusal, images, audio, calls. Raises WireError for a content or a call of an unknown form.
 
-    where: the message's path, for errors. history: True = the message is part of a request; then an empty
-    content and no content are not the same. These become leftovers: the refusal "", an audio without an id,
-    and a function call without a name.
+    where: the message's path, for errors. history: True = the message is part of a request. Then a content
+    that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
+    leftovers include the refusal "", an audio without an id, and a `function_call` without a name.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -99,8 +101,8 @@ def _decode_rest(
 ) -> frozenset[str]:
     """Append the media and the calls of a message to `blocks`. where: the message's path, for errors.
 
-    Returns `known`, the members that are no leftovers. If `audio` or `function_call` cannot be decoded, this
-    member is no longer in `known`, so that it becomes a leftover.
+    Returns `known`, the names of the members that are not leftovers. An `audio` or `function_call` that
+    cannot be decoded is removed from `known`, so that it becomes a leftover.
     """
     get = message.get
     if images := get("images"):
@@ -146,8 +148,9 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """For each thinking block of an assistant message, the member from which it was decoded. If two members
-    have the same text, it is the first of them.
+    """For each block that `decode_answer` makes of an assistant message's reasoning, in order: the name of
+    the member that it was decoded from. If `reasoning` only repeats the text of `reasoning_details`, this is
+    "reasoning_details"; if `reasoning` and `reasoning_content` have the same text, it is "reasoning".
     """
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
@@ -160,7 +163,7 @@ def thinking_members(message: Mapping[str, Any]) -> list[str]:
 
 def decode_detail(detail: Any, form: str) -> ir.Thinking | ir.Native:
     """Decode an entry of `reasoning_details` as a Thinking block, whose form is `form`. An entry of an
-    unknown kind becomes an ir.Native.
+    unknown kind or shape becomes an ir.Native.
     """
     block = _read_detail(detail, form) if type(detail) is dict else None
     if block is not None and is_sound(block):
@@ -188,9 +191,12 @@ def spoken_text(block: ir.Block) -> str:
 
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: its position in the list; where: its path, for errors.
+    """Decode an entry of `tool_calls`. Arguments that are not text become JSON text. A missing name becomes
+    an empty one. Raises WireError if the entry has no `function` (or `custom`) object, or a name that is not
+    text.
 
-    Arguments that are not text become JSON text. A missing name becomes an empty one.
+    position: the entry's position in the list; if the entry of a function repeats it as `index`, this `index`
+    is not a leftover. where: the entry's path, for errors.
     """
     call, odd = TYPED_CALL.sort(call)
     member = "custom" if call.get("type") == "custom" else "function"
@@ -216,7 +222,7 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
 
 
 def _seal(content: Any) -> ir.Sealed | None:
-    """Google's signature in a call's `extra_content`; None without one."""
+    """The signature of Google's servers in a call's `extra_content` (the argument); None if it has none."""
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return ir.Sealed(SEALS, signature) if signature and type(signature) is str else None
@@ -240,8 +246,8 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """Decode an entry of a message's `images`. An unknown entry becomes an ir.Native. position: its position
-    in the list.
+    """Decode an entry of a message's `images`. An entry without a URL becomes an ir.Native. position: the
+    entry's position in the list.
     """
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
@@ -256,7 +262,8 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """A message's annotations as citations. For an annotation of an unknown type, the citation has only the
-    type; the annotation's other members are in `extra`.
+    type; the annotation's other members are in `extra`. Raises WireError for an annotation that is not an
+    object.
     """
     return tuple([_decode_annotation(note) for note in notes])
 

@@ -1,8 +1,8 @@
 """Checks chat requests: types, ranges, required members, names, schemas; most errors have OpenAI's own texts.
 
-Runs on every request, also on relayed ones, so it loops over tables and builds few paths. Unknown members and
-parts are accepted, because vendors have their own, but not Anthropic's `system` and blocks. `widened` handles
-values that OpenAI rejects but other servers accept.
+The checks run on every request, also on relayed ones, so they loop over tables and build few paths. Members
+and content parts with unknown names are accepted, because vendors have their own. Anthropic's `system` and
+content blocks are refused. Values that OpenAI rejects but other servers accept are handled by `widened`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,14 @@ from dragoman.dialects.schema import strict_mistake
 from dragoman.errors import WireError
 
 _BOUND: Final = frozenset({"tool", "function"})
-"""Roles of tool results: such a message must name its call, so a role and a text are not enough."""
+"""Roles of tool results. A message of such a role must name its call, so it is checked even if it has nothing
+but a role and a text."""
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for a request's first mistake, with the path and code that OpenAI's API uses."""
+    """Check a request of a client. Raises WireError, with the value's JSON path, for the first mistake that
+    is found.
+    """
     body = request.body
     if is_usual(body):
         return
@@ -74,7 +77,9 @@ def check(request: WireRequest) -> None:
 
 
 def _system(value: Any, path: str) -> None:
-    """Reject Anthropic's `system`: servers of this protocol ignore it, so the instructions would be lost."""
+    """Refuse a `system` that is not empty. It is Anthropic's member: servers of this protocol ignore it, so
+    the instructions would be lost.
+    """
     if value:
         text = f"Unknown parameter: '{path}'. Instructions stand in messages of role 'system'."
         raise WireError(text, path, "unknown_parameter")
@@ -117,7 +122,7 @@ def _audio_out(value: Any, path: str) -> None:
 
 
 def _voice(value: Any, path: str) -> None:
-    """Accept a voice's name, or an object with the id of a custom voice."""
+    """Check a voice: either a name, or an object with the `id` of a custom voice."""
     if type(value) is dict:
         require(value, "id", a_string, path)
     elif type(value) is not str:
@@ -186,8 +191,10 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """Add a tool's name to `names`; raise WireError if another tool of the request has this name. The path
-    for the error is made from `path`, `index` and `member`, as in `check_function`.
+    """Add a tool's name to `names`. Raises WireError if another tool of the request already has this name.
+
+    path: the path of the list of tools. index: the tool's index in the list. member: ".function" or ".custom"
+    if the name stands in this member of the tool, "" if it stands in the tool itself.
     """
     if name in names:
         path = f"{path}[{index}]{member}.name"
@@ -196,8 +203,10 @@ def _unique(name: str, names: set[str], path: str, index: int, member: str) -> N
 
 
 def check_strict(function: dict[str, Any], path: str) -> None:
-    """Check that the parameters of a function with `strict: true` obey OpenAI's rules for strict schemas.
-    path: the JSON path of the parameters.
+    """Raise WireError if the parameters of a function with `strict: true` break OpenAI's rules for strict
+    schemas. A function without parameters is accepted.
+
+    function: the object with `name` and `parameters`. path: the JSON path of the parameters.
     """
     if (schema := function.get("parameters")) is None:
         return
@@ -228,8 +237,8 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Check `tool_choice`, or the older `function_call`. Its form must be correct, and it may name only tools
-    that the request offers.
+    """Check `tool_choice` or, if the request has none, the older `function_call`. Its form must be correct,
+    it may name only tools that the request offers, and "required" or "any" needs at least one tool.
     """
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
@@ -267,14 +276,16 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """The name of a tool; None if a vendor's own tool has no name."""
+    """The name of a tool of the request; None if it states none, as some vendors' own tools."""
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """(JSON path, name) of each tool that a tool choice names; empty for a vendor's own kind of choice."""
+    """(JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is None. []
+    for a vendor's own type of tool choice. Raises WireError for an object of wrong form.
+    """
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]
     if kind in {"function", "custom"}:
@@ -377,13 +388,15 @@ SCALARS: Final[dict[str, Rule]] = {
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
 }
-"""The rule for each member of OpenAI's, except `stop`, that is a field of ir.Sampling by the same name."""
+"""Request member -> rule, for those of OpenAI's members that are fields of `ir.Sampling` under the same name,
+except `stop`."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(-1),
     "min_p": number(0, 1),
     "repetition_penalty": number(0),
 }
-"""The same for other vendors' members: of another dialect's request, only `Quirks.extensions` are sent."""
+"""Request member -> rule, for members of other vendors that are fields of `ir.Sampling` under the same name.
+If the client speaks another dialect, only those in `Quirks.extensions` are sent to the provider."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     **EXTENSIONS,

@@ -1,7 +1,7 @@
 """Checks of a message's content (parts, embedded media) and of `images`, annotations and reasoning details.
 
-Embedded media are checked, so a broken data URL is refused before any upstream is called. Unknown parts are
-accepted if they have a type, except Anthropic's.
+Embedded media are checked, so a broken data URL is refused before any upstream is called. Parts of unknown
+types are accepted. Content blocks of Anthropic's protocol are refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """Check the `content` of the message at `path`: a text, a list of parts or, if not `required`, null."""
+    """Check the `content` of the message at `path`: a text, a list of parts that is not empty or, if not
+    `required`, null. Raises WireError for any other content, and for a wrong part.
+    """
     content = message.get("content")
     if type(content) is str:
         return
@@ -80,7 +82,7 @@ _FILE: Final = members(file_id=a_string, filename=a_string)
 
 def _by_url(name: str) -> Rule:
     """Make the rule for a vendor's part that has a URL in the object `name`, such as `{"image_url": {"url":
-    …}}`. The URL must be valid; a part of another shape is accepted.
+    …}}`. A data URL must be valid. A part of another shape is accepted.
     """
 
     def rule(part: dict[str, Any], path: str) -> None:
@@ -91,7 +93,9 @@ def _by_url(name: str) -> Rule:
 
 
 def _block(part: dict[str, Any], path: str) -> None:
-    """Reject one of Anthropic's blocks: servers of this protocol ignore it, so its content would be lost."""
+    """Raise WireError for a content block of Anthropic's protocol. Servers of this protocol ignore such a
+    block, so its content would be lost.
+    """
     raise WireError(
         f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of role 'tool', "
         "pictures in parts of type 'image_url'.",
@@ -101,8 +105,8 @@ def _block(part: dict[str, Any], path: str) -> None:
 
 
 def _block_with(member: str, kind: type) -> Rule:
-    """Make the rule for a part type that both vendors and Anthropic use. A part whose `member` has the type
-    `kind` is Anthropic's, and is rejected.
+    """Make the rule for a part type that both Anthropic and vendors of this protocol use. A part whose
+    `member` has the type `kind` is Anthropic's, and is refused. Any other part is accepted.
     """
 
     def rule(part: Any, path: str) -> None:
@@ -113,7 +117,7 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a vendor's own part if it has a type; else raise WireError."""
+    """Accept a part of an unknown type, as vendors have. Raises WireError for a part without a type."""
     require(part, "type", a_string, path)
 
 

@@ -42,8 +42,8 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 class _History:
-    """Converts function calls and results in a history to tool calls and results. _open: function name -> the
-    ids of its calls that have no result yet.
+    """Converts the calls (`function_call`) and results (role `function`) in a history to tool calls and tool
+    results. _open: function name -> the ids of its calls that have no result yet.
     """
 
     def __init__(self, report: Report) -> None:
@@ -52,8 +52,8 @@ class _History:
         self.changed = False
 
     def converted(self, message: ir.Message, index: int) -> ir.Message:
-        """The message, with tool calls and results in place of its function calls and results. index: the
-        message's position.
+        """The message, with tool calls and tool results in place of function calls and function results. A
+        message without these is returned unchanged. index: the message's position.
         """
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message

@@ -1,10 +1,12 @@
-"""POST /generate: a prompt and its answer as text, a small endpoint over chat's request decoder.
+"""POST /generate, the gateway's own endpoint: one prompt and its answer, both as text. Chat's decoder reads
+it.
 
-Request: {prompt, systemPrompt, model, temperature, maxTokens}
-Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
-Other members, also a true `stream`, are refused by name. Images of an answer are in `images`, as in chat;
-other content beside the text is a loss. Errors are chat's. No upstream has this API, so every answer is
-translated.
+    Request: {prompt, systemPrompt, model, temperature, maxTokens}
+    Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
+
+A request with another member, or with a true `stream`, is refused, and the error names the member. Images of
+an answer are in `images`, as in chat; other content that is not text is a loss. Errors are chat's. No
+upstream has this API, so every answer is translated.
 """
 
 from __future__ import annotations
@@ -38,11 +40,11 @@ _RULES: Final[dict[str, Rule]] = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\]")
 _MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperature"}
-"""The request members for IR paths with another name."""
+"""IR path -> the request member that it stands for, where the two names differ."""
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with path and code, for the first mistake of a request."""
+    """Raise WireError, with path and code, for the first mistake in a request."""
     body = request.body
     if body.get("prompt") is None:
         missing("prompt")
@@ -60,7 +62,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request: system prompt and prompt become one message each."""
+    """Decode a checked request. The system prompt becomes a system message, the prompt a user message."""
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
     if get("systemPrompt"):
@@ -86,7 +88,9 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for the client. Raises RequestFailed if the response holds an error."""
+    """The response body for the client, from the first candidate. Content that it cannot hold is reported as
+    lost. Raises RequestFailed if the response holds an error.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -144,4 +148,5 @@ FACE: Final = msgspec.structs.replace(
     response=msgspec.structs.replace(CHAT.response, encode=encode_response, id_prefix="gen-"),
     headers=msgspec.structs.replace(CHAT.headers, request=frozenset()),
 )
-"""The dialect of the clients of `/generate`: chat's, with other requests and responses."""
+"""The dialect that the gateway speaks with clients of `/generate`: chat's, with other requests and
+responses."""

@@ -1,4 +1,4 @@
-"""The messages of a request, decoded and encoded.
+"""Decodes and encodes the messages of a request.
 
 A `tool` or `function` message becomes a user Message with one ToolResult (kind "legacy" for `function`).
 Message.form is "parts" if the content was a list, None if it was a string or absent.
@@ -27,13 +27,15 @@ from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
 _ALIKE: Final = frozenset({"user", "system"})
-"""Roles that every vendor accepts under this name."""
+"""Roles that are written unchanged for every vendor."""
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one IR message for each wire message."""
+    """The decoded messages of a request, one IR message for each wire message. Raises WireError for an
+    unknown role, or a content of unknown form.
+    """
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -55,23 +57,24 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """For clients of other dialects: whether a medium of the assistant moves to a user message. Only audio
-    with an id stays, because this protocol can refer to it.
+    """Whether a medium in an assistant message moves to a user message. Used for clients of other dialects.
+    Only audio with an id stays, because this protocol can refer to such audio.
     """
     return block.kind != "audio" or block.id is None
 
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
-    """For clients of this dialect, at a vendor that rejects `images` in an assistant message: whether a
-    medium moves to a user message. These images do, and what `_moves_unshown` says.
+    """Whether a medium in an assistant message moves to a user message. Used for clients of this dialect, at
+    a vendor that rejects `images` in an assistant message. An entry of `images` moves; for any other medium
+    `_moves_unshown` decides.
     """
     return _is_shown(block) or _moves_unshown(block, message)
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """For clients of this dialect, at a vendor that accepts `images` in an assistant message: whether a
-    medium moves to a user message. These images stay, and so do media in a list of parts, and audio with an
-    id.
+    """Whether a medium in an assistant message moves to a user message. Used for clients of this dialect, at
+    a vendor that accepts `images` in an assistant message. Entries of `images`, media in a list of content
+    parts, and audio with an id stay; all other media move.
     """
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
@@ -102,11 +105,12 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages, repaired for the vendor. Raises WireError for a tool result without its call
-    that comes from another dialect.
+    """The wire messages of a request, whose history is repaired for this protocol first. Raises WireError for
+    a medium that no content part can hold and, in a history of another dialect, for a tool result without its
+    call.
 
-    If the last message is the assistant's and the provider will answer it instead of continuing it, this is
-    reported as a loss.
+    If a history of another dialect ends with an assistant message, a loss is reported, because the model will
+    answer this message instead of continuing it. Nothing is reported if `Facts.prefill` is true.
     """
     writer = _History(draft)
     if draft.own:
@@ -127,8 +131,11 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether nothing of a message's blocks was written (`out` is the written message). Some vendors reject
-    such a message, so it is not sent. A message with a text block, even an empty one, is not lost.
+    """Whether none of a message's blocks could be written, so that the message is not sent: some vendors
+    reject an empty message. False for a message without blocks, and for one with a text block, even an empty
+    text.
+
+    out: the written message. blocks: the message's blocks.
     """
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
@@ -136,7 +143,7 @@ def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """The text of a message that has only a role and a text, as most messages have. None for any other
+    """The text of a `user` or `system` message that consists of one plain text; None for any other
     message.
     """
     if len(message.blocks) != 1 or message.role not in _ALIKE:
@@ -150,7 +157,7 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """Encodes the turns of a repaired history and appends them to `out`."""
+    """Encodes the turns of a repaired history as wire messages, and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -159,8 +166,8 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless all its content is lost. The report gets the
-        repairs.
+        """Encode one turn as a message and append it to `out`, unless all its content is lost. The repairs of
+        the turn are reported.
         """
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
@@ -235,9 +242,12 @@ class _History:
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
-        """Fit the assistant message `out` to a vendor with rules for sending reasoning back. A message with
-        tool calls gets an empty reasoning if it has none. From other messages the reasoning is removed if the
-        vendor rejects it. where: the message's IR path.
+        """Change the reasoning in the assistant message `out` as the vendor's `reasoning_replay` requires.
+        where: the message's IR path.
+
+        Vendors with the quirk "never", or without a member for reasoning, need no change. A message with tool
+        calls but no reasoning gets an empty reasoning. From a message without tool calls, of a client of
+        another dialect, the reasoning is removed and reported as lost, if the quirk is "tool_turns".
         """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", "tags"}:

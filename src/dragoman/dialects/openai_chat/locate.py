@@ -52,7 +52,7 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "tier": ("service_tier",),
     "stream_usage": ("stream_options.include_usage",),
 }
-"""The request members for an IR path, the recommended one first."""
+"""IR path -> the members of the request that may state the field, the recommended member first."""
 _SEARCH: Final = {
     "context_size": "search_context_size",
     "location": "user_location",
@@ -65,18 +65,19 @@ _IN_BLOCK: Final[dict[str, tuple[str, ...]]] = {
     "arguments": ("function.arguments", "custom.input"),
     "sealed": ("extra_content.google.thought_signature", "signature"),
 }
-"""The members of a part, a call or a tool for a field of its block."""
+"""Field of a block or tool -> the members of the wire object (part, call or tool) that may state it."""
 _BLOCK: Final = re.compile(r"messages\[(\d+)\]\.blocks\[(\d+)\](.*)")
 _PREDICTED: Final = re.compile(r"prediction\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
 _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
-"""The member that holds the leftovers of an IR object, if the body itself does not hold them."""
+"""IR field with settings -> the member of the body that may hold their leftovers."""
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
+    """The JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`. If several members
+    can state the field, the path names the recommended one.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -104,8 +105,11 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path. If a field can stand in several members, the path names the
-    one that the client used. If the request has no such member, it is the nearest path that the request has.
+    """The JSON path in `request` for an IR path (`where`).
+
+    For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
+    the client used none. For any other field that the request does not have, it is the nearest path above
+    that the request has or, if there is none, the IR path.
     """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
@@ -129,8 +133,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """The JSON path of a block, or of its field `rest` ("" = the block itself). index: of the message;
-    position: of the block in this message.
+    """The JSON path of a block, or of a field of this block. rest: the field with a dot (".name"); "" = the
+    block itself. index: the message's index. position: the block's index in this message.
     """
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
@@ -170,8 +174,10 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """The JSON path of a field (`rest`, such as ".name") of the object at `base`. If the body has no such
-    member, the nearest path that the body has; `fallback` if it has none of them.
+    """The JSON path of a field of the object at `base`. If the body does not have the field, it is the
+    nearest path above the field that the body has, or `fallback` if there is none.
+
+    rest: the field as the IR names it, with a dot (".name"); "" = the object itself.
     """
     inner, _, field = rest.rpartition(".")
     for member in _IN_BLOCK.get(field, ()):
@@ -181,9 +187,11 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The JSON path of the tool at `index`, or of its field `rest`, as the IR names it ("" = the tool
-    itself). If the body does not have it, the nearest path that it has. An index after the last tool means
-    the web search, which the IR puts after all other tools.
+    """The JSON path of the tool at `index`, or of one of its fields. If the body does not have this path, it
+    is the nearest path above that the body has. An index after the last tool means the web search, which the
+    IR puts after all other tools.
+
+    rest: the field as the IR names it; "" = the tool itself.
     """
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):

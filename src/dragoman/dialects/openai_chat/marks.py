@@ -12,8 +12,10 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add a cache mark and leftovers to the wire object `out`, and return it. mark, extra: None = there are
-    none. where: the IR path of the block that `out` is made from.
+    """Add a cache mark and leftovers to the wire object `out`, and return it. A mark is reported as lost if
+    the vendor has no cache breakpoints. Leftovers of another dialect are reported as lost.
+
+    mark, extra: None = there are none. where: the IR path of the value that `out` is made from.
     """
     if mark is not None:
         _write_mark(draft, out, mark, where + ".cache")

@@ -1,8 +1,9 @@
-"""Content parts and media, decoded and encoded.
+"""Decodes and encodes content parts and media.
 
 Media.form names the part type if the kind is not enough: "file", "file_url", "pdf_url", "video_url";
-"file_data": a file in base64 without a data URL; "bare": an image whose URL is a plain string. CacheMark.form
-names the member: `prompt_cache_breakpoint`, or `cache_control` at vendors that use Anthropic's.
+"file_data": a file in base64 without a data URL; "bare": an image whose `image_url` is a plain string.
+CacheMark.form names the member: `prompt_cache_breakpoint`, or `cache_control` at vendors that use
+Anthropic's.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
-    """The blocks of a message's parts, unknown ones as ir.Native. where: the path of the list, for errors."""
+    """The blocks of a message's parts. A part of an unknown type or shape becomes an ir.Native. Raises
+    WireError for a part that is not an object. where: the path of the list, for errors.
+    """
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -79,7 +82,9 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """The cache mark of a part, and its leftovers: the members that are neither mark nor `known`."""
+    """(the cache mark of a part, the part's leftovers). The leftovers are the members that are neither the
+    mark nor in `known`.
+    """
     mark = decode_mark(part)
     if mark is not None and mark.form is not None:
         known |= {mark.form}
@@ -161,7 +166,7 @@ def _file(part: dict[str, Any]) -> ir.Block:
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
     """Make the decoder of a vendor's part that has a URL in the object `name`. kind: the kind of the decoded
-    medium.
+    medium. The decoder turns a part without such a URL into an ir.Native.
     """
     known, inner = frozenset({"type", name}), frozenset({"url"})
 
@@ -196,9 +201,9 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """The block as a content part. None, with a reported loss, for a block that no part can hold.
 
-    Raises WireError for a medium that no part can hold (`unsupported_modality`), or that a part cannot hold
-    in this form, such as only by an id (`unsupported_value`). Without the medium the model would answer
-    another question.
+    Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), and for a medium
+    in a form that no part can hold, for example only by an id (`unsupported_value`). If the medium were left
+    out, the model would answer another question. where: the block's IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -227,8 +232,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError if no part can hold this kind of medium, or not in this form,
-    such as only by an id.
+    """The content part for a medium. Raises WireError if no part can hold this kind of medium, or this
+    medium's form, for example only by an id. where: the block's IR path.
     """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
@@ -281,8 +286,9 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for another dialect's document: a text part if the document is text, otherwise a file with its
-    data. Raises WireError for a document without data and text.
+    """The content part for a document of another dialect: a text part if the document is text, otherwise a
+    file with the document's data. Raises WireError for a document that has no data, text or blocks. where:
+    the block's IR path.
     """
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
@@ -303,8 +309,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
-    """The text of a document (`data`, in base64) whose media type is a kind of text. None for another media
-    type, and for bytes that are not UTF-8.
+    """The text of a document whose media type is `text/…` or `application/json`. None for another media type,
+    and for data that is not UTF-8 in base64. data: the document in base64. mime: its media type, None =
+    unknown.
     """
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
@@ -321,7 +328,9 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id."""
+    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id.
+    where: the block's IR path.
+    """
     if block.url is not None:
         return block.url
     if block.data is None:

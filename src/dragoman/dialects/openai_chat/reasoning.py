@@ -1,4 +1,4 @@
-"""Reasoning settings of requests: OpenAI's effort and the vendors' members, decoded and encoded.
+"""Decodes and encodes the reasoning settings of requests: OpenAI's effort and the vendors' members.
 
 `Request.forms["reasoning"]` names the members that the client used, joined by "+".
 """
@@ -22,14 +22,15 @@ _THINKING: Final = frozenset({"type", "budget_tokens"})
 _SWITCHES: Final = {"enabled": "on", "disabled": "off"}
 _SWITCH_WORDS: Final = {"on": "enabled", "adaptive": "enabled", "off": "disabled"}
 _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
-"""DeepSeek's word for efforts that it does not have: https://api-docs.deepseek.com/guides/thinking_mode."""
+"""Effort word that DeepSeek does not have -> the word that is sent instead:
+https://api-docs.deepseek.com/guides/thinking_mode."""
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """The reasoning settings from all members of the request that have some; None if all are null. The names
-    of these members are written into `forms`, under "reasoning".
+    """The reasoning settings in a request's body, from all members that can state them; None if these are
+    missing or null. The names of the members with a value are written into `forms`, under "reasoning".
 
-    A member that contradicts an earlier one becomes a leftover under its dotted name.
+    If two members contradict each other, the later value becomes a leftover, under its dotted path.
     """
     fields: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -92,9 +93,10 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
     """Write the reasoning settings into `body`, and report what is lost.
 
-    form: the members that the client used, joined by "+"; "" = a client of another dialect. The settings go
-    into the same members if the vendor's own member is among them or is `reasoning_effort`. Otherwise they go
-    into the vendor's own member, or are lost if it has none.
+    form: the members that the client used, joined by "+"; "" = the client speaks another dialect. The
+    settings are written into these members if the vendor's member (`Quirks.reasoning_request`) is among them
+    or is `reasoning_effort`. Otherwise they are written into the vendor's member; if the vendor has none,
+    they are lost.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []

@@ -1,6 +1,6 @@
-"""Chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
+"""Decodes and encodes chat requests. `history` does this for the messages, `tools` for the tools.
 
-Request.forms says how the client wrote something: "max_output": the member for the limit; "tools":
+Request.forms says how the client wrote a field: "max_output": "max_tokens" for the older member; "tools":
 "functions" for OpenAI's older member; "stop" and "prediction": "string" for a bare string; "stream": "false"
 for a stated false; "reasoning": the members used, joined by "+"; "custom": "function" if the client receives
 calls of free-text tools as functions whose arguments are the text.
@@ -51,12 +51,12 @@ MAPS: Final = (
     | {"stream_options", "user", "safety_identifier", "metadata", "service_tier", "store", "prediction"}
     | {"moderation"}
 )
-"""Members with an IR field; `extra` never holds them."""
+"""The top-level members that have a field in `ir.Request`; `Request.extra` never holds them."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _SHAPING: Final = frozenset({"stream", "stream_options", "functions"})
-"""Members that the form of the response depends on, beside the model's name."""
+"""Members that decide the form of the response, beside the model's name."""
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ALIKE: Final = {
@@ -67,11 +67,11 @@ _ALIKE: Final = {
     "store": "store",
     "moderation": "moderation",
 }
-"""Members whose value is sent and received unchanged, each with its IR field."""
+"""Member whose value is decoded and encoded unchanged -> its field in `ir.Request`."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an unknown message format."""
+    """Decode a checked request. Raises WireError for a message of unknown form."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -97,8 +97,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields of ir.Request that concern tools, by their names. Adds "tools" to `forms` if the client used
-    the older `functions`.
+    """Field of ir.Request -> value, for the fields that concern tools. Adds "tools" to `forms` if the client
+    used only the older `functions`.
     """
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
@@ -110,8 +110,8 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """Those fields of ir.Request that most requests leave out, by their names. Adds to `forms` how the client
-    wrote them.
+    """Field of ir.Request -> value, for the fields that most requests do not state, such as output, reasoning
+    and cache. How the client wrote these fields is added to `forms`.
     """
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
@@ -160,8 +160,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """(name of vLLM's member for a response schema, the schema). None = the request has no such member, or
-    has `response_format`, which goes before it.
+    """(the name of vLLM's member for the answer's schema, the schema). None = the request has no such member,
+    or it has `response_format`, which is used instead.
     """
     if body.get("response_format") is not None:
         return None
@@ -229,11 +229,11 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect.
+    """The request for an upstream of this dialect. Losses and changes go to `target.report`.
 
-    Raises WireError, with a path in the IR, for a request that cannot be expressed: it has a medium that no
-    part can hold, or a tool result without its call from another dialect, or it asks for several candidates
-    and the vendor returns only one.
+    Raises WireError, with a path in the IR, in three cases: a medium that no content part can hold; several
+    candidates from a vendor that rejects `n`; in a request of another dialect, a tool result without its
+    call.
     """
     draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:
@@ -278,9 +278,9 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The name of the member for the limit of output tokens. If the vendor or the model knows only one, it is
-    this one; otherwise it is the one that the client wrote. A client of another dialect gets OpenAI's newer
-    name.
+    """The name of the member for the limit of output tokens. If the vendor or the model accepts only one
+    name, it is this name. Otherwise it is the name that the client wrote, or `max_completion_tokens` for a
+    client of another dialect. forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -359,7 +359,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bo
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
     """The value of `prediction.content`: a string if it is one text, unless a client of this dialect wrote a
-    list of parts.
+    list of parts. forms: `Request.forms` of a client of this dialect, else {}.
     """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
@@ -370,8 +370,11 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream`, and whether the stream must state its usage. If a client of another dialect does not
-    say whether it wants the usage, the usage is asked for.
+    """Write `stream: true` and, in `stream_options`, whether the client wants the usage. If the client does
+    not say this, a client of this dialect gets no `stream_options`, and for a client of another dialect the
+    usage is requested.
+
+    A vendor without `stream_options` gets only `stream`; a wish for the usage is then reported as lost.
     """
     body["stream"] = True
     wanted = request.stream_usage
@@ -387,8 +390,8 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove what does not fit from another dialect's request: `store: false`, which is the default here, and
-    a service tier that OpenAI does not have. The tier is reported as lost.
+    """Remove from the body of another dialect's request `store: false`, which is the default here, and a
+    service tier that OpenAI does not have. The tier is reported as lost.
     """
     if request.store is False:
         del body["store"]
@@ -431,4 +434,4 @@ FIELDS: Final = Fields(
     },
     lost={**STATE, **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS}},
 )
-"""The encoder of each field of an IR request, and the fields that are reported as lost."""
+"""The encoder of each field of `ir.Request`, and the fields that this dialect loses, with reasons."""

@@ -1,4 +1,4 @@
-"""Whole (not streamed) chat responses, decoded and encoded."""
+"""Decodes and encodes whole chat responses (not streamed ones)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ _SCORED: Final = (ir.Text, ir.Refusal)
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a provider's response. Raises RequestFailed for an error with status 200, WireError for an
+    invalid body.
+    """
     try:
         return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -87,8 +89,8 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """Citations that belong to the whole text: search vendors put them into the list
-    `citations` of the body.
+    """The citations of an answer's whole text: one for each URL in the list `citations` of the body, where
+    search vendors put them. Titles come from `search_results`.
     """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
@@ -108,8 +110,8 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the text and the refusal in `blocks`. Returns whether all
-    could be added.
+    """Add the log probabilities to the text and the refusal in `blocks`. Returns whether all could be
+    added.
     """
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
@@ -121,8 +123,8 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
-    reported.
+    """The response body for a client of this dialect. An error in the response is written as the member
+    `error`. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME
@@ -143,8 +145,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def legacy(reply: Reply) -> bool:
-    """Whether the client's request uses the older `functions`. Such a client expects `function_call` in the
-    response, not `tool_calls`.
+    """Whether the client's request offers the older `functions` instead of `tools`. Such a client expects
+    `function_call` in the response, not `tool_calls`.
     """
     request = reply.request
     return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"

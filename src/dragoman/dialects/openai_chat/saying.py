@@ -22,16 +22,16 @@ from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
 
 TAGS: Final = "tags"
-"""The value of the quirk `reasoning_field` for reasoning in the content."""
+"""The value of the quirk `reasoning_field` that means: reasoning stands inside the content."""
 
 
 class Saying(Collected):
     """Collects blocks and writes one assistant message of OpenAI's chat.
 
     history: True = the message is part of a request, False = of a response. legacy: True = the client knows
-    only `function_call`, not `tool_calls`. parts: True = the content is written as a list. mint: makes the id
-    of a call without one, from the call's position; None = no id is written. voice: makes the `Voice` for
-    audio of another dialect; None in requests.
+    only `function_call`, not `tool_calls`. parts: True = the content is written as a list. mint: returns the
+    id for a call without one, from the call's position; if it returns None, the call is written without an
+    id. voice: makes the `Voice` for audio of another dialect; None in requests.
     """
 
     __slots__ = (
@@ -66,7 +66,9 @@ class Saying(Collected):
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The finished message with these blocks. where: the IR path of the object that holds them."""
+        """The finished message with these blocks. where: the IR path of the message or candidate that holds
+        them.
+        """
         if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
@@ -96,7 +98,7 @@ class Saying(Collected):
         return wire
 
     def _begin_with(self, thought: str) -> None:
-        """Put reasoning at the beginning of the content, in the form in which models write it."""
+        """Put the reasoning `thought`, between `<think>` and `</think>`, at the beginning of the content."""
         tagged = f"<think>\n{thought}\n</think>\n\n"
         content = self.wire.get("content")
         if isinstance(content, list):
@@ -160,8 +162,12 @@ class Saying(Collected):
         return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
 
     def _think(self) -> None:
-        """Write the collected thinking. It goes into the members that it came from; thinking of another
-        dialect goes into the member that the reader of the message expects.
+        """Write the collected thinking blocks into the message.
+
+        Blocks from `reasoning_details` go back there; if their form is "details", their text also becomes
+        `reasoning`. All other thinking is written into the vendor's `reasoning_field`, if the message is part
+        of a request and the vendor has this field. Otherwise thinking of this dialect goes into the members
+        that it came from, and thinking of another dialect into `reasoning_content`.
         """
         wire = self.wire
         details: list[dict[str, Any]] = []
@@ -189,8 +195,8 @@ class Saying(Collected):
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The member to write reasoning text to. In a request it is the vendor's own, if it has one;
-        otherwise `member`.
+        """The name of the member for reasoning text: the vendor's `reasoning_field` if the message is part of
+        a request and the vendor has this field; otherwise `member`.
         """
         field = self.draft.quirks.reasoning_field
         return field if self.history and field != "none" else member
@@ -273,8 +279,9 @@ class Saying(Collected):
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
     """The call as an entry of `tool_calls`. call_id: None = the entry has no id.
 
-    A call of a free-text tool has the type "custom". If the receiver knows only functions
-    (`Draft.enveloped`), it is a function whose arguments are the text.
+    A call of a free-text tool has the type "custom". If the client receives such calls as functions
+    (`Draft.enveloped`), it has the type "function", and its arguments are the text. where: the call's IR
+    path.
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -298,7 +305,9 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as `function_call`, for clients that know only OpenAI's older functions."""
+    """A call as the value of `function_call`, for clients that know only OpenAI's older functions. where: the
+    call's IR path.
+    """
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
@@ -312,7 +321,9 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block is a content part of a vendor's own type, which can stand only in a list of parts."""
+    """Whether a block is a content part of a vendor's own type. Such a part can stand only in a list of
+    parts.
+    """
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
     return block.kind != "images" and not block.kind.startswith("reasoning.")
@@ -326,8 +337,9 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """A text's citations as annotations. Citations of the form "citations" are left out, because they stand
-    in a list of the body. Citations of another dialect that have no URL are reported as lost.
+    """A text's citations as annotations. In an answer of this dialect, citations of the form "citations" are
+    left out, because they stand in a list of the body. In an answer of another dialect, citations without a
+    URL are reported as lost.
 
     start, end: where the text begins and ends in the message's content, in characters. where: the text's IR
     path.
@@ -370,7 +382,9 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> di
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL."""
+    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL. where:
+    the block's IR path.
+    """
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
         return None
@@ -382,8 +396,9 @@ def source_notes(
 ) -> list[dict[str, Any]]:
     """The URLs in the result of a tool that the provider itself ran (such as a web search), as annotations.
 
-    at: the offset in the message's content that the annotations name. known: the URLs that are already shown;
-    new ones are added. Results without a URL are reported as lost.
+    at: the offset that each annotation states, in characters of the message's content. known: the URLs that
+    have an annotation already; this function adds the new ones. If a part of the result has no URL, a loss is
+    reported. where: the block's IR path.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []
@@ -402,7 +417,7 @@ def source_notes(
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """A thinking block as an entry of `reasoning_details`."""
+    """A thinking block as an entry of `reasoning_details`. where: the block's IR path."""
     out: dict[str, Any]
     if block.redacted and block.sealed is not None:
         out = {"type": "reasoning.encrypted", "data": block.sealed.data}

@@ -1,13 +1,13 @@
-"""Audio of other dialects: how a request of theirs asks OpenAI's chat for it, and the `audio` member that
-returns their models' audio in the format that the client asked for.
+"""Translates audio between OpenAI's chat and other dialects: completes a request for audio, and writes the
+member `audio` of a response in the format that the client requested.
 
-Models return raw samples. A whole response holds them as a WAV file or as `pcm16`; a stream is always
-`pcm16`, as at OpenAI. This module cannot encode other formats: if the client asks for one, a whole response
-has WAV, and a loss is reported. Audio that is already a file is not changed.
+Models of other dialects often return raw samples. A whole response holds these as `pcm16` if the client asked
+for this, else as a WAV file; a stream is always `pcm16`, as at OpenAI. No other format can be encoded here:
+if the client asks for one, a loss is reported. Audio that is already a file is not changed.
 
 A response has one audio: samples of the same type from several blocks are joined. If the upstream made the id
-of the audio, a client can use this id in a later request. If the gateway made it, the audio expires at the
-response's own date, so it cannot be used.
+of the audio, a client can use this id in a later request. If the gateway made the id, a client cannot use it,
+so the audio is written as expired: it expires at the date of the response.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from dragoman.wire.wav import Pcm, pcm_of, wav
 _SAMPLES: Final = "pcm16"
 _SPEAKING: Final = Pcm()
 _UNIT: Final = 6
-"""`Joined` gives out a multiple of this many bytes: of whole samples (2) and of base64 groups (3)."""
+"""Bytes. `Joined` returns a multiple of this: of whole samples (2 bytes) and of base64 groups (3 bytes)."""
 _UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
-    """What the gateway states about a candidate's audio. id, expires (Unix seconds): used if the upstream
-    states none. format: the audio format that the client asked for; None = it asked for none.
+    """The members of a candidate's `audio` that the gateway fills in. id, expires (Unix seconds): used if the
+    upstream states none. format: the audio format that the client asked for; None = the client asked for
+    none.
     """
 
     id: str
@@ -43,7 +44,9 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The `Voice` of one candidate (its index). For the same response it always has the same id."""
+    """The `Voice` of one candidate. For the same response it always has the same id. candidate: the
+    candidate's index.
+    """
     output = reply.request.output
     audio = output.audio if output is not None else None
     return Voice(
@@ -54,8 +57,8 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether a response can hold this audio block. It cannot if the block has only a URL or a file id
-    instead of data; then the block is reported as lost.
+    """Whether a response can hold this audio block. It cannot if the block has no data but a URL or a file
+    id; the block is then reported as lost. where: the block's IR path.
     """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
@@ -68,9 +71,9 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete another dialect's request for audio (`body`). OpenAI requires that text is requested together
-    with audio, and a voice and a format; what is missing is added. A voice that OpenAI does not have is
-    replaced.
+    """Complete another dialect's request for audio: change `body` in place and report the changes. OpenAI
+    requires that text is requested together with audio, and requires a voice and a format; what is missing is
+    added. A voice that OpenAI does not have is replaced, and reported as lost.
     """
     report = draft.report
     if "text" not in body["modalities"]:
@@ -92,9 +95,11 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a whole message. sounds: the audio blocks, at least one, each with its IR path.
+    """The `audio` member of a message in a response that is not streamed. sounds: the audio blocks, at least
+    one, each with its IR path.
 
-    Samples of the same type are joined into one audio. Other blocks after the first are reported as lost.
+    If the first block holds raw samples, samples of the same type in later blocks are joined to them. Every
+    other block after the first is reported as lost. voice: the values that the gateway fills in.
     """
     first, where = sounds[0]
     one = [(first, where)]
@@ -121,18 +126,23 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report an audio block's seal and leftovers, which are not written."""
+    """Report the seal and the leftovers of an audio block, because they are not written. where: the block's
+    IR path.
+    """
     if block.sealed is not None:
         draft.leave_seal(where)
     restore({}, block.extra, draft.report, where)
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """The audio (`data` in base64, of the media type `mime`) for the client.
+    """The audio in the format for the client, in base64.
 
-    Raw samples stay as they are if the client asked for "pcm16"; otherwise they become a WAV file, and any
-    other wish is reported as lost. Audio that is no raw samples is not changed; a difference from the wish is
-    reported.
+    Raw samples stay as they are if the client asked for "pcm16". Otherwise they become a WAV file; if the
+    client asked for a format other than "wav", this is reported as lost. Audio that is not raw samples is not
+    changed; if it is not in the requested format, a loss is reported.
+
+    data: the audio in base64. mime: its media type. voice: states the requested format. where: the IR path of
+    the audio, for the report.
     """
     asked = voice.format
     pcm = pcm_of(mime)
@@ -149,8 +159,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report a loss if audio is not in the requested format. mime: the media type of the audio, which is not
-    changed. asked: the requested format; None = the client asked for none.
+    """Report a loss if audio does not have the requested format. mime: the media type of the audio. asked:
+    the requested format; None = the client asked for none, so nothing is reported. where: the IR path of the
+    audio.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
@@ -166,10 +177,11 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """Makes the `audio` members in the stream deltas of one candidate. A member that is {} is not sent.
+    """Makes the `audio` members in the stream deltas of one candidate. {} in place of a member means that
+    there is nothing to send.
 
     Samples from several blocks of other dialects are joined into one audio; audio of this dialect is not
-    changed. Blocks are named by their path in the IR (`where`).
+    changed. Blocks are named by their IR path (`where`).
     """
 
     __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")
@@ -183,8 +195,10 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member for a block that opens. {} if the block is lost: it has only a URL or an id, or
-        its type differs from that of the audio before it.
+        """The `audio` member for a block that opens. {} if there is nothing to send, or if the block is
+        reported as lost. In a response of another dialect it is lost if it has a URL or a file id instead of
+        data, or if it follows another block and cannot be joined to it (they are not raw samples of the same
+        type).
         """
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
@@ -204,7 +218,9 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """The `audio` member for a delta of the block at `where` (IR path). {} if that block is lost."""
+        """The `audio` member for a delta of the block at `where` (IR path). {} if there is nothing to send,
+        or if the block is lost.
+        """
         if self._draft.own:
             return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
@@ -213,8 +229,9 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member for what only the closing event (`final`) of the block holds. {} if the block is
-        lost or belongs to a response of this dialect.
+        """The `audio` member with the content of the block's Close event (`final`), if no samples of this
+        block were sent before. {} if they were sent, if the block is lost, or if the response came in this
+        dialect.
         """
         if where not in self._sent:
             return {}
@@ -231,8 +248,8 @@ class Spoken:
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first `audio` member of the candidate: the id, which only this member has, and what the block
-        holds.
+        """The first `audio` member of the candidate, with the audio's id, which no later member repeats, and
+        the content of this block.
         """
         self._mime = block.mime
         asked = self._voice.format
@@ -256,7 +273,7 @@ class Spoken:
 def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """An `audio` member with those of these values that are not None. name: the audio's id. expires: Unix
+    """An `audio` member with these values, without those that are None. name: the audio's id. expires: Unix
     seconds.
     """
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
@@ -264,11 +281,12 @@ def stated(
 
 
 class Joined:
-    """Makes base64 that any client can read from base64 pieces that end anywhere or have padding.
+    """Divides base64 into new pieces. It takes pieces that may end anywhere or have padding, and returns
+    pieces that any client can read.
 
-    Some clients join the pieces and decode the whole; others decode each piece, and play it at once. So every
-    piece that this class returns, except the last, holds whole samples of two bytes and has no padding.
-    Base64 that is invalid is passed on unchanged.
+    Some clients join the pieces and decode the whole; others decode and play each piece at once. So every
+    returned piece, except the last, holds whole samples of two bytes and has no padding. Base64 that is
+    invalid is passed on unchanged.
     """
 
     __slots__ = ("_bytes", "_text")
@@ -278,7 +296,7 @@ class Joined:
         self._bytes = b""
 
     def feed(self, text: str) -> str:
-        """Take the next piece; returns the base64 that can be sent now, which may be empty."""
+        """Take the next piece. Returns the base64 that can be sent now; "" = none."""
         text = self._text + text
         plain = not (self._bytes or text.endswith("="))
         whole = len(text) - len(text) % (_UNIT_OF_TEXT if plain else 4)
@@ -294,7 +312,7 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """The base64 that is still held back. Afterwards the pieces of another audio can be fed."""
+        """The base64 that has not been returned yet. Afterwards the pieces of another audio can be fed."""
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

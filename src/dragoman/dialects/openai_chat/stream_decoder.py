@@ -1,12 +1,12 @@
 """Decodes a stream of OpenAI's chat chunks into IR events.
 
-Chunks do not mark the end of a block. A block of text, thinking or refusal ends when another of these, a call
-or an image starts. Calls, audio and candidates end only with the stream, because some vendors send more calls
-or a second finish reason after the first. A stream without `[DONE]` counts as complete if every candidate has
-a finish reason.
+Chunks do not mark the end of a block. A block of text, thinking or refusal ends when another block of these
+kinds, a call or an image starts. Calls, audio and candidates end only with the stream, because some vendors
+send more calls or a second finish reason after the first. A stream without `[DONE]` counts as complete if it
+has candidates and each of them has a finish reason.
 
-If a choice has a `message` beside its deltas, the message only repeats them. If it has no deltas, the message
-is the answer.
+If a choice has a `message` beside its deltas, the message only repeats them. If the choice has no deltas, the
+message is the answer.
 """
 
 from __future__ import annotations
@@ -81,13 +81,15 @@ class _Candidate(Candidate):
         self.sequence: str | None = None
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra`, unless it is null. An empty value does not replace an earlier one."""
+        """Put a value into `extra`, unless it is null. An empty value does not replace an earlier value.
+        Raises WireError if `extra` becomes too large.
+        """
         if value is not None and (key not in self.extra or value not in _EMPTY):
             self._put(key, value)
 
 
 class ChatDecoder(ChunkDecoder[_Candidate]):
-    """Decodes the frames of one stream into events."""
+    """Decodes the frames of one provider's stream into events."""
 
     __slots__ = ("_quirks", "_tier")
 
@@ -205,8 +207,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
                 self._cite(candidate, events)
 
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
-        """Append to `events` the opening of a block of text, thinking or refusal, after the end of the open
-        block of these kinds. kind: the candidate's new `prose_kind`.
+        """Append to `events` the opening of a block of text, thinking or refusal. If a block of these kinds
+        is open, its end is appended first. kind: the candidate's new `prose_kind`.
         """
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))
@@ -300,8 +302,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return text
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
-        """Append the events for the citations that wait, and forget these. An event belongs to the text block
-        in which the citation starts, and its offsets are counted from the start of this block.
+        """Append a Cite event to `events` for each citation in `candidate.notes`, and empty this list. The
+        event names the text block in which the citation starts (the first block, if no start is stated), and
+        its offsets are counted from the start of this block.
         """
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
@@ -401,8 +404,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities; None if there are none or they have an unknown shape. Those of an
-    unknown shape become a leftover. member: their name in `logprobs` ("content", "refusal").
+    """The decoded log probabilities (`tokens`); None if there are none or they have an unknown shape. Log
+    probabilities of an unknown shape become a leftover of the candidate. member: the name of `tokens` in the
+    choice's `logprobs`: "content" or "refusal".
     """
     if tokens is None:
         return None
@@ -412,8 +416,8 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
 
 
 def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
-    """A choice's `logprobs` as an object in OpenAI's form; {} without one. A value that is no object becomes
-    a leftover.
+    """A choice's `logprobs` as an object in OpenAI's form; {} if there are none. A value that is not an
+    object becomes a leftover of the candidate.
     """
     if logprobs is None:
         return {}
@@ -426,8 +430,8 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """The first fragment of a call in the form that `decode_call` needs: without `index`, and with empty
-    arguments.
+    """The first fragment of a call (`wire`) in the form that `decode_call` needs: without `index`, and with
+    empty arguments.
     """
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")

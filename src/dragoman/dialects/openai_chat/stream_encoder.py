@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
-A call starts with its id and name, then its arguments follow in pieces. Images, and the citations of other
-dialects, are sent when their block ends. Usage has its own last chunk, if the client asked for it.
+A call starts with its id and name, then its arguments follow in several chunks. Images, and the citations of
+other dialects, are sent when their block ends. Usage has its own last chunk, if the client asked for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ _CONSTANT: Final = ("service_tier", "system_fingerprint")
 
 
 class _Out(Out):
-    """One block while it is sent, with what must be sent at its end."""
+    """One block while it is sent, with content that is sent only when the block ends: citations, the data of
+    an image.
+    """
 
     __slots__ = ("cites", "part", "pieces", "position")
 
@@ -216,8 +218,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return out.head + _json(text) + out.tail
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """The chunk with an entry of `reasoning_details`: for `block`, or, if this is None, for the whole
-        open block.
+        """The chunk with an entry of `reasoning_details` that holds `block`. None = the open block
+        (`out.block`) itself.
         """
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
@@ -260,8 +262,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """The chunk with a citation. b"" if the citation must wait: the citations of another dialect are sent
-        when their text has ended.
+        """The chunk with a citation; b"" = there is nothing to send now. The citations of another dialect
+        wait until their text block has ended.
         """
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
@@ -274,8 +276,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """The chunk with these annotations; b"" if there are none. Annotations of another dialect get an
-        `index`, because clients merge the lists of several chunks by it.
+        """The chunk with these annotations; b"" if there are none. In an answer of another dialect each
+        annotation gets an `index`, because clients use it to merge the lists of several chunks.
         """
         if not notes:
             return b""
@@ -315,8 +317,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """The chunk with a whole image; b"" if the image is lost. Each image gets an `index`, because clients
-        merge lists by it.
+        """The chunk with a whole image; b"" if the image is lost. The image gets an `index`, because clients
+        use it to merge the lists of several chunks. An image of a vendor that states no `index` gets none.
         """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
@@ -342,8 +344,10 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        """Keep members that came late (`event`) until the next chunk that has a choice. They are not sent in
-        a chunk of their own, because many clients always read `choices[0]`.
+        """Save the members of a More event for later chunks, and return b"". A chunk of their own would have
+        no choices, but many clients always read `choices[0]`. Members in `_CONSTANT` go into the head of
+        later chunks. Others go into the next chunk that begins or ends a candidate; if none follows, into the
+        last chunk of the stream.
         """
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))

@@ -6,9 +6,8 @@ from typing import Final
 
 PATH: Final = "/chat/completions"
 GUIDED: Final = {"guided_json": "guided_json", "structured_outputs": "structured_outputs.json"}
-"""vLLM's members for a schema, each with the path of the schema.
-https://docs.vllm.ai/en/latest/features/structured_outputs.html
-"""
+"""vLLM's request members for the schema of the answer -> the path of the schema in the request.
+https://docs.vllm.ai/en/latest/features/structured_outputs.html"""
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 SEALS: Final = "gemini"
 """The dialect whose servers can read the signatures in `extra_content.google` of a call.
@@ -28,4 +27,5 @@ REFUSED: Final[dict[str, str]] = {
     "prompt_cache_options": "cache",
     "prompt_cache_retention": "cache.retention",
 }
-"""The IR path for members that a vendor may reject, where it is not the member's name."""
+"""Request member that a vendor may reject -> its IR path. A member that is not listed here has the same name
+in the IR, sampling parameters within `sampling`."""

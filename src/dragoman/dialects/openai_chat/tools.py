@@ -1,7 +1,7 @@
-"""Tools and tool choice, decoded and encoded.
+"""Decodes and encodes tools and the tool choice.
 
 `Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" mark OpenAI's older members;
-ToolChoice.form "any" is some vendors' word for `required`.
+ToolChoice.form "any" marks "any", some vendors' word for `required`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """The options of a web search that the IR knows, under their IR names. None = there are none."""
+    """The options of a web search, under the names of `ir.ProviderTool.options`. None = there are none.
+    search: the search's settings in the request, of any shape.
+    """
     if type(search) is not dict:
         return None
     options = {
@@ -108,7 +110,9 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """The tool choice in `tool_choice`, else in the older `function_call`; None without both."""
+    """The tool choice in `tool_choice`, else in the older `function_call`; None if the request has neither. A
+    choice that the IR cannot express gets the mode "native".
+    """
     form = None
     choice = body.get("tool_choice")
     if choice is None:
@@ -133,8 +137,8 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The tool names in `allowed_tools`. None if there are none, or if one of the tools is neither a function
-    nor a free-text tool.
+    """The tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no names,
+    or if an entry is anything but a function or a free-text tool with only a name.
     """
     names: list[str] = []
     for tool in allowed["tools"]:
@@ -146,8 +150,8 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls into the body. Tools that this dialect does not have are
-    reported.
+    """Write the tools, the tool choice and `parallel_tool_calls` into the body. Tools that this dialect does
+    not have are reported as lost.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:

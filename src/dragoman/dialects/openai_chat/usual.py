@@ -1,9 +1,9 @@
 """Recognises correct requests in one step. Most requests are correct, and need no search for the first
 mistake.
 
-The types here are narrower than the rules of `check`. A request that fits the types is correct; a request
-that does not fit may be correct, too, and `check` decides. Each member for which `check` has a rule needs a
-field here. A field whose type is None leaves every other value to the rule.
+The types here are narrower than the rules of `check`. A request that `is_usual` accepts is correct. A request
+that it does not accept may be correct, too: `check` decides. Each member for which `check` has a rule needs a
+field here. A field of the type None accepts no value, so every value goes to the rule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dragoman.dialects.schema import strict_mistake
 from dragoman.dialects.schema_form import CommonParametersForm, ParametersForm, SchemaForm
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64)]
-"""A name of so many characters; `_NAMES` tells whether they are allowed."""
+"""A name of allowed length. Its characters are compared with `_NAMES`."""
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Limit = Annotated[int, Meta(ge=1)]
@@ -27,7 +27,8 @@ _Budget = Annotated[int, Meta(ge=-1)]
 
 
 _NAMES: Final = re.compile(r"[A-Za-z0-9_-]+")
-"""Matches several names in a row: one match for all is several times faster than one for each."""
+"""Matches several names joined together: one match for all is several times faster than one match for
+each."""
 
 
 # --- Messages ----------------------------------------------------------------------------------
@@ -204,8 +205,8 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
 
 
 def is_usual(body: dict[str, Any]) -> bool:
-    """Whether the body is certainly correct. False = this is not known, and `check` must look
-    for mistakes.
+    """Whether the body is certainly correct. False = this is not known, and `check` must look for
+    mistakes.
     """
     try:
         request = msgspec.convert(body, Usual)
@@ -234,8 +235,8 @@ def _functions(tools: list[Any]) -> Sequence[_Function]:
 
 
 def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
-    """Whether a response schema has a correct name and, if it is strict, follows OpenAI's rules for strict
-    schemas. form: the typed value; wire: the same as JSON.
+    """Whether a response schema has a name of allowed characters (or none) and, if it is strict, follows
+    OpenAI's rules for strict schemas. form: the typed value. wire: the same object as decoded JSON.
     """
     if form.name is not None and _NAMES.fullmatch(form.name) is None:
         return False
@@ -243,8 +244,8 @@ def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
 
 
 def _are_good(tools: Sequence[_Function], wire: list[dict[str, Any]]) -> bool:
-    """Whether all tools have correct and different names, and the schemas of strict tools follow OpenAI's
-    rules. tools: the typed values; wire: the same as JSON.
+    """Whether all tools have different names of allowed characters, and the schemas of strict tools follow
+    OpenAI's rules. tools: the typed values. wire: the same tools as decoded JSON.
     """
     names: set[str] = set()
     for index, tool in enumerate(tools):

@@ -1,7 +1,7 @@
 """Removes or corrects, in a copy of a request, values that OpenAI rejects but other servers accept, so that
-the rest can be checked. Runs only for requests that OpenAI would reject.
+OpenAI's rules can check the rest of the request. Runs only for requests that OpenAI would reject.
 
-All other members keep their places, because errors name them.
+All other members keep their places, because errors name the places.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without those values beyond OpenAI's limits that `widens`
-    names.
+    """A copy of the request for OpenAI's checks, in which values beyond OpenAI's limits are removed or
+    corrected. widens: the names of the values that the server accepts; only these are changed.
     """
     return put_right(wire, widens, _PUTS)
 

@@ -48,17 +48,15 @@ SCALARS: Final[dict[str, Rule]] = {
     "n": integer(1, 128),
     "logit_bias": _logit_bias,
 }
-"""The rule for each member of OpenAI that is a field of ir.Sampling with the same value (not `stop`,
-`logprobs`); a new scalar needs nothing else.
-"""
+"""Request member -> rule, for those of OpenAI's members that are fields of ir.Sampling with the same name and
+value (not `stop` and `logprobs`). A new such member needs only a line here."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(),
     "min_p": number(),
     "repetition_penalty": number(),
 }
-"""The same for members of other vendors. Those of another dialect's client are sent only to servers whose
-`Quirks.extensions` has them.
-"""
+"""Request member -> rule, for members of other vendors that are fields of ir.Sampling. If the client speaks
+another dialect, only those in `Quirks.extensions` are sent to the provider."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     **EXTENSIONS,

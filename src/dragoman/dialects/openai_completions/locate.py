@@ -13,9 +13,9 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
+    """The JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`.
 
-    A path inside a message becomes that of the prompt; only the second block of the first message is the
+    A path inside a message becomes `$.prompt`, except for the second block of the first message, which is the
     suffix.
     """
     if (member := _MEMBERS.get(where)) is not None:

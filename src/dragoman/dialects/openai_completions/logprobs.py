@@ -1,4 +1,4 @@
-"""Log probabilities of the completions API, decoded and encoded. They are four parallel lists; the third
+"""Decodes and encodes log probabilities of the completions API. They are four parallel lists; the third
 (`top_logprobs`) is a list of objects.
 
 A token's offset in prompt and answer together (`text_offset`) becomes a leftover of the token.
@@ -18,7 +18,7 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities. llama.cpp writes them in chat's form; this is decoded, too.
+    """The decoded log probabilities. wire: the four lists, or the form of chat, which llama.cpp writes here.
 
     None = the IR cannot hold them: tokens or values are missing, the lists differ in length, a list holds
     null (as for an echoed prompt), or there is another member.
@@ -48,7 +48,8 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
     """The value of `logprobs`: four parallel lists. `top_logprobs` is None if no token has alternatives.
 
-    start: the offset of the first token. The next offsets are counted from it, unless a token states its own.
+    start: the offset of the first token, in characters of prompt and answer together. The offset of a later
+    token is counted from it, unless this token has an offset as a leftover.
     """
     offsets: list[int] = []
     for token in tokens:

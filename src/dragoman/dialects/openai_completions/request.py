@@ -1,12 +1,12 @@
-"""Completions requests, decoded and encoded.
+"""Decodes and encodes completions requests.
 
-A prompt is one user message with a Text. What only this protocol has (several prompts, token ids, the suffix)
-is a Native. `logprobs: n` means log probabilities with n alternatives for each token.
+A prompt is one user message with a Text. Content that only this protocol has (several prompts, token ids, the
+suffix) is a Native. `logprobs: n` means log probabilities with n alternatives for each token.
 
-Request.forms says how the client wrote something: "prompt": "list" for a list with one prompt; "max_output":
-"default" if it stated no limit, so that the default of 16 tokens applies; "stop": "string" for a bare string;
-"stream": "false" for a stated false; "echo": "true" or "false". The gateway repeats the prompt (`echo`) if
-the upstream cannot.
+Request.forms says how the client wrote a field: "prompt": "list" for a list with one prompt; "max_output":
+"default" if the client stated no limit, so that the default of 16 tokens applies; "stop": "string" for a bare
+string; "stream": "false" for a stated false; "echo": "true" or "false". If an upstream cannot repeat the
+prompt (`echo`), the gateway repeats it.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ MAPS: Final = _SCALARS | frozenset(
         *("stream_options", "user"),
     }
 )
-"""Members with an IR field or form; all others of a request are leftovers in `extra`."""
+"""The top-level members that have a field in `ir.Request` or a word in `Request.forms`; all others are
+leftovers in `Request.extra`."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
 """OpenAI's default for `max_tokens`."""
 _ENOUGH: Final = 4096
-"""`max_tokens` for a request and a model without a limit: the default 16 would cut the answer off."""
+"""`max_tokens` if neither the request nor the model has a known limit. The API's default of 16 would cut the
+answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
 """The most answers (prompts times `n`) for which `parts` makes requests, which run one after another."""
@@ -102,10 +104,10 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """Split a request with several prompts into requests with one prompt and one answer each, for a provider
-    of another protocol. They have the order of the choices. The result is empty if the request has only one
-    prompt, or prompts of token ids.
+    of another protocol. The requests have the order of the choices in the response. The result is empty if
+    the request has only one prompt, or prompts of token ids.
 
-    Raises WireError if there would be more than `_MOST_ANSWERS` requests.
+    Raises WireError if this makes more than `_MOST_ANSWERS` requests.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -164,7 +166,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
     """The text of the prompt that one choice of the response continues. candidate: the index of this choice.
-    "" for a prompt of token ids, and for an index to which no prompt belongs.
+    "" for a prompt of token ids, and if the index belongs to no prompt.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -174,8 +176,8 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The prompt that the gateway must put before a choice, because the client wants it repeated (`echo`) and
-    the upstream cannot do this; "" if the client does not want it. candidate: the index of the choice.
+    """The prompt that the gateway must put before a choice of another dialect's answer. "" if the client did
+    not ask for this (`echo`). candidate: the index of the choice.
     """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
@@ -188,8 +190,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
     Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
-    assistant, a message after the user's, tools of another dialect, and any block except Text and Native,
-    such as a medium.
+    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -214,11 +215,11 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """The value of `max_tokens` for a request that states none: the model's limit or, if it is unknown,
+    """The value of `max_tokens` for a request that states none: the model's limit or, if that is unknown,
     `_ENOUGH`.
 
-    If the model's context window is known, the value is lowered to what the prompt leaves of the window. For
-    this, each byte of the prompt counts as one token, but the whole prompt as at most 3/4 of the window.
+    If the model's context window is known, the value is at most the part of the window that the prompt leaves
+    free. For this, each byte of the prompt counts as one token, but the prompt as at most 3/4 of the window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -371,4 +372,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""The encoder of each field of an IR request, and the fields that are reported as lost."""
+"""The encoder of each field of `ir.Request`, and the fields that this dialect loses, with reasons."""

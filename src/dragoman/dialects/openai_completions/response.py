@@ -1,4 +1,6 @@
-"""Whole completions responses, decoded and encoded. Usage, finish reasons and errors are those of chat."""
+"""Decodes and encodes whole completions responses (not streamed ones). Usage, finish reasons and errors are
+those of chat.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a provider's response. Raises RequestFailed for an error with status 200, WireError for an
+    invalid body.
+    """
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -76,7 +80,9 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. The report gets what the body cannot express."""
+    """The response body for a client of this dialect. An error in the response is written as the member
+    `error`. Losses are reported to `reply.report`.
+    """
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -122,11 +128,11 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The response id for the client: the upstream's id (`stated`). If the upstream stated none, it is the
-    gateway's.
+    """The response id for the client.
 
-    If the upstream speaks another dialect (not `own`), and the gateway's id begins with `cmpl-`, it is also
-    the gateway's: the client then gets an id in the usual form.
+    It is the gateway's id (`reply.id`) if the upstream stated none, or if the upstream speaks another dialect
+    (not `own`) and the gateway's id begins with `cmpl-`, which is the usual form. Otherwise it is the
+    upstream's id (`stated`).
     """
     if stated is None:
         return reply.id
@@ -144,9 +150,9 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report what is not written of a block. Text and refusals are written as text, without citations and
-    leftovers of another dialect; blocks of any other kind are lost. A seal is not written either: the gateway
-    keeps it.
+    """Report the parts of a block that are not written. Text and refusals are written as text, without
+    citations and leftovers. Thinking and blocks of any other kind are lost. A seal is reported as a change,
+    because the gateway stores it. where: the block's IR path.
     """
     report = draft.report
     if isinstance(block, ir.Text):
@@ -165,8 +171,8 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason for a stop; None if `stop` is None. The report gets what no finish reason says.
-    where: the candidate's IR path.
+    """The finish reason for a stop; None if `stop` is None. Facts that the finish reason does not express are
+    reported as lost. where: the candidate's IR path.
     """
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":

@@ -22,7 +22,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 class CompletionsDecoder(ChunkDecoder[Candidate]):
-    """Decodes the frames of one stream into events."""
+    """Decodes the frames of one provider's stream into events."""
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()

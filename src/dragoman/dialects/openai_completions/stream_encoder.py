@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of completions chunks.
 
-A chunk of text alone is a constant head, the text as JSON, and a constant tail. A candidate's first chunk is
-the repeated prompt, or empty. An error is the last frame, without `[DONE]`.
+A chunk that has only text is a constant head, the text as JSON, and a constant tail. A candidate's first
+chunk is the repeated prompt, or empty. An error is the last frame, without `[DONE]`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dragoman.dialects.reply import Reply
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
 _EVERY: Final = "system_fingerprint"
-"""The member that every chunk repeats; all other leftovers are sent once."""
+"""The leftover that every chunk repeats; all other leftovers are sent once."""
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
@@ -78,8 +78,8 @@ class CompletionsEncoder(EventEncoder):
         return before + self._head + _json(choice) + b"]}\n\n"
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate: with the prompt if the gateway must repeat it, otherwise with an
-        empty text. b"" if the chunk was sent before.
+        """The first chunk of a candidate: with the prompt if the gateway must repeat the prompt, otherwise
+        with an empty text. b"" if the first chunk was sent before.
         """
         if index in self._begun:
             return b""
@@ -122,7 +122,9 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _nothing(self, event: ir.Event) -> bytes:
-        """Always b"": the event's content is no text, and `_open` has already reported its block as lost."""
+        """Always b"". Used for pings, and for content that is not text: `_open` has already reported its
+        block as lost.
+        """
         return b""
 
     _arguments = _think = _media = _ping = _nothing

@@ -1,4 +1,6 @@
-"""Token counts of completions: decoded and encoded as in chat, with leftovers under this dialect's name."""
+"""Decodes and encodes token counts of completions. They have chat's form; their leftovers stand under the
+name of this dialect.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Decode token counts so that no count includes another, in the same way as `openai.usage` does."""
+    """Decode the object `usage` (`wire`) into counts of which none includes another, as `openai.usage`
+    does.
+    """
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:
         return usage
@@ -23,8 +27,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. Counts for which it has no member are reported. own: True =
-    the counts came in this dialect.
+    """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
+    counts for which this dialect has no member are reported as lost.
     """
     out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
     restore(out, usage.extra, report, "usage")

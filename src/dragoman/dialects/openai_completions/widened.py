@@ -1,5 +1,5 @@
-"""Removes, before OpenAI's checks, values that OpenAI rejects but other servers accept: a `stop` with too
-many entries, and a `max_tokens` below 1.
+"""Removes, in a copy of a request, values that OpenAI rejects but other servers accept: a `stop` with too
+many entries, and a `max_tokens` below 1. OpenAI's rules then check the rest of the request.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without those values beyond OpenAI's limits that `widens`
-    names.
+    """A copy of the request for OpenAI's checks, without values beyond OpenAI's limits. widens: the names of
+    the values that the server accepts; only these are removed.
     """
     return put_right(wire, widens, _PUTS)
 

@@ -1,4 +1,4 @@
-"""OpenAI Responses, as OpenAI and Azure serve it, and Open Responses 2026-04-24, both directions.
+"""OpenAI Responses, as OpenAI and Azure serve it, and Open Responses 2026-04-24, both decoded and encoded.
 
 Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
@@ -7,12 +7,13 @@ Canonical form: a body that is decoded and encoded again differs from the origin
 - null members and empty lists of log probabilities are left out;
 - an `output_text` has `annotations`, even if empty; data URLs are written in base64;
 - a request always states `store`; without `store: true` it also asks for encrypted reasoning, unless the
-  model has no reasoning;
+  model has no reasoning (both are left out for a vendor that rejects them);
 - an answer has every member that the specification requires.
 
-Thinking of another provider is left out of requests. In answers its seal is tagged with the provider's name,
-so that the seal can return to this provider. Items of OpenAI's own tools, except pictures, and unknown items
-are kept whole as Native.
+A request leaves out thinking whose seal comes from another dialect, and thinking of another dialect's client
+that has no seal. In an answer, the seal of another dialect is tagged with the name of this dialect: when the
+client sends the seal back, it can return to a server that can read it. Items of OpenAI's own tools, except
+pictures, and unknown items become Native and keep all their members.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tools that this protocol defines and its client runs, as functions for models of other protocols.
+"""Converts tools that this protocol defines and its client runs to functions, for models of other protocols.
 
 A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
 use these tools. A call's item holds the input in one object; this object becomes the arguments of the
@@ -24,10 +24,11 @@ _Wire = dict[str, Any]
 class _Builtin(msgspec.Struct, frozen=True):
     """One tool that this protocol defines and the client runs.
 
-    call, output: the types of the items for a call and for its output. prefix: how the ids of its calls
-    begin. member: the name of the member of the call's item that holds the arguments, an object. fixed:
-    members that this object always has. beside: members that the call's item always has. offered: makes a
-    function from the declared tool. told: makes the text of an output item.
+    call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
+    call items. member: the member of a call item that holds the arguments, an object. fixed: members that
+    this object always has. beside: members that a call item always has. offered: makes a function from the
+    declared tool; returns None if OpenAI runs the tool, or if the tool is malformed. told: makes the text of
+    an output item.
     """
 
     call: str
@@ -44,8 +45,8 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that replaces a declared tool at other protocols. None = the tool is none of these, OpenAI
-    runs it, or it is malformed.
+    """The function that replaces a declared tool at other protocols. None = the tool is not one of the tools
+    in this module, OpenAI runs it, or it is malformed. tool: the tool in the client's request.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -111,8 +112,8 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """The block that other protocols get in place of an item: the call or the result of one of these tools,
-    or a text for an item that adds tools.
+    """The block that other protocols get in place of an item: the call or the result of one of the tools in
+    this module, or a text for an item that adds tools.
 
     None = the item is of another kind or malformed, or belongs to a tool that OpenAI runs.
     """
@@ -135,10 +136,10 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """Convert a call of one of these tools to its item: (the item's type, how its id begins, its other
-    members).
+    """Convert a call of one of the tools in this module to its item: (the item's type, the beginning of the
+    item's id, the item's other members).
 
-    None = the call is of another tool, or its arguments are no JSON object.
+    None = the call is of another tool, or its arguments are not a JSON object.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:
@@ -164,8 +165,8 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The tools, as the client wrote them, that an item of the history adds to the request; malformed ones
-    are left out. item: of a type in `TELLING`. [] = it adds none.
+    """The tools that an item of the history adds to the request, as the client wrote them. Malformed tools
+    are left out. item: its type is in `TELLING`. [] = the item adds none.
     """
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []
@@ -218,4 +219,4 @@ _BUILTINS: Final[Mapping[str, _Builtin]] = {
 _CALLS: Final = {builtin.call: name for name, builtin in _BUILTINS.items()}
 _OUTPUTS: Final = {builtin.output: name for name, builtin in _BUILTINS.items()}
 TELLING: Final = frozenset({"tool_search_output", "additional_tools"})
-"""The types of the items of the history that add tools."""
+"""The types of the history's items that add tools to the request."""

@@ -219,7 +219,7 @@ _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "compaction": {"encrypted_content": a_string},
     "item_reference": {"id": a_string},
 }
-"""The required members of each item type, and the rule that checks each."""
+"""Item type -> its required members, each with the rule that checks it."""
 _PARTS: Final[dict[str, Callable[[_Wire, str], None]]] = {
     "input_text": _check_text,
     "output_text": _check_text,
@@ -310,7 +310,7 @@ _BUILTINS: Final[dict[str, Rule]] = {
     "image_generation": members(output_compression=integer(0, 100), partial_images=integer(0, 3)),
     "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
 }
-"""The rules for the numeric members of tools that OpenAI defines, by type of tool."""
+"""Type of a tool that OpenAI defines -> the rule for its numeric members."""
 
 
 def _check_choice(choice: Any, tools: Any) -> None:

@@ -1,6 +1,4 @@
-"""What the encoders of items and parts know about their request or answer, and the members that all items
-have.
-"""
+"""The context in which items and parts are encoded, and the members that all items have."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ class Draft(FamilyDraft):
     """The Draft of the chat family with two more fields.
 
     mint: makes the id of an item that has none, from a prefix ("msg", "fc", "rs"); None = such an item stays
-    without an id. summarised: True = thinking is written as a summary.
+    without an id. summarised: True = the raw text of thinking is written as a summary.
     """
 
     def __init__(
@@ -40,11 +38,11 @@ class Draft(FamilyDraft):
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
-        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item` (None = it
-        has none).
+        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item`; None =
+        there are none of these. where: the IR path of the item's block.
 
-        prefix: how the id begins that `mint` makes for an item without an id. status: True = an item of an
-        answer gets the status "completed" if it states none.
+        prefix: the beginning of the id that `mint` makes for an item without an id. status: True = an item of
+        an answer gets the status "completed" if it states none.
         """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
@@ -65,7 +63,9 @@ class Draft(FamilyDraft):
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
     ) -> dict[str, Any]:
-        """Add a cache mark and leftovers to `out`, and return it. where: the IR path of the block."""
+        """Add a cache mark and leftovers to the wire object `out`, and return it. mark, extra: None = there
+        are none. where: the IR path of the block that `out` is made from.
+        """
         if mark is not None:
             self.mark(out, mark, where + ".cache")
         if extra is not None:
@@ -73,8 +73,9 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint into `out`. For content of another dialect (not `own`) the breakpoint is
-        lost if the provider has none; if it has them, only `ttl` is lost.
+        """Write the cache mark `mark` into `out`, as a cache breakpoint. For content of another dialect the
+        breakpoint is lost if the provider has none, and its lifetime (`ttl`) is always lost. where: the IR
+        path of the mark.
         """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")

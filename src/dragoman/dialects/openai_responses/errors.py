@@ -1,4 +1,5 @@
-"""Decodes errors of the Responses API and compatible servers, and encodes the gateway's in their form.
+"""Decodes errors of the Responses API and compatible servers, and encodes errors for clients in the same
+form.
 
 https://www.openresponses.org/specification#errors, https://platform.openai.com/docs/guides/error-codes
 """
@@ -16,16 +17,20 @@ from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body the status gives the kind."""
+    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    determines the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     return decode_fault(NAME, said, said.message, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream. value: a body or an `error` event, decoded or raw.
+    """The fault of an error inside an answer or a stream. value: the body or the `error` event, decoded or as
+    JSON bytes.
 
-    The event is flat ({type: "error", code, message, param}) or holds an `error` object; of a decoded event
-    the `type` is dropped, because it is not the error's. An event on a WebSocket also has the status.
+    An `error` event is flat ({type: "error", code, message, param}) or has an object `error`. On a WebSocket
+    it also states the HTTP status. In a decoded event, `type` is ignored, because it is the type of the
+    event.
     """
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
@@ -34,7 +39,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 
 def broken(message: str) -> Fault:
-    """The fault of a provider's stream that broke off, with this message."""
+    """The fault of a provider's stream that ended too early. message: the fault's message."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
 
 
@@ -52,24 +57,30 @@ _WORDS: Final[Words] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
+    """(status, extra headers, body) of an error response for a client. request_id: stands in a header and in
+    the body; None = the request has no id.
+    """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The member `error` of an error's body for a client."""
+    """The error object for a client: the member `error` of an error body."""
     return encode_fault(fault, _WORDS)
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The error in an `error` event, twice: nested, for Open Responses, and flat, for OpenAI's clients."""
+    """The members of an `error` event that state the error. They state it twice: in an object `error`, for
+    clients of Open Responses, and beside `type`, for OpenAI's clients.
+    """
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
     return {**flat, "error": member}
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a failed response object. A missing or unfit code becomes `server_error`."""
+    """The member `error` of a response object that failed. Its code becomes "server_error" if the fault's
+    code is unknown, or if the fault's status is 500 or more and the code is not in `_FAILURES`.
+    """
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
@@ -78,4 +89,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The only codes that a failed response object states for a fault whose status is 500 or more."""
+"""The codes that a failed response object may state for a fault whose status is 500 or more."""

@@ -1,5 +1,6 @@
-"""Decodes and encodes `input` and `instructions`. One input item is one message of the IR; only the histories
-of other dialects are written otherwise.
+"""Decodes and encodes `input` and `instructions`. One input item is one message of the IR, which is encoded
+as one item again. A history of another dialect is repaired first, and one of its messages may become several
+items.
 
 `Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states no
 type; "parts" = the item has a part of an unknown type.
@@ -41,8 +42,9 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """Decode `input`. A string, and a missing input (None), are noted in `forms`; otherwise it must be a list
-    of items. Raises WireError for anything else.
+    """The messages in the value of `input`: a list of items, a string, or None (no input). For a string and
+    for None, "input" is added to `forms`. Raises WireError for any other value, and for an item that is not
+    an object.
     """
     if value is None:
         forms["input"] = "none"
@@ -100,8 +102,9 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """The items that OpenAI accepts, as pairs (IR path of the message, item). Reasoning without encrypted
-    content is left out, and ids that OpenAI would refuse are removed.
+    """The items that OpenAI accepts. placed: (IR path of the message, item) pairs; the result consists of
+    such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would refuse are
+    removed.
 
     OpenAI remembers by the id of a message or a call that a reasoning item came before it, and refuses the
     item if its reasoning is missing (openai/openai-dotnet#1050). So once reasoning is left out, the ids of
@@ -174,14 +177,16 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of the assistant moves to a user message. Images and documents do, if they have data,
-    a URL or a file id.
+    """Whether a medium in an assistant message moves to a user message. Images and documents move if they
+    have data, a URL or a file id.
     """
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether there must be an output for this call. Only calls of the tools in `builtins` may have none."""
+    """Whether the request must have an output for this call. False only for the calls of tools in
+    `builtins`.
+    """
     return call.kind != "builtin" or builtins.called(call) is None
 
 
@@ -203,7 +208,7 @@ _RULES: Final = Rules(
 
 class _Foreign:
     """Writes the history of another dialect as input items. chunked: True = adjacent assistant messages are
-    chunks of one answer and are joined.
+    chunks of one answer, and are written as one message.
     """
 
     def __init__(self, draft: Draft, *, chunked: bool) -> None:
@@ -263,8 +268,8 @@ class _Foreign:
             self.items.append({**encode_head(None, self.draft, where, role), "content": [part]})
 
     def _continue(self, part: _Wire) -> None:
-        """Add a part to the last item, which is an assistant message. A plain text is appended to a plain
-        text before it.
+        """Add a part to the last item, which is an assistant message. If both this part and the message's
+        last part are plain text, the two texts become one.
         """
         content = self.items[-1]["content"]
         before, more = _plain(content[-1:]), _plain([part])

@@ -1,4 +1,4 @@
-"""The member `include` of a request: which additional content the answer must have. Pure.
+"""The member `include` of a request, which asks for additional content in the answer. Pure.
 
 If the provider stores nothing, the gateway asks for encrypted reasoning, because the next request must send
 the reasoning back. A model without reasoning refuses this with 400 ("Encrypted content is not supported with
@@ -23,10 +23,11 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The values of `include` to send: those in `asked`, and the one for encrypted reasoning if the provider
-    stores nothing (not `stored`).
+    """The values of `include` to send: those in `asked`, and the value for encrypted reasoning if the
+    provider does not store the response (`stored`).
 
-    For a model without reasoning, the value for encrypted reasoning is always left out.
+    For a model that is known to have no reasoning (`facts`), the value for encrypted reasoning is always left
+    out.
     """
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
@@ -37,10 +38,11 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
 def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """The edits that make a relayed request ask the provider to store nothing, and the changes to report.
+    """(edits, changes to report) for a relayed request. The edits make the request ask the provider to store
+    nothing.
 
-    body: the request as its client wrote it. The edits set `store` and `include`. A member is removed instead
-    if the vendor refuses it, and `include` also if it would be empty.
+    body: the request as its client wrote it. The edits set `store` and `include`. A member that the vendor
+    refuses is removed instead, and so is an `include` that would be empty.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)
@@ -57,8 +59,9 @@ def stateless(
 def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
-    """Add to `changes` the Change for the edit of one member, with the reason `why`. Nothing is added if the
-    edit only removes a member that the client did not state.
+    """Add the Change for the edit of one member to `changes`. Nothing is added if the edit only removes a
+    member that the client did not state. why: the reason in the Change. edits: member -> new value, or
+    `msgspec.UNSET` to remove the member.
     """
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place

@@ -1,7 +1,8 @@
-"""Items of `input` and `output`: decodes an item to its blocks, and encodes blocks as items.
+"""Decodes the items of `input` and `output` to blocks, and encodes blocks as items.
 
 Each part of a message is one block, and the blocks of a message share an `ir.Item`. Any other item is one
-block. Items of OpenAI's own tools are kept whole as Native, except generated pictures, which become Media.
+block. Items of OpenAI's own tools become Native and keep all their members, except generated pictures, which
+become Media.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ _CLIENT_SIDE: Final = frozenset(
 
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    """Decode an item to its role and blocks; an item of an unknown form is kept whole as Native.
+    """(the role of an item, its blocks). An item of an unknown type or form becomes one Native, with all its
+    members.
 
-    Raises WireError, at the path `where`, unless the item is an object.
+    Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
     """
     if type(value) is not dict:
         raise WireError("must be an object", where, "invalid_type")
@@ -81,7 +83,7 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     """The id, status, phase and leftovers of an item. Leftovers are its members that are not in `known`. None
-    = the item has none of all these.
+    = the item has none of these.
     """
     extra = leftovers(value, known)
     get = value.get
@@ -174,10 +176,11 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message.
+    """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message. Raises
+    WireError for a medium that no part can hold.
 
-    where: the path of the blocks in the IR. An entry None in `blocks` is skipped. parts: True = every block
-    is written as a part of a message. Raises WireError for a medium that no part can hold.
+    where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
+    messages. parts: True = every block is written as a part of a message.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -222,16 +225,18 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`."""
+    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`.
+    where: the IR path of the message's first block, for the report.
+    """
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is no part of a message as an item. None, with a reported loss, if no item can hold
-    the block.
+    """Encode a block that is not a part of a message as an item. None, with a reported loss, if no item can
+    hold the block.
 
-    Raises WireError for a tool result with a medium that no part can hold.
+    Raises WireError for a tool result with a medium that no part can hold. where: the block's IR path.
     """
     write = _WRITE.get(type(block))
     if write is None:
@@ -265,8 +270,8 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """The item for a call of a tool that another provider runs itself. Only a web search in an answer has an
-    item. For anything else None is returned and a loss is reported.
+    """The item for a call of a provider's own tool, from another dialect. Only a web search in an answer has
+    an item. For any other call None is returned and a loss is reported. where: the call's IR path.
     """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
@@ -365,8 +370,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Wrap a block that was decoded from this dialect into a Native that holds its item, for a history in
-    another dialect.
+    """The item of a block of this dialect, as a Native. It is put into a history in another dialect, so that
+    the item can return to this dialect unchanged.
     """
     if isinstance(block, ir.Native):
         return block

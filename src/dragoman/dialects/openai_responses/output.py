@@ -1,7 +1,7 @@
 """Decodes and encodes the request's `text`: the format of the answer, and its verbosity.
 
-`Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is kept
-whole in `extra`, "bare" for an empty `text`.
+`Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is in
+`extra` as the client wrote it, "bare" for an empty `text`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TYPE: Final = frozenset({"type"})
 
 
 def decode_output(text: dict[str, Any]) -> ir.Output:
-    """Decode the member `text`."""
+    """Decode the member `text` of a request."""
     wanted, verbosity = text.get("format"), text.get("verbosity")
     extra = leftovers(text, _TEXT)
     if wanted is None:
@@ -47,8 +47,8 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write the form of the answer into the body: `text`, and a tool for images if images are wanted. Raises
-    WireError for an answer of another kind, such as audio.
+    """Write the wanted form of the answer into the body: `text`, and a tool that generates images if the
+    client wants images. Raises WireError if the client wants an answer of another kind, such as audio.
     """
     text: dict[str, Any] = {}
     if output.kind == "schema":

@@ -1,7 +1,7 @@
 """Decodes and encodes content parts of messages and of tool results.
 
 `Text.form` is the part's type if it is not the usual type: `input_text` for a user, a developer or a tool,
-`output_text` for the model. `Media.form`: "base64" for file data that is no data URL.
+`output_text` for the model. `Media.form`: "base64" for file data that is not a data URL.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """Decode the parts of a message to blocks, which all get this `item`. said: True = the model wrote the
-    message. where: the path of the parts, for errors. Raises WireError if a part is no object.
+    """Decode the parts of a message or of a tool result to blocks. Raises WireError if a part is not an
+    object.
+
+    where: the path of the list of parts, for errors. said: True = the model wrote the message. item: the
+    `ir.Item` that every block gets.
     """
     blocks = []
     for index, part in enumerate(parts):
@@ -50,8 +53,8 @@ def decode_parts(
 
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
-    """Decode a part to a block with this `item`. A part of an unknown form becomes a Native. said: True = the
-    model wrote the message.
+    """Decode a part to a block. A part of an unknown type or form becomes a Native. said: True = the model
+    wrote the message. item: the `ir.Item` that the block gets.
     """
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
@@ -116,7 +119,7 @@ def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
     """The arguments of ir.Media for the source of a part's medium. members: the possible sources, each as
     (member of the part, field of ir.Media).
 
-    Raises KeyError if the part has no source or several, TypeError if the source is no string.
+    Raises KeyError if the part has no source or several, TypeError if the source is not a string.
     """
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
@@ -149,8 +152,8 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode an annotation. If it is malformed or no `url_citation`, the citation keeps the whole annotation
-    as its leftovers.
+    """Decode an annotation. If it is malformed or not a `url_citation`, all its members are in the citation's
+    leftovers.
     """
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
@@ -170,8 +173,8 @@ _ODD: Final = "url_citation"
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """(the log probabilities of a wire object, None); (None, leftovers that hold them) if they are
-    unreadable; (None, None) if the object has none.
+    """The log probabilities of a wire object (a part or a delta). Returns (log probabilities, None); (None,
+    leftovers with them) if they are unreadable; (None, None) if the object has none.
     """
     values = wire.get("logprobs")
     if not values:
@@ -181,8 +184,8 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
 
 
 def without_logprobs(extra: ir.Extra) -> ir.Extra:
-    """A text's leftovers without the member `logprobs`. It holds unreadable log probabilities, and is not
-    needed for a text that has readable ones.
+    """The leftovers of a text without the leftover `logprobs`, which holds unreadable log probabilities. A
+    text whose log probabilities came readable in its deltas does not need this leftover.
     """
     own = (extra or {}).get(NAME)
     if not own or "logprobs" not in own:
@@ -220,10 +223,10 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """Encode a block as a part. None, with a reported loss, if no part can hold the block. said: True = the
-    model wrote it.
+    """Encode a block as a part of a message or of a tool result. None, with a reported loss, if no part can
+    hold the block. said: True = the model wrote the message.
 
-    Raises WireError for a medium that no part can hold.
+    Raises WireError for a medium that no part can hold. where: the block's IR path.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -247,9 +250,9 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part. Its type is the one that a client of this dialect stated; otherwise it is
+    """Encode a text part. Its type is the type that a client of this dialect stated. Without one, it is
     `output_text` if the model wrote the text (`said`), else `input_text`. Only an `output_text` has
-    `annotations` and log probabilities.
+    `annotations` and log probabilities; in other parts both are reported as lost. where: the block's IR path.
     """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
@@ -273,8 +276,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode a citation of `text` as an annotation. A citation without a URL can be written only if it came
-    in this dialect: then it is written as it came. Otherwise None is returned and a loss is reported.
+    """Encode a citation of `text` as an annotation. A citation that is not of a URL can be written only if it
+    came in this dialect; it is then written as it came. Otherwise None is returned and a loss is reported.
+    where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -301,7 +305,9 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
-    """Encode log probabilities; each has every member that the specification requires. [] for None."""
+    """Encode log probabilities; each entry has every member that the specification requires. values: None =
+    none, which gives []. where: the IR path of the log probabilities.
+    """
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
 
@@ -321,13 +327,13 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers download a medium: only images and documents at an HTTP URL."""
+    """Whether OpenAI's servers download a medium from its URL: only an image or a document at an HTTP URL."""
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """The part for a medium. Fields that no part has are reported. Raises WireError if no part can hold the
-    medium.
+    """The part for a medium. Fields of the medium that no part has are reported as lost. Raises WireError if
+    no part can hold the medium. where: the block's IR path.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

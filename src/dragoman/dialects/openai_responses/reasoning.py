@@ -13,7 +13,7 @@ _REASONING: Final = frozenset({"effort", "summary"})
 
 
 def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
-    """Decode the member `reasoning`."""
+    """Decode the member `reasoning` of a request."""
     return ir.Reasoning(
         effort=value.get("effort"), summary=value.get("summary"), extra=leftovers(value, _REASONING)
     )
@@ -22,8 +22,8 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
     """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
 
-    Settings of this dialect are written as stated. For another dialect, the effort is the nearest one that
-    the model supports, and nothing is written for a model without reasoning.
+    Settings of a client of this dialect are written as stated. For a client of another dialect, the effort is
+    the nearest effort that the model supports, and nothing is written for a model without reasoning.
     """
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:

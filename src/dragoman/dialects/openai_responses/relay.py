@@ -1,4 +1,4 @@
-"""Relays between clients and providers of this protocol: edits a few members, and passes all others byte for
+"""Relays between clients and providers of this protocol. A few members are edited; all others pass byte for
 byte.
 """
 
@@ -42,7 +42,8 @@ _BEGINNINGS: Final = {
     "response.content_part.added": "part",
     "response.reasoning_summary_part.added": "part",
 }
-"""Events of which the named member, an item or a part, may be empty; then they have no content either."""
+"""Event that begins an item or a part -> its member with this item or part. The event has no content if the
+item or part is empty."""
 _TEXTS: Final = frozenset({"message", "reasoning", "output_text", "reasoning_text", "summary_text"})
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
@@ -51,18 +52,19 @@ _CR: Final = 13  # `int in bytes` is a bare memchr
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
 _ADDED: Final = frozenset({"conversation"})
-"""Those of `SHOWN` that are added if a response object lacks them: the gateway sends providers none."""
+"""Those of `SHOWN` that are added if a response object lacks them. The provider cannot state them, because
+the gateway does not send them to providers."""
 
 
 class ResponsesRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits relayed requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage). The model's name and other repeated members of the request
-        are as the client wrote them, and the id is the gateway's, if it has made one. A usage of None is
-        missing or unreadable.
+        """(the body for the client, its usage). The model's name is the name for the client; the members in
+        `SHOWN` are as the client wrote them; the id is the gateway's id, if the gateway has made one. A usage
+        of None is missing or unreadable.
 
-        Raises RequestFailed for a failed answer, WireError for a malformed answer.
+        Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """
         head = decode_head(body)
         if _failed(head):
@@ -80,13 +82,15 @@ class ResponsesRelay(BodyRelay):
 
 
 def _failed(head: _Head) -> bool:
-    """Whether a whole answer, or the response object of an event, states an `error` that is not null."""
+    """Whether a whole answer, or the response object of an event, states an `error` that is not null. head:
+    its members as JSON.
+    """
     return _decode(head["error"]) is not None if "error" in head else False
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The values that replace the provider's in a response object: members that repeat the client's request,
-    the model's name for the client, and the gateway's id, if it has made one.
+    """The edits of a response object (member -> value for the client): members that repeat the client's
+    request, the model's name for the client, and the gateway's id, if the gateway has made one.
     """
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
@@ -97,8 +101,8 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 
 def _usage(head: _Head) -> ir.Usage | None:
-    """The usage that a response object states. None = there is none, or it is unreadable: the answer must not
-    fail because of it.
+    """The usage that a response object states. None = it states none, or an unreadable one: unreadable usage
+    must not make the answer fail. head: its members as JSON.
     """
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
@@ -113,7 +117,7 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 class ResponsesStreamRelay:
     """Relays one stream: edits the response object in events, and gives reasoning events the names that the
-    client's specification has.
+    client knows (OpenAI's, or those of Open Responses).
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -160,7 +164,7 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """The bytes for the client, and their size, of the text deltas at the beginning of `read`; they pass
+        """(the text deltas at the beginning of `read`, for the client; their size in bytes). They pass
         unchanged. (b"", 0) = `feed` has to handle the next event. See `relay.PassesRuns`.
         """
         found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
@@ -172,8 +176,9 @@ class ResponsesStreamRelay:
         return sent, len(sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Keep the last event of the stream until `end` is called, because the answer must be stored before
-        the client gets it. Always returns b"".
+        """Save the last event of the stream until `end` is called, because the answer must be stored before
+        the client gets the event. Always returns b"". kind: the event's type. frame: its data. event: its
+        members. response: the response object in it.
         """
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
@@ -189,9 +194,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame for the client, after its edits. Sets `content`, `done` and `usage`. If the stream ends
-        without usage, the last event gets the usage that `estimate` makes. Raises RequestFailed for an event
-        that tells of a failure.
+        """The frame for the client, after its edits. Sets `content`, `done` and `usage`. If the stream states
+        no usage and `estimate` is set, the terminal event gets an estimated usage. Raises RequestFailed for
+        an event that states a failure. kind: the event's type.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -225,8 +230,8 @@ class ResponsesStreamRelay:
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed`, for a stream that broke off. If `waits` is set, the
-        second event is not returned here, but by `end`.
+        """The events `error` and `response.failed`, which tell the client that the stream broke off. If
+        `waits` is set, only `error` is returned, and `end` returns the other event.
         """
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
@@ -247,8 +252,8 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """The decoded frame, if it holds an `error`; some servers send this without an event type. None = it
-    holds none.
+    """The decoded frame of a server that states an `error` without an event type; None if the frame has no
+    `error`.
     """
     try:
         told = _decode(frame)
@@ -258,7 +263,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The `sequence_number` in an event's data; 0 = it has none or an unreadable one."""
+    """The `sequence_number` in an event's data; 0 = it has none, or an unreadable one."""
     try:
         stated = _decode(frame).get("sequence_number")
     except UNREADABLE:
@@ -267,7 +272,9 @@ def _number(frame: bytes) -> int:
 
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
-    """Whether an event only announces a text or reasoning and holds no content of it yet."""
+    """Whether an event only begins a text or reasoning, without any of its content yet. kind: the event's
+    type.
+    """
     if (member := _BEGINNINGS.get(kind)) is None:
         return False
     begun = _decode(frame).get(member)

@@ -1,9 +1,9 @@
-"""Decodes and encodes requests; `history`, `tools`, `output` and `reasoning` do so for the large members.
+"""Decodes and encodes requests. `history`, `tools`, `output` and `reasoning` do this for the large members.
 
-Request.forms says how the client wrote something: "input": "text" for a string, "none" without an input;
+Request.forms says how the client wrote a field: "input": "text" for a string, "none" without an input;
 "stream": "false" for a stated false; "top_logprobs": "0" for a stated 0; "events": "open" for a client of
-Open Responses. The encoder itself asks for encrypted reasoning unless `store` is true, so a client's wish for
-it is kept only if `store` is true.
+Open Responses. The encoder itself asks for encrypted reasoning unless `store` is true. So the decoder keeps
+the client's `include` value for encrypted reasoning only if `store` is true.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ALIKE: Final = {
     "background": "background",
     "truncation": "truncation",
 }
-"""The field of ir.Request for each member whose value it holds unchanged."""
+"""Member whose value is decoded and encoded unchanged -> its field in `ir.Request`."""
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
@@ -56,7 +56,7 @@ MAPS: Final = (
     | frozenset(SCALARS)
     | CACHING
 )
-"""The members that have a field in the IR; `extra` never holds them."""
+"""The members that have a field in the IR; `Request.extra` never holds them."""
 _READ: Final = MAPS | {"include"}
 _NO_SAMPLING: Final = ir.Sampling()
 _ABSENT: Final[dict[str, str]] = {
@@ -69,9 +69,8 @@ _ABSENT: Final[dict[str, str]] = {
     "presence_penalty": "the Responses API has no penalties",
     "repetition_penalty": "the Responses API has no penalties",
 }
-"""Fields of ir.Sampling that OpenAI's API lacks, and the reason for the loss. Some vendors' servers have one
-(`Quirks.extensions`), and clients of this dialect may write those of `SCALARS`.
-"""
+"""Field of ir.Sampling that OpenAI's API lacks -> the reason for the loss. A vendor's server may have the
+parameter (`Quirks.extensions`), and a client of this dialect may write a parameter that is in `SCALARS`."""
 
 # --- Decoding ----------------------------------------------------------------------------------
 
@@ -114,7 +113,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for a stored prompt, which only OpenAI can read."""
+    """Raise WireError if the request has a stored prompt, which only its own provider can read."""
     if wire.body.get("prompt") is not None:
         raise WireError(
             "a stored prompt is available only at its own provider", "prompt", "unsupported_value"
@@ -122,8 +121,8 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the form of the answer depends on: the model, `stream`, and the names of reasoning
-    events. A stream always states its usage.
+    """Decode only the fields that decide the form of the answer: the model, `stream`, and the names of
+    reasoning events. A stream always states its usage.
     """
     stream = wire.body.get("stream") is True
     return ir.Request(
@@ -153,8 +152,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request. It asks the provider to store nothing, unless a client of this dialect stated
-    `store`.
+    """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
+    true`.
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.
@@ -202,7 +201,8 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
-"""The values that the gateway writes itself: removing one of them for a vendor that refuses it is no loss."""
+"""Member -> the value that the gateway itself writes. If a vendor refuses the member, removing this value is
+not a loss."""
 _PLACES: Final = {
     "include": "sampling.logprobs",
     "max_output_tokens": "max_output",
@@ -240,7 +240,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `include`: the value for log probabilities, the leftover values that are already in `body`, and
+    """Write `include`: the value for log probabilities, the leftover values, which `body` has already, and
     the value for encrypted reasoning.
     """
     asked = [LOGPROBS] if request.sampling.logprobs else []
@@ -249,8 +249,9 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove from `body` what only a client of this dialect can ask of this provider, such as an earlier
-    response by its id, and report it.
+    """Remove from `body` the settings of another dialect's request that this provider cannot follow (an
+    unknown service tier, an earlier response by its id) or that the gateway carries out itself. Each is
+    reported.
     """
     report = draft.report
     if request.tier is not None and request.tier not in TIERS:

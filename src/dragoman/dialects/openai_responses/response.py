@@ -1,8 +1,8 @@
-"""Whole answers: decodes a response object to ir.Response, and encodes it back.
+"""Decodes a whole response object to ir.Response, and encodes it back.
 
-Some members of a response object repeat the request. An answer that came in this protocol keeps them in
-`echo`. For other answers, they are taken from the client's request (`Reply.echo`); members that the request
-lacks get the specification's defaults, because clients require every member.
+Some members of a response object repeat the request. In an answer of this dialect, `echo` holds these
+members. For an answer of another dialect, they are taken from the client's request (`Reply.echo`); a member
+that the request lacks gets the specification's default, because clients require every member.
 https://platform.openai.com/docs/api-reference/responses/object
 """
 
@@ -63,7 +63,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
-"""Members that every answer must have, with the specification's values if the request leaves them out."""
+"""Member that every answer must have -> the specification's value if the request does not state the
+member."""
 _ECHO: Final = DEFAULTS.keys() | {
     "user",
     "prompt",
@@ -93,10 +94,11 @@ _LOST: Final = {
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a response object. An answer that failed after its first output is decoded, too, with its
+    """Decode a response object. An answer that failed after its first output is decoded, too; its fault is in
     `error`.
 
-    Raises RequestFailed for an error with status 200, WireError for a malformed answer.
+    Raises RequestFailed for an answer that failed without output, and for an error with status 200. Raises
+    WireError for a malformed answer.
     """
     output = body.get("output")
     if type(output) is not list:
@@ -113,7 +115,9 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """Decode the blocks of all items of an `output`, in order. Raises WireError if one is no object."""
+    """Decode the blocks of all items of an `output`, in order. Raises WireError if an item is not an
+    object.
+    """
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
     )
@@ -140,7 +144,7 @@ def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Resp
 
 
 _SETTLED: Final = frozenset({"completed", "incomplete", None})
-"""Statuses that the stop reason implies; only others are kept in `Response.status`."""
+"""Statuses that follow from the stop reason; only other statuses are put into `Response.status`."""
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
@@ -162,7 +166,9 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Why a response object with these blocks stopped; None = its status does not say that it is finished."""
+    """The reason why an answer with these blocks stopped; None = its status does not mean that it is
+    finished. body: the response object.
+    """
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
@@ -182,8 +188,8 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a response object, and report losses. Raises RequestFailed for an answer that failed without
-    output.
+    """Encode a response object, and report losses. Only the first candidate is written. Raises RequestFailed
+    for an answer that failed without output.
     """
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
@@ -212,28 +218,31 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 def asks_for_summary(reply: Reply) -> bool:
     """Whether the client's request asks for a summary of the reasoning. Such clients display only the
-    summary, so the thinking of other protocols is then written as a summary.
+    summary, so the thinking of other dialects is then written as a summary.
     """
     wish = reply.request.reasoning
     return wish is not None and wish.summary is not None
 
 
 class Mint:
-    """Makes the ids of items without an id. The same answer gets the same ids."""
+    """Makes the ids of items without an id. The same calls for the same answer give the same ids. answer: the
+    id of the answer.
+    """
 
     def __init__(self, answer: str) -> None:
         self._root = answer.removeprefix(ID_PREFIX)
         self._count = 0
 
     def __call__(self, prefix: str) -> str:
-        """An id that begins with `prefix`."""
+        """A new id that begins with `prefix`."""
         self._count += 1
         return f"{prefix}_{self._root}_{self._count}"
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
     """A block in a form that an item of an answer can hold. A medium other than an image becomes its
-    transcript, and JSON becomes text; both are reported.
+    transcript, which is reported as a loss; JSON becomes text, which is reported as a change. Any other block
+    is unchanged. where: the block's IR path.
     """
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
@@ -254,8 +263,9 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """The blocks, with None in place of each empty text that follows a text or a refusal. The report gets the
-    seal and the leftovers of such an empty text.
+    """The blocks, with None in place of each empty text that follows a text or a refusal. The seal and the
+    leftovers of such an empty text are reported, because they are not written. where: the IR path of the list
+    of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -318,8 +328,10 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """The response id for the client, by which it can continue this response: the gateway's id if the gateway
-    made one in this protocol's form or the provider stated none; otherwise the provider's (`stated`).
+    """The response id for the client, with which it can continue this response.
+
+    This is the gateway's id (`reply.id`) if it has this protocol's form, or if the provider stated no id.
+    Otherwise it is the provider's id (`stated`).
     """
     if stated is None:
         return reply.id
@@ -342,8 +354,8 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
-    """Report what the status of a response does not tell about a stop. called: whether the response has a
-    call of a client's tool.
+    """Report the facts about a stop that the status of a response does not express. called: whether the
+    response has a call of a client's tool.
     """
     where = "candidates[0].stop"
     if stop.reason in _LOST:
@@ -366,7 +378,9 @@ def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
-    """Write `status`, `incomplete_details` and `error` of a finished answer into `out`."""
+    """Write `status`, `incomplete_details` and `error` of a finished answer into the response object `out`.
+    stop: why the answer stopped; None = not stated. own: True = the answer came in this dialect.
+    """
     if response.error is not None:
         out["status"], out["error"] = "failed", failure_member(response.error)
         return
@@ -391,9 +405,10 @@ def _settle(
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
     """The members of a response object that repeat the request.
 
-    own: True = the provider stated them (`stated`); only those in `SHOWN` are replaced by what the client
-    wrote. False = all are as the client wrote them, with missing members completed (`_COMPLETE`), and those
-    that it did not write come from `DEFAULTS`.
+    own: True = the answer came in this dialect: the members are as the provider stated them (`stated`),
+    except those in `SHOWN`, which are as the client wrote them. False = the members are as the client wrote
+    them, with their missing fields added (`_COMPLETE`); members that the client did not write come from
+    `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}

@@ -2,7 +2,7 @@
 bytes.
 
 At the end of a text, four events each hold the whole text: the end of the text, of the part, of the item and
-of the response. If each had its own copy, an answer of 100 MB would need 400 MB at its end, and more while it
+of the response. If each event had a copy, an answer of 100 MB would need 400 MB at its end, and more while it
 is encoded.
 """
 
@@ -23,7 +23,7 @@ _MARK: Final = b"\x01"
 
 class Shared:
     """The long texts of one stream, each encoded once. An event is first encoded with a mark in place of each
-    long text, and then cut at these marks.
+    long text (`json`), and then cut at these marks (`cut`, `events`).
     """
 
     def __init__(self) -> None:
@@ -39,16 +39,18 @@ class Shared:
 
     @property
     def marked(self) -> bool:
-        """Whether `json` has written marks at which `cut` has not yet cut."""
+        """Whether `json` has written a mark since the last cut."""
         return bool(self._found)
 
     def size(self, value: Any) -> int:
-        """The size of a value's JSON in bytes. Must not be called while `marked` is true."""
+        """The size of a value's JSON in bytes, with the long texts in it. Must not be called while `marked`
+        is true.
+        """
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
-        """Cut JSON at its marks. written: the JSON of all values that `json` got since the last cut. Every
-        second piece of the result is a long text.
+        """Cut JSON at its marks. written: the results of all calls of `json` since the last cut, joined in
+        order. The pieces of the result at odd positions are long texts; the others are the JSON around them.
         """
         if not self._found:
             return [written]
@@ -59,8 +61,8 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes with
-        which every event ends.
+        """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes at
+        the end of every event.
         """
         events: list[list[bytes]] = []
         event: list[bytes] = []
@@ -93,5 +95,5 @@ class Shared:
 
 
 def any_long(values: Iterable[Any]) -> bool:
-    """Whether one of the values is a long text."""
+    """Whether one of the values is a text of at least `LONG` characters."""
     return any(type(one) is str and len(one) >= LONG for one in values)

@@ -4,9 +4,9 @@
     → response.completed | response.incomplete | response.failed | response.cancelled
 
 `output_item.done` holds the final item, and the item's blocks end with the values in it. Items that only this
-protocol has are decoded whole from this event; the events of their progress before it pass as Raw. The stream
-ends with `error` or with the first terminal event (the second line above); later frames, such as the `[DONE]`
-of some vendors, are not read. https://platform.openai.com/docs/api-reference/responses-streaming
+protocol has are decoded from this event alone; the earlier events about their progress pass as Raw. The
+stream ends with `error` or with the first terminal event (the second line above); later frames, such as the
+`[DONE]` of some vendors, are not read. https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -55,17 +55,19 @@ _decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_TextDelta).decode
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
 _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
-"""The types of items that are one block with deltas. A message's parts are blocks; others come whole."""
+"""The types of items that are one block with deltas. A message has a block for each part; items of other
+types are decoded when they end."""
 _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
-"""For each type of call, the member that deltas fill. Its value at the start of the call is ignored."""
+"""Type of call -> the member that deltas fill. The value of this member at the start of the call is
+ignored."""
 
 
 class _Open(msgspec.Struct):
     """A block that has not ended.
 
-    block: as it was opened. said: whether a delta came. words: the deltas of a text or of arguments.
-    logprobs: the log probabilities in the deltas; those at the end of the item are rounded, so they are not
-    used. cited: the number of citations so far.
+    index: the number of the block in the answer. block: as it was opened. said: whether a delta came. words:
+    the texts of the deltas of a text or of arguments. logprobs: the log probabilities in the deltas, which
+    replace the rounded ones at the end of the item. cited: the number of citations so far.
     """
 
     index: int
@@ -113,8 +115,8 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a delta that only adds text to an open text block; the block's state remembers the
-        text. None for any other frame.
+        """The IR event for a delta that only adds text to an open text block; the text is also added to the
+        block's state. None for any other frame.
         """
         try:
             value = _decode_delta(frame)
@@ -223,7 +225,7 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """The events that end one item: the ends of its open blocks, and any blocks that only the final item
+        """The events that end one item: the ends of its open blocks, and the blocks that only the final item
         has.
 
         number: the item's output_index. item: the final item; None = the stream did not state it.
@@ -243,8 +245,8 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The events that end a block. final: the block in the final item; content of it that no delta
-        brought comes first. None = it is unknown.
+        """The events that end the block of `state`. If the final block has content that was in no delta,
+        events with this content come first. final: the block in the final item; None = it is unknown.
         """
         if final is None:
             self._said.append(state.block)
@@ -281,10 +283,10 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """For a delta (`value`) of a block of this `kind`: the events that open the block (as
-        `opened[kind]`), if it is not open yet, and the block's state.
+        """(events, state of the block) for a delta (`value`) of a block of this `kind`. If the block is not
+        open yet, the events open it as `opened[kind]`; otherwise there are none.
 
-        Raises WireError if no such block can be opened, or if the open block is of another kind.
+        Raises WireError if such a block cannot be opened, or if the open block is of another kind.
         """
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
@@ -339,7 +341,9 @@ class ResponsesDecoder:
 
 
 def _words(value: _Value) -> str:
-    """The text of a delta; some servers send null for no text. Raises TypeError for other types."""
+    """The text of a delta; "" for null, which some servers send. Raises TypeError for a value of another
+    type.
+    """
     words = value["delta"]
     if words is not None and type(words) is not str:
         raise TypeError("delta")
@@ -347,8 +351,8 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """The item in the final `output` at the position `number`, if it is the announced item; None = it is not.
-    Needed for an item whose end event did not come.
+    """The item at the position `number` in the final `output`, for an item whose end event did not come. None
+    if there is no such item, or if it has another type or id than the announced item.
     """
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
@@ -358,9 +362,9 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """A final item, with the id that it had when it was announced. Some gateways state a new id in every
-    event, and clients take a new id for a new item. An item with encrypted content keeps its id, to which
-    this content belongs.
+    """A final item, with the id that the item had when it was announced. Some gateways state a new id in
+    every event, and clients would take the item for another one. An item with encrypted content is not
+    changed, because its encrypted content belongs to its id.
     """
     first = None if announced is None else announced.get("id")
     if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
@@ -369,8 +373,8 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """The `ir.Item` of an announced message, with its id and phase, but without the status, which only the
-    end of the item states.
+    """The `ir.Item` of an announced message: its id and phase. The status is left out, because only the end
+    of the item states it. None = the message has neither id nor phase.
     """
     if item.get("id") is None and item.get("phase") is None:
         return None
@@ -383,8 +387,8 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 
 
 def _rest(state: _Open, whole: str) -> str:
-    """The part of the whole text that the deltas did not bring. "" if the text does not begin with the
-    deltas.
+    """The end of the final text `whole` that no delta has brought. "" if `whole` does not begin with the text
+    of the deltas.
     """
     told = "".join(state.words)
     return whole[len(told) :] if whole.startswith(told) else ""
@@ -435,7 +439,7 @@ _REPEATED: Final = (
     *("response.reasoning_text.done", "response.reasoning.done", "response.reasoning_summary_text.done"),
     *("response.reasoning_summary_part.added", "response.reasoning_summary_part.done"),
 )
-"""Events that are not read: the end of their item repeats what they state."""
+"""Events that are ignored, because the end of their item repeats their content."""
 _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.created": ResponsesDecoder._created,
     "response.queued": ResponsesDecoder._progress,

@@ -3,9 +3,9 @@
     created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
     → completed | incomplete | failed [→ data: [DONE]]
 
-The end of a block is written when the next block begins or the answer ends: only then is it known whether its
-message continues, and whether the answer is incomplete. Events are numbered from 0. Open Responses requires
-`[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
+The end of a block is written when the next block begins or the answer ends: only then is it known whether the
+block's message continues, and whether the answer is incomplete. Events are numbered from 0. Open Responses
+requires `[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
 https://www.openresponses.org/specification#streaming
 """
 
@@ -48,8 +48,8 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 
 class _Item(msgspec.Struct):
-    """An item whose `output_item.added` was sent. number: its output_index. wire: the item as this event had
-    it. of: the `ir.Item` that its blocks share. parts: the parts of a message that have begun so far.
+    """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event. of:
+    the `ir.Item` that its blocks share. parts: the parts of a message that have begun so far.
     """
 
     number: int
@@ -65,13 +65,13 @@ class _Item(msgspec.Struct):
 class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: its item; None = the block is sent whole, or has not begun. place: the members that name its item
-    and part in events. head, tail: the bytes with which each of its deltas begins and ends. said: whether a
-    delta was sent.
+    item: the item that holds the block; None = the block is sent only when it ends, or has not begun. place:
+    the members that name its item and part in events. closed: its Close event has come. said: whether a delta
+    was sent. head, tail: the bytes with which each of its deltas begins and ends.
 
-    For thinking: part: the index of the open summary part, None = the thinking's own text is open. words: the
-    deltas of the open part. before: how many summary parts (0 or 1) hold the thinking's own text; they come
-    before the model's summary.
+    For thinking: part: the index of the open summary part, None = the raw text of the thinking is open.
+    words: the deltas of the open part. before: the number of summary parts (0 or 1) that hold the raw text;
+    they come before the model's summary.
     """
 
     block: ir.Block
@@ -87,7 +87,7 @@ class _Block(msgspec.Struct):
 
 
 class ResponsesEncoder(EventEncoder):
-    """Encodes the IR events of one answer to a client's stream."""
+    """Encodes the IR events of one answer as a stream for a client."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -126,8 +126,8 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Move the events in `out` into `pieces` if they hold a long text or `pieces` already holds events,
-        and return b"". Otherwise return `out`.
+        """Returns `out`, the bytes of some events. But if these events contain a long text, or `pieces`
+        already has events, they are appended to `pieces`, and b"" is returned.
         """
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
@@ -135,14 +135,16 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _share(self, *told: Any) -> None:
-        """Begin to share the bytes of long texts if one of these values is long. Later events will repeat the
-        values.
+        """If `pieces` is set and one of these values is a long text, let all later events share the bytes of
+        long texts. Later events will repeat these values.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
 
     def _event(self, kind: str, members: _Wire) -> bytes:
-        """The bytes of one wire event, with the next `sequence_number`."""
+        """The bytes of one wire event, with the next `sequence_number`. kind: the event's type. members: its
+        other members.
+        """
         whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
         body = encode(whole) if self._shared is None else self._shared.json(whole)
@@ -184,8 +186,8 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. b"" if it is not sent now: `ending` then holds the response, because it has a
-        long text or must be stored before the client gets the event.
+        """The terminal event. If it has to wait, b"" is returned, and `ending` holds the response. It waits
+        if the response has a long text, or must be stored before the client gets the event (`waits`).
         """
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
@@ -194,22 +196,22 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event, and `[DONE]` after it. told: the response object; its status decides the
-        event's name.
+        """The terminal event and, except on a WebSocket, `[DONE]` after it. told: the response object; its
+        status is part of the event's name.
         """
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        """Always b"". A ping could only be sent as a comment, which simple parsers take for an event. In a
-        long silence the server sends one nevertheless.
+        """Always b"": an encoder sends no pings. A ping could only be sent as a comment, and simple parsers
+        mistake a comment for an event. In a long silence the server itself sends a comment.
         """
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """The bytes of a progress event of this protocol. Its `output_index` becomes the one that the item
-        has in this stream. b"" for an event of another protocol.
+        """The bytes of a progress event of this protocol. Its `output_index` becomes the index of the item in
+        this stream. b"" for an event of another protocol.
         """
         if event.dialect != NAME:
             return b""
@@ -292,8 +294,9 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Set the `head` and `tail` of a block: the bytes with which each of its deltas begins and ends.
-        kind: the type of these events. tail: what closes the data of an event.
+        """Set the `head` and `tail` of the block `state`: the bytes with which each of its deltas begins and
+        ends. kind: the type of these events. tail: the bytes after the text, up to the end of the event's
+        data.
         """
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
@@ -307,7 +310,7 @@ class ResponsesEncoder(EventEncoder):
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """Send the whole text of a block as one delta. Nothing is sent if the text is empty or if a delta was
+        """The bytes of one delta with the whole text of a block. b"" if the text is empty or if a delta was
         sent before: the end of the block holds the whole text anyway.
         """
         if state.said or not text:
@@ -359,8 +362,8 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking. part: the index of the summary part, None = the thinking's own text. If
-        `summarised` is set, its own text is sent as a summary part before the others.
+        """The bytes of a delta of thinking. part: the index of the summary part, None = the raw text of the
+        thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
 
         If another part is open, that part ends first, and a new one begins.
         """
@@ -382,8 +385,9 @@ class ResponsesEncoder(EventEncoder):
         return out + self._say(state, text)
 
     def _thought(self, part: int | None) -> tuple[str, str, str]:
-        """The names for a summary part, or for the thinking's own text (part None): how the names of its text
-        events begin, how the names of its part events begin, and the type of the part.
+        """Names in the events of thinking: (the beginning of the names of its text events, the beginning of
+        the names of its part events, the type of the part). part: the index of the summary part, None = the
+        raw text.
         """
         if part is None:
             return self._reasoning, "response.content_part", "reasoning_text"
@@ -400,7 +404,9 @@ class ResponsesEncoder(EventEncoder):
         return done + self._event(f"{holder}.done", {**state.place, "part": {"type": kind, "text": text}})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
-        """Always b"": this content is not sent in deltas, but with the end of the block."""
+        """Always b"": seals and the content of media are not sent in deltas, but with the end of the
+        block.
+        """
         if not event.candidate:
             self._fold.add(event)
         return b""
@@ -422,8 +428,8 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """Send a citation (IR path `where`) of a part whose end was already sent. The end of the item will
-        hold it, too.
+        """The bytes of an event with a citation of a part whose end was already sent. The end of the item
+        will hold the citation, too. told: the block of this part. where: the citation's IR path.
         """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
@@ -443,8 +449,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """Send the ends of the blocks that are closed, and the end of the open message. following: the next
-        block; if it is a part of the same message, the message stays open. None = no block follows.
+        """The bytes that end all closed blocks. They also end the open message, unless one of its blocks is
+        open, or `following` (the next block; None = no block follows) is a part of this message.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
@@ -516,8 +522,8 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """Send the item of a block that was not sent in deltas: the item's start, unless this was sent
-        before, and its end.
+        """The bytes of an item whose block was not sent in deltas: the start of the item, unless it was sent
+        before, and its end. final: the block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
@@ -550,7 +556,9 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """The final `ir.Item` (`of`) of an item that was announced. If it has no id, it gets the announced id."""
+    """The final `ir.Item` of an item that was announced. If `of` has no id, it gets the id of the announced
+    item.
+    """
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
     return of
@@ -569,7 +577,7 @@ _ARGUMENTS: Final = {
     "function_call": ("function_call_arguments", "arguments"),
     "custom_tool_call": ("custom_tool_call_input", "input"),
 }
-"""By item type: the word in the names of its argument events, and the member with the arguments."""
+"""Item type -> (the word in the names of its argument events, the member with the arguments)."""
 _ENDS: Final[dict[type, Callable[[ResponsesEncoder, _Block, Any, str], bytes]]] = {
     ir.Text: ResponsesEncoder._end_text,
     ir.Refusal: ResponsesEncoder._end_text,

@@ -19,9 +19,8 @@ restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
 ID_PREFIX: Final = "resp_"
 SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members of a response object that repeat the request. The gateway handles them instead of the provider: the
-client gets its own values back.
-"""
+"""Members of a response object that repeat the request. The client gets the values of its own request,
+because the gateway stores and continues responses itself."""
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -31,8 +30,8 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """How the names of reasoning events begin for this client (`.delta` or `.done` follows). OpenAI's
-    specification and Open Responses have different names.
+    """The beginning of the names of reasoning events for this client; `.delta` or `.done` follows. OpenAI's
+    specification and Open Responses have different names. request: the client's request.
     """
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

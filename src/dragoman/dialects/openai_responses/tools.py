@@ -48,8 +48,8 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace is well-formed and holds only tools that the client runs. A namespace that is not
-    is kept whole.
+    """Whether a namespace is well-formed and has only functions and free-text tools. Any other namespace
+    becomes one ProviderTool.
     """
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
@@ -95,7 +95,7 @@ def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """Decode `tool_choice`; an unknown choice is kept whole as "native"."""
+    """Decode `tool_choice`. A choice that the IR cannot express gets the mode "native"."""
     if type(choice) is str:
         mode = _MODES.get(choice)
         return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
@@ -127,8 +127,8 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `tool_choice` and `parallel_tool_calls`. For clients of other dialects, the last two are
-    written only if there are tools.
+    """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body. For clients of other dialects,
+    the last two are written only if there are tools.
     """
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
@@ -150,7 +150,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """Encode the tools; adjacent tools of one namespace are written inside it."""
+    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool."""
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
     of: ir.Namespace | None = None

@@ -1,5 +1,5 @@
-"""Converts token counts. In the Responses API a total includes its details; in the IR no count includes
-another.
+"""Decodes and encodes token counts. In the Responses API a total includes its details; in the IR no count
+includes another.
 
 `input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Counts that
 contradict their total stay unchanged in `extra`.
@@ -22,7 +22,7 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """Decode a `usage` object. A total that is no token count (such as a text) becomes a leftover."""
+    """Decode a `usage` object. A total that is not a token count (such as a text) becomes a leftover."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
@@ -43,8 +43,8 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts named in `keys` out of the details object `name` in `rest`, and return them. If their
-    sum exceeds the total (`whole`), nothing is taken and {} is returned.
+    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. If their sum
+    exceeds the total (`whole`), nothing is taken and {} is returned.
     """
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
@@ -59,10 +59,11 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if the provider stated no usage.
+    """Encode a `usage` object; None if the provider stated no usage. Counts that this dialect does not have
+    are reported.
 
-    own: True = the counts came in this protocol. Only for other counts, details that the provider did not
-    state are written as 0.
+    own: True = the counts came in this dialect. False = details that the provider did not state are written
+    as 0.
     """
     if usage is None:
         return None

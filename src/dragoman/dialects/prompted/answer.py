@@ -1,7 +1,8 @@
-"""The events of an answer whose text holds calls or reasoning, with each of these as a block of its own.
+"""Changes the events of an answer whose text contains calls or reasoning: each call, and the reasoning,
+becomes a block of its own.
 
-A text block of the upstream becomes as many blocks as it has texts, calls and reasoning, so the blocks behind
-it get other numbers.
+A text block of the upstream becomes one block for each text, call and reasoning in it, so the later blocks
+get other numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _Place: TypeAlias = tuple[int, int]
 class TextCalls:
     """Turns the calls and the reasoning in the texts of one answer into blocks.
 
-    reader: makes a reader of calls for each text; None = the texts have no calls. thoughts: how the reasoning
-    is marked with which an answer may begin; None = the answer has none in its texts.
+    reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
+    at the beginning of the answer is marked; None = the texts contain no reasoning.
     """
 
     __slots__ = ("_called", "_next", "_numbers", "_reader", "_texts", "_thoughts")
@@ -38,7 +39,10 @@ class TextCalls:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events for the client in place of this event of the upstream; [] = its text is held back."""
+        """The events for the client in place of this event of the upstream. [] = nothing to send now: for
+        example, the text is held back because it may be the beginning of a call. If a candidate with a call
+        ends normally or states no stop reason, its stop reason becomes "tool".
+        """
         if isinstance(event, ir.Finish):
             stop = event.stop
             if event.candidate in self._called and (stop is None or stop.reason == "end"):
@@ -49,7 +53,7 @@ class TextCalls:
         return self._about_block(event) if type(event) in ir.CONTENT else [event]
 
     def _about_block(self, event: Any) -> Sequence[ir.Event]:
-        """The events in place of one that names a block of the upstream."""
+        """The events for the client in place of an event that names a block of the upstream."""
         place = (event.candidate, event.index)
         if isinstance(event, ir.Open):
             if isinstance(event.block, ir.Text):
@@ -61,7 +65,9 @@ class TextCalls:
         return [replace(event, index=self._numbers[place])]
 
     def _new_reader(self, candidate: int) -> CallReader | None:
-        """A reader for a text; None = all of it is plain. Only the first block of an answer has reasoning."""
+        """A reader for the next text; None = the whole text is plain. Only the first block of a candidate can
+        begin with reasoning.
+        """
         inner = None if self._reader is None else self._reader()
         if self._thoughts is None or candidate in self._next or self._has_text(candidate):
             return inner
@@ -71,24 +77,26 @@ class TextCalls:
         return any(place[0] == candidate for place in self._texts)
 
     def _known(self, index: int) -> int | None:
-        """The number of the first candidate's block that the upstream numbers so; None = it has none yet."""
+        """The client's number of a block of the first candidate; None = the client has no such block yet. For
+        a text, it is the number of the client's last text block. index: the upstream's number of the block.
+        """
         text = self._texts.get((0, index))
         return self._numbers.get((0, index)) if text is None else text.said
 
     def number(self, candidate: int) -> int:
-        """The number of a new block."""
+        """Take the next free number of this candidate's blocks, for a new block of the client."""
         number = self._next.get(candidate, 0)
         self._next[candidate] = number + 1
         return number
 
     def calls(self, candidate: int) -> None:
-        """Remember that the candidate has a call."""
+        """Record that this candidate has a call."""
         self._called.add(candidate)
 
 
 class _Text:
-    """One text block of the upstream. The client gets a text block for each text in it, and a block for each
-    call and for the reasoning.
+    """One text block of the upstream. The client gets a text block for each plain text in it, a block for
+    each call, and a block for the reasoning.
     """
 
     __slots__ = (
@@ -108,12 +116,12 @@ class _Text:
         self._divided = False  # whether there was a call or reasoning
 
     def begin(self, block: ir.Text) -> list[ir.Event]:
-        """The events for the beginning of the block."""
+        """The events for the client when the upstream's block opens."""
         self._block = replace(block, text="")
         return self._read(block.text)
 
     def feed(self, event: Any) -> list[ir.Event]:
-        """The events in place of one about this block."""
+        """The events for the client in place of an event about this block."""
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
         if isinstance(event, ir.Close):
@@ -184,7 +192,7 @@ class _Text:
         return events
 
     def _speak(self) -> list[ir.Event]:
-        """The events that open a text block; [] if one is open."""
+        """The events that open a text block for the client; [] if a text block is open."""
         if self._open is not None and not self._thinking:
             return []
         events = self._end()
@@ -194,7 +202,7 @@ class _Text:
         return [*events, ir.Open(self._open, block, self._candidate)]
 
     def _think(self) -> list[ir.Event]:
-        """The event that opens a block of reasoning; [] if one is open."""
+        """The events that open a block of reasoning for the client; [] if such a block is open."""
         if self._thinking:
             return []
         events = self._end()
@@ -203,7 +211,7 @@ class _Text:
         return [*events, ir.Open(self._open, ir.Thinking(""), self._candidate)]
 
     def _end(self) -> list[ir.Event]:
-        """The event that closes the open block; [] if none is open."""
+        """The event that closes the client's open block; [] if no block is open."""
         if self._open is None:
             return []
         number, self._open = self._open, None

@@ -1,6 +1,6 @@
-"""A forced call as structured output, for providers that cannot force a call.
+"""Asks for a forced call as structured output, for providers that cannot force a call.
 
-The answer is held to a JSON Schema, and comes back as a call while it is written:
+The answer must follow a JSON Schema, and its text is turned back into a call while it is received:
 
     one tool   the schema of its parameters: the answer is the arguments
     several    {"call": {"tool": NAME, "arguments": {…}}}, where `anyOf` has one object for each tool
@@ -37,7 +37,7 @@ _SEVERAL: Final = (
 
 
 def is_choice(request: ir.Request) -> bool:
-    """Whether the request forces a call of a function that it offers."""
+    """Whether the request forces a call of a function, and offers at least one such function."""
     choice = request.tool_choice
     if choice is None or choice.mode not in {"any", "tool"}:
         return False
@@ -49,11 +49,12 @@ def is_choice(request: ir.Request) -> bool:
 def chosen(
     request: ir.Request, report: Report, *, keeps: bool
 ) -> tuple[ir.Request, Callable[[], CallReader]]:
-    """(the request that asks for its forced call as structured output, what makes the reader of the answer).
-    The request must fulfil `is_choice`.
+    """(the request that asks for its forced call as structured output, a function that makes the reader of
+    the answer). `is_choice` must be true for the request.
 
-    keeps: True = the target obeys a choice of no tool, so the tools stay in the request: some providers
-    demand them if the history has calls. report: gets a change.
+    keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys: some
+    providers require the tools if the history has calls. False = the tools are removed. report: gets the
+    changes and losses.
     """
     allowed = offered(request, report)
     output = request.output
@@ -86,7 +87,7 @@ def chosen(
 
 
 def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
-    """The schema of an answer that is a call of one of the tools."""
+    """The schema of an answer that is a call of one of these tools. tools: at least two."""
     definitions: dict[str, Any] = {}
     calls = [_of_call(tool, index, definitions) for index, tool in enumerate(tools)]
     schema = _closed({"call": {"anyOf": calls}})
@@ -96,7 +97,9 @@ def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
 
 
 def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a call of the tool. Its definitions are added to `definitions` under other names."""
+    """The schema of a call of one tool. The definitions in the tool's schema are added to `definitions`,
+    under new names. index: the tool's index in `anyOf`.
+    """
     own = dict(parameters(tool))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
@@ -120,8 +123,8 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(node: Any, moved: Mapping[str, str], place: str) -> Any:
-    """A copy of a schema that now stands at `place`, with its references adapted. moved: the new place of
-    each definition.
+    """A copy of a schema that was moved to `place` (a JSON pointer), with its references adapted. moved: old
+    place of a definition -> its new place.
     """
     if isinstance(node, list):
         return [_moved(item, moved, place) for item in node]
@@ -146,7 +149,9 @@ def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
 
 
 class _Arguments:
-    """The arguments of a call, which are passed on as they come, and what stands behind them."""
+    """Reads the arguments of a call, which are passed on while they come, and the text behind them. ending:
+    the braces that must follow the arguments.
+    """
 
     __slots__ = ("_ending", "_extent")
 
@@ -155,7 +160,7 @@ class _Arguments:
         self._ending: str | None = ending  # closes the objects around the arguments; None = other text came
 
     def feed(self, text: str) -> list[Piece]:
-        """What the next piece of the text has completed."""
+        """Take the next part of the text, and return the pieces that it completes."""
         pieces: list[Piece] = []
         if not self._extent.ended():
             end = self._extent.feed(text)
@@ -168,7 +173,9 @@ class _Arguments:
         return pieces + self._behind(text)
 
     def _behind(self, text: str) -> list[Piece]:
-        """The text behind the arguments, without the braces around them and the white space between these."""
+        """The plain text behind the arguments. The braces in `ending`, and white space before, between and
+        after them, are left out.
+        """
         at = 0
         while self._ending is not None and at < len(text):
             if self._ending and text[at] == self._ending[0]:
@@ -180,13 +187,13 @@ class _Arguments:
         return [text[at:]] if at < len(text) else []
 
     def close(self) -> list[Piece]:
-        """The end of the call, if the answer has broken off in it."""
+        """The end of the call, if the answer breaks off inside the arguments; else []."""
         return [] if self._extent.ended() else [Ended()]
 
 
 class OneArguments:
-    """Reads an answer that is the arguments of the tool `name`. A text that does not begin with an object
-    stays text.
+    """The `CallReader` of an answer that is the arguments of the tool `name`. A text that does not begin with
+    an object is plain text.
     """
 
     __slots__ = ("_arguments", "_held", "_name", "_other")
@@ -198,7 +205,9 @@ class OneArguments:
         self._other = False
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """What the next piece has completed; [] = it is held back."""
+        """Take the next part of the text, and return the pieces that it completes; [] = white space is held
+        back.
+        """
         if self._arguments is not None:
             return self._arguments.feed(text)
         if self._other:
@@ -216,15 +225,15 @@ class OneArguments:
         return [Begun(self._name), *self._arguments.feed(stripped)]
 
     def close(self) -> Sequence[Piece]:
-        """What was held back."""
+        """The last pieces: the end of a call that broke off, or text that was held back."""
         if self._arguments is not None:
             return self._arguments.close()
         return [self._held] if self._held else []
 
 
 class OneCall:
-    """Reads an answer that states the tool and its arguments. A text that begins differently, or names
-    another tool, stays text.
+    """The `CallReader` of an answer that states a tool and its arguments. names: the tools that may be
+    called. A text that begins in another way, or states another tool, is plain text.
     """
 
     __slots__ = ("_arguments", "_heads", "_held", "_other")
@@ -236,7 +245,9 @@ class OneCall:
         self._other = False
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """What the next piece has completed; [] = it is held back."""
+        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
+        back, because it may be the beginning of a call.
+        """
         if self._arguments is not None:
             return self._arguments.feed(text)
         if self._other:
@@ -254,28 +265,29 @@ class OneCall:
         return [text]
 
     def close(self) -> Sequence[Piece]:
-        """What was held back."""
+        """The last pieces: the end of a call that broke off, or text that was held back."""
         if self._arguments is not None:
             return self._arguments.close()
         return [self._held] if self._held else []
 
 
 _LONGEST: Final = 2000
-"""The most characters of an answer's beginning that are held back. White space may be as long as a model
-likes to write it.
-"""
+"""The most characters of an answer's beginning that are held back. A limit is needed because a model may
+write any amount of white space."""
 
 
 def _head(name: str) -> str:
-    """How an answer with a call of the tool begins, up to the first brace of the arguments, without white
-    space.
+    """The beginning of an answer with a call of this tool, up to the first brace of the arguments, without
+    white space.
     """
     quoted = "".join(msgspec.json.encode(name).decode().split())
     return f'{{"call":{{"tool":{quoted},"arguments":{{'
 
 
 def _behind(text: str, count: int) -> str:
-    """The text behind its first `count` characters that are no white space; space at its beginning is cut."""
+    """The rest of the text after its first `count` characters that are not white space. White space at the
+    beginning of the rest is removed.
+    """
     at = 0
     while count:
         count -= not text[at].isspace()

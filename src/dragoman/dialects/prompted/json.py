@@ -1,4 +1,4 @@
-"""Calls as JSON objects between two marks.
+"""The notations that write calls as JSON objects between two marks.
 
 Hermes: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, the form of the Hermes and Qwen models
 (https://huggingface.co/NousResearch/Hermes-2-Pro-Mistral-7B, read 2026-11). Fenced: a Markdown code block
@@ -27,8 +27,8 @@ _text = msgspec.json.Decoder(str).decode
 
 
 def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Opening]:
-    """The opening mark of a notation, with what reads the text behind it. tools: the declared tools, by
-    name.
+    """Opening mark -> a function that makes the reader of the text behind it. marks: the opening and the
+    closing mark of the notation. tools: the declared tools, by name.
     """
 
     def body() -> Body:
@@ -50,7 +50,9 @@ class _Body:
         self._tail = ""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next piece; None = more text is needed to decide."""
+        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
+        call.
+        """
         extent = self._extent
         if extent is None:
             text = text.lstrip()
@@ -73,8 +75,8 @@ class _Body:
 
 
 def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
-    """The calls in a JSON text: an object or an array of them. () = one of them is no call of a declared
-    tool.
+    """The calls in a JSON text: an object, or an array of objects. () = one of the objects is not a call of a
+    declared tool.
     """
     try:
         objects = _several(written) if written.startswith("[") else [written]
@@ -86,8 +88,8 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 
 
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
-    """The call that an object states; None = it has other members, or names no declared tool. Raises
-    msgspec.DecodeError if the name is not a text.
+    """The call that an object states. None = the object names no declared tool, has other members, or its
+    arguments are not an object. Raises msgspec.DecodeError if the name is not a text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]
     values = [members.pop(member) for member in _ARGUMENTS if member in members]
@@ -102,8 +104,9 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
 
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:
-    """A call as the model would have written it. arguments: JSON text; if it is no JSON object, it is written
-    as a JSON string.
+    """A call in this notation, as the model would have written it. arguments: JSON text; a text that is not a
+    JSON object is written as a JSON string. marks: the opening and the closing mark. key: the member for the
+    tool's name.
     """
     if not arguments.strip():
         arguments = "{}"

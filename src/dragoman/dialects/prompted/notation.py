@@ -1,4 +1,4 @@
-"""How tools, calls and results are written as text: one `Notation` for each `Facts.tool_mode`."""
+"""The notations in which tools, calls and results are written as text: one for each `Facts.tool_mode`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Notation(msgspec.Struct, frozen=True):
-    """One way to write calls and results.
+    """One way to write calls and results as text.
 
-    guide: how the model has to write a call. call: writes a call from the tool's name and its arguments (JSON
-    text). result: writes a result from the tool's name, its text, and whether the tool failed. openings: for
-    tools by name with their parameters' schemas, the marks with which a call begins.
+    guide: the instruction that tells the model how to write a call. call: writes a call, from the tool's name
+    and the arguments (JSON text). result: writes a result, from the tool's name, the result's text, and
+    whether the tool failed. openings: opening mark of a call -> a function that makes the reader of the text
+    behind it; from the declared tools (name -> schema of the parameters).
     """
 
     guide: str
@@ -29,8 +30,8 @@ class Notation(msgspec.Struct, frozen=True):
     openings: Callable[[Mapping[str, Mapping[str, Any]]], Mapping[str, Opening]]
 
     def reader(self, tools: Mapping[str, Mapping[str, Any]], *, single: bool) -> Callable[[], CallReader]:
-        """A function that makes a reader for one text of the answer. tools: the declared tools. single: True
-        = the answer may have only one call.
+        """A function that makes a reader for each text of the answer. tools: the declared tools, name ->
+        schema of the parameters. single: True = the answer may contain only one call.
         """
         return partial(TextReader, self.openings(tools), single=single)
 
@@ -45,7 +46,9 @@ def described(tool: ir.Function) -> str:
 
 
 def parameters(tool: ir.Function) -> dict[str, Any]:
-    """The JSON Schema of a tool's parameters; a tool that states none has none."""
+    """The JSON Schema of a tool's parameters. For a tool that states no schema, it is the schema of an object
+    without members.
+    """
     if tool.parameters is None:
         return {"type": "object", "properties": {}, "additionalProperties": False}
     return tool.parameters

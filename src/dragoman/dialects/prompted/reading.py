@@ -1,9 +1,9 @@
-"""Finds tool calls in a text that comes in pieces.
+"""Finds tool calls in a text that comes in parts.
 
-A reader takes the text as it comes, and gives the plain text and the calls in it, in order. A text that could
-be the beginning of a call is held back until that is decided: never more of it than the longest mark with
-which a call begins (and white space before it). What follows such a mark is held until the call is complete;
-a call that is not well-formed is plain text.
+A reader takes the parts, and gives the plain text and the calls in them, in order. A text that may be the
+beginning of a call is held back until this is decided: at most as long as the longest mark with which a call
+begins, and white space before it. The text behind such a mark is held back until the call is complete. A call
+that is not well-formed is plain text.
 """
 
 from __future__ import annotations
@@ -16,87 +16,92 @@ import msgspec
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A call of the tool `name` begins."""
+    """The beginning of a call of the tool `name`."""
 
     name: str
 
 
 class Written(msgspec.Struct, frozen=True):
-    """More of the arguments of the call that has begun: JSON text."""
+    """A further part of the arguments of the call that has begun. arguments: JSON text."""
 
     arguments: str
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The call that has begun ends."""
+    """The end of the call that has begun."""
 
 
 class Thought(msgspec.Struct, frozen=True):
-    """More of the reasoning that the model writes before its answer."""
+    """A further part of the reasoning that the model writes before its answer."""
 
     text: str
 
 
 Piece: TypeAlias = str | Begun | Written | Ended | Thought
-"""Plain text, a part of a call, or reasoning. A call is Begun, any number of Written, Ended."""
+"""What a reader gives: plain text (str), a part of a call, or reasoning. A call is one Begun, any number of
+Written, and one Ended."""
 
 
 class CallReader(Protocol):
-    """Reads one text of an answer."""
+    """Reads one text of an answer, which comes in parts."""
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """What the next piece of the text has completed; [] = it is held back."""
+        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
+        back.
+        """
 
     def close(self) -> Sequence[Piece]:
-        """What was held back. Called once, after the last piece."""
+        """The pieces of the text that was held back. Called once, after the last part."""
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A complete call. arguments: JSON text."""
+    """A complete call. name: the tool. arguments: JSON text."""
 
     name: str
     arguments: str
 
 
 class Complete(msgspec.Struct, frozen=True):
-    """The body of a call is complete. rest: the text behind it."""
+    """The result of `Body.feed`: the calls are complete. rest: the text behind them."""
 
     calls: tuple[Call, ...]
     rest: str
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """The text is no call, however it goes on."""
+    """The result of `Body.feed`: the text is not a call, whatever text follows."""
 
 
 BROKEN: Final = Broken()
 
 
 class Body(Protocol):
-    """The text of one call from its opening mark on."""
+    """Reads the text of a call behind its opening mark. The text comes in parts."""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next piece; None = more text is needed to decide."""
+        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
+        call.
+        """
 
 
 Opening: TypeAlias = Callable[[], Body]
 
 _MOST_CALLS: Final = 1000
-"""After so many calls the rest of an answer is plain text. This bounds the number of its blocks, which the
-limits on a provider's JSON do not count.
-"""
+"""After so many calls, the rest of an answer is plain text. This limits the number of its blocks, because the
+limits on a provider's JSON do not count calls in a text."""
 _PART: Final = 4096
 _MOST_BROKEN: Final = 64
-"""After so many broken calls the rest of an answer is read as plain text, because the text of a broken call
-is read again. This bounds the work on the answer of a model that writes nothing but openings."""
+"""After so many broken calls, the rest of an answer is plain text. The text of each broken call is read a
+second time, so without a limit an answer with nothing but opening marks would cost much work."""
 
 
 class TextReader:
-    """The `CallReader` of texts in which each call begins with a mark of its own.
+    """The `CallReader` of texts in which each call begins with an opening mark.
 
-    openings: the marks, each with what reads the text behind it. single: True = the answer may have only one
-    call; further ones are plain text. White space between calls, and around the calls of an answer that has
-    no other text, is left out.
+    openings: opening mark -> a function that makes the reader of the text behind it. single: True = the
+    answer may have only one call; later calls are plain text. White space of at most `_MOST_SPACE` characters
+    is left out between two calls, after the last call, and before the first call if no other text precedes
+    it.
     """
 
     __slots__ = (
@@ -121,7 +126,9 @@ class TextReader:
         self._broken = 0
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """What the next piece has completed; [] = it is held back."""
+        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
+        back.
+        """
         pieces: list[Piece] = []
         # In parts, because each mark and each call cuts off the rest of the text, which copies it.
         for start in range(0, len(text), _PART):
@@ -135,7 +142,7 @@ class TextReader:
         return pieces
 
     def close(self) -> Sequence[Piece]:
-        """What was held back: a call that is not complete is plain text."""
+        """The pieces of the text that was held back. A call that is not complete is plain text."""
         pieces: list[Piece] = []
         while self._body is not None:
             pieces += self.feed(self._give_up(pieces))
@@ -145,7 +152,9 @@ class TextReader:
         return pieces
 
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
-        """Read plain text up to the next opening mark. Returns the text behind the mark, None = no mark."""
+        """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text behind the
+        mark; None = there is no mark, or the limit of calls or of broken calls is reached.
+        """
         text, self._held = self._held + text, ""
         if self._broken >= _MOST_BROKEN or self._called >= self._most:
             self._held = self._say(text, pieces)
@@ -160,7 +169,9 @@ class TextReader:
         return text[found.end() :]
 
     def _say(self, text: str, pieces: list[Piece]) -> str:
-        """Pass plain text. Returns what is held back: white space that may stand before a call."""
+        """Append plain text to `pieces`. Returns the text that is held back instead: white space that may
+        stand before a call; "" = none.
+        """
         if not self._speaking and text.isspace() and len(text) <= _MOST_SPACE:
             return text
         if text:
@@ -169,8 +180,8 @@ class TextReader:
         return ""
 
     def _begins(self, text: str) -> int:
-        """The place in a text without marks from which on it may be the beginning of a mark; the text's
-        length = nowhere.
+        """The index from which a text without marks may be the beginning of a mark. The text's length = it is
+        not the beginning of a mark.
         """
         for place in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[place] in self._firsts:
@@ -180,7 +191,9 @@ class TextReader:
         return len(text)
 
     def _inside(self, body: Body, text: str, pieces: list[Piece]) -> str | None:
-        """Read the text of a call. Returns the text that is to be read next, None = the call needs more."""
+        """Read the text of a call, and append complete calls to `pieces`. Returns the text that must be read
+        next; None = more text is needed.
+        """
         seen = body.feed(text)
         if isinstance(seen, Complete) and len(seen.calls) <= self._most:
             for call in seen.calls:
@@ -194,7 +207,9 @@ class TextReader:
         return None if seen is None else self._give_up(pieces)
 
     def _give_up(self, pieces: list[Piece]) -> str:
-        """Pass the mark of the open call as plain text. Returns the text behind it, to be read again."""
+        """Append the opening mark of a broken call to `pieces` as plain text. Returns the text behind the
+        mark, which must be read again.
+        """
         behind = "".join(self._behind)
         self._behind.clear()
         self._body = None
@@ -205,4 +220,4 @@ class TextReader:
 
 
 _MOST_SPACE: Final = 64
-"""The most white space that is held back because a call may follow it."""
+"""The most white space, in characters, that is held back because a call may follow."""

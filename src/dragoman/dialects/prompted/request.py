@@ -17,8 +17,8 @@ replace = msgspec.structs.replace
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A request with its tools as text. reader: makes what reads each text of the answer; None = the model
-    knows of no tool, so its text is no call.
+    """A request with its tools as text. reader: makes a reader for each text of the answer; None = no tool
+    may be called, so the answer contains no calls.
     """
 
     request: ir.Request
@@ -26,10 +26,11 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def told(request: ir.Request, notation: Notation, report: Report) -> Told:
-    """The request, in which system text describes the tools that may be called, and the history's calls and
-    results are text. Tools of the provider stay.
+    """The request without its functions: system text describes those that may be called, and the calls and
+    results in the history are text. The provider's own tools stay.
 
-    report: gets a change for the tools, and a loss for what text does not guarantee.
+    notation: how calls and results are written. report: gets changes for what is now text, and losses for
+    what text does not guarantee (such as a forced call).
     """
     request = as_text(request, notation)
     allowed = offered(request, report)
@@ -55,12 +56,16 @@ def told(request: ir.Request, notation: Notation, report: Report) -> Told:
 
 
 def has_tools(request: ir.Request) -> bool:
-    """Whether the request offers tools, or its history has calls or results of the client's tools."""
+    """Whether the request offers tools of any kind, or its history has calls or results of the client's
+    tools.
+    """
     return bool(request.tools) or any(_is_traffic(b) for message in request.messages for b in message.blocks)
 
 
 def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
-    """The functions that the tool choice allows; a tool that it does not allow is reported as left out."""
+    """The functions of the request that the tool choice allows. If it does not allow all of them, a change is
+    reported.
+    """
     choice = request.tool_choice
     functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
     if choice is None:
@@ -77,8 +82,8 @@ def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
 
 
 def without_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request without its functions. report: gets a loss for each of their settings that has no meaning
-    in words.
+    """The request without its functions. Only tools of the provider stay, with the tool choice "none" if
+    there was a tool choice. report: gets a loss for each setting of a function that text cannot express.
     """
     for index, tool in enumerate(request.tools or ()):
         if not isinstance(tool, ir.Function):
@@ -99,7 +104,9 @@ def without_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 def as_text(request: ir.Request, notation: Notation) -> ir.Request:
-    """The request, whose history has text in place of calls and results of the client's tools."""
+    """The request with text in its history, in place of calls and results of the client's tools. notation:
+    how calls and results are written.
+    """
     names: dict[str, str] = {}
     messages = tuple([_message(message, notation, names) for message in request.messages])
     same = all(new is old for new, old in zip(messages, request.messages, strict=True))
@@ -107,7 +114,9 @@ def as_text(request: ir.Request, notation: Notation) -> ir.Request:
 
 
 def _message(message: ir.Message, notation: Notation, names: dict[str, str]) -> ir.Message:
-    """The message in text. names: the tools' names by the ids of their calls so far."""
+    """The message with text in place of calls and results. names: call id -> tool name, for the calls so far;
+    this function adds the message's calls.
+    """
     if not any(_is_traffic(block) for block in message.blocks):
         return message
     blocks: list[ir.Block] = []
@@ -134,7 +143,9 @@ _BETWEEN: Final = "\n\n"
 
 
 def _say(text: str, blocks: list[ir.Block]) -> None:
-    """Append text to the last block if that is plain text, because small servers take only one text."""
+    """Append a text to `blocks`. If the last block is plain text, the text is appended to this block, because
+    small servers accept only one text.
+    """
     last = blocks[-1] if blocks else None
     if isinstance(last, ir.Text) and last == ir.Text(last.text):
         blocks[-1] = ir.Text(f"{last.text}{_BETWEEN}{text}")

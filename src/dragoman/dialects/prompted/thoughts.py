@@ -1,9 +1,9 @@
-"""Finds reasoning at the beginning of a text that comes in pieces: `<think>reasoning</think>answer`.
+"""Finds reasoning at the beginning of a text that comes in parts: `<think>reasoning</think>answer`.
 
 Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
-(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). The line
-break behind `<think>`, the one before `</think>`, and up to two behind it belong to the tags.
+(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). One line
+break behind `<think>`, one before `</think>`, and up to two behind `</think>` belong to the tags.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _MOST_BREAKS: Final = 2
 
 
 class ThoughtReader:
-    """Reads the reasoning of one text; `inner` reads the text behind it, or a text without reasoning.
+    """Reads the reasoning at the beginning of one text. inner: reads the rest of the text, or a text without
+    reasoning; None = all of it is plain text.
 
-    inside: True = the text begins inside the reasoning, without `<think>`. Reasoning that never ends is
-    reasoning up to the end of the text: this is what a model writes that has reached its limit of tokens.
+    inside: True = the text begins inside the reasoning, without `<think>`. If the reasoning never ends, the
+    whole text is reasoning: a model writes such a text if it reaches its limit of tokens.
     """
 
     __slots__ = ("_breaks", "_held", "_inner", "_inside", "_state")
@@ -39,7 +40,9 @@ class ThoughtReader:
         self._breaks = 0  # line breaks behind `</think>` so far
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """What the next piece has completed; [] = it is held back."""
+        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
+        text is held back or belongs to a tag.
+        """
         if self._state == "past":
             return self._plain(text)
         text, self._held = self._held + text, ""
@@ -64,7 +67,7 @@ class ThoughtReader:
         return pieces
 
     def close(self) -> Sequence[Piece]:
-        """What was held back. Called once, after the last piece."""
+        """The pieces of the text that was held back. Called once, after the last part."""
         pieces: list[Piece] = []
         if self._state == "new":
             pieces += self._plain(self._held)
@@ -73,7 +76,9 @@ class ThoughtReader:
         return pieces if self._inner is None else [*pieces, *self._inner.close()]
 
     def _think(self, text: str, pieces: list[Piece]) -> str:
-        """Pass reasoning. Returns the text behind it, "" while it goes on."""
+        """Append reasoning to `pieces`. Returns the text behind the reasoning; "" if the reasoning has not
+        ended.
+        """
         thought, closing, rest = text.partition(CLOSING)
         if closing:
             self._state = "ended"
@@ -86,7 +91,7 @@ class ThoughtReader:
         return rest
 
     def _end(self, text: str) -> Sequence[Piece]:
-        """Pass the text behind the reasoning, without the line breaks of the tag."""
+        """The pieces of the text behind the reasoning, without the line breaks that belong to `</think>`."""
         while self._breaks < _MOST_BREAKS and text.startswith("\n"):
             self._breaks += 1
             text = text[1:]
@@ -102,8 +107,8 @@ class ThoughtReader:
 
 
 def _may_close(text: str) -> int:
-    """The place from which on the text may be the beginning of `</think>`, with the line break before it; the
-    text's length = nowhere.
+    """The index from which the text may be the beginning of `</think>`, with the line break before it. The
+    text's length = it is not such a beginning.
     """
     for place in range(max(0, len(text) - len(_ENDING) + 1), len(text)):
         tail = text[place:]

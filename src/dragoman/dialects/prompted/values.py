@@ -1,9 +1,9 @@
-"""Reads the values of parameters that a model has written as XML, as the JSON that their schema describes.
+"""Converts the values of parameters that a model has written as XML to the JSON that their schema describes.
 
     object           an element for each member
     array            an element for each item, of any name; or the parameter's element again for each item
-    number, boolean  the JSON literal; a text that is none stays a text
-    string           the text as it stands, but for a line break behind the opening tag and one before the
+    number, boolean  the JSON literal; a text that is not one stays a text
+    string           the text as it stands, without one line break behind the opening tag and one before the
                      closing tag
     CDATA            the text in it, unchanged
 
@@ -21,7 +21,8 @@ import msgspec
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ONLY_CDATA: Final = re.compile(r"\s*+(?:<!\[CDATA\[(?>.*?\]\]>)\s*+)++\Z", re.DOTALL)
-"""Its groups are atomic, so that a text with many sections is read once: models write such texts."""
+"""Matches a text that consists of sections of CDATA. Its groups are atomic, so that a text with many sections
+is read only once: models write such texts."""
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
@@ -29,7 +30,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class NotWellFormed(ValueError):
-    """The text is not what the schema's elements would look like."""
+    """The text does not have the form of the elements that the schema describes."""
 
 
 class Values:
@@ -41,11 +42,13 @@ class Values:
         self._root = schema
 
     def members(self, text: str) -> dict[str, Any]:
-        """The arguments, from the text between the tool's tags. Raises NotWellFormed."""
+        """The arguments in the text between the tool's tags, name -> value. Raises NotWellFormed."""
         return self._members(text, self._root, 0)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """The members of an object, from the elements in the text."""
+        """The members of an object, from the elements in the text. schema: the schema of the object. depth:
+        the number of elements around them.
+        """
         if depth > _DEEPEST:
             raise NotWellFormed
         schema = self._part(schema, "object")
@@ -100,11 +103,15 @@ class Values:
         ]
 
     def _item(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schema of the items of an array."""
+        """The schema of an array's items; {} = the array's schema states none. schema: the schema of the
+        array.
+        """
         return self._resolved(self._part(schema, "array").get("items"))
 
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
-        """The schema, or the one in the same document to which it refers."""
+        """The schema. If it is a reference (`$ref`) inside the document, the schema to which it refers. {}
+        for a value that is not a schema.
+        """
         for _ in range(_DEEPEST):
             if not isinstance(schema, Mapping):
                 return _ANY
@@ -115,7 +122,9 @@ class Values:
         return _ANY
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-        """The first alternative of a schema that allows this type; a schema without alternatives itself."""
+        """The first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no alternative
+        allows it, the schema itself.
+        """
         for one in _alternatives(schema):
             part = self._resolved(one)
             if kind in self._types(part):
@@ -123,7 +132,9 @@ class Values:
         return schema
 
     def _types(self, schema: Mapping[str, Any], depth: int = 3) -> frozenset[str]:
-        """The types that a schema allows; empty = it does not say."""
+        """The types that a schema allows; empty = the schema does not state any. depth: how many levels of
+        alternatives are searched.
+        """
         stated = schema.get("type")
         if isinstance(stated, str):
             return frozenset({stated})
@@ -143,7 +154,7 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def parameter_names(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names that members of an object may have; None = any name."""
+    """The names of the members that an object may have; None = any name. schema: the schema of the object."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
         return None
@@ -165,8 +176,9 @@ def _at(root: Mapping[str, Any], where: str) -> Any:
 
 
 def _elements(text: str, known: Iterable[str] | None) -> list[tuple[str, str | None]]:
-    """(name, text inside) of each element; None as the text = an empty tag. known: the names that may occur,
-    None = any. Raises NotWellFormed if other text than white space stands between the elements.
+    """(name, text inside) of each element in the text; an empty tag has None as the text. known: the names
+    that may occur; None = any. Raises NotWellFormed for another name, for an element that is not closed, and
+    for text between the elements.
     """
     names = None if known is None else frozenset(known)
     found: list[tuple[str, str | None]] = []
@@ -190,9 +202,12 @@ def _elements(text: str, known: Iterable[str] | None) -> list[tuple[str, str | N
 
 
 def _inside(text: str, start: int, name: str, names: frozenset[str] | None) -> tuple[str, int]:
-    """(the text of an element, the place behind its closing tag). The element ends at the first closing tag,
-    outside of CDATA, behind which another element or nothing follows. Elements of the same name in it are
-    skipped; if they are not closed, they are text.
+    """(the text of an element, the index behind its closing tag). name: the element's name. start: the index
+    behind its opening tag. names: the names of the elements that may follow; None = any. Raises NotWellFormed
+    if the element does not end.
+
+    The element ends at the first closing tag outside of CDATA behind which another element or nothing
+    follows. Elements of the same name inside it are skipped; if they are not closed, they are text.
     """
     end = _end(text, start, name, names, nests=True)
     if end < 0:
@@ -203,7 +218,10 @@ def _inside(text: str, start: int, name: str, names: frozenset[str] | None) -> t
 
 
 def _end(text: str, at: int, name: str, names: frozenset[str] | None, *, nests: bool) -> int:
-    """The place of the closing tag; -1 = there is none."""
+    """The index of the closing tag of the element `name`; -1 = there is none. at: the index behind the
+    opening tag. names: the names of the elements that may follow; None = any. nests: True = elements of the
+    same name inside it are skipped.
+    """
     opening, closing = f"<{name}>", f"</{name}>"
     start, nested = at, 0
     while (end := text.find(closing, at)) >= 0:
@@ -232,7 +250,7 @@ def _continues(text: str, at: int, names: frozenset[str] | None) -> bool:
 
 
 def _unwrapped(text: str) -> str:
-    """A text without the line break behind the opening tag and the one before the closing tag."""
+    """The text without one line break at its beginning and one at its end, which belong to the tags."""
     if text[:2] == "\r\n":
         text = text[2:]
     elif text[:1] == "\n":
@@ -244,7 +262,9 @@ def _unwrapped(text: str) -> str:
 
 
 def _named(text: str, schema: Mapping[str, Any]) -> tuple[Any] | None:
-    """The value of `enum` or `const` that is written like the text."""
+    """The value of `enum` or `const` in the schema that is written like the text, as a tuple of one; None =
+    there is no such value.
+    """
     stated = schema.get("enum")
     values = [
         *(stated if isinstance(stated, list) else ()),
@@ -272,8 +292,8 @@ _KINDS: Final[Mapping[type, frozenset[str]]] = {
 
 
 def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
-    """The JSON value of a type in `kinds` that the text is; `otherwise` if it is none. Where a string is
-    allowed, too, only objects, arrays and null are read as JSON. kinds: empty = every type.
+    """The JSON value that the text is, if its type is in `kinds`; else `otherwise`. A JSON string is never
+    read as JSON; if `kinds` has "string", numbers and booleans are not, either. kinds: empty = every type.
     """
     if text in {"True", "False"}:
         text = text.lower()

@@ -1,12 +1,14 @@
-"""Calls as XML elements: a tag named like the tool, and in it a tag for each parameter.
+"""The notation that writes calls as XML elements: a tag named like the tool, and in it a tag for each
+parameter.
 
     <read_file><path>a.py</path></read_file>
 
-The form of coding agents such as Roo Code and Cline, whose models are told not to escape anything: a value is
-the text between its tags as it stands, and entities are not decoded
-(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value in which
-its own closing tag occurs is written as CDATA. Only tags of declared tools, and in them of their parameters,
-are tags; any other text that looks like XML is text. Values become JSON by the parameter's schema (`values`).
+This is the form of coding agents such as Roo Code and Cline, whose models are told not to escape anything: a
+value is the text between its tags as it stands, and entities are not decoded
+(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value that
+contains its own closing tag is written as CDATA. Only the names of declared tools, and inside them the names
+of their parameters, are tags; any other text that looks like XML is plain text. Values become JSON by the
+parameter's schema (`values`).
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ from dragoman.dialects.prompted.reading import BROKEN, Broken, Call, Complete, O
 from dragoman.dialects.prompted.values import NotWellFormed, Values, parameter_names
 
 _MOST_CLOSINGS: Final = 32
-"""How many closing tags of a tool are tried as the end of its call: they may also occur in a value."""
+"""The number of closing tags of a tool that are tried as the end of its call. A closing tag may also occur in
+a value."""
 _encode: Final = msgspec.json.Encoder().encode
 _CDATA: Final = "<![CDATA["
 
 
 def openings(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, Opening]:
-    """The opening tags of the declared tools. tools: by name, the JSON Schema of the parameters."""
+    """Opening tag of a declared tool -> a function that makes the reader of the text behind it. tools: name
+    -> schema of the parameters.
+    """
     found: dict[str, Opening] = {}
     for name, schema in tools.items():
         found[f"<{name}>"] = partial(_Body, name, schema)
@@ -37,7 +42,7 @@ def openings(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, Opening]:
 
 
 class _Empty:
-    """Behind an empty tag, which is the whole call."""
+    """The reader behind an empty tag (`<name/>`), which is a whole call."""
 
     __slots__ = ("_name",)
 
@@ -45,13 +50,13 @@ class _Empty:
         self._name = name
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """The call without arguments; it is complete before any text."""
+        """The call without arguments. It is complete, so all of `text` stands behind it."""
         return Complete((Call(self._name, "{}"),), text)
 
 
 class _Body:
-    """The text behind the opening tag of a tool. A call ends at the first closing tag of the tool at which
-    all its parameters are closed.
+    """Reads the text behind the opening tag of a tool. The call ends at the first closing tag of the tool at
+    which all its parameters are closed.
     """
 
     __slots__ = ("_begun", "_closing", "_name", "_parts", "_starts", "_tail", "_tried", "_values")
@@ -71,7 +76,9 @@ class _Body:
         self._tried = 0
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next piece; None = more text is needed to decide."""
+        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
+        call.
+        """
         text = self._tail + text
         if not self._begun:
             text = text.lstrip()
@@ -96,7 +103,7 @@ class _Body:
         return None
 
     def _begins(self, text: str) -> bool | None:
-        """Whether the text begins as the inside of a call does; None = it is too short to know."""
+        """Whether the text begins like the inside of a call. None = it is too short to know."""
         if not text:
             return None
         if self._starts is None:
@@ -106,7 +113,9 @@ class _Body:
         return None if any(start.startswith(text) for start in self._starts) else False
 
     def _arguments(self, inside: str) -> str | None:
-        """The arguments as JSON text; None = the text inside the tags is not well-formed."""
+        """The arguments as JSON text; None = the text between the tool's tags (`inside`) is not
+        well-formed.
+        """
         stripped = inside.strip()
         if stripped.startswith("{"):
             return None if parse_arguments(stripped) is None else stripped
@@ -117,8 +126,8 @@ class _Body:
 
 
 def written(name: str, arguments: str) -> str:
-    """A call as the model would have written it. arguments: JSON text; text that is no JSON object stands
-    between the tags as it is.
+    """A call in this notation, as the model would have written it. arguments: JSON text; a text that is not a
+    JSON object stands between the tags, as CDATA.
     """
     members = parse_arguments(arguments)
     if members is None:
@@ -144,7 +153,9 @@ def _may_be_tag(name: str) -> bool:
 
 
 def _needs_cdata(value: str) -> bool:
-    """Whether the text would not come back as it is if it stood between the tags."""
+    """Whether a text is written as CDATA, because it might be read differently if it stood plainly between
+    the tags.
+    """
     return value != value.strip() or "</" in value or "<![" in value or value[:1] in {"<", "{", "["}
 
 
