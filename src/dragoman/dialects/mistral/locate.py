@@ -57,18 +57,19 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path (`where`). If several members can state the field, the path
-    names the one that the client used. If the request has none of them, it is the nearest path above that the
-    request has or, if there is none, the IR path.
+    """The JSON path in `request` for an IR path (`where`).
+
+    For a field in `_MEMBERS`, the path names the member that the client used, or the first one if the client
+    used none. For any other field that the request does not have, it is the nearest path above that the
+    request has or, if there is none, the path where the field could be stated.
     """
     body: dict[str, Any] = request.body
-    for member in _MEMBERS.get(where, ()):
-        if has(body, member):
-            return "$." + member
+    if (members := _MEMBERS.get(where)) is not None:
+        return "$." + next((member for member in members if has(body, member)), members[0])
     if (block := _BLOCK.fullmatch(where)) is not None:
         return "$." + nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
     if (tool := _TOOL.fullmatch(where)) is not None:
         inner = f"{tool[1]}.function.{tool[2]}"
         return "$." + (inner if has(body, inner) else nearest(body, f"{tool[1]}.{tool[2]}", tool[1]))
     plain = _plain(where)
-    return "$." + (plain if has(body, plain) else nearest(body, where, where))
+    return "$." + (plain if has(body, plain) else nearest(body, where, plain))

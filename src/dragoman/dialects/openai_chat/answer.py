@@ -195,8 +195,8 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
     an empty one. Raises WireError if the entry has no `function` (or `custom`) object, or a name that is not
     text.
 
-    position: the entry's position in the list; if the entry of a function repeats it as `index`, this `index`
-    is not a leftover. where: the entry's path, for errors.
+    position: the entry's position in the list; if the entry repeats it as `index`, as some vendors do, this
+    `index` is not a leftover. where: the entry's path, for errors.
     """
     call, odd = TYPED_CALL.sort(call)
     member = "custom" if call.get("type") == "custom" else "function"
@@ -205,14 +205,15 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
     if type(name) is not str:
         name = "" if name is None else required(called, "name", str, f"{where}.{member}")
     if member == "custom":
-        extra = ir.merge(leftovers(call, _CUSTOM), leftovers(called, _CUSTOM_CALLED, "custom"))
+        known = _CUSTOM | {"index"} if call.get("index") == position else _CUSTOM
+        extra = ir.merge(leftovers(call, known), leftovers(called, _CUSTOM_CALLED, "custom"))
         text = arguments_text(called.get("input"))
         return ir.ToolCall(call.get("id"), name, text, "custom", extra=ir.merge(extra, odd))
     function, arguments = called, arguments_text(called.get("arguments"))
     if odd is None and call.keys() <= _CALL and function.keys() <= _CALLED:
         return ir.ToolCall(call.get("id"), name, arguments)
     known = _CALL
-    if call.get("index") == position:  # some vendors repeat the position
+    if call.get("index") == position:
         known |= {"index"}
     sealed = _seal(call.get("extra_content"))
     if sealed is not None and call["extra_content"] == seal_members(sealed):

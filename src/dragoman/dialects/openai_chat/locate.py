@@ -109,7 +109,7 @@ def place(request: WireRequest, where: str) -> str:
 
     For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
     the client used none. For any other field that the request does not have, it is the nearest path above
-    that the request has or, if there is none, the IR path.
+    that the request has or, if there is none, the path where the field could be stated.
     """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
@@ -129,7 +129,7 @@ def place(request: WireRequest, where: str) -> str:
     head, _, rest = where.partition(".")
     if rest and has(body, held := f"{_HOLDERS.get(head, head)}.{rest}"):
         return "$." + held
-    return "$." + _field(body, "", where, where)
+    return "$." + _field(body, "", where, plain)
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:

@@ -192,7 +192,8 @@ class Spoken:
         self._mime: str | None = None
         self._expires = voice.expires
         self._joined = Joined()
-        self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
+        # The blocks of this audio, and what was sent of each: "data", "transcript".
+        self._sent: dict[str, set[str]] = {}
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
         """The `audio` member for a block that opens. {} if there is nothing to send, or if the block is
@@ -213,7 +214,7 @@ class Spoken:
         else:
             self._draft.report.lose(where, "a response can contain only one audio of one type")
             return {}
-        self._sent[where] = bool(block.data)
+        self._sent[where] = _stated_by(block.data, block.transcript)
         lose_beside(block, self._draft, where)
         return audio
 
@@ -225,18 +226,19 @@ class Spoken:
             return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
             return {}
-        self._sent[where] |= bool(event.data)
+        self._sent[where] |= _stated_by(event.data, event.transcript)
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with the content of the block's Close event (`final`), if no samples of this
-        block were sent before. {} if they were sent, if the block is lost, or if the response came in this
-        dialect.
+        """The `audio` member with the parts of the block's Close event (`final`) that were not sent before:
+        the samples if none of this block were sent, and the transcript if nothing of it was sent. {} if both
+        were sent, if the block is lost, or if the response came in this dialect.
         """
-        if where not in self._sent:
+        if (sent := self._sent.get(where)) is None:
             return {}
-        sent = self._sent[where]
-        return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
+        data = None if "data" in sent else final.data
+        transcript = None if "transcript" in sent else final.transcript
+        return self._add(data, transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
         """The last `audio` member of the candidate, with the remaining samples and the expiry date. {} if
@@ -268,6 +270,11 @@ class Spoken:
         if transcript:
             audio["transcript"] = transcript
         return audio
+
+
+def _stated_by(data: str | None, transcript: str | None) -> set[str]:
+    """The names of the parts of an audio that are not empty."""
+    return {name for name, value in (("data", data), ("transcript", transcript)) if value}
 
 
 def stated(

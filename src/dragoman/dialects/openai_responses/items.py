@@ -59,11 +59,13 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
         kind = "message"
     try:
         if kind == "message":
-            role, blocks = _read_message(value)
+            role, blocks = _read_message(value, where)
             if all(map(ir.is_sound, blocks)):
                 return role, blocks
         elif (
-            type(kind) is str and (read := _READ.get(kind)) is not None and ir.is_sound(block := read(value))
+            type(kind) is str
+            and (read := _READ.get(kind)) is not None
+            and ir.is_sound(block := read(value, where))
         ):
             return "user" if read is _read_output else "assistant", (block,)
     except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
@@ -95,17 +97,17 @@ def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     return ir.Item(get("id"), get("status"), get("phase"), extra)
 
 
-def _read_message(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+def _read_message(value: _Wire, where: str) -> tuple[ir.Role, tuple[ir.Block, ...]]:
     role, content = _role(value, "message"), value["content"]
     item = _head(value, _MESSAGE)
     if type(content) is str:
         return role, (ir.Text(content, item=item),)
     if not content:
         raise ValueError("content")
-    return role, decode_parts(content, "content", said=role == "assistant", item=item)
+    return role, decode_parts(content, f"{where}.content", said=role == "assistant", item=item)
 
 
-def _read_call(value: _Wire) -> ir.Block:
+def _read_call(value: _Wire, _where: str) -> ir.Block:
     custom = value["type"] == "custom_tool_call"
     return ir.ToolCall(
         value.get("call_id"),
@@ -117,19 +119,19 @@ def _read_call(value: _Wire) -> ir.Block:
     )
 
 
-def _read_output(value: _Wire) -> ir.Block:
+def _read_output(value: _Wire, where: str) -> ir.Block:
     output = value["output"]
     text = type(output) is str
     return ir.ToolResult(
         value.get("call_id"),
-        (ir.Text(output),) if text else decode_parts(output, "output"),
+        (ir.Text(output),) if text else decode_parts(output, f"{where}.output"),
         kind="custom" if value["type"] == "custom_tool_call_output" else "function",
         item=_head(value, _OUTPUT),
         form=None if text else "parts",
     )
 
 
-def _read_reasoning(value: _Wire) -> ir.Block:
+def _read_reasoning(value: _Wire, _where: str) -> ir.Block:
     summary, content = value.get("summary") or (), value.get("content") or ()
     kept: dict[str, Any] = {}
     if any(part.keys() != {"type", "text"} or part["type"] != "summary_text" for part in summary):
@@ -149,14 +151,14 @@ def _read_reasoning(value: _Wire) -> ir.Block:
     )
 
 
-def _read_picture(value: _Wire) -> ir.Block:
+def _read_picture(value: _Wire, _where: str) -> ir.Block:
     if type(result := value["result"]) is not str:
         raise TypeError("result")
     mime = f"image/{value.get('output_format') or 'png'}"
     return ir.Media("image", mime, result, item=_head(value, _PICTURE))
 
 
-_READ: Final[dict[str, Callable[[_Wire], ir.Block]]] = {
+_READ: Final[dict[str, Callable[[_Wire, str], ir.Block]]] = {
     "function_call": _read_call,
     "custom_tool_call": _read_call,
     "function_call_output": _read_output,

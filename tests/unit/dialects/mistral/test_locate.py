@@ -58,6 +58,10 @@ TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
         ({"tools": TOOLS}, "tools[0].note", "$.tools[0].note"),
         ({"tools": TOOLS}, "tools[0].strict", "$.tools[0]"),
         ({"safe_prompt": True}, "safe_prompt", "$.safe_prompt"),
+        ({}, "max_output", "$.max_tokens"),
+        ({}, "sampling.seed", "$.random_seed"),
+        ({}, "sampling.top_p", "$.top_p"),
+        ({}, "output.schema", "$.response_format.json_schema.schema"),
     ],
 )
 def test_places_of_a_request(members: dict[str, Any], where: str, path: str) -> None:

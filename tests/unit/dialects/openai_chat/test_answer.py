@@ -72,6 +72,14 @@ READ: list[tuple[dict[str, Any], list[ir.Block]]] = [
     ),
     ({"tool_calls": [CALL]}, [ir.ToolCall("c1", "look", '{"a": 1}')]),
     ({"tool_calls": [{**CALL, "index": 0}]}, [ir.ToolCall("c1", "look", '{"a": 1}')]),
+    (
+        {
+            "tool_calls": [
+                {"id": "c1", "type": "custom", "custom": {"name": "look", "input": "x"}, "index": 0}
+            ]
+        },
+        [ir.ToolCall("c1", "look", "x", "custom")],
+    ),
     ({"tool_calls": [{**CALL, "index": 3}]}, [ir.ToolCall("c1", "look", '{"a": 1}', extra=own(index=3))]),
     (
         {"tool_calls": [{"function": {"name": "look", "arguments": {"a": 1}}}]},

@@ -158,3 +158,4 @@ def test_a_place_that_the_request_does_not_have_is_as_near_as_can_be() -> None:
     request = wire()
     assert place(request, "web_search.odd") == "$.web_search.odd"
     assert place(request, "messages[5].blocks[0]") == "$.messages"
+    assert place(request, "sampling.seed") == "$.seed"

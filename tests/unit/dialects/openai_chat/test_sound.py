@@ -228,6 +228,18 @@ def test_the_end_repeats_nothing() -> None:
     assert accumulated(written).data == b64(b"abc")
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [ir.MediaDelta(0, b64(b"abcdef")), ir.MediaDelta(0, transcript="Hi.")],
+    ids=["samples", "transcript"],
+)
+def test_the_end_tells_what_no_delta_told(delta: ir.MediaDelta) -> None:
+    written, report = stream(OPEN, delta, ir.Close(0, sound(b"abcdef", transcript="Hi.")))
+    found = accumulated(written)
+    assert (found.data, found.transcript) == (b64(b"abcdef"), "Hi.")
+    assert lost(report) == {}
+
+
 @pytest.mark.parametrize("pieces", [["YWJj", "ZA=="], ["YW", "JjZ", "A=="], ["YWJjZ", "A"], ["YWJjZA=="]])
 def test_pieces_can_be_decoded_alone_and_together(pieces: list[str]) -> None:
     written, _ = stream(OPEN, *(ir.MediaDelta(0, piece) for piece in pieces), ir.Close(0))

@@ -11,6 +11,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.items import decode_item, encode_items, native
 from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.errors import WireError
 
 DONE = ir.Item("x_1", "completed")
 HEAD = {"id": "x_1", "status": "completed"}
@@ -127,6 +128,19 @@ def test_what_no_block_fits_is_kept_whole(item: dict[str, Any], role: str) -> No
     assert said == role
     assert [block.value for block in blocks if isinstance(block, ir.Native)] == [item]
     assert encode(*blocks) == [item]
+
+
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        ({"type": "message", "role": "assistant", "content": [5]}, "output[3].content[0]"),
+        ({"type": "function_call_output", "call_id": "c", "output": [5]}, "output[3].output[0]"),
+    ],
+)
+def test_a_part_that_is_no_object_is_named_with_its_item(item: dict[str, Any], path: str) -> None:
+    with pytest.raises(WireError) as raised:
+        decode_item(item, "output[3]")
+    assert raised.value.path == path
 
 
 def test_neighbouring_parts_of_one_item_are_one_message() -> None:
