@@ -108,8 +108,8 @@ class Finished:
         self._size = 0
 
     def note(self, exchange: Exchange) -> None:
-        """Store an exchange that has ended; it must not be changed afterwards. An exchange without a model,
-        an error and attempts (a health probe, for example) is not stored.
+        """Store an exchange that has ended; it must not be changed afterwards. An exchange that named no
+        model and has neither an error nor attempts (a health probe, for example) is not stored.
         """
         asked, usage = exchange.asked, exchange.usage
         if (
