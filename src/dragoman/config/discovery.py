@@ -1,4 +1,4 @@
-"""Settings of how a provider's own list of models is fetched and used."""
+"""Settings for fetching and using a provider's own list of models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dragoman.config.section import Section
 
 class Discovery(Section, frozen=True):
     """The provider's own list of models. `dragoman serve` fetches it in the background, in one process for
-    all workers, and keeps it over restarts. Its names are in the list of models and can be used; the limits
-    that it states count. A list that cannot be fetched again is used until it can.
+    all workers, and keeps it over restarts. Clients see its names in the gateway's list of models and can use
+    them, and the limits that it states (context and output) are used. If it cannot be fetched again, the old
+    list stays in use until it can.
     """
 
     shorthand: ClassVar[str | None] = "enabled"
