@@ -45,8 +45,9 @@ class Permissions(Section, frozen=True):
 
 
 class Tenant(Permissions, frozen=True):
-    """A company or a department. None of its keys may use anything that is not permitted here, and limits
-    count all its keys together.
+    """A company or a department.
+
+    None of its keys may use anything that is not permitted here, and limits count all its keys together.
     """
 
 
@@ -58,8 +59,9 @@ class Team(Permissions, frozen=True):
 
 
 class User(Permissions, frozen=True):
-    """A person or a service. None of the user's keys may use anything that is not permitted here, by the
-    key's team and by the tenant.
+    """A person or a service.
+
+    None of the user's keys may use anything that is not permitted here, by the key's team and by the tenant.
     """
 
     tenant: Annotated[str | None, about(default="none")] = None

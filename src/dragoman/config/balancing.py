@@ -14,10 +14,11 @@ PolicyName: TypeAlias = Literal[
 
 
 class MaxCost(Section, frozen=True):
-    """How much another deployment may cost for a request when the first choice fails. At least one of the two
-    must be set; if both are, both must hold. The cost of a request is computed from the prices, the tokens of
-    its prompt, and the most tokens that it allows for the answer. If it does not limit the answer, the answer
-    counts as a third of the prompt's tokens.
+    """How much another deployment may cost for a request when the first choice fails.
+
+    At least one of the two settings must be given; if both are, both must hold. The cost of a request is
+    computed from the prices, the tokens of its prompt, and the most tokens that it allows for the answer. If
+    it does not limit the answer, the answer counts as a third of the prompt's tokens.
     """
 
     shorthand: ClassVar[str | None] = "times"
@@ -30,8 +31,9 @@ class MaxCost(Section, frozen=True):
 
 
 class Hedge(Section, frozen=True):
-    """When a second deployment is asked while the first one is still working. Such a request can cost twice
-    as much.
+    """When a second deployment is asked while the first one is still working.
+
+    Such a request can cost twice as much.
     """
 
     shorthand: ClassVar[str | None] = "after"

@@ -73,9 +73,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_TTL: Final = 10
 """The shortest `discovery.ttl` in seconds."""
 _SHORTEST_KEY: Final = 16
-"""The fewest characters of a client key. A shorter key could be found by trying all; it is refused, on
-loopback only warned about.
-"""
+"""The fewest characters of a client key. A shorter one is refused; on loopback it is only a warning."""
 _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
@@ -411,9 +409,7 @@ class _Checker:
         return name
 
     def deployment(self, deployment: Deployment, path: str, *, pattern: bool = False) -> None:
-        """Check a deployment. pattern: whether the model's name is a pattern, so that `*` is allowed in
-        `use`.
-        """
+        """Check a deployment. pattern: the model's name is a pattern, so that `*` is allowed in `use`."""
         provider, slash, upstream = deployment.use.partition("/")
         if deployment.use == "local":
             if deployment.file is None:
@@ -472,9 +468,7 @@ class _Checker:
                 self.problem(f"{join('aliases', name)}.route", back)
 
     def circle(self, name: str) -> list[str]:
-        """Return the aliases whose routes lead from the alias `name` back to it, with `name` first; [] if
-        they do not lead back.
-        """
+        """Return the circle of aliases that the alias `name` is part of, `name` first; [] = there is none."""
         chain = {name: None}
         while (name := self.config.aliases[name].route) in self.config.aliases and name not in chain:
             chain[name] = None
@@ -556,14 +550,12 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """By provider: its `catalog`, or else its name (also if the catalogue does not have it); None = it
-        has no settings.
-        """
+        """By provider: its `catalog`, or else the provider's name; None = the provider has no settings."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """Return the deployments (`provider/model`) for a name; wrong ones if the name leads into a circle of
+        """Return the deployments (`provider/model`) for a name; wrong ones if it leads into a circle of
         aliases.
         """
         target = self.meant(target)
@@ -626,9 +618,7 @@ class _Checker:
             self.problem(path, f"there is no file {name}")
 
     def run_rule(self, path: str, rule: Callable[..., object], *arguments: object) -> None:
-        """Call `rule` with the arguments. If it raises ValueError, report a problem at `path` with its
-        text.
-        """
+        """Call `rule` with the arguments. A ValueError becomes a problem at `path`, with the error's text."""
         try:
             rule(*arguments)
         except ValueError as error:

@@ -14,9 +14,11 @@ OperationName: TypeAlias = Literal[
 
 
 class When(Section, frozen=True):
-    """The requests that a deployment is for. Every stated condition must hold for a request; otherwise the
-    deployment is left out for it, as if the model did not have this deployment. For a condition that is
-    `true` or `false`: `true` = only requests that need this, `false` = only requests that do not.
+    """The requests that a deployment is for.
+
+    Every stated condition must hold for a request; otherwise the deployment is left out for this request, as
+    if the model did not have this deployment. For a condition that is `true` or `false`: `true` = only
+    requests that need this, `false` = only requests that do not.
     """
 
     tools: Annotated[bool | None, about(default="either")] = None

@@ -9,10 +9,12 @@ from dragoman.config.section import Section
 
 
 class Discovery(Section, frozen=True):
-    """The provider's own list of models. `dragoman serve` fetches it in the background, in one process for
-    all workers, and keeps it over restarts. Clients see its names in the gateway's list of models and can use
-    them, and the limits that it states (context and output) are used. If it cannot be fetched again, the old
-    list stays in use until it can.
+    """The provider's own list of models.
+
+    `dragoman serve` fetches the list in the background, in one process for all workers, and keeps it over
+    restarts. Clients see the names of the list in the gateway's list of models and can use them. The context
+    and output limits that the list states are used. If the list cannot be fetched again, the old one stays in
+    use until it can.
     """
 
     shorthand: ClassVar[str | None] = "enabled"

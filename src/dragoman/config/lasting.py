@@ -10,8 +10,9 @@ from dragoman.seams.secret import Secret
 
 
 class Seals(Section, frozen=True):
-    """Signatures and encrypted reasoning of providers that the gateway stores, because clients cannot send
-    them back themselves.
+    """Signatures and encrypted reasoning of providers that the gateway stores.
+
+    They are stored because clients cannot send them back themselves.
     """
 
     ttl: Duration = Duration(86400)
@@ -110,8 +111,9 @@ class Sessions(Section, frozen=True):
 
 
 class Usage(Section, frozen=True):
-    """How long the store (`stores.sql`) keeps usage. Reports are made from sums, which stay when the records
-    of single requests are deleted.
+    """How long the store (`stores.sql`) keeps usage.
+
+    Reports are made from sums, which stay when the records of single requests are deleted.
     """
 
     keep: Duration = Duration(90 * 86400)

@@ -16,8 +16,10 @@ RESOURCES: Final[tuple[Resource, ...]] = ("requests", "tokens", "input_tokens", 
 
 
 class Bounds(Section, frozen=True):
-    """How much may be used. A window of time begins at a full second, minute or hour, at midnight (UTC), on
-    Monday, or on the first day of a month.
+    """How much may be used in which time.
+
+    A window of time begins at a full second, minute or hour, at midnight (UTC), on Monday, or on the first
+    day of a month.
     """
 
     requests: Annotated[tuple[Quota, ...], about(default="any number")] = ()
