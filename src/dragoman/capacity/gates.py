@@ -217,11 +217,13 @@ class Gates:
         return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
-        """As `enter`, but if all options are full, give back the places in `held` and wait in the queues
-        until an option is free. The caller limits the time of the wait (`patience`).
+        """Take the places of the first option that has all of them free, and return the option's index. If
+        all options are full, wait in their queues until one is free. The places that are in `held` before the
+        call are given back first. The caller limits the time of the wait (`patience`).
 
-        client: whose turn it is. Raises RequestFailed if every option has a full queue, or if this request
-        has to leave a full queue for another client's.
+        client: whose turn it is. options: for each option, the names of its gates. Raises RequestFailed if
+        every option has a full queue, or if this request has to leave a full queue for another client's
+        request.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -279,8 +281,9 @@ class Gates:
     def _enter(
         self, held: Held, options: Sequence[Sequence[Gate]]
     ) -> tuple[int | None, Sequence[Sequence[Gate]]]:
-        """As `enter`. Also returns, for each option before the one that was entered, the gates that have
-        stopped it; () if an option was entered.
+        """Take the places of the first option that has all of them free now. Returns (the option's index,
+        ()); or, if all options are full, (None, for each option the gates that have stopped the request).
+        `held` changes as in `enter`.
         """
         stopped: list[Sequence[Gate]] = []
         for number, gates in enumerate(options):

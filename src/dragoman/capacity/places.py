@@ -50,8 +50,8 @@ class Places(Protocol):
 
     def start(self, now: float, delay: float) -> float:
         """Start a request if the delay since the last start is over: record the start and return `now`.
-        Otherwise record nothing and return the later time at which the request may start. now: monotonic
-        seconds. delay: the least seconds between two starts.
+        Otherwise record nothing and return the later time (monotonic seconds) at which the request may start.
+        now: monotonic seconds. delay: the least seconds between two starts, 0 = no delay.
         """
 
     def wait(self, *, waiting: bool) -> None:
@@ -71,18 +71,23 @@ class OwnPlaces:
         self._next = float("-inf")
 
     def take(self, limit: int | None) -> int | None:
-        """See `Places`."""
+        """Take a place and return 0; None = all are taken. limit: how many places there are, None = any
+        number.
+        """
         if limit is not None and self._taken >= limit:
             return None
         self._taken += 1
         return 0
 
     def give(self, place: int) -> None:
-        """See `Places`."""
+        """Give back one place. place: not used, because the places have no numbers here."""
         self._taken -= 1
 
     def start(self, now: float, delay: float) -> float:
-        """See `Places`."""
+        """Start a request if the delay since the last start is over: record the start and return `now`.
+        Otherwise record nothing and return the later time at which the request may start. now: monotonic
+        seconds. delay: the least seconds between two starts.
+        """
         at = min(self._next, now + delay)  # the delay may have been longer before
         if at > now:
             return at
@@ -90,10 +95,10 @@ class OwnPlaces:
         return now
 
     def wait(self, *, waiting: bool) -> None:
-        """See `Places`."""
+        """Do nothing, because no other process takes these places."""
 
     def others_wait(self) -> bool:
-        """See `Places`."""
+        """Return False, because no other process takes these places."""
         return False
 
 
@@ -126,8 +131,10 @@ class SharedPlaces:
         self._unlimited = 0
 
     def take(self, limit: int | None) -> int | None:
-        """See `Places`. Each worker starts its search at another place, so that it finds a free one
-        sooner.
+        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
+        any number (the number that is returned is then negative).
+
+        Each worker begins its search at another number, so that it finds a free place sooner.
         """
         if limit is None:
             self._unlimited -= 1
@@ -141,14 +148,16 @@ class SharedPlaces:
         return None
 
     def give(self, place: int) -> None:
-        """See `Places`."""
+        """Give back the place with this number."""
         if place >= 0:
             self._held.discard(place)
             self._unlock(place)
 
     def start(self, now: float, delay: float) -> float:
-        """See `Places`. While another process decides about a start, the answer is to wait for the whole
-        delay.
+        """Start a request if the delay since the last start is over: record the start and return `now`.
+        Otherwise record nothing and return the later time at which the request may start; while another
+        process decides about a start, this is `now + delay`. now: monotonic seconds. delay: the least seconds
+        between two starts; 0 = return `now` and record nothing.
         """
         if not delay:
             return now
@@ -163,14 +172,14 @@ class SharedPlaces:
             return now
 
     def wait(self, *, waiting: bool) -> None:
-        """See `Places`."""
+        """Tell the other processes whether requests wait for a place in this process."""
         if waiting:
             self._lock(_WAITING + self._worker)
         else:
             self._unlock(_WAITING + self._worker)
 
     def others_wait(self) -> bool:
-        """See `Places`."""
+        """Whether requests wait for a place in another process."""
         before, after = self._worker - 1, self._workers - self._worker
         return self._is_locked(_WAITING + 1, before) or self._is_locked(_WAITING + self._worker + 1, after)
 

@@ -125,7 +125,9 @@ class AiohttpClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request (see `net.client.Client`)."""
+        """Send a request, and return its answer when the head has come. The parameters and errors are those
+        of `net.client.Client.request`.
+        """
         limits = self._limits.get(connect)
         if limits is None:
             limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
@@ -157,7 +159,7 @@ class AiohttpClient:
         self._connector.drop_idle()
 
     async def close(self) -> None:
-        """Close all connections (see `net.client.Client`)."""
+        """Close all connections."""
         await self._session.close()
 
 
@@ -191,7 +193,7 @@ class Reply:
             raise _failure(error, headed=True) from error
 
     def release(self) -> None:
-        """End the call (see `net.client.Incoming`)."""
+        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
         if self.ended and (self._upload is None or self._upload.sent):
             self._response.release()
         else:

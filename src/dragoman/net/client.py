@@ -65,12 +65,16 @@ class Patience:
         self._seconds = seconds or 0.0
 
     def push(self) -> None:
-        """Restart the time, because the provider has taken a piece, or because there is a piece to send."""
+        """Start the time again, because the provider has taken a part of the body, or because there is a part
+        to send.
+        """
         if self._deadline is not None:
             self._deadline.push(self._seconds)
 
     def rest(self) -> None:
-        """Pause the time, because the provider waits for a piece from the client."""
+        """Stop the time until the next `push`, because the gateway waits for the next part of the body from
+        the client.
+        """
         if self._deadline is not None:
             self._deadline.rest()
 

@@ -227,8 +227,8 @@ class Case:
 
     @property
     def named_request(self) -> WireRequest:
-        """As `wire_request`, but with a model in the body, also if the recording has it only in the URL
-        (Azure).
+        """The recorded request in the form of `wire_request`, but always with the model in the body, also if
+        the recording has the model only in the URL (Azure).
         """
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")

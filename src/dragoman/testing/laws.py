@@ -31,15 +31,17 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """The check accepts a request that the provider accepted, or whose answer was not recorded."""
+    """Yield each violation of this law: the check accepts a request that the provider accepted, or whose
+    answer was not recorded.
+    """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
     yield from ()
 
 
 def request_identity(case: Case) -> Iterator[str]:
-    """The request, decoded and encoded again, is the same up to the canonical form, and no loss is
-    reported.
+    """Yield each violation of this law: the request, decoded and encoded again, is the same up to the
+    canonical form, and no loss is reported.
     """
     report = Report(case.dialect.name)
     wire = case.dialect.request.encode(case.request, Target(report))
@@ -48,8 +50,8 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """The request's IR, encoded and decoded again, is the same, except for members that the encoder may
-    add.
+    """Yield each violation of this law: the request's IR, encoded and decoded again, is the same, except for
+    members that the encoder may add.
     """
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
@@ -58,8 +60,8 @@ def request_ir(case: Case) -> Iterator[str]:
 
 
 def request_maps(case: Case) -> Iterator[str]:
-    """The request's `extra` has no key that the IR has a field for, and only keys of the request's own
-    dialect.
+    """Yield each violation of this law: the request's `extra` has no key that the IR has a field for, and
+    only keys of the request's own dialect.
     """
     for dialect, keys in (case.request.extra or {}).items():
         yield from (
@@ -70,7 +72,9 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """The brief decoder reads the same model, stream and stream_usage as the full decoder."""
+    """Yield each violation of this law: the brief decoder reads the same model, stream and stream_usage as
+    the full decoder.
+    """
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
         short, whole = getattr(brief, field), getattr(case.request, field)
@@ -79,9 +83,9 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """The request is translated into every other dialect. Either that dialect's check accepts the result, and
-    each fact of the request is in it or is reported as lost, with its place in the client's body or headers.
-    Or the translation is refused, and the error names the place.
+    """Yield each violation of this law: the translation of the request into any other dialect is accepted by
+    that dialect's check, and contains each fact of the request or reports it as lost, with its place in the
+    client's body or headers; or the translation is refused with an error that names the place.
 
     A request that the author of its own protocol refuses is not tested.
     """
@@ -90,8 +94,8 @@ def request_cross(case: Case) -> Iterator[str]:
 
 
 def request_quirks(case: Case) -> Iterator[str]:
-    """As `request_cross`, but with the quirks of every vendor in the catalogue that deviates from a
-    dialect.
+    """Yield each violation of this law: the same as for `request_cross`, but with the quirks of every vendor
+    in the catalogue that deviates from a dialect.
     """
     for dialect in (case.dialect, *case.others):
         for vendor, quirks in QUIRKS.get(dialect.name, {}).items():
@@ -128,8 +132,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes only the keys of the request that it is told to change. If the dialect has the model's
-    name in the URL, relay removes it from the body.
+    """Yield each violation of this law: relay changes only the keys of the request that it is told to change.
+    If the dialect has the model's name in the URL, relay removes it from the body.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
@@ -143,8 +147,8 @@ def request_relay(case: Case) -> Iterator[str]:
 
 
 def response_identity(case: Case) -> Iterator[str]:
-    """The answer, decoded and encoded again, is the same up to the canonical form, and no loss is
-    reported.
+    """Yield each violation of this law: the answer, decoded and encoded again, is the same up to the
+    canonical form, and no loss is reported.
     """
     report = Report(case.dialect.name, "response")
     body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
@@ -153,8 +157,8 @@ def response_identity(case: Case) -> Iterator[str]:
 
 
 def response_ir(case: Case) -> Iterator[str]:
-    """The answer's IR, encoded and decoded again, is the same, except for members that the gateway fills
-    in.
+    """Yield each violation of this law: the answer's IR, encoded and decoded again, is the same, except for
+    members that the gateway fills in.
     """
     body = case.dialect.response.encode(case.response, case.reply(case.dialect))
     again = case.dialect.response.decode(_plain(body), STANDARD)
@@ -162,15 +166,17 @@ def response_ir(case: Case) -> Iterator[str]:
 
 
 def response_unfold(case: Case) -> Iterator[str]:
-    """The answer, unfolded into events and folded again, is the same, and the events obey the grammar."""
+    """Yield each violation of this law: the answer, unfolded into events and folded again, is the same, and
+    the events obey the grammar.
+    """
     events = list(ir.unfold(case.response))
     check_grammar(events)
     yield from _unequal(case.response, ir.fold(events))
 
 
 def response_stream(case: Case) -> Iterator[str]:
-    """The answer stays the same if it is streamed to a client. An answer that is not finished is not
-    tested.
+    """Yield each violation of this law: the answer stays the same if it is streamed to a client. An answer
+    that is not finished is not tested.
     """
     if case.response.status in _UNFINISHED:
         return
@@ -184,12 +190,16 @@ _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 def response_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact of the answer, or the loss of the fact is reported."""
+    """Yield each violation of this law: a client of every other dialect gets each fact of the answer, or the
+    loss of the fact is reported.
+    """
     yield from _told(case, case.response, case.others)
 
 
 def response_relay(case: Case) -> Iterator[str]:
-    """Relay passes the answer on unchanged, and reads the same usage as the decoder."""
+    """Yield each violation of this law: relay passes the answer on unchanged, and reads the same usage as the
+    decoder.
+    """
     body = msgspec.json.encode(case.answer)
     relayed, usage = case.dialect.relay.response(body, case.reply(case.dialect))
     yield from _same_bytes(
@@ -199,8 +209,8 @@ def response_relay(case: Case) -> Iterator[str]:
 
 
 def stream_split(case: Case) -> Iterator[str]:
-    """The stream gives the same frames if it arrives byte by byte, and if it is cut at random in three
-    ways.
+    """Yield each violation of this law: the stream gives the same frames if it arrives byte by byte, and if
+    it is cut at random in three ways.
     """
     response = case.exchange.response
     if response is None or response.stream is None:
@@ -215,14 +225,14 @@ def stream_split(case: Case) -> Iterator[str]:
 
 
 def stream_grammar(case: Case) -> Iterator[str]:
-    """The decoder's events obey the grammar and have an end."""
+    """Yield each violation of this law: the decoder's events obey the grammar and have an end."""
     check_grammar(case.events)
     yield from ()
 
 
 def stream_unfold(case: Case) -> Iterator[str]:
-    """The answer that the stream's events fold to is the same after it is unfolded and folded again. A stream
-    with an error is not tested.
+    """Yield each violation of this law: the answer that the stream's events fold to is the same after it is
+    unfolded and folded again. A stream with an error is not tested.
     """
     response = ir.fold(case.events)
     if response.error is None:
@@ -230,14 +240,17 @@ def stream_unfold(case: Case) -> Iterator[str]:
 
 
 def stream_identity(case: Case) -> Iterator[str]:
-    """The stream's events, encoded for a client and decoded again, fold to the same answer."""
+    """Yield each violation of this law: the stream's events, encoded for a client and decoded again, fold to
+    the same answer.
+    """
     events = streamed(case.events, case.dialect, case.reply(case.dialect))
     check_grammar(events)
     yield from _same_answer(case, ir.fold(case.events), ir.fold(events))
 
 
 def stream_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact from its stream, or the loss of the fact is reported.
+    """Yield each violation of this law: a client of every other dialect gets each fact from its stream, or
+    the loss of the fact is reported.
 
     A stream with an error is not tested for usage, because in most dialects nothing follows an error. If it
     has no content before the error, it is tested only for the error.
@@ -260,8 +273,8 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Relay passes every frame of the stream on, reads the same usage as the decoder, and notices the end. If
-    the stream reports an error, relay raises RequestFailed.
+    """Yield each violation of this law: relay passes every frame of the stream on, reads the same usage as
+    the decoder, and notices the end. If the stream reports an error, relay raises RequestFailed.
     """
     relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
@@ -289,8 +302,8 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """Decoder and relay agree whether a stream that was cut off is still a complete answer. If it is, it has
-    a stop reason; if not, relay raises RequestFailed.
+    """Yield each violation of this law: decoder and relay agree whether a stream that was cut off is still a
+    complete answer. If it is, it has a stop reason; if not, relay raises RequestFailed.
     """
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
@@ -334,8 +347,8 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 
 def request_mutants(case: Case) -> Iterator[str]:
-    """An odd form of an accepted request is refused with a message; or each dialect either encodes it, or
-    refuses it and names the place.
+    """Yield each violation of this law: an odd form of an accepted request is refused with a message; or each
+    dialect either encodes it, or refuses it and names the place.
     """
     if not case.accepted:
         return
@@ -356,7 +369,9 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """An odd answer is refused with a message, or each of its facts is carried or reported as lost."""
+    """Yield each violation of this law: an odd answer is refused with a message, or each of its facts is
+    carried or reported as lost.
+    """
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
         yield from _tried(case, mutant, odd, _relayed)
@@ -375,8 +390,8 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """An odd stream is refused with a message or ends with an error, or each of its facts is carried or
-    reported as lost.
+    """Yield each violation of this law: an odd stream is refused with a message or ends with an error, or
+    each of its facts is carried or reported as lost.
     """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)

@@ -42,8 +42,8 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """Return how to count for a model. model: its name, with or without a provider (`gpt-4o`,
-    `openai/gpt-4o-2024-08-06`), None = unknown.
+    """Return the vocabulary with which the tokens for a model are counted. model: its name, with or without a
+    provider (`gpt-4o`, `openai/gpt-4o-2024-08-06`), None = unknown.
     """
     return _vocabulary(_plain(model))
 

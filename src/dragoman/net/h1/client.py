@@ -126,7 +126,9 @@ class HTTPClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request (see `net.client.Client`)."""
+        """Send a request, and return its answer when the head has come. The parameters and errors are those
+        of `net.client.Client.request`.
+        """
         if self._closed:
             raise NotReached(_CLOSED)
         origin, data = head.written or _written(head)
@@ -235,14 +237,14 @@ class HTTPClient:
         self._sweeper = None if first is None else self._loop.call_later(max(wait, 0.05), self._sweep)
 
     def drop_idle(self) -> None:
-        """Close all idle connections (see `net.client.Client`)."""
+        """Close all idle connections, because one of them was found dead and the others may be as old."""
         for kept in self._idle.values():
             for connection in kept:
                 self._drop(connection, None)
         self._idle.clear()
 
     async def close(self) -> None:
-        """Close all connections (see `net.client.Client`)."""
+        """Close all connections."""
         self._closed = True
         self._idle.clear()
         if self._sweeper is not None:
@@ -322,7 +324,9 @@ class _Packed:
         self._fed = self.ended = False
 
     def take(self) -> bytes | None:
-        """As `Connection.take`, decompressed. Raises NotDecoded."""
+        """Return the next decompressed bytes of the body; b"" = the end, None = await `Connection.arrival`
+        first. Raises NotDecoded.
+        """
         if self.ended:
             return b""
         unpacker = self._unpacker
@@ -381,7 +385,7 @@ class Reply(msgspec.Struct, eq=False):
         return reader.complete and not reader.pieces and (packed is None or packed.ended)
 
     def release(self) -> None:
-        """End the call (see `net.client.Incoming`)."""
+        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
         client, self._client = self._client, None
         if client is not None:
             client.take_back(self._connection, self._origin, self._upload)
