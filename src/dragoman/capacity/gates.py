@@ -299,8 +299,8 @@ class Gates:
         return None, stopped
 
     def _take(self, gates: Sequence[Gate], held: Held) -> Gate | None:
-        """Take a place at each gate and add them to `held`. If a gate has no place, or its delay is not over,
-        take none and return that gate.
+        """Take a place at each gate and add them to `held`; return None. If a gate has no place, or its delay
+        is not over, take no place and return that gate.
         """
         taken: Held = {}
         stopped: Gate | None = None

@@ -106,7 +106,9 @@ class Steps(msgspec.Struct, frozen=True, eq=False):
     _client: str | None
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step as `HeavySteps.run` does. size: the bytes that the step works on."""
+        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes. Returns what the step
+        returns, and raises what it raises. size: the bytes that the step works on.
+        """
         return self._heavy.run(size, self._client, step, *args, **named)
 
 

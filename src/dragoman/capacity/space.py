@@ -25,7 +25,7 @@ class Space:
 
     def take(self, size: int, own: int = 0) -> None:
         """Count `size` more bytes for a request. own: the bytes that the request has taken before. Raises
-        RequestFailed as `require`.
+        RequestFailed (`full`) if the bytes exceed the limit and other requests have taken some.
         """
         self.require(size, own)
         self._taken += size

@@ -37,7 +37,7 @@ class Stated(NamedTuple):
 
 def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) -> None:
     """Add the commands `add` and `remove` to a group. kind: the kind of entries. noun: the kind for people
-    ("a model"). examples: of `add`.
+    ("a model"). examples: command lines for the help of `add`.
     """
 
     @group.command("add", help=f"Add {noun} to a running gateway. {_ADD}", examples=examples)

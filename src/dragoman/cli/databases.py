@@ -36,7 +36,8 @@ class Place(NamedTuple):
 class Found(NamedTuple):
     """The state of a database. version: the version of its software. latency: the milliseconds of one query.
     pending: the migrations that this version of Dragoman would run. problem: why this version cannot use it,
-    None = it can. upgrades_itself: as `Database.upgrades_itself`.
+    None = it can. upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade`
+    must run them.
     """
 
     place: Place

@@ -73,8 +73,9 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a request as `written` writes it, and decode the answer. Raises LeftOut (no model), KeyRefused
-        (401), and CheckFailed for other errors and for an answer that cannot be decoded.
+        """Send a chat request, and decode the answer. messages, fields: in the form of Chat Completions.
+        Raises LeftOut (no model), KeyRefused (401), and CheckFailed for other errors and for an answer that
+        cannot be decoded.
         """
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)

@@ -132,8 +132,8 @@ class _Declared(msgspec.Struct, frozen=True):
 def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
-    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError as `_read`
-    does.
+    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError if there is no
+    file where one is named, or if the file is unreadable, too large or not UTF-8.
     """
     file: Path | None = None
     if isinstance(path, Mapping):

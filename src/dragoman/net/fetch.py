@@ -184,7 +184,10 @@ class Fetcher:
         )
 
     async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """Download as `read` does, but return media that cannot be downloaded within the limits unchanged."""
+        """Download media, and return copies with bytes in place of URLs, in the order of `named`. Media that
+        cannot be downloaded within the limits are returned unchanged. named: (medium, its place in the IR).
+        claim: counts the downloaded bytes.
+        """
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -206,7 +209,8 @@ class Fetcher:
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
         """Download media, and return copies with bytes in place of URLs, in the order of `named`. named:
-        (medium, its place in the IR). claim: counts the downloaded bytes. Raises as `inline`.
+        (medium, its place in the IR). claim: counts the downloaded bytes. Raises RequestFailed, with the
+        faults that `inline` describes.
         """
         bounds = self._bounds
         if len(named) > bounds.addresses:

@@ -152,7 +152,8 @@ class Answer(msgspec.Struct, eq=False):
         """Return the complete body. largest: a lower limit in bytes, None = the provider's.
 
         Raises RequestFailed if the decompressed body has more bytes than its limit (`answer_too_large`), if
-        other answers leave no memory for it (`answers_too_large_together`), and as `chunk`.
+        other answers leave no memory for it (`answers_too_large_together`), if no bytes come within the idle
+        time, or if the connection breaks.
         """
         incoming, terms = self._incoming, self._terms
         most = terms.largest if largest is None else min(largest, terms.largest)

@@ -164,7 +164,10 @@ class Health:
             self.share(None)
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """Record whether a provider answered a check: see `Breakers.checked`. Returns whether this is new."""
+        """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
+        until this time (monotonic seconds), or until one of its deployments answers. Returns whether this is
+        new.
+        """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
         if self.share is not None:

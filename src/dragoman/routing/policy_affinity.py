@@ -21,8 +21,9 @@ def by_affinity(digest: bytes, names: Sequence[str], weights: Sequence[float] | 
     """Return the indexes of `names` in the order to ask for this digest. weights: relative, above 0; a name
     gets this share of all digests as the first one; None = equal shares.
 
-    The number drawn is exponentially distributed with the weight as its rate, so each name is the first one
-    exactly in proportion to its weight.
+    For each name a number is computed from the digest, the name and its weight (exponentially distributed,
+    with the weight as the rate). The name with the smallest number is the first. So each name is the first
+    one exactly in proportion to its weight.
     """
     shares = weights or [1.0] * len(names)
     return sorted(

@@ -223,8 +223,8 @@ class Key:
         return self._rests if fact == "rests" else self._spent if fact == "spent" else self._barred
 
     def hear(self, fact: Fact, model: str, until: float, why: str, at: float = 0.0) -> None:
-        """Record a fact that another process has found at the time `at`. until: as `until` returns it, 0 =
-        the fact no longer holds. why: the reason, if the key is retired.
+        """Record a fact that another process has found at the time `at`. until: when the fact ends (monotonic
+        seconds), 0 = it no longer holds. why: the reason, if the key is retired.
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)

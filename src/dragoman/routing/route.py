@@ -408,8 +408,8 @@ def deployment_of(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two JSON objects into a new one. Two objects under the same key are merged in the same way; of
-    other values under the same key, that of `over` is used.
+    """Merge two JSON objects into a new one. If both have a key, two objects under it are merged in the same
+    way; otherwise the value in `over` is used.
     """
     merged = dict(under)
     for key, value in over.items():

@@ -66,11 +66,12 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def count_most(request: ir.Request, model: str | None) -> int:
-    """Count the tokens that are reserved for a request. As `count`, except that each picture without `detail:
-    low` counts at least `LARGE_PICTURE` tokens.
+    """Count the tokens that are reserved for a request. model: the provider's name for the model, None =
+    unknown.
 
-    A document counts at least one page. Audio or video that the request only names by a URL or an id counts
-    as one minute. model: as for `count`.
+    The only difference from `count` is that each picture without `detail: low` counts at least
+    `LARGE_PICTURE` tokens. In both functions a document counts at least one page, and audio or video that the
+    request only names by a URL or an id counts as one minute.
     """
     words = vocabulary(model)
     return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)

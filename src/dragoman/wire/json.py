@@ -128,8 +128,8 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
     """Decode a JSON object of less than `FIRST_MEASURED` bytes. Returns (object, extra, weight), the last two
-    as in `Measured`. Raises WireError as `decode_object`, and with the code `request_too_large` for more than
-    max_values values.
+    as in `Measured`. Raises WireError for anything else than one JSON object, for too many levels of nesting
+    or digits, and with the code `request_too_large` for more than `max_values` values.
 
     In so small a body, both numbers are found faster from the decoded object than from the text.
     """
@@ -158,7 +158,7 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
 
 def _object(body: bytes, max_depth: int) -> dict[str, Any]:
     """Decode an object without checking its depth. max_depth: the limit that an error names if msgspec finds
-    the nesting too deep. Raises WireError as `decode_object`.
+    the nesting too deep. Raises WireError for anything else than one JSON object, and for too many digits.
     """
     if len(body) > _MOST_DIGITS:
         refuse_flood(body)
@@ -335,8 +335,8 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """Write an object as JSON. head: its members; each value is raw (`msgspec.Raw`) or decoded. Raises
-    WireError as `encode`.
+    """Write an object as JSON. head: its fields; each value is raw (`msgspec.Raw`) or decoded. Raises
+    WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.
     """
     return encode(head)
 

@@ -168,7 +168,9 @@ class HTTPClient:
         )
 
     async def _dialed(self, origin: Origin, connect: float | None) -> Connection:
-        """Open a new connection. Raises as `Dialer.dial`."""
+        """Open a new connection. connect: the most seconds for it, None = no limit. Raises ConnectTimeout,
+        NotReached.
+        """
         connection = await self._dialer.dial(origin, connect, self._made)
         if self._closed:
             connection.abort()
