@@ -22,8 +22,8 @@ _TRANSPORT_HEADERS: Final = frozenset(
 
 
 def unusable(names: Iterable[str]) -> Iterator[Misfit]:
-    """Yield the headers that cannot be added. Each `place` is relative to the setting that lists the
-    headers.
+    """Yield a mistake for each header that cannot be added. Each `place` is relative to the setting that
+    lists the headers.
     """
     for name in names:
         place = join("", name)

@@ -75,7 +75,8 @@ class Watch:
 
     def look(self, now: float) -> bool:
         """Look at the files and the database; return whether the configuration must be loaded again. True
-        also whenever `reload.poll` has passed since the last such moment, even if nothing seems changed.
+        also if `reload.poll` seconds have passed since the files changed or were polled last, even if nothing
+        seems changed. now: monotonic seconds.
         """
         if self._watches:
             found = _stamps(self._seen)

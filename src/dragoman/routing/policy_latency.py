@@ -46,8 +46,8 @@ class Latency:
         self.at = now
 
     def exceed(self, took: float, now: float) -> None:
-        """Add a request that was given up after `took` seconds. Its answer would have taken longer, so the
-        average rises to this number if it is lower, and never falls.
+        """Add a request that was given up after `took` seconds. Its answer would have taken longer, so an
+        average below `took` is raised to `took`; a higher average stays.
         """
         if took > self.read(now):
             self.value, self.at = took, now

@@ -36,7 +36,7 @@ class Draw:
         return int.from_bytes(digest, "big") % limit
 
     def choice(self, of: Sequence[_T]) -> _T:
-        """Return one of these values."""
+        """Return one of these values at random."""
         return of[self.below(len(of))]
 
     def shuffled(self, values: Sequence[_T]) -> list[_T]:
