@@ -1,1 +1,3 @@
-"""Tells other systems what an operator should know soon: which alerts go out, as which webhooks, and how."""
+"""Tells other systems what an operator should know soon: which alerts are sent, in which form (webhooks), and
+their delivery.
+"""

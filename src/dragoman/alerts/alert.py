@@ -1,4 +1,6 @@
-"""One alert, and whether it goes out: pure, told the time."""
+"""An alert, and the rules by which repeated alerts are dropped or delayed. No clock: callers pass the
+time.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,20 @@ import msgspec
 OUTAGE: Final = "outage"
 RECOVERY: Final = "recovery"
 _SUBJECTS: Final = 1_024
-"""The most subjects that are remembered; one more makes the oldest be forgotten."""
+"""The most subjects that `Quiet` remembers. One more makes it forget the subject whose alert passed longest
+ago.
+"""
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting",
-    "limit_warning" or "limit_reached". at: Unix seconds. provider, deployment: whom it is about; no
-    deployment = the provider as a whole, which did not answer a check, or answers again; None or "" = it is
-    about no provider. key: the last characters of a key, None = it is about no key. limit: its name and what
-    it allows; whose: whom it counts ("key ci-agent"), None = everybody. message: one sentence for a person,
-    without secrets.
+    """Something that an operator should know.
+
+    type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting", "limit_warning" or
+    "limit_reached". at: Unix seconds. provider: the provider that the alert is about, None or "" = none.
+    deployment: the deployment that it is about; None = the provider as a whole, which has not answered a
+    check or answers again. message: one sentence for a person, without secrets. key: the last characters of a
+    provider's key, None = no key. limit: the limit's name and its amount, None = no limit. whose: what the
+    limit counts for ("key ci-agent"), None = for everybody.
     """
 
     type: str
@@ -32,13 +38,15 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Whom it is about: the deployment, or the provider as a whole (then without a `/`); or the limit."""
+        """The name of the deployment; or else of the provider as a whole (a name without `/`); or else of the
+        limit; or else "".
+        """
         return self.deployment or self.provider or self.limit or ""
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """Two alerts with the same subject say the same, so the second one need not be sent. A key that is
-        refused for several models is one subject.
+        """The key under which `Quiet` drops repetitions: two alerts with the same subject tell the same fact.
+        For a refused key it has no deployment, so a key that several models refuse is one subject.
         """
         if self.type == "key_refused":
             return (self.type, self.provider or "", self.key or "")
@@ -46,31 +54,36 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 def read(value: Any) -> Alert:
-    """The alert in a message from another process. value: the alert, as `msgspec.to_builtins` writes it."""
+    """Convert the value of a message from another process (`msgspec.to_builtins` of an alert) to an Alert."""
     return msgspec.convert(value, Alert)
 
 
 class Quiet:
-    """Lets an alert pass at most once in `every` seconds for each subject; other alerts on the subject are
-    dropped.
+    """Decides which alerts go out, so that repetitions do not.
 
-    A recovery passes only if an outage has passed before it, and then always. A new outage after a recovery,
-    but within `every` seconds of the outage before, is held back until these are over; if a recovery comes
-    first, it is dropped. An outage that lasts is told again, and so is a new one after a recovery that nobody
-    has seen.
+    An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
+    is dropped. Two rules for outages and recoveries differ:
+    - A recovery passes whenever an outage of the same deployment or provider has passed since the last
+      recovery that passed. Otherwise it is dropped.
+    - An outage that comes after a recovery, but too soon after the last outage, is delayed until `every`
+      seconds are over (`released`). If a recovery comes before that, both are dropped.
+
+    If an outage lasts, its alert passes again after `every` seconds.
     """
 
     def __init__(self, every: float) -> None:
         self.every = every
         self._told: dict[tuple[str, ...], float] = {}
-        """By subject, when it was told last."""
+        """By subject, when an alert on it last passed (monotonic seconds)."""
         self._down: set[str] = set()
-        """The deployments and providers whose outage was told last."""
+        """The deployments and providers whose outage has passed, and whose recovery has not come yet."""
         self._held: dict[str, Alert] = {}
-        """By deployment or provider, the outage that came too soon."""
+        """By deployment or provider, the outage that is delayed."""
 
     def passes(self, alert: Alert, now: float) -> bool:
-        """Whether an alert goes out now. now: monotonic seconds."""
+        """Whether an alert goes out now. If not, it is dropped, or delayed until `released` returns it. now:
+        monotonic seconds.
+        """
         name = alert.name
         if alert.type == RECOVERY:
             self._held.pop(name, None)
@@ -86,11 +99,13 @@ class Quiet:
         return True
 
     def due(self) -> float | None:
-        """When the next held outage goes out (monotonic seconds); None = none is held."""
+        """Return when the next delayed outage goes out (monotonic seconds); None = none is delayed."""
         return min((self._told[alert.subject] + self.every for alert in self._held.values()), default=None)
 
     def released(self, now: float) -> list[Alert]:
-        """The held outages that go out now."""
+        """Return the delayed outages whose time has come, and count them as passed. now: monotonic
+        seconds.
+        """
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:
             del self._held[alert.name]

@@ -1,4 +1,4 @@
-"""Delivers alerts: one queue and one task for each receiver, with retries, in the order of the alerts."""
+"""Delivers alerts, with retries: each receiver has its own queue and task, and gets its alerts in order."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.alerts.sender")
 
 TRIES: Final = 6
-"""How often an alert is sent until the receiver has taken it."""
+"""The most times that one alert is sent to a receiver."""
 _FIRST_WAIT = 1.0
 _LONGER: Final = 4.0
-"""Each wait before another try is so many times the one before: about six minutes in all."""
+"""Each wait before another try is this many times as long as the wait before it: about six minutes in all."""
 _QUEUE: Final = 100
-"""The most alerts that wait for one receiver. One more makes the oldest be dropped, and the log says so."""
+"""The most alerts that wait for one receiver. One more drops the oldest, and the log says so."""
 _TIMERS: Final = Timers(connect=10.0, first_byte=15.0, idle=15.0)
 _LARGEST_ANSWER: Final = 65_536
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where alerts are sent. name: of the setting, for the log. url: may be secret itself, as a path can hold
-    a token. events: the types of alerts that it gets. every: as for `Quiet`.
+    """Where alerts are sent. name: the name of its setting, for the log. url: the address of the webhook, a
+    secret because a path can contain a token. secret: the key of the signature, as for `webhook.key_of`.
+    events: the types of alerts that are sent there. every: seconds, as for `Quiet`.
     """
 
     name: str
@@ -49,15 +50,15 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Alerts:
-    """The alerts of one gateway. Nothing is opened before the first alert."""
+    """Sends the alerts of one gateway to all targets. No connection is opened before the first alert."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send alerts to these targets from now on. Alerts that wait for a target with the same URL are still
-        sent. Those that wait for a target that left are not; the log names them.
+        """Send alerts to these targets from now on. Alerts that wait for a target whose URL stays are still
+        sent. Alerts that wait for a removed target are not sent; the log names them.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
@@ -73,20 +74,22 @@ class Alerts:
             spawn(receiver.close("this receiver was removed"), "closing a receiver of alerts")
 
     def note(self, value: Any) -> None:
-        """Send an alert to all who want it, soon. value: `msgspec.to_builtins` of the alert."""
+        """Give an alert to each receiver, which sends it soon, delays it or drops it. value:
+        `msgspec.to_builtins` of the alert.
+        """
         alert = read(value)
         for receiver in self._receivers:
             receiver.note(alert)
 
     async def close(self) -> None:
-        """Stop. What could not be sent is said in the log."""
+        """Stop all receivers at once. The log names the alerts that were not sent."""
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
             await receiver.close("the gateway stops")
 
 
 class _Receiver:
-    """One receiver of alerts."""
+    """The queue of one target, and the task that sends from it."""
 
     def __init__(self, target: Target, seams: Seams) -> None:
         self.target = target
@@ -104,8 +107,8 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert if the target wants it, unless `Quiet` holds it back. `Quiet` sees all alerts,
-        because a recovery passes only after its outage, also where the target wants recoveries alone.
+        """Queue an alert if the target wants its type and `Quiet` lets it pass now. `Quiet` sees alerts of
+        all types: a recovery passes only after its outage, even if the target wants only recoveries.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
@@ -152,7 +155,7 @@ class _Receiver:
                 pass
 
     async def _deliver(self, alert: Alert) -> None:
-        """Send an alert until it is taken, or was tried often enough."""
+        """Send an alert until the receiver takes it, at most `TRIES` times. The log names failures."""
         id_, payload, wait = f"msg_{self._seams.random_id()}", webhook.body(alert), _FIRST_WAIT
         for left in range(TRIES - 1, -1, -1):
             why = await self._try(id_, payload)
@@ -165,7 +168,9 @@ class _Receiver:
         log.error("%s: alert given up after %d tries: %s", self.target.name, TRIES, alert.message)
 
     async def _try(self, id_: str, payload: bytes) -> str | None:
-        """Send an alert once. Returns None if it was taken, else why not."""
+        """Send an alert once. Returns None if it was taken (a status of 200 to 299), else the reason why not,
+        for the log.
+        """
         target = self.target
         if self._transport is None:
             self._transport = Transport(Pool(keep_alive=5.0), name=target.name, max_answer=_LARGEST_ANSWER)

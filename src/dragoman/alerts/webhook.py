@@ -1,5 +1,5 @@
-"""The webhook of an alert: its body, and its signature as "Standard Webhooks" states it, so that receivers
-can use the libraries for that.
+"""The webhook of an alert: its body and its signature. The signature follows "Standard Webhooks", so
+receivers can check it with the libraries for that.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -19,12 +19,12 @@ from dragoman.alerts.alert import Alert
 from dragoman.version import __version__
 
 _PREFIX: Final = "whsec_"
-"""What secrets begin with that are random bytes in base64."""
+"""The prefix of secrets that are random bytes in base64."""
 
 
 def key_of(secret: str) -> bytes:
-    """The bytes with which to sign. secret: `whsec_` and base64, or any other text, which is used as it is.
-    Raises ValueError if `whsec_` is followed by something else.
+    """Return the bytes with which to sign. secret: `whsec_` and base64, or any other text, which is used as
+    it is. Raises ValueError if the text after `whsec_` is not base64.
     """
     if not secret.startswith(_PREFIX):
         return secret.encode()
@@ -35,7 +35,9 @@ def key_of(secret: str) -> bytes:
 
 
 def body(alert: Alert) -> bytes:
-    """The JSON of an alert."""
+    """Return the body of the request for an alert, as JSON: `type`, `timestamp` (RFC 3339), and `data` with
+    the other fields. Fields that are None or "" are left out.
+    """
     told = msgspec.to_builtins(alert)
     kind, at = told.pop("type"), told.pop("at")
     stated = {name: value for name, value in told.items() if value not in {None, ""}}
@@ -43,13 +45,15 @@ def body(alert: Alert) -> bytes:
 
 
 def _date(seconds: float) -> str:
-    """Unix seconds in the form of RFC 3339, in UTC."""
+    """Format Unix seconds as RFC 3339 says, in UTC with milliseconds."""
     moment = dt.datetime.fromtimestamp(round(seconds, 3), dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def headers(id_: str, at: float, payload: bytes, key: bytes) -> dict[str, str]:
-    """The headers of one delivery. id_: the same for each try. at: Unix seconds of this try."""
+    """Return the headers of one try to deliver an alert. id_: the id of the delivery, equal for all its
+    tries. at: Unix seconds of this try. payload: the body. key: signs the id, the time and the body.
+    """
     timestamp = str(int(at))
     signed = b".".join((id_.encode(), timestamp.encode(), payload))
     signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

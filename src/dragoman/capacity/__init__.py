@@ -1,1 +1,3 @@
-"""Limits of one process that all clients share: simultaneous requests, bytes, and CPU time."""
+"""Limits that all clients share: requests at once, bytes on disk and in memory, and the CPU time of large
+requests.
+"""

@@ -1,12 +1,13 @@
-"""Limits on the requests that run at once, for models and for providers, each with a queue.
+"""Limits on the requests that run at once for a model and for a provider, each with a queue.
 
-A request needs a place at every gate of its deployment: at its model's, at its provider's. It takes all of
-them at once or none, so that nobody holds a place while waiting for another one. If all its deployments are
-full, it waits at the gates that have stopped it, until one of its deployments can be called.
+A request needs a place at every gate of its deployment: its model's and its provider's. It takes all of them
+at once or none, so no request holds one place while it waits for another. If all its deployments are full, it
+waits at the gates that have stopped it, until one of its deployments can be called.
 
-At a gate the clients take turns, and the requests of one client keep their order. A queue that is full
-refuses the last request of the client that has most requests in it, unless that is no other than who comes.
-See docs/decisions/0039-queues.md.
+At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
+that a request which another gate stops is skipped. If the queue is full, a new request is refused; or, if
+another client has at least two more requests in the queue than the new request's client, the last request of
+the client with the most is refused instead. See docs/decisions/0039-queues.md.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 
 POLL: Final = 0.02
-"""Seconds between two looks for a place that another worker has given back."""
+"""Seconds between two checks for a place that another worker has given back."""
 FULL: Final = "queue_full"
 TOO_LATE: Final = "queue_timeout"
-"""The codes of the faults that a queue causes."""
+"""FULL and TOO_LATE are the codes of the faults that a queue causes."""
 _RETRY: Final = 5.0
-"""Seconds for the header retry-after of a refused request."""
+"""The seconds in the header retry-after of a refused request."""
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many requests may run at once. most: None = any number. queue: how many may wait, in each process.
-    wait: the most seconds that a request waits, None = no limit. delay: the least seconds between the starts
-    of two requests.
+    """How many requests may run at once. most: how many, None = any number. queue: how many may wait, in each
+    process. wait: the most seconds that a request waits, None = no limit. delay: the least seconds between
+    the starts of two requests.
     """
 
     most: int | None = None
@@ -45,8 +46,8 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """One limit. name: the setting that it belongs to ("models.fast"). running: the places that requests of
-    this process hold.
+    """One limit and its queue. name: the setting that it belongs to ("models.fast"). running: the number of
+    places that requests of this process hold.
     """
 
     def __init__(self, name: str, limit: Limit, places: Places) -> None:
@@ -55,19 +56,21 @@ class Gate:
         self.places = places
         self.running = 0
         self.queues: dict[str, deque[_Ticket]] = {}
-        """Who waits, by client; the client whose turn is next comes first."""
+        """The waiting requests by client. The client whose turn is next comes first."""
         self.due = float("-inf")
-        """When the next request may start (monotonic seconds), as far as it is known."""
+        """When the next request may start because of the delay (monotonic seconds), as far as this process
+        knows.
+        """
         self.timer: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
-        """How many requests wait at this gate."""
+        """How many requests of this process wait at this gate."""
         return sum(map(len, self.queues.values()))
 
     def grab(self) -> int | None:
-        """Take a place, and return its number; None = all are taken. The delay between two starts is not
-        looked at.
+        """Take a place and return its number; None = all are taken. The delay between two starts is not
+        checked here.
         """
         place = self.places.take(self.limit.most)
         if place is not None:
@@ -75,19 +78,21 @@ class Gate:
         return place
 
     def drop(self, place: int) -> None:
-        """Give a place back, without letting anybody in."""
+        """Give a place back, without letting a waiting request in."""
         self.running -= 1
         self.places.give(place)
 
     def is_full(self) -> bool:
-        """Whether a request would have to wait here for a place."""
+        """Whether a new request would have to wait here for a place: all are taken, or other requests wait
+        already.
+        """
         if self.queues or (place := self.grab()) is None:
             return True
         self.drop(place)
         return False
 
     def starts(self, now: float) -> bool:
-        """Whether the delay since the last start is over, so that a request may start now. If so, a new delay
+        """Whether a request may start now, because the delay since the last start is over. If so, a new delay
         begins.
         """
         if not self.limit.delay:
@@ -96,13 +101,13 @@ class Gate:
         return self.due <= now
 
     def enqueue(self, ticket: _Ticket) -> None:
-        """Let a request wait here, behind its client's other ones."""
+        """Add a request to the queue, behind the other requests of its client."""
         if not self.queues and self.places.shared:
             self.places.wait(waiting=True)
         self.queues.setdefault(ticket.client, deque()).append(ticket)
 
     def remove(self, ticket: _Ticket) -> None:
-        """Let a request wait here no more."""
+        """Remove a request from the queue."""
         queue = self.queues[ticket.client]
         queue.remove(ticket)
         if not queue:
@@ -111,21 +116,23 @@ class Gate:
             self.places.wait(waiting=False)
 
     def turns(self) -> Iterator[_Ticket]:
-        """Who waits, in the order of turns: a request of each client, then a second one of each, …"""
+        """Yield the waiting requests in the order of turns: the first one of each client, then the second one
+        of each, …
+        """
         for row in range(max(map(len, self.queues.values()), default=0)):
             for queue in self.queues.values():
                 if row < len(queue) and not queue[row].got.done():  # done = it has just been cancelled
                     yield queue[row]
 
     def passed(self, client: str) -> None:
-        """Put a client behind the others, because it has had its turn."""
+        """Put a client behind the others, because one of its requests was let in."""
         if (queue := self.queues.pop(client, None)) is not None:
             self.queues[client] = queue
 
     def crowding(self, client: str) -> _Ticket | None:
-        """The waiting request that has to leave a full queue so that a request of `client` gets its room: the
-        last one of the client with the most requests. None = no request has to leave, so the new one is
-        refused.
+        """The waiting request that has to leave a full queue for a new request of `client`: the last one of
+        the client with the most requests, if that client has at least two more here than `client`. None = no
+        request has to leave, so the new one is refused.
         """
         largest = max(self.queues.values(), key=len, default=None)
         if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
@@ -138,8 +145,8 @@ Held: TypeAlias = "dict[Gate, int]"
 
 
 class _Ticket(msgspec.Struct, eq=False):
-    """A request that waits. options: for each deployment that would do, its gates. got: gets the index of the
-    option that the request may use; its places are then in `held`. at: the gates in whose queues it waits.
+    """A waiting request. options: the gates of each deployment that it may use. got: gets the index of the
+    option that the request may use; the places are then in `held`. at: the gates in whose queues it waits.
     """
 
     client: str
@@ -150,7 +157,9 @@ class _Ticket(msgspec.Struct, eq=False):
 
 
 class Gates:
-    """All limits of one process. now: monotonic seconds. places: makes the places of a limit by its name."""
+    """All limits of one process, with their queues. now: returns monotonic seconds. places: makes the places
+    of the limit with a given name.
+    """
 
     def __init__(
         self,
@@ -161,19 +170,25 @@ class Gates:
         self._places = places
         self.named: dict[str, Gate] = {}
         self._former: dict[str, Gate] = {}
-        """Those that no configuration names now. They know the places of running requests if they return."""
+        """The gates of limits that are no longer configured. They still count running requests, in case their
+        limit returns.
+        """
 
     def share(self, places: Callable[[str], Places]) -> None:
-        """Share the places of all limits with other processes. Before the first `adopt`."""
+        """Share the places of all limits with other processes, as `places` makes them. Call this before the
+        first `adopt`.
+        """
         self._places = places
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many requests wait at each limit, also at those that are no more."""
+        """By limit, how many requests wait there. Limits that are no longer configured are included."""
         return {name: gate.waiting for name, gate in (*self._former.items(), *self.named.items())}
 
     def adopt(self, limits: Mapping[str, Limit]) -> None:
-        """Use these limits, by name, from now on. Who has a place keeps it, and who waits goes on waiting."""
+        """Use these limits, by name, from now on. Running requests keep their places. Waiting requests go on
+        waiting, unless the new limits let them in; a limit that is no longer configured lets all in.
+        """
         for name in self.named.keys() - limits.keys():
             gate = self._former[name] = self.named.pop(name)
             gate.limit = Limit()
@@ -187,21 +202,28 @@ class Gates:
             self._serve(known)
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
-        """Exchange the places in `held` for those of the first option that can be had at once. options: the
-        names of the gates of each. Returns the option's number; None = all are full, and `held` is as it was.
+        """Take the places of the first option that has all of them free now. options: for each option, the
+        names of its gates.
+
+        Returns the option's index; `held` then has its places, and other places that were in `held` are given
+        back. Returns None if all options are full; then `held` is unchanged.
         """
         return self._enter(held, [self._gates(names) for names in options])[0]
 
     def has_place(self, held: Held, names: Sequence[str]) -> bool:
-        """Whether a request with the places `held` would be let in at once at all gates of these names. Takes
-        no place. The delay between two starts does not count.
+        """Whether a request that has the places `held` would get the missing places at the gates of these
+        names at once. Takes no place, and does not check the delay between two starts.
         """
         return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
-        """As `enter`, but if all options are full, give up the places in `held` and wait in the queues until
-        one is free. Raises RequestFailed if the queues are full, or if this request has to leave for another
-        client's.
+        """Take the places of the first option that has all of them free, and return the option's index. If
+        all options are full, wait in their queues until one is free. The places that are in `held` before the
+        call are given back first. The caller limits the time of the wait (`patience`).
+
+        client: whose turn it is. options: for each option, the names of its gates. Raises RequestFailed if
+        every option has a full queue, or if this request has to leave a full queue for another client's
+        request.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -224,14 +246,16 @@ class Gates:
         return option
 
     def leave(self, held: Held) -> None:
-        """Give back all places of a request, and let others in."""
+        """Give back all places of a request, and let waiting requests in."""
         if held:
             given = dict(held)
             held.clear()
             self._give(given)
 
     def patience(self, options: Sequence[Sequence[str]]) -> float | None:
-        """The most seconds that a request with these options waits; None = no limit."""
+        """Return the most seconds that a request with these options waits; None = no limit. For one option it
+        is the shortest wait of its gates, for all of them the longest of these.
+        """
         waits = [
             min((gate.limit.wait for gate in self._gates(names) if gate.limit.wait is not None), default=None)
             for names in options
@@ -240,7 +264,9 @@ class Gates:
         return None if len(known) < len(waits) else max(known)
 
     def too_late(self, options: Sequence[Sequence[str]]) -> RequestFailed:
-        """The error for a request that has waited for so long (returned, not raised)."""
+        """Return the error for a request that has waited for `patience` seconds. It is returned, not
+        raised.
+        """
         waited = self.patience(options)
         named = " and ".join(options[0])
         return _refusal(
@@ -255,7 +281,10 @@ class Gates:
     def _enter(
         self, held: Held, options: Sequence[Sequence[Gate]]
     ) -> tuple[int | None, Sequence[Sequence[Gate]]]:
-        """As `enter`. Returns also, for each option, the gates that have stopped it."""
+        """Take the places of the first option that has all of them free now. Returns (the option's index,
+        ()); or, if all options are full, (None, for each option the gates that have stopped the request).
+        `held` changes as in `enter`.
+        """
         stopped: list[Sequence[Gate]] = []
         for number, gates in enumerate(options):
             missing = [gate for gate in gates if gate not in held]
@@ -270,7 +299,9 @@ class Gates:
         return None, stopped
 
     def _take(self, gates: Sequence[Gate], held: Held) -> Gate | None:
-        """Take a place at each gate and add it to `held`; or return the gate that has none, and take none."""
+        """Take a place at each gate and add them to `held`; return None. If a gate has no place, or its delay
+        is not over, take no place and return that gate.
+        """
         taken: Held = {}
         stopped: Gate | None = None
         for gate in gates:
@@ -301,8 +332,8 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """If every option has a full queue, refuse this request of `client` by raising RequestFailed, or, if
-        another client has more requests in that queue, refuse one of those.
+        """Do nothing if an option has no full queue. Otherwise raise RequestFailed to refuse this request of
+        `client`; or, if `Gate.crowding` finds a request of another client, refuse that one instead.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):
@@ -327,7 +358,7 @@ class Gates:
         ticket.at = set()
 
     def _serve(self, gate: Gate) -> None:
-        """Let in all who wait at a gate and can have their places, in the order of turns."""
+        """Let in all requests that wait at a gate and can have their places, in the order of turns."""
         while self._serve_one(gate):
             pass
         self._look_later(gate)
@@ -343,8 +374,8 @@ class Gates:
         return False
 
     def _offer(self, ticket: _Ticket) -> set[Gate]:
-        """Give a request that waits its places. Returns an empty set, or the gates that have stopped it, at
-        which it now waits.
+        """Give a waiting request the places of its first free option. Returns an empty set; or, if all its
+        options are full, the gates that have stopped it, where it now waits.
         """
         stopped: set[Gate] = set()
         for number, gates in enumerate(ticket.options):
@@ -360,8 +391,9 @@ class Gates:
         return stopped
 
     def _look_later(self, gate: Gate) -> None:
-        """Start a timer, if requests wait at this gate, that looks at it again. It is needed where a place
-        gets free without a call here: when the delay ends, or when another worker gives a place back.
+        """If requests wait at this gate, start a timer that serves the gate again. The timer is needed where
+        a place becomes free without a call here: when the delay ends, or when another worker gives a place
+        back.
         """
         if not gate.queues or gate.timer is not None:
             return

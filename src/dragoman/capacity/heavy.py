@@ -1,17 +1,16 @@
 """Runs the steps of large requests one at a time, so that the event loop stays free for other requests.
 
 Decoding and translating a body of 64 MB, or one with 320,000 values, takes a second of CPU time in a few
-steps, during which nothing else would run on the event loop. So
+steps. During such a step nothing else would run on the event loop. So
 
-    a small request      runs its steps at once,
-    a medium one         waits for its turn on the loop; after a long step, the loop is left free for a part
-    of the step's time, in which small requests are answered,
-    a large one          waits for its turn in a separate thread. Python switches from this thread to the
-    loop every few milliseconds.
+  a small request      runs its steps at once,
+  a medium one         waits for its turn on the loop; after a long step, the loop is left free for a part
+                       of the step's time, in which small requests are answered,
+  a large one          waits for its turn in a separate thread. Python switches from this thread to the
+                       loop every few milliseconds.
 
-Clients take turns: who sends many large requests does not make another client wait for all of them.
-
-A step is a plain function call. It may change only objects of its own request, which waits for it.
+Clients take turns: a client that sends many large requests does not make another client wait for all of them.
+A step is a plain function call. It may change only objects of its own request, and the request waits for it.
 """
 
 from __future__ import annotations
@@ -25,15 +24,17 @@ from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 import msgspec
 
 MEDIUM: Final = 4_000
-"""Bytes. Steps on a body of at least this size take turns. A step on a smaller body takes next to no time."""
+"""Bytes. Steps on a body of at least this size take turns. A step on a smaller body takes almost no time."""
 LARGE: Final = 100_000
 """Bytes. Steps on a body of at least this size run in the thread: the switch to it and back takes a hundredth
 of their time. A step on a smaller body takes at most 0.1 s.
 """
 LONG: Final = 0.01
-"""Seconds. A task's turn on the loop ends after so long; the loop is then left free for other requests."""
+"""Seconds. A task whose turn on the loop has lasted this long must queue for its next step. After a longer
+turn, the loop is left free for other requests.
+"""
 SHARE: Final = 0.25
-"""The time for which the loop is left free after a long turn, as a part of the turn's time."""
+"""How long the loop is left free after a long turn, as a fraction of the turn's time."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,10 +42,12 @@ _Owner: TypeAlias = "asyncio.Task[object] | None"
 
 
 class Run(Protocol):
-    """A function that runs a step of one request, a large or medium one's when its turn comes."""
+    """A function that runs one step of a request: at once if the request is small, else when its turn
+    comes.
+    """
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Call `step`, after a turn has come. Returns what it returns; raises what it raises."""
+        """Call `step` when its turn comes. Returns what `step` returns, and raises what it raises."""
         ...
 
 
@@ -60,8 +63,9 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step when its turn comes (below `MEDIUM` bytes at once). Returns what it returns; raises what
-        it raises. size: bytes that it works on. client: the name of the request's client, None = unknown.
+        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes. Returns what the step
+        returns, and raises what it raises. size: the bytes that the step works on. client: the name of the
+        request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -80,7 +84,7 @@ class HeavySteps:
 
     @property
     def waiting(self) -> int:
-        """How many steps wait for their turn."""
+        """How many steps wait for their turn, on the loop and in the thread."""
         return self._here.waiting + self._aside.waiting
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -89,40 +93,42 @@ class HeavySteps:
         return self._thread
 
     def close(self) -> None:
-        """Let the thread end after its running step, without waiting for it."""
+        """Let the thread end after the steps that it already has, without waiting for them."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
 
 
 class Steps(msgspec.Struct, frozen=True, eq=False):
-    """Runs the steps of one request. client: the name of its client; None = unknown."""
+    """Runs the steps of one request. client: the name of the request's client, None = unknown."""
 
     _heavy: HeavySteps
     _client: str | None
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step when its turn comes, and return what it returns. size: bytes that the step works on."""
+        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes. Returns what the step
+        returns, and raises what it raises. size: the bytes that the step works on.
+        """
         return self._heavy.run(size, self._client, step, *args, **named)
 
 
 class _Turns:
-    """The order of turns on the loop, or in the thread: one request has the turn, others wait."""
+    """A queue for one turn at a time, on the loop or in the thread. Clients take turns."""
 
     def __init__(self) -> None:
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}
         self._busy = False
         self._began = 0.0
         self._owner: _Owner = None
-        """The task that has the turn on the loop; None = its turn is over."""
+        """The task that has the turn on the loop; None = no task has it, or its turn is over."""
 
     @property
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop. If the running task has the turn already, for less than `LONG`
-        seconds, it goes on at once. The turn ends as soon as the task waits for something.
+        """Wait for a turn on the loop. A task that has had the turn for less than `LONG` seconds goes on at
+        once. A turn ends as soon as its task waits for something.
         """
         task = asyncio.current_task(loop)
         if not self._busy:
@@ -149,7 +155,9 @@ class _Turns:
             raise
 
     def _start(self, loop: asyncio.AbstractEventLoop, owner: _Owner) -> None:
-        """Begin a turn on the loop. `_end` runs after the step, because the step itself never waits."""
+        """Begin a turn on the loop. `_end` is called as soon as the task waits for something; the step itself
+        never waits.
+        """
         self._began = loop.time()
         self._owner = owner
         loop.call_soon(self._end, loop)
@@ -163,7 +171,7 @@ class _Turns:
             loop.call_soon(self.give)
 
     def give(self) -> None:
-        """End a turn: give it to the next client's oldest request, or to nobody if none waits."""
+        """End a turn, and give the turn to the oldest request of the next client; to nobody if none waits."""
         while self._waiting:
             client = next(iter(self._waiting))
             turns = self._waiting.pop(client)

@@ -1,9 +1,9 @@
 """The free places of a limit: counted in this process, or shared with the other workers of a gateway.
 
-Workers share places as locks on the bytes of one file. The parent process opens this file before it starts
-the workers. Who holds the lock on a byte holds the place. The kernel gives a lock to one process only, so no
-limit is ever exceeded, and it removes the locks of a process that ends, however it ends (fcntl(2), "advisory
-record locking"). Nothing of it depends on the configuration, so a new limit needs no new file.
+Workers share places as locks on the bytes of one file, which the parent process opens before it starts the
+workers. The process that holds the lock on a byte holds the place. The kernel gives a lock to one process
+only, so no place is taken twice, and it removes the locks of a process that ends for any reason (fcntl(2),
+"advisory record locking"). The file does not depend on the configuration, so a new limit needs no new file.
 """
 
 from __future__ import annotations
@@ -22,45 +22,47 @@ except ImportError:  # Windows, where there is only one worker
     fcntl = None  # type: ignore[assignment]
 
 _REGION: Final = 24
-"""Bits of the offsets of one limit in the file."""
+"""The file offsets of one limit have this many bits."""
 _WAITING: Final = 1 << 21
-"""The offset of the first worker's byte that says: requests wait there."""
+"""The byte at this offset plus a worker's number is locked while requests wait in that worker."""
 _STARTING: Final = 1 << 22
-"""The offset of the byte whose lock is held while the time of the next start is read and written."""
+"""The byte at this offset is locked while the time of the next start is read and written."""
 _TIMES: Final = 1 << 16
-"""How many times of a next start the file has room for; limits share one if their names' hashes collide."""
+"""How many times of a next start the file has room for. Limits whose names' hashes collide share one."""
 _TIME: Final = struct.Struct("<d")
 
 
 class Places(Protocol):
-    """The places of one limit. shared: other processes take them too, so they get free without our doing."""
+    """The places of one limit. shared: whether other processes take the same places, so that a place can
+    become free without a call here.
+    """
 
     @property
     def shared(self) -> bool: ...
 
     def take(self, limit: int | None) -> int | None:
-        """Take a place. limit: how many places there are; None = any number. Returns the number of the place;
-        None = all are taken.
+        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
+        any number.
         """
 
     def give(self, place: int) -> None:
-        """Give a place back."""
+        """Give back the place with this number."""
 
     def start(self, now: float, delay: float) -> float:
-        """Note that a request starts now, if the delay since the last start is over. Returns `now`; or, if
-        the request has to wait, the later time at which it may start: then nothing was noted. now: monotonic
-        seconds. delay: the least seconds between two starts.
+        """Start a request if the delay since the last start is over: record the start and return `now`.
+        Otherwise record nothing and return the later time (monotonic seconds) at which the request may start.
+        now: monotonic seconds. delay: the least seconds between two starts, 0 = no delay.
         """
 
     def wait(self, *, waiting: bool) -> None:
-        """Tell the other processes whether requests wait here."""
+        """Tell the other processes whether requests wait for a place in this process."""
 
     def others_wait(self) -> bool:
-        """Whether requests wait in another process."""
+        """Whether requests wait for a place in another process."""
 
 
 class OwnPlaces:
-    """The places of one process."""
+    """Places that only this process takes."""
 
     shared: Final = False
 
@@ -69,18 +71,23 @@ class OwnPlaces:
         self._next = float("-inf")
 
     def take(self, limit: int | None) -> int | None:
-        """See `Places`."""
+        """Take a place and return 0; None = all are taken. limit: how many places there are, None = any
+        number.
+        """
         if limit is not None and self._taken >= limit:
             return None
         self._taken += 1
         return 0
 
     def give(self, place: int) -> None:
-        """See `Places`."""
+        """Give back one place. place: not used, because the places have no numbers here."""
         self._taken -= 1
 
     def start(self, now: float, delay: float) -> float:
-        """See `Places`."""
+        """Start a request if the delay since the last start is over: record the start and return `now`.
+        Otherwise record nothing and return the later time at which the request may start. now: monotonic
+        seconds. delay: the least seconds between two starts.
+        """
         at = min(self._next, now + delay)  # the delay may have been longer before
         if at > now:
             return at
@@ -88,15 +95,15 @@ class OwnPlaces:
         return now
 
     def wait(self, *, waiting: bool) -> None:
-        """See `Places`."""
+        """Do nothing, because no other process takes these places."""
 
     def others_wait(self) -> bool:
-        """See `Places`."""
+        """Return False, because no other process takes these places."""
         return False
 
 
 class PlacesFile:
-    """The file whose bytes are the places of all limits. Make it before the first fork."""
+    """The file whose bytes are the places of all limits. Create this object before the first fork."""
 
     def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
@@ -107,8 +114,8 @@ class PlacesFile:
 
 
 class SharedPlaces:
-    """The places of one limit, shared by all workers. name: the limit's. worker: the number of this process,
-    from 1 to `workers`.
+    """The places of one limit, shared by all workers. name: the limit's name. worker: the number of this
+    process, from 1 to `workers`. workers: how many workers there are.
     """
 
     shared: Final = True
@@ -124,7 +131,11 @@ class SharedPlaces:
         self._unlimited = 0
 
     def take(self, limit: int | None) -> int | None:
-        """See `Places`. Each worker begins to look at another place, so that few looks are in vain."""
+        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
+        any number (the number that is returned is then negative).
+
+        Each worker begins its search at another number, so that it finds a free place sooner.
+        """
         if limit is None:
             self._unlimited -= 1
             return self._unlimited
@@ -137,13 +148,17 @@ class SharedPlaces:
         return None
 
     def give(self, place: int) -> None:
-        """See `Places`."""
+        """Give back the place with this number."""
         if place >= 0:
             self._held.discard(place)
             self._unlock(place)
 
     def start(self, now: float, delay: float) -> float:
-        """See `Places`. While another process decides about a start, this one has to wait."""
+        """Start a request if the delay since the last start is over: record the start and return `now`.
+        Otherwise record nothing and return the later time at which the request may start; while another
+        process decides about a start, this is `now + delay`. now: monotonic seconds. delay: the least seconds
+        between two starts; 0 = return `now` and record nothing.
+        """
         if not delay:
             return now
         with self._starting() as mine:
@@ -157,14 +172,14 @@ class SharedPlaces:
             return now
 
     def wait(self, *, waiting: bool) -> None:
-        """See `Places`."""
+        """Tell the other processes whether requests wait for a place in this process."""
         if waiting:
             self._lock(_WAITING + self._worker)
         else:
             self._unlock(_WAITING + self._worker)
 
     def others_wait(self) -> bool:
-        """See `Places`."""
+        """Whether requests wait for a place in another process."""
         before, after = self._worker - 1, self._workers - self._worker
         return self._is_locked(_WAITING + 1, before) or self._is_locked(_WAITING + self._worker + 1, after)
 
@@ -188,7 +203,9 @@ class SharedPlaces:
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, self._region + offset)
 
     def _is_locked(self, offset: int, length: int) -> bool:
-        """Whether another process has locked one of these bytes. None of them is ours."""
+        """Whether another process has locked one of these bytes. This process must not have locked any of
+        them.
+        """
         if not length:
             return False
         if not self._lock(offset, length):

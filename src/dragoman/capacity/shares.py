@@ -1,7 +1,7 @@
-"""Limits how many things run at a time, in all and for each client.
+"""Limits how many things run at once, in all and for each client.
 
-A client waits if there is no free place, or if it holds its full share. A place that gets free goes to the
-client that has waited longest, of those that hold less than their share.
+A client waits if there is no free place, or if it holds its full share. A place that becomes free goes to the
+longest waiting request whose client holds less than its share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ _Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
 
 
 class Shares:
-    """Places in one event loop. most: how many there are. share: how many of them one client may hold."""
+    """Places in one event loop. most: how many places there are. share: how many of them one client may
+    hold.
+    """
 
     def __init__(self, most: int, share: int) -> None:
         self.most = most
@@ -24,7 +26,9 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Take a place, once one is free and the client holds less than its share. Call `give_back` later."""
+        """Wait until a place is free and the client holds less than its share, and take the place. Call
+        `give_back` later.
+        """
         if self._may(client):
             self._note(client)
             return
@@ -40,7 +44,7 @@ class Shares:
             raise
 
     def give_back(self, client: str) -> None:
-        """Free one place of this client. It goes to the first who waits and whose client may have it."""
+        """Free one place of this client. It goes to the longest waiting request whose client may have it."""
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

@@ -48,7 +48,9 @@ _MODULES: Final = {"test": "selftest", "import": "importing"}
 
 
 class _Dragoman(Group):
-    """The command `dragoman`. Imports the module of a subcommand when it runs or its help is shown."""
+    """The command `dragoman`. The module of a subcommand is imported when the subcommand runs or its help is
+    shown.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for commands in _GROUPS.values() for name in commands]
@@ -78,7 +80,7 @@ click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(vers
 
 
 def main() -> NoReturn:
-    """Run the arguments of this process, then end the process with one of the exit codes in `terminal`."""
+    """Run the command line of this process, then end the process with one of the exit codes in `terminal`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the parent process closed this stream
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
@@ -86,7 +88,9 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command on the streams of this process. Prints errors (not Ctrl-C). Returns the exit code."""
+    """Run one command line on the streams of this process, and return the exit code. Errors are printed,
+    except Ctrl-C and a closed pipe.
+    """
     terminal = Terminal(sys.stdout, sys.stderr)
     try:
         with dragoman.make_context("dragoman", list(arguments), obj=terminal) as context:
@@ -116,7 +120,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _misuse(error: click.ClickException) -> Failure:
-    """The failure for an error that click found in the arguments. Hint: similar names if any, and --help."""
+    """Return the failure for an error that click found in the arguments. Its hint has similar names, if there
+    are any, and --help.
+    """
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path if context else 'dragoman'} --help"
     near = getattr(error, "possibilities", None)
@@ -129,7 +135,9 @@ def _misuse(error: click.ClickException) -> Failure:
 
 
 def _unexpected(terminal: Terminal, error: Exception) -> Failure:
-    """The failure for a bug in Dragoman. With `--verbose`, prints the traceback, or puts it into the JSON."""
+    """Return the failure for a bug in Dragoman. With `--verbose` the traceback is printed, or is put into the
+    JSON.
+    """
     told = "".join(traceback.format_exception(error))
     if terminal.verbose and not terminal.as_json:
         terminal.insist(told)

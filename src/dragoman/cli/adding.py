@@ -1,4 +1,4 @@
-"""The commands that add entries to a running gateway and remove them: `add` and `remove` of providers, models
+"""The commands that add entries to a running gateway or remove them: `add` and `remove` of providers, models
 and aliases, `remove` of limits and prices.
 """
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from dragoman.state.added import AddedKind
 
 _JSON = ("[", "{", '"')
-"""A value that begins so is JSON; every other one is a text, as the gateway reads it from a variable too."""
+"""A value that begins with one of these is read as JSON. Every other value is a text, which the gateway reads
+like the value of a variable.
+"""
 
 
 class Stated(NamedTuple):
-    """The entry to add, as the command line states it. settings: texts `NAME=VALUE`, or one value without a
-    name. file: a YAML file with the entry, `-` = stdin, None = no file.
+    """The entry to add, as the command line states it. settings: texts `NAME=VALUE`, or a single value
+    without a name. file: a YAML file with the entry, `-` = stdin, None = no file.
     """
 
     settings: Sequence[str]
@@ -34,7 +36,9 @@ class Stated(NamedTuple):
 
 
 def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) -> None:
-    """Add the commands `add` and `remove` to a group. noun: for people ("a model"). examples: of `add`."""
+    """Add the commands `add` and `remove` to a group. kind: the kind of entries. noun: the kind for people
+    ("a model"). examples: command lines for the help of `add`.
+    """
 
     @group.command("add", help=f"Add {noun} to a running gateway. {_ADD}", examples=examples)
     @click.argument("name")
@@ -72,7 +76,9 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
 
 
 def removing(group: Group, kind: AddedKind, does: str, example: str = "NAME") -> None:
-    """Add the command `remove` to a group. does: its help. example: a name for it."""
+    """Add the command `remove` to a group. kind: the kind of entries. does: the help of the command. example:
+    a name for its example.
+    """
 
     @group.command("remove", help=does, examples=(f"dragoman {kind} remove {example}",))
     @click.argument("name")
@@ -96,7 +102,7 @@ _ADD = (
 
 
 def entry_of(stated: Stated) -> Any:
-    """The entry as JSON. Raises Failure if it is stated twice or not readable."""
+    """Return the entry as JSON. Raises Failure if it is stated in two ways, or if it cannot be read."""
     if stated.file is not None:
         if stated.settings:
             raise Failure(MISUSE, "--from and settings cannot be combined", hint="put all into the file")
@@ -113,8 +119,8 @@ def entry_of(stated: Stated) -> Any:
 
 
 def _put(entry: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set `value` at `path`, a setting inside others (`["timeouts", "connect"]`), in `entry`. Raises Failure
-    if one of the outer settings already has a plain value.
+    """Set `value` at `path`, the names of nested settings (`["timeouts", "connect"]`), in `entry`. Raises
+    Failure if one of the outer settings already has a value that is not an object.
     """
     *outer, last = path
     for name in outer:

@@ -1,4 +1,4 @@
-"""Requests of commands to the paths below /admin of a running gateway."""
+"""Requests of commands to the paths below /admin of a gateway."""
 
 from __future__ import annotations
 
@@ -22,21 +22,25 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 20.0
 _KEYS: Final = ("DRAGOMAN_ADMIN_KEY", "DRAGOMAN_API_KEY")
-"""The environment variables that may hold the key, the first one that does counts."""
+"""The environment variables that may contain the key. The first one that is set is used."""
 
 
 class Target(NamedTuple):
-    """A gateway. base: its URL without the version of an API. key: None = send none."""
+    """A gateway to ask. base: its URL, without the version of an API. key: the key to send, None = send
+    none.
+    """
 
     base: str
     key: str | None
 
 
 def target(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Target:
-    """The gateway to ask, and the key to send. With `url`, the gateway there; else the one that the
-    configuration describes (`file`; None = look for one). The key is `key`, else that of an environment
-    variable, else (without `url`) a key of the configuration with the scope `admin`. Raises Failure for an
-    invalid URL, for port 0, or for a bad configuration.
+    """Return the gateway to ask and the key to send. With `url` it is the gateway there, else the gateway
+    that the configuration describes (`file`; None = find the file).
+
+    The key is `key`; else that of an environment variable; else, without `url`, a key of the configuration
+    with the scope `admin`. Raises Failure for an invalid URL, for a configuration with the port 0, and for an
+    invalid configuration.
     """
     key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:
@@ -59,8 +63,8 @@ def _first(name: str) -> str | None:
 
 
 def _configured(found: Loaded) -> str | None:
-    """A valid key of the configuration with the scope `admin`. If no keys are configured at all, the client
-    key that `dragoman serve` has created. None = there is neither.
+    """Return a valid key of the configuration with the scope `admin`. If no keys are configured at all,
+    return the client key that `dragoman serve` has created. None = there is neither.
     """
     if not found.config.auth.keys:
         return kept(found.home)
@@ -74,8 +78,8 @@ def _configured(found: Loaded) -> str | None:
 
 
 async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
-    """The JSON at a path; None = there is no such exchange. Raises Failure if no gateway answers, or if the
-    answer is another error.
+    """Return the JSON at a path; None = the gateway does not know the exchange that is asked for. Raises
+    Failure if no gateway answers, or if the answer is another error.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     limit = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=5)

@@ -1,4 +1,4 @@
-"""Which gateway an operator's command asks: the options that say it, and its answers."""
+"""The gateway that an operator's command asks: the options that name it, and its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class Asked(NamedTuple):
     """The gateway that a command asks. found: this machine's configuration, None = a URL was given instead.
-    way: how to reach the gateway, None = no gateway runs here.
+    way: how to reach the gateway, None = no gateway runs on this machine.
     """
 
     found: Loaded | None
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
 
 def gateway_options(function: F) -> F:
-    """Add the options that say which gateway is meant: `--config`, `--url` and `--key`."""
+    """Add the options that name the gateway to a command: `--config`, `--url` and `--key`."""
     url = click.option(
         "--url", envvar="DRAGOMAN_URL", help="The gateway's URL, instead of one that runs here."
     )
@@ -38,7 +38,7 @@ def gateway_options(function: F) -> F:
 
 
 def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Asked:
-    """The gateway that the options name. Raises Failure for an invalid URL or configuration."""
+    """Return the gateway that the options name. Raises Failure for an invalid URL or configuration."""
     from dragoman.cli.operator import way
 
     found = None if url is not None else loaded(terminal, file)
@@ -46,8 +46,9 @@ def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | 
 
 
 def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
-    """The gateway's answer; None = no gateway runs here. Raises Failure if the one at a URL does not answer,
-    or answers with an error.
+    """Return the gateway's answer as JSON; None = no gateway runs on this machine. path: the parts of the
+    path. Raises Failure if the gateway at a given URL does not answer, or if any gateway answers with an
+    error.
     """
     from dragoman.cli.operator import NotRunning, call, named, unreachable
 
@@ -62,7 +63,7 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
 
 
 def nobody() -> Failure:
-    """The failure of a command that needs a gateway, where none runs."""
+    """Return the failure of a command that needs a running gateway, if none runs."""
     from dragoman.cli.operator import unreachable
 
     return unreachable(None, "")

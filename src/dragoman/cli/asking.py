@@ -20,15 +20,17 @@ _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
 """The most output tokens of the test answer. A reasoning model needs many before its answer."""
 _LONGEST_NAME: Final = 512
-"""The most characters of a model's name; a longer name is ignored."""
+"""The most characters of a model's name. Longer names are ignored."""
 
 
 class NotThere(Exception):
-    """No gateway answers at the URL (in time, completely), or something else does. The text says why."""
+    """No complete answer came in time, or the server at the URL is not such a gateway. The text says why."""
 
 
 class Refused(Exception):
-    """The gateway answered with an error, or with a response that cannot be parsed. status: of HTTP."""
+    """The gateway answered with an error, or with an answer that cannot be parsed. status: the HTTP
+    status.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -36,8 +38,8 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The gateway's model names, except unprintable or very long ones. Raises PermissionError for 401 or 403,
-    NotThere if there is no list.
+    """Return the gateway's model names, except unprintable or very long ones. Raises PermissionError for the
+    status 401 or 403, NotThere if the answer is not a model list.
     """
     answer = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if answer.status in {401, 403}:
@@ -50,7 +52,7 @@ async def models(gateway: Gateway) -> list[str]:
 
 
 async def ask(dialect: str, gateway: Gateway) -> str:
-    """Send a test question in a protocol, and return the text of the answer ("…" if it has none).
+    """Send a test question in the protocol `dialect`, and return the text of the answer ("…" if it has none).
 
     Raises NotThere if no gateway answers, and Refused if its answer is an error or cannot be parsed.
     """
@@ -74,7 +76,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
 
 
 async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> Answer:
-    """Send one request. Raises NotThere if no whole response arrives in time, or it is too large."""
+    """Send one request. Raises NotThere if no complete answer comes in time, or if it is too large."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:

@@ -1,4 +1,6 @@
-"""The banner of `dragoman serve` when the gateway is ready: its address, its providers, example commands."""
+"""The banner that `dragoman serve` prints when the gateway is ready: its address, its providers, example
+commands.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here,
 _NAMES: Final = 10
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
-"""The number of clients whose names are shown if there are at least two more."""
+"""How many clients are named, if there are at least two more."""
 _FEW_CONNECTIONS: Final = 1000
 """The banner shows the limit of client connections only if it is smaller than this."""
 
@@ -32,13 +34,13 @@ class Ready(NamedTuple):
 
     host, port: the address on which it listens. base: the URL for clients, base path included. providers: a
     short description of each provider. models: the number of model names. model: one model for the examples,
-    None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
-    key if it was created at this start, else None. kept: the file of a created client key, None = there is no
-    file. store: the place of the database, None = memory. seconds: the time since the command began. workers:
-    the number of worker processes. connections: the limit of client connections in each worker, None = not
-    shown. descriptors: how many files and sockets a process may open, None = unknown. nearby: a description
-    of each model server on this machine that is not used. clients: the number of keys of each client, by its
-    name. admin: the URL of the operators' own port, None = they have none.
+    None = there is none. file: the configuration file, None = no file. access: who may call the gateway.
+    made: the client key if it was created at this start, else None. kept: the file with a created client key,
+    None = there is no such file. store: the place of the database, None = memory. seconds: the time since the
+    command began. workers: the number of worker processes. connections: the limit of client connections in
+    each worker, None = not shown. descriptors: how many files and sockets a process may open, None = unknown.
+    nearby: a description of each model server on this machine that is not used. clients: by client's name,
+    the number of its keys. admin: the URL of the separate port for operators, None = there is none.
     """
 
     host: str
@@ -62,8 +64,8 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands by a short name (`curl`, `python`, `list`); if no model is known, only `list`. A
-        created key is written into them; another needed key is written as KEY.
+        """Example commands by a short name (`curl`, `python`, `list`); if no model is known, only `list`.
+        They contain the key if it was created at this start; another key that is needed is written as KEY.
         """
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
@@ -84,14 +86,16 @@ class Ready(NamedTuple):
 
 
 def address(host: str, port: int, path: str = "") -> str:
-    """The URL at which clients on this machine reach the server. host: the address on which it listens."""
+    """Return the URL at which clients on this machine reach the server. host: the address on which it
+    listens.
+    """
     if host in _EVERY:
         host = "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
-    """The lines of the banner for a terminal."""
+    """Yield the lines of the banner for a terminal."""
 
     def row(name: str, text: str) -> str:
         return f"  {channel.styled(f'{name:<{_NAMES}}', 'off')} {text}"
@@ -125,7 +129,7 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
 
 
 def for_programs(ready: Ready) -> dict[str, Any]:
-    """The banner as one JSON event for programs. A newly created key is in it."""
+    """Return the banner as one JSON event for programs. It contains a key that was created at this start."""
     event: dict[str, Any] = {
         "event": "ready",
         "version": __version__,

@@ -1,4 +1,6 @@
-"""`dragoman check`: checks a configuration. Without `--live` it opens no store and sends no request."""
+"""`dragoman check`: checks a configuration. Without `--live` it sends no request, and opens a database only
+to look up names that the configuration does not declare.
+"""
 
 from __future__ import annotations
 
@@ -118,9 +120,8 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
 
 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
-    """False if the file is unreadable or not LiteLLM's. True if it is and its conversion was printed.
-
-    Without `--convert`, a LiteLLM file raises Failure with the notes about its settings.
+    """Whether the file is LiteLLM's configuration. If it is, print its conversion; or, without `--convert`,
+    raise Failure with notes about its settings. False also if the file cannot be read.
     """
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines

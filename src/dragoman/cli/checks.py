@@ -1,7 +1,7 @@
 """The checks of `dragoman test` for any server with OpenAI's Chat Completions API.
 
-A check takes a `Probe`, sends requests, and returns a text about what it saw. It raises LeftOut if it cannot
-be made, KeyRefused for status 401, and CheckFailed, or one of `_ODD`, if a response is wrong.
+A check takes a `Probe`, sends requests, and returns a text about the answers. It raises LeftOut if it is
+skipped, KeyRefused for the status 401, and CheckFailed, or one of `_ODD`, if an answer is wrong.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ TURNS: Final = [
 ]
 TOKENS: Final = 40
 PATIENCE: Final = 120
-"""The time limit of one request, in seconds. A model on a slow machine needs so long."""
+"""The time limit of one request, in seconds. A model on a slow machine needs this long."""
 _VERSION: Final = re.compile(r"/v\d\w*\Z")
 
 
 class CheckFailed(Exception):
-    """A response is wrong. The text says what was seen."""
+    """An answer is wrong. The text says what is wrong with it."""
 
 
 class TooLarge(Exception):
-    """A response or a stream has more than `LARGEST` bytes. The text says so."""
+    """An answer or a stream has more than `LARGEST` bytes. The text says so."""
 
 
 _LONGEST_MESSAGE: Final = 512
-"""The largest number of characters of an error message that is shown."""
+"""The most characters of an error message that are shown."""
 LARGEST: Final = 16_000_000
-"""The most bytes of a response, or of a whole stream."""
+"""The most bytes of an answer, or of a whole stream."""
 _ODD: Final = (
     TooLarge,
     aiohttp.ClientError,
@@ -54,11 +54,13 @@ _ODD: Final = (
     TypeError,
     ValueError,
 )
-"""The exceptions of a check that mean that the response breaks off or does not have the expected form."""
+"""The exceptions of a check which mean that the answer breaks off or does not have the expected form."""
 
 
 class LeftOut(Exception):
-    """The check is skipped: the server lacks the feature, no model is known, or the key may not do it."""
+    """The check is skipped: the server lacks the feature, no model is known, or the key may not use the
+    feature.
+    """
 
 
 class KeyRefused(Exception):
@@ -66,7 +68,9 @@ class KeyRefused(Exception):
 
 
 class Outcome(NamedTuple):
-    """The result of one check. passed: None = skipped. ms: its duration. said: a text about what was seen."""
+    """The result of one check. passed: None = skipped. ms: its duration in milliseconds. said: a text about
+    the answers.
+    """
 
     name: str
     passed: bool | None
@@ -79,7 +83,9 @@ class _Unreachable(Exception):
 
 
 class Answer(NamedTuple):
-    """One response. body: the decoded JSON, None if it is not JSON. headers: names match in any case."""
+    """One answer of the server. body: the decoded JSON, None = the body is not JSON. headers: names match in
+    any case.
+    """
 
     status: int
     body: Any
@@ -91,13 +97,15 @@ class Answer(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The message of an error response in any protocol, cut if it is long; without one "status 404"."""
+        """The message of an error answer in any protocol, cut if it is long; if it has none, the status
+        ("status 404").
+        """
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
         return clean(str(told))[:_LONGEST_MESSAGE] if told else f"status {self.status}"
 
     def expect(self, status: int) -> None:
-        """Raise KeyRefused for status 401, and CheckFailed for any other status than the expected one."""
+        """Raise KeyRefused for the status 401, and CheckFailed for any other status than the expected one."""
         if self.status == 401:
             raise KeyRefused(self.message)
         if self.status != status:
@@ -113,9 +121,9 @@ Choose: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Choice | None]
 class Probe:
     """A server under test, and the client that sends requests to it.
 
-    base: the server's base URL, including the API version. model: the model to ask, None until one was chosen
-    from the model list. show: called with each piece of a streamed text. choose: chooses the model from the
-    entries of the model list.
+    base: the server's base URL, including the API version. model: the model to ask, None = it will be chosen
+    from the model list. show: called with each part of a streamed text. choose: chooses the model from the
+    entries of the model list. checks: the checks for this protocol, by name.
     """
 
     def __init__(
@@ -139,11 +147,14 @@ class Probe:
         return f"{self.base}/chat/completions"
 
     def post(self, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send a POST request and return its response for streaming. Redirects are not followed."""
+        """Send a POST request; enter the result as a context to get the answer while it streams. Redirects
+        are not followed.
+        """
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """Set `model` from the server's model list, if it is None. Returns a text for the outcome.
+        """If `model` is None, choose it from the entries of the server's model list. Returns a text for the
+        outcome.
 
         Raises CheckFailed if the list is empty.
         """
@@ -153,18 +164,22 @@ class Probe:
         return f"{len(listed)} models; asking {self.model}"
 
     async def call(self, method: str, url: str, **options: Any) -> Answer:
-        """Send one request. Redirects are not followed, because a redirected POST becomes a GET."""
+        """Send one request and return its answer. Redirects are not followed, because a redirected POST
+        becomes a GET.
+        """
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """Send one chat request; `fields` override or add members. Raises LeftOut if no model is known."""
+        """Send one chat request. `fields` replace or add fields of its body. Raises LeftOut if no model is
+        known.
+        """
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """Send one streamed chat request; `fields` override or add members. Yields the data of each event.
-
-        Raises LeftOut (no model), KeyRefused (401), TooLarge, and CheckFailed if the answer is no stream.
+        """Send one streamed chat request, and yield the data of each event. `fields` replace or add fields of
+        its body. Raises LeftOut (no model), KeyRefused (401), TooLarge, and CheckFailed if the answer is not
+        a stream.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
@@ -186,11 +201,13 @@ class Probe:
 
 
 Check: TypeAlias = Callable[[Any], Awaitable[str]]
-"""A check function: takes the protocol's `Probe` and returns a text about what it saw."""
+"""A check function: takes the protocol's `Probe` and returns a text about the answers."""
 
 
 async def health(probe: Probe) -> str:
-    """Check that `/health` answers with 200. A provider that is down is named, but the check passes."""
+    """Check that `/health` answers with the status 200. Providers that are down are named, but do not fail
+    the check.
+    """
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("this server has no /health")
@@ -209,7 +226,9 @@ def _down(providers: Any) -> Iterator[str]:
 
 
 async def model_list(probe: Probe) -> str:
-    """Check that the model list has OpenAI's form. Without `--model`, later checks use one of its models."""
+    """Check that the model list has OpenAI's form. Without `--model`, later checks use a model of this
+    list.
+    """
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
     require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
@@ -227,7 +246,7 @@ async def one_model(probe: Probe) -> str:
 
 
 async def whole_answer(probe: Probe) -> str:
-    """Check that a response without streaming has all fields that clients read."""
+    """Check that an answer that is not streamed has all fields that clients read."""
     answer = await probe.chat()
     answer.expect(200)
     wanted = ("id", "object", "created", "model", "choices", "usage")
@@ -237,7 +256,7 @@ async def whole_answer(probe: Probe) -> str:
 
 
 async def usage(probe: Probe) -> str:
-    """Check that the response counts input and output tokens, each more than 0, and their sum."""
+    """Check that the answer counts input and output tokens, each above 0, and their sum."""
     answer = await probe.chat()
     answer.expect(200)
     counts = answer.body["usage"]
@@ -283,7 +302,7 @@ async def stream(probe: Probe) -> str:
 
 
 async def stream_usage(probe: Probe) -> str:
-    """Check that a stream has token usage if the request asks for it, and otherwise has none."""
+    """Check that a stream has token usage if the request asks for it, and none otherwise."""
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
@@ -297,7 +316,7 @@ async def stream_usage(probe: Probe) -> str:
 
 
 async def unknown_model(probe: Probe) -> str:
-    """Check that a request with an unknown model gets 404 with OpenAI's error code."""
+    """Check that a request with an unknown model gets the status 404 and OpenAI's error code."""
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
         raise LeftOut(f"this key is limited to some models: {answer.message}")
@@ -308,7 +327,7 @@ async def unknown_model(probe: Probe) -> str:
 
 
 async def missing_messages(probe: Probe) -> str:
-    """Check that a request without `messages` gets 400, and the error names `messages`."""
+    """Check that a request without `messages` gets the status 400 and an error that names `messages`."""
     if probe.model is None:
         raise LeftOut("no model to test; choose one with --model")
     answer = await probe.call("POST", probe.chat_url, json={"model": probe.model})
@@ -318,7 +337,7 @@ async def missing_messages(probe: Probe) -> str:
 
 
 async def value_out_of_range(probe: Probe) -> str:
-    """Check that a value out of range gets 400, and the error names the parameter."""
+    """Check that a value out of its range gets the status 400 and an error that names the parameter."""
     answer = await probe.chat(temperature=9)
     answer.expect(400)
     param = answer.body["error"].get("param")
@@ -327,7 +346,7 @@ async def value_out_of_range(probe: Probe) -> str:
 
 
 async def malformed_json(probe: Probe) -> str:
-    """Check that a body that is not valid JSON gets 400, and the error is JSON."""
+    """Check that a body that is not valid JSON gets the status 400 and an error in JSON."""
     headers = {"content-type": "application/json"}
     answer = await probe.call("POST", probe.chat_url, data=b'{"model": ', headers=headers)
     answer.expect(400)
@@ -336,7 +355,7 @@ async def malformed_json(probe: Probe) -> str:
 
 
 async def unknown_path(probe: Probe) -> str:
-    """Check that an unknown path gets 404, and the error is JSON."""
+    """Check that an unknown path gets the status 404 and an error in JSON."""
     answer = await probe.call("GET", f"{probe.base}/no-such-path")
     answer.expect(404)
     require(isinstance(answer.body, dict) and "error" in answer.body, "the error is not a JSON object")
@@ -370,11 +389,15 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unknown path": unknown_path,
     "preflight": preflight,
 }
-"""The checks for Chat Completions, in the order in which they run. `model_list` chooses the others' model."""
+"""The checks for Chat Completions, in the order in which they run. `model_list` chooses the model for the
+others.
+"""
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
-    """Run the checks and yield their outcomes. Stops if no connection is possible. Raises KeyRefused."""
+    """Run the checks and yield their outcomes. Stops after the first check that cannot connect. Raises
+    KeyRefused.
+    """
     for name, check in probe.checks.items():
         began = SYSTEM.monotonic()
         try:
@@ -412,7 +435,9 @@ def _said(answer: Answer) -> str:
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body of a response, decompressed. Raises TooLarge if it has more than `LARGEST` bytes."""
+    """Return the complete body of a response, decompressed. Raises TooLarge if it has more than `LARGEST`
+    bytes.
+    """
     data = bytearray()
     async for part in response.content.iter_any():
         data += part

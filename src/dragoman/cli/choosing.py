@@ -1,4 +1,4 @@
-"""Chooses the model for `dragoman test` if the user names none: a configured one, a free one, any."""
+"""Chooses the model for `dragoman test` if the user names none: a configured one, a free one, or any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHER_WORK: Final = re.compile(
     r"embed|whisper|transcri|rerank|moderation|tts|speech|dall-e|image|imagen|veo|sora|realtime|audio|ocr",
     re.IGNORECASE,
 )
-"""A model whose name contains one of these words is taken for one that cannot chat."""
+"""A model whose name contains one of these words is assumed not to chat."""
 
 
 class Choice(NamedTuple):
@@ -29,11 +29,16 @@ class Choice(NamedTuple):
 
 
 def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> Choice | None:
-    """Choose a model, by the first of these rules that finds one: `default_model`; a model or alias of the
-    configuration that may chat; a free model of the list; the first model of the list that may chat; the
-    first of all. The first two count only if the list has the name, or is empty. None = nothing was found.
+    """Choose a model by the first of these rules that finds one; None = none does.
 
-    listed: the entries of the server's model list. found: the gateway's configuration, None = unknown.
+      1. the configuration's `default_model`
+      2. a model or alias of the configuration whose name lets it chat
+      3. a free model of the list that may chat
+      4. the first model of the list that may chat
+      5. the first model of the list
+
+    Rules 1 and 2 need a name that the list has, unless the list is empty. listed: the entries of the server's
+    model list. found: the gateway's configuration, None = unknown.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
     for name, why in _named(found) if found is not None else ():
@@ -47,8 +52,8 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
-    """Yield the `default_model`, then the models and aliases that may chat: each as (name, the place where it
-    is configured, in words).
+    """Yield (name, where it is configured, in words) of the `default_model`, then of the models and aliases
+    that may chat.
     """
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
@@ -71,8 +76,8 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """True if a model surely runs on the gateway's machine, without a key. owner: the model's `owned_by` in
-    the list; used only if the configuration is unknown.
+    """Whether a model certainly runs on the gateway's machine, without a key. owner: the model's `owned_by`
+    in the list; used only if the configuration is unknown.
     """
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))

@@ -16,7 +16,9 @@ _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
 class ClientKey(NamedTuple):
-    """A key. file: the file that contains it, None = no file could be written. made: True = it is new."""
+    """A client key. file: the file that contains it, None = no file could be written. made: True = the key is
+    new.
+    """
 
     key: str
     file: Path | None
@@ -24,13 +26,13 @@ class ClientKey(NamedTuple):
 
 
 def fresh() -> str:
-    """A new random client key. It is kept nowhere."""
+    """Return a new random client key. It is not stored."""
     return f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """The client key in the file in `home`; without the file a new one, kept there if it can be written.
-    Raises Failure if the file is unreadable or holds no key.
+    """Return the client key in the file in `home`. If there is no file, create a key, and write it to the
+    file if possible. Raises Failure if the file cannot be read or does not contain a key.
     """
     file = home / FILE
     key = fresh()
@@ -47,7 +49,9 @@ def kept_or_made(home: Path) -> ClientKey:
 
 
 def kept(home: Path) -> str | None:
-    """The client key in the file in `home`; None without it. Raises Failure if it cannot be read as one."""
+    """Return the client key in the file in `home`; None = there is no file. Raises Failure if the file cannot
+    be read or does not contain a key.
+    """
     file = home / FILE
     return _read(file) if file.exists() else None
 

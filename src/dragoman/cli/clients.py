@@ -1,4 +1,5 @@
-"""How each client is set up for a gateway: environment variables, and settings in the client's files. Data.
+"""How each client is set up for a gateway, as data: environment variables, and settings in the client's
+files.
 
 Each row links to the client's documentation. Codex, opencode and aider read the key from an environment
 variable; for the other clients with files it is written into a file.
@@ -20,7 +21,7 @@ OPEN_KEY: Final = "any"
 
 class Gateway(NamedTuple):
     """The gateway for which a client is set up. base: its URL, without `/v1`. model: None = not known. key:
-    OPEN_KEY = no key is needed.
+    the client's key, OPEN_KEY = no key is needed.
     """
 
     base: str
@@ -29,25 +30,31 @@ class Gateway(NamedTuple):
 
     @property
     def keyed(self) -> bool:
-        """True if the gateway needs a real key."""
+        """Whether the gateway needs a real key."""
         return self.key != OPEN_KEY
 
 
 class Setting(NamedTuple):
-    """A change of a file. merged: makes the new text from the old ("" = no file), or raises Unmergeable."""
+    """A change of one file. merged: returns the new text for the old text ("" = there is no file), or raises
+    Unmergeable.
+    """
 
     path: Path
     merged: Callable[[str], str]
 
 
 class Places(NamedTuple):
-    """The folders of a user's files. environ: variables with which clients choose other folders."""
+    """The folders of a user's files. environ: the environment, with variables by which clients choose other
+    folders.
+    """
 
     home: Path
     environ: Mapping[str, str]
 
     def folder(self, variable: str, usual: str) -> Path:
-        """The folder that a variable names, else the usual folder below the home folder."""
+        """Return the folder that an environment variable names; else the folder `usual` below the home
+        folder.
+        """
         named = self.environ.get(variable)
         return Path(named) if named else self.home / usual
 
@@ -59,9 +66,9 @@ Files: TypeAlias = Callable[[Gateway, Places], list[Setting]]
 class Client(NamedTuple):
     """A client that can be set up.
 
-    title: its name for people. dialect: its protocol. docs: the page that describes its settings.
-    variables: makes the environment variables that it needs. files: makes the changes of its files. run: the
-    command that starts it, None = there is none. clashes: variables that would make it call another server.
+    title: its name for people. dialect: its protocol. docs: the page that describes its settings. variables:
+    returns the environment variables that it needs. files: returns the changes of its files. run: the command
+    that starts it, None = there is none. clashes: variables that would make it call another server.
     """
 
     title: str

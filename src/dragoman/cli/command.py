@@ -1,6 +1,6 @@
 """Base classes of all commands: examples at the top of the help, three shared options, suggested names.
 
-`--json`, `-v` and `-q` may stand before or after a subcommand. Each option sets an attribute of the one
+`--json`, `-v` and `-q` may stand before or after a subcommand. Each of them sets an attribute of the one
 `Terminal` of the run.
 """
 
@@ -22,7 +22,7 @@ _SHARED = (
 
 
 class UnknownCommand(click.UsageError):
-    """No command has this name. near: the most similar names."""
+    """There is no command with this name. near: the most similar names."""
 
     def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
         super().__init__(f"unknown command {name!r}", context)
@@ -60,7 +60,9 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand that `args` begins with. Raises UnknownCommand if there is none."""
+        """Find the subcommand with the name that `args` begins with. Raises UnknownCommand if there is
+        none.
+        """
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownCommand(name, difflib.get_close_matches(name, self.list_commands(ctx)), ctx)
@@ -68,7 +70,7 @@ class Group(Command, click.Group):
 
 
 def terminal_of(ctx: click.Context) -> Terminal:
-    """The terminal of the run to which a context belongs."""
+    """Return the terminal of the run to which a context belongs."""
     terminal = ctx.find_object(Terminal)
     assert terminal is not None, "`dragoman.cli.run` makes it"
     return terminal

@@ -1,4 +1,6 @@
-"""`dragoman config`: the schema of all settings, the current ones, approved files, and new client keys."""
+"""`dragoman config`: shows the schema of all settings and the current settings, approves files, and creates
+client keys.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ command = Group(
 @command.command(examples=("dragoman config schema", "dragoman config schema > dragoman.schema.json"))
 @click.pass_obj
 def schema(terminal: Terminal) -> None:
-    """The JSON Schema of the configuration file, for editors."""
+    """Print the JSON Schema of the configuration file, for editors."""
     from dragoman.config.schema import json_schema
 
     terminal.result(json_schema())
@@ -39,7 +41,9 @@ def schema(terminal: Terminal) -> None:
 @click.option("--changed", is_flag=True, help="Only what is stated somewhere, as without it.")
 @click.pass_obj
 def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bool) -> None:
-    """The settings that a file or the environment states, and where each stands; secrets are masked."""
+    """Show the settings that a file or the environment states, and where each is stated; secrets are
+    masked.
+    """
     from dragoman.config.show import Shown, shown
     from dragoman.config.show import changed as stated
 
@@ -71,7 +75,7 @@ def trust(terminal: Terminal, file: Path | None) -> None:
 
     A file that is only found in the working directory may use such keys for their own vendors without
     approval. Each approved pair of a key and a host is printed and stored, so that a later change of the file
-    needs a new approval only where it sends a key elsewhere.
+    needs a new approval only if it sends a key to another host.
     """
     from dragoman.config.locate import find
     from dragoman.config.trust import trust as keep
@@ -99,7 +103,7 @@ def trust(terminal: Terminal, file: Path | None) -> None:
 @command.command(examples=("dragoman config key", "DRAGOMAN_API_KEY=$(dragoman config key) dragoman serve"))
 @click.pass_obj
 def key(terminal: Terminal) -> None:
-    """Print a fresh key for a client, which nobody can guess; it is kept nowhere."""
+    """Print a new random key for a client. The key is not stored."""
     from dragoman.cli.client_key import fresh
 
     terminal.result(fresh())

@@ -1,4 +1,4 @@
-"""The databases that a configuration names, as `dragoman db` and `dragoman check --live` see them."""
+"""The databases that a configuration names, for `dragoman db` and `dragoman check --live`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """A database that the configuration names. setting: the setting that names it."""
+    """A database that the configuration names. setting: the setting that names it. where: its file or server.
+    use: what it is used for.
+    """
 
     setting: str
     where: Location
@@ -32,9 +34,10 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A database as it stands. version: of its software. latency: the milliseconds of one question to it.
-    pending: the migrations that this version would run. problem: why this version cannot use it; None = it
-    can. upgrades_itself: as `Database.upgrades_itself`.
+    """The state of a database. version: the version of its software. latency: the milliseconds of one query.
+    pending: the migrations that this version of Dragoman would run. problem: why this version cannot use it,
+    None = it can. upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade`
+    must run them.
     """
 
     place: Place
@@ -48,7 +51,7 @@ class Found(NamedTuple):
 
     @property
     def state(self) -> str:
-        """How it stands, in a few words."""
+        """The state of its schema, in a few words."""
         if self.standing.revision is None:
             return "empty: the first start creates its tables"
         if self.standing.is_older:
@@ -58,7 +61,7 @@ class Found(NamedTuple):
         return "newer than this version, which can use it" if self.standing.is_newer else "up to date"
 
     def as_json(self) -> dict[str, Any]:
-        """What is known of it, as JSON."""
+        """Return the state as a JSON object."""
         from dragoman.stores.standing import HEAD
 
         return {
@@ -76,9 +79,8 @@ class Found(NamedTuple):
 
 
 def places(found: Loaded) -> list[Place]:
-    """The databases that the configuration names, each once, without SQLite files that do not exist yet.
-
-    Raises Failure if the configuration names one that cannot be.
+    """Return the databases that the configuration names, each once. SQLite files that do not exist yet are
+    left out. Raises Failure if the configuration names an invalid database.
     """
     from dragoman.stores.open import located, located_exchanges
 
@@ -97,7 +99,7 @@ def places(found: Loaded) -> list[Place]:
 
 
 def look(place: Place) -> Found:
-    """The database as it stands. Raises Failure if it does not answer."""
+    """Return the state of a database. Raises Failure if it does not answer."""
     from dragoman.stores.sql.migrate import migrations, standing_of
     from dragoman.stores.standing import SchemaRefused
 
@@ -128,8 +130,8 @@ def look(place: Place) -> Found:
 
 
 def asked(place: Place, ask: Callable[[Database], Coroutine[Any, Any, T]], *, patient: bool = False) -> T:
-    """What `ask` returns for the database at this place. patient: True = statements may take as long as an
-    upgrade does. Raises Failure if the database does not answer.
+    """Run `ask` with the database at this place, and return its result. patient: True = statements may take
+    as long as an upgrade does. Raises Failure if the database does not answer.
     """
     from dragoman.state.store import StoreFailed
     from dragoman.stores.sql.opening import unchanged

@@ -23,7 +23,7 @@ command = Group(
 @config_option
 @click.pass_obj
 def status(terminal: Terminal, file: Path | None) -> None:
-    """The schema of each database, and what an upgrade would do; 1 if one has to be upgraded first.
+    """Show the schema of each database, and what an upgrade would do; 1 if one has to be upgraded first.
 
     The databases are those of `stores.sql` and `trace.store`. Nothing is changed.
     """
@@ -58,7 +58,7 @@ def status(terminal: Terminal, file: Path | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
-    """Upgrade the schema to this version, or create it. Gateways of the version before go on meanwhile.
+    """Upgrade the schema to this version, or create it. Gateways of the version before can go on meanwhile.
 
     A SQLite file is copied first. The tables of a server are changed in one transaction.
     """

@@ -1,4 +1,4 @@
-"""Says in plain words what a configuration does with each provider, model and alias. Pure."""
+"""Describes in plain words what a configuration does with each provider, model and alias. Pure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ _ORDERS: Final = {
     "cost": "the cheapest is first",
     "affinity": "the one that holds the prompt's cache is first",
 }
-"""By policy, who is asked first. `weighted` names the weights."""
+"""By policy, the words for the order in which deployments are asked. `weighted` has its own words, with the
+weights.
+"""
 
 
 class Described(NamedTuple):
-    """One provider, model or alias. stands_for: its address or its deployments. how: what else its settings
-    do, in words.
+    """One provider, model or alias. stands_for: its address or its deployments. how: the effects of its other
+    settings, in words.
     """
 
     kind: str
@@ -36,7 +38,9 @@ class Described(NamedTuple):
 
 
 def described(config: Config, accounts: Mapping[str, Account]) -> list[Described]:
-    """All that a configuration offers, in its order. accounts: the enabled providers."""
+    """Return a row for each provider, model and alias, in the order of the configuration. accounts: the
+    enabled providers.
+    """
     rows = [
         Described("provider", name, without_keys(account.base_url), _joined(_of_provider(settings)))
         for name, account in accounts.items()
@@ -93,7 +97,7 @@ def _of_model(model: Model) -> Iterator[str]:
 
 
 def _hedged(hedge: Hedge) -> str:
-    """When a second deployment is asked beside the first one, and how often at most."""
+    """Say when a second deployment is asked beside the first one, and how often at most."""
     late = (
         "if it is later than 95 of 100 answers"
         if hedge.after == "p95"
@@ -109,7 +113,7 @@ def _of_alias(alias: Alias) -> Iterator[str]:
 
 
 def _order(model: Model) -> str:
-    """By which rule one of several deployments is asked first, in words."""
+    """Say by which rule one of several deployments is asked first."""
     if (rotate := model.rotate) is not None:
         if rotate.every is not None:
             return f"another one is first every {rotate.every}"
@@ -120,7 +124,7 @@ def _order(model: Model) -> str:
 
 
 def _conditions(when: When) -> str:
-    """The stated conditions, as they are written."""
+    """Return the stated conditions as a configuration writes them."""
     stated = {name: getattr(when, name) for name in settings_of(When)}
     shown = {name: value for name, value in stated.items() if value not in (None, (), {})}
     return ", ".join(f"{name}: {_shown(value)}" for name, value in shown.items())

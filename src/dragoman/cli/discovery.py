@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from dragoman.routing.table import Table
 
 PATIENCE: Final = 0.15
-"""The time limit for all requests together, in seconds, unless `find` is given another."""
+"""The time limit for all requests together, in seconds, if `find` is given no other."""
 _LARGEST: Final = 4_000_000
 _PLAIN: Final = {"accept-encoding": "identity"}
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MOST: Final = 1000
 """The most models of one server that are used."""
 _OURS: Final = "x-dragoman-overhead-ms"
-"""A header that Dragoman adds to the responses of its endpoints."""
+"""A header that Dragoman adds to its responses."""
 _LOOPBACK: Final = "127.0.0.1"
 
 
 class Server(NamedTuple):
-    """A server that was found. vendor: the name of its catalogue row. url: its origin."""
+    """A server that was found. vendor: the name of its catalogue row. url: its origin. models: its model
+    names.
+    """
 
     vendor: str
     url: str
@@ -53,8 +55,8 @@ Read: TypeAlias = Callable[[Any], tuple[Any, ...] | None]
 class Place(NamedTuple):
     """The default address of a vendor's server.
 
-    path: the path to request. read: takes the decoded JSON of the response and returns the model names, or
-    None if another server answered. It may raise LookupError or TypeError for an unexpected response.
+    path: the path to request. read: returns the model names in the decoded JSON of the response, or None if
+    another server has answered. It may raise LookupError or TypeError for an unexpected response.
     """
 
     vendor: str
@@ -68,14 +70,14 @@ def _ollama(body: Any) -> tuple[Any, ...] | None:
 
 
 def _lmstudio(body: Any) -> tuple[Any, ...] | None:
-    """The chat models in LM Studio's list: https://lmstudio.ai/docs/developer/rest/endpoints."""
+    """Return the chat models in LM Studio's list: https://lmstudio.ai/docs/developer/rest/endpoints."""
     chats = [model["id"] for model in body["data"] if model["type"] != "embeddings"]
     return tuple(chats) if body["object"] == "list" else None
 
 
 def _owned(owner: str) -> Read:
-    """A function that reads model lists in OpenAI's form. It returns None if the list is empty, or if a model
-    in it does not belong to `owner`: then another server has answered.
+    """Return a function that reads model lists in OpenAI's form. It returns None if the list is empty, or if
+    a model in it does not belong to `owner`, because then another server has answered.
     """
 
     def read(body: Any) -> tuple[Any, ...] | None:
@@ -105,7 +107,9 @@ PLACES: Final = (
 async def find(
     places: Iterable[Place] = PLACES, *, but: Collection[int] = (), patience: float = PATIENCE
 ) -> tuple[Server, ...]:
-    """The servers that answer as expected within `patience` seconds. but: ports that are not called."""
+    """Return the servers that answer as expected within `patience` seconds. but: ports that are not
+    called.
+    """
     import aiohttp
 
     called = [place for place in places if place.port not in but]
@@ -141,7 +145,7 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search in its own thread, started at once. but: ports that are not called."""
+    """A search in a separate thread, which starts at once. but: ports that are not called."""
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
         self.found: tuple[Server, ...] = ()
@@ -153,15 +157,16 @@ class Search:
         self.found = asyncio.run(find(but=but))
 
     def wait(self) -> None:
-        """Wait until the search has ended. It ends after `PATIENCE` seconds at the latest."""
+        """Wait until the search has ended, which takes at most about `PATIENCE` seconds from its start."""
         self._thread.join()
 
 
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
-    """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
+    """Return the settings that make a gateway use these servers, in the form of `overrides` for `load`.
 
-    Each server becomes a provider, unless one has its name or address, and its models get their own names,
-    except for names that already have a meaning: any program on this machine could claim such a name.
+    Each server becomes a provider, unless a configured provider has its name or address. Each of its models
+    gets its own name as a model name, unless that name already has a meaning: any program on this machine
+    could claim such a name.
     """
     config = loaded.config
     named = config.providers.named
@@ -181,8 +186,8 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
 
 def _providers_alone(loaded: Loaded) -> Table:
-    """The table of names that the configured providers alone give. The models and aliases are left out,
-    because they may refer to the found servers, which are not configured yet.
+    """Return the table of the names that come from the configured providers alone. Models and aliases are
+    left out, because they may refer to the servers that were found, which are not configured yet.
     """
     import msgspec
 

@@ -1,4 +1,6 @@
-"""The operators' ways into a gateway that this machine runs: where they are, and how `serve` opens them."""
+"""The operators' doors of a gateway on this machine (a Unix socket, and a separate port): where they are, and
+how `serve` opens them.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dragoman.server.doors")
 _FOLDER: Final = "run"
-"""The folder of Unix sockets in Dragoman's own folder."""
+"""The folder of the Unix sockets, in Dragoman's own folder."""
 _PLATFORM = sys.platform
 
 
 def socket_path(found: Loaded, port: int) -> Path:
-    """Where the Unix socket of a gateway with this configuration is. port: the one on which it listens."""
+    """Return the path of the Unix socket of a gateway with this configuration. port: the port on which it
+    listens.
+    """
     stated = found.config.server.admin_socket
     return Path(stated) if stated is not None else found.home / _FOLDER / f"{port}.sock"
 
 
 def running(found: Loaded) -> Path | None:
-    """The Unix socket of the gateway with this configuration. The gateway may listen on another port than the
-    configured one (by the command line, or chosen by the system). Then it is the only socket in Dragoman's
-    folder; None = there is none, or several.
+    """Return the Unix socket of the gateway with this configuration that runs here. The gateway may listen on
+    another port than the configured one (by the command line, or chosen by the system); then its socket is
+    taken to be the only one in Dragoman's folder. None = there is no socket, or there are several.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
@@ -42,8 +46,10 @@ def running(found: Loaded) -> Path | None:
 @contextlib.contextmanager
 def opened(found: Loaded, port: int) -> Iterator[list[Opened]]:
     """Open the operators' doors of the gateway that listens on `port`, and remove them at the end of the
-    `with` block. Raises Failure if a door that the configuration states cannot be opened. The Unix socket at
-    its usual place may fail: then the gateway runs without it.
+    `with` block.
+
+    Raises Failure if a door that the configuration states cannot be opened. If the Unix socket at its default
+    path cannot be opened, the gateway runs without it.
     """
     from dragoman.server.doors import Opened
     from dragoman.server.serve import CannotListen, listen

@@ -1,4 +1,4 @@
-"""The commands of tenants, teams and users, whom client keys belong to."""
+"""The commands for tenants, teams and users, to whom client keys belong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _SETTABLE = (
 
 
 def group_of(kind: str, noun: str) -> Group:
-    """The commands `list`, `set` and `remove` of tenants, teams or users."""
+    """Return the commands `list`, `set` and `remove` for tenants, teams or users. kind: the plural ("teams").
+    noun: the singular.
+    """
     group = Group(
         kind,
         help=f"List {kind}, make, change and remove them.",

@@ -1,4 +1,6 @@
-"""`dragoman import litellm`: takes over the configuration and the keys of LiteLLM."""
+"""`dragoman import litellm`: converts the configuration of LiteLLM, and takes over its keys, teams and
+users.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from dragoman.state.directory import DirectoryStore
 
 _AT_ONCE: Final = 500
-"""Rows that are written in one transaction."""
+"""The most rows that are written in one transaction."""
 _AUTHOR: Final = "dragoman import"
 _SHOWN: Final = 20
 
@@ -52,8 +54,8 @@ command = Group(
 def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, file: Path | None) -> None:
     """Print LiteLLM's configuration FILE as ours, and take over its keys, teams and users.
 
-    Clients keep their keys: both gateways keep the SHA-256 of a key. A gateway that runs accepts the keys
-    within a second. A key that is there already stays as it is, so the command may run again.
+    Clients keep their keys: both gateways store the SHA-256 of a key. A running gateway accepts the keys
+    within a second. A key that is already there is not changed, so the command may run again.
     """
     if theirs is None and database is None:
         raise Failure(MISUSE, "there is nothing to import", hint="name LiteLLM's file, or its --database")
@@ -69,7 +71,7 @@ def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, fi
 
 
 def _configuration(terminal: Terminal, file: Path) -> Any:
-    """Print a configuration of theirs as ours. Returns it as JSON."""
+    """Print LiteLLM's configuration in our form, with notes. Returns our form as JSON."""
     from dragoman.config.litellm import convert, in_yaml, is_litellms, lines
     from dragoman.config.load import as_written
     from dragoman.errors import ConfigError
@@ -125,8 +127,9 @@ def _in_words(counts: dict[str, int]) -> str:
 
 
 async def _written(directory: DirectoryStore, theirs: Theirs, own: set[str]) -> tuple[Conversion, int, int]:
-    """Write what is new of theirs. own: the names of keys that the configuration declares. Returns what was
-    converted, how many keys were written, and how many were there before.
+    """Write the keys, tenants, teams and users that are not there yet. own: the names of keys that the
+    configuration declares. Returns (what was converted, how many keys were written, how many keys were there
+    before).
     """
     from dragoman.config.litellm_keys import converted
     from dragoman.seams.clock import SYSTEM
@@ -151,8 +154,8 @@ async def _written(directory: DirectoryStore, theirs: Theirs, own: set[str]) -> 
 
 
 async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest: int, now: float) -> bool:
-    """Write rows in several transactions. False = somebody else has made a change in between; what is
-    written stays, and is found by the next try.
+    """Write rows in several transactions. Returns False if another process has made a change in between; rows
+    that are written stay, and the next try finds them.
     """
     for start in range(0, len(wanted), _AT_ONCE):
         rows = [

@@ -1,4 +1,4 @@
-"""`dragoman keys`: makes client keys at a running gateway, lists, changes, rotates and revokes them."""
+"""`dragoman keys`: creates client keys at a running gateway, lists, changes, rotates and revokes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTABLE: Final = (
     *("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata", "disabled"),
     *("tenant", "scopes", "team", "user", "expires"),
 )
-"""What `update` sends: a change replaces all settings of a key."""
+"""The settings that `update` sends. It sends all of them, because a change replaces all settings of a key."""
 
 command = Group(
     "keys",
@@ -30,7 +30,7 @@ command = Group(
 
 
 def _key_options(function: Any) -> Any:
-    """Add the options for the settings of a key."""
+    """Add the options for the settings of a key to a command."""
     for option, text in (
         ("user", "The user that it belongs to, by name; `none` = nobody."),
         ("team", "The team that it belongs to, by name; `none` = none."),
@@ -63,7 +63,7 @@ def create(
     key: str | None,
     **options: Any,
 ) -> None:
-    """Make a key. The key alone is printed to stdout, and it is never shown again."""
+    """Create a key. Only the key is printed to stdout, and it is never shown again."""
     body = {"name": name, **_stated(options)}
     if hash_ is not None:
         body["hash"] = hash_
@@ -76,7 +76,7 @@ def create(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """All keys, by name."""
+    """List all keys, by name."""
     asked = asked_of(terminal, file, url, key)
     found: list[Any] = []
     more, after = True, ""
@@ -113,7 +113,7 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
 @gateway_options
 @click.pass_obj
 def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """One key: its settings and its state, without the key itself."""
+    """Show one key: its settings and its state, without the key itself."""
     found = _found(asked_of(terminal, file, url, key), name)
     if terminal.as_json:
         terminal.result(found)
@@ -141,7 +141,7 @@ def update(
     key: str | None,
     **options: Any,
 ) -> None:
-    """Change settings of a key. What is not stated stays; the key itself stays, too."""
+    """Change settings of a key. Settings that are not stated stay, and so does the key itself."""
     changes = _stated(options)
     if disabled is not None:
         changes["disabled"] = disabled
@@ -175,7 +175,7 @@ def rotate(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Make a new key of the same name, which keeps everything that the old one has stored."""
+    """Create a new key with the same name. Everything that the old key has stored belongs to the new one."""
     asked = asked_of(terminal, file, url, key)
     if keep in {"0", "0s"}:
         _confirm(terminal, asked, name, "rotating", yes=yes)
@@ -192,7 +192,7 @@ def rotate(
 def revoke(
     terminal: Terminal, name: str, *, yes: bool, file: Path | None, url: str | None, key: str | None
 ) -> None:
-    """Refuse a key for good, within a second on all servers. Running requests may finish."""
+    """Refuse a key permanently, within a second on all servers. Running requests may finish."""
     asked = asked_of(terminal, file, url, key)
     _confirm(terminal, asked, name, "revoking", yes=yes)
     gone = _required(from_gateway(asked, _PATH, name, method="DELETE"))
@@ -227,7 +227,9 @@ def _stated(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moment(stated: str) -> str | None:
-    """When a key expires, as the administration takes it. A duration counts from now. Raises Failure."""
+    """Return when a key expires, as the administration API expects it; None = never. A duration counts from
+    now. Raises Failure for a text that is neither.
+    """
     from dragoman.config.scalars import Duration, Moment
     from dragoman.seams.clock import SYSTEM
 
@@ -245,7 +247,9 @@ def _moment(stated: str) -> str | None:
 
 
 def _confirm(terminal: Terminal, asked: Asked, name: str, doing: str, *, yes: bool) -> None:
-    """Ask whether a key shall stop working. Raises Failure if the answer is no, or if nobody can be asked."""
+    """Ask whether a key shall stop working. Raises click.Abort if the answer is no, and Failure if there is
+    no terminal to ask on.
+    """
     if yes:
         return
     known = _found(asked, name)

@@ -29,7 +29,7 @@ command = Group(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """All limits, the fullest first: what is used, and what running requests have reserved."""
+    """List all limits, the fullest first: what is used, and what running requests have reserved."""
     rows = _rows(asked_of(terminal, file, url, key))
     if terminal.as_json:
         terminal.result({"data": rows})
@@ -75,8 +75,9 @@ def set_(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Add a limit, or replace the one of this name that was added. SETTING: as below `limits.NAME` in the
-    configuration file. It holds at once, in all workers, and after a restart. Counters go on.
+    """Add a limit, or replace the one with this name that was added before. SETTING: as below `limits.NAME`
+    in the configuration file. The limit applies at once in all workers, and after a restart. Counters are not
+    reset.
     """
     entry, asked = entry_of(Stated(settings, None)), asked_of(terminal, file, url, key)
     above = [row for row in _rows(asked) if row["name"] == name and _below(row, entry)]
@@ -93,7 +94,7 @@ removing(command, "limits", "Remove a limit that was added; what a file declares
 
 
 def _rows(asked: Asked) -> list[dict[str, Any]]:
-    """All limits, from all pages. Raises Failure if no gateway answers."""
+    """Return all limits, from all pages. Raises Failure if no gateway answers."""
     rows: list[dict[str, Any]] = []
     while True:
         after = f"&after={_quoted(rows[-1]['id'])}" if rows else ""
@@ -112,7 +113,9 @@ def _quoted(text: str) -> str:
 
 
 def _below(row: Mapping[str, Any], entry: Any) -> bool:
-    """Whether a new entry allows less than is used of a counter already. row: a counter of the old one."""
+    """Whether a new limit allows less than a counter already has. row: the counter. entry: the new limit's
+    settings.
+    """
     from dragoman.accounts.limits import NANO
     from dragoman.config.quotas import Budget, Quota
 
@@ -134,7 +137,9 @@ def _below(row: Mapping[str, Any], entry: Any) -> bool:
 
 
 def _confirm(terminal: Terminal, name: str, above: list[dict[str, Any]]) -> None:
-    """Ask whether a limit may be set below what is used. Raises Failure if there is nobody to ask."""
+    """Ask whether a limit may be set below what is used. Ends the command if the answer is no. Raises Failure
+    if there is no terminal to ask on.
+    """
     one = above[0]
     whose = f" by {one['scope']} {clean(one['whose'])}" if one["whose"] else ""
     said = f"{_amount(one, 'used')} {one['unit']} are used already{whose}, so further requests are refused"

@@ -24,21 +24,23 @@ TABLES: Final = {
 _OF_PRISMA: Final = frozenset(
     {"schema", "connection_limit", "pool_timeout", "pgbouncer", "statement_cache_size", "socket_timeout"}
 )
-"""Parameters of a database's URL that LiteLLM's client (Prisma) knows and PostgreSQL's own does not.
+"""Parameters of a database's URL that LiteLLM's client (Prisma) knows, and PostgreSQL's own client does not.
 https://www.prisma.io/docs/orm/overview/databases/postgresql
 """
 
 
 def tables_of(source: str) -> Theirs:
-    """The tables in a database (`postgresql://…`), or in a file. Raises Failure."""
+    """Return the tables in a database (`postgresql://…`) or in a file. Raises Failure if they cannot be
+    read.
+    """
     if "://" in source:
         return _from_database(source)
     return _from_file(Path(source))
 
 
 def _from_file(file: Path) -> Theirs:
-    """A JSON file has the rows of the table of keys as a list, or the tables by name; a CSV file has the
-    table of keys.
+    """Return the tables in a file. A JSON file has the rows of the table of keys as a list, or the tables by
+    name; a CSV file has the table of keys.
     """
     try:
         text = file.read_bytes()
@@ -99,8 +101,9 @@ def _from_database(url: str) -> Theirs:
 
 
 def _address(url: str) -> tuple[PostgresUrl, str]:
-    """The URL without what PostgreSQL's own client refuses, and the schema of the tables. Raises Failure,
-    which does not quote the URL: of a wrong one nobody knows where the password stands.
+    """Return (the URL without parameters that PostgreSQL's own client refuses, the schema of the tables).
+    Raises Failure for an invalid URL; its message does not quote the URL, because it may contain a password
+    anywhere.
     """
     server, _, search = url.partition("?")
     stated = dict(parse_qsl(search))

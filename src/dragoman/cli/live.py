@@ -24,11 +24,11 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None], *, only: str | None = None) -> list[Row]:
-    """Test every key of every provider. Returns one row for each key; a provider without keys has one row,
-    too.
+    """Test every key of every provider. Returns one row for each key, and one row for a provider without
+    keys.
 
-    say: called with a line before a provider gets requests for something else than its list of models,
-    because these may cost something. only: the name of the only provider to test, None = all.
+    say: called with a line before a provider gets requests other than for its list of models, because these
+    may cost something. only: the name of the only provider to test, None = all.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

@@ -1,8 +1,9 @@
 """Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
 
-A record may bring `event`, in place of "log", and `fields`, further members of its JSON line (`extra` of the
-logging call). The Python warnings of this process, and errors that Python would print by itself (in a
-destructor, or at the end of a thread), become records too, so that nothing waits for the reader of stderr.
+A record may have `event`, which replaces "log", and `fields`, further fields of its JSON line (`extra` of the
+logging call). The Python warnings of this process, and errors that Python would print itself (in a
+destructor, or at the end of a thread), become records too, so that the process does not wait for the reader
+of stderr.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from dragoman.observe.lines import Lines
 log = logging.getLogger("dragoman.cli.log")
 
 _TRACEBACK_CHARACTERS = 24_000
-"""The most characters of a traceback: the first quarter and the last three quarters of a longer one stay."""
+"""The most characters of a traceback. Of a longer one the beginning (a quarter of this number) and the end
+stay.
+"""
 
 
 class Narrator(logging.Handler):
@@ -32,8 +35,8 @@ class Narrator(logging.Handler):
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a record about a cancelled task is dropped. In the lines for people a traceback
-        is written only with `--verbose`.
+        """Write one record. A record about a cancelled task is dropped. In lines for people, a traceback is
+        written only with `--verbose`.
         """
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
@@ -70,7 +73,7 @@ def _for_programs(record: logging.LogRecord, error: BaseException | None) -> str
 
 
 def _told(error: BaseException) -> str:
-    """The traceback of an error."""
+    """Return the traceback of an error as text, cut in the middle if it is long."""
     told = "".join(traceback.format_exception(error))
     if len(told) <= _TRACEBACK_CHARACTERS:
         return told
@@ -79,8 +82,10 @@ def _told(error: BaseException) -> str:
 
 
 def narrate(terminal: Terminal) -> None:
-    """Send the log records of this process to `terminal`: warnings and errors, with `--verbose` also INFO.
-    From now on nothing that `terminal` writes to stderr waits for its reader: see `observe.lines`.
+    """Send the log records of this process to `terminal`: warnings and errors, and with `--verbose` also
+    INFO.
+
+    After this call, writing to stderr through `terminal` does not wait for the reader: see `observe.lines`.
     """
     terminal.lines = Lines(terminal.err.stream.buffer, people=terminal.for_people)
     logging.basicConfig(

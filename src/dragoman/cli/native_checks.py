@@ -1,7 +1,7 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the responses. So a response that cannot be decoded
-here is also one that the gateway could not use.
+The gateway's own dialects encode the requests and decode the answers. So the gateway could not use an answer
+that cannot be decoded here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ from dragoman.upstreams.form import SPLITTERS
 
 
 class NativeProbe(Probe):
-    """A server under test with another protocol than Chat Completions. there: its protocol and base URL."""
+    """A server under test with another protocol than Chat Completions. there: its protocol and base URL. The
+    other arguments: as for `Probe`.
+    """
 
     def __init__(
         self,
@@ -57,12 +59,11 @@ class NativeProbe(Probe):
 
     @property
     def chat_url(self) -> str:
-        """The URL of the chat endpoint for a response without streaming."""
+        """The URL of the chat endpoint for an answer that is not streamed."""
         return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
-        """The URL and body of a chat request in the server's protocol. Raises LeftOut if no model is known.
-
+        """Return (URL, body) of a chat request in the server's protocol. Raises LeftOut if no model is known.
         messages, fields: in the form of Chat Completions.
         """
         if self.model is None:
@@ -72,8 +73,9 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a `written` request and decode the response. Raises LeftOut (no model), KeyRefused (401), and
-        CheckFailed for other errors and for what cannot be decoded.
+        """Send a chat request, and decode the answer. messages, fields: in the form of Chat Completions.
+        Raises LeftOut (no model), KeyRefused (401), and CheckFailed for other errors and for an answer that
+        cannot be decoded.
         """
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
@@ -84,8 +86,8 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request; yields its decoded events. Raises TooLarge, LeftOut (no model), KeyRefused
-        (401), and CheckFailed for other errors and for what cannot be decoded.
+        """Send a streamed request, and yield its decoded events. Raises TooLarge, LeftOut (no model),
+        KeyRefused (401), and CheckFailed for other errors and for a stream that cannot be decoded.
         """
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
@@ -111,7 +113,7 @@ class NativeProbe(Probe):
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """Check that the server has a model list. Without `--model`, the later checks use one of its models."""
+    """Check that the server has a model list. Without `--model`, later checks use a model of this list."""
     form = probe.dialect.models
     answer = await probe.call("GET", probe.base + form.path)
     if answer.status == 404 and form == ModelList():
@@ -122,12 +124,12 @@ async def model_list(probe: NativeProbe) -> str:
 
 
 async def whole_answer(probe: NativeProbe) -> str:
-    """Check that a response without streaming can be decoded."""
+    """Check that an answer that is not streamed can be decoded."""
     return clean(text_of(await probe.ask()))
 
 
 async def usage(probe: NativeProbe) -> str:
-    """Check that the response counts input and output tokens, each more than 0."""
+    """Check that the answer counts input and output tokens, each above 0."""
     counts = (await probe.ask()).usage
     prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
     output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
@@ -159,7 +161,7 @@ async def stream(probe: NativeProbe) -> str:
 
 
 async def unknown_model(probe: NativeProbe) -> str:
-    """Check that a request with an unknown model gets 404, and the error is JSON."""
+    """Check that a request with an unknown model gets the status 404 and an error in JSON."""
     known, probe.model = probe.model, "no-such-model-here"
     try:
         url, body = probe.written()
@@ -174,7 +176,9 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 
 async def missing_question(probe: NativeProbe) -> str:
-    """Check that a request without its required member (if it has one) gets 400 with the member's name."""
+    """Check that a request without its required field gets the status 400 and an error that names the field.
+    Skipped if the protocol has no required field.
+    """
     stated = probe.dialect.probe
     if stated is None or not (member := stated.question):
         raise LeftOut(f"{probe.dialect.title} loads a model that is asked nothing")
@@ -201,6 +205,6 @@ NATIVE_CHECKS: Final[Mapping[str, Check]] = {
 
 
 def text_of(answer: ir.Response) -> str:
-    """The text of all candidates of an answer; "" if they have none."""
+    """Return the text of all candidates of an answer; "" if they have none."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     return "".join(block.text for block in blocks if isinstance(block, ir.Text))

@@ -16,12 +16,12 @@ from dragoman.net.aio import reason
 from dragoman.providers.address import base_url
 
 _PATIENCE = 90.0
-"""Seconds. The test of a provider waits 20 s for each of its answers."""
+"""Seconds. The test of a provider waits 20 s for each of the provider's answers."""
 
 
 class Way(NamedTuple):
-    """The way to a gateway. socket: its Unix socket; None = the gateway is reached by its URL, `base`. key:
-    the key to send, None = no key.
+    """How to reach a gateway. socket: its Unix socket; None = by its URL `base`. key: the key to send, None =
+    no key.
     """
 
     socket: Path | None
@@ -30,12 +30,12 @@ class Way(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The address of the gateway in words for people: the path of the socket, or the URL."""
+        """The address of the gateway for people: the path of the socket, or the URL."""
         return self.base if self.socket is None else str(self.socket)
 
 
 class NothingThere(Failure):
-    """The gateway has nothing of this name (404)."""
+    """The gateway answered with 404: it does not know the name."""
 
 
 class NotRunning(Exception):
@@ -43,8 +43,9 @@ class NotRunning(Exception):
 
 
 def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
-    """The way to the gateway at `url`. Without a URL, the way to the gateway of this configuration on this
-    machine; None = none runs here. key: for a gateway at a URL. Raises Failure for an invalid URL.
+    """Return how to reach the gateway at `url`. Without a URL, how to reach the gateway with this
+    configuration on this machine; None = none runs here. key: for a gateway at a URL. Raises Failure for an
+    invalid URL.
     """
     if url is not None:
         try:
@@ -57,8 +58,8 @@ def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
 
 
 async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
-    """Send a request. Returns the decoded answer. Raises NotRunning if nobody answers, and Failure if the
-    answer is an error.
+    """Send a request, and return the decoded answer. Raises NotRunning if no gateway answers, and Failure if
+    the answer is an error.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     limit = aiohttp.ClientTimeout(total=_PATIENCE, sock_connect=5)
@@ -85,12 +86,14 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
 
 
 def named(path: str, *names: str) -> str:
-    """The path with these names as its last segments."""
+    """Return the path with these names added as its last segments, percent-encoded."""
     return "/".join([path, *(quote(name, safe="") for name in names)])
 
 
 def unreachable(there: Way | None, why: str) -> Failure:
-    """The failure of a command that needs a running gateway."""
+    """Return the failure of a command that needs a running gateway. there: the gateway that did not answer,
+    None = none runs here. why: the reason, in words.
+    """
     if there is None:
         text = "no gateway runs here that could be asked"
         return Failure(UNREACHABLE, text, hint="dragoman serve starts one; --url names one elsewhere")

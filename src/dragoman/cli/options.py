@@ -1,4 +1,4 @@
-"""Loading the configuration in several commands: the option `--config`, and the error messages."""
+"""Loads the configuration for several commands: the option `--config`, and the error messages."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ config_option = click.option(
 def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """Load the configuration (`file` None = look for one) and print its warnings.
-
-    overrides: settings by their paths. Raises Failure with the first problem.
+    """Load the configuration and print its warnings. file: None = find the file. overrides: settings by their
+    paths. Raises Failure with the first problem.
     """
     from dragoman.config.load import load
 
@@ -46,8 +45,8 @@ def loaded(
 
 
 def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
-    """The configuration together with what operators have added: what `dragoman serve` would use at its
-    start. Prints the warnings about added entries.
+    """Return the configuration together with the entries that operators have added: what `dragoman serve`
+    would use at its start. Prints the warnings about added entries. Raises Failure with the first problem.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located
@@ -64,8 +63,8 @@ def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """The failure for the first problem of a configuration. Its hint: if there are several problems, the
-    command that lists all of them; if there is only one, that problem's hint, else `advice`.
+    """Return the failure for the first problem of a configuration. Its hint: if there are several problems,
+    the command that lists all of them; if there is only one, the hint of that problem, else `advice`.
     """
     first, *others = error.problems
     if others:
@@ -77,8 +76,8 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
 
 
 def require_known(kind: str, name: str, names: Collection[str]) -> None:
-    """Raise Failure if `name` is not among `names`. The failure's hint is the most similar name, or, if none
-    is similar, all names.
+    """Raise Failure if `name` is not among `names`. The failure's hint is the most similar name, or all names
+    if none is similar. kind: what the name is for ("client").
     """
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
@@ -93,15 +92,15 @@ def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
 
 
 def advice(error: ConfigError) -> str | None:
-    """A hint that names the command which lists all settings; None if each problem about a setting has a hint
-    of its own.
+    """Return a hint that names the command which lists all settings; None if each problem about a setting
+    already has a hint.
     """
     unhelped = any(one.path and not one.hint for one in error.problems)
     return "dragoman config schema lists every setting" if unhelped else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:
-    """All problems and warnings, for the JSON form of an error."""
+    """Return all problems and warnings of an error, for its JSON form."""
     return {
         "problems": [problem._asdict() for problem in error.problems],
         "warnings": [str(warning) for warning in error.warnings],

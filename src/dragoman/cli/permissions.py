@@ -1,4 +1,4 @@
-"""The options that say what a key, a tenant, a team or a user may use, and the values that they make."""
+"""The options that state what a key, a tenant, a team or a user may use, and the settings that they make."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ _LISTS: Final = (
     ("region", "regions", "Only providers of this region are called for it."),
     ("tag", "tags", "A tag of all its requests."),
 )
-"""The name of an option, the setting, and the help."""
+"""The name of an option, its setting, and its help."""
 
 
 def permission_options(function: F) -> F:
-    """Add the options. The command takes them as its keywords, and gives them to `stated`."""
+    """Add the options to a command. The command takes them as keyword arguments, and gives these to
+    `stated`.
+    """
     for option, setting, text in reversed(_LISTS):
         told = f"{text} Repeat it for several; `{_ALL}` removes the restriction."
         function = click.option(f"--{option}", setting, multiple=True, metavar="NAME", help=told)(function)
@@ -40,8 +42,8 @@ def permission_options(function: F) -> F:
 
 
 def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
-    """The settings that the command line states, as the administration takes them. Raises Failure for an
-    unreadable one. What is not stated is missing.
+    """Return the settings that the command line states, as the administration API expects them. Settings that
+    it does not state are missing. Raises Failure for an unreadable value.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:
@@ -56,7 +58,7 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
 
 
 def _limits(stated: Sequence[str]) -> dict[str, Any]:
-    """The limits as one section: {resource: [how much, …]}."""
+    """Return the limits as one section: {resource: [amount, …]}."""
     found: dict[str, Any] = {}
     for one in stated:
         resource, most = _pair("--limit", one)

@@ -1,4 +1,6 @@
-"""`dragoman prices`: shows what models cost, sets prices of a running gateway, and reads files of prices."""
+"""`dragoman prices`: shows what models cost, sets prices in a running gateway, and checks or imports files of
+prices.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PATH: Final = "/admin/prices"
 _SCALES: Final = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}
 _MOST: Final = 50
-"""The most lines that `check` shows of a file without --all."""
+"""The most problems that `check` prints one by one."""
 
 command = Group(
     "prices",
@@ -33,7 +35,7 @@ command = Group(
 
 
 def _local_option(function: F) -> F:
-    """Add the option that leaves the running gateway out."""
+    """Add the option `--local` to a command, with which the running gateway is not asked."""
     return click.option("--local", is_flag=True, help="Read the configuration here; ask no gateway.")(
         function
     )
@@ -44,8 +46,8 @@ def _local_option(function: F) -> F:
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, *, local: bool, file: Path | None, url: str | None, key: str | None) -> None:
-    """What the deployments of the running gateway cost, and where each price is from; those of the
-    configuration here, if no gateway runs.
+    """List what the deployments of the running gateway cost, and the source of each price; if no gateway
+    runs, those of the configuration here.
     """
     from dragoman.assembly.prices import uses_of
 
@@ -72,8 +74,8 @@ def list_(terminal: Terminal, *, local: bool, file: Path | None, url: str | None
 def show(
     terminal: Terminal, model: str, *, local: bool, file: Path | None, url: str | None, key: str | None
 ) -> None:
-    """Everything about the price of MODEL (`provider/model`) in the running gateway: all units, tiers and
-    dates. If no gateway runs, by the configuration here.
+    """Show everything about the price of MODEL (`provider/model`) in the running gateway: all units, tiers
+    and dates. If no gateway runs, the configuration here is used.
     """
     if "/" not in model:
         raise Failure(MISUSE, f"expected provider/model, found {clean(model)!r}", hint="openai/gpt-5")
@@ -137,7 +139,9 @@ def set_(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Set the price of NAME (`provider/model`, or a pattern) in a running gateway, also for later starts."""
+    """Set the price of NAME (`provider/model`, or a pattern) in a running gateway; it stays after a
+    restart.
+    """
     entry = entry_of(Stated(settings, source))
     if yes and isinstance(entry, dict):
         entry["confirm"] = True
@@ -166,7 +170,7 @@ removing(
 def check(terminal: Terminal, prices: Path, only: tuple[str, ...], file: Path | None) -> None:
     """Check a file of prices: ours, or LiteLLM's model_prices_and_context_window.json.
 
-    With --json it prints the prices as `prices` of a configuration has them.
+    With --json it prints the prices in the form of `prices` in a configuration.
     """
     entries = _read(prices, only)
     problems = _problems(loaded(terminal, file), entries)
@@ -198,7 +202,7 @@ def import_(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Set all prices of a file, one by one, in a running gateway: ours, or LiteLLM's."""
+    """Set all prices of a file, one by one, in a running gateway. The file is ours, or LiteLLM's."""
     entries = _read(prices, only)
     asked = asked_of(terminal, file, url, key)
     refused: dict[str, str] = {}
@@ -222,7 +226,9 @@ def import_(
 
 
 def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The entries of a file of prices whose names match one of the patterns. Raises Failure."""
+    """Return the entries of a file of prices whose names match one of the patterns (all if there are no
+    patterns). Raises Failure if the file is not valid or no name matches.
+    """
     from dragoman.config.foreign_prices import entries_of
     from dragoman.config.load import as_written
     from dragoman.errors import ConfigError
@@ -242,7 +248,7 @@ def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
-    """What is wrong with these entries, if they stood in the configuration `found`."""
+    """Return the problems that these entries would have in the configuration `found`."""
     from dragoman.config.load import load
     from dragoman.errors import ConfigError
 
@@ -258,7 +264,7 @@ def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _listed(asked: Asked) -> list[dict[str, Any]] | None:
-    """The prices of the gateway, from all pages; None = no gateway runs here."""
+    """Return the prices of the gateway, from all pages; None = no gateway runs here."""
     rows: list[dict[str, Any]] = []
     while True:
         after = f"&after={quote(rows[-1]['deployment'], safe='')}" if rows else ""
@@ -273,8 +279,8 @@ def _listed(asked: Asked) -> list[dict[str, Any]] | None:
 def _read_here(
     terminal: Terminal, file: Path | None, uses: Callable[[Loaded], Iterable[str]]
 ) -> list[dict[str, Any]]:
-    """The prices of the configuration here with what its database adds, in the form of the gateway's answers.
-    uses: which deployments (`provider/model`).
+    """Return the prices of the configuration here, together with those that operators have added, in the form
+    of the gateway's answers. uses: returns the deployments (`provider/model`) whose prices are wanted.
     """
     import msgspec
 
@@ -291,7 +297,9 @@ def _read_here(
 
 
 def _usual(price: dict[str, Any]) -> tuple[str, str]:
-    """The prices of input and output that hold now for short prompts in the usual tier."""
+    """Return the prices of input and output that apply now to short prompts in the usual tier, as texts; "—"
+    = unknown.
+    """
     now: list[dict[str, Any]] = next((one["units"] for one in price["prices"] if one["current"]), [])
     prices = {one["unit"]: str(one["usd"]) for one in now if one["above"] is None}
     return prices.get("input", "—"), prices.get("output", "—")

@@ -1,4 +1,4 @@
-"""Shows the progress of long work: a terminal has one line that is updated, other outputs get a few lines."""
+"""Shows the progress of long work: on a terminal as one line that is updated, otherwise as a few lines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _BAR: Final = 24
 _SETTLED: Final = 0.5
-"""Seconds until the rate of a download is shown. Before, it is not exact."""
+"""Seconds after which the rate of a download is shown. Before, it is not exact."""
 _SILENCE: Final = 10.0
 """Seconds between two lines of progress if stderr is not a terminal."""
 
 
 class Progress:
-    """Prints the steps of one job. A step with a new text begins a new phase on a new line."""
+    """Prints the steps of one job. A step with another text than the one before begins a new phase."""
 
     def __init__(self, terminal: Terminal, now: Callable[[], float] = SYSTEM.monotonic) -> None:
         self._terminal = terminal
@@ -30,8 +30,8 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Print one step. Of the steps in one phase only the last is sure to be printed, and one every 0.1 s
-        (every `_SILENCE` s if the output is no terminal).
+        """Print a step if it begins a phase, completes it (done == total), or comes at least 0.1 s after the
+        last printed one (`_SILENCE` seconds if the output is not a terminal). Other steps are not printed.
         """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
@@ -52,7 +52,7 @@ class Progress:
             self._terminal.say(line)
 
     def close(self) -> None:
-        """End the line that is updated, if there is one."""
+        """End the line that is being updated, if there is one."""
         if self._open:
             self._terminal.say()
         self._open = False

@@ -1,4 +1,4 @@
-"""Finds the protocol for `dragoman test`: from the endpoint in the URL, else by trying the protocols."""
+"""Finds the protocol for `dragoman test`: by the endpoint in the URL, or else by trying the protocols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _ABSENT: Final = frozenset({404, 405, 501})
 
 
 class Spoken(NamedTuple):
-    """A protocol of a server. dialect: its name in `dragoman.dialects`. base: the base URL of its paths."""
+    """A protocol of a server. dialect: its name in `dragoman.dialects`. base: the base URL to which its paths
+    are appended.
+    """
 
     dialect: str
     base: str
@@ -30,7 +32,7 @@ class Spoken(NamedTuple):
         return _probe(self.dialect).called
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """The headers of each request. key: the API key, None = send no key."""
+        """Return the headers of each request. key: the API key, None = send no key."""
         spoken = DIALECTS[self.dialect]
         headers = dict(spoken.headers.required)
         if key is not None:
@@ -49,8 +51,8 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol to which the chat endpoint at the end of a URL belongs; None = the URL ends with no known
-    endpoint. Raises ValueError for a URL with an endpoint that is otherwise invalid.
+    """Return the protocol to which the endpoint at the end of a URL belongs; None = the URL does not end with
+    a known chat endpoint. Raises ValueError for a URL with such an endpoint that is otherwise invalid.
     """
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
@@ -63,9 +65,8 @@ def stated(url: str) -> Spoken | None:
 
 
 async def spoken(base: str, key: str | None) -> Spoken:
-    """The first protocol that a server speaks; Chat Completions if none is found or it is not reached.
-
-    The requests that try the protocols cost nothing.
+    """Return the first protocol that a server speaks; Chat Completions if none is found or the server is not
+    reached. The requests that try the protocols cost nothing.
     """
     timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -86,7 +87,7 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """True if the server has the path by which a protocol is recognised: the status is not 404, 405 or 501.
+    """Whether the server has the path by which a protocol is recognised: the status is not 404, 405 or 501.
     If a GET gets 200, the body must also be JSON with the expected member.
     """
     probe = _probe(there.dialect)

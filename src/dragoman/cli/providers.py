@@ -50,11 +50,11 @@ changing(
 @click.option("--known", is_flag=True, help="List the vendors that can be configured instead.")
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None, known: bool) -> None:
-    """All providers, with the state of each. Without a running gateway, what is configured.
+    """List all providers, with the state of each. Without a running gateway, list those of the configuration.
 
-    With --known, every vendor that Dragoman knows: its protocols and operations, the variable of its key,
-    whether it is configured, how much of it was tried (recordings that obey all laws, cells of the matrix in
-    which the client gets its answer), and the month in which its page was read.
+    With --known, list every vendor that Dragoman knows: its protocols and operations, the variable of its
+    key, whether it is configured, how much of it was tried (recordings that obey all laws, cells of the
+    matrix in which the client gets its answer), and the month in which its page was read.
     """
     if known:
         _known(terminal, file)
@@ -83,7 +83,7 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
 @gateway_options
 @click.pass_obj
 def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """One provider: its address, its keys and their state, and deployments that fail."""
+    """Show one provider: its address, its keys and their state, and deployments that fail."""
     asked = asked_of(terminal, file, url, key)
     found = from_gateway(asked, _LIST, name)
     if found is None:
@@ -96,7 +96,7 @@ def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _order(do: str, help_: str) -> None:
-    """Add the command that gives the order `do`."""
+    """Add the command that sends the order `do` ("enable", …). help_: its help."""
 
     @command.command(do, help=help_, examples=(f"dragoman providers {do} openai",))
     @click.argument("name")
@@ -135,9 +135,9 @@ _order("revive", "Forget what is known against its keys and deployments.")
 @gateway_options
 @click.pass_obj
 def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Ask a provider with each key, by the cheapest call: exit code 1 if one fails.
+    """Send a provider the cheapest request with each key: exit code 1 if one fails.
 
-    Without a running gateway the provider is asked from here.
+    Without a running gateway this command itself sends the requests.
     """
     asked = asked_of(terminal, file, url, key)
     found = from_gateway(asked, _LIST, name, "test", method="POST", body={}) or _tested_here(
@@ -159,8 +159,8 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _key_id(asked: Asked, name: str, only: str) -> str:
-    """The id of a provider's key. only: the key's id, or its last characters. Raises Failure if no key or
-    several keys match.
+    """Return the id of a provider's key. only: the key's id, or its last characters. Raises Failure if no key
+    or several keys match.
     """
     found = from_gateway(asked, _LIST, name)
     if found is None:
@@ -198,8 +198,8 @@ def _tested_here(terminal: Terminal, asked: Asked, name: str) -> dict[str, Any]:
 
 
 def _named(asked: Asked) -> str | None:
-    """The address of the gateway that is asked, for `--json`. None = no gateway runs, so what is shown comes
-    from the configuration.
+    """Return the address of the gateway that is asked, for `--json`. None = no gateway runs, so the output
+    comes from the configuration.
     """
     return None if asked.way is None else asked.way.named
 
@@ -214,7 +214,9 @@ def _known(terminal: Terminal, file: Path | None) -> None:
 
 
 def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
-    """Show what the configuration says of the providers, or of one, and say that no gateway runs."""
+    """Say that no gateway runs, and show what the configuration says about all providers, or about the
+    provider `name`.
+    """
     from dragoman.providers.address import without_keys
 
     assert asked.found is not None
@@ -302,7 +304,7 @@ def _mark(one: Mapping[str, Any]) -> str:
 
 
 def _keys(one: Mapping[str, Any]) -> str:
-    """How many keys a provider has in each state, in words."""
+    """Say how many keys a provider has in each state."""
     states = [key["state"] for key in one["keys"] if key["key"] is not None]
     if not states:
         return "none"

@@ -1,4 +1,4 @@
-"""Fetches the providers' lists of models for `dragoman models refresh` where no gateway runs."""
+"""Fetches the providers' lists of models for `dragoman models refresh` if no gateway runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 def unlisted(found: Loaded, names: Collection[str]) -> list[str]:
-    """Those of the names that are no providers whose lists are fetched."""
+    """Return those of the names that are not providers whose lists of models are fetched."""
     return [name for name in names if name not in addresses_of(found)]
 
 
 async def refreshed(found: Loaded, names: Collection[str]) -> list[dict[str, Any]]:
-    """Fetch the lists of these providers (all if there are no names), and keep those that come. Returns for
-    each provider its name, the number of models that are known of it, and the error, None = it has come.
+    """Fetch the lists of these providers (of all if there are no names), and store the lists that arrive.
+    Returns for each provider its name, the number of its known models, and the error, None = the list has
+    arrived.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

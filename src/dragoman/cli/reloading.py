@@ -1,4 +1,4 @@
-"""The messages of `dragoman serve` after it has loaded its configuration again."""
+"""The messages of `dragoman serve` after it has loaded its configuration again (a reload)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from dragoman.errors import Problem
 
 _SHOWN = 20
-"""The most changed settings that people see one by one."""
+"""The most changed settings that are listed for people one by one."""
 
 
 def tell(terminal: Terminal, outcome: Outcome) -> None:
-    """Print what became of a reload. Only the last characters of a secret are shown. With `--quiet`, nothing
-    is printed if the new configuration is used as a whole.
+    """Print the outcome of a reload. Of secrets, at most the last characters are printed. With `--quiet`, it
+    is printed only if the reload failed or a setting needs a restart.
     """
     if terminal.quiet and not outcome.failed and not outcome.restart:
         return
@@ -31,8 +31,8 @@ def tell(terminal: Terminal, outcome: Outcome) -> None:
 
 
 def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
-    """Yield a line that says which configuration is used now, then a line for each problem, or, without
-    problems, for each change.
+    """Yield a line that says which configuration is used now. After a failed reload, yield a line for each
+    problem; otherwise, for each change, each setting that needs a restart, and each warning.
     """
     if outcome.failed:
         count = len(outcome.problems)
@@ -60,7 +60,7 @@ def _words(difference: Difference) -> str:
 
 
 def for_programs(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as one JSON event."""
+    """Return the outcome of a reload as one JSON event."""
     return {
         "at": round(SYSTEM.now(), 3),
         "event": "reload",

@@ -1,4 +1,6 @@
-"""`dragoman test`: sends the requests of a client to a running server, and reports what is wrong."""
+"""`dragoman test`: sends the requests of a client to a running server, and reports what is wrong with the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -83,8 +85,8 @@ def command(
 
 class _Target(NamedTuple):
     """A server to test. base: its base URL. key: the client key, None = send none. whose: the name of the
-    key's client, or the file of the key. spoken: the protocol, if the URL names its endpoint. found: the
-    gateway's configuration, if it is known.
+    key's client, or the file of the key. spoken: the protocol, None = the URL does not name its endpoint.
+    found: the gateway's configuration, None = unknown.
     """
 
     base: str
@@ -95,7 +97,9 @@ class _Target(NamedTuple):
 
 
 def _stated(url: str) -> _Target:
-    """The server at a URL, with the key of DRAGOMAN_API_KEY if set. Raises ValueError for an invalid URL."""
+    """Return the server at a URL, with the key in DRAGOMAN_API_KEY if it is set. Raises ValueError for an
+    invalid URL.
+    """
     spelled = url if "://" in url else f"http://{url}"  # `host:port` without a scheme means HTTP
     there = stated(spelled)
     base = base_url(spelled, endpoint="/chat/completions") if there is None else there.base
@@ -103,9 +107,9 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration. Its key is that of the environment; else the configured key with the
-    fewest `_drawbacks`; else the key that `dragoman serve` has created. Raises Failure for port 0 or a bad
-    configuration.
+    """Return the gateway that the configuration describes. The key is that of the environment; else the
+    configured key with the fewest `_drawbacks`; else the key that `dragoman serve` has created. Raises
+    Failure for port 0 and for an invalid configuration.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
@@ -125,8 +129,8 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
-    """The reasons against testing with this key, the most important first: it has expired; it may not ask
-    models; it may ask only some models. False sorts before True, so `min` finds the best key.
+    """Return the reasons against a test with this key, the most important first: it has expired; it may not
+    call models; it may call only some models. False sorts before True, so `min` finds the best key.
     """
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None
@@ -139,8 +143,7 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Run every check and print its outcome at once. Returns the protocol, the outcomes and the model.
-
+    """Run every check, and print each outcome at once. Returns the protocol, the outcomes and the model.
     Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)

@@ -1,4 +1,6 @@
-"""`dragoman serve`: loads the configuration, listens, prints the banner, and answers until it is stopped."""
+"""`dragoman serve`: loads the configuration, listens, prints the banner, and answers requests until it is
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ _CANNOT_LISTEN = {
 }
 _PLATFORM = sys.platform
 _SHARED = ("dragoman.gateway", "dragoman.observe.log")
-"""Modules that are imported before the workers are forked. Then workers share the memory and start fast."""
+"""Modules that are imported before the workers are forked, so that workers share their memory and start
+fast.
+"""
 _LOOK_ABOVE = "the log lines above show the reason; -v adds tracebacks"
 
 
@@ -125,9 +129,8 @@ def command(
 
 class _Offer(msgspec.Struct, frozen=True):
     """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
-
-    providers: a short description of each. models: the number of model names. model: one model for the
-    examples. clients: the number of keys of each client, by its name.
+    providers: a short description of each provider. models: the number of model names. model: one model for
+    the examples, None = there is none. clients: by client's name, the number of its keys.
     """
 
     providers: list[str]
@@ -175,7 +178,7 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
 
 
 def _admin(opened: Sequence[Opened]) -> str | None:
-    """The URL of the operators' own port; None = they have none."""
+    """Return the URL of the separate port for operators; None = there is none."""
     for one in opened:
         if one.door == "admin":
             host, port, *_ = one.listener.getsockname()
@@ -198,8 +201,9 @@ def _answer(
     embedded: Embedded | None = None,
 ) -> None:
     """Serve in this process until it is stopped. announce: called when requests are answered. worker: this
-    process's place among several workers, None = there is only this process. places: a file in which all
-    workers count the running requests. embedded: where all workers count what limits allow.
+    process's role among several workers, None = it is the only process. places: a file in which all workers
+    count running requests, None = this process counts alone. embedded: where all workers count for limits,
+    None = there is no such store.
     """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
@@ -264,7 +268,8 @@ def _answer_by_many(
     limits_store: EmbeddedValkey | None,
 ) -> None:
     """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
-    are ready. limits_store: runs beside them, unless the operator has named one; None = it is not installed.
+    are ready. limits_store: a Valkey that runs beside them, unless the configuration names another; None = it
+    is not installed.
     """
     from dragoman.accounts.shared.address import Embedded
     from dragoman.assembly.accounts import prepare
@@ -329,7 +334,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _neighbours(found: Loaded) -> tuple[discovery.Server, ...]:
-    """The model servers of this machine, if `discover` is true."""
+    """Return the model servers on this machine if `discover` is true, else ()."""
     if not found.config.discover:
         return ()
     return asyncio.run(discovery.find(but={found.config.server.port}))
@@ -354,22 +359,24 @@ class Again:
         self._servers = servers
         self._key = key
         self.database: Location | None = None
-        """The database with what operators have added, which stays until a restart; None = there is none."""
+        """The database with the entries that operators have added, which is the same until a restart; None =
+        there is none.
+        """
 
     def __call__(self) -> Loaded:
-        """The configuration as it is stated now. Raises ConfigError."""
+        """Load the configuration again, with the entries that operators have added. Raises ConfigError."""
         from dragoman.assembly.added import with_added
 
         return self._complete(with_added(self._found(), self.database))
 
     def adding(self, database: Location, kept: KeptEntries) -> Loaded:
-        """The configuration as it is stated now, with these entries of operators. Raises ConfigError."""
+        """Load the configuration again, with these entries of operators. Raises ConfigError."""
         found = self._found()
         assert found.adding is not None
         return self._complete(found.adding(database, kept))
 
     def _found(self) -> Loaded:
-        """The configuration as it is stated now, without the entries that operators have added."""
+        """Load the configuration again, without the entries that operators have added."""
         from dragoman.config.load import load
 
         assert self._load is not None
@@ -379,7 +386,9 @@ class Again:
         return found
 
     def _complete(self, found: Loaded) -> Loaded:
-        """The configuration, completed with the store and the created client key of this command."""
+        """Return the configuration, completed with the store and the created client key of this command.
+        Raises ConfigError.
+        """
         try:
             found = _with_store(found)
         except Failure as failure:
@@ -412,9 +421,9 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """The configuration, with `stores.sql: sqlite` if no store is stated and SQLite is possible.
+    """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used.
 
-    Raises Failure if the stated database is impossible, or if several workers have no database.
+    Raises Failure if the stated database cannot be used, or if several workers have no database.
     """
     from dragoman.stores.open import installed, located, writable
 
@@ -440,8 +449,8 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_kept(found: Loaded) -> Loaded:
-    """The configuration together with the entries that operators have added; the store is completed as in
-    `_with_store`.
+    """Return the configuration together with the entries that operators have added. The store is completed as
+    in `_with_store`.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located
@@ -454,9 +463,9 @@ def _with_kept(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration, with the created key if one is needed and none configured; and that key, or None.
-
-    Raises Failure if the key's file is unreadable or holds none.
+    """Return (configuration, key). If a client key is needed and none is configured, a key is created or read
+    from its file, and the configuration has it; otherwise the key is None. Raises Failure if the file cannot
+    be read or does not contain a key.
     """
     from dragoman.assembly.keys import needs_key
 
@@ -468,7 +477,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 
 def _keyed(found: Loaded, own: ClientKey) -> Loaded:
-    """The configuration with the created key as its only client key."""
+    """Return the configuration with the created key as its only client key."""
     from dragoman.config.accounts import ClientKey as Setting
     from dragoman.seams.secret import Secret
 
@@ -504,7 +513,9 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
 
 
 def _announce(terminal: Terminal, ready: banner.Ready) -> None:
-    """Print the banner, or one JSON line if stderr is no terminal. `--quiet` omits it unless a key is new."""
+    """Print the banner, as one JSON line if stderr is not a terminal. With `--quiet` it is printed only if a
+    key was created.
+    """
     if terminal.quiet and ready.made is None:
         return
     if terminal.for_people:

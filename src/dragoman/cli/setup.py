@@ -1,4 +1,6 @@
-"""`dragoman setup`: prints the settings that a client needs for a gateway, writes them, and tests them."""
+"""`dragoman setup`: prints the settings that a client needs for a gateway, writes them into its files, and
+tests them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, F
 from dragoman.errors import ConfigError
 
 _KEPT: Final = ".before-dragoman"
-"""The end of the name of a backup copy of a client's file; from the second copy on, a number follows."""
+"""The suffix of a backup copy of a client's file. From the second copy on, a number follows it."""
 
 
 class _Written(NamedTuple):
@@ -46,7 +48,9 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """The plan as JSON, without the text of written files: they may contain other secrets."""
+        """Return the plan as JSON, without the text of written files, because they may contain other secrets.
+        answer: the model's answer to the test question, None = it was not asked.
+        """
         files: list[dict[str, Any]]
         if self.written is None:
             files = [{"path": str(one.path), "text": one.merged("")} for one in self.files]
@@ -150,7 +154,9 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Print the model servers on this machine that a gateway could use; nothing if `discover` is false."""
+    """Print the model servers on this machine that a gateway could use. If `discover` is false, print
+    nothing.
+    """
     from dragoman.config.load import load
 
     try:
@@ -166,7 +172,7 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """The gateway's URL without `/v1`, and the configuration's `default_model`; None = not known."""
+    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = not known)."""
     if url is None:
         config = loaded(terminal, file).config
         server = config.server
@@ -181,11 +187,12 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way,
-    of a gateway that does not answer, and of a model that it does not list.
+    """Return the gateway, with a model from its list if none was chosen. Prints warnings about environment
+    variables that disturb the client, a gateway that does not answer, and a model that the gateway does not
+    list.
 
-    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer although it is
-    needed: for the model, or because `needed` is True.
+    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer although it
+    must: to choose a model, or because `needed` is True.
     """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
@@ -230,7 +237,9 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Change one file atomically, if its text changes, after a backup copy. Raises Failure if that fails."""
+    """Write one file atomically if its text changes, after a backup copy of the old text. Raises Failure if
+    that fails.
+    """
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -253,7 +262,9 @@ def _write(setting: Setting) -> _Written:
 
 
 def _copy(path: Path, text: str) -> Path:
-    """Write a backup copy under a free name. Copies are never overwritten: the first one has the original."""
+    """Write a backup copy under a free name. Copies are never overwritten, because the first one has the
+    original.
+    """
     for number in range(1, 1000):
         kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
         try:
@@ -292,7 +303,9 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
-    """The model's answer to a test question in the client's protocol. Raises Failure if there is none."""
+    """Return the model's answer to a test question in the client's protocol. Raises Failure if there is
+    none.
+    """
     from dragoman.cli.asking import NotThere, Refused, ask
 
     try:

@@ -11,18 +11,18 @@ Cell: TypeAlias = str | int | None
 
 _GAP: Final = "  "
 _LEAST: Final = 20
-"""Values are first shortened to this many characters. Only then are whole columns removed."""
+"""Values are first shortened down to this many characters. Only after that are columns removed."""
 
 
 def aligned(
     titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0, wraps: bool = False
 ) -> list[str]:
-    """The lines of a table, the titles first. No line is longer than `width` characters.
+    """Return the lines of a table, the titles first. No line is longer than `width` characters.
 
     Columns of numbers are aligned to the right. If the table is too wide, long values are shortened in their
     middle; if that is not enough, columns are removed from the right. names: the number of columns, from the
-    left, that are shortened last. wraps: the last column contains sentences, which are wrapped onto further
-    lines and not shortened.
+    left, that are shortened last. wraps: whether the last column has sentences, which are wrapped onto more
+    lines instead of shortened.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))

@@ -1,4 +1,4 @@
-"""`dragoman teams`: lists teams of a running gateway, makes, changes and removes them."""
+"""`dragoman teams`: lists the teams of a running gateway, and creates, changes and removes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dragoman tenants`: lists tenants of a running gateway, makes, changes and removes them."""
+"""`dragoman tenants`: lists the tenants of a running gateway, and creates, changes and removes them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The output of all commands: results go to stdout, everything else goes to stderr.
 
-Only the 16 basic colours are used, and never without a sign or a word that means the same.
+Only the 16 basic colours are used, and never without a sign or a word with the same meaning.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
 confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong, or the
-gateway cannot start with it. UNREACHABLE: `setup` reaches no gateway, or `serve` cannot listen. NO_RIGHT: a
-key was refused or is missing.
+gateway cannot start with it. UNREACHABLE: a gateway or a database does not answer, or `serve` cannot listen.
+NO_RIGHT: a key was refused or is missing.
 """
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""
 CLOSED_PIPE: Final = 141
-"""The exit code if the reader of stdout is gone, as a shell reports a program that SIGPIPE has ended."""
+"""The exit code if the reader of stdout has closed the pipe, as a shell reports a program that SIGPIPE has
+ended.
+"""
 
 _WORDS = ("done", "failed", "usage", "configuration", "unreachable", "forbidden")
 _STYLES = {"ok": "36", "warn": "33", "bad": "1;31", "off": "2", "command": "1"}
@@ -42,8 +44,8 @@ _ASCII = str.maketrans(
 class Failure(DragomanError):
     """The error that ends a command.
 
-    code: the exit code. hint: what the user can do next. lines: details, printed before the message.
-    fields: further members of the JSON form.
+    code: the exit code. hint: what the user can do next. lines: details that are printed before the message.
+    fields: further fields of the JSON form.
     """
 
     def __init__(
@@ -84,19 +86,19 @@ class Channel:
             return 80
 
     def styled(self, text: str, style: str) -> str:
-        """The text in a style of `_STYLES`; unchanged if the stream has no colours."""
+        """Return the text in a style of `_STYLES`, or unchanged if the stream has no colours."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colours else text
 
     def mark(self, state: str) -> str:
-        """The sign of a state (ok, warn, bad, off), coloured if the stream has colours."""
+        """Return the sign of a state (ok, warn, bad, off), coloured if the stream has colours."""
         return self.styled(self.plain(_MARKS[state]), state)
 
     def plain(self, text: str) -> str:
-        """The text; its signs are replaced by ASCII if the stream is not UTF-8."""
+        """Return the text; if the stream is not UTF-8, its signs are replaced by ASCII."""
         return text if self.utf8 else text.translate(_ASCII)
 
     def encoded(self, text: str) -> bytes:
-        """The bytes that `write` would write."""
+        """Return the bytes that `write` would write."""
         return self.plain(text).encode(self.stream.encoding or "utf-8", "backslashreplace")
 
     def write(self, text: str) -> None:
@@ -107,9 +109,9 @@ class Channel:
 class Terminal:
     """The output of one command: results and messages.
 
-    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks. lines:
-    writes the messages in the background, so that nothing waits for the reader of stderr; None = messages are
-    written at once.
+    as_json: whether to print one JSON value and no messages. quiet: whether to print no messages. verbose:
+    whether to print tracebacks. lines: writes the messages in the background, so that the process does not
+    wait for the reader of stderr; None = messages are written directly.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -122,7 +124,7 @@ class Terminal:
 
     @property
     def for_people(self) -> bool:
-        """True if messages go to a terminal and `--json` is not set."""
+        """Whether messages go to a terminal and `--json` is not set."""
         return self.err.is_terminal and not self.as_json
 
     def say(self, line: str = "") -> None:
@@ -134,7 +136,7 @@ class Terminal:
         self.say(f"{self.err.mark(state)} {line}")
 
     def narrate(self, text: str) -> None:
-        """Print a piece of a message without a line end, unless `--json` or `--quiet` is set."""
+        """Print a part of a message without a line end, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 
@@ -153,9 +155,10 @@ class Terminal:
     def table(
         self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, names: int = 0, wraps: bool = False
     ) -> None:
-        """Print a table: aligned on a terminal, otherwise with full values separated by tabs.
+        """Print a table: aligned on a terminal, otherwise with complete values separated by tabs.
 
-        names: how many columns, from the left, are shortened last. wraps: the last column may use more lines.
+        names: how many columns, from the left, are shortened last. wraps: whether the last column may use
+        more lines.
         """
         cleaned = [[clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         if not self.out.is_terminal:
@@ -168,7 +171,9 @@ class Terminal:
             self.result(line)
 
     def fail(self, failure: Failure) -> None:
-        """Print a failure on stderr: its lines, message and hint, or one JSON object without its lines."""
+        """Print a failure on stderr: its lines, message and hint; with `--json`, one JSON object without its
+        lines.
+        """
         message = clean(failure.message)
         hint = None if failure.hint is None else clean(failure.hint)
         if self.as_json:
@@ -182,7 +187,9 @@ class Terminal:
             self.insist(f" {self.err.styled('hint:', 'command')} {hint}\n")
 
     def _json(self, value: Any, indent: int | None = 2) -> str:
-        """The value as JSON. Characters that are not printable are escaped: a terminal could execute them."""
+        """Return the value as JSON. Characters that are not printable are escaped, because a terminal could
+        execute them.
+        """
         text = json.dumps(value, indent=indent, ensure_ascii=not self.out.utf8)
         if text.replace("\n", "").isprintable():
             return text
@@ -190,7 +197,7 @@ class Terminal:
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """A text from outside as one line without control characters. lines: True = keep the line ends."""
+    """Return a text from outside as one line without control characters. lines: True = line ends stay."""
     if text.isprintable():
         return text
     spaced = text.expandtabs(1) if lines else " ".join(text.splitlines()).expandtabs(1)
@@ -198,7 +205,9 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 
 def _wants_colours(*, moves: bool) -> bool:
-    """False if NO_COLOR is set (no-color.org); True if FORCE_COLOR is, but not "0"; else `moves`."""
+    """Whether the stream should have colours: not if NO_COLOR is set (no-color.org); else always if
+    FORCE_COLOR is set and not "0"; else if `moves` is True.
+    """
     if os.environ.get("NO_COLOR"):
         return False
     return os.environ.get("FORCE_COLOR", "0") not in {"", "0"} or moves

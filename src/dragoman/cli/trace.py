@@ -1,4 +1,4 @@
-"""`dragoman trace`: what became of a request, by its id; or the latest requests."""
+"""`dragoman trace`: shows the trace of a request, by its id; or lists the latest requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PATH: Final = "/admin/exchanges"
 _TITLES: Final = ("time", "id", "status", "ms", "model", "answered by", "how it ended", "tries", "client")
 _SHORT: Final = 11
-"""The characters of an id in a table: `ex_` and eight digits."""
+"""How many characters of an id a table shows: `ex_` and eight digits."""
 
 
 @click.command(
@@ -50,7 +50,8 @@ def command(
     key: str | None,
     file: Path | None,
 ) -> None:
-    """Show who could answer a request, who was called, why others were not, and how it ended.
+    """Show which deployments could answer a request, which were called, why others were not, and how it
+    ended.
 
     ID is the error_id of an error, the header x-request-id of an answer, `id` or `request_id` of the log, or
     the beginning of one of them. Without an ID: a table of the latest requests.
@@ -86,8 +87,8 @@ async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
 
 
 async def _one(there: Target, id_: str) -> dict[str, Any]:
-    """The trace of the exchange whose id is `id_`, or begins with it. Raises Failure if there is no such
-    exchange, or if there are several.
+    """Return the trace of the exchange whose id is `id_`, or begins with it. Raises Failure if there is no
+    such exchange, or if there are several.
     """
     from dragoman.cli.admin_target import ask
 

@@ -1,4 +1,4 @@
-"""The trace of one request as lines for people. Pure."""
+"""Formats the trace of one request as lines for people. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WAITS: Final = {
 
 
 def lines(trace: Trace, out: Channel) -> Iterator[str]:
-    """The lines of a trace, for a stream with these abilities."""
+    """Yield the lines of a trace. out: the stream for which they are made, with its abilities."""
     yield from _head(trace, out)
     yield from _section("candidates", list(_candidates(trace, out)), out)
     attempts = [line for one in trace["attempts"] for line in _attempt(one, out)]
@@ -46,9 +46,7 @@ def lines(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _section(title: str, rows: Sequence[str], out: Channel) -> Iterator[str]:
-    """Yield the rows as lines below each other, the title before the first one; nothing if there are no
-    rows.
-    """
+    """Yield the rows as lines, with the title before the first one. If there are no rows, yield nothing."""
     for place, row in enumerate(rows):
         shown = out.styled(title, "off") + " " * (_MARGIN - len(title)) if place == 0 else " " * _MARGIN
         yield shown + row
@@ -99,8 +97,8 @@ def _candidates(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _state(one: Trace, failed: Collection[int]) -> str:
-    """The state whose sign stands before a candidate (ok, bad, warn, off). failed: the numbers of the failed
-    attempts.
+    """Return the state whose sign stands before a candidate (ok, bad, warn, off). failed: the numbers of the
+    failed attempts.
     """
     if one["attempts"]:
         return "bad" if one["attempts"][-1] in failed else "ok"
@@ -156,8 +154,8 @@ _STEPS: Final = (
 
 
 def _course(one: Trace) -> str:
-    """The times of an attempt: when it began, counted from the request, and each step, counted from the
-    attempt's beginning: `from 12 ms: connected 3 ms · first byte 200 ms`.
+    """Return the times of an attempt: its beginning, counted from that of the request, and its steps, counted
+    from the beginning of the attempt: `from 12 ms: connected 3 ms · first byte 200 ms`.
     """
     began = one["began_ms"]
     steps = [f"{word} {duration(one[name] - began)}" for name, word in _STEPS if one[name] is not None]
@@ -209,13 +207,13 @@ def _body(body: Trace) -> list[str]:
 
 
 def _wrapped(text: str, margin: str, out: Channel) -> list[str]:
-    """A sentence on as many lines as it needs, in its column, each after `margin`."""
+    """Return a sentence on as many lines as it needs in its column, each after `margin`."""
     room = max(40, out.width - _MARGIN - len(margin)) if out.is_terminal else 10_000
     return [margin + line for line in textwrap.wrap(clean(text), room)]
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds for people: `0.4 ms`, `12 ms`, `1.24 s`, `3 min`."""
+    """Format milliseconds for people: `0.4 ms`, `12 ms`, `1.24 s`, `3 min`."""
     if ms is None:
         return "?"
     if ms < 1000:

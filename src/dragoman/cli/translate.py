@@ -51,11 +51,12 @@ def command(
     stream: bool,
     strict: bool,
 ) -> None:
-    """Show what a provider would get: the body on stdout, losses and changes on stderr.
+    """Show the request that a provider would receive: the body on stdout, losses and changes on stderr.
 
     Dialects: anthropic, bedrock, cohere, gemini, mistral, ollama, openai_chat, openai_completions,
     openai_responses.
-    Nothing is sent to anybody.
+
+    No request is sent.
     """
     from dragoman.dialects.table import DIALECTS
     from dragoman.dialects.translation import translated

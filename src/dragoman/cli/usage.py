@@ -1,4 +1,4 @@
-"""`dragoman usage`: what was used, by key, tenant, model and more, from a running gateway."""
+"""`dragoman usage`: shows the usage in a running gateway, by key, tenant, model and more."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def command(
     """Show requests, failures, tokens and spend.
 
     Dimensions are key, tenant, team, user, end_user, tag, model, deployment, provider, face, operation and
-    outcome. Spend with ≥ in front is what is known of it: some calls had no price.
+    outcome. A spend with ≥ in front is only its known part: some calls had no price.
     """
     if month and begin is not None:
         raise Failure(
@@ -103,7 +103,7 @@ def command(
 
 
 def _month() -> str:
-    """The first day of this month (UTC)."""
+    """Return the first day of this month (UTC), as a date."""
     return datetime.fromtimestamp(SYSTEM.now(), UTC).strftime("%Y-%m-01")
 
 
@@ -163,7 +163,9 @@ def _cells(one: dict[str, Any], *, people: bool) -> tuple[Cell, ...]:
 
 
 def _spend(one: dict[str, Any]) -> str:
-    """The spend for people. `—`: nothing of it is known. Less than a cent is shown with the digits it has."""
+    """Format the spend for people. `—` = it is unknown. An amount below one USD is shown with up to six
+    decimals.
+    """
     known = float(one["cost_usd"])
     if not one["cost_complete"] and not known:
         return "—"
@@ -180,7 +182,7 @@ def _seconds(microseconds: int | None) -> str:
 
 
 def _short(count: int) -> str:
-    """A count in three digits: `402M`, `21.4M`."""
+    """Format a count with about three digits: `402M`, `21.4M`."""
     for scale, letter in _SCALES:
         if count >= scale:
             value = count / scale

@@ -1,4 +1,4 @@
-"""`dragoman users`: lists users of a running gateway, makes, changes and removes them."""
+"""`dragoman users`: lists the users of a running gateway, and creates, changes and removes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`dragoman providers list --known`: every known vendor, what it speaks, and how much of that was tried."""
+"""`dragoman providers list --known`: lists every known vendor, its protocols, and how much of them was
+tried.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from dragoman.providers.vendor import Vendor
 
 
 def operations(vendor: Vendor) -> list[str]:
-    """What can be asked of the vendor in its protocols, in words. Whether its servers have each of these
-    operations, only its own page says.
+    """Return the operations that the vendor's protocols have, in words. Whether its servers support each of
+    them, only the vendor's page tells.
     """
     spoken = {vendor.dialect: vendor.quirks, **{name: row.quirks for name, row in vendor.also.items()}}
     asked = {one for name in spoken for one in DIALECTS[name].asked()}
@@ -26,7 +28,7 @@ def operations(vendor: Vendor) -> list[str]:
 
 
 def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
-    """Print every known vendor. providers: the configured ones."""
+    """Print every known vendor. providers: the configured providers."""
     configured: dict[str, list[str]] = {}
     for provider in providers:
         if provider.vendor is not None:

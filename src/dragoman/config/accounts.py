@@ -1,4 +1,6 @@
-"""Settings for who may call: client keys, and the tenants, teams and users whom they belong to."""
+"""Settings for the clients that may call: client keys, and the tenants, teams and users to whom they
+belong.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
 class Permissions(Section, frozen=True):
-    """What may be used."""
+    """The permissions of a key, a tenant, a team or a user."""
 
     models: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The models and aliases that may be used, by the names that clients send. `*` matches any text:
@@ -43,25 +45,31 @@ class Permissions(Section, frozen=True):
 
 
 class Tenant(Permissions, frozen=True):
-    """A company or a department: all its keys together may use no more than this."""
+    """A company or a department.
+
+    None of its keys may use anything that is not permitted here, and limits count all its keys together.
+    """
 
 
 class Team(Permissions, frozen=True):
-    """A team: its keys may use no more than this, and than its tenant may."""
+    """A team. None of its keys may use anything that is not permitted here and by the team's tenant."""
 
     tenant: Annotated[str | None, about(default="none")] = None
     """The tenant that it belongs to, by name."""
 
 
 class User(Permissions, frozen=True):
-    """A person or a service: its keys may use no more than this, and than its team and its tenant may."""
+    """A person or a service.
+
+    None of the user's keys may use anything that is not permitted here, by the key's team and by the tenant.
+    """
 
     tenant: Annotated[str | None, about(default="none")] = None
     """The tenant that it belongs to, by name."""
 
 
 class ClientKey(Permissions, frozen=True):
-    """A key that clients call Dragoman with."""
+    """A key with which a client calls Dragoman."""
 
     shorthand: ClassVar[str | None] = "key"
 
@@ -90,7 +98,7 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def client(self) -> str:
-        """The name of the client."""
+        """The name of the client: `name`, or a name that is derived from the key."""
         if self.name is not None:
             return self.name
         return unnamed(self.hash or "" if self.key is None else self.key.reveal())

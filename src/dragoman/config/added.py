@@ -1,8 +1,8 @@
 """The entries that operators have added while the gateway ran, as a layer of the configuration.
 
-What a file, a preset, the environment or the command line declares wins: an added entry of the same name is
-then shadowed. An added entry with a problem is left out, so that no entry of a database keeps a gateway from
-starting; the problem is a warning.
+A file, a preset, the environment and the command line win over an added entry with the same name: the added
+entry is then shadowed. An added entry with a problem is left out, and the problem becomes a warning, so that
+no entry in a database prevents a gateway from starting.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from dragoman.state.added import KINDS, AddedEntry, AddedKind
 from dragoman.stores.address import Location
 
 BUILT_IN: Final = ("local", "simulate")
-"""The entries of `providers` that are no accounts: they always exist, so nothing can be added over them."""
+"""The entries of `providers` that are not accounts. They always exist, so no entry with their names can be
+added.
+"""
 _SHARED: Final = ("models", "aliases")
-"""The kinds whose names clients write in the same place."""
+"""The kinds of entries whose names clients use in the same place, as model names."""
 _TELLING: Final = 8
-"""Characters. A shorter secret is not looked for in other texts, because many words contain it."""
+"""Characters. A shorter secret is not searched for in other texts, because many words contain it."""
 
 State: TypeAlias = Literal["used", "shadowed", "unusable"]
 
 
 class AddedState(msgspec.Struct, frozen=True):
-    """What became of an added entry. problems: why it is not used: the place that declares the same name, or
-    the entry's own mistakes; empty = it is used.
+    """An added entry, and whether it is used. problems: why it is not used (the place that declares the same
+    name, or the entry's own mistakes); empty = it is used.
     """
 
     entry: AddedEntry
@@ -43,9 +45,9 @@ class AddedState(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
-    """What a configuration has taken from a database. file: the database. version: the number of the latest
-    change that has been read; -1 = the database could not be read. entries: all entries, in the order of
-    versions.
+    """The entries that a configuration has taken from a database. file: the database. version: the number of
+    the latest change that has been read; -1 = the database could not be read. entries: all entries, in the
+    order of versions.
     """
 
     file: Location
@@ -53,27 +55,27 @@ class Added(msgspec.Struct, frozen=True):
     entries: tuple[AddedState, ...] = ()
 
     def find(self, kind: AddedKind, name: str) -> AddedState | None:
-        """The entry of this name; None = there is none."""
+        """Return the entry of this kind with this name; None = there is none."""
         found = [one for one in self.entries if one.entry.place == (kind, name)]
         return found[0] if found else None
 
 
 def path_of(entry: AddedEntry) -> str:
-    """The path of an entry in the configuration (`models.fast`)."""
+    """Return the path of an entry in the configuration (`models.fast`)."""
     return join(entry.kind, entry.name)
 
 
 def origin_of(entry: AddedEntry) -> str:
-    """Where an entry is stated, in words. Different for each entry."""
+    """Say where an entry is stated, in words that are different for each entry."""
     return f"added by {entry.author} (version {entry.version})"
 
 
 def shadowed(
     entries: Iterable[AddedEntry], declared: Table, own: Collection[str]
 ) -> dict[AddedEntry, Problem]:
-    """The entries whose names are declared elsewhere, each with a problem that says where.
+    """Return the entries whose names are declared elsewhere, each with a problem that says where.
 
-    declared: everything else that is stated. own: the names of upstreams that the program itself provides.
+    declared: all settings except added entries. own: the names of upstreams that the program itself provides.
     """
     found: dict[AddedEntry, Problem] = {}
     for entry in entries:
@@ -90,7 +92,7 @@ def shadowed(
 def layered(
     declared: Table, entries: Sequence[AddedEntry], environ: Mapping[str, str]
 ) -> tuple[Table, list[Problem]]:
-    """The configuration with these entries, and the problems of their texts (unset variables)."""
+    """Return the configuration with these entries, and the problems of their texts (unset variables)."""
     problems: list[Problem] = []
     parts = dict(declared.entries)
     for kind in KINDS:
@@ -107,8 +109,8 @@ def layered(
 
 
 def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[AddedEntry, list[Problem]]:
-    """The entries that cause any of these problems, each with its own problems. Problems with another cause
-    are left out.
+    """Return the entries that cause any of these problems, each with its own problems. Problems with another
+    cause are left out.
     """
     by_origin = {origin_of(entry): entry for entry in entries}
     found: dict[AddedEntry, list[Problem]] = {}
@@ -119,14 +121,14 @@ def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[A
 
 
 def _declared(tree: Table, kind: str, name: str) -> Source | None:
-    """Where an entry is declared; None = nowhere."""
+    """Return where an entry is declared; None = nowhere."""
     part = tree.entries.get(kind)
     return part.named(name) if isinstance(part, Table) and name in part.entries else None
 
 
 def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
-    """A part of the configuration (`models`) with these entries added. If the part is no mapping, which is a
-    mistake of the file, it is returned unchanged.
+    """Return a part of the configuration (`models`) with these entries added. If the part is not a mapping (a
+    mistake in the file), it is returned unchanged.
     """
     if part is None or (isinstance(part, Scalar) and part.value is None):
         part = Table({}, source)
@@ -137,8 +139,7 @@ def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
 
 
 def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
-    """The paths of the secrets that an entry contains as they are, instead of naming a variable or a file.
-
+    """Yield the paths of secrets that an entry contains as text, instead of the name of a variable or a file.
     section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
     """
     texts = list(_texts(stated))

@@ -12,7 +12,7 @@ from dragoman.config.section import Section, about
 from dragoman.seams.secret import Secret
 
 _BASE64: Final = "whsec_"
-"""What secrets of webhooks begin with that are bytes in base64."""
+"""The prefix of webhooks' secrets that are bytes in base64."""
 _SHORTEST_SECRET: Final = 16
 AlertType: TypeAlias = Literal[
     "key_refused",
@@ -46,7 +46,7 @@ class Alert(Section, frozen=True):
 
 
 def require_receiver(url: str) -> None:
-    """Raise ValueError if alerts cannot be sent to a URL."""
+    """Raise ValueError if alerts cannot be sent to this URL."""
     named = False
     try:
         parts = urlsplit(url)
@@ -61,7 +61,7 @@ def require_receiver(url: str) -> None:
 
 
 def require_signing(secret: str) -> None:
-    """Raise ValueError if a secret cannot sign alerts."""
+    """Raise ValueError if this secret cannot sign alerts."""
     if len(secret) < _SHORTEST_SECRET:
         raise ValueError(f"the secret needs at least {_SHORTEST_SECRET} characters")
     if secret.startswith(_BASE64):

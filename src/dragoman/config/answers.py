@@ -1,4 +1,4 @@
-"""Limits for the responses of a provider. They protect other clients from a broken or hostile provider."""
+"""Limits for the responses of a provider. They protect clients from a broken or hostile provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dragoman.config.section import Section, about
 
 
 class Answers(Section, frozen=True):
-    """Limits for a provider's response. A response beyond a limit is a failed attempt."""
+    """Limits for a provider's responses. If a response exceeds one of them, the attempt fails."""
 
     max_size: Size = Size(128_000_000)
     """The largest response that is read as a whole, after decompression. Relayed streams have no such limit.

@@ -14,10 +14,11 @@ PolicyName: TypeAlias = Literal[
 
 
 class MaxCost(Section, frozen=True):
-    """What another deployment may cost for a request when the first choice fails. One of the two must be set;
-    if both are, both must hold. The cost of a request follows from the prices, the tokens of its prompt, and
-    the most tokens that it allows for the answer. If it states no such limit, the answer counts as a third of
-    the prompt's tokens.
+    """How much another deployment may cost for a request when the first choice fails.
+
+    At least one of the two settings must be given; if both are, both must hold. The cost of a request is
+    computed from the prices, the tokens of its prompt, and the most tokens that it allows for the answer. If
+    it does not limit the answer, the answer counts as a third of the prompt's tokens.
     """
 
     shorthand: ClassVar[str | None] = "times"
@@ -30,7 +31,10 @@ class MaxCost(Section, frozen=True):
 
 
 class Hedge(Section, frozen=True):
-    """When a second deployment is asked beside the first one. Each such request can cost twice."""
+    """When a second deployment is asked while the first one is still working.
+
+    Such a request can cost twice as much.
+    """
 
     shorthand: ClassVar[str | None] = "after"
 
@@ -44,7 +48,7 @@ class Hedge(Section, frozen=True):
 
 
 class Rotate(Section, frozen=True):
-    """When the next deployment of a model becomes the first one. One of the two must be set."""
+    """When the next deployment of a model becomes the first one. Exactly one of the two must be set."""
 
     shorthand: ClassVar[str | None] = "every"
 

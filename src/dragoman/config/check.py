@@ -1,5 +1,5 @@
-"""Checks that the settings fit together (names and files exist, addresses are valid, aliases form no
-circle), and makes the providers' accounts.
+"""Checks that the settings fit together (names and files exist, addresses are valid, aliases form no circle),
+and makes the providers' accounts.
 
 `decode` has already checked the form of each value. The name of an entry that could not be decoded still
 counts as known, so that each mistake is reported only once.
@@ -63,7 +63,7 @@ from dragoman.stores.address import HINT as DATABASE_HINT
 from dragoman.stores.address import database
 
 BUILT_IN: Final = ("local", "simulate")
-"""Providers that exist without being configured."""
+"""The providers that exist without being configured."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _STAR: Final = "for every name that nothing else knows use the alias `*`"
@@ -73,12 +73,12 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_TTL: Final = 10
 """The shortest `discovery.ttl` in seconds."""
 _SHORTEST_KEY: Final = 16
-"""A client key of fewer characters is refused (on loopback: a warning); it could be found by trying all."""
+"""The fewest characters of a client key. A shorter one is refused; on loopback it is only a warning."""
 _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern that clients may use, but that fits nothing in the configuration.
+    """A model name or pattern that clients may use, but that matches no name in the configuration.
 
     It is not an error yet: an upstream that the program registers, or an installed local model, may have the
     name. problem: the error to report if neither has.
@@ -95,8 +95,9 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """The enabled accounts, by name, except those with an error in address, protocols, `passthrough` or
-    quirks; the problems, the warnings and the doubts.
+    """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
+    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and the
+    like).
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -284,7 +285,7 @@ class _Checker:
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
         """Make a provider's account in steps, so that each problem is reported at the setting that causes it.
-        None = a problem makes it impossible.
+        Returns None if a problem makes the account impossible.
         """
         try:
             vendor = resolve.vendor_of(name, settings)
@@ -382,7 +383,7 @@ class _Checker:
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
-        """Check the names of the models that are asked instead of `owner`."""
+        """Check the names of the models that replace `owner` after a failure."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.meant(owner))
         if model is not None:
@@ -400,15 +401,15 @@ class _Checker:
                     self.target(name, place)
 
     def meant(self, name: str) -> str:
-        """The name at the end of a chain of aliases that begins with `name`; for a circle of aliases, any
-        name in it.
+        """Return the name at the end of the chain of aliases that begins with `name`; for a circle of
+        aliases, any name in it.
         """
         for _ in self.config.aliases:
             name = self.config.aliases[name].route if name in self.config.aliases else name
         return name
 
     def deployment(self, deployment: Deployment, path: str, *, pattern: bool = False) -> None:
-        """Check a deployment. pattern: True = of a model whose name is a pattern, so that `*` is allowed."""
+        """Check a deployment. pattern: the model's name is a pattern, so that `*` is allowed in `use`."""
         provider, slash, upstream = deployment.use.partition("/")
         if deployment.use == "local":
             if deployment.file is None:
@@ -447,9 +448,8 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Check the setting `api`: at least one of the providers must speak this protocol.
-
-        uses: the deployments (`provider/model`) that the model or alias stands for.
+        """Check the setting `api`: at least one of the providers must speak this protocol. uses: the
+        deployments (`provider/model`) of the model or alias.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -468,7 +468,7 @@ class _Checker:
                 self.problem(f"{join('aliases', name)}.route", back)
 
     def circle(self, name: str) -> list[str]:
-        """The aliases whose routes lead from the alias `name` back to it, `name` first; [] if they do not."""
+        """Return the circle of aliases that the alias `name` is part of, `name` first; [] = there is none."""
         chain = {name: None}
         while (name := self.config.aliases[name].route) in self.config.aliases and name not in chain:
             chain[name] = None
@@ -477,10 +477,9 @@ class _Checker:
     # --- Names ---------------------------------------------------------------------------------------------
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
-        """Check the target of an alias or of a default: it must be the name of an alias, a model, a
-        `provider/model`, or a model name that belongs to a configured vendor.
-
-        every: True = `provider/*`, all models of a provider, is allowed too.
+        """Check the target of an alias or of a default: it must be the name of an alias or a model, a
+        `provider/model`, or a model name that belongs to a configured vendor. every: True = `provider/*` (all
+        models of a provider) is allowed too.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return
@@ -496,8 +495,8 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the names and patterns of models that clients may use. One without a match is a doubt; but a
-        pattern `provider/…` is a problem if the provider is disabled or offers no such model.
+        """Check the names and patterns of models that clients may use. One that matches no name becomes a
+        doubt; but a pattern `provider/…` is a problem if the provider is disabled or offers no such model.
         """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
@@ -551,12 +550,14 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """By provider: its `catalog`, else its name (in the catalogue or not); None = it has no settings."""
+        """By provider: its `catalog`, or else the provider's name; None = the provider has no settings."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """The deployments (`provider/model`) for a name; wrong ones if it leads into a circle of aliases."""
+        """Return the deployments (`provider/model`) for a name; wrong ones if it leads into a circle of
+        aliases.
+        """
         target = self.meant(target)
         if target not in self.config.models:
             target = met_by(target, self.config.models) or target
@@ -567,9 +568,8 @@ class _Checker:
         return [f"{name}/{target}" for name, account in self.accounts.items() if account.owns(target)]
 
     def is_owned(self, model: str) -> bool:
-        """True if a model name without a provider belongs to the vendor of a configured provider.
-
-        Also true while any enabled provider has an error: the name may belong to that provider.
+        """Whether a model name without a provider belongs to the vendor of a configured provider. True also
+        while any enabled provider has an error, because the name may belong to that provider.
         """
         enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
@@ -618,15 +618,15 @@ class _Checker:
             self.problem(path, f"there is no file {name}")
 
     def run_rule(self, path: str, rule: Callable[..., object], *arguments: object) -> None:
-        """Call `rule` with the arguments. If it raises ValueError, add a problem at `path` with its text."""
+        """Call `rule` with the arguments. A ValueError becomes a problem at `path`, with the error's text."""
         try:
             rule(*arguments)
         except ValueError as error:
             self.problem(path, str(error))
 
     def misfits(self, path: str, found: Iterable[Misfit]) -> None:
-        """Report these mistakes as problems, or as warnings if they are `odd`. path: the section to which
-        their places are relative; "" = the places are complete paths.
+        """Report these mistakes: as warnings if they are `odd`, otherwise as problems. path: the section to
+        which their places are relative; "" = the places are complete paths.
         """
         for place, message, hint, odd in found:
             tell = self.warn if odd else self.problem
@@ -644,5 +644,7 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """Where a setting, or else the nearest section around it, is written; None = neither is written."""
+    """Return where a setting, or else the nearest section around it, is written; None = neither is
+    written.
+    """
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))

@@ -1,4 +1,4 @@
-"""Whether client keys, tenants, teams, users and groups fit together."""
+"""Checks that client keys, tenants, teams, users and groups fit together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_KEYS = frozenset({"key", "hash", "expires"})
 
 
 def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
-    """Yield everything that states what may be used, with its path."""
+    """Yield (path, section) of every section that states permissions."""
     for index, key in enumerate(config.auth.keys):
         yield f"auth.keys[{index}]", key
     for part in ("tenants", "teams", "users"):
@@ -30,8 +30,8 @@ def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
 
 
 def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Misfit]:
-    """Yield what does not fit in the settings of client keys and of those whom they belong to. unread: the
-    paths of the settings that could not be decoded.
+    """Yield the mistakes in the settings of client keys, tenants, teams, users and groups. Each `place` is a
+    complete path. unread: the paths of the settings that could not be decoded.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
@@ -76,7 +76,9 @@ def _of_masters(config: Config) -> Iterator[Misfit]:
 
 
 def _of_groups(config: Config) -> Iterator[Misfit]:
-    """Groups in lists of models: each must exist, and none may contain another."""
+    """Yield the mistakes in groups and in their use: a group that a list of models names must exist, and no
+    group may contain another.
+    """
     lists = [(f"{path}.models", one.models or ()) for path, one in permissions_of(config)]
     lists.append(("server.keyless_models", config.server.keyless_models or ()))
     for path, entries in lists:

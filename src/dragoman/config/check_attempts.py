@@ -1,5 +1,5 @@
-"""Checks that the general settings of failover (`retries`, `breaker`) and the checks of providers fit
-together.
+"""Checks that the general settings of failover (`retries`, `breaker`) and the background checks of providers
+fit together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
-    """The mistakes in `retries` and `breaker`. Each `place` is a complete path (`retries.attempts`)."""
+    """Yield the mistakes in `retries` and `breaker`. Each `place` is a complete path (`retries.attempts`)."""
     retries, breaker = config.retries, config.breaker
     if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:
         said = f"is longer than retries.backoff_max ({retries.backoff_max}), the longest wait"
@@ -38,8 +38,8 @@ def general_misfits(config: Config) -> Iterator[Misfit]:
 
 
 def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
-    """The mistakes in the checks and in the choice of keys of a provider. Each `place` is relative to the
-    provider (`check`).
+    """Yield the mistakes in the background checks and the choice of keys of a provider. Each `place` is
+    relative to the provider (`check`).
     """
     check = provider.check
     if not check.every and check != Check():
@@ -53,7 +53,7 @@ def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
 
 
 def _single(config: Config) -> Iterator[Misfit]:
-    """The settings that have no effect because `retries.max_attempts` allows only one attempt for each
+    """Yield the settings that have no effect because `retries.max_attempts` allows only one attempt for each
     request.
     """
     if config.retries.attempts != Retries().attempts:
@@ -71,8 +71,8 @@ def _single(config: Config) -> Iterator[Misfit]:
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
-    """The limits of models and providers that are never reached, because all workers together accept fewer
-    requests than that.
+    """Yield the limits of models and providers that are never reached, because all workers together accept
+    fewer requests.
     """
     most = config.server.max_requests * config.server.workers
     stated = {f"models.{name}": one.concurrency for name, one in config.models.items()}
@@ -84,8 +84,8 @@ def _never_reached(config: Config) -> Iterator[Misfit]:
 
 
 def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
-    """The models whose `switch_after` or `hedge.after` has no effect: it is not shorter than `seconds`, the
-    time that all attempts of a request may take.
+    """Yield each `switch_after` and `hedge.after` of a model that has no effect, because it is not shorter
+    than `seconds`, the time that all attempts of a request may take.
     """
     said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
     for name, model in config.models.items():

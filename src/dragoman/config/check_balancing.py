@@ -1,5 +1,5 @@
-"""Checks that the settings by which the requests for a model are spread, and the bounds on what its attempts
-may take, fit together.
+"""Checks the settings by which the requests for a model are spread over its deployments, and the bounds on
+the cost and time of its attempts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.settings import Concurrency, Model
 
 _WEIGHING: Final = frozenset({"weighted", "affinity"})
-"""The policies that give each deployment a share by its weight."""
+"""The policies that give each deployment a share according to its weight."""
 
 
 class Misfit(NamedTuple):
-    """One mistake. place: the path of the setting, relative to the model or section that is checked; "" =
-    this model or section itself. odd: True = only a warning: the setting does no harm, but it does not do
-    what its author expects.
+    """One mistake. place: the path of the setting, relative to the checked model or section; "" = this model
+    or section itself. odd: True = it is only a warning: the setting does no harm, but does not do what its
+    author expects.
     """
 
     place: str
@@ -29,8 +29,8 @@ class Misfit(NamedTuple):
 
 
 def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
-    """The mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a model.
-    known: the deployments (`provider/model`) with a price.
+    """Yield the mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a
+    model. known: the deployments (`provider/model`) with a price.
     """
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
@@ -55,7 +55,7 @@ def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
 
 
 def idle(concurrency: Concurrency) -> Iterator[Misfit]:
-    """The mistakes of a `concurrency`: settings without effect, such as a wait without a limit."""
+    """Yield the mistakes in a `concurrency`: settings without effect, such as a wait without a limit."""
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
     if not concurrency.queue and concurrency.wait != Concurrency().wait:
@@ -66,8 +66,8 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`)
-    with a price.
+    """Yield the mistakes in a model's bound on the cost (`max_cost`). known: the deployments
+    (`provider/model`) with a price.
     """
     if (bound := model.max_cost) is None:
         return
@@ -102,7 +102,7 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
 def unpriced_fallbacks(
     fallbacks: Fallbacks, uses: Callable[[str], Iterable[str]], known: Container[str]
 ) -> Iterator[Misfit]:
-    """The fallbacks that are never asked while `max_cost` is set, because the price of a deployment is
+    """Yield the fallbacks that are never asked while `max_cost` is set, because the price of a deployment is
     unknown. Each `place` is relative to `fallbacks`. uses: returns the deployments (`provider/model`) of a
     name. known: the deployments with a price.
     """
@@ -118,7 +118,7 @@ def unpriced_fallbacks(
 
 
 def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
-    """The names that are listed twice for the same purpose. Each `place` is relative to `fallbacks`."""
+    """Yield the names that one list of fallbacks has twice. Each `place` is relative to `fallbacks`."""
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -126,9 +126,8 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """The fallbacks for long prompts whose context window is no larger than that of the model itself. Each
-    `place` is relative to `fallbacks`. find: returns the model of a name, None = no model of this name is
-    configured.
+    """Yield the fallbacks for long prompts whose context window is not larger than the model's own. Each
+    `place` is relative to `fallbacks`. find: returns the configured model with a name, None = there is none.
     """
     if (own := _window(model)) is None:
         return
@@ -141,8 +140,8 @@ def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | Non
 
 
 def _window(model: Model) -> int | None:
-    """The largest context window of a model's deployments, in tokens; None = a deployment does not state its
-    own.
+    """Return the largest context window of a model's deployments, in tokens; None = it is not stated for all
+    of them.
     """
     windows = [one.context_window or model.context_window for one in model.targets]
     stated = [one for one in windows if one is not None]
@@ -181,7 +180,7 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
 
 
 def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """The policies that have no effect on the order, or not the expected one."""
+    """Yield the mistakes in a policy: it has no effect on the order, or not the expected one."""
     if model.policy == "ordered" or not model.targets:
         return
     if len(model.targets) < 2 and model.policy != "affinity":
@@ -200,8 +199,8 @@ def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
 
 
 def _switching(model: Model) -> Iterator[Misfit]:
-    """A `switch_after` that has no effect, because there is nothing to switch to, or an attempt ends
-    earlier.
+    """Yield the mistake in a `switch_after` that has no effect: there is no other deployment, or an attempt
+    ends earlier.
     """
     after, timeouts = model.switch_after, model.timeouts
     if not after:

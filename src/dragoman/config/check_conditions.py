@@ -15,18 +15,20 @@ from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.auth import credential_headers
 
 _REFUSING: Final = ("tools", "images", "audio", "documents")
-"""The capabilities without which a model is not sent what needs them."""
+"""The capabilities whose absence makes the gateway not send a model the requests that need them."""
 
 
 def client_names(config: Config) -> frozenset[str]:
-    """The names that clients may have: of their keys, and of those who need none."""
+    """Return the names that clients may have: those of client keys, and those of clients without a key."""
     named = {key.client for key in config.auth.keys}
     keyless = {f"keyless {face}" for face in config.server.keyless_faces}
     return frozenset(named | keyless | {ANYONE.name, EVERYBODY.name})
 
 
 def impossible(model: Model, clients: Collection[str]) -> Iterator[Misfit]:
-    """The mistakes in the conditions of a model's deployments. clients: the names of all client keys."""
+    """Yield the mistakes in the conditions (`when`) of a model's deployments. clients: the names that clients
+    may have.
+    """
     for index, deployment in enumerate(model.deployments):
         if deployment.when != When():
             for place, message, hint, odd in _of(deployment, model, clients):
@@ -56,7 +58,9 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """The names of clients that nobody has, and tags that are both wanted and refused."""
+    """Yield the mistakes in names: clients that do not exist, tags that are both required and excluded, and
+    conditions that no request of the listed operations can meet.
+    """
     for name in when.clients:
         matched = Grants([name])
         if not any(client in matched for client in clients):

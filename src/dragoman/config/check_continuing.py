@@ -1,4 +1,4 @@
-"""Checks that some deployment can go on with the streams of a model that says `continue_streams`."""
+"""Checks that some deployment can continue the streams of a model with `continue_streams`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.models import facts_for
 
 _OWN: Final = frozenset({"local", "simulate"})
-"""The built-in providers, whose chat models all go on."""
+"""The built-in providers, whose chat models can all continue an answer."""
 
 
 def continuing(model: Model, config: Config) -> Iterator[Misfit]:
-    """The mistakes of a `continue_streams`."""
+    """Yield the mistakes in a `continue_streams`."""
     if not model.continue_streams:
         return
     if len({(one.use, one.file) for one in model.targets}) < 2:
@@ -30,7 +30,9 @@ def continuing(model: Model, config: Config) -> Iterator[Misfit]:
 
 
 def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
-    """Whether the model of a deployment may be one that goes on, as far as the configuration tells."""
+    """Whether the model of a deployment may be able to continue the beginning of an answer, as far as the
+    configuration tells.
+    """
     stated = model.supports.prefill
     if deployment.supports is not None and deployment.supports.prefill is not None:
         stated = deployment.supports.prefill

@@ -1,4 +1,4 @@
-"""Checks keys, and that a provider's identity in a cloud fits the provider and its own settings."""
+"""Checks keys, and that a provider's cloud identity (`credential`) fits the provider and its settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dragoman.providers.identity import MEMBERS
 
 
 def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
-    """The mistakes in a provider's `credential`. Each `place` is relative to the provider. dialect: the
+    """Yield the mistakes in a provider's `credential`. Each `place` is relative to the provider. dialect: the
     provider's first protocol.
     """
     credential = provider.credential
@@ -41,7 +41,7 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
 
 
 def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
-    """The mistake in a key. earlier: the other keys of the same list."""
+    """Yield the mistake in a key, if it has one. earlier: other keys of the same list."""
     if text.lower() in {"none", "null"}:
         yield Misfit("", f"`{text.lower()}` is not an API key", "write [] for no keys")
     elif text.lower().startswith("bearer "):
@@ -53,7 +53,7 @@ def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
 
 
 def _foreign(credential: Credential) -> Iterator[Misfit]:
-    """The settings that belong to another kind of identity."""
+    """Yield the settings that belong to another kind of identity."""
     own = {"kind"} if credential.kind == "client" else MEMBERS[credential.kind]
     for field in msgspec.structs.fields(Credential):
         if field.name not in own and getattr(credential, field.name) != field.default:

@@ -1,4 +1,4 @@
-"""Checks what an alias adds to requests: default values of parameters, and messages."""
+"""Checks the default parameters and messages that an alias adds to requests."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ _FIELDS: Final = frozenset(
         *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
-"""Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
-misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
+"""Request fields of the Chat Completions API. An alias's default whose name is only similar to one of them is
+probably misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create
+"""
 
 
 def unfit(alias: Alias) -> Iterator[Misfit]:
-    """The mistakes in what an alias adds to requests. Each `place` is relative to the alias."""
+    """Yield the mistakes in the default parameters and messages of an alias. Each `place` is relative to the
+    alias.
+    """
     for one in unsuitable(alias.defaults):
         yield one._replace(place=f"defaults.{one.place}")
     if alias.messages:
@@ -40,8 +43,8 @@ def unfit(alias: Alias) -> Iterator[Misfit]:
 
 
 def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:
-    """The parameters that cannot have a default, or are probably misspelt. Each `place` is relative to
-    `defaults`.
+    """Yield the parameters that cannot have a default, or that are probably misspelt. Each `place` is
+    relative to `defaults`.
     """
     for name in names:
         place = join("", name)

@@ -1,5 +1,5 @@
-"""Checks that the providers that get their clients' credentials (`credential: client`) can have them, and
-that listed paths (`paths`) can be called with the keys of their provider.
+"""Checks that providers can get their clients' credentials (`credential: client`), and that listed paths
+(`paths`) can be called with the keys of their provider.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dragoman.providers.sigv4 import access_key
 
 
 def forwarding_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iterator[Misfit]:
-    """The mistakes in `providers.NAME.credential` and `paths`. accounts: the enabled providers without other
-    mistakes.
+    """Yield the mistakes in `providers.NAME.credential` and `paths`. Each `place` is a complete path.
+    accounts: the enabled providers without other mistakes.
     """
     takers: dict[str, str] = {}
     for name, account in accounts.items():

@@ -11,7 +11,7 @@ from dragoman.config.tree import join
 from dragoman.providers.auth import credential_headers
 
 HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-"""The name of a header."""
+"""Matches a valid header name."""
 _TRANSPORT_HEADERS: Final = frozenset(
     {
         *("accept-encoding", "connection", "content-length", "content-type", "host", "te"),
@@ -22,7 +22,9 @@ _TRANSPORT_HEADERS: Final = frozenset(
 
 
 def unusable(names: Iterable[str]) -> Iterator[Misfit]:
-    """The headers that cannot be added. Each `place` is relative to the setting that lists the headers."""
+    """Yield a mistake for each header that cannot be added. Each `place` is relative to the setting that
+    lists the headers.
+    """
     for name in names:
         place = join("", name)
         if not HEADER.match(name):

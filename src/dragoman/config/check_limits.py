@@ -1,4 +1,6 @@
-"""Checks that the limits of a configuration can be kept, and that no two of them have the same counters."""
+"""Checks the limits of a configuration: whether they can be enforced, and that no two of them share a
+counter.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,16 @@ _QUEUED: Final[dict[Subject, str]] = {
     "deployment": "providers.NAME.concurrency",
     "provider": "providers.NAME.concurrency",
 }
-"""The settings that limit what runs at once for a model or provider, with a queue."""
+"""The settings that limit how many requests run at once for a model or provider, with a queue."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
-"""The subjects that clients name as they like."""
+"""The subjects whose names clients choose freely."""
 Stated: TypeAlias = tuple[str, Subject, tuple[Bounds, ...]]
-"""The path of a setting, whom its limits are for, and the limits."""
+"""(path of a setting, the subjects that its limits count separately, the limits)."""
 
 
 def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
-    """The mistakes in all limits of a configuration, with complete paths. unread: the paths of the settings
-    that could not be decoded.
+    """Yield the mistakes in all limits of a configuration. Each `place` is a complete path. unread: the paths
+    of the settings that could not be decoded.
     """
     for path, subject, stated in _places(config):
         if not any(one.startswith(path) for one in unread):
@@ -46,7 +48,7 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
 
 
 def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The model names and patterns that limits are for, each with the path of the setting."""
+    """Yield (path of the setting, model names and patterns that its limit is for) for each limit."""
     for path, _, stated in _places(config):
         single = path.startswith("limits")
         for index, bounds in enumerate(stated):
@@ -54,9 +56,10 @@ def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> Iterator[Misfit]:
-    """The mistakes in the limits of one key, model, …, or in one entry of `limits`.
+    """Yield the mistakes in the limits of one key, model, …, or in one entry of `limits`. Each `place` begins
+    with `path`.
 
-    subject: whom the limits count apart. path: of the list, or of the entry.
+    subject: the subjects that the limits count separately. path: the path of the list, or of the entry.
     """
     seen: set[object] = set()
     for index, bounds in enumerate(stated):
@@ -104,7 +107,9 @@ def _places(config: Config) -> Iterator[Stated]:
 
 
 def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
-    """The names of providers and deployments in `only` that the configuration does not have."""
+    """Yield the providers and deployments in `only` that the configuration does not have, or that are written
+    in the wrong form.
+    """
     if entry.scope not in OF_ATTEMPTS:
         return
     providers = {*config.providers.named, "local", "simulate"}
@@ -118,7 +123,9 @@ def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
 
 
 def _deployments(config: Config) -> Iterator[Misfit]:
-    """The deployments that two models state with different limits, although both count the same requests."""
+    """Yield the deployments for which two models state different limits, although both count the same
+    requests.
+    """
     found: dict[str, tuple[str, tuple[Bounds, ...]]] = {}
     for name, model in config.models.items():
         for index, deployment in enumerate(model.deployments):

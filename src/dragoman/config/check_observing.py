@@ -1,4 +1,6 @@
-"""Checks that the settings of traces, metrics and checked answers fit together, and to the installation."""
+"""Checks that the settings of traces, metrics and checked answers fit together, and that this installation
+supports them.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from dragoman.verify.bounds import available
 
 
 def unseen(config: Config) -> Iterator[Misfit]:
-    """The settings of traces and metrics that ask for something that is then never kept or shown. Each
-    `place` is a complete path.
+    """Yield the mistakes in the settings of traces and metrics: data that is asked for, but never stored or
+    shown. Each `place` is a complete path.
     """
     trace, metrics = config.trace, config.metrics
     if trace.bodies and not trace.body:
@@ -26,7 +28,9 @@ def unseen(config: Config) -> Iterator[Misfit]:
 
 
 def unchecked(config: Config) -> Iterator[Misfit]:
-    """The settings that want answers to be checked, in an installation that cannot check them."""
+    """Yield the settings that require answers to be checked, if this installation cannot check them. Each
+    `place` is a complete path.
+    """
     if available():
         return
     places: dict[str, Config | Model | Alias] = {"": config}

@@ -15,7 +15,9 @@ from dragoman.providers.rates import NANO, Rates
 
 
 def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """The mistakes in `prices`, and prices that contradict each other or the packaged table."""
+    """Yield the mistakes in `prices`, and prices that contradict each other or the packaged table. Each
+    `place` is a complete path.
+    """
     for name, entry in config.prices.items():
         yield from entry_misfits(name, entry)
     yield from contradictory(config)
@@ -23,7 +25,7 @@ def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 
 
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
-    """The mistakes in one price. path: where it is."""
+    """Yield the mistakes in one price. path: the path of the price, with which each `place` begins."""
     yield from _units(price, path)
     if price.input is None and price.output is None and not price.units:
         yield Misfit(path, "states no price", "{input: 1.25, output: 10}")
@@ -41,7 +43,9 @@ def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator
 
 
 def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
-    """The mistakes in an entry of `prices` that it shows by itself."""
+    """Yield the mistakes in one entry of `prices`, without comparing it with other prices. name: the entry's
+    name.
+    """
     path = join("prices", name)
     if "/" not in name and "*" not in name:
         yield Misfit(path, "no model has this name", f"provider/model, vendor/model or a pattern: */{name}")
@@ -56,7 +60,7 @@ def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
 
 
 def contradictory(config: Config) -> Iterator[Misfit]:
-    """The deployments to which two models give different prices: bills can have only one of them."""
+    """Yield the deployments for which two models state different prices. Bills can use only one of them."""
     first: dict[str, Price] = {}
     for name, model in config.models.items():
         for index, target in enumerate(model.targets):
@@ -69,9 +73,9 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """What the packaged table says against the entries of `prices`: prices that are far from its own and not
-    confirmed, and discounts that are forgotten. A pattern is compared for the deployments that the
-    configuration names.
+    """Yield the entries of `prices` that do not fit the packaged table: prices that are far from the table's
+    and not confirmed, and entries without a discount that the table has. A pattern is compared for the
+    deployments that the configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():
@@ -85,7 +89,9 @@ def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 
 
 def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None:
-    """The mistake in an entry for a deployment that has another price in the packaged table."""
+    """Return the mistake in an entry, compared with the packaged price of a deployment; None = there is
+    none.
+    """
     sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
     for section in sections:
         prices = usual.at(float(section.since or 0)).usual[0].prices
@@ -100,19 +106,21 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
 
 
 def jumped(name: str, unit: str, price: int, before: int) -> str:
-    """A price far from another one, in words."""
+    """Say that a price is far from the price without the entry. price, before: nano-USD for the amount
+    `per(unit)`.
+    """
     far = f"is far from {usd(before, unit)}, the price without this entry"
     return f"{usd(price, unit)} for {unit} of {name} {far}"
 
 
 def usd(price: int, unit: str) -> str:
-    """A price for people: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
+    """Format a price for people: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
     scale = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}[per(unit)]
     return f"{amount(price)} USD per {scale}"
 
 
 def amount(nano: int) -> str:
-    """nano-USD as USD, exactly, without needless zeros: `0.0035`."""
+    """Format nano-USD as USD, exactly and without needless zeros: `0.0035`."""
     whole, part = divmod(nano, NANO)
     return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 

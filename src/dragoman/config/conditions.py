@@ -1,4 +1,4 @@
-"""The settings that say for which requests a deployment is."""
+"""The settings that state which requests a deployment is for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from dragoman.config.section import Section, about
 OperationName: TypeAlias = Literal[
     "chat", "embed", "image", "speech", "transcription", "moderation", "rerank", "realtime"
 ]
-"""What a request may ask for. The count of a prompt is part of `chat`."""
+"""The operations that conditions can name. The count of a prompt's tokens is part of `chat`."""
 
 
 class When(Section, frozen=True):
-    """The requests that a deployment is for. Every stated condition must hold; otherwise the deployment is
-    left out, as if the model did not have it. `true` means requests that need this, `false` those that do
-    not.
+    """The requests that a deployment is for.
+
+    Every stated condition must hold for a request; otherwise the deployment is left out for this request, as
+    if the model did not have this deployment. For a condition that is `true` or `false`: `true` = only
+    requests that need this, `false` = only requests that do not.
     """
 
     tools: Annotated[bool | None, about(default="either")] = None

@@ -1,4 +1,4 @@
-"""Whose credential requests to a provider have, in place of its API keys: settings."""
+"""Settings for the credential with which a provider is called, instead of API keys."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dragoman.seams.secret import Secret
 
 
 class Credential(Section, frozen=True):
-    """How the gateway signs in to a provider without API keys: by an identity in a cloud, whose tokens last
-    about an hour and are replaced before they expire, or by what the client has sent. See
-    [credentials](credentials.md).
+    """How the gateway signs in to a provider without API keys.
+
+    It uses an identity in a cloud, whose tokens last about an hour and are replaced before they expire, or
+    the credential that the client has sent. See [credentials](credentials.md).
     """
 
     shorthand: ClassVar[str | None] = "kind"

@@ -57,7 +57,9 @@ SCALARS: Final[tuple[ScalarType, ...]] = (
 
 
 class Setting(NamedTuple):
-    """One declared setting. default: `msgspec.NODEFAULT` if the setting is required."""
+    """One declared setting. type: its annotated type. default: `msgspec.NODEFAULT` = the setting is required.
+    about: its further facts.
+    """
 
     name: str
     type: Any
@@ -67,7 +69,7 @@ class Setting(NamedTuple):
 
 @cache
 def settings_of(section: type[Section]) -> Mapping[str, Setting]:
-    """The settings of a section by their names, in the order of their declaration."""
+    """Return the settings of a section by name, in the order of their declaration."""
     hints = get_type_hints(section, include_extras=True)
     found: dict[str, Setting] = {}
     for field in msgspec.structs.fields(section):
@@ -81,19 +83,21 @@ def settings_of(section: type[Section]) -> Mapping[str, Setting]:
 
 
 def options(kind: Any) -> tuple[Any, ...]:
-    """The members of a union without None. A type that is no union is its only member."""
+    """Return the members of a union, without None; for a type that is not a union, only this type."""
     members = get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
     return tuple(member for member in members if member is not types.NoneType)
 
 
 def nullable(kind: Any) -> bool:
-    """True if null is one of the type's values: a union with None, or any JSON."""
+    """Whether null is one of the type's values: the type is a union with None, or any JSON."""
     return kind is Any or (get_origin(kind) in {Union, types.UnionType} and types.NoneType in get_args(kind))
 
 
 @cache
 def holds_secrets(kind: Any) -> bool:
-    """True if the type is `Secret`, or contains it, or a section with a setting declared `about.secret`."""
+    """Whether the type is `Secret`, contains it, or contains a setting that is declared secret
+    (`about.secret`).
+    """
     if kind is Secret:
         return True
     if isinstance(kind, type) and issubclass(kind, Section):
@@ -102,14 +106,16 @@ def holds_secrets(kind: Any) -> bool:
 
 
 def words(kind: Any) -> tuple[str, ...]:
-    """The only texts that this type accepts (a Literal, a protocol's name); () = it has no such list."""
+    """Return the only texts that this type accepts (a Literal, a protocol's name); () = the type has no such
+    list.
+    """
     if kind is DialectName:
         return tuple(DIALECTS)
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def expected(kind: Any) -> str:
-    """The kind of value that a person should write, in a few words, for example "a whole number"."""
+    """Say in a few words what kind of value a person should write, for example "a whole number"."""
     members = options(kind)
     if len(members) > 1:
         return " or ".join(expected(member) for member in members)

@@ -1,7 +1,7 @@
-"""Turns the tree of a configuration into typed settings, and collects every problem. Reads secret files.
+"""Converts the tree of a configuration to typed settings, and collects every problem. Reads secret files.
 
-The types in `settings` decide which values are accepted, what an error message says, and (after `foreign`)
-which name is suggested for an unknown name. Secrets never appear in a message.
+The types in `settings` decide which values are accepted, what an error message says, and which name is
+suggested for an unknown name (after the hints in `foreign`). Secrets never appear in a message.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """A hint for an unknown name: the most similar known name; without one, all known names, if there are at
-    most 12. None = no hint.
+    """Return a hint for an unknown name: the most similar known name; if none is similar, all known names, if
+    there are at most 12. None = no hint.
     """
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
@@ -54,24 +54,26 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def flaw_of(secret: str) -> str | None:
-    """Why a text cannot be a secret, as the rest of a sentence ("is empty"); None if it can be one."""
+    """Say why a text cannot be a secret, as the rest of a sentence ("is empty"); None = it can be one."""
     if not secret:
         return "is empty"
     return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"
 
 
 class _Invalid:
-    """The type of `INVALID`: a value that could not be read. `Decoder.problems` or the reader's say why."""
+    """The type of `INVALID`, which stands for a value that could not be read. `Decoder.problems` (or the
+    reader's problems) say why.
+    """
 
 
 INVALID: Final = _Invalid()
 
 
 class Decoder:
-    """Decodes the tree of one configuration. folder: the folder in which relative file names begin.
+    """Decodes the tree of one configuration. folder: the folder to which relative file names refer.
 
     problems: errors. warnings: things that are unusual but allowed. sources: the place of each written
-    setting, by the setting's path. names: for each mapping with names of the operator's choice, by its path
+    setting, by the setting's path. names: by the path of each mapping whose names the operator chooses
     (`models`), the names of all its entries, also of those that could not be read.
     """
 
@@ -83,22 +85,22 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Decode a section. What cannot be read adds problems: a setting keeps its default, an entry of a
-        mapping is left out.
+        """Decode a section. Everything that cannot be read is added to `problems`: such a setting keeps its
+        default, and such an entry of a mapping is left out.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Decode one list or mapping without a trace: no problem is reported, and no attribute of this
-        decoder changes. An invalid value gives an empty list or mapping.
+        """Decode one list or mapping without changing this decoder: no problem is reported. An invalid value
+        gives an empty list or mapping.
         """
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
     def read(self, kind: Any, node: Node, path: str) -> Any:
-        """Decode a node as a declared type, and add its sources, names, problems and warnings. Returns
-        INVALID if no value could be read.
+        """Decode a node as a declared type, and add its sources, names, problems and warnings to the
+        attributes. Returns INVALID if no value could be read.
         """
         self.sources[path] = node.source
         if _is_nothing(node) and nullable(kind):
@@ -303,14 +305,14 @@ class Decoder:
 
 
 def _meant(name: str, hint: str | None) -> bool:
-    """True if an unknown name looks like a misspelt or foreign setting. False = it may be a value (a secret
-    even) in the wrong place, and must not be shown.
+    """Whether an unknown name looks like a misspelt or foreign setting. False = it may be a value (even a
+    secret) in the wrong place, and must not be shown.
     """
     return name in HINTS or (hint is not None and hint.startswith("did you mean"))
 
 
 def plain(node: Node) -> Any:
-    """The JSON value of a tree."""
+    """Return the JSON value of a tree."""
     if isinstance(node, Table):
         return {name: plain(inner) for name, inner in node.entries.items()}
     if isinstance(node, Items):
@@ -319,9 +321,8 @@ def plain(node: Node) -> Any:
 
 
 def _is_path(text: str, file: Path) -> bool:
-    """True if the text of `{file: text}` begins as a path does, or names an existing folder before its end.
-
-    Another text may be the secret itself. file: the path that the text means.
+    """Whether the text of `{file: text}` begins as a path does, or lies in an existing folder. Any other text
+    may be the secret itself. file: the path that the text means.
     """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")
@@ -337,7 +338,9 @@ def _is_number(node: Node) -> bool:
 
 
 def _found(node: Node) -> str:
-    """The value of a node in words. A text is shown only if it is short, one line, and without variables."""
+    """Describe the value of a node in words. A text is shown only if it is short, one line, and without
+    variables.
+    """
     if isinstance(node, Table):
         return "a mapping"
     if isinstance(node, Items):

@@ -1,4 +1,4 @@
-"""The meaning of each setting and each quirk: the string below its field in the source code."""
+"""Reads the meaning of each setting and each quirk: the string below its field in the source code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 
 class Deviation(NamedTuple):
-    """One quirk. kind: its type. default: the standard behaviour. group: the heading above it in `Quirks`."""
+    """One quirk. kind: its type. default: the value for the standard behaviour. text: its meaning. group: the
+    heading above it in `Quirks`.
+    """
 
     name: str
     kind: Any
@@ -28,7 +30,7 @@ class Deviation(NamedTuple):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """Every quirk, in the order of the source."""
+    """Return every quirk, in the order of the source."""
     lines, kinds = inspect.getsource(Quirks).splitlines(), get_type_hints(Quirks)
     return tuple(
         Deviation(name, kinds[name], getattr(STANDARD, name), text, _group(lines[:line]))
@@ -38,8 +40,8 @@ def deviations() -> tuple[Deviation, ...]:
 
 @cache
 def meanings(kind: type) -> Mapping[str, str]:
-    """The meaning of each field of a class, also of those that it inherits, by its name, on one line; "" = no
-    string is below the field.
+    """Return the meaning of each field of a class by the field's name, inherited fields included, on one
+    line; "" = there is no string below the field.
     """
     above = [one for one in kind.__mro__[1:] if issubclass(one, msgspec.Struct) and one.__struct_fields__]
     stating = [*reversed(above), kind]

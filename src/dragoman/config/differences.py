@@ -1,4 +1,4 @@
-"""Compares two configurations, and gives a configuration a short mark by which it is recognised."""
+"""Compares two configurations, and computes a short mark by which a configuration is recognised."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from dragoman.seams.secret import Secret, secrets_in
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
 _SALT: Final = SYSTEM.random_id().encode()
-"""Makes the marks useless to somebody who wants to guess a secret. The forks of one process have the same."""
+"""Makes the marks useless for guessing a secret. The forks of one process have the same salt."""
 _LARGEST: Final = 4_000_000
 _CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
-"""The settings of a provider that name files whose content the connections use."""
+"""The settings of a provider that name files whose content its connections use."""
 
 
 class Difference(NamedTuple):
-    """One setting, or one named group of settings (`models.gpt`), that is not as before. tail: the last
-    characters of a secret that is new, None = it is no secret.
+    """One setting, or one named group of settings (`models.gpt`), that has changed. tail: the last characters
+    of a new secret, None = it is not a secret.
     """
 
     setting: str
@@ -38,7 +38,9 @@ class Difference(NamedTuple):
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
-    """Yield what differs between two configurations, or two sections below `path`, in declared order."""
+    """Yield the differences between two configurations, or between two sections at `path`, in declared
+    order.
+    """
     if before == after:
         return
     if isinstance(before, Section) and isinstance(after, Section):
@@ -61,8 +63,8 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 
 def fingerprint(config: Config) -> str:
-    """A short text that is equal for equal configurations (settings, secrets and certificates), but only
-    within this process and its forks. Nothing about the settings can be read from it.
+    """Return a short text that is equal for equal configurations (settings, secrets and certificates), but
+    only within this process and its forks. It reveals nothing about the settings.
     """
     files = {str(file): digest(file) for file in certificates(config)}
     told = msgspec.json.encode([_plain(config), files], order="sorted")
@@ -70,19 +72,21 @@ def fingerprint(config: Config) -> str:
 
 
 def files_of(config: Config) -> tuple[Path, ...]:
-    """The files that hold secrets and certificates of a configuration."""
+    """Return the files with secrets and certificates that a configuration names."""
     found = [secret.file for secret in secrets_in(config) if secret.file is not None]
     return tuple(dict.fromkeys([*found, *certificates(config)]))
 
 
 def certificates(config: Config) -> tuple[Path, ...]:
-    """The files of certificates and their keys that a configuration names."""
+    """Return the files with certificates and their keys that a configuration names."""
     named = [getattr(one, name) for one in config.providers.named.values() for name in _CERTIFICATES]
     return tuple(dict.fromkeys(Path(file) for file in named if file is not None))
 
 
 def digest(file: Path | str | None) -> str | None:
-    """The SHA-256 of a file's content, of its first 4 MB; None = no file, or one that cannot be read."""
+    """Return the SHA-256 of a file's content (of its first 4 MB); None = there is no file, or it cannot be
+    read.
+    """
     if file is None:
         return None
     try:
@@ -99,7 +103,7 @@ def _named(entries: dict[str, Any]) -> bool:
 
 
 def _alike(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
-    """Whether two lists have the same length and consist of sections or secrets."""
+    """Whether two lists have the same length and contain only sections or secrets."""
     return len(before) == len(after) and all(isinstance(one, Section | Secret) for one in (*before, *after))
 
 
@@ -108,7 +112,7 @@ def _tail(value: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """A setting's value as JSON types; a secret is replaced by a keyed hash."""
+    """Return a setting's value as JSON types; secrets are replaced by a keyed hash."""
     if isinstance(value, Section):
         return {name: _plain(getattr(value, name)) for name in settings_of(type(value))}
     if isinstance(value, Secret):

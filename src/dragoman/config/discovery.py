@@ -1,4 +1,4 @@
-"""Settings of how a provider's own list of models is fetched and used."""
+"""Settings for fetching and using a provider's own list of models."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dragoman.config.section import Section
 
 
 class Discovery(Section, frozen=True):
-    """The provider's own list of models. `dragoman serve` fetches it in the background, in one process for
-    all workers, and keeps it over restarts. Its names are in the list of models and can be used; the limits
-    that it states count. A list that cannot be fetched again is used until it can.
+    """The provider's own list of models.
+
+    `dragoman serve` fetches the list in the background, in one process for all workers, and keeps it over
+    restarts. Clients see the names of the list in the gateway's list of models and can use them. The context
+    and output limits that the list states are used. If the list cannot be fetched again, the old one stays in
+    use until it can.
     """
 
     shorthand: ClassVar[str | None] = "enabled"

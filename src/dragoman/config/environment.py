@@ -1,8 +1,8 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
-A DRAGOMAN_… variable belongs to one setting and overrides the file. A vendor's own variables
-(OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or give keys and base URL to one
-that states no keys.
+A DRAGOMAN_… variable sets one setting and overrides the file. A vendor's own variables (OPENAI_API_KEY,
+OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or give keys and base URL to a provider that states
+no keys.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from dragoman.providers.vendor import Vendor
 MOST_KEYS: Final = 10
 
 NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGOMAN_HOME", "DRAGOMAN_URL"})
-"""DRAGOMAN_… variables that set no setting: other parts of the program read them."""
+"""DRAGOMAN_… variables that do not set a setting: other parts of the program read them."""
 
 
 def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Each DRAGOMAN_… variable that sets a setting: its name, the path and the type of the setting."""
+    """Yield (variable, path of its setting, type of the setting) for each DRAGOMAN_… variable that sets a
+    setting.
+    """
     for one in settings_of(section).values():
         place = f"{path}.{one.name}" if path else one.name
         if one.about.env is not None:
@@ -37,7 +39,9 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of the DRAGOMAN_… variables of settings, except empty ones; a warning for each unknown one."""
+    """Return the tree of the DRAGOMAN_… variables that set settings, without empty ones; and a warning for
+    each unknown DRAGOMAN_… variable.
+    """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
     for name, (path, kind) in declared.items():
@@ -54,7 +58,7 @@ def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
 
 
 def place(path: str, node: Node) -> Table:
-    """A tree whose only setting is `node`, at a path of plain names (`server.port`)."""
+    """Return a tree whose only setting is `node`, at a path of plain names (`server.port`)."""
     for name in reversed(path.split(".")):
         node = Table({name: node}, node.source, {name: node.source})
     assert isinstance(node, Table)
@@ -62,15 +66,17 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
+    """Return a copy of a configuration's tree, with the keys and base URLs of the vendors' environment
+    variables.
 
-    A vendor without a provider in the tree gets one with the vendor's name, unless its address depends on the
-    account and the environment does not state it, or the environment has only what other services need, too
-    (an access key, a project, a region). A provider that states no keys
-    gets those of the environment, and if it states no base URL that of the environment. One that states keys
-    (or `[]`) gets neither: a key of the file must not be sent to an address that the file does not contain.
-    Nor does one that states a base URL and has another name than its vendor. One that states a `credential`
-    gets no keys.
+    A vendor without a provider in the tree gets one with the vendor's name. Two cases are excluded: its
+    address depends on the account and the environment does not state it; or the environment has only
+    variables that other services use, too (an access key, a project, a region).
+
+    A provider in the tree that states no keys gets the keys of the environment, and its base URL if it states
+    none. Three kinds of providers do not. One that states keys (or `[]`) gets neither: a key in the file must
+    not be sent to an address that the file does not contain. One that states a base URL and has another name
+    than its vendor gets neither. One that states a `credential` gets no keys.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -94,8 +100,8 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """The keys (of the first of `vendor.keys` that has any), the base URL, the project and the region of a
-    vendor; None = the environment has none of them.
+    """Return a provider's entry with the keys (of the first of `vendor.keys` that is set), the base URL, the
+    project and the region in the environment; None = the environment has none of them.
     """
     entries: dict[str, Node] = {}
     for base in vendor.keys:
@@ -122,8 +128,8 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
 
 
 def _access_key(vendor: Vendor, environ: Mapping[str, str]) -> Scalar | None:
-    """The access key in a vendor's variables, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = there is
-    none.
+    """Return the access key in a vendor's variables, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None =
+    there is none.
     """
     parts = [environ.get(name, "").strip() for name in vendor.access_key]
     if not parts or not all(parts[:2]):
@@ -134,14 +140,16 @@ def _access_key(vendor: Vendor, environ: Mapping[str, str]) -> Scalar | None:
 
 
 def _only_shared(vendor: Vendor, environ: Mapping[str, str]) -> bool:
-    """Whether the environment has nothing that is the vendor's alone: neither an API key nor a base URL."""
+    """Whether the environment has no variable that belongs to this vendor alone: neither an API key nor a
+    base URL.
+    """
     own = [name for base in vendor.keys for name in numbered(base)]
     own += [] if vendor.base_var is None else [vendor.base_var]
     return not any(environ.get(name, "").strip() for name in own)
 
 
 def numbered(name: str) -> Iterator[str]:
-    """The names of the variables for one vendor's keys: the name itself, then `NAME_2` to `NAME_10`."""
+    """Yield the names of the variables for one vendor's keys: the name itself, then `NAME_2` to `NAME_10`."""
     yield name
     for number in range(2, MOST_KEYS + 1):
         yield f"{name}_{number}"
@@ -153,10 +161,9 @@ def _vendor_of(name: str, node: Node) -> str:
 
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
-    """An entry of `providers` with the settings of the environment, if the entry states no keys.
-
-    own_name: the entry has the vendor's name. An entry with another name and its own base URL is another
-    server, so it does not get the vendor's keys.
+    """Return an entry of `providers` with the settings of the environment added, if the entry states no keys.
+    own_name: whether the entry has the vendor's name. An entry with another name and its own base URL is
+    another server, so it does not get the vendor's keys.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)
@@ -177,7 +184,7 @@ def _stated(node: Table, name: str) -> bool:
 
 
 def _value(text: str, kind: Any, source: Source) -> Node:
-    """The node for the text of a variable. Commas separate the members of a list."""
+    """Return the node for the text of a variable. Commas separate the items of a list."""
     if all(get_origin(member) is tuple for member in options(kind)):
         members = [part.strip() for part in text.split(",")]
         return Items(tuple(Scalar(part, part, source, filled=True) for part in members if part), source)

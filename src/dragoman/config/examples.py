@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Example(NamedTuple):
-    """One example. title: the purpose. text: an explanation, Markdown. yaml: the whole file."""
+    """One example. title: its purpose. text: an explanation in Markdown. yaml: the complete file."""
 
     title: str
     text: str

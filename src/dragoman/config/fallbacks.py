@@ -1,4 +1,4 @@
-"""The settings of fallbacks: which models are asked when another one cannot answer."""
+"""The settings of fallbacks: the models that are asked when another one cannot answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dragoman.config.section import Section
 
 
 class Fallbacks(Section, frozen=True):
-    """Models to ask when this one cannot answer. Each entry is the name of a model, an alias or
-    `provider/model`, and means the deployments of that name, with their own timeouts, headers and body; its
-    own fallbacks do not count.
+    """Models to ask when this one cannot answer.
+
+    Each entry is the name of a model or an alias, or `provider/model`. It stands for the deployments of that
+    name, with their own timeouts, headers and body. The fallbacks of that name are not used.
     """
 
     shorthand: ClassVar[str | None] = "any"
@@ -26,5 +27,5 @@ class Fallbacks(Section, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names, whatever they are asked for."""
+        """The names in all three lists."""
         return self.any + self.context + self.content

@@ -1,4 +1,4 @@
-"""Names of settings in other programs, each with a hint about what Dragoman has instead. Data.
+"""Names of settings in other programs, each with a hint about the setting that Dragoman has instead. Data.
 
 The names come from LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and from the
 vendors' clients. The loader does not accept them; it only adds the hint to the error message.
@@ -40,4 +40,6 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "drop_params": "the default here; strict: true refuses instead",
     }
 )
-"""By the name in another program: the hint. Used only in a section that has no setting of this name."""
+"""By the name in another program: the hint. It is used only in a section that has no setting with this
+name.
+"""

@@ -31,7 +31,7 @@ _FIELDS: Final[dict[str, tuple[str, int]]] = {
     "input_cost_per_request": ("requests", 1_000),
     "ocr_cost_per_page": ("pages", 1_000),
 }
-"""By LiteLLM's field: our setting, and the number of LiteLLM's units in ours."""
+"""By LiteLLM's field: our setting, and the number of LiteLLM's units in our unit."""
 _TIERS: Final = {"batches": "batch", "batch": "batch", "flex": "flex", "priority": "priority"}
 _ABOVE: Final = re.compile(r"(.+)_above_(\d+)k_tokens")
 _VENDORS: Final = {
@@ -44,8 +44,9 @@ _VENDORS: Final = {
 
 
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
-    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, a
-    configuration with `prices`, or the mapping below it, or LiteLLM's. Raises ValueError if it is neither.
+    """Return the entries of a file of prices, by `provider/model`, in the form of the setting `prices`.
+    value: the file's content: a configuration with `prices`, the mapping below that, or LiteLLM's mapping.
+    Raises ValueError if it is none of these.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):
         value = value["prices"]
@@ -57,8 +58,8 @@ def entries_of(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries that state a price. Models that several regions or resolutions price apart are left out:
-    their names have further slashes before the model.
+    """Yield (`provider/model`, entry) for each of LiteLLM's models with a price. If LiteLLM's name has
+    further parts (a region or a resolution), they stay in the model's name.
     """
     for name, one in value.items():
         provider = one.get("litellm_provider")
@@ -70,8 +71,8 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 
 
 def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    """The price that LiteLLM's fields state, in our form; empty = they state none. Costs that are written as
-    texts are read as numbers.
+    """Return the price in LiteLLM's fields, in our form; {} = they state no usual price (only tiers, long
+    prompts or nothing). Costs that are written as texts are read as numbers.
     """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Settings for data that is kept between requests: seals, stores, responses, sessions and usage."""
+"""Settings for data that is stored between requests: seals, stores, responses, sessions and usage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dragoman.seams.secret import Secret
 
 
 class Seals(Section, frozen=True):
-    """Signatures and encrypted reasoning of providers, which clients cannot send back themselves."""
+    """Signatures and encrypted reasoning of providers that the gateway stores.
+
+    They are stored because clients cannot send them back themselves.
+    """
 
     ttl: Duration = Duration(86400)
     """How long an entry is kept after its last use. `0` keeps nothing."""
@@ -20,7 +23,7 @@ class Seals(Section, frozen=True):
 
 
 class Stores(Section, frozen=True):
-    """The place for data that is kept between requests."""
+    """Where data is stored between requests."""
 
     sql: Annotated[
         str | None,
@@ -108,7 +111,10 @@ class Sessions(Section, frozen=True):
 
 
 class Usage(Section, frozen=True):
-    """How long the store (`stores.sql`) keeps usage. Reports read sums, which stay when records go."""
+    """How long the store (`stores.sql`) keeps usage.
+
+    Reports are made from sums, which stay when the records of single requests are deleted.
+    """
 
     keep: Duration = Duration(90 * 86400)
     """How long the record of each request is kept."""

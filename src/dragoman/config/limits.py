@@ -1,4 +1,4 @@
-"""Settings for limits: how much of what a key, a tenant, a model, … may use in which time."""
+"""Settings for limits: how much a key, a tenant, a model, … may use in which time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ RESOURCES: Final[tuple[Resource, ...]] = ("requests", "tokens", "input_tokens", 
 
 
 class Bounds(Section, frozen=True):
-    """How much may be used. A window of time begins at a full second, minute or hour, at midnight (UTC), on
-    Monday, or on the first day of a month.
+    """How much may be used in which time.
+
+    A window of time begins at a full second, minute or hour, at midnight (UTC), on Monday, or on the first
+    day of a month.
     """
 
     requests: Annotated[tuple[Quota, ...], about(default="any number")] = ()
@@ -46,10 +48,10 @@ class Bounds(Section, frozen=True):
     `allow` counts it as 0, `refuse` refuses it."""
 
     def limits(self, name: str, subject: Subject, only: Iterable[str] | None = None) -> tuple[Limit, ...]:
-        """The limits that this section states.
+        """Return the limits that this section states.
 
-        name: by which operators know them, and by which their counters are found. subject: whom they count
-        apart. only: the names that they are for; None = all.
+        name: the name by which operators know them and their counters are found. subject: the subjects that
+        they count separately. only: the names of the subjects that they are for; None = all.
         """
         names = None if only is None else frozenset(only)
         stated = [

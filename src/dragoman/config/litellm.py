@@ -1,4 +1,4 @@
-"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with notes on what became of each.
+"""Converts LiteLLM's `config.yaml` into Dragoman's settings, and notes what became of LiteLLM's settings.
 
 A gateway with the converted settings answers under the same model names, unless a note says otherwise.
 https://docs.litellm.ai/docs/proxy/config_settings
@@ -26,7 +26,9 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """What became of one LiteLLM setting. path: in its file. done: False = a person should look at it."""
+    """A note about one LiteLLM setting. path: its place in the file. done: False = somebody should look at
+    it.
+    """
 
     path: str
     text: str
@@ -34,29 +36,30 @@ class Note(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """settings: Dragoman's, in the form of a configuration file. notes: what became of LiteLLM's."""
+    """Dragoman's settings, as a configuration file has them, and notes about what became of LiteLLM's."""
 
     settings: dict[str, Any]
     notes: tuple[Note, ...]
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """True if a configuration has a section that only LiteLLM knows, and none of Dragoman's main ones."""
+    """Whether a configuration has a section that only LiteLLM knows, and no main section of Dragoman's."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 
 
 def convert(written: Mapping[str, Any]) -> Converted:
-    """Dragoman's settings that do the same as LiteLLM's, as far as possible; notes on most of LiteLLM's."""
+    """Convert the content of LiteLLM's configuration file into Dragoman's settings, as far as possible."""
     return _Conversion(written).run()
 
 
 class _Target(msgspec.Struct):
-    """One converted deployment. use: `provider/model`. context: in tokens. order: LiteLLM's; the deployments
-    with the smallest one are asked first. supports: in our form. shares: those of the parameters
-    `words.SHARES` that are stated. price: in our form. weight: our `weight`, None = none is
-    written. together: how many of its requests may run at once, None = no limit. tags: LiteLLM's tags of the
-    requests that it serves. when: our condition, which follows from the tags of its whole group.
+    """One converted deployment ("our" means Dragoman's). use: `provider/model`. context: the context window
+    in tokens, None = not stated. order: LiteLLM's number; the deployments with the smallest one are asked
+    first. supports, price, weight, limits: our settings; None or {} = they are left out. shares: those of the
+    parameters in `words.SHARES` that are stated. together: how many of the deployment's requests may run at
+    once, None = no limit. tags: LiteLLM's tags of the requests that the deployment serves. when: our
+    condition, which follows from the tags of all deployments of its group.
     """
 
     use: str
@@ -73,8 +76,8 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """All LiteLLM entries with the same `model_name`. targets: one for each entry. model: settings for our
-    `Model`. defaults: default parameters of requests.
+    """All LiteLLM entries with the same `model_name`. targets: one for each entry. model: settings of our
+    section `Model`. defaults: default parameters of requests.
     """
 
     targets: list[_Target] = []
@@ -88,23 +91,23 @@ class _Conversion:
         self.notes: list[Note] = []
         self.accounts: dict[str, dict[str, Any]] = {}
         self.base_models: dict[str, dict[str, str]] = {}
-        """By provider: the model behind the name of a deployment."""
+        """By provider: {name of a deployment: the model behind it}."""
         self.groups: dict[str, _Group] = {}
         self.aliases: dict[str, Any] = {}
         self.known = _section(written, "environment_variables")
         self.general: dict[str, dict[str, Any]] = {}
-        """Our general settings, by section."""
+        """Dragoman's general settings, by section."""
         self.together: int | None = None
-        """How many requests of each deployment run at once, if it states nothing else; None = no limit."""
+        """How many requests of each deployment run at once, unless it states a number; None = no limit."""
         self.by_tags = False
         """Whether requests are sent to deployments by their tags."""
         self.timeouts: dict[str, Any] = {}
         self.policy = "weighted"
-        """The policy for models with several deployments; LiteLLM shuffles if no strategy is stated."""
+        """The policy for models with several deployments. LiteLLM without a strategy chooses by weight."""
         self.chains: dict[str, dict[str, list[str]]] = {}
-        """By model and by cause, as ours, the names of its fallbacks. `*` = of every model."""
+        """By model and by cause (in Dragoman's words): the names of the fallbacks. `*` = of every model."""
         self.models_of_aliases: dict[str, Any] = {}
-        """The entries of `models` behind aliases that were made to hold request defaults; see `model`."""
+        """The entries of `models` that were made for aliases with request defaults; see `model`."""
 
     def run(self) -> Converted:
         settings: dict[str, Any] = {}
@@ -139,8 +142,8 @@ class _Conversion:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """A text in which each `os.environ/NAME` is replaced: by the value that `environment_variables`
-        states, else by `${NAME}`.
+        """Return a value as a text in which each `os.environ/NAME` is replaced: by the value in
+        `environment_variables`, or by `${NAME}` if there is none (or the value is itself a reference).
         """
 
         def named(match: re.Match[str]) -> str:
@@ -203,8 +206,8 @@ class _Conversion:
             self.note(path, words.of_setting(name))
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
-        """Convert a general setting that bounds requests, or chooses deployments by tags. Returns False if
-        this setting is of another kind; then nothing was done.
+        """Convert a general setting that limits requests, or that chooses deployments by tags. Returns False,
+        and does nothing, if the setting is of another kind.
         """
         if (bound := bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
@@ -296,7 +299,7 @@ class _Conversion:
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """LiteLLM's name for the provider (None = not known), and the model's name without this prefix."""
+        """Split a model's name into LiteLLM's name of the provider (None = not known) and the rest."""
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -309,7 +312,7 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Add the provider of a deployment, unless one with the same settings exists. Returns its name."""
+        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name."""
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
         base = _base_url(params)
@@ -338,9 +341,10 @@ class _Conversion:
         return self.same_or_new(wanted, row, settings)
 
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """Our name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`), its
-        prefix. For a provider of the catalogue, or Azure, the vendor's name. Else the host of its base URL,
-        or the variable that stands for the host; with `-server` behind it if the catalogue has this name.
+        """Return a name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`): the
+        text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another base URL):
+        the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host; with
+        `-server` behind it if the catalogue has this name.
         """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
@@ -363,7 +367,7 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name stands for many. Returns False, and does nothing, if the entry becomes
+        """Convert an entry whose name contains `*`. Returns False, and does nothing, if the entry can become
         a model with a pattern as its name.
         """
         where = f"{path}.model_name"
@@ -409,7 +413,7 @@ class _Conversion:
                 self.note(join(path, key), words.INFO.get(key, "not needed here"))
 
     def check_fallbacks(self) -> None:
-        """Note which fallbacks are not converted."""
+        """Add a note for each list of fallbacks that is not converted, or only in part."""
         for name, causes in self.chains.items():
             missing = [one for listed in causes.values() for one in listed if not self.is_converted(one)]
             if name != "*" and name not in self.groups:
@@ -418,8 +422,8 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Our `fallbacks` of a model; None = it has none. After the model's own come the fallbacks that
-        LiteLLM has for every model.
+        """Return Dragoman's `fallbacks` of a model; None = it has none. The model's own fallbacks come before
+        those that LiteLLM has for every model.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -436,10 +440,9 @@ class _Conversion:
         return self.target_of(name) in self.groups
 
     def spread(self, name: str, group: _Group) -> None:
-        """Give a group a policy if several of its deployments have the smallest `order`. Those with a higher
-        `order` get weight 0.
-
-        The first ones get weights only if all of them state the parameter by which LiteLLM would weigh them.
+        """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
+        a higher `order` then get weight 0. The deployments with the smallest `order` get weights if the
+        policy is `weighted` and each of them states the parameter by which LiteLLM would weigh them.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -462,14 +465,14 @@ class _Conversion:
                 target.weight = target.shares[stated[0]]
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
-        """How many requests of a deployment run at once; None = no limit."""
+        """Return how many requests of a deployment run at once; None = no limit."""
         number = _number(params.get("max_parallel_requests"))
         return self.together if number is None else int(number) or None
 
     def limit(self, name: str, group: _Group) -> None:
         """Convert the limits on the requests that run at once. The limit of a group's only deployment is
         written at the model. In a larger group it is written at the deployment's provider; if other
-        deployments use this provider too, the limited one gets a copy of the provider under another name.
+        deployments use this provider too, the limited deployment gets a copy of it under a new name.
         """
         for target in group.targets:
             if target.together is None:
@@ -483,8 +486,8 @@ class _Conversion:
             self.note(f"max_parallel_requests of {name}", text, done=True)
 
     def own_account(self, target: _Target) -> str:
-        """The name of a provider that only this deployment uses. If others use its provider as well, a copy
-        of the provider without limits is made, and the deployment is moved to the copy.
+        """Return the name of a provider that only this deployment uses. If others use its provider too, make
+        a copy of the provider (without `concurrency`), and move the deployment to the copy.
         """
         account, _, model = target.use.partition("/")
         settings = self.accounts[account]
@@ -512,7 +515,7 @@ class _Conversion:
         return name not in self.accounts and name not in CATALOG
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
-        """Turn the tags of a group's deployments into conditions."""
+        """Turn the tags of a group's deployments into conditions (`when`)."""
         for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
             target.when = when
         if group.targets and all("tags" in one.when for one in group.targets):
@@ -524,11 +527,11 @@ class _Conversion:
         return target if isinstance(target, str) and name not in self.groups else name
 
     def model(self, name: str, group: _Group) -> dict[str, Any]:
-        """The entry of `models` for one group; {} if the group became an alias.
+        """Return the entry of `models` for one group; {} if the group became an alias.
 
         Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
-        the deployment itself, or to a new model in `models_of_aliases` if the group has more settings.
-        `max_output` of a group with several deployments is left out, with a note.
+        the deployment itself, or to a new model in `models_of_aliases` if the group has more settings. Left
+        out, with a note: defaults of a group whose name is a pattern, `max_output` of several deployments.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
@@ -573,7 +576,7 @@ def _deployment(target: _Target) -> Any:
 
 
 def _own(target: _Target) -> dict[str, Any]:
-    """The settings of one deployment in our form, as members of its entry in `deployments`."""
+    """Return the settings of one deployment, as Dragoman's entry in `deployments` has them, without `use`."""
     stated = {
         "context_window": target.context,
         "supports": target.supports or None,
@@ -586,14 +589,14 @@ def _own(target: _Target) -> dict[str, Any]:
 
 
 def _price(costs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our price for LiteLLM's costs; None = it states none, or only one of input and output."""
+    """Return Dragoman's price for LiteLLM's costs; None = none is stated, or only one of input and output."""
     price = entry_of(costs)
     return price if price and ("input" in price) == ("output" in price) else None
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Our `timeouts` for one of LiteLLM's time limits, in seconds. `stream_timeout` limits the wait for a
-    stream's start (our `first_byte`); every other limit is for each HTTP read (`first_byte` and `idle`).
+    """Return Dragoman's `timeouts` for a time limit of LiteLLM's in seconds: `stream_timeout` becomes
+    `first_byte`, every other limit (which LiteLLM applies to each HTTP read) `first_byte` and `idle`.
     https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
@@ -612,7 +615,7 @@ def _default_keys(row: str) -> list[str]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """True if the model is called in the Responses API; and its name without one prefix of `INNER`."""
+    """Return (True = the model is called in the Responses API, the name without one prefix of `INNER`)."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 
@@ -631,14 +634,14 @@ def _number(value: Any) -> float | None:
 
 
 def in_yaml(settings: Mapping[str, Any]) -> str:
-    """The settings as YAML, the text of a configuration file."""
+    """Write settings as YAML, the text of a configuration file."""
     import yaml
 
     return yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=110)
 
 
 def lines(notes: Sequence[Note]) -> Iterator[str]:
-    """The notes as lines. Notes with the same text share a line, which names up to three of their paths."""
+    """Yield the notes as lines. Notes with the same text share a line, with up to three of their paths."""
     places: dict[str, list[str]] = {}
     for note in notes:
         places.setdefault(note.text, []).append(note.path)

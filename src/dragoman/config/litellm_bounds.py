@@ -1,5 +1,5 @@
-"""LiteLLM's general limits (cooldowns, retries, parallel requests, budgets), and the limits and tags of its
-deployments, as ours. Pure.
+"""Converts LiteLLM's general limits (cooldowns, retries, parallel requests, budgets), and the limits and tags
+of its deployments, into Dragoman's settings ("ours"). Pure.
 
 https://docs.litellm.ai/docs/router/learn/reliability, https://docs.litellm.ai/docs/proxy/tag_routing,
 https://docs.litellm.ai/docs/proxy/users, https://docs.litellm.ai/docs/proxy/provider_budget_routing
@@ -13,14 +13,14 @@ from typing import Any, Final, NamedTuple
 
 _LONGEST_BACKOFF: Final = 8
 _LONGEST_PAUSE: Final = 300
-"""The defaults of our `retries.backoff_max` and `breaker.pause_max`, in seconds."""
+"""The defaults of `retries.backoff_max` (above) and of `breaker.pause_max`, in seconds."""
 _DEFAULT: Final = "default"
-"""The tag of deployments that get the requests which no tag leads elsewhere."""
+"""The tag of deployments for requests whose tags name no other deployment."""
 
 
 class Bound(NamedTuple):
-    """What one of LiteLLM's settings becomes here. section: the name of our section (`"breaker"`). settings:
-    the settings within it (`{"failures": 0}`). text: for the note about the conversion.
+    """What one of LiteLLM's settings becomes. section: the name of Dragoman's section (`"breaker"`).
+    settings: the settings in it (`{"failures": 0}`). text: the text of the note about the conversion.
     """
 
     section: str
@@ -64,8 +64,8 @@ _BOUNDS: Final[Mapping[str, Callable[[float], Bound]]] = {
 
 
 def bound_of(name: str, value: Any) -> Bound | None:
-    """What one of LiteLLM's general settings becomes here; None = a setting of this name, or with this value,
-    is not converted here.
+    """Return what one of LiteLLM's general settings becomes; None = a setting of this name, or with this
+    value, is not converted here.
     """
     if name == "disable_cooldowns" and value is True:
         return Bound("breaker", {"failures": 0}, "here: breaker.failures: 0")
@@ -75,10 +75,11 @@ def bound_of(name: str, value: Any) -> Bound | None:
 
 
 def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
-    """Our `when` for each deployment of a model, by its tags in LiteLLM; {} = none.
+    """Return Dragoman's `when` for each deployment of a model, by the deployments' tags in LiteLLM; {} = no
+    condition.
 
-    A deployment with tags gets the requests with one of them. One without, or with the tag `default`, gets
-    the requests with none of the tags of the others.
+    A deployment with tags gets the requests with at least one of them. A deployment without tags, or with the
+    tag `default`, gets the requests that have none of the other deployments' tags.
     """
     led = list(dict.fromkeys(tag for one in tags if _DEFAULT not in one for tag in one))
     if not led:
@@ -87,13 +88,15 @@ def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
 
 
 LIMITS: Final = ("rpm", "tpm", "max_budget", "budget_duration")
-"""The parameters of a deployment that limit it."""
+"""The parameters of a LiteLLM deployment that limit it."""
 BUDGETS: Final[Mapping[str, tuple[str, str, str]]] = {
     "max_budget": ("budget_duration", "litellm-budget", "global"),
     "max_internal_user_budget": ("internal_user_budget_duration", "litellm-user-budget", "user"),
     "max_end_user_budget": ("", "litellm-end-user-budget", "end_user"),
 }
-"""LiteLLM's general budgets: the setting of the budget's duration, our name for the limit, and its scope."""
+"""LiteLLM's general budgets: {setting: (the setting with the budget's duration, Dragoman's name for the
+limit, the limit's scope)}.
+"""
 _DURATION: Final = re.compile(r"(\d{1,4})(mo|s|m|h|d|w)", re.ASCII)
 _NAMED: Final = {"hourly": "h", "daily": "day", "weekly": "week", "monthly": "month"}
 _WINDOWS: Final = {"24h": "day", "1d": "day", "7d": "week", "1w": "week", "30d": "month", "1mo": "month"}
@@ -101,8 +104,8 @@ _UNITS: Final = {"s": ("s", 1), "m": ("min", 60), "h": ("h", 3_600)}
 
 
 def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
-    """Our `limits` for what LiteLLM states of a deployment: `rpm`, `tpm`, and a budget in USD. A limit that
-    cannot be converted is left out. {} = there is none.
+    """Return Dragoman's `limits` for the limits of a LiteLLM deployment: `rpm`, `tpm`, and a budget in USD. A
+    limit that cannot be converted is left out. {} = there is none.
     """
     found = {}
     for name, resource in (("rpm", "requests"), ("tpm", "tokens")):
@@ -115,7 +118,9 @@ def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
 
 
 def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Our `limits` for LiteLLM's general budgets. stated: the section `litellm_settings`."""
+    """Return Dragoman's `limits` for LiteLLM's general budgets. stated: LiteLLM's section
+    `litellm_settings`.
+    """
     found = {}
     for name, (duration, ours, scope) in BUDGETS.items():
         money = _money(stated.get(name), stated.get(duration))
@@ -125,8 +130,10 @@ def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _money(budget: Any, duration: Any) -> str | None:
-    """Our budget for one of LiteLLM's, in USD, with its duration (`30d`, `1mo`, `daily`; none = for all
-    time). None = there is none, or ours have no window of this length.
+    """Return Dragoman's text for one of LiteLLM's budgets ("50 USD/month"); None = there is no budget, or
+    Dragoman has no window of this length.
+
+    budget: USD. duration: `30d`, `1mo`, `daily`, …; empty or None = for all time.
     """
     if isinstance(budget, bool) or not isinstance(budget, int | float) or budget <= 0:
         return None

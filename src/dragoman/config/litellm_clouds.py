@@ -1,4 +1,4 @@
-"""LiteLLM's parameters of Azure and Amazon Bedrock as settings of a provider. Pure.
+"""Converts LiteLLM's parameters for Azure and Amazon Bedrock into settings of a provider. Pure.
 
 https://docs.litellm.ai/docs/providers/azure, https://docs.litellm.ai/docs/providers/bedrock
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 Text: TypeAlias = Callable[[Any], str]
-"""Makes a parameter a value of our configuration: `${NAME}` for a variable."""
+"""Turns a parameter into a text of Dragoman's configuration: a reference to a variable becomes `${NAME}`."""
 
 _ACCESS_KEY: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -21,8 +21,10 @@ PARAMS: Final = frozenset({*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime
 
 
 def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """(the id of a model of Bedrock, the parameters with the region of its name, if it has one). model: the
-    name without `bedrock/`, such as `converse/us.anthropic.claude-…` or `eu-west-1/mistral.…`.
+    """Return (the id of a Bedrock model, the parameters). If the model's name contains a region, it replaces
+    `aws_region_name` in the parameters.
+
+    model: the name without `bedrock/`, such as `converse/us.anthropic.claude-…` or `eu-west-1/mistral.…`.
     """
     while True:
         first, slash, rest = model.partition("/")
@@ -35,8 +37,10 @@ def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]
 
 
 def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any] | None:
-    """The settings `base_url`, `api_version`, `region`, `keys` that the parameters state; None = the provider
-    is no cloud. prefix: LiteLLM's name of the provider. base: the base URL that the parameters state.
+    """Return those of the settings `base_url`, `api_version`, `region` and `keys` that follow from the
+    parameters; None = the provider is neither Azure nor Bedrock.
+
+    prefix: LiteLLM's name of the provider. base: the base URL in the parameters, None = there is none.
     """
     if prefix == "azure":
         return _azure(params, base, text)

@@ -1,7 +1,8 @@
-"""Turns the keys, teams, users and organisations of LiteLLM's database into ours.
+"""Converts the keys, teams, users and organisations of LiteLLM's database into Dragoman's keys, teams, users
+and tenants.
 
-LiteLLM keeps of each key `sk-…` the SHA-256 in hexadecimal digits, which is what this gateway keeps, too. So
-clients go on using their keys. Sources: LiteLLM's schema.prisma (tables LiteLLM_VerificationToken,
+For each key `sk-…` LiteLLM stores the SHA-256 in hexadecimal digits. Dragoman stores the same hash, so
+clients continue to use their keys. Sources: LiteLLM's schema.prisma (tables LiteLLM_VerificationToken,
 LiteLLM_TeamTable, LiteLLM_UserTable, LiteLLM_OrganizationTable, LiteLLM_BudgetTable) and
 https://docs.litellm.ai/docs/proxy/virtual_keys. Pure.
 """
@@ -21,7 +22,7 @@ from dragoman.state.directory import HolderEntry, KeyEntry, RowKind
 
 Table = Sequence[Mapping[str, Any]]
 _ALL: Final = frozenset({"all-proxy-models", "all-team-models", "*"})
-"""What LiteLLM writes for all models; of a key `all-team-models`: all that its team may use."""
+"""The words for all models. For a key, `all-team-models` means all models that its team may use."""
 _NONE: Final = "no-default-models"
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 _DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w|mo)")
@@ -43,15 +44,17 @@ _LEFT: Final = (
     *("aliases", "config", "permissions", "allowed_cache_controls", "allowed_routes", "model_max_budget"),
     *("model_rpm_limit", "model_tpm_limit", "router_settings", "object_permission_id"),
 )
-"""Columns that have no counterpart here, or that are stated elsewhere."""
+"""Columns that have no counterpart in Dragoman, or whose meaning is stated elsewhere."""
 _SECRET: Final = ("logging", "callback_settings")
-"""Members of metadata in which LiteLLM keeps the credentials of logging services. Whoever may look at keys
-sees their metadata.
+"""Fields of a row's metadata in which LiteLLM stores the credentials of logging services. Everybody who may
+look at keys sees the metadata.
 """
 
 
 class Theirs(NamedTuple):
-    """The rows of LiteLLM's tables, by column. organizations, budgets: () in older versions."""
+    """The rows of LiteLLM's tables; each row is {column: value}. organizations, budgets: () in older versions
+    of LiteLLM.
+    """
 
     keys: Table = ()
     teams: Table = ()
@@ -61,7 +64,9 @@ class Theirs(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """One key, tenant, team or user of theirs. digest: of a key its SHA-256."""
+    """One of LiteLLM's keys, organisations, teams or users, converted. digest: the SHA-256 of a key, None =
+    not a key.
+    """
 
     kind: RowKind
     name: str
@@ -70,15 +75,15 @@ class Imported(NamedTuple):
 
 
 class Conversion(NamedTuple):
-    """What an import makes, and what it leaves out, in words."""
+    """The result of an import. rows: what it makes. notes: what it leaves out or changes, in words."""
 
     rows: list[Imported]
     notes: list[str]
 
 
 def converted(theirs: Theirs, taken: Iterable[str], now: float, id_: Any) -> Conversion:
-    """Their keys and holders as ours. taken: names of keys that are in use already. now: Unix seconds. id_:
-    returns 24 unguessable hexadecimal digits.
+    """Convert LiteLLM's keys, organisations, teams and users. taken: names of keys that are already in use.
+    now: Unix seconds. id_: a function that returns 24 unguessable hexadecimal digits.
     """
     return _Importer(theirs, set(taken), now, id_).run()
 
@@ -144,9 +149,10 @@ class _Importer:
         self._rows.append(Imported("keys", name, entry, bytes.fromhex(token)))
 
     def _team(self, id_: Any, key: str) -> str | None:
-        """Our name of a key's team; None = it has none. A team that their tables do not have gets its id as
-        name: there is none of this name, so the key is refused, as LiteLLM does. Without a team it could do
-        more than before.
+        """Return Dragoman's name of a key's team; None = the key has no team.
+
+        If LiteLLM's tables do not have the team, the team's id becomes its name. No team has this name, so
+        the gateway refuses the key, as LiteLLM does. (A key without a team could do more than before.)
         """
         if id_ in (None, "") or (found := self._named("teams", id_)) is not None:
             return None if id_ in (None, "") else found
@@ -154,11 +160,15 @@ class _Importer:
         return _free(_named(id_), {name for (kind, _), name in self._names.items() if kind == "teams"})
 
     def _named(self, kind: RowKind, id_: Any) -> str | None:
-        """Our name of one of theirs; None = none, or one that their tables do not have."""
+        """Return Dragoman's name of an organisation, team or user; None = there is no id, or LiteLLM's tables
+        do not have the id.
+        """
         return None if id_ is None else self._names.get((kind, str(id_)))
 
     def _permitted(self, row: Mapping[str, Any], what: str) -> dict[str, Any]:
-        """The members that keys and holders have in common. what: for notes."""
+        """Return the fields that keys, tenants, teams and users have in common. what: the subject of the
+        notes ("key ada").
+        """
         stated = {**self._budgets.get(row.get("budget_id"), {}), **_present(row)}
         left = [name for name in _LEFT if stated.get(name) not in (None, [], {}, "", "{}", "[]")]
         if left:
@@ -210,7 +220,7 @@ class _Importer:
 
 
 def _models(stated: Sequence[str]) -> tuple[str, ...] | None:
-    """Our grants; None = all models."""
+    """Return the models that a key, tenant, team or user may use, for LiteLLM's list; None = all models."""
     if not stated or _ALL.intersection(stated):
         return None
     return tuple(name for name in stated if name != _NONE)
@@ -225,7 +235,9 @@ def _days(duration: str) -> float:
 
 
 def _named(stated: Any) -> str:
-    """A name of theirs in a form that ours may have."""
+    """Turn a name of LiteLLM's into one that Dragoman accepts: at most 180 characters, without `/` and
+    unprintable characters.
+    """
     text = "".join(one if one.isprintable() and one != "/" else "-" for one in str(stated or "unnamed"))
     return text.strip()[:180] or "unnamed"
 
@@ -242,7 +254,9 @@ def _present(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(stated: Any) -> Any:
-    """A value that a dump may have as text."""
+    """Return a value, decoded if it is JSON text (a database dump may have it so); None if the text is not
+    JSON.
+    """
     if not isinstance(stated, str):
         return stated
     try:
@@ -252,7 +266,9 @@ def _json(stated: Any) -> Any:
 
 
 def _list(stated: Any) -> list[str]:
-    """A list of texts: as PostgreSQL's client has it, as JSON, or in PostgreSQL's own form (`{a,"b c"}`)."""
+    """Return the texts of a list in any of its forms: a list of PostgreSQL's client, JSON, PostgreSQL's own
+    form (`{a,"b c"}`), or texts with commas between them.
+    """
     if isinstance(stated, str) and stated.startswith("{"):
         found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stated)
         return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
@@ -275,7 +291,9 @@ def _true(stated: Any) -> bool:
 
 
 def _seconds(stated: Any) -> float | None:
-    """A point in time as Unix seconds. LiteLLM's columns have no time zone, and mean UTC."""
+    """Return a point in time as Unix seconds; None = it is not a date with a time. A time without a time zone
+    counts as UTC, as LiteLLM's columns mean it.
+    """
     if isinstance(stated, str) and stated.strip():
         try:
             stated = datetime.fromisoformat(stated.strip())

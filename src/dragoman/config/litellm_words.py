@@ -1,4 +1,4 @@
-"""LiteLLM's names of settings and providers, with what Dragoman has instead of each. Data for `litellm`.
+"""LiteLLM's names of settings and providers, each with what Dragoman has instead of it. Data for `litellm`.
 
 https://docs.litellm.ai/docs/proxy/config_settings, https://docs.litellm.ai/docs/providers
 """
@@ -44,7 +44,7 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
         "docker_model_runner": "docker",
     }
 )
-"""By LiteLLM's name of a provider: its row in `CATALOG`."""
+"""By LiteLLM's name of a provider: the name of its row in `CATALOG`."""
 
 _SAGEMAKER: Final = "SageMaker is not spoken here"
 _AWS: Final = "here: region and keys of providers.NAME; a key is ID:SECRET or ID:SECRET:SESSION_TOKEN"
@@ -113,7 +113,9 @@ SUPPORTS: Final[Mapping[str, Capability]] = MappingProxyType(
 CAUSES: Final[Mapping[str, str]] = MappingProxyType(
     {"fallbacks": "any", "context_window_fallbacks": "context", "content_policy_fallbacks": "content"}
 )
-"""By the name of a setting with fallbacks: the failures after which these are asked, as ours are called."""
+"""By the name of a setting with fallbacks: the failures after which these fallbacks are asked, in Dragoman's
+words.
+"""
 
 LIMITED: Final = "here: limits of the deployment; if one is reached, the next deployment is asked"
 _LIMITS: Final = "here: limits of a deployment; this value has no meaning there"
@@ -236,7 +238,7 @@ POLICIES: Final[Mapping[str, str]] = MappingProxyType(
         "usage-based-routing-v2": "least_busy",
     }
 )
-"""By LiteLLM's routing strategy: the policy that is nearest to it."""
+"""By LiteLLM's routing strategy: Dragoman's policy that is most similar to it."""
 SHARES: Final = ("weight", "rpm", "tpm")
 """The parameters by which LiteLLM's `simple-shuffle` weighs deployments. The first one that is stated counts.
 """
@@ -258,7 +260,7 @@ _BEGINNINGS: Final = (
 
 
 def of_setting(name: str) -> str:
-    """A sentence that says what Dragoman has instead of one of LiteLLM's settings, or `UNKNOWN`."""
+    """Return a sentence about what Dragoman has instead of one of LiteLLM's settings, or `UNKNOWN`."""
     if name in SETTINGS:
         return SETTINGS[name]
     return next((text for begins, text in _BEGINNINGS if name.startswith(begins)), UNKNOWN)

@@ -43,15 +43,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration without errors.
 
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
-    True = the simulator is offered. sources: the place of each written setting, by the setting's path.
+    whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the file
-    chooses, or to any provider (`trust`). doubts: model names that clients may use and that the configuration
-    does not have; `assembly.names.refuse_unknown` decides about them. again: a function that loads the
-    configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
-    loaded again. adding: a function that loads the configuration together with entries that operators have
-    added; its arguments are their database and the entries. added: what became of the added entries; None =
-    no database was asked for any.
+    Dragoman's own folder. leads: secrets from outside the file that the file would send to a host without
+    approval (see `trust`). doubts: model names that the configuration refers to and does not have;
+    `assembly.names.refuse_unknown` decides about them. again: a function that loads the configuration once
+    more from the same places, and raises ConfigError as `load` does; None = it cannot be loaded again.
+    adding: a function that loads the configuration together with entries that operators have added; its
+    arguments are the location of their database and the entries. added: what became of the added entries;
+    None = no database was read.
     """
 
     config: Config
@@ -68,7 +68,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     added: Added | None = None
 
     def source(self, path: str) -> str:
-        """The place of a setting's value, as `Source` writes it ("dragoman.yaml:12"); else "default"."""
+        """Return the place of a setting's value ("dragoman.yaml:12"), or "default"."""
         return str(self.sources.get(path, DEFAULT))
 
 
@@ -85,8 +85,10 @@ def load(
     path: the file to read, or a mapping with the settings in the form of a file, or None = look for a file
     (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
     paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
-    itself provides. Raises ConfigError with all problems, in the order of the file; one is an unapproved lead
-    (`trust`) of a file that was only found in `cwd`. If the file cannot be read, that is the only problem.
+    itself provides.
+    Raises ConfigError with all problems, in the order of the file. If the file was only found in `cwd`, each
+    lead (`trust`) that the user has not approved is such a problem. If the file cannot be read, this is the
+    only problem.
     """
     own = frozenset(own)
 
@@ -111,10 +113,12 @@ def load(
 
 
 class _Declared(msgspec.Struct, frozen=True):
-    """Everything that files, presets, DRAGOMAN_… variables and the command line state; not what operators
-    have added, nor the vendors' variables. file: the file that was read, None = no file. found: nobody named
-    the file; it was found in a folder. folder: where relative paths begin. tree: all settings, those of the
-    presets included.
+    """Everything that files, presets, DRAGOMAN_… variables and the command line state. Entries that operators
+    have added, and the vendors' variables, are not part of it.
+
+    file: the file that was read, None = no file. found: True = the file was found in the working directory;
+    neither the caller nor DRAGOMAN_CONFIG named it. folder: where relative paths begin. tree: all settings,
+    those of the presets included. problems, warnings: those found so far.
     """
 
     file: Path | None
@@ -128,7 +132,9 @@ class _Declared(msgspec.Struct, frozen=True):
 def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
-    """Read all sources and merge them. Parameters: as of `load`. Raises ConfigError as `_read`."""
+    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError if there is no
+    file where one is named, or if the file is unreadable, too large or not UTF-8.
+    """
     file: Path | None = None
     if isinstance(path, Mapping):
         written, problems = read_settings(path, environ)
@@ -151,8 +157,11 @@ def _declared(
 def _with_added(
     declared: _Declared, kept: KeptEntries, environ: Mapping[str, str], own: frozenset[str]
 ) -> tuple[Loaded, tuple[AddedState, ...]]:
-    """The configuration with these entries that operators have added, and what became of each entry. An entry
-    that cannot be used is left out, with a warning. Raises ConfigError for problems that no entry has caused.
+    """Load the configuration with the entries that operators have added. Returns it, and what became of each
+    entry.
+
+    An entry that cannot be used is left out, with a warning. Raises ConfigError for problems that no entry
+    has caused.
     """
     unused = {
         entry: AddedState(entry, "shadowed", (problem,))
@@ -177,7 +186,7 @@ def _with_added(
 def _checked(
     declared: _Declared, added: Sequence[AddedEntry], environ: Mapping[str, str], own: frozenset[str]
 ) -> Loaded:
-    """Decode and check what is declared, together with these entries that operators have added. Raises
+    """Decode and check the declared settings, together with entries that operators have added. Raises
     ConfigError with all problems.
     """
     file, decoder = declared.file, Decoder(declared.folder)
@@ -217,7 +226,9 @@ def _checked(
 
 
 def as_written(file: Path) -> Any:
-    """A file's content; `${NAME}` stays, without a default. Raises ConfigError if unreadable or no YAML."""
+    """Return a file's content as JSON values; `${NAME}` stays as it is written, but a default in it is
+    dropped. Raises ConfigError if the file cannot be read or is not valid YAML.
+    """
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -230,7 +241,9 @@ class _Unfilled(dict[str, str]):
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a file and its problems. Raises ConfigError if it is unreadable, too large or not UTF-8."""
+    """Return the tree of a file, and its problems. Raises ConfigError if the file is unreadable, too large or
+    not UTF-8.
+    """
     try:
         with file.open("rb") as opened:
             data = opened.read(_LARGEST + 1)
@@ -249,8 +262,8 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The settings of the presets that `written` names, overridden by `written` itself. A later preset
-    overrides an earlier one. decoder: gets a problem for each unknown preset.
+    """Return the settings of the presets that `written` names, overridden by `written` itself. A later preset
+    overrides an earlier one. Each unknown preset becomes a problem of `decoder`.
     """
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
@@ -266,7 +279,9 @@ def _with_presets(written: Node, decoder: Decoder) -> Table:
 
 
 def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
-    """True if the simulator is offered: as stated, else if no provider is enabled or a name leads to it."""
+    """Whether the simulator is offered. If `providers.simulate.enabled` does not say it: yes if no provider
+    is enabled, or if a model, an alias, a fallback or a default model names a model `simulate/…`.
+    """
     enabled = config.providers.simulate.enabled
     if enabled is not None:
         return enabled

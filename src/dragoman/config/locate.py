@@ -12,9 +12,8 @@ FILE_NAME: Final = "dragoman.yaml"
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The folder for Dragoman's files: DRAGOMAN_HOME, if not empty, else the platform's for program data.
-
-    Raises ConfigError for a `~` whose home folder is unknown.
+    """Return the folder for Dragoman's files: DRAGOMAN_HOME if it is set and not empty, otherwise the
+    platform's folder for the data of programs. Raises ConfigError for a `~` whose home folder is unknown.
     """
     if chosen := environ.get("DRAGOMAN_HOME"):
         return _expanded(chosen, "DRAGOMAN_HOME")
@@ -24,11 +23,11 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """The configuration file to read if the command line names none; None if there is no such file.
+    """Return the configuration file to read if the command line names none; None if there is no such file.
 
-    It is DRAGOMAN_CONFIG if that variable is set (empty = use no file), else `dragoman.yaml` in `cwd`, else
-    `dragoman.yaml` in `home`. Raises ConfigError if the file of DRAGOMAN_CONFIG does not exist, or for a `~`
-    whose home folder is unknown.
+    If DRAGOMAN_CONFIG is set, it is that file (an empty value means: no file). Otherwise it is
+    `dragoman.yaml` in `cwd`, or if that does not exist, `dragoman.yaml` in `home`. Raises ConfigError if the
+    file of DRAGOMAN_CONFIG does not exist, or for a `~` whose home folder is unknown.
     """
     chosen = environ.get("DRAGOMAN_CONFIG")
     if chosen is not None:
@@ -42,7 +41,9 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """True if a regular file is there. False also if the system cannot look: the name is too long, …"""
+    """Whether a regular file exists at this path. False also if the system cannot look, for example because
+    the name is too long.
+    """
     try:
         return path.is_file()
     except OSError:

@@ -14,7 +14,7 @@ _MAX_DEPTH: Final = 50
 
 
 def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of these settings, and the problems: wrong types, too deep nesting, unset variables.
+    """Return the tree of settings, and the problems: wrong types, too deep nesting, unset variables.
 
     settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
     replaced by the value in `environ`.
@@ -27,8 +27,8 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 def read_node(
     value: Any, path: str, environ: Mapping[str, str], source: Source
 ) -> tuple[Node, list[Problem]]:
-    """The tree of one value, and its problems, as `read_settings` finds them. path: the value's place in the
-    configuration. source: the source of all nodes of the tree.
+    """Return the tree of one value, and its problems, as `read_settings` finds them. path: the value's place
+    in the configuration. source: the source of all nodes of the tree.
     """
     reader = _Reader(environ, source)
     return reader.node(value, path, 0), reader.problems
@@ -41,8 +41,8 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """The tree of one value. A value of a wrong type becomes null, with a problem. depth: how many lists
-        and mappings are around the value.
+        """Return the tree of one value. A value of a wrong type becomes null, with a problem. depth: how many
+        lists and mappings surround the value.
         """
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")

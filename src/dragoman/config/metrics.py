@@ -8,7 +8,7 @@ from dragoman.config.section import Section, about
 
 
 class Metrics(Section, frozen=True):
-    """Counts for Prometheus, at `/metrics`."""
+    """Metrics for Prometheus, at `/metrics`."""
 
     enabled: Annotated[bool, about(env="DRAGOMAN_METRICS")] = True
     """Whether requests are counted. Without it `/metrics` answers 404."""

@@ -1,7 +1,7 @@
 """Presets: ready-made settings by name. Data.
 
 The settings of the file, the environment and the command line are merged over the presets that they name,
-entry by entry. A preset is a normal configuration: everything in it could also stand in a file.
+entry by entry. A preset has the form of a configuration file.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any, Final
 
 
 def _to_gemini(models: Mapping[str, str], default: str) -> dict[str, Any]:
-    """A preset with OpenAI's model names as aliases for Gemini models, so that clients need no change.
-
-    models: the Gemini model for each of OpenAI's names. default: the Gemini model if a request names none.
+    """Return a preset with OpenAI's model names as aliases for Gemini models, so that clients need no change.
+    models: {OpenAI's name: the Gemini model}. default: the Gemini model for requests that name no model.
     """
     return {
         "providers": {"gemini": {"catalog": "gemini"}},

@@ -1,8 +1,8 @@
-"""Settings of prices.
+"""The settings of prices.
 
 A price has a setting for each unit. USD per million: tokens (`input`, `output` and the units of
-`ir.units.TOKENS`) and `characters`. USD per minute: `input_minutes`, `output_minutes` (of sound that is sent,
-or made). USD for one: `images`, also by quality and size as `images/hd/1024x1792`. USD per thousand:
+`ir.units.TOKENS`) and `characters`. USD per minute: `input_minutes`, `output_minutes` (of audio that is sent,
+or generated). USD for one: `images`, also by quality and size as `images/hd/1024x1792`. USD per thousand:
 everything else.
 """
 
@@ -15,7 +15,7 @@ from dragoman.config.section import Section, about
 
 
 class UnitPrices(Section, frozen=True):
-    """What differs from the usual price."""
+    """Prices in one service tier, which replace the usual prices of the same units."""
 
     rest: ClassVar[str | None] = "units"
 
@@ -28,7 +28,10 @@ class UnitPrices(Section, frozen=True):
 
 
 class LongPrompts(Section, frozen=True):
-    """What differs from the usual price in requests with long prompts; it holds for the whole request."""
+    """Prices for requests with long prompts, which replace the usual prices of the same units.
+
+    They apply to all tokens of such a request.
+    """
 
     rest: ClassVar[str | None] = "units"
 
@@ -43,7 +46,7 @@ class LongPrompts(Section, frozen=True):
 
 
 class Price(Section, frozen=True):
-    """The price of a deployment. Units without a price are unknown, not free."""
+    """The price of a deployment. The price of a unit that is not listed is unknown, not zero."""
 
     rest: ClassVar[str | None] = "units"
 
@@ -80,12 +83,15 @@ class LaterPrice(Section, frozen=True):
 
 
 class PriceEntry(Section, frozen=True):
-    """The price of the models of this name: `provider/model`, `vendor/model`, or one of these with `*`."""
+    """The price of the deployments that the entry's name fits.
+
+    The name is `provider/model`, `vendor/model`, or one of these with `*`.
+    """
 
     rest: ClassVar[str | None] = "units"
 
     since: Annotated[Day | None, about(default="always")] = None
-    """The first day of this price, which begins at 00:00 UTC. Until then the packaged table counts."""
+    """The first day of this price, which begins at 00:00 UTC. Before that day the packaged table applies."""
     input: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
     """The price of the input."""
     output: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
@@ -97,6 +103,8 @@ class PriceEntry(Section, frozen=True):
     later: tuple[LaterPrice, ...] = ()
     """Prices from later days on."""
     confirm: bool = False
-    """True: it is meant, although it is ten times the price in the packaged table, or a tenth of it."""
+    """True = the price is meant, although it is at least ten times the price in the packaged table, or at
+    most a tenth of it.
+    """
     units: dict[str, Amount] = {}
     """The price of another unit, by its name."""

@@ -1,4 +1,6 @@
-"""What the deployments of a configuration cost: its own prices, those of `prices`, and the packaged table."""
+"""Finds the prices of a configuration's deployments: from the deployments' own setting `price`, from the
+section `prices`, or from the packaged table.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
     from dragoman.providers.prices import PriceTable
 
 OWN: Final = {"input_minutes": "input_audio_ms", "output_minutes": "output_audio_ms"}
-"""Units that have another name in the settings, with that of `ir.units`."""
+"""Units that have another name in the settings: {name in the settings: name in `ir.units`}."""
 UNITS: Final = (*(unit for unit in (*TOKENS, *MEASURES, *TOOLS) if not unit.endswith("_ms")), *OWN)
-"""The units whose prices can be set, besides pictures of a quality or size and tools of other names."""
+"""The units whose prices can be set, except images by quality or size (`images/hd`) and tools with other
+names.
+"""
 HIGHEST: Final = Decimal(10_000)
-"""The highest price that can be set, in USD for the amount in which the setting is stated."""
+"""The highest price that can be set, in USD for the amount that the setting's unit names."""
 JUMP: Final = 10
-"""A price that is so many times another one, or such a part of it, is probably a mistake."""
+"""A price that is at least this many times another price, or at most this part of it (1/JUMP), is probably a
+mistake.
+"""
 _PICTURES: Final = re.compile(r"images(/[a-z]{1,16})?(/[1-9]\d{0,4}x[1-9]\d{0,4})?")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
 _FREE: Final = {
@@ -36,12 +42,14 @@ _Stated: TypeAlias = Price | PriceEntry | LaterPrice | UnitPrices | LongPrompts
 
 
 def is_unit(name: str) -> bool:
-    """Whether a price can be set for a unit of this name."""
+    """Whether a price can be set for a unit with this name."""
     return name in UNITS or bool(_PICTURES.fullmatch(name) or _TOOL.fullmatch(name))
 
 
 def prices_in(section: _Stated) -> dict[str, int]:
-    """The prices that a section states, in nano-USD for the amount of each unit (`ir.units.per`)."""
+    """Return the prices that a section states, by the unit's name in `ir.units`, in nano-USD for the amount
+    `ir.units.per(unit)`.
+    """
     stated = {"input": section.input, "output": section.output, **section.units}
     found: dict[str, int] = {}
     for name, amount in stated.items():
@@ -52,7 +60,7 @@ def prices_in(section: _Stated) -> dict[str, int]:
 
 
 def period_of(section: Price | PriceEntry | LaterPrice) -> Period:
-    """The prices of a section, from its day on."""
+    """Return the prices of a section, which hold from its first day on."""
     usual = prices_in(section)
     longer = {one.above: prices_in(one) for one in section.long_prompts}
     since = None if isinstance(section, Price) or section.since is None else float(section.since)
@@ -68,10 +76,10 @@ def _levels(usual: Mapping[str, int], longer: Mapping[int, Mapping[str, int]]) -
 
 
 class Pricing:
-    """Finds what the deployments of one configuration cost.
+    """Finds the prices of the deployments of one configuration.
 
-    providers: the enabled accounts by name. opened: opens the packaged table, when it is needed;
-    None = that of this package.
+    providers: the enabled accounts by name. opened: a function that opens the packaged table when it is first
+    needed; None = open the table of this package.
     """
 
     def __init__(
@@ -95,12 +103,12 @@ class Pricing:
                     self._own.setdefault(use, target.price)
 
     def forget(self) -> None:
-        """Give the memory of the packaged table back, until it is needed again."""
+        """Free the memory of the packaged table. It is opened again when it is needed."""
         self._table = None
 
     def rates(self, deployment: str) -> Rates | None:
-        """What a deployment (`provider/model`) costs; None = unknown. The price of the deployment itself
-        counts first, then that of `prices`, then the packaged table.
+        """Return the prices of a deployment (`provider/model`); None = unknown. The price that the deployment
+        states itself comes first, then `prices`, then the packaged table.
         """
         if (own := self._own.get(deployment)) is not None:
             return Rates([period_of(own)], f"models: the price of {deployment}")
@@ -117,7 +125,9 @@ class Pricing:
         return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
 
     def entry(self, deployment: str) -> str | None:
-        """The name in `prices` that is for a deployment: the exact one, or else the longest pattern."""
+        """Return the name in `prices` that applies to a deployment: the exact name, or else the pattern with
+        the most characters besides `*`; None = no name applies.
+        """
         names = self._names(deployment)
         for name in names:
             if name in self._entries:
@@ -128,8 +138,8 @@ class Pricing:
         return None
 
     def packaged(self, deployment: str) -> Rates | None:
-        """What a deployment costs if no setting says it: nothing on this machine, otherwise as the packaged
-        table says.
+        """Return the prices of a deployment without its own settings: zero for models on this machine and for
+        the simulator, otherwise those of the packaged table; None = unknown.
         """
         provider, _, model = deployment.partition("/")
         if provider in _FREE:
@@ -159,7 +169,7 @@ def _packaged() -> PriceTable:
 
 
 class Priced:
-    """The deployments (`provider/model`) whose price of the input is known, as a container of names."""
+    """The deployments (`provider/model`) with a known price of the input. Use it with `in`."""
 
     def __init__(self, pricing: Pricing) -> None:
         self._pricing = pricing
@@ -172,8 +182,8 @@ class Priced:
 
 
 def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
-    """The units whose price is ten times the usual one or more, or a tenth or less: (unit, the stated price,
-    the usual one). Prices of 0 are not compared, because something that is free was given so on purpose.
+    """Yield (unit, stated price, usual price) for each unit whose stated price is at least ten times the
+    usual price, or at most a tenth of it. A price of 0 is not compared, because it is meant.
     """
     for unit, price in stated.items():
         before = usual.get(unit, 0)

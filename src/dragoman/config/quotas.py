@@ -20,7 +20,7 @@ _BUDGET: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _THOUSANDS: Final = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9}
-"""The zeros that a letter after a number stands for."""
+"""How many zeros a letter after a number stands for."""
 _WINDOWS: Final[Mapping[str, Window]] = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), "second"),
     **dict.fromkeys(("m", "min", "minute", "minutes"), "minute"),
@@ -32,12 +32,15 @@ _WINDOWS: Final[Mapping[str, Window]] = {
 }
 _SHORT: Final[Mapping[Window, str]] = {"second": "s", "minute": "min", "hour": "h"}
 _LONGEST: Final = 86_400
-"""Seconds. A window of several units, such as 5 minutes, lasts at most a day."""
+"""The longest window, in seconds, that consists of several units (5 minutes)."""
 
 
 class Quota(msgspec.Struct, frozen=True):
     """How many requests or tokens may be used in one window of time, from "60/min", "200k/min", "100/5min" or
-    "2M/day". every: how many of the window's units it lasts.
+    "2M/day".
+
+    most: the number of requests or tokens. window: the unit of time. every: how many of these units the
+    window lasts.
     """
 
     expected: ClassVar[str] = "an amount for each window of time, such as 60/min, 200k/5min or 2M/day"
@@ -52,7 +55,7 @@ class Quota(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a quota from a text. Raises ValueError for all else."""
+        """Make a quota from a text. Raises ValueError for any other value or text."""
         if not isinstance(value, str) or (found := _QUOTA.fullmatch(value)) is None:
             raise ValueError("not an amount for each window of time")
         whole, fraction, letter, every, unit = found.groups(default="")
@@ -60,13 +63,17 @@ class Quota(msgspec.Struct, frozen=True):
         return cls(most, *_window(every, unit))
 
     def __str__(self) -> str:
-        """The quota with its largest letter that leaves no fraction: "60/min", "200k/5min"."""
+        """Return the quota as a text ("60/min", "200k/5min"), with the largest letter that needs no
+        fraction.
+        """
         return f"{_lettered(self.most)}/{_worded(self.window, self.every)}"
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """How much money may be spent in one window of time, from "50 USD/month", "$5/day" or, for all time,
-    "100 USD". most: nano-USD. every: how many of the window's units it lasts.
+    """How much money may be spent in one window of time, from "50 USD/month", "$5/day" or, for all time, "100
+    USD".
+
+    most: nano-USD. window: the unit of time. every: how many of these units the window lasts.
     """
 
     expected: ClassVar[str] = "an amount of money, such as 50 USD/month, $5/day or 100 USD"
@@ -81,7 +88,9 @@ class Budget(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a budget from a text that names the currency. Raises ValueError for all else."""
+        """Make a budget from a text that names the currency. Raises ValueError for any other value or
+        text.
+        """
         if not isinstance(value, str) or (found := _BUDGET.fullmatch(value)) is None:
             raise ValueError("not an amount of money")
         sign, whole, fraction, currency, every, unit = found.groups(default="")
@@ -91,19 +100,21 @@ class Budget(msgspec.Struct, frozen=True):
         return cls(most, *_window(every, unit or "lifetime"))
 
     def __str__(self) -> str:
-        """The budget in USD: "50 USD/month"; "100 USD" for all time."""
+        """Return the budget in USD: "50 USD/month", or "100 USD" for all time."""
         amount = f"{usd(self.most)} USD"
         return amount if self.window == "lifetime" else f"{amount}/{_worded(self.window, self.every)}"
 
 
 def usd(nano: int) -> str:
-    """An amount of nano-USD as USD, exact: "50", "0.25"."""
+    """Return an amount of nano-USD as an exact text in USD: "50", "0.25"."""
     whole, rest = divmod(nano, NANO)
     return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)
 
 
 def _whole(whole: str, fraction: str, zeros: int) -> int:
-    """A decimal number times 10^zeros. Raises ValueError if that is no whole number, or too large."""
+    """Return the decimal number `whole.fraction`, multiplied by 10^zeros. Raises ValueError if the product is
+    not a whole number, or too large.
+    """
     amount, left = divmod(int(whole + fraction + "0" * zeros), int("1" + "0" * len(fraction)))
     if left:
         raise ValueError("not a whole number")

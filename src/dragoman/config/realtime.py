@@ -1,4 +1,4 @@
-"""Limits of realtime sessions."""
+"""The limits of realtime sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Makes an account (`Provider`) from a provider's settings and its catalogue row: address, keys, quirks.
+"""Makes an account (`providers.Provider`) from a provider's settings and its row in the catalogue: address,
+keys, quirks.
 
 Each step is a separate function, so that `check` can report an error at the setting that causes it. The
 functions raise ValueError with a message for people.
@@ -30,14 +31,16 @@ from dragoman.seams.secret import Secret
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """The provider's catalogue row, by `catalog` (raises ValueError if unknown) or its name; None = none."""
+    """Return the provider's row in the catalogue, by the setting `catalog` or else by the provider's name;
+    None = there is no such row. Raises ValueError if `catalog` names no row.
+    """
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
-    """The provider's main protocol. Raises ValueError if the settings contradict the catalogue row."""
+    """Return the provider's main protocol. Raises ValueError if the settings contradict the catalogue row."""
     if vendor is None:
         return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
@@ -46,9 +49,10 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
 
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[str, str]:
-    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream.
+    """Return the paths of the chat endpoint below the base URL: (for a response that is not a stream, for a
+    stream).
 
-    Raises ValueError for a `chat_path` where the protocol puts the model into the path.
+    Raises ValueError for a `chat_path` if the protocol puts the model into the path.
     """
     paths = DIALECTS[dialect].paths
     if settings.chat_path and paths.stream:
@@ -62,11 +66,11 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
 def apis_of(
     settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
 ) -> tuple[Api, ...]:
-    """The further protocols of a provider: those that the operator lists (with the catalogue's facts where
-    nothing else is stated), else those of the catalogue row. Raises ValueError for a wrong quirk.
+    """Return the further protocols of a provider: those in the settings, where the catalogue supplies what
+    they do not state; without this setting, those of the catalogue row.
 
-    base: the provider's base URL. auth: how its main protocol sends the key. version: of the API, None = it
-    states none.
+    base: the provider's base URL. auth: how its main protocol sends the key. version: the version of the API,
+    None = the URLs state no version. Raises ValueError for an invalid quirk.
     """
     rows = vendor.also if vendor else {}
     stated = settings.apis
@@ -83,11 +87,11 @@ def apis_of(
 
 
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: str = "") -> Api:
-    """One further protocol of a provider.
+    """Return one further protocol of a provider.
 
-    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how its
-    main protocol sends the key, used if neither `stated` nor `row` says it. folder: what stands between base
-    URL and path. Raises ValueError for a quirk.
+    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how the
+    main protocol sends the key; used if neither `stated` nor `row` says it. folder: the text to put between
+    base URL and path. Raises ValueError for an invalid quirk.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -113,7 +117,9 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: st
 def _of_version(
     vendor: Vendor | None, version: str | None, base: str, dialect: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """What the version of an API changes: the folder of a protocol, "" = none, and its quirks, by name."""
+    """Return what the version of an API changes for a protocol: (the folder between base URL and path, "" =
+    none; the quirks by name).
+    """
     dated = dated_api(vendor, version)
     if dated is None or version is None:
         return "", {}
@@ -125,7 +131,9 @@ def _of_version(
 def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
-    """The further protocols that the vendor speaks in this version of its API. rows: all of them."""
+    """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
+    its further protocols.
+    """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # what an API key may use without a project
     dated = dated_api(vendor, version)
@@ -141,8 +149,10 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if there is none, or
-    an invalid one; WrongVersion, as `version_of`.
+    """Return the base URL (the operator's, otherwise the vendor's) in normal form.
+
+    Raises ValueError if there is no base URL, if it is invalid, or if AWS keys are malformed or have no
+    region; WrongVersion as `version_of` does.
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -166,8 +176,9 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 
 
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
-    """The version of the API: the configured one, or else that of the base URL; None = the URLs of requests
-    state none. Raises WrongVersion for a version where the API has none, or if the API needs one.
+    """Return the version of the API: the configured one, or else the one in the base URL; None = the URLs of
+    requests state no version. Raises WrongVersion if a version is stated for an API without versions, and as
+    `providers.dated.read` does.
     """
     version = settings.api_version
     if vendor is None or vendor.dated is None:
@@ -180,7 +191,7 @@ def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
 
 
 def quirk_of(name: str, value: Any) -> Any:
-    """A quirk's value, converted to the type of the quirk's field. Raises ValueError if that fails."""
+    """Convert a quirk's value to the type of the quirk's field. Raises ValueError if that fails."""
     kind = get_type_hints(Quirks)[name]
     try:
         return msgspec.convert(value, kind)
@@ -195,13 +206,15 @@ def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
 
 
 def _found_in(key: Secret) -> str | None:
-    """The file or the environment variable that a key came from; None = it stands in the configuration."""
+    """Return the file or the environment variable that a key came from; None = the key itself is in the
+    configuration.
+    """
     return str(key.file) if key.file is not None else key.variable
 
 
 def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
-    """The identity in a cloud that signs in to the provider: the configured one, else the vendor's usual one
-    if no keys are configured; None = there is none.
+    """Return the identity in a cloud that signs in to the provider: the configured one, or, if neither
+    `credential` nor `keys` is configured, the vendor's usual one; None = there is none.
     """
     if settings.credential is not None:
         if settings.credential.kind == "client":
@@ -213,7 +226,9 @@ def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
 
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
-    """The account of a provider. sources: the places of keys, by setting. Raises ValueError as its steps."""
+    """Make the account of a provider. sources: the places of the written settings, by the setting's path.
+    Raises ValueError as the other functions here do.
+    """
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)
     base = address_of(settings, vendor, dialect)

@@ -1,7 +1,7 @@
 """Types for settings with a unit or a rule that are written as one value: durations, sizes, dates, paths.
 
-Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of
-seconds. `expected` is words for an error message, `schema` a JSON Schema for editors: `parse` is stricter.
+Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of seconds.
+`expected` is the text for error messages. `schema` is a JSON Schema for editors; `parse` is stricter than it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LONGEST: Final = 10_000 * 86_400
 class Duration(float):
     """Seconds, from "250ms", "30s", "5m", "1h", "2d" or a plain number of seconds.
 
-    Not negative, at most 10,000 days, exact to a microsecond.
+    From 0 to 10,000 days, rounded to a microsecond.
     """
 
     expected: ClassVar[str] = "a duration such as 30s, 5m or 250ms"
@@ -52,7 +52,9 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a duration from a number, or a text with or without a unit. Raises ValueError for all else."""
+        """Make a duration from a number, or from a text with or without a unit. Raises ValueError for
+        anything else.
+        """
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
             seconds: float = amount / (scale * 1000)
@@ -63,7 +65,9 @@ class Duration(float):
         return cls(round(seconds, 6))
 
     def __str__(self) -> str:
-        """The exact value in the largest unit without a fraction ("5m", "250ms"), else in seconds."""
+        """Return the exact value in the largest unit that needs no fraction ("5m", "250ms"), otherwise in
+        seconds.
+        """
         if not self:
             return "0s"
         milliseconds = round(self * 1000)
@@ -74,7 +78,9 @@ class Duration(float):
 
 
 class Size(int):
-    """Whole bytes, from "64MB", "512kB", "1GiB" or a plain number, below 2⁶³. MB is 1000², MiB is 1024²."""
+    """A number of bytes, from "64MB", "512kB", "1GiB" or a plain number, below 2⁶³. MB is 1000², MiB is
+    1024².
+    """
 
     expected: ClassVar[str] = "a size such as 64MB, 512kB or 1GiB"
     schema: ClassVar[Mapping[str, Any]] = {
@@ -86,7 +92,9 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a size from a number, or a text with or without a unit. Raises ValueError for all else."""
+        """Make a size from a number, or from a text with or without a unit. Raises ValueError for anything
+        else, also for a fraction of a byte.
+        """
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
             raise ValueError("negative, or too large")
@@ -95,7 +103,9 @@ class Size(int):
         return cls(int(amount) // scale)
 
     def __str__(self) -> str:
-        """The exact value in the first unit of GB, GiB, MB, MiB, kB, KiB without a fraction, else in B."""
+        """Return the exact value in the first of GB, GiB, MB, MiB, kB, KiB that needs no fraction, otherwise
+        in B.
+        """
         for unit in ("GB", "GiB", "MB", "MiB", "kB", "KiB"):
             factor = _BYTES[unit.lower()]
             if self and self % factor == 0:
@@ -104,14 +114,16 @@ class Size(int):
 
 
 class Amount(float):
-    """A number that may have a fraction, as a weight or a price: not negative, at most 10⁹."""
+    """A number such as a weight or a price, with or without a fraction, from 0 to 10⁹."""
 
     expected: ClassVar[str] = "a number such as 3 or 0.25"
     schema: ClassVar[Mapping[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1e9}
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make an amount from a number, or a text that is one. Raises ValueError for all else."""
+        """Make an amount from a number, or from a text that is a number. Raises ValueError for anything
+        else.
+        """
         if isinstance(value, str):
             if _PLAIN.fullmatch(value) is None:
                 raise ValueError("not a number")
@@ -122,12 +134,12 @@ class Amount(float):
         return cls(amount)
 
     def __str__(self) -> str:
-        """The number without a fraction of zero: "3", "0.25"."""
+        """Return the number, without ".0" at the end: "3", "0.25"."""
         return repr(float(self)).removesuffix(".0")
 
 
 class Share(float):
-    """A part of a whole from 0 to 1, from "5%" or a number such as 0.05."""
+    """A part from 0 to 1, from "5%" or a number such as 0.05."""
 
     expected: ClassVar[str] = "a share such as 5% or 0.05"
     schema: ClassVar[Mapping[str, Any]] = {
@@ -139,8 +151,8 @@ class Share(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a share from a number, or a text with or without a percent sign. Raises ValueError for all
-        else.
+        """Make a share from a number, or from a text with or without a percent sign. Raises ValueError for
+        anything else.
         """
         scale = 1.0
         if isinstance(value, str):
@@ -154,12 +166,12 @@ class Share(float):
         return cls(share)
 
     def __str__(self) -> str:
-        """The share in percent: "5%", "0.5%"."""
+        """Return the share in percent: "5%", "0.5%"."""
         return f"{self * 100:.12g}%"
 
 
 class Moment(float):
-    """A point in time as Unix seconds: a date with a time and a time zone, or a date alone.
+    """A point in time as Unix seconds, from a date with a time and a time zone, or from a date alone.
 
     A date alone means the end of that day in UTC.
     """
@@ -174,7 +186,9 @@ class Moment(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a moment from an ISO 8601 date, or time with zone. Raises ValueError for all else."""
+        """Make a moment from an ISO 8601 date, or from a date with a time and a zone. Raises ValueError for
+        anything else.
+        """
         if not isinstance(value, str) or (match := _MOMENT.fullmatch(value.strip())) is None:
             raise ValueError("neither a date nor a time with its zone")
         day, time, zone = match.groups()
@@ -187,7 +201,9 @@ class Moment(float):
             raise ValueError("no such day") from error
 
     def __str__(self) -> str:
-        """The date if the moment is the end of a day in UTC, else "2026-12-31T18:00:00Z"."""
+        """Return the date if the moment is the end of a day in UTC, otherwise the time in UTC
+        ("2026-12-31T18:00:00Z").
+        """
         moment = datetime.fromtimestamp(self, UTC)
         if moment.timetz() == datetime.min.replace(tzinfo=UTC).timetz():
             return (moment.date() - timedelta(days=1)).isoformat()
@@ -202,19 +218,21 @@ class Day(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a day from an ISO 8601 date. Raises ValueError for all else."""
+        """Make a day from an ISO 8601 date. Raises ValueError for anything else."""
         if not isinstance(value, str) or not _DAY.fullmatch(value):
             raise ValueError("not a date")
         day = date.fromisoformat(value.strip())
         return cls(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
     def __str__(self) -> str:
-        """The date, "2026-12-31"."""
+        """Return the date, "2026-12-31"."""
         return datetime.fromtimestamp(self, UTC).date().isoformat()
 
 
 class PathPrefix(str):
-    """The beginning of a URL path, for example "/api": starts with a slash, ends without one; or is empty."""
+    """The beginning of a URL path, for example "/api": it starts with a slash and ends without one, or is
+    empty.
+    """
 
     __slots__ = ()
     expected: ClassVar[str] = 'a path such as /api, or ""'
@@ -222,7 +240,9 @@ class PathPrefix(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a prefix from a path, with or without slashes around it. Raises ValueError for all else."""
+        """Make a prefix from a path, with or without slashes at its ends. Raises ValueError for anything
+        else.
+        """
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
         path = value.strip("/")
@@ -232,7 +252,9 @@ class PathPrefix(str):
 
 
 class FilePath(str):
-    """The path of a file. The decoder resolves `~`, and puts its `folder` before a relative path."""
+    """The path of a file. The decoder resolves `~`, and puts the configuration's folder before a relative
+    path.
+    """
 
     __slots__ = ()
     expected: ClassVar[str] = "the path of a file"
@@ -240,14 +262,14 @@ class FilePath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a path from a text that is not empty. Raises ValueError for all else."""
+        """Make a path from a text that is not empty. Raises ValueError for anything else."""
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
 
 
 class ListedPath(str):
-    """A method and a path that may be called: see `providers.paths.listed`."""
+    """A method (or several) and a path that clients may call, as `providers.paths.listed` accepts them."""
 
     __slots__ = ()
     expected: ClassVar[str] = "a method and a path, such as `POST /v1/ocr` or `GET /v1/jobs/*`"
@@ -255,7 +277,7 @@ class ListedPath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a listed path from a text. Raises ValueError for all else."""
+        """Make a listed path from a text. Raises ValueError for anything else."""
         if not isinstance(value, str):
             raise ValueError("no text")  # noqa: TRY004 - one error for whatever is no such value
         listed(value)
@@ -267,14 +289,16 @@ DialectName = NewType("DialectName", str)
 
 
 def _number(value: object) -> float:
-    """The number itself; an int stays one, as floats above 2**53 are not exact. Raises ValueError if none."""
+    """Return the value if it is a number; an int stays an int, because floats above 2**53 are not exact.
+    Raises ValueError for anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("neither a number nor a text")  # noqa: TRY004 - one error for whatever is no such value
     return value
 
 
 def _amount(text: str, units: Mapping[str, int]) -> tuple[int, int]:
-    """An amount such as "1.1MB" in the smallest unit, as an exact fraction: numerator and denominator.
+    """Return an amount such as "1.1MB" in the smallest unit, as an exact fraction (numerator, denominator).
 
     units: the factor of each unit, in lower case. Raises ValueError if the text is not such an amount.
     """

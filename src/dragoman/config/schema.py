@@ -1,7 +1,7 @@
 """Makes the JSON Schema of the configuration (for editors) and the page `docs/settings.md` (for people).
 
 `python -m dragoman.config.schema --write` writes the page; `--check` exits with 1 if the page is out of date;
-without an option it prints the schema.
+without an option the command prints the schema.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ _WORDS: Final[dict[Any, str]] = {
 
 
 class Row(NamedTuple):
-    """One setting on the page. path: NAME stands for a free name, [] for each member of a list."""
+    """One setting on the page. path: `NAME` stands for a name that the operator chooses, `[]` for each
+    element of a list. variable: the environment variable that sets it, "" = there is none.
+    """
 
     path: str
     type: str
@@ -121,7 +123,7 @@ class Row(NamedTuple):
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a whole configuration file, JSON Schema 2020-12."""
+    """Return the JSON Schema 2020-12 of a configuration file."""
     definitions: dict[str, Any] = {}
     root = _reference(Config, definitions)
     return {
@@ -133,7 +135,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
-    """A row for every setting; a section comes before its own settings."""
+    """Yield a row for every setting. A section comes before the settings in it."""
     for one in settings_of(section).values():
         rest = one.name == section.rest
         place = path if rest else f"{path}.{one.name}" if path else one.name
@@ -149,7 +151,7 @@ def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
 
 
 def page() -> str:
-    """The page of settings, Markdown."""
+    """Return the page of settings in Markdown."""
     lines = [
         _INTRODUCTION,
         "## Examples\n",
@@ -210,7 +212,9 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the page, or print the schema, as `arguments` say. Returns the exit code."""
+    """Write or check the page, or print the schema. arguments: `["--write"]`, `["--check"]` or `[]`. Returns
+    the exit code.
+    """
     if arguments == ["--write"]:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), "utf-8")

@@ -12,13 +12,16 @@ HINT: Final = "name a file that this user can read and that holds the secret alo
 
 
 class Unreadable(Exception):
-    """The file cannot be used. The text is the rest of a sentence that begins with the file's name."""
+    """Says why the file cannot be used. The text is the rest of a sentence that begins with the file's
+    name.
+    """
 
 
 def read(file: Path) -> str:
-    """The secret in a file, without blanks and line ends around it; may be "". Raises Unreadable if the file
-    cannot be opened, is too large, not UTF-8 or not a regular file: a configuration that somebody else wrote
-    may name a device or a pipe, and reading one could last for ever.
+    """Return the secret in a file, without white space around it; it may be "".
+
+    Raises Unreadable if the file cannot be opened, is too large, is not UTF-8, or is not a regular file. (A
+    configuration that somebody else wrote may name a device or a pipe, and reading one may never end.)
     """
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
@@ -36,13 +39,14 @@ def read(file: Path) -> str:
 
 
 def _without_waiting(file: str, flags: int) -> int:
-    """Open a file without blocking. Opening a pipe would otherwise wait for a process that writes to it."""
+    """Open a file without blocking. Otherwise, opening a pipe would wait for a process that writes to it."""
     return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_open(file: Path) -> bool:
-    """True if any user of the machine may read the file, though it belongs to the user of this process.
-    Always False for root, because the secret files of containers are like that.
+    """Whether every user of this machine may read a file that belongs to the user of this process. Always
+    False if this user is root, because the secret files of containers are like that, and on Windows. Raises
+    OSError.
     """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()

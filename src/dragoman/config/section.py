@@ -1,4 +1,4 @@
-"""The base class of every group of settings, and what a setting states besides its type."""
+"""The base class of every group of settings, and the class of the facts about one setting."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     shorthand: the setting that gets the value if the operator writes one value (or a secret's `{file: …}`)
     instead of a mapping: `gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`. rest: the setting that
-    collects all entries with names of the operator's choice. in_environment: True = an environment variable
-    sets each setting: `DRAGOMAN_PORT` sets `port`.
+    collects all entries whose names the operator chooses. in_environment: True = an environment variable sets
+    each setting: `DRAGOMAN_PORT` sets `port`.
     """
 
     shorthand: ClassVar[str | None] = None
@@ -22,11 +22,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about(ge=1)]`
-    """What is known of one setting besides its type, default and meaning (the string below it).
+    """The facts about one setting besides its type, its default and its meaning (the string below it).
 
-    unit: the unit of a plain number. env: the environment variable that sets it (None if the section has
-    `in_environment`). default: the effect of the default in words; None = the default value itself says
-    enough. ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be
+    unit: the unit of a plain number. env: the environment variable that sets it; None = there is none, or the
+    section has `in_environment`. default: the effect of the default in words; None = the default value itself
+    says enough. ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be
     secrets and are never shown.
     """
 

@@ -1,4 +1,4 @@
-"""The settings of the server: where it listens, and the bounds on what clients send."""
+"""The settings of the server: where it listens, and the limits on what clients send."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHARED = (
 
 
 class Server(Section, frozen=True):
-    """Where Dragoman listens and what it accepts."""
+    """Where Dragoman listens, and which requests and connections it accepts."""
 
     in_environment: ClassVar[bool] = True
 
@@ -152,7 +152,7 @@ class Server(Section, frozen=True):
 
 
 class Reload(Section, frozen=True):
-    """When `dragoman serve` loads its configuration again, beside SIGHUP and `POST /admin/reload`."""
+    """When `dragoman serve` loads its configuration again, besides at SIGHUP and `POST /admin/reload`."""
 
     watch: Annotated[bool, about(env="DRAGOMAN_RELOAD_WATCH")] = True
     """Whether the configuration is loaded again within about two seconds after its file, or a file of a

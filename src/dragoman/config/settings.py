@@ -1,9 +1,9 @@
-"""Every setting, stated once: name, type, default, unit, meaning and environment variable.
+"""Every setting, declared once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`,
-`balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `realtime`,
-`serving` and `trace`.
+messages are made from the declarations here and in the modules of its groups: `accounts`, `alerting`,
+`answers`, `balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`,
+`realtime`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _OverProvider: TypeAlias = Annotated[Duration | None, about(default="the provide
 
 
 class ModelTimeouts(Section, frozen=True):
-    """Timeouts of one model, where they differ from its provider's. 0 = no limit."""
+    """Timeouts of one model that differ from its provider's. 0 = no limit."""
 
     connect: _OverProvider = None
     """Overrides the provider's value."""
@@ -71,7 +71,7 @@ class ModelTimeouts(Section, frozen=True):
     """Overrides the provider's value."""
 
     def over(self, provider: Timeouts) -> Timeouts:
-        """The provider's timeouts, overridden by those that the model states."""
+        """Return the provider's timeouts, each replaced by the model's if the model states it."""
         own = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         return msgspec.structs.replace(provider, **own)
 
@@ -92,9 +92,11 @@ class Pool(Section, frozen=True):
 
 
 class Check(Section, frozen=True):
-    """Checks in the background whether a provider answers. A check asks for the provider's list of models,
-    which costs no tokens. One process does it for all workers. Any answer is good, also an error of the
-    client's (4xx); no answer, a timeout or a 5xx is bad.
+    """Checks in the background whether a provider answers.
+
+    A check asks for the provider's list of models, which costs no tokens. One process checks for all workers.
+    Any answer below 500 counts as good, also an error of the client's (4xx). No answer, a timeout or a 5xx
+    counts as bad.
     """
 
     shorthand: ClassVar[str | None] = "every"
@@ -111,7 +113,7 @@ class Check(Section, frozen=True):
 
 
 class Concurrency(Section, frozen=True):
-    """How many requests run at once, and how many may wait for their turn. Streams run until their end."""
+    """How many requests run at once, and how many may wait in a queue. A stream runs until its end."""
 
     shorthand: ClassVar[str | None] = "limit"
 
@@ -128,7 +130,7 @@ class Concurrency(Section, frozen=True):
 
 
 class Api(Section, frozen=True):
-    """A further protocol that a provider speaks, at the same address and for the same keys."""
+    """A further protocol that a provider speaks, at the same address and with the same keys."""
 
     shorthand: ClassVar[str | None] = "dialect"
 
@@ -234,13 +236,15 @@ class Provider(Section, frozen=True):
     answers: Answers = Answers()
     """Size limits for responses of this provider."""
     pool: Pool = Pool()
-    """Its connections."""
+    """The connections to this provider."""
     check: Check = Check()
     """How often the provider is asked if it answers: `30s`, or `{every, when, wait}`. By default never."""
     discovery: Discovery = Discovery()
-    """Its own list of models: `false` to ignore it, or `{enabled, ttl, allow, deny}`."""
+    """The provider's own list of models: `false` to ignore it, or `{enabled, ttl, allow, deny}`."""
     concurrency: Concurrency = Concurrency()
-    """How many requests for its models run at once: a number, or `{limit, queue, wait, delay}`."""
+    """How many requests for this provider's models run at once: a number, or `{limit, queue, wait,
+    delay}`.
+    """
     proxy: Annotated[Secret | None, about(default="none")] = None
     """The HTTP proxy for connections to this provider: `http://[user:password@]host:port`."""
     verify_tls: bool = True
@@ -274,7 +278,7 @@ class Local(Section, frozen=True):
 
 
 class Simulate(Section, frozen=True):
-    """A stand-in for a model: seeded text, tool calls, timing and faults, for demonstrations and tests."""
+    """A simulated provider for demonstrations and tests. It generates text, tool calls, delays and errors."""
 
     enabled: Annotated[
         bool | None,
@@ -290,7 +294,7 @@ class Simulate(Section, frozen=True):
 
 
 class Providers(Section, frozen=True):
-    """The providers. Entries other than `local` and `simulate` have names of your choice."""
+    """The providers. Every entry except `local` and `simulate` has a name of your choice."""
 
     rest: ClassVar[str | None] = "named"
 
@@ -303,7 +307,7 @@ class Providers(Section, frozen=True):
 
 
 class Supports(Section, frozen=True):
-    """What a model can do. False: a request that needs it is refused (400) or emulated. Unset: not known."""
+    """What a model can do. Unset: not known. `false`: a request for it is refused (400) or emulated."""
 
     tools: Annotated[bool | None, about(default="not known")] = None
     """Calls functions."""
@@ -318,11 +322,11 @@ class Supports(Section, frozen=True):
     reasoning: Annotated[bool | None, about(default="not known")] = None
     """Supports a reasoning effort."""
     prefill: Annotated[bool | None, about(default="not known")] = None
-    """Goes on with a last message by the assistant, without further fields, instead of answering it."""
+    """Continues a last message of the role `assistant`, without further fields, instead of answering it."""
 
 
 class Deployment(Section, frozen=True):
-    """One upstream model that may answer."""
+    """One model at a provider that may answer."""
 
     shorthand: ClassVar[str | None] = "use"
 
@@ -364,8 +368,10 @@ class Deployment(Section, frozen=True):
 
 
 class Model(Section, frozen=True):
-    """A model under a name of your choice. A name with one `*` (`gpt-*`, `team/*`) stands for all names that
-    match it; see [Names by pattern](routing.md#names-by-pattern).
+    """A model under a name of your choice.
+
+    A name with one `*` (`gpt-*`, `team/*`) stands for all names that match it; see [Names by
+    pattern](routing.md#names-by-pattern).
     """
 
     shorthand: ClassVar[str | None] = "use"
@@ -393,8 +399,9 @@ class Model(Section, frozen=True):
         Duration | None,
         about(default="1m for streams of models that are not known to think first, otherwise never"),
     ] = None
-    """After so long without content an attempt is ended, if another deployment can be asked at once. Until
-    then nothing of a stream, and nothing or all of a whole answer has come. 0 = never."""
+    """How long an attempt may run without content, if another deployment can be asked at once; then it is
+    ended and the other deployment is asked. It does not apply once content of a stream has come. 0 = never.
+    """
     hedge: Annotated[Hedge | None, about(default="none")] = None
     """When the first attempt is late, a second deployment is asked beside it, and whoever has content first
     answers: `p95`, a time such as `2s`, or `{after, at_most}`. See
@@ -449,12 +456,15 @@ class Model(Section, frozen=True):
 
     @property
     def targets(self) -> tuple[Deployment, ...]:
-        """The deployments of the model; `use` counts as one deployment."""
+        """The deployments of the model. If `use` is set, it is the only one."""
         return self.deployments if self.use is None else (Deployment(use=self.use),)
 
 
 class Alias(Section, frozen=True):
-    """Another name for a model, with defaults. The name `*` answers for every unknown name."""
+    """Another name for a model, with default values for requests.
+
+    The alias with the name `*` stands for every unknown name.
+    """
 
     shorthand: ClassVar[str | None] = "route"
 
@@ -487,7 +497,7 @@ class Alias(Section, frozen=True):
 
 
 class Retries(Section, frozen=True):
-    """What to do when an attempt fails before its first content."""
+    """What to do when an attempt fails before the first content of its response."""
 
     attempts: Annotated[int, about(unit="attempts", ge=1, le=10)] = 2
     """How many times the last candidate is tried, including the first attempt. Every other API key and
@@ -511,7 +521,9 @@ class Breaker(Section, frozen=True):
     failures: Annotated[int, about(unit="attempts", ge=0, le=1000)] = 3
     """So many failed attempts in a row (no answer, a timeout, 5xx) put a deployment last. 0 = never."""
     pause: Duration = Duration(5)
-    """For how long; then one request tries it again. Each further failure doubles the pause."""
+    """How long the deployment is asked last; then one request tries it again. Each further failure doubles
+    the pause.
+    """
     pause_max: Duration = Duration(300)
     """The longest pause."""
 
@@ -535,7 +547,7 @@ class Config(Section, frozen=True):
     """Groups of model names and patterns, by name, for the lists of models that keys may use (`group:NAME`):
     `{small: [gpt-5-mini, anthropic/claude-haiku-*]}`."""
     providers: Providers = Providers()
-    """Who answers."""
+    """The accounts and servers that answer requests."""
     models: dict[str, Model] = {}
     """Models, under names of your choice."""
     prices: dict[str, PriceEntry] = {}
@@ -568,7 +580,7 @@ class Config(Section, frozen=True):
     retries: Retries = Retries()
     """How failed attempts are retried."""
     breaker: Breaker = Breaker()
-    """How failures are remembered."""
+    """When a deployment that keeps failing is asked last."""
     alerts: tuple[Alert, ...] = ()
     """Receivers of alerts (webhooks): each `{url, secret, events, every}`."""
     egress: Egress = Egress()

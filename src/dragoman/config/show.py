@@ -1,7 +1,7 @@
-"""The current settings as rows of text, each with its source. Secrets are masked.
+"""Lists the current settings as rows of text, each with its source. Secrets are masked.
 
 A default that depends on other settings or on the machine is shown as its real value if the caller passes
-that value (`effective`), else in words and in parentheses.
+that value (`effective`), otherwise in words and in parentheses.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from dragoman.stores.address import shown as without_password
 
 
 class Shown(NamedTuple):
-    """One setting. value: as text, a list with commas; only the last characters of a secret; a default in
-    words stands in parentheses. source: where it is stated ("dragoman.yaml:12"), or "default".
+    """One setting. path: its place in the configuration. value: as text; the elements of a list have commas
+    between them, a secret shows only its last characters, and a default in words stands in parentheses.
+    source: where the setting is stated ("dragoman.yaml:12"), or "default".
     """
 
     path: str
@@ -33,9 +34,8 @@ class Shown(NamedTuple):
 
 
 def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
-    """Every setting, in the order of declaration; those of each provider, model, alias and key one by one.
-
-    effective: by path, the real values of defaults that depend on something else.
+    """Yield every setting, in the order of declaration, also each setting of each provider, model, alias and
+    key. effective: by path, the real values of defaults that depend on something else.
     """
     for path, value in _leaves("", loaded.config):
         source = loaded.source(path)
@@ -43,9 +43,8 @@ def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -
 
 
 def changed(loaded: Loaded) -> Iterator[Shown]:
-    """The settings that are stated anywhere (file, environment, preset, command line), section by section.
-
-    A provider or model without any stated setting has one row with the value `{}`.
+    """Yield the settings that a file, the environment, a preset or the command line states, section by
+    section. A provider or model without any stated setting has one row with the value `{}`.
     """
     rows = [row for row in shown(loaded) if row.source != DEFAULT]
     config = loaded.config
@@ -85,11 +84,13 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 _DATABASES: Final = frozenset({"sql", "store"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
-"""The strings of a request default are masked if its name, or a name inside of it, contains one of these."""
+"""The strings of a request default are masked if its name, or a name inside its value, contains one of
+these.
+"""
 
 
 def masked(value: Any) -> Any:
-    """A JSON value with every string masked as a secret. Member names, numbers, booleans and null stay."""
+    """Return a JSON value with every string masked as a secret. Keys, numbers, booleans and null stay."""
     if isinstance(value, str):
         return str(Secret(value))
     if isinstance(value, dict):
@@ -98,7 +99,7 @@ def masked(value: Any) -> Any:
 
 
 def partly_masked(value: Any) -> Any:
-    """A JSON value in which only that is masked which stands under a name that speaks of a secret."""
+    """Return a JSON value with every string masked that is below a key whose name suggests a secret."""
     if isinstance(value, dict):
         return {
             name: masked(inner) if _SECRET.search(name) else partly_masked(inner)

@@ -1,4 +1,6 @@
-"""Reads limits that somebody states as JSON at run time, with the errors of the configuration file."""
+"""Reads limits that a caller states as JSON at run time, with the same errors as in the configuration
+file.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ _SOURCE: Final = Source("the request")
 
 
 def stated_bounds(value: Any) -> tuple[tuple[Bounds, ...], list[Problem]]:
-    """The limits of a key, tenant, team or user (`limits`), stated as JSON, and their problems. Variables
-    (`${NAME}`) are unset in them.
+    """Return (the limits of a key, tenant, team or user; their problems). value: the JSON value of `limits`.
+    If it cannot be read, the limits are (). No environment variable counts as set: `${NAME}` is a problem.
     """
     node, problems = read_node(value, "limits", {}, _SOURCE)
     decoder = Decoder(Path())

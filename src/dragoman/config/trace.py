@@ -1,4 +1,4 @@
-"""Settings for the traces of finished requests, which `dragoman trace` and `/admin/exchanges` show."""
+"""The settings of the traces of finished requests, which `dragoman trace` and `/admin/exchanges` show."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dragoman.config.section import Section, about
 
 
 class Trace(Section, frozen=True):
-    """Traces of the latest finished requests, which each worker keeps in memory; a database keeps them longer
-    if `store` is set: who asked for what, who was called or not and why, times, losses and usage.
+    """Traces of the latest finished requests.
+
+    A trace says who asked for what, which deployments were called or not and why, times, losses and usage.
+    Each worker keeps the latest traces in memory; a database keeps them longer if `store` is set.
     """
 
     keep: Annotated[int, about(env="DRAGOMAN_TRACE_KEEP", unit="requests", ge=0, le=1_000_000)] = 1000
@@ -39,5 +41,7 @@ class Trace(Section, frozen=True):
 
     @property
     def body(self) -> int:
-        """The most bytes of each body that are kept, in memory or in the store; 0 = bodies are not kept."""
+        """How many bytes of each body are kept at most, in memory or in the store; 0 = bodies are not
+        kept.
+        """
         return self.max_body if self.bodies and (self.keep or self.store is not None) else 0

@@ -17,7 +17,7 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 class Source(NamedTuple):
     """The place of a value. origin: a file, an environment variable, or words ("the command line", "preset
-    qwen"). line: in the file, from 1; None = the origin is no file.
+    qwen"). line: the line in the file, from 1; None = not known, or the origin is not a file.
     """
 
     origin: str
@@ -28,12 +28,13 @@ class Source(NamedTuple):
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """One value that is no list and no mapping.
+    """One value that is neither a list nor a mapping.
 
     value: the value by the rules of YAML. text: the written text, in which each `${VARIABLE}` was replaced.
-    filled: True = the text may contain the value of a variable; it may be a secret, so no message shows it.
-    size: always 1. variables: the names of the variables in the text. unfilled: True = one of the variables
-    is not set, or a `${` has no name; the problem was already reported.
+    source: where it is written. filled: True = the text may contain the value of a variable, which may be a
+    secret, so no message shows it. size: always 1. variables: the names of the variables in the text.
+    unfilled: True = one of the variables is not set, or a `${` has no name; the problem has already been
+    reported.
     """
 
     value: bool | int | float | str | None
@@ -46,8 +47,8 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """A list. size: the number of nodes in it, itself included; a node that several YAML aliases repeat
-    counts each time. 1 if the list is not from YAML.
+    """A list. size: the number of nodes in it, the list itself included; a node that YAML aliases repeat
+    counts each time. For a list that is not from YAML it is 1.
     """
 
     items: tuple[Node, ...]
@@ -56,7 +57,7 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: the sources of the entries' names, if known. size: counted as a list's."""
+    """A mapping. names: the sources of the entries' names, as far as known. size: as in `Items`."""
 
     entries: Mapping[str, Node]
     source: Source
@@ -64,7 +65,7 @@ class Table(msgspec.Struct, frozen=True):
     size: int = 1
 
     def named(self, name: str) -> Source:
-        """The source of an entry's name, or of its value if that is not known."""
+        """Return the source of an entry's name; if it is not known, the source of the entry's value."""
         return self.names.get(name) or self.entries[name].source
 
 
@@ -72,13 +73,17 @@ Node: TypeAlias = Scalar | Items | Table
 
 
 def join(path: str, name: str) -> str:
-    """The path of an entry below another path. A name with special characters (`a.b`) is put in quotes."""
+    """Return the path of the entry `name` below another path. A name with special characters (`a.b`) is put
+    in quotation marks.
+    """
     shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
     return f"{path}.{shown}" if path else shown
 
 
 def plant(value: Any, source: Source) -> Node:
-    """The tree of a Python value (None, bool, number, str, list, mapping). All nodes have the same source."""
+    """Return the tree of a Python value (None, bool, number, str, list, mapping). All nodes have the same
+    source.
+    """
     if isinstance(value, Mapping):
         return Table({str(name): plant(inner, source) for name, inner in value.items()}, source)
     if isinstance(value, list | tuple):
@@ -89,7 +94,9 @@ def plant(value: Any, source: Source) -> Node:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """Merge two trees. Tables are merged entry by entry; for any other node `above` replaces `below`."""
+    """Merge two trees. Tables are merged entry by entry; any other node of `above` replaces the node of
+    `below`.
+    """
     if not (isinstance(below, Table) and isinstance(above, Table)):
         return above
     entries = dict(below.entries)

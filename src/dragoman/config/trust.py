@@ -1,9 +1,10 @@
 """Finds secrets that a configuration file would send to a host which the user has not approved.
 
-A file that was only found in the working directory (of a cloned repository, say: CVE-2026-21852) may send a
-secret of the environment, or of a file outside of its folder, only to the secret's vendor, to this machine
-and to a base URL that the environment states. For any other host the user must approve it: by naming the file
-(`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores pairs of a secret and a host.
+A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
+send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
+machine, and to a base URL that the environment states. Any other host needs the user's approval. The user
+approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores
+pairs of a secret and a host.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dragoman.providers.vendor import Vendor
 
 _FILE: Final = "trusted"
 _SECRET: Final = re.compile(r"(?i)key|token|secret|passw|credential|cookie|private|auth")
-"""A variable whose name contains one of these words counts as a secret in every setting."""
+"""A variable whose name contains one of these words counts as a secret, whichever setting uses it."""
 _ANYBODY: Final = "whoever-answers"
 _HIDDEN: Final = "base_url-of:"
 _UNVERIFIED: Final = " certificate=unchecked"
@@ -35,10 +36,11 @@ _BY_PROXY: Final = " by=proxy"
 class Lead(NamedTuple):
     """A secret that the file would send to a host without approval ("the file leads the secret there").
 
-    secret: the name of a variable, or the path of a secret file. target: the host's origin, followed by a
-    word if no certificate proves the host's identity; or a word for any provider, or for the host of a
-    `base_url` that holds the secret. path: the setting that uses the secret. source: the place of the setting
-    that chooses the host, or of that setting if the file chooses none.
+    secret: the name of a variable, the path of a secret file, or a word for an identity in a cloud. target:
+    the origin of the host, followed by a word if the host's identity is not proved; or a word for "any
+    provider", or for the host of a `base_url` that contains the secret. path: the setting that uses the
+    secret. source: the place of the setting that chooses the host; if the file does not choose the host, the
+    place of the setting that uses the secret.
     """
 
     secret: str
@@ -53,7 +55,7 @@ class Lead(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The target in words for people."""
+        """The target, in words for people."""
         if self.target == _ANYBODY:
             return "every provider that the request may reach"
         if self.target.startswith(_HIDDEN):
@@ -67,10 +69,11 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Every secret from outside the file that would go to a host which only the file chooses, or (as part of
-    `models` or `aliases`) to any provider.
+    """Yield each secret from outside the file that would go to a host which only the file chooses, or (if
+    `models` or `aliases` use it) to any provider.
 
-    tree: the whole configuration as written, environment included. accounts: the enabled providers.
+    tree: the complete configuration as written, settings from the environment included. accounts: the enabled
+    providers. environ: the environment variables.
     """
     finder = _LeadFinder(str(file), file.parent, environ)
     written = tree.entries.get("providers")
@@ -94,7 +97,9 @@ class _LeadFinder(NamedTuple):
     environ: Mapping[str, str]
 
     def provider(self, account: Provider, node: Table, path: str) -> Iterator[Lead]:
-        """The leads of one provider. node: the provider's entry, with the settings from the environment."""
+        """Yield the leads of one provider. node: the provider's entry, settings from the environment
+        included. path: the entry's path.
+        """
         origin = address.origin(account.base_url)
         base = node.entries.get("base_url")
         target = origin + self.weak_proof(node, origin)
@@ -125,8 +130,8 @@ class _LeadFinder(NamedTuple):
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
-        """The lead of an identity of which the file says more than its kind. Whoever describes an identity
-        chooses who gets the machine's proofs of it, whatever the provider's own host is.
+        """Yield a lead if the file says more about the provider's cloud identity than its kind. Whoever
+        describes an identity chooses who gets the machine's proofs of it, at any host.
         """
         stated = node.entries.get("credential")
         if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
@@ -144,10 +149,11 @@ class _LeadFinder(NamedTuple):
         *,
         in_keys: bool,
     ) -> bool:
-        """True if a variable may be sent to the target, for one of three reasons. The target is the vendor to
-        whose keys the variable belongs. Or `keys` states the variable (`in_keys`), no vendor has it, and the
-        target is the account's vendor. Or the environment chose the base URL; then the file must not state a
-        variable that belongs to another vendor than the account's.
+        """Whether a variable may be sent to the target, for one of three reasons.
+
+        1. The target is the vendor to whose keys the variable belongs. 2. The variable is in `keys`
+        (`in_keys`), no vendor has a key of this name, and the target is the account's vendor. 3. The
+        environment chose the base URL, and the file does not put a variable of another vendor there.
         """
         region = account.region
         homes = {_origin_of(vendor, region) for vendor in CATALOG.values() if variable in _keys(vendor)}
@@ -157,9 +163,9 @@ class _LeadFinder(NamedTuple):
         return self.is_from_environment(base) and (not self.is_from_file(scalar) or not homes or own)
 
     def weak_proof(self, node: Table, origin: str) -> str:
-        """The word to add to the target if the file weakens the proof of the host's identity; else "".
-
-        The file weakens it by `verify_tls: false`, by its own `ca_file`, or by a proxy for plain HTTP.
+        """Return the word to add to the target if the file weakens the proof of the host's identity,
+        otherwise "". The file weakens it by `verify_tls: false`, by a `ca_file`, or by a proxy for plain
+        HTTP.
         """
         verify, trusted, proxy = (node.entries.get(name) for name in _PROOF_SETTINGS)
         unchecked = isinstance(verify, Scalar) and self.is_from_file(verify) and verify.value is not True
@@ -172,15 +178,17 @@ class _LeadFinder(NamedTuple):
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if the environment (or the command line) states the base URL: either the file does not state
-        it at all, or it states only a variable whose value is the whole URL.
+        """Whether the environment (or the command line) states the base URL: the file does not state it, or
+        the file states only a variable whose value is the complete URL. False if there is no base URL.
         """
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
 
     def file_outside(self, scalar: Scalar) -> Path | None:
-        """The path of a secret file; None if it is in the configuration file's folder or no valid path."""
+        """Return the path of a secret file; None if the file is in the configuration file's folder, or the
+        path is invalid.
+        """
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
             return None if file.is_relative_to(self.folder.resolve()) else file
@@ -189,7 +197,9 @@ class _LeadFinder(NamedTuple):
 
 
 def trusted(home: Path) -> frozenset[str]:
-    """The approved pairs of a secret and a host (`Lead.pair`), from a file in `home`; none if unreadable."""
+    """Return the approved pairs of a secret and a host (`Lead.pair`), from a file in `home`; an empty set if
+    the file cannot be read.
+    """
     try:
         return frozenset((home / _FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError):
@@ -197,7 +207,9 @@ def trusted(home: Path) -> frozenset[str]:
 
 
 def trust(home: Path, pairs: Iterable[str]) -> Path:
-    """Add approved pairs (`Lead.pair`) to a file in `home`. Returns its path. Raises OSError."""
+    """Add approved pairs (`Lead.pair`) to the file of approved pairs in `home`. Returns the file's path.
+    Raises OSError.
+    """
     file = home / _FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{pair}\n" for pair in sorted({*trusted(home), *pairs}))
@@ -208,8 +220,8 @@ def trust(home: Path, pairs: Iterable[str]) -> Path:
 
 
 def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterator[Problem]:
-    """A problem for each lead whose pair is not in `kept`, the approved pairs. file: the configuration
-    file.
+    """Yield a problem for each lead whose pair is not approved. kept: the approved pairs. file: the
+    configuration file.
     """
     for one in found:
         if one.pair not in kept:
@@ -224,8 +236,8 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Warnings if every user of this machine may change a file, or if it belongs to a user who is neither
-    root nor the one that runs this process. None on Windows.
+    """Yield a warning if every user of this machine may change a file, and one if the file belongs to a user
+    who is neither root nor the user of this process. On Windows there is none.
     """
     try:
         about = file.stat()
@@ -249,13 +261,13 @@ def _origin_of(vendor: Vendor | None, region: str | None) -> str | None:
 
 
 def _identity(account: Provider) -> str:
-    """An identity in a cloud, as the secret of a lead."""
+    """Return the word that names an account's cloud identity as the secret of a lead."""
     assert account.identity is not None
     return f"the-{account.identity.kind}-identity"
 
 
 def _own_host(account: Provider) -> str | None:
-    """The origin that a vendor itself has for the account; None = it is not known."""
+    """Return the origin of the vendor's own host for the account; None = it is not known."""
     vendor = account.vendor
     if vendor is not None and vendor.located is not None:
         return f"https://{vendor.located.host_in((account.region or vendor.located.region).lower())}"

@@ -1,6 +1,7 @@
 """Rules for single values of settings: addresses, origins, hosts and patterns of names.
 
-A rule raises ValueError with a text for the operator. The text never repeats a value that may hold a secret.
+A function that checks a rule raises ValueError with a text for the operator. The text never repeats a value
+that may contain a secret.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from dragoman.providers import address
 
 
 def may_meet(pattern: str, other: str) -> bool:
-    """True if some name may match both patterns, judged only by the text before their first wildcards."""
+    """Whether one name might match both patterns. False is certain; True is a guess, because only the texts
+    before the first wildcards are compared.
+    """
     ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
     return ours.startswith(theirs) or theirs.startswith(ours)
 
 
 def web_origin(text: str) -> None:
-    """Raise ValueError unless the text is a web origin: scheme, host and port, as browsers write it."""
+    """Raise ValueError unless the text is a web origin (scheme, host and port) in the form in which browsers
+    write it.
+    """
     if address.origin(text) != text:
         raise ValueError(f"expected an origin such as {address.origin(text)}")
 
 
 def proxy(text: str) -> None:
-    """Raise ValueError unless the text is the URL of an HTTP proxy."""
+    """Raise ValueError unless the text is the URL of an HTTP proxy (`http://` or `https://`)."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -35,7 +40,7 @@ def proxy(text: str) -> None:
 
 
 def network(text: str) -> None:
-    """Raise ValueError unless the text is a host name, an IP address or a network (`10.0.0.0/8`)."""
+    """Raise ValueError unless the text looks like a host name, an IP address or a network (`10.0.0.0/8`)."""
     import ipaddress
 
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
@@ -55,7 +60,7 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """True for an address of a private network, and for a name without dots, as clusters use them."""
+    """Whether a host is an IP address of a private network, or a name without dots, as in clusters."""
     import ipaddress
 
     try:

@@ -1,4 +1,6 @@
-"""Environment variables in a setting's text: `${NAME}`, `${NAME:-default}`, and `$${` for a plain `${`."""
+"""Environment variables in a setting's text: `${NAME}`, `${NAME:-default}`, and `$${` for the characters
+`${`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ class Trouble(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A text with its variables replaced. variables: the names of all of them. troubles: one for each that
-    has no value; it is "" in the text.
+    """A text with its variables replaced. variables: the names of all variables in it. troubles: one for each
+    variable without a value and for each `${` without a name; both become "".
     """
 
     text: str
@@ -27,13 +29,14 @@ class Filled(NamedTuple):
 
 
 def has_variables(text: str) -> bool:
-    """True if the text contains `${`."""
+    """Whether the text contains `${`."""
     return "${" in text
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Replace the variables in a text. An empty or unset one takes its default. An unset one without default,
-    or a `${` without a name, adds a trouble.
+    """Replace the variables in a text by their values in `environ`. For an unset or empty variable its
+    default is used. An unset variable without a default, or a `${` without a name, becomes "" and adds a
+    trouble.
     """
     names: list[str] = []
     troubles: list[Trouble] = []

@@ -1,9 +1,10 @@
 """Notices that the files of a configuration have changed.
 
-A file is compared by what the system says of it (device, inode, size, times), behind all symbolic links: so a
-folder that is exchanged as a whole, as Kubernetes does with `..data`, is a change of each file in it. Who
-writes a file may do so in pieces, so a change counts once the files have been the same for one more look.
-The database with what operators have added is asked for its version: another server may have changed it.
+A file is compared by what the system says about it (device, inode, size, times), after following symbolic
+links. So if a folder is replaced, as Kubernetes replaces `..data`, each file in it counts as changed. A
+program may write a file in several steps, so a change counts only after the files were the same in two looks.
+The database with the entries that operators have added is asked for its version, because another server may
+have changed it.
 """
 
 from __future__ import annotations
@@ -23,29 +24,33 @@ LOOK: Final = 1.0
 ASK: Final = 2.0
 """Seconds between two questions to the database."""
 _ASK_MOST: Final = 60.0
-"""The same at most, while its version cannot be used."""
+"""The most seconds between two questions while the database's version cannot be used."""
 
 _ASK_LOST: Final = 16.0
-"""The same at most, while a server does not answer: each attempt to reach it may take seconds."""
+"""The most seconds between two questions while a database server does not answer: each attempt may take
+seconds.
+"""
 
 _Stamp: TypeAlias = tuple[int, ...] | None
-"""What the system says of a file; None = it is not there."""
+"""What the system says about a file; None = there is no such file."""
 
 
 class Watch:
-    """Looks at the files of a configuration. Times are monotonic seconds that the caller gives."""
+    """Looks at the files of a configuration. Times are monotonic seconds, which the caller passes."""
 
     def __init__(self, loaded: Loaded, now: float) -> None:
         self._seen: dict[Path, _Stamp] = {}
         self._changing: dict[Path, _Stamp] | None = None
-        """What the last look has found, if it was not what the configuration was made of."""
+        """What the last look found, if it differs from the files of the configuration in use; None = it does
+        not differ.
+        """
         self._polled = self._asked = now
         self.follow(loaded)
 
     def follow(self, loaded: Loaded) -> None:
         """Look at the files of this configuration from now on, as often as its settings `reload` say. A file
-        that the previous configuration had, too, is compared with what it was at the last look, so no change
-        of it is missed.
+        that the previous configuration had too is compared with its state at the last look, so no change is
+        missed.
         """
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
@@ -54,20 +59,25 @@ class Watch:
         self._changing = None
         self._database = None if loaded.added is None else loaded.added.file
         self._version = 0 if loaded.added is None else loaded.added.version
-        """The version that is used."""
+        """The database's version that the configuration in use has."""
         self._ask = ASK
         self._same: tuple[_Stamp, ...] | None = None
-        """What the system said of the database before it had the version in use; None = not known."""
+        """What the system said about the database's files when they last had the version in use; None = not
+        known.
+        """
         self._answered = 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look; inf = nothing is to be noticed."""
+        """Seconds until the next look; infinity = there is nothing to look at."""
         pause = LOOK if self._watches else self._poll
         return pause if self._database is None else min(pause, ASK)
 
     def look(self, now: float) -> bool:
-        """Whether the configuration has to be loaded again."""
+        """Look at the files and the database; return whether the configuration must be loaded again. True
+        also if `reload.poll` seconds have passed since the files changed or were polled last, even if nothing
+        seems changed. now: monotonic seconds.
+        """
         if self._watches:
             found = _stamps(self._seen)
             if found == self._seen:
@@ -88,10 +98,12 @@ class Watch:
         return False
 
     def _has_another_version(self, database: Location, now: float) -> bool:
-        """Whether the database has another version of the added entries than the one in use. A file is asked,
-        in less than a millisecond, if it was written since the last answer, or `_ASK_MOST` seconds after that
-        answer; a server is always asked. If the version is another one, the next question comes later each
-        time, because a version that cannot be used stays different from the one in use.
+        """Whether the database has another version of the added entries than the one in use.
+
+        A database file is only read if it was written since its last answer, or `_ASK_MOST` seconds after
+        that answer; a database server is always asked. While the versions differ, the time to the next
+        question doubles (up to `_ASK_MOST`), because a version that cannot be used stays different from the
+        one in use.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
@@ -111,14 +123,16 @@ class Watch:
 
 
 def watched(loaded: Loaded) -> tuple[Path, ...]:
-    """The files that a configuration was made of: its own, and those of its secrets and certificates."""
+    """Return the files of a configuration: the configuration file, and the files of its secrets and
+    certificates.
+    """
     own = () if loaded.file is None else (loaded.file,)
     return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))
 
 
 def _written(database: Location) -> tuple[_Stamp, ...] | None:
-    """What the system says of the two files that SQLite writes: the database, and its log of changes. None =
-    the database is not a file.
+    """Return what the system says about the two files that SQLite writes, the database and its log of changes
+    (WAL); None = the database is not a file.
     """
     if not isinstance(database, Path):
         return None

@@ -1,8 +1,8 @@
 """Reads a YAML text into a tree. Every node of the tree knows its line.
 
-PyYAML's composer is not used: it recurses in C without a limit, and of two equal keys it silently keeps the
-last one. Values without quotation marks follow the core schema of YAML 1.2, without its other notations of
-numbers (https://yaml.org/spec/1.2.2/#103-core-schema): `no` and 0x10 are strings, 1e3 is a number.
+PyYAML's composer is not used: it recurses in C without a limit, and if a key occurs twice it silently uses
+the last one. Values without quotation marks follow the core schema of YAML 1.2, without its other notations
+of numbers (https://yaml.org/spec/1.2.2/#103-core-schema): `no` and 0x10 are strings, 1e3 is a number.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
-"""The most nodes of a file. The limit stops YAML aliases of aliases, which multiply."""
+"""The most nodes of a file. The limit stops YAML aliases of aliases, which multiply the nodes."""
 
 
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a YAML text with its variables filled in, empty if unreadable, and the problems."""
+    """Return the tree of a YAML text, with its variables replaced, and the problems. The tree is empty if the
+    text cannot be read. origin: the file's name. environ: the environment variables.
+    """
     return _Reader(text, origin, environ).document()
 
 
 class _Unreadable(Exception):
-    """Ends the reading of a file. message, line, path: the problem, and where it is."""
+    """Ends the reading of a file. message: the problem. line, path: where it is; line None = not known."""
 
     def __init__(self, message: str, line: int | None, path: str = "") -> None:
         super().__init__(message)
@@ -47,7 +49,7 @@ class _Unreadable(Exception):
 
 
 class _Reader:
-    """Builds the tree of one document. It collects problems; `_Unreadable` ends the reading."""
+    """Builds the tree of one document. Problems are collected; `_Unreadable` ends the reading."""
 
     def __init__(self, text: str, origin: str, environ: Mapping[str, str]) -> None:
         self.text = text
@@ -155,7 +157,9 @@ class _Reader:
         return Table({**merged, **entries}, Source(self.origin, _line(start)), names, size)
 
     def merged(self, value: Node, path: str) -> dict[str, Node]:
-        """The entries that `<<: *other` adds. If several mappings have an entry, the first mapping wins."""
+        """Return the entries that `<<: *other` adds. If several mappings have the same entry, the first
+        mapping wins.
+        """
         tables = value.items if isinstance(value, Items) else (value,)
         found: dict[str, Node] = {}
         for table in reversed(tables):
@@ -191,7 +195,9 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """The value of an unquoted text. Hexadecimal, octal and infinite numbers stay strings."""
+    """Return the value of a text without quotation marks. Hexadecimal, octal and infinite numbers stay
+    strings.
+    """
     if text in _NULL:
         return None
     if text in _BOOL:

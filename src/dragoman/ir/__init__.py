@@ -1,5 +1,5 @@
 """The intermediate representation (IR): frozen values for requests, answers, stream events and faults, in the
-terms of no protocol. This package imports no other module of Dragoman and does no IO.
+terms of no single protocol. This package imports no other package of Dragoman and does no IO.
 """
 
 from dragoman.ir.blocks import (

@@ -1,12 +1,13 @@
 """The blocks that messages and answers consist of.
 
-The JSON object of a protocol can have a key for which no struct here has a field. Such a key is kept in
-`extra`, under the name of its dialect (the protocol). If the JSON object itself has no struct of its own, its
-unknown key is kept in the `extra` of the nearest struct, under a dotted name (`function.examples`).
+A protocol's JSON object can have a key for which no struct here has a field. The value of such a key is in
+`extra`, under the name of its dialect (the protocol). If the JSON object has no struct here, its unknown key
+is in the `extra` of the nearest struct, under a dotted name (`function.examples`).
 
-A dialect may have several spellings of the same thing. `form`, on every struct of chat that has it, names the
-spelling that was used. The same dialect's encoder writes that spelling again; everybody else ignores it,
-because it never changes the meaning. None = the spelling that the dialect's specification recommends.
+A dialect may have several spellings of the same thing. `form`, on each struct of a chat request or answer
+that has it, names the spelling that was used. An encoder of the same dialect writes that spelling again; all
+others ignore `form`, because it never changes the meaning. None = the spelling that the dialect's
+specification recommends.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Extra: TypeAlias = dict[str, dict[str, Any]] | None
-"""Wire keys for which no field exists, by dialect: {"openai_chat": {"key": value}}; None = there are none."""
+"""The JSON keys for which no field exists, by dialect: {"openai_chat": {"key": value}}; None = there are
+none.
+"""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The base class of every IR value: frozen, compared by content, not tracked by the garbage collector,
-    and serialised without the fields that have their default values.
+    and serialised without fields that have their default values.
     """
 
 
 class Sealed(Value, frozen=True):
     """A seal: an opaque payload (a signature or encrypted reasoning) that only the provider that made it can
-    read. A later request must give it back to this provider exactly as it was received. origin: the dialect
-    in which it was received. data: the payload.
+    read. A later request must return it to this provider exactly as it was received. origin: the dialect in
+    which the seal was received. data: the payload.
     """
 
     origin: str
@@ -36,8 +39,8 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item that a block belongs to. Only OpenAI's Responses API puts blocks into items. None = not
-    stated.
+    """The output item of OpenAI's Responses API that contains a block; no other API has items. id, status,
+    phase: as the API states them, None = not stated.
     """
 
     id: str | None = None
@@ -47,9 +50,8 @@ class Item(Value, frozen=True):
 
 
 class CacheMark(Value, frozen=True):
-    """A mark by which the client asks the provider to cache the prompt, up to and including the value that
-    has this mark. ttl: how long the cached prompt lasts, as written ("5m", "1h"); None = the provider's
-    default.
+    """A mark by which the client asks the provider to cache the prompt, up to and including the value with
+    this mark. ttl: how long the cached prompt lasts, as written ("5m", "1h"); None = the provider's default.
     """
 
     ttl: str | None = None
@@ -59,8 +61,9 @@ class CacheMark(Value, frozen=True):
 
 class Citation(Value, frozen=True):
     """The source of a span of a Text block. kind: "url", "document", "page", "block", "search_result" or a
-    dialect's own word. start, end: character offsets of the span in the text of that block, None = the span
-    is the whole text. source: the place inside the cited document, in the dialect's own structure.
+    dialect's own word. quote: the cited words. start, end: character offsets of the span in the text of the
+    block; None = the span is the whole text. source: the place inside the cited document, in the dialect's
+    own structure.
     """
 
     kind: str = "url"
@@ -75,9 +78,9 @@ class Citation(Value, frozen=True):
 
 
 class Logprob(Value, frozen=True):
-    """One token's log probability. bytes: the token's UTF-8 bytes as integers. top: the most likely tokens at
-    the position of this token. id: the token's number in the model's vocabulary. A field that is None was not
-    stated.
+    """The log probability of one token. bytes: the token's UTF-8 bytes as integers. top: the most likely
+    tokens at the same position. id: the token's number in the model's vocabulary. A field that is None was
+    not stated.
     """
 
     token: str
@@ -89,7 +92,9 @@ class Logprob(Value, frozen=True):
 
 
 class Text(Value, frozen=True, tag_field="block", tag=True):
-    """Plain text, with the citations and the log probabilities of this text."""
+    """Plain text, with its citations and log probabilities. sealed: a seal that the provider attached to the
+    text, None = none. cache: a mark of the client, None = none.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -113,7 +118,7 @@ class Refusal(Value, frozen=True, tag_field="block", tag=True):
 class Thinking(Value, frozen=True, tag_field="block", tag=True):
     """The reasoning of the model. text: the raw reasoning. summary: the parts of its summary. sealed: a
     signature of the reasoning, or the encrypted reasoning. redacted: True = the provider withheld the text,
-    and `sealed` is the whole content. An encoder must not drop a block that has no text, because `sealed` may
+    and `sealed` is the whole content. An encoder must not drop a block because it has no text: `sealed` may
     be its only content.
     """
 
@@ -130,12 +135,11 @@ class Thinking(Value, frozen=True, tag_field="block", tag=True):
 class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     """A call of a tool by the model.
 
-    id: the id that the provider gave the call, None = it gave none. arguments: the exact text that the model
-    wrote. It is normally a JSON object, but it may be empty or invalid JSON; for kind "custom" it is plain
-    text. kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy"
-    (`function_call`). by: who executes the tool; if this is the provider, the same answer contains the
-    result. namespace: the name of the tool's group (`Namespace`), or of the provider's MCP server; None =
-    neither.
+    id: the provider's id of the call, None = it has none. arguments: the exact text that the model wrote. It
+    is normally a JSON object, but it may be empty or invalid JSON; for the kind "custom" it is plain text.
+    kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`). by:
+    who executes the tool; if the provider does, the same answer contains the result. namespace: the name of
+    the tool's group (`Namespace`) or of the provider's MCP server, None = neither.
     """
 
     id: str | None
@@ -172,14 +176,14 @@ class ToolResult(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Media(Value, frozen=True, tag_field="block", tag=True):
-    """An image, sound, video or document. One of data, url, file, text and blocks holds the content; if only
-    `id` refers to it, none of them does.
+    """An image, sound, video or document. Exactly one of data, url, file, text and blocks has the content; or
+    none has, if the block only refers by `id` to earlier audio.
 
     mime: the media type. data: base64 as received. file: the id of a file at the provider. text, blocks: a
-    document given as text or as content blocks. name: the file's name. detail: OpenAI's image detail. id: the
-    id of audio in an answer, by which later messages may refer to this audio. transcript: the spoken words of
-    the audio. expires: when `id` expires, in Unix seconds. context: what the client says about the document,
-    or where it comes from. citable: whether the client asks for citations of the document. A field that is
+    document as text or as content blocks. name: the file's name. detail: OpenAI's image detail. id: the id of
+    audio in an answer, by which later messages may refer to this audio. transcript: the words that are spoken
+    in the audio. expires: when `id` expires, in Unix seconds. context: what the client says about the
+    document or its origin. citable: whether the client asks for citations of the document. A field that is
     None was not stated.
     """
 
@@ -205,8 +209,8 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Json(Value, frozen=True, tag_field="block", tag=True):
-    """A JSON value in the result of a tool. Gemini's tool results are such values, and so are Anthropic's
-    results of tools that the provider runs.
+    """A JSON value in the result of a tool. Gemini's tool results are JSON values, and so are Anthropic's
+    results of tools that the provider executes.
     """
 
     value: Any
@@ -215,7 +219,7 @@ class Json(Value, frozen=True, tag_field="block", tag=True):
 
 class Native(Value, frozen=True, tag_field="block", tag=True):
     """An object of one protocol that no other block can represent, as it was received. dialect: the protocol.
-    kind: the protocol's name for this type of object. value: the decoded object. stands_for: a block of
+    kind: the protocol's name for this type of object. value: the decoded object. stands_for: a block with
     nearly the same meaning, which the encoders of other dialects write instead; None = they leave the object
     out and report a loss.
     """

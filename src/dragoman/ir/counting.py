@@ -1,4 +1,4 @@
-"""The result of counting the tokens of a prompt. The request of this operation is a chat request."""
+"""The result of an operation that only counts the tokens of a prompt. Its request is a chat request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dragoman.ir.usage import Usage
 
 
 class TokenCount(Value, frozen=True):
-    """The number of tokens in a whole prompt. model: the upstream's name for the model, None = not stated.
+    """The number of tokens of a whole prompt. model: the upstream's name for the model, None = not stated.
     usage: the tokens that the counting itself consumed, None = not stated; no provider charges for them.
     """
 

@@ -1,4 +1,6 @@
-"""The embedding operation: a request with inputs, and a response with one vector for each input, in order."""
+"""The embedding operation: a request with inputs, and a response with one vector for each input, in the same
+order.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,13 @@ from dragoman.ir.usage import Usage
 
 
 class Parts(Value, frozen=True):
-    """One input of several texts. It gets one vector for all of its texts together."""
+    """One input that consists of several texts. It gets one vector for all of its texts together."""
 
     texts: tuple[str, ...]
 
 
 class Tokens(Value, frozen=True):
-    """One input as token ids, which only models with the same vocabulary can read."""
+    """One input as token ids. Only models with the same vocabulary can read them."""
 
     ids: tuple[int, ...]
 
@@ -26,12 +28,12 @@ Input: TypeAlias = str | Parts | Tokens
 class EmbedRequest(Value, frozen=True):
     """A request for vectors.
 
-    dialect: the protocol in which the client wrote the request. dimensions: the number of floats in each
-    vector. encoding: how the client wants the vectors written. task: the purpose of the vectors, in lower
-    case ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
+    dialect: the protocol in which the client wrote the request. dimensions: how many numbers each vector has.
+    encoding: how the client wants the vectors written. task: the purpose of the vectors, in lower case
+    ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
     "question_answering", "fact_verification", "code_retrieval_query"). title: the title of the document that
     the input comes from. user: the end user's id. truncate: True = an input that is too long is cut, False =
-    it is refused. form: which of the dialect's ways the client used ("one" = a single input, not in a list;
+    it is refused. form: which of the dialect's forms the client used ("one" = a single input, not in a list;
     "old" = an older endpoint). A field that is None was not stated.
     """
 
@@ -49,7 +51,9 @@ class EmbedRequest(Value, frozen=True):
 
 
 class EmbedResponse(Value, frozen=True):
-    """The vectors in the order of the inputs, each as bytes: little-endian 32-bit floats."""
+    """The vectors, in the order of the inputs. Each is bytes: little-endian 32-bit floats. model, id: as the
+    upstream stated them, None = not stated.
+    """
 
     vectors: tuple[bytes, ...]
     model: str | None = None

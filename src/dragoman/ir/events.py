@@ -1,7 +1,8 @@
 """A streamed answer as events, and the grammar that the events of every codec obey.
 
 A candidate is one of the alternative answers to a request. `index` numbers the blocks of one candidate from 0
-without gaps; several blocks may be open at once. `Checker` checks the order of the events, which is normally:
+without gaps; several blocks may be open at once. `Checker` checks the order of the events. The normal order
+is:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 
@@ -20,8 +21,8 @@ from dragoman.ir.usage import Usage
 
 class Start(Value, frozen=True):
     """The answer begins. created: Unix seconds or RFC 3339 text. tier: the service tier. usage: the token
-    counts known by now, None = none. status: the status of the answer in OpenAI's Responses API, None = not
-    stated. echo: the fields of the request that the answer repeats.
+    counts that are known at the beginning, None = none. status: the status of the answer in OpenAI's
+    Responses API, None = not stated. echo: the fields of the request that the answer repeats.
     """
 
     dialect: str
@@ -36,7 +37,7 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. block: the block with what is known of it so far: names, ids, perhaps its whole
+    """A block begins. block: the block as far as it is known: its names and ids, and sometimes its complete
     content. index: the number of the block in its candidate.
     """
 
@@ -83,8 +84,8 @@ class RefusalDelta(Value, frozen=True):
 
 
 class SealDelta(Value, frozen=True):
-    """The seal (`Sealed`: a signature or encrypted reasoning) of an open block. It replaces a seal that the
-    block has already.
+    """The seal (`Sealed`: a signature or encrypted reasoning) of an open block. It replaces an earlier seal
+    of the block.
     """
 
     index: int
@@ -116,8 +117,8 @@ class Cite(Value, frozen=True):
 
 
 class Close(Value, frozen=True):
-    """A block ends. block: the final block, which replaces what Open and the deltas have made; None = that
-    stays.
+    """A block ends. block: the final block, which replaces the block that Open and the deltas have built;
+    None = the built block stays.
     """
 
     index: int
@@ -126,7 +127,7 @@ class Close(Value, frozen=True):
 
 
 class Finish(Value, frozen=True):
-    """A candidate ends. All its blocks are closed before. stop: why it ends, None = not stated."""
+    """A candidate ends. All its blocks were closed before. stop: why it ends, None = not stated."""
 
     stop: Stop | None
     candidate: int = 0
@@ -140,8 +141,8 @@ class Tally(Value, frozen=True):
 
 
 class More(Value, frozen=True):
-    """Facts about the answer that come after Start. extra, echo: merged with those of earlier events. tier,
-    model: replace those of earlier events; None = no change.
+    """Facts about the answer that come after Start. extra, echo: merged with those of earlier events; for the
+    same key, the later value counts. tier, model: replace those of earlier events, None = no change.
     """
 
     extra: Extra = None
@@ -151,8 +152,9 @@ class More(Value, frozen=True):
 
 
 class Raw(Value, frozen=True):
-    """An event of one dialect that has no content (for example progress). Encoders of other dialects leave it
-    out. index: the number of the block that the event belongs to, None = no block.
+    """An event of one dialect that carries no content (progress, for example). Encoders of other dialects
+    leave it out. value: the decoded event. index: the number of the block that the event belongs to, None =
+    no block.
     """
 
     dialect: str
@@ -161,8 +163,8 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The stream ends. status: the final status, None = the status in Start stays. error: why the answer
-    failed, None = it did not.
+    """The stream ends normally. status: the final status, None = the status in Start stays. error: why the
+    answer failed, None = it did not fail.
     """
 
     status: str | None = None
@@ -171,7 +173,7 @@ class End(Value, frozen=True):
 
 
 class Error(Value, frozen=True):
-    """The stream failed. No other event follows."""
+    """The stream failed, and ends without an End: no other event follows."""
 
     fault: Fault
 
@@ -202,7 +204,7 @@ Event: TypeAlias = (
 
 DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, SealDelta, MediaDelta)
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
-"""The event classes that name a block of the answer and change it."""
+"""The classes of events that belong to one block and begin, change or end it."""
 
 _BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 
@@ -224,7 +226,7 @@ class GrammarError(ValueError):
 
 
 class Checker:
-    """Checks the events of one stream: whether they come in a legal order, and whether each names a block or
+    """Checks the events of one stream: whether their order is legal, and whether each event names a block or
     candidate that exists and is in the right state.
     """
 

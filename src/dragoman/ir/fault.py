@@ -61,16 +61,16 @@ STATUS: dict[Kind, int] = {
 
 
 class Fault(Value, frozen=True):
-    """One failure. No field holds a credential.
+    """One failure. No field contains a credential.
 
     kind: what went wrong; it decides the client's HTTP status. message: text for a person. code: the
-    machine-readable code; it is OpenAI's code where OpenAI has one for this failure. param: the field of the
+    machine-readable code, which is OpenAI's code if OpenAI has one for this failure. param: the field of the
     request that is wrong (`messages[0].content`). type: the upstream's own error type, as the upstream stated
-    it. status: the upstream's HTTP status, or the status that an error in its stream states; None = neither.
-    retry_after: seconds to wait before the next attempt, None = unstated. blame: who has to change something
-    so that the request works. extra: the other members of the upstream's error object, by dialect. error_id:
-    the id of the request, by which the gateway's log and traces find this failure. It is set just before the
-    failure is sent to a client; None = it has not been set.
+    it. status: the upstream's HTTP status, or the status in an error of its stream; None = neither.
+    retry_after: seconds to wait before the next attempt, None = not stated. blame: who has to change
+    something so that the request works. extra: the other fields of the upstream's error object, by dialect.
+    error_id: the id of the request, by which the gateway's log and traces find this failure. It is set just
+    before the failure is sent to a client; None = not set.
     """
 
     kind: Kind
@@ -85,15 +85,15 @@ class Fault(Value, frozen=True):
     error_id: str | None = None
 
     def known_as(self, id_: str | None) -> Self:
-        """The same fault with the `error_id` `id_`. If `id_` is None or "" (the request has no id), the fault
-        unchanged.
+        """Return the same fault with `error_id` set to `id_`. If `id_` is None or "" (the request has no id),
+        return the fault unchanged.
         """
         return msgspec.structs.replace(self, error_id=id_) if id_ else self
 
     @property
     def http_status(self) -> int:
-        """The HTTP status that the client gets for this kind of fault. The client's protocol may define
-        another status for this kind, which then replaces this one.
+        """The HTTP status for this kind of fault. The client's protocol may define another status, which the
+        client then gets instead.
         """
         return STATUS[self.kind]
 
@@ -104,7 +104,7 @@ STOPPING: Final = Fault(
     "gateway_stopping",
     blame="gateway",
 )
-"""The fault of a request that runs when the gateway has to stop."""
+"""The fault of a request that is still running when the gateway has to stop."""
 INTERNAL: Final = Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )

@@ -1,6 +1,6 @@
-"""Conversion of stream events to a whole answer, and of a whole answer to stream events.
+"""Converts stream events to a complete answer, and a complete answer to stream events.
 
-Law: fold(unfold(r)) == r for every Response r.
+Law: fold(unfold(r)) == r for every Response r whose candidates are in the order of their indexes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from dragoman.ir.usage import Usage
 
 
 def merge(first: Extra, second: Extra) -> Extra:
-    """Both extras as one. An extra is `{dialect: {key: value}}`, or None for no keys. Where both have the
-    same key of the same dialect, the value in `second` is used.
+    """Merge two extras (`{dialect: {key: value}}`, or None for no keys). If both have the same key of the
+    same dialect, the value in `second` is used.
     """
     if not second:
         return first
@@ -73,7 +73,7 @@ class _Growing(msgspec.Struct):
             self.expires = event.expires
 
     def done(self) -> Block:
-        """The block, with the content of all its deltas so far."""
+        """Return the block with the content of all its deltas so far."""
         block = self.block
         changes: dict[str, Any] = {}
         if self.pieces:
@@ -107,8 +107,8 @@ class _Growing(msgspec.Struct):
 
 class Fold:
     """Collects the events of one stream and builds a Response from them. It does not check the order of the
-    events. fault: the failure that the last End or Error stated, None = no failure so far. usage: the latest
-    token counts, None = none yet.
+    events. fault: the failure in the last End or Error, None = none so far. usage: the latest token counts,
+    None = none so far.
     """
 
     def __init__(self) -> None:
@@ -158,11 +158,13 @@ class Fold:
         self._blocks.setdefault(event.candidate, [])
 
     def block(self, index: int, candidate: int = 0) -> Block:
-        """A block with its content so far. Raises KeyError or IndexError if it was not opened yet."""
+        """Return a block with its content so far. Raises KeyError or IndexError if it has not been opened
+        yet.
+        """
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """The answer with the content that has arrived so far. This may be called several times."""
+        """Return the answer with its content so far. This may be called several times."""
         start = self._start
         candidates = []
         for index, blocks in sorted(self._blocks.items()):
@@ -207,7 +209,7 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {
 
 
 def fold(events: Iterable[ev.Event]) -> Response:
-    """The whole answer that results from the events of one stream."""
+    """Return the complete answer that the events of one stream make."""
     collected = Fold()
     for event in events:
         collected.add(event)
@@ -215,7 +217,9 @@ def fold(events: Iterable[ev.Event]) -> Response:
 
 
 def unfold(response: Response) -> Iterator[ev.Event]:
-    """The events of a stream from which `fold` would build this answer. Each text is in one delta."""
+    """Yield the events of a stream from which `fold` builds this answer again. The text of each block, and
+    each part of a summary, is in one delta.
+    """
     yield ev.Start(
         response.dialect,
         response.id,
@@ -237,9 +241,10 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """The events of one block: Open, deltas, Close. The deltas have its texts, media data, log probabilities
-    and citations, and the seal of a Text or Thinking block. Open has everything else, and the seal of a
-    Thinking block that is redacted.
+    """Yield the events of one block: Open, deltas, Close.
+
+    The deltas have its texts, media data, log probabilities and citations, and the seal of a Text or Thinking
+    block. Open has everything else; in a redacted Thinking block, Open has the seal.
     """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)

@@ -14,12 +14,12 @@ class ImageRequest(Value, frozen=True):
 
     dialect: the protocol in which the client wrote the request. action: "generate" makes pictures from the
     prompt, "edit" changes the images as the prompt says, "vary" makes variants of the first image. mask: the
-    area to edit. count: how many pictures, None = unstated, which means one. size: "WIDTHxHEIGHT" in pixels
-    or "auto". aspect: the aspect ratio, for example "16:9". quality, style, background, moderation, fidelity
-    (to the edited images): in the provider's words. output: the file format ("png", "jpeg", "webp").
-    compression: percent. delivery: whether the client wants a URL or the bytes in base64, None = unstated.
+    area to edit. count: how many pictures, None = not stated, which means one. size: "WIDTHxHEIGHT" in
+    pixels, or "auto". aspect: the aspect ratio, for example "16:9". quality, style, background, moderation,
+    fidelity (to the edited images): in the provider's words. output: the file format ("png", "jpeg", "webp").
+    compression: percent. delivery: whether the client wants a URL or the bytes in base64, None = not stated.
     partials: how many unfinished pictures the stream shows before the final one. listed: whether the client
-    wrote the images in a JSON body as a list.
+    wrote the images as a list in a JSON body.
     """
 
     dialect: str
@@ -48,8 +48,8 @@ class ImageRequest(Value, frozen=True):
 
 
 class Picture(Value, frozen=True):
-    """One picture, either as `data` (base64, as received) or as `url`. kind: the media type, None = unstated.
-    prompt: the prompt as the provider rewrote it, None = unstated.
+    """One picture, either as `data` (base64, as received) or as `url`. kind: the media type, None = not
+    stated. prompt: the prompt as the provider changed it, None = not stated.
     """
 
     data: str | None = None
@@ -59,7 +59,7 @@ class Picture(Value, frozen=True):
 
 
 class ImageResponse(Value, frozen=True):
-    """The pictures of one answer. created: Unix seconds. told: what else the provider stated about the
+    """The pictures of one answer. created: Unix seconds. told: other facts that the provider stated about the
     pictures (size, quality, background, output_format), under OpenAI's names.
     """
 

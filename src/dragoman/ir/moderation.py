@@ -1,4 +1,4 @@
-"""The moderation operation: a request with texts and pictures, and a response with the judgements."""
+"""The moderation operation: a request with texts and pictures, and a response with a judgement on each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dragoman.ir.usage import Usage
 
 
 class ModerationRequest(Value, frozen=True):
-    """The inputs to judge. Each input gets one judgement; an input of several blocks is judged as a whole.
+    """The inputs to judge. Each input gets one judgement, also an input of several blocks.
+
     dialect: the protocol in which the client wrote the request. form: how the client wrote the inputs: "one"
     = a single text without a list, "parts" = one input of several parts, None = a list of texts.
     """
@@ -22,8 +23,8 @@ class ModerationRequest(Value, frozen=True):
 class Judgement(Value, frozen=True):
     """The judgement on one input. flagged: whether any category applies. categories: whether each category
     applies, by the provider's name of the category; a value of None = not stated. scores: how strongly each
-    category applies, from 0 to 1. kinds: the kinds of content ("text", "image") that were judged for each
-    category, None = not stated.
+    category applies, from 0 to 1. kinds: by category, the kinds of content ("text", "image") that were
+    judged, None = not stated.
     """
 
     flagged: bool

@@ -12,12 +12,13 @@ Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
 
 class Message(Value, frozen=True):
-    """One message. The result of a tool is in a message with the role `user`, as a ToolResult block.
+    """One message. The result of a tool is a ToolResult block in a message with the role `user`. Neighbouring
+    messages may have the same role; an encoder merges them if its dialect requires it.
 
-    Neighbouring messages may have the same role; an encoder merges them if its dialect requires it. name: the
-    author's name, in dialects that have one. form: how the client wrote the message, where the dialect has
-    several ways ("tool", "function"). tools: tools that the model may use from this message on, beside those
-    of the request; `blocks` holds the same tools as the client wrote them.
+    name: the author's name, in dialects that have one. form: how the client wrote the message, if the dialect
+    has several ways ("tool", "function"). cache: as in `Text`. tools: tools that the model may use from this
+    message on, in addition to those of the request; `blocks` contains the same tools as the client wrote
+    them.
     """
 
     role: Role
@@ -30,8 +31,8 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of client tools. If neighbouring tools of a request have equal namespaces, the client
-    wrote them as one group.
+    """A named group of the client's tools. If neighbouring tools of a request have equal namespaces, the
+    client wrote them as one group.
     """
 
     name: str
@@ -40,10 +41,11 @@ class Namespace(Value, frozen=True):
 
 
 class Function(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the client executes. parameters: a JSON Schema object. kind: "function" = the model writes
-    JSON that `parameters` describes, "custom" = it writes free text with the grammar `format`. form: which of
-    the dialect's ways to write a tool the client used. namespace: the tool's group; two tools of the same
-    name may belong to two groups. A field that is None was not stated.
+    """A tool that the client executes. parameters: a JSON Schema object. strict: whether calls must obey
+    `parameters` exactly. kind: "function" = the model writes JSON as `parameters` describes, "custom" = it
+    writes free text with the grammar `format`. form: which of the dialect's ways to write a tool the client
+    used. namespace: the tool's group; tools in different groups may have the same name. A field that is None
+    was not stated.
     """
 
     name: str
@@ -59,16 +61,16 @@ class Function(Value, frozen=True, tag_field="tool", tag=True):
 
 
 class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that a protocol itself defines. Usually the provider executes the tool; the client executes some
-    (a shell).
+    """A tool that a protocol itself defines. Usually the provider executes it; some (a shell) are executed by
+    the client.
 
     kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …); the
     encoder of another dialect offers that dialect's own tool of this kind. name: the name in calls of the
     tool. value: the tool as its dialect wrote it. options: the settings in `value`, in words common to all
     dialects. For "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low,
-    medium, high), live (False: only indexed pages) and location ({city, region, country, timezone}), each
-    only where stated. function: for a tool that the client executes, an equal function for upstreams that do
-    not have the tool; None = there is none.
+    medium, high), live (False: only indexed pages) and location ({city, region, country, timezone}); options
+    that were not stated are missing. function: for a tool that the client executes, an equivalent function
+    for upstreams that do not have the tool; None = there is none.
     """
 
     dialect: str
@@ -85,10 +87,10 @@ Tool: TypeAlias = Function | ProviderTool
 
 class ToolChoice(Value, frozen=True):
     """Which tools the model may or must call. mode: "auto" (the model decides), "none" (no tool), "any" (at
-    least one), "tool" (the tool in `names`), "native" (a choice that only the dialect itself knows; it is in
-    `native`). names: with mode "tool" the tool that must be called; with mode "auto" or "any" the tools that
-    may be called, empty = all. kind: the kind of these tools. namespaces: the tool group of each of `names`,
-    None = unstated; empty = no group is stated.
+    least one), "tool" (the tool in `names`), "native" (a choice that only the dialect itself has; it is in
+    `native`). names: with the mode "tool" the tool that must be called; with "auto" or "any" the tools that
+    may be called, empty = all. kind: the kind of these tools. namespaces: for each of `names` the tool's
+    group, None = not stated; empty = no group is stated.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -103,8 +105,9 @@ class ToolChoice(Value, frozen=True):
 class Output(Value, frozen=True):
     """The form that the client wants the answer to have. kind: "text", "json" (any JSON value) or "schema"
     (JSON that the JSON Schema in `schema` allows; `name` and `description` are the client's words for this
-    schema). modalities: any of "text", "audio", "image". audio: OpenAI's {voice, format}. verbosity: low,
-    medium, high. A field that is None was not stated.
+    schema). strict: whether the answer must obey the schema exactly. modalities: any of "text", "audio",
+    "image". audio: OpenAI's {voice, format}. verbosity: low, medium, high. A field that is None was not
+    stated.
     """
 
     kind: Literal["text", "json", "schema"] = "text"
@@ -153,8 +156,8 @@ class Sampling(Value, frozen=True):
 
 class Caching(Value, frozen=True):
     """Prompt-cache settings for the whole request. key: the provider sends requests with the same key to the
-    same cache. mode, ttl, retention: in the dialect's words. mark: a cache mark of the request as a whole;
-    the provider itself chooses how much of the prompt it caches. A field that is None was not stated.
+    same cache. mode, ttl, retention: in the dialect's words. mark: a cache mark for the request as a whole;
+    the provider chooses how much of the prompt it caches. A field that is None was not stated.
     """
 
     key: str | None = None
@@ -169,15 +172,16 @@ class Request(Value, frozen=True):
     """One chat request.
 
     dialect: the protocol in which the client wrote the request. system: the request's top-level system field,
-    and what the gateway adds to it; system and developer messages stay in `messages`. parallel: whether one
-    answer may call several tools. max_output: the most tokens of the answer, thinking included. user: the end
-    user's id; safety_identifier: the hashed id that replaces it. tier: the service tier. store: whether the
-    provider keeps the answer. prediction: text that the answer will probably repeat, which makes the provider
-    faster. moderation: OpenAI's {model, policy}, a check of question and answer by another model. truncation:
-    "auto" drops the oldest messages of a prompt that is longer than the window; "disabled" refuses the
-    prompt. previous: the id of the stored response that the request continues. conversation: the stored
-    conversation that it continues, as the client wrote it. stream_usage: whether the client asked for token
-    counts in the stream. A field that is None was not stated.
+    and texts that the gateway adds to it; system and developer messages stay in `messages`. parallel: whether
+    one answer may call several tools. max_output: the most tokens of the answer, thinking included. user: the
+    end user's id; safety_identifier: the hashed id that replaces it. tier: the service tier. store: whether
+    the provider stores the answer. prediction: text that the answer will probably repeat, which makes the
+    provider faster. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
+    truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
+    refuses such a prompt. previous: the id of the stored response that the request continues. conversation:
+    the stored conversation that it continues, as the client wrote it. background: whether the answer is made
+    after the reply to this request. stream_usage: whether the client asked for token counts in the stream. A
+    field that is None was not stated.
     """
 
     dialect: str
@@ -206,13 +210,15 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """By field, which of several forms the client used: {"max_output": "max_tokens"}; None = the usual."""
+    """By field, which of several forms the client used: {"max_output": "max_tokens"}; None = the usual
+    forms.
+    """
     extra: Extra = None
 
 
 def only_text(request: Request) -> bool:
     """Whether the request has only plain texts: no tools, no settings of the output, and no blocks other than
-    Text. Nothing in such a request has to be fetched, renamed or emulated.
+    Text. Such a request needs no fetching of media, no renaming of tools and no emulation.
     """
     if request.tools or request.output is not None:
         return False

@@ -11,10 +11,10 @@ from dragoman.ir.usage import Usage
 class RerankRequest(Value, frozen=True):
     """A request to order documents by how well they answer a query.
 
-    dialect: the protocol in which the client wrote the request. documents: texts, or objects that hold a
-    text. top: the number of results, None = all. documents_back: whether the answer repeats the documents,
-    None = unstated. truncate: how many tokens of each document are read, None = unstated. form: the vendor
-    whose names of fields the client used ("voyage"), where the protocol accepts those of several vendors.
+    dialect: the protocol in which the client wrote the request. documents: texts, or objects with a text.
+    top: the number of results, None = all. documents_back: whether the answer repeats the documents, None =
+    not stated. truncate: how many tokens of each document are read, None = not stated. form: the vendor whose
+    field names the client used ("voyage"), if the protocol accepts those of several vendors.
     """
 
     dialect: str
@@ -29,8 +29,8 @@ class RerankRequest(Value, frozen=True):
 
 
 class Ranked(Value, frozen=True):
-    """One result. index: the document's position in the request, from 0. score: the document's relevance;
-    higher is better. document: the document again, None = not repeated.
+    """One result. index: the document's position in the request, from 0. score: the document's relevance; a
+    higher score is better. document: the document itself, None = not repeated.
     """
 
     index: int
@@ -39,8 +39,8 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The results, the most relevant first. told: what else the provider stated, under the provider's own
-    names ("meta", "usage" with prices); None = nothing.
+    """The results, the most relevant first. told: other facts that the provider stated, under its own names
+    ("meta", "usage" with prices); None = none.
     """
 
     results: tuple[Ranked, ...]

@@ -1,4 +1,4 @@
-"""A whole chat answer."""
+"""A complete chat answer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Reason: TypeAlias = Literal[
 
 class Stop(Value, frozen=True):
     """Why one candidate ended. reason: "end" (the model ended its answer), "tool" (it calls tools), "length"
-    (the limit of output tokens), "context" (the context window is full), "sequence" (a stop sequence),
-    "filter" (withheld by a filter), "pause" (the client sends the request again to continue), "compaction",
-    "broken" (malformed output), "error", "other". raw: the dialect's own word, if `reason` does not determine
-    it. sequence: the stop sequence that was found. detail: what else the dialect states (refusal category and
-    explanation).
+    (the limit of output tokens was reached), "context" (the context window is full), "sequence" (a stop
+    sequence came), "filter" (a filter withheld content), "pause" (the client must send the request again to
+    continue), "compaction" (the answer is a compaction of the conversation), "broken" (malformed output),
+    "error", "other". raw: the dialect's own word, if `reason` does not determine it. sequence: the stop
+    sequence that came. detail: further facts in the dialect's terms (refusal category and explanation).
     """
 
     reason: Reason
@@ -40,7 +40,7 @@ class Stop(Value, frozen=True):
 
 class Candidate(Value, frozen=True):
     """One of the n alternative answers to a request. index: its number, from 0. stop: why it ended, None = it
-    has not ended yet, or nobody stated why.
+    has not ended yet, or no reason was stated.
     """
 
     blocks: tuple[Block, ...] = ()
@@ -50,12 +50,12 @@ class Candidate(Value, frozen=True):
 
 
 class Response(Value, frozen=True):
-    """A whole answer.
+    """A complete answer.
 
     id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text. usage: None =
-    the upstream gave no counts, which is not the same as 0. status: the word of OpenAI's Responses API
+    the upstream stated no counts, which is not the same as 0. status: the word of OpenAI's Responses API
     ("completed", "incomplete", "failed", "queued"); other dialects have none. tier: the service tier. error:
-    why the answer failed, None = it did not. echo: the fields of the request that the answer repeats; an
+    why the answer failed, None = it did not fail. echo: the fields of the request that the answer repeats; an
     encoder may leave them out without reporting a loss.
     """
 

@@ -1,6 +1,7 @@
-"""A check that the fields of an IR value have their annotated types.
+"""Checks that the fields of an IR value have their annotated types.
 
-msgspec does not check types when a value is constructed, so a value may hold anything that a decoder read.
+msgspec does not check types when a value is constructed, so a field may have any type that a decoder has
+read.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ _Types: TypeAlias = frozenset[type] | None  # None = any type
 class _Shape:
     """The field types of one struct class. read: a function that returns the values of all fields at once.
     kinds: for each field, the types that it allows, None = any type. deep: (position of the field, types) for
-    each field whose value must be looked into: the types of structs that the field may hold, or of the
-    members of its tuple. seen: combinations of types that `fits` has allowed before.
+    each field whose value must be checked in its turn; types: the struct types that the field may have, or
+    the types that the items of its tuple may have. seen: combinations of types that `fits` has accepted
+    before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -35,8 +37,8 @@ class _Shape:
         self.seen: set[tuple[type, ...]] = set()
 
     def fits(self, kinds: tuple[type, ...]) -> bool:
-        """Whether the fields may have these types, one for each field. If so, the combination is added to
-        `seen`.
+        """Whether the fields may have these types (one for each field, in order). If so, the combination is
+        added to `seen`.
         """
         if any(
             wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
@@ -51,8 +53,8 @@ _shape = cache(_Shape)
 
 def is_sound(value: msgspec.Struct) -> bool:
     """Whether every field of the struct has a value of its annotated type. Structs in the fields are checked
-    as well, and so are structs in tuples. A float field may hold an int. For a Literal only the type of the
-    value is checked. Dictionaries, and tuples within tuples, are not looked into.
+    as well, and so are structs in tuples. A float field may have an int. For a Literal only the type of the
+    value is checked. The contents of dictionaries, and of tuples within tuples, are not checked.
     """
     shape = _shape(type(value))
     values = shape.read(value)
@@ -74,9 +76,9 @@ def is_sound(value: msgspec.Struct) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """Two sets of types for an annotation. The first has the types that the annotation allows, None = any
-    type. The second has the types whose values `is_sound` must check in their turn: the structs among them,
-    and for a tuple the types of its members.
+    """Return two sets of types for an annotation. The first: the types that the annotation allows, None = any
+    type. The second: the types that `is_sound` must check in their turn: the struct types in the annotation,
+    and for a tuple the types of its items.
     """
     if hint is Any or hint is object:
         return None, frozenset()

@@ -13,8 +13,8 @@ class SpeechRequest(Value, frozen=True):
 
     dialect: the protocol in which the client wrote the request. voice: the provider's name of the voice.
     custom: True = `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus",
-    "aac", "flac", "wav", "pcm"), None = unstated, which means mp3. speed: 1 is normal. instructions: how to
-    speak. language: in the client's words. delivery: "audio" = the client wants the sound alone, "sse" = the
+    "aac", "flac", "wav", "pcm"), None = not stated, which means mp3. speed: 1 is normal. instructions: how to
+    speak. language: in the client's words. delivery: "audio" = the client wants only the sound, "sse" = the
     sound in server-sent events.
     """
 
@@ -45,6 +45,6 @@ class SpeechResponse(Value, frozen=True):
 
 
 class SpeechDelta(Value, frozen=True):
-    """A piece of the sound, in the format of the whole."""
+    """A part of the sound of a streamed answer, in the format of the complete sound."""
 
     data: bytes

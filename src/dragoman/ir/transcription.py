@@ -13,10 +13,10 @@ class TranscriptionRequest(Value, frozen=True):
     """A recording to transcribe.
 
     dialect: the protocol in which the client wrote the request. translate: True = the words are translated
-    into English. language: the spoken language (ISO 639-1), None = the provider finds it out. prompt: a text
+    into English. language: the spoken language (ISO 639-1), None = the provider detects it. prompt: a text
     that helps the model: the subject of the recording, or the words before it. output: the form of the answer
-    ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"), None = unstated, which means json.
-    timestamps: what gets timestamps ("word", "segment").
+    ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"), None = not stated, which means json.
+    timestamps: the units that get timestamps ("word", "segment").
     """
 
     dialect: str
@@ -41,8 +41,9 @@ class Word(Value, frozen=True):
 
 
 class Segment(Value, frozen=True):
-    """One stretch of speech. start, end: seconds from the beginning of the recording. detail: further members
-    under OpenAI's names (tokens, temperature, avg_logprob, compression_ratio, no_speech_prob).
+    """One stretch of speech. start, end: seconds from the beginning of the recording. speaker: who speaks,
+    None = not stated. detail: further fields under OpenAI's names (tokens, temperature, avg_logprob,
+    compression_ratio, no_speech_prob).
     """
 
     text: str
@@ -68,6 +69,6 @@ class TranscriptionResponse(Value, frozen=True):
 
 
 class TranscriptDelta(Value, frozen=True):
-    """A piece of the text of a recording."""
+    """A part of the transcribed text in a streamed answer, to append to the parts before."""
 
     text: str

@@ -1,7 +1,8 @@
 """The units in which providers bill, and the amounts of them that an answer has used.
 
-No amount includes another one, so that each can be priced by itself. The sum of the units of `INPUT` is all
-input tokens of the answer (`Usage.input_total`), that of `OUTPUT` is all output tokens.
+No amount includes another one, so that each can be priced separately. If an upstream's counts are consistent,
+the units of `INPUT` add up to all input tokens of the answer (`Usage.input_total`), and those of `OUTPUT` to
+all output tokens.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from dragoman.ir.transcription import TranscriptionResponse
 from dragoman.ir.usage import MOST, Usage
 
 KINDS: Final = ("audio", "image", "video")
-"""The kinds of content whose tokens may have a price of their own. Tokens of text and of documents have none.
+"""The kinds of content whose tokens may have a different price. Tokens of text and of documents have the
+usual price.
 """
 INPUT: Final = (
     "input",
@@ -29,11 +31,12 @@ INPUT: Final = (
     "cache_write_1h",
     "tool_input",
 )
-"""Tokens of the input. input: new tokens of text, and of kinds that are not stated. cache_write: written to a
-cache for a time that is not stated; `_5m`, `_1h`: for five minutes and for one hour.
+"""Units of input tokens. input: new tokens of text, and of kinds that are not stated. cache_read: tokens read
+from a cache. cache_write: tokens written to a cache for a time that is not stated; `_5m`, `_1h`: for five
+minutes, for one hour.
 """
 OUTPUT: Final = ("output", *(f"output_{kind}" for kind in KINDS), "reasoning")
-"""Tokens of the output. output: visible tokens of text, and of kinds that are not stated."""
+"""Units of output tokens. output: visible tokens of text, and of kinds that are not stated."""
 TOKENS: Final = (*INPUT, *OUTPUT)
 MEASURES: Final = (
     "images",
@@ -46,7 +49,7 @@ MEASURES: Final = (
 )
 """Other measures of the same work, which some providers bill instead of tokens: pictures that were made,
 characters of text to speak, milliseconds of sound (sent and made), searches of a reranker, pages of
-documents, requests. Pictures of a stated quality or size are units such as `images/hd/1024x1792`.
+documents, requests. Pictures of a stated quality or size have their own units, such as `images/hd/1024x1792`.
 """
 TOOLS: Final = (
     "web_search_requests",
@@ -54,8 +57,8 @@ TOOLS: Final = (
     "file_search_requests",
     "code_execution_requests",
 )
-"""Uses of a provider's own tools, which are billed beside the tokens. Providers may state further units,
-whose names also end in `_requests`.
+"""Uses of a provider's own tools, which are billed in addition to the tokens. Providers may state further
+units, whose names also end in `_requests`.
 """
 UNITS: Final = (*TOKENS, *MEASURES, *TOOLS)
 
@@ -71,8 +74,8 @@ _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
 
 
 def per(unit: str) -> int:
-    """The amount for which a price of this unit is stated: a million tokens or characters, an hour of sound
-    (in milliseconds), a thousand of everything else.
+    """Return the amount to which a price of this unit refers: a million for tokens and characters, an hour
+    (in milliseconds) for sound, a thousand for everything else.
     """
     if unit in _TOKENS or unit == "characters":
         return 1_000_000
@@ -83,13 +86,13 @@ _TOKENS: Final = frozenset(TOKENS)
 
 
 def is_tool(unit: str) -> bool:
-    """Whether the unit is a use of a provider's tool."""
+    """Whether the unit counts uses of a provider's own tools."""
     return unit.endswith("_requests")
 
 
 def units_of(usage: Usage) -> dict[str, int]:
-    """The amounts that a usage states, by unit, without zeros. Work on other models is not among them:
-    `units_of` of each usage in `Usage.others` gives that.
+    """Return the amounts that a usage states, by unit, without zeros and implausible values. Work on other
+    models is not included: call `units_of` for each usage in `Usage.others`.
     """
     units: dict[str, int] = {}
     detail = usage.detail
@@ -128,8 +131,11 @@ def units_of(usage: Usage) -> dict[str, int]:
 
 
 def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
-    """The amounts that the provider bills: those that the usage itself calls billed, else `units`, which are
-    those of `units_of`. Cohere does not bill the prompt that it adds, often most of the input tokens:
+    """Return the amounts that the provider bills. units: the amounts that `units_of` returns for the usage.
+    If the usage states what is billed (`billed_input`, `billed_output`), these numbers replace all units of
+    tokens; otherwise `units` is returned.
+
+    Cohere does not bill the prompt that it adds, often most of the input tokens:
     https://docs.cohere.com/docs/how-does-cohere-pricing-work, read 2026-11
     """
     detail = usage.detail
@@ -142,7 +148,7 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:
-    """Add the tokens that were written to a cache, by their lifetime."""
+    """Add the tokens that were written to a cache to `units`, by their lifetime."""
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
     if usage.cache_write is not None:
         long = min(long, written)
@@ -152,7 +158,7 @@ def _add_written(units: dict[str, int], usage: Usage) -> None:
 
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
-    """Add the amounts of a usage's `detail` that are no tokens."""
+    """Add the amounts in a usage's `detail` that do not count tokens to `units`."""
     for name, amount in detail.items():
         if _TOOL.fullmatch(name):
             units[name] = _whole(amount)
@@ -163,7 +169,7 @@ def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
 
 
 def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
-    """Add the uses of a provider's tools that some providers state in members of their own.
+    """Add the uses of a provider's tools that some providers state in fields of their own to `units`.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
     https://docs.perplexity.ai/api-reference/chat-completions-post
@@ -178,8 +184,9 @@ def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
 
 
 def measured(request: Any, response: Any) -> dict[str, int]:
-    """What an answer beside chat has used besides the tokens that it states: pictures, characters, sound.
-    Empty for other operations. request, response: of one operation, such as ImageRequest and ImageResponse.
+    """Return the amounts of an answer beside chat that can be measured without the provider's counts:
+    pictures, characters to speak, sound to transcribe. Empty for other operations. request, response: of the
+    same operation, such as ImageRequest and ImageResponse.
     """
     if isinstance(response, ImageResponse) and isinstance(request, ImageRequest):
         told = response.told or {}
@@ -193,15 +200,17 @@ def measured(request: Any, response: Any) -> dict[str, int]:
 
 
 def spent(request: Any, response: Any) -> dict[str, int]:
-    """Everything that an answer beside chat has used, by unit. What the provider states counts more than what
-    is measured.
+    """Return all amounts that an answer beside chat has used, by unit. If a unit is both stated by the
+    provider and measured, the provider's number is used.
     """
     usage: Usage | None = getattr(response, "usage", None)
     return {**measured(request, response), **({} if usage is None else units_of(usage))}
 
 
 def picture(quality: str | None, size: str | None) -> str:
-    """The unit of pictures of this quality and size. A value in an unknown form, or "auto", is left out."""
+    """Return the name of the unit for pictures of this quality and size ("images/hd/1024x1792"). A value that
+    is None, "auto" or in an unknown form is left out of the name.
+    """
     words = ["images"]
     if type(quality) is str and quality != "auto" and _QUALITY.fullmatch(quality):
         words.append(quality)
@@ -211,7 +220,7 @@ def picture(quality: str | None, size: str | None) -> str:
 
 
 def _whole(value: Any) -> int:
-    """A plausible count; 0 for everything else, as providers may write any value."""
+    """Return the value if it is a plausible count, else 0: providers may write any value."""
     return value if type(value) is int and 0 < value <= MOST else 0
 
 

@@ -1,5 +1,5 @@
-"""The token counts of an answer. A token is counted in one part of the input or of the output only, so that
-the parts can be added and priced one by one.
+"""The token counts of an answer. Each token is counted in one part of the input or of the output only, so the
+parts can be added, and priced one by one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ _counts: Final[Callable[[Usage], tuple[Any, ...]]] = attrgetter(
 
 
 class Usage(Value, frozen=True):
-    """Token counts of one answer; None = the upstream did not say, which is not the same as 0.
+    """Token counts of one answer; None = the upstream did not state the count, which is not the same as 0.
 
-    Each token of the input is counted in only one of these fields: input (neither read from nor written to a
-    cache), cache_read, cache_write (which includes cache_write_5m and cache_write_1h, by lifetime),
-    tool_input. Each token of the output is counted either in output (visible) or in reasoning. detail: counts
-    that these fields already include (input_audio, input_image, input_text, input_video, output_audio,
-    output_image, output_text, accepted_prediction, rejected_prediction), what is billed of them
-    (billed_input, billed_output), or counts of other units (web_search_requests, web_fetch_requests, …).
-    others: (model, usage) of work on other models (compaction, advisor, fallback), billed at those models'
-    prices. estimated: True = the gateway estimated counts that the upstream did not state. form: which of the
-    dialect's totals include which parts, where that varies.
+    Each input token is counted in only one of these fields: input (neither read from nor written to a cache),
+    cache_read, cache_write (which includes cache_write_5m and cache_write_1h, by lifetime), tool_input
+    (results of the provider's tools). Each output token is counted either in output (visible) or in
+    reasoning.
+
+    detail: counts that these fields already include (input_audio, input_image, input_text, input_video,
+    output_audio, output_image, output_text, accepted_prediction, rejected_prediction), how many of these
+    tokens are billed (billed_input, billed_output), and counts of other units (web_search_requests,
+    web_fetch_requests, …). others: (model, usage) of work on other models (compaction, advisor, fallback),
+    billed at the prices of those models. estimated: True = the gateway estimated counts that the upstream did
+    not state. form: which of the dialect's totals include which parts, if that varies.
     """
 
     input: int | None = None
@@ -51,8 +53,8 @@ class Usage(Value, frozen=True):
     form: str | None = None
 
     def plausible(self) -> bool:
-        """Whether every field that counts tokens is None or from 0 to MOST. `detail` and `others` are not
-        checked.
+        """Whether every field that counts tokens is None or a number from 0 to MOST. `detail` and `others`
+        are not checked.
         """
         counts = _counts(self)
         if not _USUAL.issuperset(map(type, counts)):  # a provider may have written any value there
@@ -62,17 +64,19 @@ class Usage(Value, frozen=True):
 
     @property
     def stated(self) -> bool:
-        """Whether input, output or reasoning tokens are stated."""
+        """Whether the count of input, output or reasoning tokens is stated."""
         return self.input is not None or self.output is not None or self.reasoning is not None
 
     @property
     def input_total(self) -> int:
-        """All input tokens, those in a cache included. In every total, a part that is None counts as 0."""
+        """All input tokens, including those read from or written to a cache. A part that is None counts as 0,
+        here and in the other totals.
+        """
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property
     def output_total(self) -> int:
-        """All output tokens, those of reasoning included."""
+        """All output tokens, including those of reasoning."""
         return (self.output or 0) + (self.reasoning or 0)
 
     @property

@@ -1,4 +1,5 @@
-"""Outgoing HTTP: pooled connections and calls to providers, downloads of media by URL, the allowed addresses.
+"""Outgoing connections: pooled HTTP calls and WebSockets to providers, downloads of media by URL, and the
+allowed addresses.
 
-Nothing here knows a protocol of models, an exchange or a setting.
+No module here knows a protocol of models, an exchange or a setting.
 """

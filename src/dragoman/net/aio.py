@@ -27,11 +27,13 @@ from dragoman.net.failures import (
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""Bytes of a large body that are written at once. The next ones wait until the provider has taken them."""
+"""Bytes of a large body that are written at once. The next piece waits until the provider has taken them."""
 
 
 class _Upload(aiohttp.Payload):
-    """A request body that is sent piece by piece, and never joined. It can be sent a second time."""
+    """A request body in several parts, which are sent piece by piece and never joined. It can be sent a
+    second time.
+    """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
 
@@ -51,12 +53,12 @@ class _Upload(aiohttp.Payload):
         self.sent = True
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The whole body as text, which aiohttp requires of every payload."""
+        """Return the whole body as text, which aiohttp requires of every payload."""
         return b"".join(self._value.parts).decode(encoding, errors)
 
 
 class _Stream(aiohttp.Payload):
-    """A `Flow` that is being sent as a request body. It can be sent only once."""
+    """A `Flow` that is sent as a request body. It can be sent only once."""
 
     _autoclose = True  # the owner of the flow closes it
 
@@ -84,16 +86,16 @@ class _Stream(aiohttp.Payload):
             self._patience.push()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return "": the pieces are not kept."""
+        """Return "", because the pieces are not stored."""
         return ""
 
 
 class AiohttpClient:
-    """The client for one provider. Make and close it within the running event loop.
+    """The client for one provider. Create and close it within the running event loop.
 
     tls: the context for https; None = the system's certificates are trusted. proxy: the URL of an HTTP proxy,
-    None = no proxy. idle: seconds that a connection without a request is kept. surprised: called for each
-    connection that brought bytes without a request.
+    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: called for
+    each connection that was closed because it brought bytes that no request asked for.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class AiohttpClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request (see `net.client.Client`)."""
+        """Send a request, and return its answer when the head has come. The parameters and errors are those
+        of `net.client.Client.request`.
+        """
         limits = self._limits.get(connect)
         if limits is None:
             limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
@@ -155,12 +159,12 @@ class AiohttpClient:
         self._connector.drop_idle()
 
     async def close(self) -> None:
-        """Close all connections (see `net.client.Client`)."""
+        """Close all connections."""
         await self._session.close()
 
 
 class Reply:
-    """An answer, as `net.client.Incoming`."""
+    """An answer as `net.client.Incoming` describes it."""
 
     __slots__ = ("_arrived", "_response", "_upload", "headers", "status")
 
@@ -173,23 +177,23 @@ class Reply:
 
     @property
     def ended(self) -> bool:
-        """Whether the whole body has been read (see `net.client.Incoming`)."""
+        """Whether the complete body has been read (see `net.client.Incoming`)."""
         return not self._arrived and self._response.content.at_eof()
 
     def take(self) -> bytes | None:
-        """The bytes of the body that have arrived (see `net.client.Incoming`)."""
+        """Return the bytes of the body that have arrived (see `net.client.Incoming`)."""
         data, self._arrived = self._arrived, b""
         return data or (b"" if self.ended else None)
 
     async def arrival(self) -> None:
-        """Wait until `take` may have something (see `net.client.Incoming`)."""
+        """Wait until `take` may have bytes (see `net.client.Incoming`)."""
         try:
             self._arrived = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error, headed=True) from error
 
     def release(self) -> None:
-        """End the call (see `net.client.Incoming`)."""
+        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
         if self.ended and (self._upload is None or self._upload.sent):
             self._response.release()
         else:
@@ -197,7 +201,9 @@ class Reply:
 
 
 def _failure(error: Exception, *, headed: bool = False) -> Failure:
-    """The failure that an exception means. headed: the answer's head has come."""
+    """Return the failure for an exception of aiohttp or the system. headed: whether the answer's head has
+    come.
+    """
     if is_head_too_large(error):
         return HeadTooLarge()
     if isinstance(error, aiohttp.ConnectionTimeoutError):
@@ -213,7 +219,7 @@ def _failure(error: Exception, *, headed: bool = False) -> Failure:
 
 
 def reason(error: Any) -> str:
-    """Why a request over aiohttp failed, in words without addresses of our own network."""
+    """Say why a request over aiohttp failed, in words without addresses of our own network."""
     cause = error.__cause__ or error
     for kind, make in _KINDS:
         if isinstance(error, kind) or isinstance(cause, kind):
@@ -230,4 +236,4 @@ _KINDS: Final[tuple[tuple[type[BaseException], type[Failure]], ...]] = (
     (aiohttp.ClientResponseError, Malformed),
     (http_exceptions.HttpProcessingError, Malformed),
 )
-"""aiohttp's exceptions, each with its failure. The first row that fits counts."""
+"""aiohttp's exceptions, each with its failure. The first row that matches decides."""

@@ -1,4 +1,4 @@
-"""The interface of an HTTP client for `transport`. `h1` and `aio` have one each."""
+"""The interface of an HTTP client for `transport`. `h1` and `aio` each have a class that implements it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from dragoman.wire.multipart import Pieces
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A request body that is passed on to the provider while it comes in. size: bytes, None = unknown."""
+    """A request body that is passed on to the provider while it arrives from the client. size: bytes, None =
+    unknown.
+    """
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
 
 
 class Origin(NamedTuple):
-    """Where connections lead: the scheme (http, https), the host without brackets, and the port."""
+    """The endpoint of connections: the scheme (http, https), the host without brackets, and the port."""
 
     scheme: str
     host: str
@@ -29,9 +31,9 @@ class Origin(NamedTuple):
 
 
 class Head:
-    """What a request says before its body: the method, the URL and the headers. Many requests can share one,
-    so that a client writes it only once. written: the origin and the bytes that `h1` sends; None = not used
-    yet.
+    """The part of a request before its body: the method, the URL and the headers. Many requests can share one
+    object, so that a client encodes it only once. written: the origin and the encoded bytes, set by `h1`;
+    None = not used yet.
     """
 
     __slots__ = ("headers", "method", "url", "written")
@@ -46,14 +48,14 @@ class Head:
 ClientName: TypeAlias = Literal["own", "aiohttp"]
 """The HTTP clients: our own (`h1`), or aiohttp's (`aio`)."""
 Sendable: TypeAlias = bytes | Pieces | Flow | None
-"""The body of a request; None = it has none."""
+"""The body of a request; None = it has no body."""
 
 
 class Patience:
     """The time limit for the first byte of an answer, while the request's body is still being sent.
 
-    deadline: is moved to `seconds` from now whenever the provider takes a piece of the body, and does not run
-    while the client's next piece has not come in. seconds: None = the deadline is never moved or stopped.
+    deadline: is set to `seconds` from now whenever the provider takes a piece of the body, and is paused
+    while the next piece has not arrived from the client. seconds: None = the deadline is never changed.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -63,24 +65,26 @@ class Patience:
         self._seconds = seconds or 0.0
 
     def push(self) -> None:
-        """Extend the deadline: the provider has taken a piece."""
+        """Start the time again, because the provider has taken a part of the body, or because there is a part
+        to send.
+        """
         if self._deadline is not None:
             self._deadline.push(self._seconds)
 
     def rest(self) -> None:
-        """Stop the deadline: the provider waits for a piece."""
+        """Stop the time until the next `push`, because the gateway waits for the next part of the body from
+        the client.
+        """
         if self._deadline is not None:
             self._deadline.rest()
 
     def end(self) -> None:
-        """Leave the deadline alone from now on: the answer has begun, or the call has failed."""
+        """Leave the deadline alone from now on, because the answer has begun or the call has failed."""
         self._deadline = None
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: by lower-case name; if a header is repeated, one of its values
-    is given.
-    """
+    """An answer whose head has come. headers: by lower-case name; of a repeated header, only one value."""
 
     @property
     def status(self) -> int: ...
@@ -88,26 +92,28 @@ class Incoming(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def ended(self) -> bool:
-        """Whether the whole body has been read."""
+        """Whether the complete body has been read."""
         ...
 
     def take(self) -> bytes | None:
-        """The bytes of the body, decompressed, that have arrived since the last call. b"" = the body has
-        ended; None = nothing has arrived: await `arrival` first. Raises NotDecoded.
+        """Return the bytes of the body, decompressed, that have arrived since the last call. b"" = the body
+        has ended; None = no bytes have arrived: await `arrival` first. Raises NotDecoded.
         """
         ...
 
     def arrival(self) -> Awaitable[object]:
-        """An awaitable that completes when `take` may have more bytes, or the end. Raises Failure."""
+        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure."""
         ...
 
     def release(self) -> None:
-        """End the call. The connection is used again if the exchange is complete, else it is closed."""
+        """End the call. The connection is used again if the request was sent completely and the answer was
+        read completely; otherwise it is closed.
+        """
         ...
 
 
 class Client(Protocol):
-    """Sends requests over pooled connections: no redirects, no cookies, no second tries."""
+    """Sends requests over pooled connections: without redirects, cookies and retries."""
 
     async def request(
         self,
@@ -118,15 +124,15 @@ class Client(Protocol):
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Incoming:
-        """Send a request; return its answer when the head has come. added: headers of this request alone;
-        `head` has none of their names. connect: seconds for opening a connection, None = no limit. patience:
-        told of the progress of a body in pieces. Raises Failure; if the task is cancelled, the connection is
-        closed.
+        """Send a request, and return its answer when the head has come. added: more headers for this request,
+        with other names than those in `head`. connect: the most seconds for opening a connection, None = no
+        limit. patience: is told of the progress of a body in pieces. Raises Failure. If the task is
+        cancelled, the connection is closed.
         """
         ...
 
     def drop_idle(self) -> None:
-        """Close all idle connections: one of them was found dead, and the others may be as old."""
+        """Close all idle connections, because one of them was found dead and the others may be as old."""
         ...
 
     async def close(self) -> None:

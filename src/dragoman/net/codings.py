@@ -2,7 +2,7 @@
 
 Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip), RFC
 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is zlib's format; some senders
-omit its header and checksum). The limits hold for each coding of a body, because the inner one of two codings
+omit its header and checksum). The limits apply to each coding of a body, because the inner one of two codings
 may be the decompression bomb.
 """
 
@@ -22,29 +22,33 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdDecompressor
 
 TOO_LARGE: Final = "request_too_large"
-"""The error code for a body that decompresses beyond its limit, or beyond FREE bytes and MAX_RATIO."""
+"""The error code for a body that is larger than its limit after decompression, or larger than FREE bytes with
+a ratio above MAX_RATIO.
+"""
 UNKNOWN: Final = "unsupported_content_encoding"
-"""The error code for an unknown content coding, and for more than three."""
+"""The error code for an unknown content coding, and for more than three codings."""
 BROKEN: Final = "invalid_content_encoding"
-"""The error code for bytes that are not valid in the stated coding, are cut off or in too many parts."""
+"""The error code for bytes that are not valid in the stated coding, are cut off, or have too many parts."""
 
 MAX_RATIO: Final = 100
-"""The largest ratio of decompressed to compressed bytes, above FREE bytes. Chats reach 3 to 30."""
+"""The largest ratio of decompressed to compressed bytes, for a body above FREE bytes. Chat requests have 3 to
+30.
+"""
 FREE: Final = 4 * 1024 * 1024
-"""A body may have any ratio up to this many decompressed bytes: short bodies of blanks have a high one."""
+"""Up to this many decompressed bytes a body may have any ratio: short bodies of spaces have a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
-"""The most members of a gzip body, or frames of a zstd body: each takes time beside that for its bytes."""
+"""The most members of a gzip body, or frames of a zstd body. Each takes time, even without bytes."""
 _WINDOW_LOG: Final = 23
-"""The largest window of zstd, in bytes as a power of two: 8 MB, as RFC 9659 demands of decoders."""
+"""The largest window of zstd as a power of two: 8 MB, as RFC 9659 requires of decoders."""
 _SLICE: Final = 64 * 1024
 """The most compressed bytes of a body that its first decoder gets at once."""
 
 
 class _Coding(Protocol):
-    """A decoder for one content coding. needs_input: whether all input is decompressed. may_end: whether the
-    body may end after the input so far. window: the most bytes of output that the decoder keeps in memory.
-    error: the exception class of its library for invalid bytes.
+    """A decoder for one content coding. needs_input: whether all input has been decompressed. may_end:
+    whether the body may end after the input so far. window: the most bytes of output that the decoder keeps
+    in memory. error: the exception class of its library for invalid bytes.
     """
 
     needs_input: bool
@@ -53,14 +57,17 @@ class _Coding(Protocol):
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """Add `data` to the input, and return the next decompressed bytes, about `most`, perhaps b"". While
-        `needs_input` is False, call with b"" for more. Raises `self.error` for invalid bytes, WireError for
-        more members or frames than `_MAX_MEMBERS`, and one of the two for data after the end.
+        """Add `data` to the input, and return the next decompressed bytes, at most about `most`, possibly
+        b"". While `needs_input` is False, call this with b"" for more output. Raises `self.error` for invalid
+        bytes, WireError for more members or frames than `_MAX_MEMBERS`, and one of these two for data after
+        the end.
         """
 
 
 class _Zlib(ABC):
-    """The base of decoders that use zlib: `_open` makes the decoder of each stream of the body."""
+    """The base of decoders that use zlib. `_open` creates the decoder of each compressed stream in the
+    body.
+    """
 
     window = 32 * 1024
     error: type[Exception] = zlib.error
@@ -86,8 +93,8 @@ class _Zlib(ABC):
 
     @abstractmethod
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        """The decoder for a stream that begins with `data`; None = more bytes are needed to choose it. Raises
-        WireError for one stream too many.
+        """Return the decoder for a stream that begins with `data`; None = more bytes are needed to choose it.
+        Raises WireError if there is one stream too many.
         """
 
 
@@ -134,7 +141,7 @@ class _Zstd:
 
 
 def _zstd() -> ModuleType:
-    """The zstd library, Python's own from 3.14 on, imported when a client first sends zstd."""
+    """Import the zstd library when zstd is used first. From 3.14 on, Python has its own."""
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
@@ -171,8 +178,9 @@ TAKEN: Final = tuple(_CODINGS)
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """The content codings in a header content-encoding (`stated`), in the order applied, without `identity`;
-    () = none. Raises WireError (UNKNOWN) for an unknown one, and for more than three.
+    """Return the content codings in a content-encoding header (`stated`), in the order in which they were
+    applied, without `identity`. () = none. Raises WireError (UNKNOWN) for an unknown coding, and for more
+    than three.
     """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
@@ -185,9 +193,9 @@ def codings(stated: str) -> tuple[str, ...]:
 
 
 class Unpacker:
-    """Decompresses one body: for each compressed piece call `feed`, then `next` until it returns None; at the
-    body's end `close`. applied: the content codings, from `codings`. limit: bytes of the decompressed body;
-    None = the caller bounds it, and it may grow by any ratio.
+    """Decompresses one body. For each compressed piece call `feed`, then `next` until it returns None; at the
+    end of the body call `close`. applied: the content codings, from `codings`. limit: the most bytes of the
+    decompressed body; None = neither its size nor its ratio is limited here.
     """
 
     def __init__(self, applied: Sequence[str], limit: int | None) -> None:
@@ -201,16 +209,16 @@ class Unpacker:
 
     @property
     def held(self) -> int:
-        """How many bytes of memory the decoders' windows take now, about."""
+        """About how many bytes of memory the windows of the decoders take now."""
         return sum(min(stage.window, made) for stage, made in zip(self._stages, self._made, strict=True))
 
     def feed(self, data: bytes) -> None:
-        """Set the next compressed bytes. Allowed at the start, and when `next` has returned None."""
+        """Set the next compressed bytes. Call this only at the start, and when `next` has returned None."""
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next decompressed bytes, about `most`, perhaps b""; None = all of the last `feed` is used.
-        Raises WireError (BROKEN, TOO_LARGE).
+        """Return the next decompressed bytes, at most about `most`, possibly b""; None = all bytes of the
+        last `feed` are used. Raises WireError (BROKEN, TOO_LARGE).
         """
         return self._pull(len(self._stages) - 1, most)
 
@@ -221,7 +229,9 @@ class Unpacker:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next output of decoder `place`, perhaps b""; None = feed more. Decoder 0 reads what is fed."""
+        """Return the next output of the decoder at `place`, possibly b""; None = more input is needed. The
+        decoder at 0 reads the bytes from `feed`, each other one the output of the one before it.
+        """
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

@@ -1,4 +1,6 @@
-"""A context variable by which a connection pool tells the request's exchange that it has got a connection."""
+"""A context variable through which a connection pool tells the exchange of a request that it has got a
+connection.
+"""
 
 from __future__ import annotations
 
@@ -7,4 +9,4 @@ from contextvars import ContextVar
 from typing import Final
 
 CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
-"""Holds a function that is called when a request of the running task gets a connection, new or reused."""
+"""A function that is called when a request of the running task gets a connection, new or reused."""

@@ -1,8 +1,8 @@
-"""aiohttp's connections with a stricter reuse: only after a complete exchange without extra bytes.
+"""aiohttp's connections with stricter reuse: only after a complete exchange without extra bytes.
 
-If a provider, or a proxy on the way, sends bytes that no request asked for, aiohttp (3.14.5) reads them as
-the answer to the connection's next request, which is another client's: bytes that come while the connection
-is idle, and bytes directly after a body. Here they close the connection, as
+A provider, or a proxy on the way, may send bytes that no request asked for: while the connection is idle, or
+directly after a body. aiohttp (3.14.5) reads them as the answer to the connection's next request, which
+another client may have sent. Here they close the connection, as
 https://www.rfc-editor.org/rfc/rfc9112#section-9.2 says ("If a client receives data on a connection that
 doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid response").
 """
@@ -22,10 +22,10 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from dragoman.net.connected import CONNECTED
 
 _MOST_INTERIM = 32
-"""The most interim answers (100, 102, 103) to a request. After more, the connection is closed."""
+"""The most interim answers (100, 102, 103) to one request. One more closes the connection."""
 
 Surprised = Callable[[], None]
-"""Called for each connection that was closed because it brought bytes without a request."""
+"""Called for each connection that was closed because it brought bytes that no request asked for."""
 
 
 def _nothing() -> None:
@@ -33,7 +33,7 @@ def _nothing() -> None:
 
 
 class Connection(ResponseHandler):
-    """One connection to a server. Bytes that no request asked for close it; then `surprised` is called."""
+    """One connection to a server. Bytes that no request asked for close it, and `surprised` is called."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)
@@ -50,14 +50,14 @@ class Connection(ResponseHandler):
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """Prepare for the next request, which has got this connection; tell its task (`CONNECTED`)."""
+        """Prepare for the next request on this connection, and tell its task (`CONNECTED`)."""
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of an answer from aiohttp's parser. data: [(head, stream of the body)]. A second
-        final head to one request, or more than `_MOST_INTERIM` interim ones, end the connection.
+        final head for one request, or more than `_MOST_INTERIM` interim heads, close the connection.
         """
         if self._answered is self._parser:
             self._break_off()
@@ -74,7 +74,7 @@ class Connection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the server; b"" = continue decompressing. Bytes between an answer and the next
-        request end the connection.
+        request close the connection.
         """
         if data and self._answered is self._parser and self._idle:
             self._break_off()
@@ -82,13 +82,15 @@ class Connection(ResponseHandler):
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
-        """Continue reading if it is paused. aiohttp calls this after each piece, paused or not."""
+        """Continue reading if it is paused. aiohttp also calls this after each piece when it is not
+        paused.
+        """
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """Whether a request may be sent here. False also for an idle connection with unread bytes, or which
-        the server has ended.
+        """Whether a request may be sent on this connection. False also for an idle connection that has unread
+        bytes, or that the server has closed.
         """
         if not super().is_connected():
             return False
@@ -107,7 +109,9 @@ class Connection(ResponseHandler):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """A function whose result is true if this socket has bytes to read, or its end. It never waits."""
+    """Return a function that returns a true value if this socket has bytes to read, or its end. The function
+    never waits.
+    """
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
@@ -116,7 +120,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool of `Connection`s. options: of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. options: the options of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -132,7 +136,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, tells of a line above 8,190 bytes or of more than 128 headers."""
+    """Whether `error`, or a cause of it, reports a line of more than 8,190 bytes or more than 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

@@ -1,4 +1,4 @@
-"""The downloads of `net.fetch` over aiohttp. It is imported by the first download: see there."""
+"""The downloads of `net.fetch` over aiohttp. `net.fetch` imports this module with the first download."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from dragoman.net.failures import Failure
 
 
 class Downloads:
-    """Gets files without redirects, cookies and proxies. Make and close it within the running event loop.
-
+    """Gets files without redirects, cookies and proxies. Create and close it within the running event loop.
     guard: looks up all host names.
     """
 
@@ -29,8 +28,8 @@ class Downloads:
 
     @asynccontextmanager
     async def get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Ask for a file; yield the response when its head has come. Raises Failure, also while the body is
-        read, and what the guard raises.
+        """Request a file, and yield the response when its head has come. Raises Failure, also while the body
+        is read.
         """
         try:
             async with self._session.get(url, allow_redirects=False) as response:

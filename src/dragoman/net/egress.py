@@ -1,8 +1,8 @@
-"""Decides to which addresses a request may make the gateway connect (an image by URL): to those that are
-global unicast, or that the operator allows.
+"""Decides to which addresses a request may make the gateway connect (for an image by URL, for example): to
+global unicast addresses, and to those that the operator allows.
 
-The connection uses exactly the addresses that were resolved and checked here, on every redirect. So a name
-whose address changes between check and use gains nothing.
+The connection uses exactly the addresses that were resolved and checked here, on every redirect. So changing
+a name's address between the check and its use has no effect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver, ResolveResult
 
 _GLOBAL = ipaddress.ip_network("2000::/3")
-"""All IPv6 unicast that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
+"""All IPv6 unicast addresses that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
 _DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, unknown to most Python versions
 _PLATFORMS = frozenset({ipaddress.ip_address("168.63.129.16")})
 """Global unicast addresses at which a cloud provider offers internal services to its machines. Azure:
@@ -28,7 +28,7 @@ https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-
 that are not global (169.254/16, 100.64/10, 192.0.0/24, fd00::/8).
 """
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
-"""First halves of interface identifiers whose second half is an IPv4 address (RFC 5214, section 6.1)."""
+"""The first halves of interface identifiers whose second half is an IPv4 address (RFC 5214, section 6.1)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Older Python versions call parts of this block global; RFC 6890 reserves all of it for protocols.
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
@@ -36,11 +36,15 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
-    """A URL in a request may not be called. The message names its host, never the IP address behind it."""
+    """The gateway may not connect to the host of a URL in a request. The message names the host, never its IP
+    address.
+    """
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, or the IPv4 address embedded in it, is global unicast; ValueError for a name."""
+    """Whether an IP address is global unicast; if an IPv4 address is embedded in it, whether that one is.
+    Raises ValueError for a host name.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -69,11 +73,11 @@ def ends_in_a_number(host: str) -> bool:
 
 
 class GuardedResolver:
-    """Resolves host names, and refuses a name if any of its addresses is neither global unicast nor allowed.
+    """Resolves host names. It refuses a name if any of its addresses is neither global unicast nor allowed.
     It has the methods of `aiohttp.abc.AbstractResolver`.
 
-    allow: host names, IP addresses or networks that requests may name. inner: the resolver that does the
-    look-up; None = a new `Resolver`.
+    allow: host names, IP addresses or networks that requests may use although they are not public. inner: the
+    resolver that does the look-up; None = a new `Resolver`.
     """
 
     def __init__(self, allow: Iterable[str] = (), inner: Resolver | AbstractResolver | None = None) -> None:
@@ -87,8 +91,8 @@ class GuardedResolver:
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether a request that names `host` may connect to the IP address `address`. Raises ValueError if
-        it is no IP address.
+        """Whether a request with a URL of this `host` may connect to the IP address `address`. Raises
+        ValueError if `address` is not an IP address.
         """
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
@@ -98,7 +102,9 @@ class GuardedResolver:
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The IP addresses of `host`. Raises EgressRefused if any is not permitted, and as `inner`."""
+        """Return the IP addresses of `host`. Raises EgressRefused if one of them is not permitted, and the
+        errors of `inner`.
+        """
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
             raise EgressRefused(f"URLs in requests may not lead to {host}")

@@ -1,4 +1,6 @@
-"""How a call over HTTP fails, whichever client makes it, and why, in words without our own addresses."""
+"""The ways in which an HTTP call fails, for all clients, with reasons in words that do not contain our own
+addresses.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ class Truncated(Failure):
 
 
 class Malformed(Failure):
-    """The answer is no valid HTTP."""
+    """The answer is not valid HTTP."""
 
     meaning = "the response is not valid HTTP"
 
@@ -59,14 +61,14 @@ class HeadTooLarge(Malformed):
 
 
 class NotDecoded(Malformed):
-    """The body is not compressed as the header content-encoding says, or grows too much."""
+    """The body is not compressed as the header content-encoding says."""
 
     meaning = "the response is not compressed as its headers say"
 
 
 class Refused(DragomanError):
-    """A WebSocket handshake was answered with an HTTP status. headers: with lower-case names. body: at most 1
-    MiB.
+    """A WebSocket handshake was answered with an HTTP status other than 101. headers: with lower-case names.
+    body: at most 1 MiB.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -77,7 +79,7 @@ class Refused(DragomanError):
 
 
 def meaning_of(error: Any) -> str:
-    """The reason in words why a connection failed with this exception of the system, of TLS or of asyncio."""
+    """Say in words why a connection failed, by an exception of the system, of TLS or of asyncio."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
@@ -87,11 +89,11 @@ def meaning_of(error: Any) -> str:
 
 
 _PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
-"""Matches the parts that Python adds to the text of a TLS error."""
+"""The parts that Python adds to the text of a TLS error."""
 _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (EOFError, Disconnected.meaning),
     (ConnectionError, "it was reset"),
     (TimeoutError, ConnectTimeout.meaning),
     (OSError, NotReached.meaning),
 )
-"""Exceptions without a text of the system, each with its meaning. The first row that fits counts."""
+"""Exceptions for which the system has no text, each with its meaning. The first row that matches decides."""

@@ -1,8 +1,9 @@
-"""Downloads the files that a request names by URL, for providers that take only bytes.
+"""Downloads the files that a request names by URL, for providers that accept only bytes.
 
-Every address is checked by `egress`, on every redirect. Nothing is cached, and no credential is ever sent.
-The file must have the kind that the request states: a web page is no image. `Bounds` are for one request and,
-because a few bytes of a request can name gigabytes on slow servers, also for the whole gateway.
+Every address is checked by `egress`, on every redirect. There is no cache, and no credential is ever sent.
+The file must have the kind that the request states: a web page is not accepted as an image. `Bounds` has
+limits for one request and for the whole gateway, because a few bytes of a request can name gigabytes on slow
+servers.
 """
 
 from __future__ import annotations
@@ -34,30 +35,35 @@ if TYPE_CHECKING:
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
 _BEGINNING = 64
-"""How many bytes at the beginning of a file are looked at to find its type."""
+"""How many bytes at the beginning of a file are used to recognise its type."""
 _RETRY = 5.0
-"""Seconds for the header retry-after when a limit of the whole gateway is reached."""
+"""The seconds in the header retry-after when a limit of the whole gateway is reached."""
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _FITTING = {
     "image": ("image/",),
     "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
     "video": ("video/", "application/mp4"),
 }
-"""The beginnings of the media types that fit each kind of file. Video containers often hold only audio."""
+"""The prefixes of the media types that are accepted for each kind of file. Video containers often contain
+only audio.
+"""
 
 Keep: TypeAlias = Callable[[ir.Media], bool]
-"""Returns True for a medium that is not downloaded, because the provider itself reads its URL."""
+"""A function that returns True for a medium that is not downloaded, because the provider itself reads its
+URL.
+"""
 
 
 class Bounds(NamedTuple):
     """The limits for downloads.
 
-    Of one request: addresses: how many URLs (a repeated URL counts each time); at_once: how many downloads
-    run at a time; each: bytes of one file, and together: bytes of all files, decompressed; seconds: the time
-    for all files, None = no limit.
-    Of the whole gateway: reads: how many downloads run at a time, of which one client may use a quarter;
-    wait: for how many seconds a download waits for its start, None = no limit; space: bytes that are held
-    until their exchanges end, of which one client may use half.
+    For one request. addresses: how many URLs (a repeated URL counts each time). at_once: how many downloads
+    run at a time. each: the bytes of one file; together: the bytes of all files, both after decompression.
+    seconds: the time for all files, None = no limit.
+
+    For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them.
+    wait: for how many seconds a download waits until it may start, None = no limit. space: how many
+    downloaded bytes may be in memory until their exchanges end; one client may use half of them.
     """
 
     addresses: int = 20
@@ -74,7 +80,9 @@ DEFAULT_BOUNDS = Bounds()
 
 
 class Room(msgspec.Struct):
-    """Counts the downloaded bytes that all exchanges hold (`held`), of at most `size`."""
+    """Counts the downloaded bytes of all exchanges. size: the most bytes. held: the bytes now. by_client: the
+    bytes by client.
+    """
 
     size: int
     held: int = 0
@@ -82,7 +90,7 @@ class Room(msgspec.Struct):
 
 
 class Claim:
-    """Counts the downloaded bytes that one exchange of `client` holds, until it is closed."""
+    """Counts the downloaded bytes of one exchange until `close`. held: the bytes now."""
 
     __slots__ = ("_room", "client", "held")
 
@@ -92,8 +100,9 @@ class Claim:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Hold `size` more bytes. Raises RequestFailed (`fetch_busy`) if other exchanges hold too many bytes
-        beside them: all together more than the room's size, or this client's more than half of it.
+        """Count `size` more bytes. Raises RequestFailed (`fetch_busy`) if all exchanges together would exceed
+        the room's size, or those of this client half of it. An exchange that is the only one with bytes is
+        not refused.
         """
         room = self._room
         theirs = room.by_client.get(self.client, 0)
@@ -105,7 +114,7 @@ class Claim:
         room.by_client[self.client] = theirs + size
 
     def close(self) -> None:
-        """Hold no bytes any more. The claim may be used again."""
+        """Count no bytes any more. The claim may be used again."""
         room, held = self._room, self.held
         if not held:
             return
@@ -134,7 +143,7 @@ class Fetcher:
         self._downloads: Downloads | None = None
 
     def claim(self, client: str) -> Claim:
-        """A new Claim for the downloads of one exchange of this client. The caller closes it."""
+        """Return a new Claim for the downloads of one exchange of this client. The caller closes it."""
         return Claim(self._room, client)
 
     async def inline(
@@ -144,14 +153,16 @@ class Fetcher:
         claim: Claim,
         fetched: dict[int, ir.Media] | None = None,
     ) -> ir.Request:
-        """A copy of the request in which the bytes of each medium replace its URL; the request itself if
-        there are none. keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched:
-        what was downloaded for this request before, by the `id` of its medium; afterwards it has what the
-        copy needs, and nothing else.
+        """Return a copy of the request in which bytes replace the URL of each medium in its messages; the
+        request itself if there are no URLs to replace.
 
-        Raises RequestFailed with a fault of the client, whose param is the place of the medium in the IR that
-        cannot be downloaded; without a param if there are too many URLs, too many bytes in all, or the time
-        is over. Its fault is the gateway's if the limits of the whole gateway are reached.
+        keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched: earlier downloads
+        for this request, by the `id` of the medium; it is changed to contain exactly the media that the copy
+        needs.
+
+        Raises RequestFailed with a fault of the client; its param is the place (in the IR) of the medium that
+        cannot be downloaded. There is no param if the request has too many URLs or too many bytes in all, or
+        the time is over. If a limit of the whole gateway is reached, the fault blames the gateway.
         """
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched
@@ -173,7 +184,10 @@ class Fetcher:
         )
 
     async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """As `read`, but media that cannot be downloaded within the limits are returned as they are."""
+        """Download media, and return copies with bytes in place of URLs, in the order of `named`. Media that
+        cannot be downloaded within the limits are returned unchanged. named: (medium, its place in the IR).
+        claim: counts the downloaded bytes.
+        """
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -194,8 +208,9 @@ class Fetcher:
             await self._downloads.close()
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """Copies of the media, with their bytes in place of URLs, in the order of `named`. named: media and
-        their IR paths. claim: counts the downloaded bytes. Raises as `inline`.
+        """Download media, and return copies with bytes in place of URLs, in the order of `named`. named:
+        (medium, its place in the IR). claim: counts the downloaded bytes. Raises RequestFailed, with the
+        faults that `inline` describes.
         """
         bounds = self._bounds
         if len(named) > bounds.addresses:
@@ -272,7 +287,9 @@ class Fetcher:
         return self._downloads
 
     def _permit(self, url: URL) -> None:
-        """Raise RequestFailed for a URL that is not allowed. The resolver checks host names, later."""
+        """Raise RequestFailed for a URL that is not allowed. Host names are checked later, by the
+        resolver.
+        """
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -291,8 +308,8 @@ def _nothing() -> None:
 
 
 class _Budget:
-    """Counts how many bytes one request may still download. claim: counts the bytes that the request has
-    downloaded, for the limits of the whole gateway.
+    """Counts how many bytes one request may still download. claim: counts the same bytes for the limits of
+    the whole gateway.
     """
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:
@@ -321,8 +338,9 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The media type of a file, by its first bytes (`data`) and its content-type (`header`); None = neither
-    tells it. Raises RequestFailed if no type that they tell fits the kind of the medium.
+    """Return the media type of a file by its first bytes (`data`) or its content-type (`header`); None = both
+    say nothing. Raises RequestFailed if they state types, but none that is accepted for the kind of the
+    medium.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
@@ -347,7 +365,9 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
-    """The media that `Fetcher.inline` downloads for a request, each with its IR path."""
+    """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
+    the IR.
+    """
     named: list[tuple[ir.Media, str]] = []
     for index, message in enumerate(request.messages):
         blocks = message.blocks
@@ -357,7 +377,7 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download and its place; also those within documents and tool results."""
+    """Yield each medium to download with its place, also those within documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block
@@ -371,7 +391,9 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
 def _replaced(
     blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
 ) -> tuple[ir.Block, ...]:
-    """A copy of the blocks, in which the next item of `found` replaces each that `_named` yields."""
+    """Return a copy of the blocks in which the items of `found` replace the blocks that `_named` yields, in
+    order.
+    """
     return tuple([_replaced_one(block, found, keep) for block in blocks])
 
 
@@ -383,8 +405,9 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """The name of the field that holds blocks within a block, and these blocks; () = none. Those in the
-    results of a provider's own tool are left out: they are web pages, no media of the client.
+    """Return (field, blocks): the name of the field in which this block contains other blocks, and these
+    blocks; () = none. Blocks in the results of a provider's own tool are left out, because they are web pages
+    and not media of the client.
     """
     if isinstance(block, ir.ToolResult):
         return "content", block.content if block.by == "client" else ()

@@ -1,8 +1,8 @@
-"""Looks up the host names that requests contain, in threads of its own.
+"""Looks up the host names in clients' requests, in separate threads.
 
-The system's look-up blocks a thread while a name server is silent. In the few threads of the event loop, one
-request with four such names would stop the look-ups of all configured providers. The threads here are
-limited, one client may use a quarter of them, and each look-up has a time limit.
+The system's look-up blocks a thread while a name server does not answer. In the few threads of the event
+loop, one request with four such names would stop the look-ups for all configured providers. Here the number
+of threads is limited, one client may use a quarter of them, and each look-up has a time limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
 CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
-"""Holds the name of the client for which the running task looks up host names."""
+"""The name of the client for which the running task looks up host names."""
 
 _Info: TypeAlias = tuple[Any, ...]
 _Lookup: TypeAlias = Callable[..., list[_Info]]
@@ -32,7 +32,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = because no thread became free for it."""
+    """A host name was not looked up in time. busy: True = because no thread became free."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -42,8 +42,9 @@ class Unresolved(DragomanError):
 class Resolver:
     """Looks up the host names of requests, with the methods of `aiohttp.abc.AbstractResolver`.
 
-    threads: the most look-ups at a time, timed-out ones included until they really end. seconds: the most for
-    one look-up and the wait for its thread, None = no limit. lookup: a function like `socket.getaddrinfo`.
+    threads: the most look-ups at a time; one that has exceeded its time counts until it really ends. seconds:
+    the most for the wait for a thread and the look-up together, None = no limit. lookup: a function like
+    `socket.getaddrinfo`.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Resolver:
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a host name. Raises Unresolved if that takes too long, OSError if it has none."""
+        """Return the addresses of a host name. Raises Unresolved if that takes too long, OSError if it has
+        none.
+        """
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()
@@ -71,13 +74,15 @@ class Resolver:
         return [_result(host, info) for info in found]
 
     async def close(self) -> None:
-        """Do nothing: running look-ups end by themselves, and no exit waits for them."""
+        """Do nothing: running look-ups end by themselves, and the process does not wait for them at its
+        exit.
+        """
 
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """Start a look-up in a new thread, which gives its place back when the look-up has ended. The future
-        gets its result or error. Raises Unresolved (busy) if the system cannot start a thread.
+        """Start a look-up in a new thread. Returns a future for its result or error. The client's place is
+        given back when the look-up has ended. Raises Unresolved (busy) if the system cannot start a thread.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()

@@ -1,9 +1,9 @@
 """HTTP to configured providers: timers, limits and errors around an HTTP client (`net.client`).
 
-Every failure is a `RequestFailed`. Its fault names the timer or the step that failed. URLs in requests are
-never called here, but in `fetch`. If a connection ends before any byte of an answer, the request is sent
-again, but only for an idempotent method (RFC 9110, 9.2.2). Providers charge for the other methods, so
-`routing.attempts` decides about model calls.
+Every failure becomes a `RequestFailed`, whose fault names the timer or the step that failed. URLs in clients'
+requests are not called here, but in `fetch`. If a connection ends before the head of an answer is complete,
+the request is sent again, but only if its method is idempotent (RFC 9110, 9.2.2) and its body can be sent
+again. Providers charge for requests with other methods, so `routing.attempts` decides about model calls.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
 
 LARGEST_ANSWER = 128_000_000
-"""The most bytes of an answer that is read whole. OpenAI's JSON of 2,048 vectors of 1,536 numbers has 97 MB.
+"""The most bytes of an answer that is read into memory as a whole. OpenAI's JSON of 2,048 vectors of 1,536
+numbers has 97 MB.
 """
 _AT_ONCE = 1_000_000
-"""Bytes. A larger body is written in pieces: copying it at once would block the event loop.
-"""
+"""Bytes. A larger body is written in pieces, because copying it at once would block the event loop."""
 CROWDED = ir.Fault(
     "overloaded",
     "The gateway has no memory left for the provider's response at the moment. Try again later.",
@@ -45,29 +45,32 @@ CROWDED = ir.Fault(
     retry_after=5.0,
     blame="gateway",
 )
-"""The fault if the answers that are being read whole need too much memory together."""
+"""The fault if answers that are being read as a whole need too much memory together."""
 _TURN = 1024 * 1024
-"""The most bytes of an answer that are read before other tasks run. Bytes that have arrived, or are
-decompressed from them, are read without any wait: 128 MB would block for a third of a second.
+"""The most bytes of an answer that are read before other tasks get a turn. Bytes that have already arrived
+are read and decompressed without waiting: 128 MB would block for a third of a second.
 """
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _POOL_RETRY = 5.0
-"""Seconds for the header retry-after when all connections to a provider are in use."""
+"""The seconds in the header retry-after when all connections to a provider are in use."""
 
 Reached = Callable[[str, str], None]
-"""Called when a limit that fails no exchange is reached. Arguments: the limit's name, a detail to log."""
+"""Called when a limit that does not fail an exchange is reached. Arguments: the limit's name, and a detail
+for the log.
+"""
 
 
 def untold(bound: str, detail: str) -> None:
-    """A `Reached` that does nothing, for a transport to which none is given."""
+    """Do nothing. This `Reached` is the default of a transport."""
 
 
 class Pool(msgspec.Struct, frozen=True):
     """The settings for the connections to one provider. size: the most connections, 0 = no limit. keep_alive:
-    seconds that an idle connection is kept. wait: the most seconds that a request waits for a connection,
-    None = no limit. max_age: seconds after which a connection gets no new request, None = no limit.
+    seconds after which an idle connection is closed. wait: the most seconds that a request waits for a
+    connection, None = no limit. max_age: seconds after which a connection gets no new request, None = no
+    limit.
     """
 
     size: int = 0
@@ -78,7 +81,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Slots:
     """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
-    name: the provider's, for errors.
+    name: the provider's name, for errors.
     """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
@@ -110,14 +113,14 @@ class Slots:
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
-    """A RequestFailed (returned, not raised) that blames the provider."""
+    """Return (not raise) a RequestFailed that blames the provider."""
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What is the same for all answers of a provider. name: the provider's, for errors. largest: the most
-    bytes of an answer that is read as a whole. space: the memory that answers read as a whole share; each
-    takes its bytes from it until it is closed. None = this memory has no common limit.
+    """Values that are the same for all answers of a provider. name: the provider's name, for errors. largest:
+    the most bytes of an answer that is read as a whole. space: the memory that is shared by all answers that
+    are read as a whole; an answer's bytes count until it is closed. None = no common limit.
     """
 
     name: str
@@ -127,11 +130,11 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, eq=False):
-    """A provider's response whose head has come.
+    """A provider's answer whose head has come.
 
-    _terms: those of its transport. _watch: the deadline of the response's head; it becomes the idle deadline,
-    because the same task also reads the body. slots: `close` gives a slot back to them; None = this call
-    holds none.
+    _terms: the terms of its transport. _watch: the deadline for the answer's head; it becomes the idle
+    deadline, because the same task reads the body. slots: where `close` gives a slot back; None = this call
+    has no slot.
     """
 
     status: int
@@ -142,13 +145,15 @@ class Answer(msgspec.Struct, eq=False):
     _watch: Deadline | Unlimited
     _share: Share | None = None
     _turn: int = 0
-    """Bytes that were read since other tasks have run."""
+    """Bytes that were read since other tasks last had a turn."""
     slots: Slots | None = None
 
     async def read(self, largest: int | None = None) -> bytes:
-        """The whole body. Raises RequestFailed if it has, decompressed, more bytes than its limit
-        (`answer_too_large`), if there is no memory left for it beside other answers
-        (`answers_too_large_together`), and as `chunk`. largest: a lower limit, None = the provider's.
+        """Return the complete body. largest: a lower limit in bytes, None = the provider's.
+
+        Raises RequestFailed if the decompressed body has more bytes than its limit (`answer_too_large`), if
+        other answers leave no memory for it (`answers_too_large_together`), if no bytes come within the idle
+        time, or if the connection breaks.
         """
         incoming, terms = self._incoming, self._terms
         most = terms.largest if largest is None else min(largest, terms.largest)
@@ -177,8 +182,8 @@ class Answer(msgspec.Struct, eq=False):
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read the few bytes after a stream's last event, so that the connection can be used again: for at
-        most 0.2 s and without errors.
+        """Read the few bytes after the last event of a stream, so that the connection can be used again.
+        Takes at most 0.2 s and raises no errors of the connection.
         """
         incoming = self._incoming
         if incoming.ended:
@@ -189,9 +194,9 @@ class Answer(msgspec.Struct, eq=False):
                     await incoming.arrival()
 
     async def chunk(self) -> bytes:
-        """The bytes of the body that have arrived since the last read; if there are none, waits for some. b""
-        = the end. Raises RequestFailed if none come within the idle time, which runs only in this method, or
-        if the connection breaks.
+        """Return the bytes of the body that have arrived since the last read; if there are none, wait for
+        some. b"" = the end. Raises RequestFailed if none come within the idle time, which runs only in this
+        method, or if the connection breaks.
         """
         incoming = self._incoming
         try:
@@ -225,7 +230,9 @@ class Answer(msgspec.Struct, eq=False):
         return data
 
     def close(self) -> None:
-        """End the call. The connection is used again if the whole request was sent and the answer read."""
+        """End the call. The connection is used again if the request was sent completely and the answer was
+        read completely.
+        """
         self._watch.lift()
         if self._share is not None:
             self._share.free()
@@ -236,13 +243,13 @@ class Answer(msgspec.Struct, eq=False):
 
 
 class Transport:
-    """The connection pool of one provider. It must be made and closed within the running event loop.
+    """The connection pool of one provider. Create and close it within the running event loop.
 
-    ca_file, client_cert, client_key: as for `h1.dial.trusting`. verify_tls: False = certificates are not
-    checked. proxy: the URL of an HTTP proxy; the client is then always aiohttp's. client: see `ClientName`.
-    name: the provider's name in errors; clients must not learn addresses of our network. max_answer: the most
-    bytes of an answer that is read whole, decompressed. reached: called for limits that fail no exchange.
-    space: as for `Terms`, shared by all providers.
+    ca_file, client_cert, client_key: as for `h1.dial.trusting`. verify_tls: False = the provider's
+    certificate is not checked. proxy: the URL of an HTTP proxy; with a proxy, aiohttp's client is used.
+    client: see `ClientName`. name: the provider's name in errors; clients must not learn addresses of our
+    network. max_answer: the most bytes of an answer that is read as a whole, decompressed. reached: called
+    for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
     """
 
     def __init__(
@@ -286,10 +293,12 @@ class Transport:
     def send(
         self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
-        """Send a request to the provider, and return its answer when the head has come; the caller closes it.
-        Raises RequestFailed. head: with all headers; the client adds only those that are missing of accept
-        and accept-encoding. body: each piece that the provider takes restarts the time for the first byte.
-        added: headers of this request alone; `head` has none of their names.
+        """Send a request to the provider, and return its answer when the head has come; the caller closes the
+        answer. Raises RequestFailed.
+
+        head: with all headers; only accept and accept-encoding are added if they are missing. body: each
+        piece that the provider takes restarts the time for the first byte. added: more headers for this
+        request, with other names than those in `head`.
         """
         sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)
@@ -330,9 +339,12 @@ class Transport:
         return Answer(incoming.status, incoming.headers, incoming, terms, timers.idle, deadline)
 
     async def websocket(self, head: Head, timers: Timers, largest: int) -> Socket:
-        """Open a WebSocket to the provider; the caller closes it. head: its URL is an http or https URL.
-        largest: the most bytes of a message of the provider. Raises Refused if the provider answers with an
-        HTTP status, and RequestFailed. A WebSocket takes one of the `pool.size` places while it is open.
+        """Open a WebSocket to the provider; the caller closes it. It takes one of the `pool.size` places
+        while it is open. head: its URL is an http or https URL. largest: the most bytes of one message from
+        the provider.
+
+        Raises Refused if the provider answers with an HTTP status other than 101, and RequestFailed for other
+        failures.
         """
         from dragoman.net.websocket import connect  # few gateways have realtime sessions
 
@@ -362,7 +374,7 @@ class Transport:
 
 
 def _nothing() -> None:
-    """Do nothing: a WebSocket that holds no place is closed."""
+    """Do nothing: the `done` of a WebSocket that has no place to give back."""
 
 
 async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer:

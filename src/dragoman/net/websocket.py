@@ -1,7 +1,7 @@
 """WebSockets to providers (RFC 6455), over `websockets`: no redirects, no compression, no cookies.
 
-Both directions have backpressure: `receive` takes a few messages ahead, then the provider has to wait; `send`
-waits while the provider does not read. Pings are answered, and sent, by `websockets`.
+Both directions have backpressure: at most `_AHEAD` received messages wait for `receive`, then the provider
+has to wait; `send` waits while the provider does not read. The library answers pings, and sends its own.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _SCHEMES: Final = {"http": "ws", "https": "wss"}
 _PORTS: Final = {"http": 80, "https": 443}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OWN: Final = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host"})
-"""Headers of HTTP requests that a handshake does not send, or that `websockets` writes."""
+"""Headers of HTTP requests that do not belong into a handshake, or that `websockets` writes."""
 _AHEAD: Final = 4
-"""The most messages that are received before somebody takes them."""
+"""The most received messages that wait to be taken."""
 _FAREWELL: Final = 5.0
-"""Seconds for which a closing handshake waits until the provider answers."""
+"""Seconds for which a closing handshake waits for the provider's answer."""
 _ABNORMAL: Final = 1006
 
 
 class Socket:
-    """One open WebSocket. done: is called once, when the WebSocket is about to close."""
+    """One open WebSocket. done: called once, when `close` has closed it."""
 
     def __init__(self, connection: ClientConnection, done: Callable[[], None]) -> None:
         self._connection = connection
@@ -49,18 +49,20 @@ class Socket:
 
     @property
     def code(self) -> int:
-        """The close code that the provider has sent; 1006 = none, because the connection broke."""
+        """The close code that the provider has sent; 1006 = it has sent none, as when the connection
+        broke.
+        """
         code = self._connection.protocol.close_rcvd
         return _ABNORMAL if code is None else int(code.code)
 
     @property
     def reason(self) -> str:
-        """The reason that the provider has given for closing; "" = none."""
+        """The provider's reason for closing; "" = none."""
         close = self._connection.protocol.close_rcvd
         return "" if close is None else close.reason
 
     async def receive(self) -> Message | None:
-        """The provider's next message; None = the WebSocket is closed: see `code`."""
+        """Return the provider's next message; None = the WebSocket is closed: see `code`."""
         try:
             return await self._connection.recv()
         except ConnectionClosed:
@@ -74,7 +76,7 @@ class Socket:
             raise Truncated from error
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the WebSocket. Waits a few seconds at most."""
+        """Close the WebSocket. Waits at most a few seconds for the provider."""
         done, self._done = self._done, None
         try:
             with contextlib.suppress(WebSocketException, OSError):
@@ -93,9 +95,12 @@ async def connect(
     largest: int,
     done: Callable[[], None] = lambda: None,
 ) -> Socket:
-    """Open a WebSocket. url: an http or https URL. seconds: for the connection, without the handshake; None =
-    no limit. largest: the most bytes of a message that the provider sends. Raises Refused for another answer
-    than 101, and Failure. If the task is cancelled, the connection is closed.
+    """Open a WebSocket. url: an http or https URL. seconds: the most for the connection, without the
+    handshake; None = no limit. largest: the most bytes of one message from the provider. done: as for
+    `Socket`; it is not called if this function raises.
+
+    Raises Refused for an answer other than 101, Failure for other failures, and ValueError for a header value
+    with a control character. If the task is cancelled, the connection is closed.
     """
     scheme, host = url.scheme, url.raw_host or ""
     if scheme not in _SCHEMES:

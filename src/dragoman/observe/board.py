@@ -1,6 +1,6 @@
-"""Shared memory through which the processes of one gateway exchange messages: each worker has one slot, and
-the keeper has one, by which the workers see that it is there. Beside it lie the cells in which workers count
-(`observe.cells`).
+"""Shared memory in which the processes of one gateway leave messages for each other. Each worker has one
+slot; the keeper has one too, by which the workers see that it is running. The board also has the cells in
+which workers count (`observe.cells`).
 
 The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
 process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
@@ -17,19 +17,19 @@ from zlib import crc32
 from dragoman.observe.cells import Cells
 
 _SLOT_BYTES: Final = 262_144
-"""The bytes of one slot. The system provides memory only for the pages that are written."""
+"""The size of one slot in bytes. The system provides memory only for the pages that are written."""
 _HEAD: Final = struct.Struct("<dII")
 LARGEST: Final = _SLOT_BYTES - _HEAD.size
-"""The largest message of a worker, in bytes."""
+"""The size of the largest message, in bytes."""
 _FRESH_SECONDS: Final = 5.0
-"""An older message than this is ignored: its worker is blocked or has ended."""
+"""An older message is ignored: its process is blocked or has ended."""
 _TRIES: Final = 3
 
 
 class Board:
-    """The slots of all workers, and one more for the keeper. count: the number of workers, which are
-    numbered from 1. keeper: the number of the keeper's slot. cells: what workers have counted for `/metrics`,
-    which outlives each of them.
+    """The slots of all workers, and one more for the keeper. count: the number of workers, which are numbered
+    from 1. keeper: the number of the keeper's slot. cells: what workers have counted for `/metrics`; the
+    counts outlive the workers.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,36 +39,44 @@ class Board:
         self._memory = mmap.mmap(-1, (count + 1) * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace the message (at most LARGEST bytes) of the worker `number`. now: monotonic seconds."""
+        """Replace the message in the slot `number`. message: at most LARGEST bytes. now: monotonic
+        seconds.
+        """
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
             _HEAD.pack(now, len(message), crc32(message)) + message
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of the process with this slot, which has ended. What it has counted stays."""
+        """Remove the message of a process that has ended. number: its slot. What the process has counted
+        stays.
+        """
         if number != self.keeper:
             self.cells.parts[number].bury()
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """The messages of the other workers that are at most `_FRESH_SECONDS` old and could be read whole."""
+        """Return the messages of the other workers that `read` finds. number: this worker. now: returns
+        monotonic seconds.
+        """
         messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
 
     def present(self, number: int, now: float) -> bool:
-        """Whether the process with this slot has written a message in the last `_FRESH_SECONDS`."""
+        """Whether the process with the slot `number` has written a message in the last `_FRESH_SECONDS`."""
         written, size, _ = _HEAD.unpack_from(self._memory, (number - 1) * _SLOT_BYTES)
         return bool(size) and now - written <= _FRESH_SECONDS
 
     def workers(self, now: float, but: int = 0) -> int:
-        """How many workers are `present`, without the worker `but`."""
+        """Return how many workers are `present`, not counting the worker `but`. now: monotonic seconds."""
         others = (number for number in range(1, self._count + 1) if number != but)
         return sum(self.present(number, now) for number in others)
 
     def read(self, number: int, now: Callable[[], float]) -> bytes | None:
-        """The message in one slot; None = there is none, it is too old, or it is changed all the time."""
+        """Return the message in the slot `number`. None = there is none, it is older than `_FRESH_SECONDS`,
+        or it changed during each of `_TRIES` reads. now: returns monotonic seconds.
+        """
         at = (number - 1) * _SLOT_BYTES
         for _ in range(_TRIES):
             written, size, checksum = _HEAD.unpack_from(self._memory, at)

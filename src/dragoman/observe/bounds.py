@@ -1,8 +1,8 @@
 """Counts and logs how often each bound was reached. `docs/security.md` lists all bounds.
 
 A bound is a limit that protects the gateway from clients or providers. If a bound ends an exchange or an
-attempt, this has a fault whose code is in `BOUNDS`. Elsewhere, for example while the headers are incomplete
-or where the exchange goes on, the code that enforces the bound calls `reached`.
+attempt, the fault has a code in `BOUNDS`. In other cases (while the headers are incomplete, or if the
+exchange goes on) the code that enforces the bound calls `reached`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ BOUNDS: Final = frozenset(
         *("too_many_requests_together", "url_too_long"),
     }
 )
-"""The codes of faults that mean: a bound has ended an exchange or an attempt."""
+"""The codes of faults which mean that a bound has ended an exchange or an attempt."""
 
 
 class _Count(msgspec.Struct):
-    """The count of one bound: in all, and at its latest log line (`told`). logged_at: monotonic seconds."""
+    """The count of one bound. reached: how often it was reached. told: the value of `reached` at the latest
+    log line. logged_at: when that line was written (monotonic seconds), None = never.
+    """
 
     reached: int = 0
     told: int = 0
@@ -47,7 +49,6 @@ class _Count(msgspec.Struct):
 
 class Bounds:
     """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges.
-
     also: called with the name of each bound that is reached.
     """
 
@@ -57,7 +58,7 @@ class Bounds:
         self._counts: dict[str, _Count] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Count the bounds that this finished exchange or one of its attempts has reached."""
+        """Count the bounds that have ended this finished exchange or one of its attempts."""
         faults = [attempt.fault for attempt in exchange.attempts]
         if exchange.fault not in faults:  # usually the exchange has the fault of its last attempt
             faults.append(exchange.fault)
@@ -67,10 +68,9 @@ class Bounds:
                 self.reached(fault.code, f"by {who}: {exchange.path[:_PATH_CHARACTERS]!r}")
 
     def reached(self, bound: str, detail: str = "") -> None:
-        """Count that a bound was reached. Logs the first time, then at most one line in 10 s for each bound.
-
-        bound: a fixed name from our code, never a text of a client, because each name gets a counter. detail:
-        a text for the log.
+        """Count that a bound was reached. Logs the first time, and afterwards at most one line in 10 s for
+        each bound. bound: a fixed name from our code, never a text of a client, because each name gets a
+        counter. detail: a text for the log.
         """
         count = self._counts.setdefault(bound, _Count())
         count.reached += 1

@@ -1,9 +1,10 @@
-"""The shared memory in which the workers of one gateway count. Each place for a worker has one part of it.
+"""The shared memory in which the workers of one gateway count. Each worker's number has one part of the
+memory.
 
-A part has numbers (cells of 8 bytes) and a directory, which says what the cells mean. Only the worker of a
-place writes to its part, so no lock is needed: a number is written in one piece, and each entry of the
-directory has a checksum. The memory outlives a worker: a worker that is killed loses no count, and the one
-that takes its place goes on with the same numbers.
+A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the worker with
+its number writes to a part, so no lock is needed: a number is written in one piece, and each entry of the
+directory has a checksum. The memory outlives a worker: no count is lost when a worker is killed, and the
+worker that replaces it goes on with the same numbers.
 """
 
 from __future__ import annotations
@@ -17,33 +18,35 @@ from zlib import crc32
 import msgspec
 
 Key: TypeAlias = tuple[str, ...]
-"""What some cells mean: the name of a metric, and the values of its labels."""
+"""The meaning of some cells: the name of a metric, and the values of its labels."""
 
 _CELLS: Final = 65_536
 _DIRECTORY_BYTES: Final = 5 << 19
 _PART_BYTES: Final = 8 * _CELLS + _DIRECTORY_BYTES
-"""The system provides memory only for the pages that are written."""
+"""The size of one part in bytes. The system provides memory only for the pages that are written."""
 _ENTRY: Final = struct.Struct("<HHI")
 """The head of an entry of the directory: the bytes of the key, the number of cells, and the checksum."""
 
 NOWHERE: Final = 0
-"""A cell that means nothing. No key has it."""
+"""The index of a cell without a meaning: no key has it."""
 _SEEN: Final = 1
-"""The cell with the time when the worker last wrote what it has now (monotonic seconds); 0 = it has ended."""
+"""The index of the cell with the time when the worker last wrote its present values (monotonic seconds); 0 =
+it has ended.
+"""
 _PROCESS: Final = 2
-"""The cell with the worker's process id."""
+"""The index of the cell with the worker's process id."""
 _BEGAN: Final = 3
-"""The cell of the first part with the time when the gateway began (monotonic seconds)."""
+"""The index of the cell in the first part with the time when the gateway began (monotonic seconds)."""
 _FIRST: Final = 16
 _FRESH_SECONDS: Final = 5.0
-"""What a worker has now is ignored if it is older than this: the worker is blocked or has ended."""
+"""Present values of a worker that are older are ignored: the worker is blocked or has ended."""
 
 _encode = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Key)
 
 
 class Series(NamedTuple):
-    """Cells with one meaning: from `first` on, `width` of them."""
+    """Consecutive cells with one meaning. first: the index of the first cell. width: how many there are."""
 
     key: Key
     first: int
@@ -51,31 +54,32 @@ class Series(NamedTuple):
 
 
 class Part:
-    """The part of one place. numbers: its cells, each a float."""
+    """The part of one worker's number. numbers: its cells, each a float."""
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
         self.numbers = memory[: 8 * _CELLS].cast("d")
         self._directory = memory[8 * _CELLS :].cast("B")
         self._end = 0
-        """Where the next entry of the directory begins, as far as it was read."""
+        """The position in the directory up to which its entries have been read."""
         self._next = _FIRST
         self._known: dict[Key, Series] = {}
 
     def series(self) -> Iterator[Series]:
-        """All that the directory has now."""
+        """Yield all series that the directory has now."""
         self._read()
         yield from list(self._known.values())
 
     def first(self, key: Key) -> int | None:
-        """The first cell of a key; None = the directory does not have it."""
+        """Return the index of the first cell of a key; None = the directory does not have the key."""
         self._read()
         known = self._known.get(key)
         return None if known is None else known.first
 
     def add(self, key: Key, width: int) -> int | None:
-        """Give a new key its cells, all 0. Returns the first one; None = the memory is full. Only for the
-        process of this place, and only for a key that the directory does not have.
+        """Give a new key its cells, all 0. Returns the index of the first one; None = the memory is full.
+        Only the process with this part's number may call this, and only for a key that the directory does not
+        have.
         """
         self._read()
         written = _encode(key)
@@ -88,7 +92,9 @@ class Part:
         return self._noted(key, width, end)
 
     def _read(self) -> None:
-        """Read the entries that were added since the last time. One that is not whole is left for later."""
+        """Read the entries that were added since the last read. An incomplete entry is left for the next
+        read.
+        """
         while self._end + _ENTRY.size <= len(self._directory):
             size, width, checksum = _ENTRY.unpack_from(self._directory, self._end)
             end = self._end + _ENTRY.size + size
@@ -106,26 +112,26 @@ class Part:
         return first
 
     def beat(self, process: int, now: float) -> None:
-        """Note that a worker has just written all its present values. process: its process id. now: monotonic
-        seconds.
+        """Record that a worker has just written all its present values. process: its process id. now:
+        monotonic seconds.
         """
         self.numbers[_PROCESS] = process
         self.numbers[_SEEN] = now
 
     def living(self, now: float) -> int | None:
-        """The id of the process that works at this place; None = there is none, or it has written nothing for
-        too long. now: monotonic seconds.
+        """Return the id of the process that works with this number; None = there is none, or it has not
+        written its present values for too long. now: monotonic seconds.
         """
         seen = self.numbers[_SEEN]
         return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None
 
     def bury(self) -> None:
-        """The process of this place has ended. What it has counted stays."""
+        """Record that the process with this number has ended. What it has counted stays."""
         self.numbers[_SEEN] = 0.0
 
 
 class Cells:
-    """The memory of all places: of the workers, which are numbered from 1, and of the keeper (0)."""
+    """The memory of all parts: of the keeper (number 0), and of the workers (numbered from 1)."""
 
     def __init__(self, workers: int = 1) -> None:
         memory = memoryview(mmap.mmap(-1, (workers + 1) * _PART_BYTES))
@@ -134,7 +140,7 @@ class Cells:
         )
 
     def began(self, now: float) -> float:
-        """When the gateway began: the time of the first call in any process. now: monotonic seconds."""
+        """Return when the gateway began (monotonic seconds): the `now` of the first call in any process."""
         numbers = self.parts[0].numbers
         if not numbers[_BEGAN]:
             numbers[_BEGAN] = now

@@ -1,4 +1,4 @@
-"""Writes metrics in the text format 0.0.4 of Prometheus, which every scraper of it reads.
+"""Writes metrics in the text format 0.0.4 of Prometheus, which every Prometheus scraper can read.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
@@ -15,14 +15,16 @@ from dragoman.observe.families import Family
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Sets: TypeAlias = Mapping[tuple[str, ...], Sequence[float]]
-"""The numbers of a metric by the values of its labels: as many as the family's `width`."""
+"""The numbers of a metric by the values of its labels. Each set has as many numbers as the family's
+`width`.
+"""
 
 _IN_HELP: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 _IN_VALUES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 def page(metrics: Iterable[tuple[Family, Sets]]) -> bytes:
-    """The page of these metrics. One without any set of labels is left out."""
+    """Return the page with these metrics, as bytes. A metric without any set of labels is left out."""
     return "".join(line for family, sets in metrics if sets for line in _lines(family, sets)).encode()
 
 
@@ -65,7 +67,7 @@ def _label(name: str, value: str) -> str:
 
 
 def _number(number: float) -> str:
-    """A number as the format writes it (as in the language Go); a whole one has no decimals."""
+    """Write a number as the format does (which is Go's notation); a whole number gets no decimals."""
     if not isfinite(number):
         return f"{number:+}".replace("inf", "Inf").replace("+nan", "NaN")
     return str(int(number)) if number == int(number) else repr(float(number))

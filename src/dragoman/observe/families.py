@@ -1,7 +1,8 @@
 """The metrics of `/metrics`: the name, the kind, the labels and the meaning of each.
 
-Most are counted in shared memory when an exchange ends (`observe.metrics`). The others say what there is now:
-either each worker states its part, and the parts are added up, or the process that answers states the whole.
+Most are counted in shared memory when an exchange ends (`observe.metrics`). The others are present values:
+either each worker writes its part and the parts are added up, or the process that answers states the value
+for all.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 OTHER: Final = "other"
-"""The value of a label for everything that has no value of its own."""
+"""The value of a label for everything that does not get its own value."""
 _SETS: Final = 500
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One metric. help: one sentence for the page. labels: their names.
+    """One metric. help: one sentence for the page. labels: the names of the labels.
 
-    bounds: of a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
-    parts: all values of the last label, if they are known beforehand; then one series has a cell for each of
-    them. most: how many sets of label values the metric may have in one process; further ones are counted as
+    bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
+    parts: all values of the last label, if they are known in advance; then one series has a cell for each of
+    them. most: how many sets of label values the metric may have in one process; further sets are counted as
     `OTHER`. now: True = a present value, which is dropped when its process ends; False = a count, which
     stays.
     """
@@ -38,15 +39,15 @@ class Family(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int:
-        """How many cells one set of labels has. A histogram has one for each bucket, and the sum."""
+        """How many cells one set of labels has. A histogram has one for each bucket and one for the sum."""
         if self.kind == "histogram":
             return len(self.bounds) + 2
         return len(self.parts) or 1
 
     @property
     def stored(self) -> int:
-        """How many label values the key of a series has: one for each label, without the last label if
-        `parts` lists its values.
+        """How many label values the key of a series has: one for each label, except the last label if `parts`
+        lists its values.
         """
         return len(self.labels) - bool(self.parts)
 

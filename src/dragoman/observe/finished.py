@@ -1,8 +1,7 @@
-"""Keeps the latest finished exchanges in memory, so that somebody can ask what became of a request.
+"""Stores the latest finished exchanges in memory, so that an operator can see what happened to a request.
 
-A usual exchange is kept as it is: nothing is copied or written out until somebody asks for it. An exchange
-that refers to more than a few small values, which clients and providers could make as large as they like, is
-replaced by a copy that is cut to a few kilobytes.
+A usual exchange is stored as it is: nothing is copied or encoded until it is asked for. An exchange with
+values that clients and providers can make large is replaced by a copy that is cut to a few kilobytes.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange
 
 _ENTRIES: Final = 20
-"""The most losses, and the most changes, that are kept of one exchange."""
+"""The most losses, and the most changes, that are stored for one exchange."""
 _ATTEMPTS: Final = 20
 _NAME: Final = 200
-"""The most characters of a name that is kept."""
+"""The most characters of a name that are stored."""
 _TEXT: Final = 300
-"""The most characters of a message or a reason that is kept."""
+"""The most characters of a message or a reason that are stored."""
 _WORD: Final = 100
-"""The most characters of an error's code that is kept."""
+"""The most characters of an error's code that are stored."""
 _EMPTY: Final = MappingProxyType[str, Any]({})
 
 Trait: TypeAlias = Literal["losses", "failover", "error"]
-"""What an exchange can have: losses, more than one attempt, or a failure."""
+"""A property by which exchanges can be selected: they have losses, more than one attempt, or an error."""
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which exchanges are wanted; each field that is not None has to match.
+    """A filter of exchanges: each field that is not None (or empty) has to match.
 
     client, model: equal. deployment, provider: of one of the attempts. status: `404`, or `4xx` for a class.
-    error: the code of the error, or its kind if it has no code. end: the beginning of the end (`upstream`,
-    `client/stream`). since, until: Unix seconds of the beginning.
-    has: all of these. q: the beginning of the exchange's id, or a part of the request's.
+    error: the code of the error, or its kind if it has no code. end: a prefix of the exchange's `end`
+    (`upstream`, `client/stream`). since, until: the earliest and the latest beginning, Unix seconds. has: all
+    of these properties. q: a prefix of the exchange's id, or a part of the request id.
     """
 
     client: str | None = None
@@ -55,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     q: str | None = None
 
     def matches(self, exchange: Exchange) -> bool:
-        """Whether the exchange is one of those that are wanted."""
+        """Whether the exchange matches all fields of this filter."""
         if self.client not in {None, exchange.client} or self.model not in {None, exchange.asked}:
             return False
         if self.since is not None and exchange.created < self.since:
@@ -92,10 +91,10 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Finished:
-    """The latest finished exchanges of one process. keep: how many exchanges that named a model are kept, 0 =
-    none. Of others, a tenth as many are kept in a list of their own, so that requests of strangers cannot
-    push out those of clients. room: the most bytes of all kept bodies together. body: the most bytes of each,
-    0 = no bodies are kept.
+    """The latest finished exchanges of one process. keep: how many exchanges that named a model are stored, 0
+    = none. Of other exchanges, a tenth of this number is stored separately, so that requests of strangers
+    cannot push out those of clients. room: the most bytes of all stored bodies together. body: the most bytes
+    of each body, 0 = no bodies are stored.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -105,11 +104,13 @@ class Finished:
         self._models: deque[Exchange] = deque(maxlen=keep)
         self._others: deque[Exchange] = deque(maxlen=(keep + 9) // 10)
         self._bodied: deque[Exchange] = deque()
-        """Those with bodies, the oldest first. They may have left the queues above."""
+        """The exchanges with bodies, the oldest first. They may have left the queues above."""
         self._size = 0
 
     def note(self, exchange: Exchange) -> None:
-        """Keep an exchange that has ended; nobody changes it any more. Health probes are not kept."""
+        """Store an exchange that has ended; it must not be changed afterwards. An exchange that named no
+        model and has neither an error nor attempts (a health probe, for example) is not stored.
+        """
         asked, usage = exchange.asked, exchange.usage
         if (
             asked is None
@@ -141,31 +142,33 @@ class Finished:
             self._drop_bodies()
 
     def _drop_bodies(self) -> None:
-        """Drop the oldest bodies until the others have room."""
+        """Drop the oldest bodies until the rest is within the limits."""
         while len(self._bodied) > self.keep or self._size > self._room:
             oldest = self._bodied.popleft()
             self._size -= body_size(oldest)
             oldest.bodies = None
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
-        """Keep another number from now on. The latest of those that are kept stay."""
+        """Use other limits from now on. The latest of the stored exchanges stay."""
         self.keep, self.body, self._room = keep, body, room
         self._models = deque(self._models, maxlen=keep)
         self._others = deque(self._others, maxlen=(keep + 9) // 10)
         self._drop_bodies()
 
     def all(self) -> Iterator[Exchange]:
-        """All that are kept, in no order."""
+        """Return all stored exchanges, in no particular order."""
         return chain(self._models, self._others)
 
     def find(self, id_: str) -> Exchange | None:
-        """The exchange with this id, or the latest with this request id; None = it is not kept."""
+        """Return the stored exchange with this id, or the latest one with this request id; None = there is
+        none.
+        """
         found = [one for one in self.all() if id_ in (one.id, one.request_id)]
         return max(found, key=place, default=None)
 
     def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:
-        """At most `limit` of the wanted exchanges, the latest first. before: a place in the list (see
-        `place`), after which it begins; None = at its start.
+        """Return at most `limit` of the exchanges that match `wanted`, the latest first. before: a position
+        in this order (see `place`), after which the list begins; None = at the latest.
         """
         found = [one for one in self.all() if wanted.matches(one)]
         if before is not None:
@@ -174,18 +177,20 @@ class Finished:
 
 
 def error_of(exchange: Exchange) -> str | None:
-    """The code of the error of an exchange, or its kind if it has no code; None = it has not failed."""
+    """Return the code of an exchange's error, or its kind if it has no code; None = the exchange has no
+    error.
+    """
     fault = exchange.fault
     return None if fault is None else fault.code or fault.kind
 
 
 def place(exchange: Exchange) -> tuple[float, str]:
-    """The place of an exchange in a list: when it began (Unix seconds), and its id."""
+    """Return the position of an exchange in a list: (when it began in Unix seconds, its id)."""
     return exchange.created, exchange.id
 
 
 def body_size(exchange: Exchange) -> int:
-    """The bytes of the kept bodies of an exchange."""
+    """Return the number of bytes of an exchange's stored bodies."""
     bodies = exchange.bodies
     return 0 if bodies is None else len(bodies.request) + len(bodies.answer)
 
@@ -194,7 +199,9 @@ def body_size(exchange: Exchange) -> int:
 
 
 def lean(exchange: Exchange) -> Exchange:
-    """A copy of an exchange without what clients and providers can make large; the foremost losses stay."""
+    """Return a copy of an exchange in which everything that clients and providers can make large is cut or
+    removed. At most `_ENTRIES` losses stay, the foremost ones, and an entry that counts the others.
+    """
     losses, changes = exchange.losses, exchange.changes
     if len(losses) > _ENTRIES:
         left = f"{len(losses) - _ENTRIES} further losses are not kept"
@@ -248,5 +255,5 @@ def _lean_fault(fault: ir.Fault) -> ir.Fault:
 
 
 def cut(text: str, most: int = _NAME) -> str:
-    """The text, cut to at most `most` characters."""
+    """Cut a text to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"

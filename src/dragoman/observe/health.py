@@ -1,6 +1,6 @@
-"""The health of the gateway and its providers, for `/health`: of one process or of all workers together.
+"""The health of the gateway and its providers for `/health`: of one process, or of all workers together.
 
-A provider's health is taken from the attempts of finished exchanges; no test requests are sent.
+A provider's health is computed from the attempts of finished exchanges; no test requests are sent.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from dragoman.observe.timestamps import utc
 Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 
 _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
-"""Kinds of faults by which a provider refuses the gateway's own key or account."""
+"""Kinds of faults by which a provider refuses the gateway's key or account."""
 _CODE_CHARACTERS: Final = 256
-"""The most characters of a provider's error code that are kept, because the board's slot is small."""
+"""The most characters of a provider's error code that are stored, because the board's slot is small."""
 _COUNTERS: Final = ("running", "finished", "failed", "refused")
-"""The members of `Figures` that count requests."""
+"""The fields of `Figures` that count requests."""
 _MESSAGE_CHARACTERS: Final = 200
-"""The most characters of a provider's error message that are kept."""
+"""The most characters of a provider's error message that are stored."""
 
 
 class ProviderHealth(msgspec.Struct):
     """The results of a provider's latest attempts.
 
-    last_error: the code of the latest failure, else its kind. failed, answered: the times of the latest
-    failure and the latest answer, Unix seconds; None = none yet. failures: those since the latest answer.
+    last_error: the code of the latest failure, or its kind if it has no code. failed, answered: the times of
+    the latest failure and the latest answer, Unix seconds; None = none yet. failures: the number of failures
+    since the latest answer.
     """
 
     last_error: str | None = None
@@ -43,14 +44,17 @@ class ProviderHealth(msgspec.Struct):
 
     @property
     def healthy(self) -> bool | None:
-        """Whether the provider answered the latest attempt that counts (`note`); None = there was none."""
+        """Whether the provider answered the latest attempt that counts (see `Figures.note`); None = no
+        attempt has counted yet.
+        """
         return None if self.failed is None and self.answered is None else not self.failures
 
 
 class Figures(msgspec.Struct):
-    """The counters of one process. running, finished: requests. refused: finished requests with an error of
-    the client. failed: finished requests with any other error. providers: their health by name. bounds: how
-    often each bound was reached. connections: the `open` ones and their `limit`, None = not counted.
+    """The counters of one process. running: requests that run now. finished: finished requests. refused:
+    finished requests with an error that blames the client. failed: finished requests with any other error.
+    providers: health by provider. bounds: how often each bound was reached. connections: the `open` ones and
+    their `limit`, None = not counted.
     """
 
     running: int = 0
@@ -62,8 +66,11 @@ class Figures(msgspec.Struct):
     connections: Mapping[str, int] | None = None
 
     def note(self, exchange: Exchange, now: float) -> None:
-        """Count a finished exchange at `now` (Unix seconds), and note what its attempts say of the health of
-        `providers`: not errors of the client, nor attempts that were cancelled before their first content.
+        """Count a finished exchange, and update the health of its attempts' providers. now: Unix seconds.
+
+        An attempt counts as a failure if the fault is the provider's own, or the provider refused the
+        gateway's key or account. It counts as an answer if it has no fault, was not overtaken by another
+        attempt, and had content or belongs to an exchange that ended well. Other attempts do not count.
         """
         self.finished += 1
         if (fault := exchange.fault) is not None:
@@ -90,17 +97,17 @@ class Figures(msgspec.Struct):
                 health.failures += 1
 
     def forget(self, provider: str) -> None:
-        """Forget the results of a provider's attempts, as if it had not been asked yet."""
+        """Forget the results of a provider's attempts, as if it had not been called yet."""
         if provider in self.providers:
             self.providers[provider] = ProviderHealth()
 
     def requests(self) -> dict[str, int]:
-        """The counters of requests by name."""
+        """Return the counters of requests, by name."""
         return {name: getattr(self, name) for name in _COUNTERS}
 
     def providers_shown(self, *, details: bool) -> dict[str, Any]:
-        """The providers as JSON members. details: True = the health of each provider by its name; False = how
-        many providers there are, and how many of them are not healthy.
+        """Return the health of the providers as a JSON object. details: True = the health of each provider by
+        its name; False = how many providers there are, and how many of them are not healthy.
         """
         if details:
             return {name: shown(health) for name, health in self.providers.items()}
@@ -113,8 +120,8 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Write the counters of worker `number` to the board. If they have more bytes than LARGEST, providers
-    without failures are left out; if they still have, all providers. now: monotonic seconds.
+    """Write the counters of worker `number` to the board. If they have more than LARGEST bytes, providers
+    without failures are left out; if they are still too long, all providers. now: monotonic seconds.
     """
     message = _encoder.encode(figures)
     if len(message) > LARGEST:
@@ -126,13 +133,13 @@ def publish(figures: Figures, board: Board, number: int, now: float) -> None:
 
 
 def read(messages: Iterable[bytes]) -> list[Figures]:
-    """Decode the counters of other workers. messages: from the board."""
+    """Decode the counters of other workers. messages: the other workers' messages on the board."""
     return [_decoder.decode(message) for message in messages]
 
 
 def together(every: Sequence[Figures]) -> Figures:
-    """Add up the counters of all workers. Those of this worker come first: they name all providers, and tell
-    whether connections are counted.
+    """Add up the counters of all workers. every: the counters of this worker come first; they decide which
+    providers are named and whether connections are counted.
     """
     bounds: Counter[str] = Counter()
     connections: Counter[str] = Counter()
@@ -151,8 +158,8 @@ def together(every: Sequence[Figures]) -> Figures:
 
 
 def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
-    """Join the states of one provider from several workers. Failures of a worker do not count if another
-    worker got an answer after them.
+    """Join the states of one provider in several workers. A worker's failures do not count if another worker
+    got an answer after them.
     """
     if len(many) == 1:
         return many[0]
@@ -169,9 +176,8 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 
 
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
-    """The gateway's state: "healthy" if no provider is down, "unhealthy" if all are, else "degraded".
-
-    Providers without attempts, and those whose names are in `besides`, are ignored.
+    """Return the gateway's state: "healthy" if no provider is unhealthy, "unhealthy" if all are, else
+    "degraded". Providers whose health is unknown, and those whose names are in `besides`, do not count.
     """
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)
@@ -181,7 +187,7 @@ def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) ->
 
 
 def shown(health: ProviderHealth) -> dict[str, Any]:
-    """The JSON object of a provider in `/health`."""
+    """Return the JSON object of a provider in `/health`."""
     return {
         "configured": True,
         "healthy": health.healthy,

@@ -1,10 +1,10 @@
 """The writer of a process's log: all its lines go to one stream, in one order, with one count of lost lines.
 
-Nobody who logs may wait for a terminal or a pipe that nobody reads: the event loop would stand still. A
-process that serves only puts its lines into a queue, from which a thread writes several lines together. A
-process without that thread (before it serves, at its end, and the parent of workers, which must not have a
-thread) writes by itself, and gives up soon. Lines that find no room are dropped, and the log says how many.
-See docs/decisions/0010-workers.md.
+Logging must not wait for a terminal or a pipe that is not read, because the event loop would stand still. A
+process that serves only puts its lines into a queue; a thread writes them, several at once. A process without
+this thread (before it serves, at its end, and the parent of workers, which must not have a thread) writes
+itself, and gives up after a short time. Lines that find no room are dropped, and the log says how many. See
+docs/decisions/0010-workers.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dragoman.observe.timestamps import local, utc
 from dragoman.seams.clock import SYSTEM
 
 PIPE_BYTES: Final = 4096
-"""The most bytes of a write to a pipe that Linux never mixes with writes of other processes (PIPE_BUF).
+"""The largest write to a pipe, in bytes, that Linux never mixes with writes of other processes (PIPE_BUF).
 https://man7.org/linux/man-pages/man7/pipe.7.html
 """
 _COLLECT_SECONDS = 0.2
@@ -35,14 +35,16 @@ _RETRY_SECONDS = 0.05
 _PATIENCE_SECONDS = 1.0
 _QUEUED_LINES = 5_000
 _LONG_LINES = 500
-"""If more lines wait, a line of more than PIPE_BYTES is dropped: 5,000 tracebacks would be much memory."""
+"""If so many lines wait, a further line of more than PIPE_BYTES is dropped: 5,000 tracebacks would take much
+memory.
+"""
 
 
 class Lines:
-    """Writes lines to a binary stream: by itself until `start` is called, then in a thread until `close`.
+    """Writes lines to a binary stream: directly until `start` is called, then in a thread until `close`.
 
-    people: True = the lines are for people, instead of JSON. queued: the largest number of
-    lines that wait for the thread. Any thread may call `put`, and so may a destructor.
+    people: True = the lines are written for people, False = as JSON. queued: the most lines that wait for the
+    thread. `put` may be called in any thread, also by a destructor.
     """
 
     def __init__(self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES) -> None:
@@ -52,7 +54,7 @@ class Lines:
         self.people = people
         self._queued = queued
         self.most = sys.maxsize
-        """The most bytes that a line should have, so that another process's lines do not mix with it."""
+        """The most bytes that a line should have, so that the lines of other processes do not mix with it."""
         self._dropped = 0
         self._dropped_at = 0.0
         self._told = 0
@@ -69,9 +71,9 @@ class Lines:
         self._thread: Thread | None = None
 
     def start(self, *, shared: bool = False) -> None:
-        """From now on queue the lines for a thread, which starts here. Only once, and never in a process that
-        forks. shared: True = other processes write to the same stream, so each write, unless one line is
-        longer, is small enough that a pipe does not mix it with other writes.
+        """Queue all lines from now on for a thread, which is started here. Call this at most once, and never
+        in a process that forks. shared: True = other processes write to the same stream, so each write is
+        small enough that a pipe does not mix it with other writes (except a single line that is longer).
         """
         self.most = PIPE_BYTES if shared else sys.maxsize
         # A daemon thread: the process must be able to end while the thread is blocked in a write.
@@ -80,8 +82,8 @@ class Lines:
         self._queues = True
 
     def put(self, line: bytes, *, urgent: bool = False) -> None:
-        """Write a line soon, or drop it if there is no room. line: with its line end; several lines at once
-        stay together. urgent: True = the thread does not wait for more lines first.
+        """Write a line soon, or drop it if there is no room. line: with its line end; several lines in one
+        call stay together. urgent: True = the thread writes at once instead of waiting for more lines.
         """
         if not self._queues:
             self._write_now(line)
@@ -105,7 +107,8 @@ class Lines:
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Write all queued lines and end the thread. Waits at most `patience` seconds.
 
-        The stream stays open, and later lines are written as before `start`.
+        The stream stays open, and later lines are written directly, as before `start`. If the thread has not
+        ended in time, later lines are still queued.
         """
         if self._thread is not None:
             self._ending = True
@@ -149,7 +152,9 @@ class Lines:
     # Without the thread ------------------------------------------------------------------------------
 
     def _write_now(self, line: bytes) -> None:
-        """Write a line, after the count of those before it that were dropped, or drop it as well."""
+        """Write a line, preceded by the count of lines that were dropped before it; or drop the line as
+        well.
+        """
         missed = self._dropped - self._told
         if self._deliver((self._missed(missed) if missed else b"") + line):
             self._told += missed
@@ -157,8 +162,8 @@ class Lines:
             self._drop()
 
     def _deliver(self, data: bytes) -> bool:
-        """Write all of it. False = the stream took it not at all, or not to its end. The first time this
-        waits for a second, afterwards not at all until the stream takes something.
+        """Write all of `data`. Returns False if the stream did not take all of it. The first time, this waits
+        a second; afterwards it does not wait until the stream has taken something again.
         """
         rest = whole = memoryview(b"\n" + data if self._torn else data)
         try:
@@ -178,7 +183,9 @@ class Lines:
         return True
 
     def _takes(self, patience: float) -> bool:
-        """Whether the stream has room for a write of PIPE_BYTES; waits for this up to `patience` seconds."""
+        """Whether the stream has room for a write of PIPE_BYTES; waits for this at most `patience`
+        seconds.
+        """
         try:
             _, takes, _ = select.select([], [self._stream], [], patience)
         except (OSError, ValueError, TypeError):  # it has no descriptor, or is no socket on Windows
@@ -192,7 +199,7 @@ class Lines:
         self._dropped_at = SYSTEM.now()
 
     def _missed(self, count: int) -> bytes:
-        """The line that tells of `count` dropped lines."""
+        """Return the line that says: `count` lines were dropped."""
         at = self._dropped_at
         if self.people:
             return f"{local(at)} {count} log lines dropped: the log was not read in time\n".encode()
@@ -201,7 +208,7 @@ class Lines:
 
 
 def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Join lines into pieces of at most `most` bytes. A longer line is a piece of its own."""
+    """Join lines into pieces of at most `most` bytes. A longer line is a separate piece."""
     piece: list[bytes] = []
     size = 0
     for line in lines:
@@ -216,8 +223,8 @@ def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _within(seconds: float) -> Generator[None]:
-    """End the block by a TimeoutError after so many seconds. Only in the main thread, and not on Windows:
-    elsewhere it has no effect. A pipe that was free may be full when it is written: others write to it.
+    """Raise TimeoutError in the block after so many seconds, because a pipe that had room may be filled by
+    other processes before it is written to. Has no effect outside of the main thread and on Windows.
     """
     if sys.platform == "win32" or current_thread() is not main_thread():
         yield

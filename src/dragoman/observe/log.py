@@ -1,9 +1,10 @@
 """The access log: one line for each finished exchange except health probes, for people or as JSON.
 
-No request waits for a terminal or a pipe that nobody reads: see `observe.lines`.
+No request waits for a terminal or a pipe that is not read: see `observe.lines`.
 
-Prompts, answers and client keys are never logged, of provider keys only the last characters, of providers'
-texts only error codes and messages. Control characters are escaped or replaced. Fields: docs/operations.md.
+Prompts, answers and client keys are never logged; of provider keys only the last characters are, of
+providers' texts only error codes and messages. Control characters are escaped or replaced. Fields:
+docs/operations.md.
 """
 
 from __future__ import annotations
@@ -33,18 +34,20 @@ _NANO = 1e9
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
-"""The most characters of a loss's JSON path in the log. It contains names that clients choose."""
+"""The most characters of a loss's JSON path in the log, which contains names that clients choose."""
 _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes a line for each finished exchange."""
+    """Writes a line for each finished exchange to the process's log."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
 
     def __call__(self, exchange: Exchange) -> None:
-        """Write the line of a finished exchange. Health probes that were answered with 200 get no line."""
+        """Write the line of a finished exchange. A health probe or a request of `/metrics` that was answered
+        with 200 gets no line.
+        """
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
@@ -52,7 +55,7 @@ class AccessLog:
 
 
 class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
-    """The counts of `ir.Usage` in the JSON line."""
+    """The token counts of an exchange in its JSON line. input and output are totals."""
 
     input: int
     cached: int | None
@@ -63,10 +66,11 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 
 
 class _Tried(msgspec.Struct):
-    """One attempt in the JSON line, with its error message (keys were removed from it before), unless the
-    error is the client's: that message may repeat a part of the request. key_source: the variable or the file
-    of a key that was refused. overtaken: another attempt, which ran beside it, had content first. continues:
-    it went on with the answer of the attempts before it.
+    """One attempt in the JSON line. message: the error message (keys were removed from it before); it is left
+    out if the error blames the client, because it may repeat a part of the request. us: the duration in
+    microseconds. key_source: the variable or the file of a key that was refused. overtaken: another attempt,
+    which ran beside this one, had content first. continues: this attempt continued the answer of the attempts
+    before it.
     """
 
     deployment: str
@@ -82,7 +86,9 @@ class _Tried(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    """The JSON line of an exchange; its members in their order. UNSET = it has no such member."""
+    """The JSON line of an exchange, with its fields in their order. UNSET = the line does not have this
+    field.
+    """
 
     time: str
     at: float
@@ -120,7 +126,9 @@ class _Line(msgspec.Struct):
 
 
 def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
-    """The line of an exchange as JSON. Above `most` bytes, it is `_shortened`, but may still be longer."""
+    """Return the line of an exchange as JSON. If it would have more than `most` bytes, it is `_shortened`,
+    and may still be longer.
+    """
     began, ended, end = exchange.began, exchange.ended, exchange.end
     line = _Line(
         utc(exchange.created),
@@ -169,7 +177,7 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _model(exchange: Exchange, asked: str) -> tuple[Any, ...]:
-    """The members of the JSON line from `model` to `upstream_us`."""
+    """Return the values of the fields from `model` to `upstream_us` in the JSON line."""
     attempts, losses, answered = exchange.attempts, exchange.losses, exchange.answered
     return (
         _cut(asked),
@@ -212,8 +220,9 @@ def _tried(attempt: AttemptRecord) -> _Tried:
 
 
 def _shortened(line: _Line, most: int) -> bytes:
-    """The line as JSON with `shortened`. Members are removed from `line`, one after another, until the JSON
-    has less than `most` bytes: the attempts' messages (always), `lost`, `tags`, `tried`; then no more.
+    """Return the line as JSON, with the field `shortened`. The attempts' messages are removed; then `lost`,
+    `tags` and `tried`, one after another, until the JSON has fewer than `most` bytes. Nothing else is
+    removed.
     """
     line.shortened = True
     for tried in line.tried or ():
@@ -253,10 +262,9 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """The latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
-
-    A single successful attempt has no status. If two attempts use one deployment, the last characters of
-    their keys are shown.
+    """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. A
+    single attempt without an error has no status. If two attempts have the same deployment, the last
+    characters of their keys are shown.
     """
     attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
     if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
@@ -276,8 +284,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """The reason of a failure for people, at most one text. For an error of the client only the field is
-    named: the message may repeat a part of the request.
+    """Yield the reason of a failure for people. For an error that blames the client only the field is named,
+    because the message may repeat a part of the request.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:
@@ -294,7 +302,9 @@ def _reason(exchange: Exchange) -> Iterator[str]:
 
 
 def _lost(exchange: Exchange) -> str:
-    """The losses for people: `3 lost: $.logit_bias (meaning), …`. Ten are named, but no hints."""
+    """Return the losses for people: `3 lost: $.logit_bias (meaning), …`. At most ten are named; losses of the
+    severity `hint` are not.
+    """
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
     named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []
@@ -302,5 +312,5 @@ def _lost(exchange: Exchange) -> str:
 
 
 def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:
-    """The text, cut to at most `most` characters: texts of clients and providers must not fill the log."""
+    """Cut a text to at most `most` characters, so that texts of clients and providers do not fill the log."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,8 +1,9 @@
 """Counts exchanges and attempts for `/metrics`, in memory that the workers of a gateway share.
 
-What a metric is called and means stands in `families`. Values of labels come from tables of known names, so
-that no client can add sets of labels: another name of a model counts as `other`. What runs with each request
-is written for speed: an exchange that was answered at the first attempt counts in one block (`usual`).
+`families` states the names and meanings of the metrics. Label values come from tables of known names, so that
+clients cannot create sets of labels: an unknown model name counts as `other`. The code that runs with each
+request is written for speed: an exchange that was answered at the first attempt counts in one block
+(`usual`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _NONE: Final = "none"
 _ENDS: Final = {name: place for place, name in enumerate(REQUESTS.parts)}
 _REMEMBERED: Final = 1_000
-"""The most entries of a cache of cells; one more empties the cache."""
+"""The most entries of a cache of cells. One more empties the cache."""
 _CHARACTERS: Final = 100
 """The most characters of a label's value, and of a name in a cache."""
 
@@ -72,13 +73,15 @@ _BLOCKS: Final = 300
 _WHOLE, _FIRST, _OWN = HTTP_SECONDS.bounds, FIRST_TOKEN.bounds, OVERHEAD.bounds
 
 _Kind: TypeAlias = tuple[str, str, int | None, str, str | None, str, int | None, str]
-"""Method, path, status, operation, the name that the client sent, the deployment, the status of its answer
-and the mode: what decides in which block an exchange is counted.
+"""The facts that decide in which block an exchange is counted: method, path, status, operation, the model
+name that the client sent, the deployment, the status of its answer, and the mode.
 """
 
 
 class Sample(NamedTuple):
-    """A value of the present. labels: their values."""
+    """The present value of a metric for one set of labels. labels: the values of the family's labels, in
+    order.
+    """
 
     family: Family
     value: float
@@ -86,7 +89,7 @@ class Sample(NamedTuple):
 
 
 class Metrics:
-    """The counts of one process, in `cells`. outcome: names what a failure means for the next attempt."""
+    """The counts of one process, in `cells`. outcome: returns the class of a failure, as a label value."""
 
     def __init__(self, outcome: Callable[[ir.Fault], str]) -> None:
         self._outcome = outcome
@@ -99,7 +102,9 @@ class Metrics:
         self.share(Cells(), 1)
 
     def share(self, cells: Cells, number: int) -> None:
-        """Count in these cells from now on, as the worker of this number; before the first request."""
+        """Count in these cells from now on, as the worker with this number. Call this before the first
+        request.
+        """
         self.cells = cells
         self._part = cells.parts[number]
         self._numbers = self._part.numbers
@@ -111,7 +116,7 @@ class Metrics:
         self._forget()
 
     def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
-        """From now on labels may have these names: `models` as clients ask for them, `providers`, and
+        """Set the names that labels may have from now on: `models` as clients ask for them, `providers`, and
         `deployments` as `provider/model`. Other names count as `other`.
         """
         self._models, self._providers = frozenset(models), frozenset(providers)
@@ -119,7 +124,7 @@ class Metrics:
         self._forget()
 
     def serve(self, paths: Iterable[str]) -> None:
-        """From now on labels may also have these paths, which are templates such as `/v1/responses/{id}`."""
+        """Add paths that labels may have from now on. paths: templates such as `/v1/responses/{id}`."""
         self._paths |= frozenset(paths)
         self._forget()
 
@@ -130,7 +135,7 @@ class Metrics:
     # What runs with each request ---------------------------------------------------------------------
 
     def sent(self, deployment: str | None) -> None:
-        """Count a request to a provider that is about to be sent."""
+        """Count a request to a provider that is about to be sent. deployment: None = unknown."""
         self._numbers[self._sent.get(deployment) or self._sent_at(deployment)] += 1
 
     def note(self, exchange: Exchange) -> None:
@@ -181,15 +186,17 @@ class Metrics:
     # What runs when a kind of request comes for the first time, or fails ------------------------------
 
     def reached(self, bound: str) -> None:
-        """Count that a bound was reached. bound: one of our own names."""
+        """Count that a bound was reached. bound: a name from our code, never from a client."""
         self._numbers[self._find(BOUNDS, bound)] += 1
 
     def recorded(self, result: str, number: int) -> None:
-        """Count finished exchanges that were `stored` or `dropped`."""
+        """Count `number` finished exchanges that were "stored" or "dropped" (`result`)."""
         self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
-        """Count an exchange that was not answered at the first attempt, or needed none."""
+        """Count an exchange that `usual` does not cover: it had no attempt or several, did not end well, or
+        has no block.
+        """
         numbers = self._numbers
         method = exchange.method if exchange.method in _METHODS else OTHER
         path = exchange.path if exchange.path in self._paths else OTHER
@@ -229,7 +236,7 @@ class Metrics:
             self._spend(attempt, accounted=exchange.priced is not None)
 
     def _spend(self, attempt: AttemptRecord, *, accounted: bool) -> None:
-        """Count what an attempt has used and cost. accounted: whether its cost was looked up."""
+        """Count the tokens and the cost of an attempt. accounted: whether its cost was looked up."""
         numbers, usage = self._numbers, attempt.usage
         if usage is None and not accounted:
             return
@@ -262,7 +269,7 @@ class Metrics:
         self._numbers[cell + len(family.bounds) + 1] += value
 
     def _block(self, kind: _Kind) -> memoryview[float] | None:
-        """The cells of exchanges of this kind (`usual`); None = there is no more room for another one."""
+        """Return the cells of exchanges of this kind (`usual`); None = there is no room for another block."""
         method, path, status, operation, asked, deployment, answer, mode = kind
         provider, deployed = self._deployment(deployment)
         key = usual.Kind(
@@ -294,14 +301,18 @@ class Metrics:
         return cell
 
     def _deployment(self, name: str) -> tuple[str, str]:
-        """The values of the labels `provider` and `model` for `provider/model`."""
+        """Return the values of the labels `provider` and `model` for a deployment `provider/model`; `other`
+        for unknown names.
+        """
         provider, _, model = name.partition("/")
         if provider not in self._providers:
             return OTHER, OTHER
         return provider, (model if name in self._deployments else OTHER)
 
     def _find(self, family: Family, *labels: str) -> int:
-        """The first cell of these labels; of `OTHER` if there are too many sets of labels already."""
+        """Return the first cell for these label values. If the metric already has too many sets of labels,
+        return the cell of `OTHER`.
+        """
         key = (family.name, *[label[:_CHARACTERS] for label in labels])
         part = self._part
         if (found := part.first(key)) is not None:
@@ -315,7 +326,9 @@ class Metrics:
     # The page -----------------------------------------------------------------------------------------
 
     def publish(self, samples: Iterable[Sample], now: float) -> None:
-        """Write what this process has now; the values of all workers are added up. now: monotonic seconds."""
+        """Write the present values of this process; the page adds up those of all processes. now: monotonic
+        seconds.
+        """
         for family, value, labels in samples:
             key = (family.name, *labels)
             cell = self._part.first(key)
@@ -326,13 +339,13 @@ class Metrics:
         self._part.beat(os.getpid(), now)
 
     def processes(self, now: float) -> Mapping[int, int]:
-        """The ids of the processes that work now, by their numbers. now: monotonic seconds."""
+        """Return the process ids of the processes that work now, by their numbers. now: monotonic seconds."""
         living = {number: part.living(now) for number, part in enumerate(self.cells.parts)}
         return {number: process for number, process in living.items() if process is not None}
 
     def page(self, stated: Iterable[Sample], now: float) -> bytes:
-        """The page: what all processes have counted, what the living ones have now, and what this process
-        states for all of them. now: monotonic seconds.
+        """Return the page: what all processes have counted, the present values of the living ones, and the
+        values in `stated`, which this process states for all of them. now: monotonic seconds.
         """
         sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
 
@@ -355,8 +368,8 @@ class Metrics:
 
 
 def _spend_more(counts: memoryview[float], usage: ir.Usage) -> None:
-    """Add the tokens that are neither plain input nor visible output: of tools, of caches, of reasoning.
-    counts: the cells of `TOKENS`.
+    """Add the tokens that are neither plain input nor visible output: tokens of tools, of caches and of
+    reasoning. counts: the cells of `TOKENS`.
     """
     counts[0] += usage.tool_input or 0
     counts[1] += usage.cache_read or 0
@@ -369,7 +382,9 @@ def _status(status: int | None) -> str:
 
 
 def _remember(cache: dict[_K, _V], key: _K, cells: _V) -> None:
-    """Keep the cells of a kind of request. Clients can send any names, so the cache has a bound."""
+    """Store the cells of a kind of request in a cache. The cache has a bound, because clients can send any
+    names.
+    """
     if len(cache) >= _REMEMBERED:
         cache.clear()
     cache[key] = cells

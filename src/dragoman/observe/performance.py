@@ -1,4 +1,6 @@
-"""Measures each deployment's speed from complete answers: moving averages, the latest answers count most."""
+"""Measures the speed of each deployment from its answers, as moving averages in which the latest answers
+count most.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _MOST = 10_000
 
 
 class _Pace(msgspec.Struct):
-    """first_token: the average seconds to the first content. rate: the average tokens per second after it."""
+    """The speed of one deployment. answers: how many exchanges it has answered. first_token: the average
+    seconds to the first content. rate: the average tokens per second after that.
+    """
 
     answers: int = 0
     first_token: float | None = None
@@ -22,13 +26,16 @@ class _Pace(msgspec.Struct):
 
 
 class Performance:
-    """Keeps the speed of the first 10,000 deployments (`provider/model`)."""
+    """Stores the speed of the first 10,000 deployments (`provider/model`)."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
     def note(self, exchange: Exchange) -> None:
-        """Count a complete answer (not a count of tokens) for its deployment; average a streamed one."""
+        """Count an exchange that ended well for the deployment that answered it; if the time of its first
+        content is known, add that time and the rate to the averages. Counts of tokens are ignored, because
+        they run no model.
+        """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:
             return
@@ -50,10 +57,11 @@ class Performance:
             pace.rate = _mixed(pace.rate, tokens / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
-        """The measured values of a deployment; None = nothing was measured yet.
+        """Return the measured values of a deployment; None = nothing was measured yet.
 
-        answers: the number of complete answers. If some were streams also first_token_ms: milliseconds from
-        the start of the attempt to the first content; and tokens_per_second: the rate after that content.
+        answers: the number of answers. first_token_ms: milliseconds from the start of the attempt to the
+        first content. tokens_per_second: the rate after the first content. The last two are missing if they
+        were never measured.
         """
         pace = self._paces.get(deployment)
         if pace is None:

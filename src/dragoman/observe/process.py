@@ -1,4 +1,4 @@
-"""What the system and Python say of processes, by the names that Prometheus's own clients use."""
+"""What the operating system and Python state about processes, under the names of Prometheus's own clients."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ _PROC: Final = Path("/proc")
 
 
 def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
-    """CPU time, memory, start and descriptors of the processes with these ids, by their workers' numbers.
-
-    Only Linux tells of other processes. Elsewhere only the CPU time of this process is known.
+    """Yield CPU time, memory, start time and descriptors of processes. processes: their process ids by the
+    workers' numbers. On systems other than Linux, only the CPU time of this process is known.
     """
     for number, process in processes.items():
         labels = (str(number),)
@@ -42,7 +41,9 @@ def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
 
 
 def _of_linux(folder: Path, labels: tuple[str, ...]) -> Iterator[Sample]:
-    """What the folder of a process tells. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
+    """Yield the values in the folder of a process.
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
     # The name of the program stands in parentheses and may hold spaces. The third field follows it.
     fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     user, system, began = (int(fields[place - 3]) / os.sysconf("SC_CLK_TCK") for place in (14, 15, 22))
@@ -60,13 +61,13 @@ def _of_linux(folder: Path, labels: tuple[str, ...]) -> Iterator[Sample]:
 
 
 def _boot() -> int:
-    """When the system has started, in Unix seconds."""
+    """Return when the system was started, in Unix seconds."""
     lines = (_PROC / "stat").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
 
 
 def of_python(worker: int) -> Iterator[Sample]:
-    """The work of this process's garbage collector. worker: its number."""
+    """Yield the counts of this process's garbage collector. worker: the number of the worker."""
     for generation, counts in enumerate(gc.get_stats()):
         labels = (str(worker), str(generation))
         yield Sample(COLLECTIONS, counts["collections"], labels)
@@ -75,7 +76,7 @@ def of_python(worker: int) -> Iterator[Sample]:
 
 
 def of_version() -> Sample:
-    """The version of Python."""
+    """Return the version of Python."""
     return Sample(
         PYTHON,
         1,

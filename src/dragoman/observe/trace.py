@@ -1,7 +1,8 @@
-"""The trace of an exchange as JSON: one line of a list, or all that was decided, tried, waited for and lost.
+"""The trace of an exchange as JSON: a line of a list, or everything that was decided, tried, waited for and
+lost.
 
-Made only when somebody asks. Times are milliseconds after the exchange began. A message of an error that is
-the client's is left out: it may repeat a part of the request.
+It is made only when it is asked for. Times are milliseconds after the exchange began. The message of an error
+that blames the client is left out, because it may repeat a part of the request.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _NANO: Final = 1e9
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
-    """One exchange in a list, in the words of the access log. `created_at` is not rounded: with the id it is
-    the exchange's place in the list, also for other workers.
+    """Return one exchange as a line of a list, in the words of the access log. `created_at` is not rounded:
+    together with the id it is the position of the exchange in the list, also for other workers. worker: the
+    number of the process that served it.
     """
     return {
         "id": exchange.id,
@@ -51,7 +53,9 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
 
 
 def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dict[str, Any]:
-    """All that is known of one exchange. now: monotonic seconds, for one that still runs."""
+    """Return everything that is known of one exchange. worker: as in `summary`. now: monotonic seconds, for
+    an exchange that is still running; None = it has ended.
+    """
     until = exchange.ended if exchange.ended is not None else now
     told = summary(exchange, worker)
     told |= {
@@ -81,10 +85,10 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
-    """Who could have been called, in that order, each with its `state`: `called` (with the numbers of its
-    attempts); `resting`, `refused` or `failing` (it comes after others); `disabled` (by an operator);
-    `dropped` (it cannot answer this request); `not_needed` (another one has answered) or `not_called` (the
-    failure ended the attempts).
+    """Return a row for each candidate that could have been called, in the order in which they stood. `state`:
+    `called` (with the numbers of its attempts); `resting`, `refused` or `failing` (it comes after others);
+    `disabled` (by an operator); `dropped` (it cannot answer this request); `not_needed` (another one has
+    answered) or `not_called` (the failure ended the attempts).
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:
@@ -107,7 +111,7 @@ def candidates(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def _candidate(exchange: Exchange, deployment: str, tail: str | None, state: str) -> dict[str, Any]:
-    """A candidate's row. tail: None = whichever key was used."""
+    """Return the row of a candidate. tail: the last characters of its key, None = any key."""
     numbers: list[int] = []
     for place, attempt in enumerate(exchange.attempts):
         if attempt.deployment == deployment and (tail is None or attempt.key_tail == tail):
@@ -132,8 +136,8 @@ def _row(deployment: str, key: str | None, state: str) -> dict[str, Any]:
 
 
 def number_of(attempt: AttemptRecord, place: int) -> int:
-    """The number of an attempt, counted from 1: its id ends in it. place: the attempt's index in the list;
-    used if the id has no number.
+    """Return the number of an attempt, counted from 1: the number at the end of its id. If the id has none,
+    it is `place` + 1. place: the attempt's index in the list.
     """
     number = attempt.id.rpartition("-")[2]
     return int(number) if number.isdecimal() else place + 1
@@ -169,9 +173,9 @@ def _began(attempt: AttemptRecord) -> float:
 
 
 def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """The class of an attempt's failure; else `answered`, `continued` if it went on with the answer of those
-    before it, `overtaken` by another one that ran beside it, or `broken_off` by the client or a hook. None =
-    it still runs.
+    """Return the class of an attempt's failure. If it has not failed: `answered`; `continued` if it continued
+    the answer of attempts before it; `overtaken` by another attempt that ran beside it; or `broken_off` by
+    the client or a hook. None = it is still running.
     """
     if attempt.outcome is not None or attempt.ended is None:
         return attempt.outcome
@@ -231,13 +235,15 @@ def _body(data: bytes | bytearray, size: int) -> dict[str, Any]:
 
 
 def _ms(exchange: Exchange, at: float | None) -> float | None:
-    """Milliseconds from the beginning of the exchange to `at` (monotonic seconds)."""
+    """Return the milliseconds from the beginning of the exchange to `at` (monotonic seconds); None =
+    unknown.
+    """
     return None if at is None else round((at - exchange.began) * 1000, 3)
 
 
 def newest_first(pages: Sequence[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
-    """The lines of several lists as one, the latest first, at most `limit`. Of lines of the same exchange the
-    one of the earliest list stays.
+    """Merge the lines of several lists into one, the latest first, at most `limit`. If several lists have a
+    line of the same exchange, the line of the first of these lists is used.
     """
     lines: dict[str, dict[str, Any]] = {}
     for page in pages:

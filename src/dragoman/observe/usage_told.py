@@ -1,7 +1,8 @@
 """Reports on usage, and usage records, as JSON and as CSV. Pure.
 
-Money is in nano-USD (10⁻⁹ USD) inside, and told in USD as text, so that no digit is lost. If the cost of some
-calls is unknown, `cost_complete` is false, and `cost_usd` is what is known of it, a lower bound.
+Inside, money is in nano-USD (10⁻⁹ USD). It is written in USD as text, so that no digit is lost. If the cost
+of some calls is unknown, `cost_complete` is false, and `cost_usd` is the known part of the cost: a lower
+bound.
 """
 
 from __future__ import annotations
@@ -57,14 +58,16 @@ _OF_RECORDS: Final = (
 
 
 def usd(nano: int) -> str:
-    """An amount in USD, with two decimals at least and all that it needs: `1822.40`, `0.0000125`."""
+    """Format an amount of nano-USD in USD, with at least two decimals and as many as it needs: `1822.40`,
+    `0.0000125`.
+    """
     whole, part = divmod(abs(nano), _NANO)
     decimals = f"{part:09}".rstrip("0").ljust(_CENTS, "0")
     return f"{'-' if nano < 0 else ''}{whole}.{decimals}"
 
 
 def told(query: Query, report: Report) -> dict[str, Any]:
-    """A report as JSON members. Times are Unix seconds, durations microseconds."""
+    """Return a report as a JSON object. Times are Unix seconds, durations microseconds."""
     by = query.by
     answer: dict[str, Any] = {
         "object": "usage",
@@ -99,7 +102,7 @@ def _group(by: Sequence[str], found: Found) -> dict[str, Any]:
 
 
 def row(sums: Sums) -> dict[str, Any]:
-    """Sums as JSON members."""
+    """Return sums as a JSON object."""
     return {
         **{name: sums[name] for name in COUNTS},
         "input_tokens": sums.input_tokens,
@@ -120,8 +123,9 @@ def _percentiles(counts: Mapping[int, int]) -> dict[str, int | None]:
 
 
 def report_csv(answer: Mapping[str, Any]) -> str:
-    """A report as CSV, from its JSON members: a line for each group, or with a step for each group of each
-    bucket, whose first column is then the bucket's time (Unix seconds).
+    """Return a report as CSV. answer: the report as `told` returns it. There is a line for each group; or, if
+    the report has a step, for each group of each bucket, with the time of the bucket (Unix seconds) in the
+    first column.
     """
     by, step = answer["group_by"], answer["step"]
     buckets = answer.get("buckets")
@@ -146,7 +150,9 @@ def report_csv(answer: Mapping[str, Any]) -> str:
 
 
 def record_told(record: UsageRecord) -> dict[str, Any]:
-    """A usage record as JSON members. cost_usd: null = unknown; priced_usd: what is known of it."""
+    """Return a usage record as a JSON object. cost_complete: false = the cost is not fully known; then
+    cost_usd is the known part of it. In each of `lines`, cost_usd is null if the cost of the call is unknown.
+    """
     found: dict[str, Any] = {
         name: getattr(record, name) for name in _OF_RECORDS if name not in {"cost_usd", "cost_complete"}
     }
@@ -169,7 +175,9 @@ def record_told(record: UsageRecord) -> dict[str, Any]:
 
 
 def records_csv(records: Iterable[UsageRecord], *, titles: bool) -> str:
-    """Usage records as lines of CSV; with their titles first, if wanted. Units are JSON."""
+    """Return usage records as lines of CSV. titles: True = a line with the names of the columns comes first.
+    Objects and lists are written as JSON.
+    """
     rows = [list(_record_row(record)) for record in records]
     return _csv([[*_OF_RECORDS], *rows] if titles else rows)
 
@@ -182,7 +190,7 @@ def _record_row(record: UsageRecord) -> Iterator[Any]:
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV (RFC 4180). None is empty, and true and false are written as in JSON."""
+    """Write rows as CSV (RFC 4180). None is empty; true and false are written as in JSON."""
     out = io.StringIO()
     writer = csv.writer(out)
     for one in rows:
@@ -191,8 +199,9 @@ def _csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _csv_value(value: Any) -> Any:
-    """A value as CSV has it. Clients choose some texts, such as tags, and spreadsheets run a text that begins
-    like a formula: such a text gets an apostrophe before it. https://owasp.org/www-community/attacks/CSV_Injection
+    """Return a value as CSV contains it. Clients choose some texts (tags, for example), and spreadsheets
+    execute a text that begins like a formula, so such a text gets an apostrophe in front.
+    https://owasp.org/www-community/attacks/CSV_Injection
     """
     if isinstance(value, bool):
         return str(value).lower()

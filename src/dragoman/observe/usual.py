@@ -1,8 +1,8 @@
 """The cells of exchanges that were answered at the first attempt, as nearly all are.
 
 Exchanges with the same labels are of one kind. Each kind has one block of cells for everything that is
-counted, so that such an exchange costs one look-up. When a page is written, the numbers of a block are added
-to the metrics that they belong to.
+counted, so that counting such an exchange costs one look-up. When a page is written, the numbers of each
+block are added to the metrics to which they belong.
 """
 
 from __future__ import annotations
@@ -26,25 +26,27 @@ from dragoman.observe.families import (
 )
 
 NAME: Final = "usual"
-"""The first word of the keys of these cells, where others have the name of a metric."""
+"""The first word of the keys of blocks. Other keys begin with the name of a metric."""
 ANSWERED: Final = "answered"
-"""The outcome of such an attempt."""
+"""The outcome of the attempt of such an exchange."""
 
 WHOLE_SUM: Final = len(HTTP_SECONDS.bounds) + 1
-"""The place of a histogram's sum, which follows its buckets. The histogram of whole times comes first."""
+"""The index of a histogram's sum, which follows its buckets: here of `HTTP_SECONDS`, which comes first in a
+block.
+"""
 OWN: Final = HTTP_SECONDS.width
-"""The place of the histogram of the gateway's own times."""
+"""The index of the histogram of the gateway's own times (`OVERHEAD`)."""
 OWN_SUM: Final = OWN + len(OVERHEAD.bounds) + 1
 FIRST: Final = OWN + OVERHEAD.width
-"""The place of the histogram of the times to the first token; all 0 if none was a stream."""
+"""The index of the histogram of the times to the first token; all 0 if no exchange was a stream."""
 FIRST_SUM: Final = FIRST + len(FIRST_TOKEN.bounds) + 1
 SPENT: Final = FIRST + FIRST_TOKEN.width
-"""The place of the tokens, in the order of `TOKENS.parts`."""
+"""The index of the tokens, in the order of `TOKENS.parts`."""
 SPENT_OUTPUT: Final = SPENT + TOKENS.parts.index("output")
 COSTS: Final = SPENT + TOKENS.width
-"""The place of the cost in USD."""
+"""The index of the cost in USD."""
 UNKNOWN: Final = COSTS + COST.width
-"""The place of the number of attempts whose cost is not known."""
+"""The index of the number of attempts whose cost is not known."""
 WIDTH: Final = UNKNOWN + UNPRICED.width
 
 Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
@@ -52,8 +54,9 @@ Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
 
 
 class Kind(NamedTuple):
-    """The labels of exchanges of one kind. model: as the client named it, "" = it named none. status: of the
-    answer to the client. deployed: the provider's model. answer: the status of the provider's answer.
+    """The labels of exchanges of one kind. model: as the client named it, "" = the request named none.
+    status: the status of the answer to the client. deployed: the provider's model. answer: the status of the
+    provider's answer.
     """
 
     method: str
@@ -68,12 +71,12 @@ class Kind(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The key of its block."""
+        """The key of the block for this kind."""
         return (NAME, *self)
 
 
 def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
-    """What a block has counted, metric by metric."""
+    """Yield what a block has counted, metric by metric. key: the block's key."""
     kind = Kind(*key[1:])
     count = sum(block[:WHOLE_SUM])
     yield HTTP_REQUESTS, (kind.method, kind.path, kind.status), [count]

@@ -1,1 +1,3 @@
-"""Pure decisions: what a model name means, and which attempt is next. Clock and randomness are arguments."""
+"""Pure decisions: which deployments a model name means, and which attempt is made next. Clock and randomness
+are arguments.
+"""

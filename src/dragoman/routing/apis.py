@@ -1,9 +1,9 @@
-"""Chooses the API (a dialect) of the provider for an attempt. The first rule that applies decides:
+"""Chooses in which of the provider's APIs (dialects) an attempt is made. The first rule that applies decides:
 
-    1. the operator's setting, if the provider has that API
-    2. an API that accepts functions and thinking together, if the request needs it
-    3. the client's own protocol, so that bytes can be relayed
-    4. the provider's first API through which the model is available
+  1. the operator's setting, if the provider has that API
+  2. an API that accepts functions and thinking together, if the request needs both
+  3. the client's own protocol, so that bytes can be relayed
+  4. the provider's first API through which the model is available
 
 Known facts never make a request fail: if they exclude every API, they are ignored and the provider decides.
 Unknown facts are learnt from refusals.
@@ -20,7 +20,7 @@ from dragoman import ir
 from dragoman.dialects.facts import Facts
 
 Lesson: TypeAlias = Literal["never", "tools"]
-"""A fact learnt from a refusal: the model is never available through this API ("never"), or it does not
+"""A fact that a refusal teaches: the model is never available through this API ("never"), or it does not
 accept functions there while it thinks ("tools").
 """
 
@@ -32,11 +32,11 @@ def choose(
     read: Callable[[], ir.Request],
     preferred: str | None = None,
 ) -> str:
-    """The name of the dialect for the upstream request.
+    """Return the name of the dialect for the upstream request.
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
-    the model's. read: returns the request; called only if a rule needs it. preferred: the operator's setting,
-    None = unset.
+    what is known of the model. read: returns the request; it is called only if a rule needs it. preferred:
+    the operator's setting, None = not set.
     """
     if preferred is not None and preferred in offered:
         return preferred
@@ -49,8 +49,8 @@ def choose(
 
 
 def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:
-    """Whether the request offers functions and the model will think: as the request says, else as `facts` say
-    (unknown counts as no).
+    """Whether the request offers functions and the model will think. The request's reasoning settings decide;
+    without any, `facts.thinks` does (unknown counts as no).
     """
     if not any(isinstance(tool, ir.Function) for tool in request.tools or ()):
         return False
@@ -74,10 +74,11 @@ _ABSENT_STATUSES: Final = frozenset({404, 405})
 
 
 def lesson_of(fault: ir.Fault) -> Lesson | None:
-    """What a refusal teaches about the API of the attempt; None = the refusal has another cause.
+    """Return what a refusal teaches about the API of the attempt; None = nothing, because the refusal has
+    another cause.
 
-    Known sentences in a 400, 404 or 405 teach; so does a 404 or 405 that names neither a model nor a part of
-    the request: the API does not exist.
+    Known sentences in a 400, 404 or 405 teach. So does a 404 or 405 that names neither a model nor a field of
+    the request: then the API does not exist ("never").
     """
     if fault.status not in {400, *_ABSENT_STATUSES}:
         return None
@@ -92,7 +93,9 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """The facts of a model, changed by lessons from refusals. offered: as in `choose`. lessons: by API."""
+    """Return the facts of a model with the lessons from refusals added. offered: as in `choose`. lessons: by
+    API.
+    """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:
         apis = offered if facts.apis is None else facts.apis

@@ -1,7 +1,8 @@
-"""The order of attempts, as a pure state machine: `on(event, now)` returns the commands for the driver.
+"""The order of attempts, as a pure state machine: `on(event, now)` returns commands for the caller to carry
+out.
 
 The machine has no loop, sleep, clock or random number: each event brings the time, and a function given at
-the start brings the jitter. So every policy is tested as a transcript.
+the start brings the jitter. So tests can check it as transcripts of events and commands.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ C = TypeVar("C")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """How often and when candidates are retried after all have failed.
+    """How often a request is retried after all candidates have failed, and how long its attempts may take.
 
-    retries: the most retries of a request. backoff: seconds before the first retry; each wait is twice the
-    one before, up to backoff_max seconds. jitter: the share (0 to 1) by which a wait is shortened at random,
-    at most. patience: the most seconds to wait before a retry; if the wait would be longer, the machine gives
-    up. attempts: the most attempts of a request, retries included. seconds: the time of all attempts
-    together, after which no other begins; None = no limit.
+    retries: the most retries of a request. backoff: seconds before the first retry; each wait is twice as
+    long as the one before, up to backoff_max seconds. jitter: the largest fraction (0 to 1) by which a wait
+    is shortened at random. patience: the most seconds to wait before a retry; if the wait would be longer,
+    the machine gives up. attempts: the most attempts of a request, retries included, None = no limit.
+    seconds: the time of all attempts together, after which no attempt begins; None = no limit.
     """
 
     retries: int = 2
@@ -41,7 +42,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """The round begins."""
+    """The event that begins the round."""
 
 
 class FirstContent(msgspec.Struct, frozen=True):
@@ -49,31 +50,33 @@ class FirstContent(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, Generic[C], frozen=True):
-    """An attempt has failed. candidate: who was called, if two attempts were running; None = only one was."""
+    """An attempt has failed. candidate: the candidate of the failed attempt if two attempts were running;
+    None = only one was running.
+    """
 
     fault: ir.Fault
     candidate: C | None = None
 
 
 class Beside(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt is late: an attempt with this candidate, one of those that were not asked yet,
-    starts while the late one goes on.
+    """The running attempt is late, so an attempt with this candidate starts in addition. candidate: one of
+    those in `left`.
     """
 
     candidate: C
 
 
 class GoesOn(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt has failed after its first content, and this one of those that are left goes on
-    with its answer.
+    """The running attempt has failed after its first content, and an attempt with this candidate continues
+    its answer. candidate: one of those in `left`.
     """
 
     candidate: C
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The request needs a place for the candidate that was to start or another one that is left, none has a
-    place, and the queue has refused the request. fault: this refusal.
+    """The queue has refused the request: neither the candidate that was to start nor another one in `left`
+    has a free place. fault: the refusal.
     """
 
     fault: ir.Fault
@@ -81,19 +84,19 @@ class Full(msgspec.Struct, frozen=True):
 
 class Limited(msgspec.Struct, frozen=True):
     """The candidate that was to start may not be called now, because a limit of its deployment or provider is
-    reached. fault: says so, and when it may be called again.
+    reached. fault: says so, and when the candidate may be called again.
     """
 
     fault: ir.Fault
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """The time of the last WakeAt has been reached."""
+    """The time of the last WakeAt command has come."""
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """The candidates of the next fallback, as the answer to Extend. The fields are the same as in the
-    constructor of `Attempts`.
+    """The candidates of the next fallback, in reply to Extend. The fields mean the same as in the constructor
+    of `Attempts`.
     """
 
     ready: Sequence[C]
@@ -102,32 +105,32 @@ class More(msgspec.Struct, Generic[C], frozen=True):
 
 
 class NoMore(msgspec.Struct, frozen=True):
-    """The list of fallbacks that the last Extend has named has no further candidates."""
+    """The list of fallbacks that the last Extend named has no more candidates. In reply to Extend."""
 
 
 # Commands ----------------------------------------------------------------------------------------
 
 
 class Start(msgspec.Struct, Generic[C], frozen=True):
-    """Start an attempt with this candidate."""
+    """Command: start an attempt with this candidate."""
 
     candidate: C
 
 
 class WakeAt(msgspec.Struct, frozen=True):
-    """Send Timer at this time (monotonic seconds)."""
+    """Command: send Timer at this time (monotonic seconds)."""
 
     at: float
 
 
 class Extend(msgspec.Struct, frozen=True):
-    """Find the next candidates of this list of fallbacks, and send More or NoMore."""
+    """Command: find the candidates of the next route in this list of fallbacks, and send More or NoMore."""
 
     why: Why
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """Make no further attempt and send this fault to the client."""
+    """Command: make no further attempt, and send this fault to the client."""
 
     fault: ir.Fault
 
@@ -154,33 +157,34 @@ NOBODY: Final = ir.Fault(
     code="provider_disabled",
     blame="gateway",
 )
-"""The fault if a round has no candidate at all."""
+"""The fault if a round has no candidate at all, because all are disabled."""
 
 
 class Attempts(Generic[C]):
-    """One round of attempts over candidates in order of preference.
+    """One round of attempts: decides which candidate is called next. candidates: in order of preference.
 
-    After any failure that is not the caller's, the next candidate starts at once. After the last one, the
-    candidates of the next fallback follow (`Extend`), then those that are doubtful. After the last of all, a
-    retry waits: for the candidate that failed last, or for another whose Retry-After ends earlier. There is
-    no retry if the last candidate refused the key or the deployment, or if the request waited in vain for a
-    connection, because it has spent its time; the candidates of that pool are then dropped.
+    After a failure that is not the caller's fault, the next candidate starts at once: first the rest of
+    `candidates`, then those of each fallback (`Extend`), then `doubtful`. When all have failed, the round
+    waits for a retry: of the candidate that failed last, or of one whose Retry-After ends earlier. There is
+    no retry if the last failure was a refused key, a refused deployment, or a wait in vain for a connection
+    (which has used up the request's time). After such a wait, all candidates of the same connection pool are
+    dropped.
 
-    A prompt that is too long and content that a provider refuses go on with the fallbacks for it, and with
-    nobody else; if these fail too, the client is told the first refusal. Any other failure of the caller ends
-    the round, and so does any failure after content, unless another one goes on with the answer (`GoesOn`). A
-    queue that refuses the request leads to the fallbacks that are left; if there are none, the client is told
-    so.
+    A failure that is the caller's fault ends the round, with two exceptions: a prompt that is too long and
+    content that the provider refuses go on with the list of fallbacks for it, if there is one, and with no
+    other candidates. If those fail too, the client gets the first refusal. After the first content, every
+    failure ends the round, unless another candidate continues the answer (`GoesOn`). If a queue refuses the
+    request (`Full`), only the fallbacks that are left are asked; if there are none, the client gets the
+    queue's refusal.
 
-    One attempt may start beside another that is late (`Beside`). While one of two runs, the failure of the
-    other is only noted.
+    A second attempt may run beside a late one (`Beside`). If one of the two fails, the other goes on alone.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
-    shares with others, None = it shares none. resting: further candidates, and when (monotonic seconds) they
-    may be asked; if there are no others, the round begins with a wait, or ends at once. doubtful: candidates
-    to ask after all others and before any wait. until: when (monotonic seconds) the time of all attempts is
-    over, None = never. lists: which lists of fallbacks there are. refused: the refusal that led to these
-    candidates, None = none did.
+    shares with others, None = it shares none. resting: further candidates, each with the time (monotonic
+    seconds) from which it may be called; if there are no others, the round begins with a wait, or ends at
+    once. doubtful: candidates that are called after all others, but before any wait. until: when (monotonic
+    seconds) the time of all attempts is over, None = never. lists: which lists of fallbacks the request has.
+    refused: the refusal that led to these candidates, None = there was none.
     """
 
     __slots__ = (
@@ -231,34 +235,36 @@ class Attempts(Generic[C]):
         self._refused = refused
         self._left = list(candidates)
         self._resting = list(resting)
-        """Candidates, and when each may be asked."""
+        """Candidates, each with the time (monotonic seconds) from which it may be called."""
         self._doubtful = list(doubtful)
         self._crowded: set[str] = set()
         """The pools in which the request has waited in vain."""
         self._why: Why = "any"
-        """The list of fallbacks that follows."""
+        """The list of fallbacks that is used when no candidates are left."""
         self._more = "any" in lists
         """Whether that list may have further candidates."""
         self._started = 0
         self._retries = 0
         self._running: C | None = None
         self._beside: C | None = None
-        """Who runs too: the attempt that was late; None = only one runs."""
+        """The late attempt that runs beside `_running`; None = only one attempt runs."""
         self._waiting: C | None = None
         self._last: tuple[C, ir.Fault] | None = None
-        """The candidate that failed last, and how."""
+        """The candidate that failed last, and its fault."""
         self._committed = False
         self._nobody = NOBODY
-        """The fault if nobody is left who could be asked."""
+        """The fault if no candidate is left that could be called."""
 
     @property
     def left(self) -> Sequence[C]:
-        """The candidates that were not asked yet, best first."""
+        """The candidates that have not been called yet, best first. Resting and doubtful ones are not
+        included.
+        """
         return self._left
 
     def swap(self, candidate: C) -> None:
-        """Start this candidate, one of those that are left, instead of the one that was to start. The other
-        one is then the first of those that are left.
+        """Exchange the candidate that was to start for this one in `left`. The other one becomes the first in
+        `left`.
         """
         place = self._left.index(candidate)
         if self._running is not None:
@@ -267,16 +273,16 @@ class Attempts(Generic[C]):
         self._running = self._left.pop(place)
 
     def pause(self, seconds: float) -> None:
-        """Let the time of all attempts end so much later."""
+        """Extend the time of all attempts by so many seconds."""
         if self._until is not None:
             self._until += seconds
 
     def defer(self, same: Callable[[C], bool]) -> None:
-        """Move the candidates for which `same` returns True behind the others that are left."""
+        """Move the candidates for which `same` returns True to the end of `left`."""
         self._left.sort(key=same)
 
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
-        """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
+        """Process one event, and return the commands to carry out, in order. now: monotonic seconds."""
         match event:
             case FirstContent():
                 self._committed = True
@@ -308,13 +314,13 @@ class Attempts(Generic[C]):
                 return [] if waiting is None else [self._start(waiting)]
 
     def may_begin(self, now: float) -> bool:
-        """Whether the number of attempts and their time allow a further one."""
+        """Whether the number of attempts and their time allow one more."""
         return not self._is_spent() and not self._is_late(now)
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
-        """Whether another candidate could be asked at once instead of the running one: a candidate that is
-        left and for which `differs` returns True, or one of a fallback. Doubtful candidates do not count.
-        fallbacks: whether some fallback is left.
+        """Whether another candidate could be called at once instead of the running one: one in `left` for
+        which `differs` returns True, or one of a fallback. Doubtful candidates do not count. fallbacks:
+        whether a fallback is left.
         """
         return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
@@ -326,8 +332,8 @@ class Attempts(Generic[C]):
         return Start(candidate)
 
     def _next(self, now: float) -> list[Command[C]]:
-        """The next command: start the next candidate, or ask for the candidates of the next fallback. If
-        there is neither, retry, wait for a candidate that rests, or give up.
+        """Return the next command: start the next candidate, or ask for the candidates of the next fallback.
+        If there is neither, retry, wait for a candidate that rests, or give up.
         """
         if not self._left and not self._more:
             self._left, self._doubtful = self._doubtful, []
@@ -340,7 +346,9 @@ class Attempts(Generic[C]):
         return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
-        """All candidates rest: wait for the one whose rest ends first, or give up if that takes too long."""
+        """All candidates rest: wait for the one whose rest ends first. Give up if it ends later than
+        `patience` or the time of all attempts allows.
+        """
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience or self._is_late(at):
             return [self._give_up(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]
@@ -359,7 +367,7 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Note that one of two running attempts has failed. The other one goes on alone."""
+        """Record that one of two running attempts has failed. The other one goes on alone."""
         failed, other = self._running, self._beside
         if candidate == other:
             failed, other = other, failed
@@ -369,8 +377,8 @@ class Attempts(Generic[C]):
         return []
 
     def _note(self, failed: C, fault: ir.Fault, now: float) -> None:
-        """Remember a failure for the choice of the next candidate: until when the failed one must rest, if
-        the fault says so. If its pool is crowded, drop all candidates of that pool.
+        """Record a failure. If the fault has a Retry-After and the outcome allows a retry, the candidate
+        rests for that time. If its connection pool was crowded, all candidates of that pool are dropped.
         """
         outcome = classify(fault)
         self._last = failed, fault
@@ -384,7 +392,9 @@ class Attempts(Generic[C]):
             self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
 
     def _refuse(self, fault: ir.Fault) -> list[Command[C]]:
-        """Go on after a failure of the caller, with those candidates only that may not repeat it."""
+        """Go on after a failure that is the caller's fault: with the list of fallbacks for it if there is
+        one; otherwise give up.
+        """
         why = why_of(fault)
         if why == "any" or why not in self._lists:
             return [self._give_up(fault)]
@@ -394,7 +404,9 @@ class Attempts(Generic[C]):
         return [Extend(why)]
 
     def _turned_away(self, fault: ir.Fault) -> list[Command[C]]:
-        """Go on after the refusal of a queue, with fallbacks only: the others would wait in it again."""
+        """Go on after the refusal of a queue with the fallbacks that are left: the other candidates would
+        wait in the same queue again. Without fallbacks, give up.
+        """
         if not self._more:
             return [self._give_up(fault)]
         self._left, self._resting, self._doubtful, self._last = [], [], [], None
@@ -412,7 +424,7 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
-        """A retry of the candidate that failed last, or of one that rests, or none."""
+        """After all candidates have failed: wait for a retry, or give up."""
         if classify(fault) in _FINAL:
             return [self._give_up(fault)]
         at, candidate = self._soonest(failed, fault, now)
@@ -425,8 +437,8 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """The time (monotonic seconds) and the candidate of the next retry: `failed`, or another candidate
-        whose Retry-After ends earlier.
+        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, or
+        another candidate whose Retry-After ends earlier.
         """
         choices = list(self._resting)
         if fault.retry_after is None:
@@ -439,7 +451,7 @@ class Attempts(Generic[C]):
         return GiveUp(self._refused or fault)
 
     def _is_spent(self) -> bool:
-        """Whether the request has had all its attempts."""
+        """Whether the request has made all its attempts."""
         return self._policy.attempts is not None and self._started >= self._policy.attempts
 
     def _is_late(self, now: float) -> bool:

@@ -1,12 +1,12 @@
 """Which deployments have failed lately: a circuit breaker for each, as a pure state machine.
 
-A deployment that has failed several times in a row is asked after the others of its route for a while: its
-breaker is open. Then one request, the trial, asks it in its own place again. If the trial is answered, the
-breaker is closed; if it fails, the next pause is twice as long. If a provider did not answer a check
-(`checked`), all its deployments are asked last. No deployment is ever left out: if the others fail as well,
-it is asked.
+When a deployment has failed several times in a row, its breaker opens: for a while, requests ask the
+deployment only after the others of its route. Then one request, the trial, asks it at its usual place in the
+order again. If the trial is answered, the breaker is closed; if it fails, the next pause is twice as long. If
+a provider did not answer a check (`checked`), all its deployments are asked last. No deployment is ever left
+out: if the others fail as well, it is asked.
 
-Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
+Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import msgspec
 from dragoman.routing.outcome import Outcome
 
 _COUNTED: Final = frozenset({Outcome.SERVER})
-"""Failures that say something about the deployment. A rate limit is a key's, an invalid request its client's.
+"""The outcomes that count against a deployment. A rate limit counts against the key, and an invalid request
+is the client's fault.
 """
 
 
 _MOST: Final = 1_024
-"""The most deployments that are remembered; one more makes it forget all of them."""
+"""The most deployments that are remembered. One more makes it forget all of them."""
 
 
 class Limits(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long.
 
-    failures: so many in a row open it; 0 = never. pause: seconds that it stays open first; each further time
-    is twice the one before, up to pause_max seconds.
+    failures: after so many failures in a row it opens; 0 = never. pause: seconds of the first pause; each
+    further pause is twice as long as the one before, up to pause_max seconds.
     """
 
     failures: int = 3
@@ -40,10 +41,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """A deployment's latest failures. failed: how many in a row. until: when the next trial may begin, 0 =
-    the breaker is closed. pause: for how many seconds the breaker was opened last. trying: whether a trial
-    runs. latest: the time of the latest failure. due: when the trial that runs became possible. vouched: True
-    = a check that was answered has ended a pause; such checks do not end the next pause.
+    """The latest failures of a deployment. failed: how many in a row. until: when the next trial may begin, 0
+    = the breaker is closed. pause: the seconds of the latest pause. trying: whether a trial is running.
+    latest: the time of the latest failure. due: the time from which the running trial was allowed. vouched:
+    True = a check that the provider answered has ended a pause; checks do not end the pause after it.
     """
 
     failed: int = 0
@@ -57,7 +58,7 @@ class State(msgspec.Struct):
 
 class Down(NamedTuple):
     """A provider that did not answer its checks. until: when this is no longer believed. since: when the
-    first of these checks failed. Both in monotonic seconds.
+    first of these checks failed. Both are monotonic seconds.
     """
 
     until: float
@@ -65,23 +66,26 @@ class Down(NamedTuple):
 
 
 class Breakers:
-    """The breakers of one process, by the deployment's name (`provider/model`)."""
+    """The breakers of one process, by the deployment's name (`provider/model`). limits: None = the
+    defaults.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.states: dict[str, State] = {}
-        """Those that have failed since they last answered."""
+        """The deployments that have failed since they last answered."""
         self.down: dict[str, Down] = {}
         """The providers that did not answer their latest check."""
 
     @property
     def calm(self) -> bool:
-        """Whether nothing is known against any deployment."""
+        """Whether nothing is known against any deployment or provider."""
         return not self.states and not self.down
 
     def order(self, names: Sequence[str], now: float) -> Sequence[int]:
-        """The indexes of the deployments `names` in the order to ask them. Those without an open breaker keep
-        their order; the others come last, and of these the one whose trial is due first comes first.
+        """Return the indexes of the deployments `names` in the order to ask them. Those that are not open
+        (`is_open`) keep their order. The others come last, and of these the one whose pause ends first comes
+        first.
         """
         if self.calm:
             return range(len(names))
@@ -96,37 +100,43 @@ class Breakers:
         return [*first, *(place for _, place in sorted(last))]
 
     def is_open(self, name: str, now: float) -> bool:
-        """Whether a deployment is asked after the others: it has failed, and is not due for a trial."""
+        """Whether a deployment is asked after the others: its pause is not over, a trial is running, or its
+        provider did not answer a check.
+        """
         return self._open_until(name, now) is not None
 
     def known(self, provider: str) -> list[str]:
-        """The names of a provider's deployments that have failed since they last answered."""
+        """Return the names of a provider's deployments that have failed since they last answered."""
         return [name for name in self.states if provider_of(name) == provider]
 
     def _open_until(self, name: str, now: float) -> float | None:
-        """When the next trial of a deployment is due; None = it is asked in its own place."""
+        """Return until when (monotonic seconds) a deployment is asked after the others; None = it is asked at
+        its usual place.
+        """
         state, down = self.states.get(name), self.down_until(provider_of(name))
         if state is None or not state.until or (state.until <= now and not state.trying):
             return down if down > now else None
         return max(state.until, down)
 
     def down_until(self, provider: str) -> float:
-        """Until when a check that a provider did not answer counts; 0 = it answered the latest one."""
+        """Return until when (monotonic seconds) it is believed that the provider does not answer; 0 = it
+        answered the latest check, or no check has failed.
+        """
         if not self.down or (down := self.down.get(provider)) is None:
             return 0.0
         return down.until
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
-        """Note that a provider did not answer a check; this is believed until `until`. Returns whether it is
-        news: the provider did not count as down before.
+        """Record that a provider did not answer a check; this is believed until `until`. Returns whether this
+        is new: no earlier check had failed.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
         return before is None
 
     def forget(self, now: float) -> None:
-        """Forget each deployment whose latest failure is longer ago than the longest pause and whose own
-        pause is over, and each provider whose failed check is no longer believed. now: monotonic seconds.
+        """Forget each deployment whose pause is over and whose latest failure is longer ago than the longest
+        pause, and each provider whose failed check is no longer believed. now: monotonic seconds.
         """
         most = self.limits.pause_max
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
@@ -136,8 +146,9 @@ class Breakers:
             del self.down[provider]
 
     def began(self, name: str, now: float) -> bool:
-        """An attempt at a deployment begins. One whose pause is over is tried by this attempt alone: for
-        another pause it counts as open. Returns whether it is such a trial.
+        """Record that an attempt at a deployment begins. If the pause of its breaker is over, this attempt is
+        the trial: for all other requests the breaker is open for another pause. Returns whether the attempt
+        is a trial.
         """
         state = self.states.get(name)
         if state is None or not state.until or state.until > now:
@@ -147,13 +158,16 @@ class Breakers:
         return True
 
     def succeeded(self, name: str) -> bool:
-        """A deployment has answered. Returns whether its breaker was open."""
+        """Record that a deployment has answered, and forget its failures. Returns whether its breaker was
+        open.
+        """
         state = self.states.pop(name, None)
         return state is not None and state.until > 0
 
     def overrules(self, provider: str, began: float) -> bool:
-        """Note that a provider has answered an attempt that began at `began`. If the attempt began after the
-        first failed check, the provider counts as working again. Returns whether this has changed something.
+        """Record that a provider has answered an attempt that began at `began` (monotonic seconds). If it
+        counts as down, and the attempt began after the first failed check, it counts as working again.
+        Returns whether this has changed anything.
         """
         down = self.down.get(provider)
         if down is None or began < down.since:
@@ -162,8 +176,8 @@ class Breakers:
         return True
 
     def abandoned(self, name: str) -> None:
-        """An attempt has ended and says nothing about its deployment, as when the client has gone. If it was
-        a trial, another one may follow at once.
+        """Record that an attempt has ended and tells nothing about its deployment (its client has
+        disconnected, for example). If it was a trial, another trial may follow at once.
         """
         state = self.states.get(name)
         if state is not None and state.trying:
@@ -171,7 +185,9 @@ class Breakers:
             state.until = state.due
 
     def failed(self, name: str, outcome: Outcome, now: float) -> bool:
-        """An attempt has failed. Returns whether this has opened the breaker."""
+        """Record that an attempt has failed. Returns whether this has opened the breaker. An outcome that
+        does not count against deployments is treated as `abandoned`.
+        """
         if outcome not in _COUNTED:
             self.abandoned(name)
             return False
@@ -191,12 +207,13 @@ class Breakers:
         return True
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """Note the result of a check, which asks a provider whether it answers at all. until: None = it has
-        answered; else it has not, and this is believed until then, or until one of its deployments answers.
+        """Record the result of a check, which asks a provider whether it answers at all. until: None = it has
+        answered; otherwise it has not, and this is believed until then, or until one of its deployments
+        answers.
 
         An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
-        A pause that follows such a trial is not ended by a check: the deployment fails although its provider
-        answers. Returns whether the result is news: before, the provider counted as down, or did not.
+        The pause after such a trial is not ended by a check: then the deployment fails although its provider
+        answers. Returns whether the result is new: whether the provider was known as down differs now.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:
@@ -210,12 +227,14 @@ class Breakers:
         return self.down.pop(provider, None) is not None
 
     def ails(self, provider: str) -> bool:
-        """Whether a deployment of this provider has an open breaker, or the provider did not answer."""
+        """Whether a deployment of this provider has an open breaker (also if its pause is over), or the
+        provider did not answer its latest check.
+        """
         if provider in self.down:
             return True
         return any(one.until and provider_of(name) == provider for name, one in self.states.items())
 
 
 def provider_of(name: str) -> str:
-    """The provider in a deployment's name."""
+    """Return the provider in a deployment's name (`provider/model`)."""
     return name.partition("/")[0]

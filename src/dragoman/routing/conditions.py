@@ -1,7 +1,7 @@
-"""Conditions of deployments: the requests that a deployment is for. Pure.
+"""Conditions of deployments: which requests a deployment is for. Pure.
 
-A request is described by its `Traits`. The conditions are looked at in an order in which those that need the
-whole request come last, so that it is decoded and counted only if nothing else decides.
+A request is described by its `Traits`. Conditions that need the decoded request are checked last, so that it
+is decoded and counted only if no other condition decides.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dragoman.dialects.facts import Capability
 
 
 class Traits(msgspec.Struct, frozen=True):
-    """One request, as conditions see it.
+    """The facts about one request that conditions use.
 
     operation: "chat" also if only the tokens of a prompt are counted. protocol: the client's dialect. client:
-    the name of the client's key, None = it has no key. headers: lower-case names. streamed: None = unknown,
-    because only the prompt is counted. needs: returns the capabilities that the request needs. is_over:
-    returns whether the prompt has more tokens than a number; its arguments are this number, and the name of
-    the model that counts them.
+    the name of the client's key, None = it has no key. tags: the tags of the request. headers: by lower-case
+    name. streamed: None = unknown, because only the prompt is counted. needs: returns the capabilities that
+    the request needs. is_over: returns whether the prompt has more tokens than a number; its arguments are
+    this number, and the name of the model that counts the tokens.
     """
 
     operation: str
@@ -36,19 +36,22 @@ class Traits(msgspec.Struct, frozen=True):
 
 
 class Unmet(NamedTuple):
-    """A condition that does not hold. name: of the setting. stated: its value, as a configuration has it."""
+    """A condition that does not hold. name: the name of its setting. stated: the value of the setting, as it
+    is written in a configuration.
+    """
 
     name: str
     stated: str
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """The requests that a deployment is for: those for which all of this holds.
+    """The requests that a deployment is for: those for which all of these conditions hold.
 
-    needs: for each capability, True = the request must need it, False = it must not. stream: whether the
-    answer must be streamed. over, up_to: the prompt must have more tokens, or at most so many. clients, tags:
-    names and patterns of which one must match. without: of which no tag may match. headers: by lower-case
-    name, patterns of the value. None or empty = there is no such condition.
+    needs: for each capability, True = the request must need it, False = it must not. stream: True = the
+    answer must be streamed, False = it must not; a request with unknown `streamed` fulfils both. over: the
+    prompt must have more tokens than this number. up_to: it must have at most so many. clients, tags: names
+    and patterns, one of which must match. without: names and patterns that no tag may match. headers: by
+    lower-case name, patterns one of which the value must match. None or empty = there is no such condition.
     """
 
     operations: tuple[str, ...] = ()
@@ -63,14 +66,14 @@ class Conditions(msgspec.Struct, frozen=True):
     up_to: int | None = None
 
     def unmet(self, traits: Traits, model: str) -> Unmet | None:
-        """The first condition that does not hold for a request; None = all hold. model: the upstream's name,
-        by which tokens are counted.
+        """Return the first condition that does not hold for a request; None = all hold. model: the upstream's
+        name of the model by which tokens are counted.
         """
         unmet = next(self._of_sender(traits), None)
         return next(self._of_request(traits, model), None) if unmet is None else unmet
 
     def _of_sender(self, traits: Traits) -> Iterator[Unmet]:
-        """The conditions on operation, protocol, client, tags and headers that do not hold."""
+        """Yield the conditions on operation, protocol, client, tags and headers that do not hold."""
         if self.operations and traits.operation not in self.operations:
             yield Unmet("operations", _listed(self.operations))
         if self.protocols and traits.protocol not in self.protocols:
@@ -86,7 +89,9 @@ class Conditions(msgspec.Struct, frozen=True):
                 yield Unmet("headers", f"{{{name}: {', '.join(sorted(wanted.entries))}}}")
 
     def _of_request(self, traits: Traits, model: str) -> Iterator[Unmet]:
-        """The conditions on the stream, the needed capabilities and the prompt's length that do not hold."""
+        """Yield the conditions on the stream, the needed capabilities and the prompt's length that do not
+        hold.
+        """
         if self.stream is not None and traits.streamed is (not self.stream):
             yield Unmet("stream", _word(self.stream))
         if self.needs:
@@ -101,12 +106,14 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def for_operator(unmet: Unmet) -> str:
-    """Why a deployment is left out, in the words of the configuration."""
+    """Say why a deployment is left out, in the words of the configuration."""
     return f"`when: {{{unmet.name}: {unmet.stated}}}` does not hold"
 
 
 def for_client(unmet: Unmet) -> str:
-    """The requests that a deployment is for, without the operator's names of clients, tags and headers."""
+    """Say which requests a deployment is for ("requests with tools"), by the condition that does not hold.
+    The operator's names of clients, tags and headers are not told.
+    """
     if (private := _PRIVATE.get(unmet.name)) is not None:
         return private
     if (phrase := _SIZES.get(unmet.name)) is not None:

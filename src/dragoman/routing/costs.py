@@ -1,7 +1,7 @@
 """The bound on what other deployments may cost for a request when the first choice fails. Pure.
 
-The first choice is who would be called if nothing failed. A deployment whose price is not known is not called
-instead of it: a bound that does not know the cost does not bind.
+The first choice is the deployment that is called if nothing fails. A deployment whose price is not known is
+never called instead of it, because its cost cannot be compared with the bound.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dragoman.routing.spread import Price, Spread
 
 
 class MaxCost(msgspec.Struct, frozen=True):
-    """What another deployment may cost. times: as a multiple of what the first choice costs. usd: how many
-    USD more, for one request with a prompt. None = no such limit. prices: by `provider/model`, for
-    deployments that state none themselves.
+    """How much more another deployment may cost. times: the most, as a multiple of the first choice's cost.
+    usd: the most USD in addition to the first choice's cost, for one request with a prompt. None = no such
+    limit. prices: by `provider/model`, the prices of deployments that do not state their own.
     """
 
     times: float | None = None
@@ -26,7 +26,7 @@ class MaxCost(msgspec.Struct, frozen=True):
 
 
 class Offer(NamedTuple):
-    """What is compared of a deployment. name: `provider/model`. price: None = unknown. weight: as in
+    """A deployment as its cost is compared. name: `provider/model`. price: None = unknown. weight: as in
     `Deployment`.
     """
 
@@ -36,16 +36,18 @@ class Offer(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """The tokens of a request: those of its prompt, and the most that its answer may have."""
+    """The tokens of a request. input: the tokens of its prompt. output: the most tokens that its answer may
+    have.
+    """
 
     input: int
     output: int
 
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
-    """The deployment with whose cost the others are compared: who is called if nothing fails. If a policy
-    chooses among several, this is the dearest of those with a weight and a known price, as each of them may
-    be called without a failure; with `policy: cost` it is the cheapest. offers: at least one.
+    """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) it
+    is the first one. With a policy, any deployment with a weight may be called without a failure, so it is
+    the dearest of those with a known price; with `policy: cost` it is the cheapest. offers: at least one.
     """
     if spread is None:
         return offers[0]
@@ -55,10 +57,11 @@ def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
 
 
 def too_dear(bound: MaxCost, first: Offer, other: Offer, count: Callable[[], Tokens] | None) -> str | None:
-    """Why a deployment is not called instead of the first choice, for the trace; None = it may be.
+    """Say why a deployment may not be called instead of the first choice, in words for the trace; None = it
+    may.
 
-    count: counts the tokens, and is called only if the prices alone do not decide. None = the request has no
-    prompt: then prices are compared as `policy: cost` does, and `usd` is not looked at.
+    count: counts the tokens; it is called only if the prices alone do not decide. None = the request has no
+    prompt; then prices are compared as `policy: cost` does, and `usd` does not count.
     """
     if other.name == first.name:
         return None
@@ -79,8 +82,8 @@ def too_dear(bound: MaxCost, first: Offer, other: Offer, count: Callable[[], Tok
 
 
 def _within(price: Price, usual: Price, times: float) -> bool:
-    """Whether both prices, of input and of output, are at most `times` the usual ones, so that no count of
-    tokens can cost more.
+    """Whether the prices of input and of output are both at most `times` the usual ones. Then no number of
+    tokens can make the cost exceed that multiple.
     """
     return price.input <= times * usual.input and price.output <= times * usual.output
 

@@ -1,4 +1,4 @@
-"""What an operator has to know of providers: told by the log and by alerts."""
+"""What an operator has to know about providers. The log and alerts tell it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting"]
-"""A key was refused, or its quota is used up; no key can be asked for a model; a deployment has failed
-several times in a row, or a provider did not answer a check; it answers again;
-usage could not be stored for a minute, which is about no provider.
+""""key_refused": a key was refused, or its quota is used up. "keys_exhausted": no key can be asked for a
+model. "outage": a deployment has failed several times in a row, or a provider did not answer a check.
+"recovery": it answers again. "usage_waiting": usage could not be stored for a minute (this is not about a
+provider).
 """
 
 
 class Event(msgspec.Struct, frozen=True):
     """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment or provider. provider: "" = it is about none. deployment: its name, None = it is about
-    the provider as a whole. key: the last characters of the key, None = it is about none.
+    of the deployment or provider. provider: "" = the event is not about a provider. deployment: its name,
+    None = the event is about the provider as a whole. key: the last characters of the key, None = it is not
+    about a key.
     """
 
     kind: Kind

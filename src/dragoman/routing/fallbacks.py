@@ -1,8 +1,8 @@
 """The lists of routes that a request turns to, in order, when its own route cannot answer.
 
-`any` follows every failure that another deployment may not have. `context` follows a prompt that is too long,
-`content` a refusal by the provider's content policy; without these lists such a refusal is told at once,
-because most models would repeat it. Pure.
+`any` is used after every failure that might not occur at another deployment. `context` is used after a prompt
+that is too long, `content` after a refusal by the provider's content policy. Without these two lists such a
+refusal is sent to the client at once, because most models would repeat it. Pure.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from dragoman import ir
 
 R = TypeVar("R")
 Why: TypeAlias = Literal["any", "context", "content"]
-"""Which list follows a failure."""
+"""The list that is used after a failure."""
 
 
 class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
-    """The three lists: names in the configuration, routes in the table of names. () = there is no list."""
+    """The three lists of fallbacks: of names in the configuration, of routes in the table of names. () =
+    there is no such list.
+    """
 
     any: tuple[R, ...] = ()
     context: tuple[R, ...] = ()
@@ -27,16 +29,17 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
 
     @property
     def stated(self) -> tuple[Why, ...]:
-        """The lists that there are."""
+        """The lists that are not empty."""
         return tuple(why for why in get_args(Why) if self.of(why))
 
     def of(self, why: Why) -> tuple[R, ...]:
-        """The list that follows a failure."""
+        """Return the list that is used after a failure of this kind."""
         return self.any if why == "any" else self.context if why == "context" else self.content
 
     def after(self, why: Why) -> Fallbacks[R]:
-        """The lists that are left when the first route of the list `why` is used. After a refusal, only the
-        rest of its own list follows any further failure, because the other routes would repeat the refusal.
+        """Return the lists that are left when the first route of the list `why` has been used. The rest of
+        that list becomes `any`: after a refusal, the routes of the former `any` would repeat it. The other
+        lists lose the used route.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)
@@ -55,7 +58,7 @@ NONE: Final[Fallbacks[str]] = Fallbacks()
 
 
 def why_of(fault: ir.Fault) -> Why:
-    """The list that follows a fault."""
+    """Return which list is used after a fault."""
     if fault.kind == "context_length":
         return "context"
     return "content" if fault.kind == "content_policy" else "any"

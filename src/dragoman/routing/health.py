@@ -1,8 +1,8 @@
 """What is remembered of providers between requests: the state of their keys, and which deployments have
 failed.
 
-Both are kept by names that do not change with the configuration, so that a reload forgets nothing. From them
-and a route's deployments comes the order in which a request asks.
+Both are stored by names that do not change with the configuration, so a reload forgets nothing. They decide,
+together with a route's deployments, in which order a request asks.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from dragoman.routing.repeats import Repeats
 from dragoman.routing.route import Candidate, Deployment, Route
 
 _SLOW: Final = frozenset({Outcome.SERVER, Outcome.CROWDED, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
-"""Failures that cost a request time at its deployment. A refused key is its pool's matter."""
+"""Outcomes that cost a request time at its deployment. A refused key is recorded in its pool instead."""
 _NOTHING_KNOWN: Final = Circumstances()
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Whom a request asks. ready: candidates to ask one after another. resting: candidates that may only be
-    asked later, each with the time (monotonic seconds).
+    """The candidates of a request. ready: candidates to ask one after another. resting: candidates that may
+    only be asked later, each with the time (monotonic seconds).
     """
 
     ready: Sequence[Candidate]
@@ -45,20 +45,20 @@ class Asking(msgspec.Struct, frozen=True):
 
     @property
     def deployments(self) -> tuple[str, ...]:
-        """The names of the deployments, in order."""
+        """The names of the deployments of all candidates, in order, each once."""
         return tuple(dict.fromkeys(one.deployment.name for one in self._all))
 
     def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
-        """The places of a deployment's keys in a new order: first as in this `Asking`, then the rest of all
-        `count` keys.
+        """Return the indexes of all `count` keys of a deployment: first the keys that this `Asking` has, in
+        its order, then the rest.
         """
         asked = [one.account for one in self._all if one.deployment.name == deployment.name]
         return list(dict.fromkeys([*asked, *range(count)]))
 
 
 class Calling(NamedTuple):
-    """An attempt that runs. key: None = its provider has no pool of keys. load: the load of its deployment,
-    None = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream.
+    """A running attempt. key: None = its provider has no pool of keys. load: the load of its deployment, None
+    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream.
     """
 
     deployment: Deployment
@@ -68,7 +68,7 @@ class Calling(NamedTuple):
     streamed: bool = False
 
     def end(self) -> None:
-        """Note that it runs no longer."""
+        """Count the attempt as ended."""
         if self.key is not None:
             self.key.end()
         if self.load is not None:
@@ -76,11 +76,13 @@ class Calling(NamedTuple):
 
 
 class Health:
-    """The memory of one process. pools: by provider; an upstream made in code has none, and only one account.
-    disabled: the providers that an operator has disabled. calm: True = nothing is known against any key or
-    deployment, all are enabled, and no pool takes turns. Then a request may ask the first key of its first
-    deployment without a call of `order`, unless its route has a policy, and a good answer need not be noted.
-    memory: what policies remember. hedging: what hedged requests remember.
+    """What one process remembers of providers.
+
+    pools: the keys of each provider. An upstream made in code has no pool, and only one account. disabled:
+    the providers that an operator has disabled. calm: True = nothing is known against any key or deployment,
+    all configured providers are enabled, and no pool's keys take turns. Then a request whose route has no
+    policy may ask the first key of its first deployment without a call of `order`, and a good answer need not
+    be recorded. memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -88,23 +90,23 @@ class Health:
         self.breakers = Breakers()
         self.disabled: set[str] = set()
         self.others: frozenset[str] = frozenset()
-        """The configured providers without a pool, as those that were made in code."""
+        """The configured providers without a pool (those that were made in code)."""
         self.memory = Memory()
         self.words = Repeats()
-        """Makes the lines of the log from events."""
+        """Decides which events are written to the log."""
         self.hedging = HedgeMemory()
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
         self._whole = self
         self.share: Callable[[Calling | None], None] | None = None
-        """Tells the other workers what was learnt from an attempt; None as its argument = all that has
-        changed. None = there are no other workers.
+        """Tells the other workers what an attempt has taught; None as its argument = all that has changed.
+        The attribute itself is None if there are no other workers.
         """
         self.own: Mapping[str, Mapping[str, Key]] = {}
         """The keys that tenants have brought: by provider, then by the key's id."""
         self.recall: Callable[[], None] | None = None
-        """Applies again what other workers have found, to keys that were not known here then; None = there
-        are no other workers.
+        """Applies again the marks from other workers, because they may concern keys that were unknown here
+        before. None = there are no other workers.
         """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -115,8 +117,9 @@ class Health:
             view.__dict__[name] = value
 
     def view(self) -> Health:
-        """This memory for the requests of one configuration. They name a key by its place in a pool, so the
-        view keeps its pools when a later configuration has others. All else is shared with this memory.
+        """Return this memory for the requests of one configuration. Requests name a key by its index in a
+        pool, so the view keeps its pools when a later configuration has others. Everything else is shared
+        with this memory.
         """
         view = copy(self)
         view.pools = dict(self.pools)
@@ -124,9 +127,9 @@ class Health:
         return view
 
     def with_keys(self, keys: Mapping[str, Key]) -> Health:
-        """This memory for the requests of a tenant that has brought these keys, one for each provider: they
-        stand in place of the provider's own. All else is shared. It is never calm, so that each attempt with
-        these keys is noted.
+        """Return this memory for the requests of a tenant that has brought these keys, one for each provider,
+        which replace the provider's own keys. Everything else is shared. The result is never calm, so each
+        attempt with these keys is recorded.
         """
         view = copy(self)
         view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
@@ -134,14 +137,14 @@ class Health:
         return view
 
     def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
-        """Take over the keys that tenants have brought. own: as the attribute."""
+        """Use these keys that tenants have brought. own: as the attribute."""
         self.own = own
         if self.recall is not None:
             self.recall()
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
-        """Forget what is known against keys and deployments. provider: only its own; None = all providers'.
-        key: only this one of its keys, by id, and no deployments.
+        """Forget what is known against keys and deployments. provider: only those of this provider; None = of
+        all providers. key: only the key with this id, and no deployments.
         """
         for name, pool in self.pools.items():
             for one in (*pool.keys, *self.own.get(name, {}).values()):
@@ -161,7 +164,10 @@ class Health:
             self.share(None)
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """A provider was asked whether it answers: see `Breakers.checked`. Returns whether this is news."""
+        """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
+        until this time (monotonic seconds), or until one of its deployments answers. Returns whether this is
+        new.
+        """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
         if self.share is not None:
@@ -169,8 +175,9 @@ class Health:
         return news
 
     def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
-        """Let requests ask a provider, or one of its keys, again; `enabled=False`: not from now on. Running
-        requests go on. key: its id; None = the provider. An unknown id changes nothing.
+        """Enable a provider, or one of its keys, for requests; with `enabled=False` disable it. Running
+        requests go on. key: the key's id; None = the provider itself. The id of an unknown key changes
+        nothing.
         """
         if key is not None:
             pool = self.pools.get(provider)
@@ -184,14 +191,16 @@ class Health:
         self.settle(0.0)
 
     def shut(self, provider: str) -> bool:
-        """Whether a provider, or its first key, is disabled. Who can use only the first key cannot ask the
-        provider then.
+        """Whether a provider, or its first key, is disabled. A caller that can only use the first key cannot
+        ask the provider then.
         """
         pool = self.pools.get(provider)
         return provider in self.disabled or (pool is not None and pool.keys[0].disabled)
 
     def settle(self, now: float) -> None:
-        """Set `calm` anew, for example after the pools or settings have changed."""
+        """Compute `calm` again, for example after the pools or settings have changed. now: monotonic
+        seconds.
+        """
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
         # Who is disabled may have left the configuration, and is still disabled when it comes back.
@@ -205,10 +214,13 @@ class Health:
         request: Circumstances = _NOTHING_KNOWN,
         before: Asking | None = None,
     ) -> Asking:
-        """The candidates of a route: deployments as its policy says, keys as their pools say. Keys that are
-        spent come after all others, deployments that fail after these, and keys that were refused only if
-        there are no others. Who is disabled is left out; if all are, there is nobody. request: for the
-        policy. before: what the same request was told before it waited, None = this is its first order.
+        """Return the candidates of a route: deployments in the order of its policy, keys in the order of
+        their pools.
+
+        First come ready keys at deployments that do not fail, then spent keys, then ready keys at deployments
+        that fail. Refused keys are returned only if there is nothing else, resting keys included. Disabled
+        providers and keys are left out, so the result may be empty. request: what the policy uses. before:
+        the result for the same request before it waited in a queue, None = this is its first order.
         """
         if before is not None:
             request = msgspec.structs.replace(request, before=before.deployments)
@@ -243,8 +255,9 @@ class Health:
         return Asking(ready, resting)
 
     def _deployments(self, route: Route, now: float, request: Circumstances) -> Sequence[Deployment]:
-        """The deployments of a route: as its policy says; then those of which no key can be asked now; then
-        those that fail.
+        """Return the enabled deployments of a route. With a policy: first those that can be asked now, in the
+        policy's order, then those without a usable key, then those that fail. Without a policy: in the
+        configured order, those that fail last.
         """
         deployments: Sequence[Deployment] = route.deployments
         if self.disabled:
@@ -266,7 +279,7 @@ class Health:
         )
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
-        """Whether a candidate is asked only where nobody else can be: its deployment fails, its provider has
+        """Whether a candidate is asked only if no other can be: its deployment fails, its provider has
         refused the key, or the key is spent.
         """
         deployment = candidate.deployment
@@ -278,8 +291,8 @@ class Health:
         return self.breakers.is_open(deployment.name, now)
 
     def is_ready(self, candidate: Candidate, now: float) -> bool:
-        """Whether nothing is known now against asking a candidate: its deployment answers, its key neither
-        rests nor was refused, and no operator has disabled either.
+        """Whether nothing is known against asking a candidate now: its deployment does not fail, its key
+        neither rests nor is refused or spent, and no operator has disabled the key or its provider.
         """
         deployment = candidate.deployment
         if deployment.provider in self.disabled or self.doubts(candidate, now):
@@ -291,7 +304,9 @@ class Health:
         return not key.disabled and key.rests_until(deployment.model, now) is None
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
-        """An attempt begins. One of the three below has to follow. streamed: it asks for a stream."""
+        """Record that an attempt begins. `answered`, `learn` or `abandoned` must follow. streamed: whether
+        the attempt asks for a stream.
+        """
         deployment = candidate.deployment
         trial = self.breakers.began(deployment.name, now)
         pool = self.pools.get(deployment.provider)
@@ -307,9 +322,9 @@ class Health:
         return calling
 
     def answered(self, calling: Calling, first: float | None = None) -> Sequence[Event]:
-        """Note that an attempt was answered. first: when the first content of a stream, or a whole answer,
-        came (monotonic seconds); None = the time is not measured. Returns events for the operator if the
-        deployment or its provider counted as failing and answers again.
+        """Record that an attempt was answered. first: when the first content of a stream, or a complete
+        answer, came (monotonic seconds); None = the time is not measured. Returns events for the operator if
+        the deployment or its provider counted as failing and answers again.
         """
         calling.end()
         deployment, news = calling.deployment, list[Event]()
@@ -327,7 +342,9 @@ class Health:
         return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
-        """Learn from an attempt that has failed. Returns what the operator has to know and is new."""
+        """Record that an attempt has failed. Returns the events that are new to the operator. A failure that
+        is the caller's fault counts as an answer.
+        """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
             return self.answered(calling)
@@ -355,7 +372,9 @@ class Health:
         return told
 
     def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
-        """An answer has said that a key has nothing left for a model for `pause` seconds. key: its id."""
+        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its
+        id.
+        """
         pool = self.pools.get(provider)
         for one in () if pool is None else pool.keys:
             if one.id == key and one.spends(model, pause, now):
@@ -364,8 +383,9 @@ class Health:
                     self.share(Calling(Deployment(provider, model), one))
 
     def abandoned(self, calling: Calling, first: float | None = None) -> None:
-        """An attempt has ended and says nothing, as when its client has gone. first: when its first content
-        came, or when it ended without any (monotonic seconds); None = unknown.
+        """Record that an attempt has ended and tells nothing about its deployment (its client has
+        disconnected, for example). first: when its first content came, or when it ended without content
+        (monotonic seconds); None = unknown.
         """
         calling.end()
         if calling.load is not None and first is not None:

@@ -1,8 +1,9 @@
-"""Hedged requests: when the first attempt is late, a second deployment is asked while it goes on.
+"""Hedged requests: when the first attempt is late, a second deployment is asked while the first attempt goes
+on.
 
-What counts as late is a time that the operator states, or the 95th percentile of the times that the
+An attempt is late after a time that the operator states, or after the 95th percentile of the times that its
 deployment has taken before. A budget bounds the share of requests that are asked twice: when all answers
-become slow, because a provider is overloaded, twice as many requests would make it worse.
+become slow because a provider is overloaded, twice as many requests would make it worse.
 """
 
 from __future__ import annotations
@@ -14,20 +15,27 @@ from typing import Final
 import msgspec
 
 WINDOW: Final = 200
-"""The latest answers of one deployment that are remembered."""
+"""How many of the latest times are remembered for one deployment, separately for streams and complete
+answers.
+"""
 FEW: Final = 20
-"""With fewer answers than this the percentile is unknown. Of 20 answers, one is slower than the 95th."""
+"""With fewer times than this, the percentile is unknown. Of 20 answers, one is slower than the 95th
+percentile.
+"""
 QUANTILE: Final = 0.95
 SAVED: Final = 10.0
 """The most second attempts that a model can save up while its answers come in time."""
 _MOST: Final = 1_024
-"""The most models, and the most deployments, that are remembered; one more makes the memory forget all."""
+"""The most models, and the most deployments, that are remembered. One more makes the memory forget all of
+them.
+"""
 
 
 class Hedge(msgspec.Struct, frozen=True):
     """How the requests for one configured model are hedged. model: its name, by which `HedgeMemory` finds its
-    budget; aliases share it. after: seconds without content; None = the 95th percentile of the deployment.
-    share: how many requests may have a second attempt, from 0 to 1.
+    budget; its aliases share the budget. after: seconds without content after which an attempt is late; None
+    = the 95th percentile of the deployment's times. share: the fraction of requests that may have a second
+    attempt, from 0 to 1.
     """
 
     model: str
@@ -36,7 +44,9 @@ class Hedge(msgspec.Struct, frozen=True):
 
 
 class Times:
-    """How many seconds the latest answers of one deployment took to their first content."""
+    """How many seconds the latest answers of one deployment took to their first content (not streamed: to
+    their end).
+    """
 
     __slots__ = ("_latest", "_sorted")
 
@@ -45,8 +55,8 @@ class Times:
         self._sorted: list[float] = []
 
     def add(self, seconds: float) -> None:
-        """Add the seconds that an answer took to its first content. For a call that was given up before, they
-        are the seconds until then: a lower bound.
+        """Add the seconds that an answer took. For a call that was given up before, add the seconds until
+        then: a lower bound.
         """
         self._latest.append(seconds)
         insort(self._sorted, seconds)
@@ -54,7 +64,9 @@ class Times:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
 
     def late(self) -> float | None:
-        """The seconds within which 95 of 100 answers have come; None = too few are known."""
+        """Return the seconds within which about 95 of 100 answers have come; None = too few times are
+        known.
+        """
         count = len(self._sorted)
         return None if count < FEW else self._sorted[min(count - 1, int(count * QUANTILE))]
 
@@ -70,11 +82,11 @@ class Budget:
         self.saved = 1.0
 
     def earn(self, share: float) -> None:
-        """A request begins. share: from 0 to 1."""
+        """Add the share of a request that begins. share: from 0 to 1."""
         self.saved = min(SAVED, self.saved + share)
 
     def spend(self) -> bool:
-        """Take one second attempt; False = there is none left."""
+        """Take one second attempt from the budget. Returns False if none is left."""
         if self.saved < 1.0:
             return False
         self.saved -= 1.0
@@ -89,7 +101,9 @@ class HedgeMemory:
         self._budgets: dict[str, Budget] = {}
 
     def times(self, deployment: str, *, streamed: bool) -> Times:
-        """The times of a deployment (`provider/model`): of its streams, or of its whole answers."""
+        """Return the times of a deployment (`provider/model`): of its streams, or of its answers that are not
+        streamed.
+        """
         kind = (deployment, streamed)
         found = self._times.get(kind)
         if found is None:
@@ -99,7 +113,7 @@ class HedgeMemory:
         return found
 
     def budget(self, model: str) -> Budget:
-        """The budget of a configured model."""
+        """Return the budget of a configured model."""
         found = self._budgets.get(model)
         if found is None:
             if len(self._budgets) >= _MOST:
@@ -108,9 +122,11 @@ class HedgeMemory:
         return found
 
     def revive(self) -> None:
-        """Forget how long answers took."""
+        """Forget how long answers took. Budgets stay."""
         self._times.clear()
 
     def late(self, hedge: Hedge, deployment: str, *, streamed: bool) -> float | None:
-        """The seconds after which an attempt at this deployment is late; None = that is not known yet."""
+        """Return the seconds after which an attempt at this deployment is late; None = this is not known
+        yet.
+        """
         return hedge.after if hedge.after is not None else self.times(deployment, streamed=streamed).late()

@@ -1,4 +1,6 @@
-"""What a failed attempt means for the next one, by the fault's kind and the providers' error pages."""
+"""What a failed attempt means for the next attempt, by the kind of its fault and the providers' documented
+errors.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """The outcome of a fault. A kind that `_BY_KIND` lacks is an error of the caller."""
+    """Return the outcome of a fault. A kind that `_BY_KIND` lacks counts as the caller's fault."""
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
@@ -60,8 +62,8 @@ _SEAL = re.compile(
 
 
 def refuses_seals(fault: ir.Fault) -> bool:
-    """Whether the provider refused the request because it cannot read a seal (signature, encrypted thinking)
-    in it. Without the seals the request may succeed.
+    """Whether the provider refused the request because it cannot read a seal in it (a signature, encrypted
+    thinking). Without the seals the request may succeed.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False
@@ -87,11 +89,15 @@ UNREADABLE: Final = ir.Fault(
     code="own_key_unreadable",
     blame="gateway",
 )
-"""No other key is used instead: neither the operator's nor another tenant's."""
+"""The fault if a key that a tenant has brought cannot be decrypted. No other key is used instead: neither the
+operator's nor another tenant's.
+"""
 
 
 def own_refused(provider: str, status: int | None = None) -> ir.Fault:
-    """The fault if a provider refuses a key that a tenant has brought. status: of the provider's answer."""
+    """Return the fault for a provider's refusal of a key that a tenant has brought. status: the status of the
+    provider's answer.
+    """
     return ir.Fault(
         "upstream",
         f"The provider {provider!r} refused the API key that your tenant has brought for it.",
@@ -102,19 +108,24 @@ def own_refused(provider: str, status: int | None = None) -> ir.Fault:
 
 
 Whose: TypeAlias = Literal["gateway", "tenant", "client"]
-"""Whose credential was used: the operator's, one that the client's tenant has brought, the client's own."""
+"""Whose credential was used: the operator's, one that the client's tenant has brought, or the client's
+own.
+"""
 
 
 def for_client(
     fault: ir.Fault, provider: str = "", *, named_by_client: bool = False, whose: Whose = "gateway"
 ) -> ir.Fault:
-    """The fault as the client may see it. provider: the name for the text, "" = the text names none. whose:
-    the credential that was used. If it is the client's own, the refusal stays as it is, because programs sign
-    in again after a 401.
+    """Return the fault as the client may see it.
 
-    If the provider refused the gateway's credential, or does not know the model or the method, the gateway is
-    to blame: the client gets a 502. But if the client named the deployment itself (named_by_client), the
-    second is a 404. Every other fault, and one that is the client's, stays as it is.
+    If the provider refused the credential (authentication, permission), it depends on `whose` credential it
+    was. The client's own: the refusal stays, because programs sign in again after a 401. The tenant's:
+    `own_refused`. The gateway's: a 502 that blames the gateway. If the provider does not know the model or
+    the method, the client gets a 404 if it named the deployment itself (named_by_client), else a 502 that
+    blames the gateway. Every other fault is returned unchanged, and so is a fault of these kinds that already
+    blames the client.
+
+    provider: the name for the text, "" = the text names no provider.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
     refused = fault.kind in {"authentication", "permission"} and fault.blame != "client"

@@ -1,8 +1,8 @@
 """The policies: functions that put the deployments of a route into the order in which one request asks them.
 
-`POLICIES` is the table of all. A policy gets the deployments that may be asked now and that have a weight: no
-breaker is open, and some key can be asked. `Health.order` puts all others behind them. What a policy has to
-remember is in `Memory`, which outlives configurations. A policy knows no clock and no random numbers: both
+`POLICIES` is the table of all policies. A policy gets the deployments that have a weight and may be asked
+now: their breaker is not open, and a key can be asked. `Health.order` puts all others behind them. `Memory`
+stores what policies remember; it outlives configurations. A policy has no clock and no random numbers: both
 come with the request.
 """
 
@@ -22,7 +22,9 @@ from dragoman.routing.route import Deployment, Route
 from dragoman.routing.spread import PolicyName
 
 _MOST: Final = 1_024
-"""The most models and deployments that are remembered; one more makes the memory forget the idle ones."""
+"""The most models and deployments that are remembered. One more deployment makes the memory forget those
+without running requests; one more model makes it forget the turns of all.
+"""
 
 
 def _middle() -> float:
@@ -30,10 +32,10 @@ def _middle() -> float:
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """What policies may know of one request. wall: its time in Unix seconds. digest: what the request shares
-    with those that should go to the same prompt cache; b"" = nothing is known. streamed: whether it asks for
-    a stream. uniform: returns a random number in [0, 1). before: the names of the deployments in the order
-    that this request has got before it waited in a queue, so that it takes no second turn; () = it is new.
+    """What policies may know of one request. wall: its time in Unix seconds. digest: equal for requests that
+    should go to the same prompt cache; b"" = unknown. streamed: whether it asks for a stream. uniform:
+    returns a random number in [0, 1). before: the names of the deployments in the order that this request got
+    before it waited in a queue, so that it does not take a second turn; () = it has not waited.
     """
 
     wall: float = 0.0
@@ -55,7 +57,9 @@ class Memory:
         self.start = 0
 
     def load(self, deployment: str) -> Load:
-        """The load of a deployment; from now on its attempts are counted and measured."""
+        """Return the load of a deployment. After the first call for a deployment, its attempts are counted
+        and measured.
+        """
         load = self.loads.get(deployment)
         if load is None:
             if len(self.loads) >= _MOST:
@@ -64,12 +68,12 @@ class Memory:
         return load
 
     def revive(self) -> None:
-        """Forget how fast deployments were."""
+        """Forget how fast deployments were. Running requests are still counted."""
         for load in self.loads.values():
             load.forget()
 
     def turns_of(self, model: str) -> Turns:
-        """The turns of a model."""
+        """Return the turns of a model."""
         turns = self.turns.get(model)
         if turns is None:
             if len(self.turns) >= _MOST:
@@ -79,7 +83,7 @@ class Memory:
 
 
 class Choosing(msgspec.Struct, frozen=True):
-    """One request that a policy makes an order for. model: the configured model. now: monotonic seconds."""
+    """One request for which a policy makes an order. model: the configured model. now: monotonic seconds."""
 
     memory: Memory
     model: str
@@ -88,49 +92,55 @@ class Choosing(msgspec.Struct, frozen=True):
 
 
 Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deployment]]
-"""Returns the given deployments, best first. There is at least one."""
+"""A function that returns the given deployments, best first. It gets at least one."""
 
 
 def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """The deployments in the configured order."""
+    """Return the deployments in the given order, which is the configured one."""
     return deployments
 
 
 def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Each deployment in turn is the first."""
+    """Return the deployments so that each one is the first in its turn."""
     names = [one.name for one in deployments]
     places = by_turns(names, [1.0] * len(names), choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
 
 
 def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Each deployment is the first as often as its weight says."""
+    """Return the deployments so that each one is the first as often as its weight says."""
     names, weights = [one.name for one in deployments], [one.weight for one in deployments]
     places = by_turns(names, weights, choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
 
 
 def least_busy(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """The one with the fewest running requests first; of equals, the first configured one."""
+    """Return the deployments by their number of running requests, the fewest first; equal ones keep their
+    order.
+    """
     memory = choosing.memory
     return sorted(deployments, key=lambda one: memory.load(one.name).running)
 
 
 def latency(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """The faster one of two that are drawn at random first, then the others by their latency."""
+    """Return first the faster one of two deployments that are drawn at random, then the others by their
+    latency.
+    """
     memory, request = choosing.memory, choosing.request
     costs = [memory.load(one.name).cost(choosing.now, streamed=request.streamed) for one in deployments]
     return [deployments[place] for place in by_latency(costs, request.uniform)]
 
 
 def cost(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """The cheapest one first, those without a known price last; of equals, the first configured one."""
+    """Return the deployments by their price, the cheapest first, those without a known price last; equal ones
+    keep their order.
+    """
     return sorted(deployments, key=lambda one: float("inf") if one.price is None else one.price.mixed)
 
 
 def affinity(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """First the deployment that probably holds the prompt cache of this request, by its digest. A request
-    without a digest gets a random order. Both orders respect the weights.
+    """Return first the deployment that probably has the prompt cache of this request, by its digest. A
+    request without a digest gets a random order. Both orders respect the weights.
     """
     request = choosing.request
     digest = request.digest or request.uniform().hex().encode()
@@ -158,9 +168,8 @@ _BY_TURNS: Final = frozenset[PolicyName]({"round_robin", "weighted"})
 def choose(
     route: Route, able: Iterable[Deployment], memory: Memory, now: float, request: Circumstances
 ) -> list[Deployment]:
-    """All deployments of a route in the order to ask them: those of `able` as the policy or the rotation
-    says, and behind them the rest of `able`, which has no weight, in the configured order. Deployments that
-    are not in `able` are left out. now: monotonic seconds.
+    """Return the deployments of `able` in the order to ask them: those with a weight in the order of the
+    policy or the rotation, then those without a weight in the given order. now: monotonic seconds.
     """
     spread, able = route.spread, list(able)
     if spread is None:
@@ -182,7 +191,7 @@ def choose(
 
 
 def rotations(routes: Iterable[Route], memory: Memory, wall: float) -> list[Rotated]:
-    """The state of the rotation of each route that has one. wall: Unix seconds."""
+    """Return the state of the rotation of each route that has one. wall: Unix seconds."""
     return [
         state(
             spread.model,

@@ -1,9 +1,9 @@
 """The load of a deployment: its running requests, and how fast it answers.
 
 The latency is a peak EWMA (exponentially weighted moving average): a slower answer raises it at once, faster
-ones lower it gradually, and it decays while nothing is measured, so that a slow deployment is tried again.
-Streams are measured to their first content and other answers as a whole, in two averages: a whole answer of a
-fast deployment takes longer than the first word of a slow one.
+answers lower it gradually, and it decays while nothing is measured, so that a slow deployment is tried again.
+Streams are measured to their first content and other answers to their end, in two separate averages: a
+complete answer of a fast deployment takes longer than the first word of a slow one.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 MEMORY: Final = 30.0
-"""Seconds in which an average decays to 1/e (37 %). Answers of models take seconds, so a shorter memory would
-hold only one or two of them.
+"""Seconds in which an average decays to 1/e (37 %). Models take seconds to answer, so a shorter memory would
+have only one or two answers.
 """
 FAILURE: Final = 30.0
-"""The seconds that a failure counts as at least. A failure after 5 ms is not a fast answer."""
+"""The least seconds that a failure counts as. A failure after 5 ms is not a fast answer."""
 UNMEASURED: Final = 3600.0
-"""The cost, in seconds, of a deployment whose first request still runs: others are asked until it ends."""
+"""The cost, in seconds, of a deployment whose first request is still running: others are asked until it
+ends.
+"""
 
 
 class Latency:
-    """A peak EWMA in seconds. value: at the time `at` (monotonic seconds); 0 = nothing was measured."""
+    """A peak EWMA. value: the average in seconds at the time `at` (monotonic seconds); 0 = nothing was
+    measured.
+    """
 
     __slots__ = ("at", "value")
 
@@ -32,26 +36,26 @@ class Latency:
         self.at = 0.0
 
     def read(self, now: float) -> float:
-        """The average at a later time."""
+        """Return the average at the time `now`."""
         return self.value * math.exp(min(0.0, self.at - now) / MEMORY)
 
     def measure(self, took: float, now: float) -> None:
-        """Add an answer that took so many seconds."""
+        """Add an answer that took `took` seconds and ended at `now`."""
         kept = math.exp(min(0.0, self.at - now) / MEMORY)
         self.value = max(took, self.value * kept + took * (1.0 - kept))
         self.at = now
 
     def exceed(self, took: float, now: float) -> None:
-        """Note that a request was given up after so many seconds. Its answer would have taken longer, so the
-        average rises to this number, but never falls.
+        """Add a request that was given up after `took` seconds. Its answer would have taken longer, so an
+        average below `took` is raised to `took`; a higher average stays.
         """
         if took > self.read(now):
             self.value, self.at = took, now
 
 
 class Load:
-    """What is known of one deployment. running: its running requests. whole: of answers that are not
-    streamed. first: of streams, to their first content.
+    """What is known of one deployment. running: the number of its running requests. whole: the latency of
+    answers that are not streamed. first: the latency of streams, to their first content.
     """
 
     __slots__ = ("first", "running", "whole")
@@ -61,17 +65,17 @@ class Load:
         self.forget()
 
     def forget(self) -> None:
-        """Forget all measurements."""
+        """Forget all measurements. Running requests are still counted."""
         self.whole = Latency()
         self.first = Latency()
 
     def latency(self, *, streamed: bool) -> Latency:
-        """The average for this kind of request."""
+        """Return the average for streams, or for answers that are not streamed."""
         return self.first if streamed else self.whole
 
     def cost(self, now: float, *, streamed: bool) -> float:
-        """How long one more request would take, in seconds: the average times the requests that would then
-        run. If nothing was measured but something runs, it is a high number; if nothing runs either, 0.
+        """Return how long one more request would take, in seconds: the average times the requests that would
+        then run. If nothing was measured, it is a high number while requests are running, else 0.
         """
         expected = self.latency(streamed=streamed).read(now)
         if not expected and self.running:
@@ -80,10 +84,10 @@ class Load:
 
 
 def by_latency(costs: Sequence[float], uniform: Callable[[], float]) -> list[int]:
-    """The places of `costs` in the order to ask: first the cheaper one of two that are drawn at random, then
-    the others by their cost. uniform: returns a random number in [0, 1).
+    """Return the indexes of `costs` in the order to ask: first the cheaper one of two that are drawn at
+    random, then the others by their cost. uniform: returns a random number in [0, 1).
 
-    Not simply the cheapest one: all requests that come before the next measurement would go there.
+    The cheapest one is not always the first, because all requests before the next measurement would go there.
     """
     places = sorted(range(len(costs)), key=costs.__getitem__)
     if len(places) > 1:
@@ -97,5 +101,7 @@ def by_latency(costs: Sequence[float], uniform: Callable[[], float]) -> list[int
 
 
 def _better(one: int, other: int, costs: Sequence[float]) -> int:
-    """The cheaper place; of equal ones the one that was drawn first, so that both get their share."""
+    """Return the cheaper index; if the costs are equal, the one that was drawn first, so that both get their
+    share.
+    """
     return other if costs[other] < costs[one] else one

@@ -1,4 +1,6 @@
-"""Rotation: which deployment of a model is the first one changes by time or by the number of requests."""
+"""Rotation: the deployment of a model that is asked first changes with time or with the number of
+requests.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ T = TypeVar("T")
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """The state of a model that rotates. current: the deployment (`provider/model`) that is first now;
-    following: the next one. changes: when the next one becomes the first, in Unix seconds; None = this
-    depends on the number of requests. requests: after how many more requests it does, as this process counts;
-    None = this depends on the time.
+    """The state of a rotation. current: the deployment (`provider/model`) that is first now. following: the
+    one that becomes the first next. changes: when it does, in Unix seconds; None = this depends on the number
+    of requests. requests: after how many more requests it does, as this process counts; None = this depends
+    on time.
     """
 
     model: str
@@ -28,10 +30,10 @@ class Rotated(msgspec.Struct, frozen=True):
 
 
 def rotated(deployments: Sequence[T], rotation: Rotation, turns: Turns, wall: float) -> list[T]:
-    """The deployments, beginning with the one that is first now; the others follow in turn. wall: Unix
+    """Return the deployments, beginning with the one that is first now; the others follow in turn. wall: Unix
     seconds.
 
-    By time the first one follows from the clock alone, so all workers agree.
+    A rotation by time depends only on the clock, so all workers agree.
     """
     if not deployments:
         return []
@@ -44,7 +46,9 @@ def rotated(deployments: Sequence[T], rotation: Rotation, turns: Turns, wall: fl
 
 
 def state(model: str, names: Sequence[str], rotation: Rotation, turns: Turns, wall: float) -> Rotated:
-    """The state of a model. names: of the deployments that take part, at least one. wall: Unix seconds."""
+    """Return the state of a model's rotation. names: the deployments that take part, at least one. wall: Unix
+    seconds.
+    """
     current, *others = rotated(names, rotation, turns, wall)
     following = others[0] if others else current
     if rotation.every is not None:

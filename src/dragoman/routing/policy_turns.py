@@ -1,8 +1,9 @@
 """Turns by weight: smooth weighted round robin, as nginx does it.
 
-With each request every deployment gets credit by its weight; the one with the most credit is asked and pays
-what all got together. So the shares are exact, not only likely: with the weights 3 and 1, of any four
-requests in a row the first deployment gets three. And they are smooth: a, a, b, a instead of a, a, a, b.
+With each request every deployment gets credit by its weight. The deployment with the most credit is asked,
+and pays what all have got together. So the shares are exact, not only likely: with the weights 3 and 1, the
+first deployment gets three of any four requests in a row. And they are smooth: a, a, b, a instead of a, a, a,
+b.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 1_024
-"""The most deployments of a model whose credit is kept; one more makes it forget all of them."""
+"""The most deployments of a model whose credit is stored. If there are more, all credit is forgotten."""
 
 
 class Turns:
-    """The turns of one model. start: how many turns are skipped before the first one. credit: by
-    deployment. requests: how many requests have been routed by rotation.
+    """The turns of one model. start: how many turns are skipped before the first one. credit: by deployment.
+    requests: how many requests the model's rotation has ordered.
     """
 
     __slots__ = ("credit", "requests", "start")
@@ -29,8 +30,8 @@ class Turns:
 
 def by_turns(names: Sequence[str], weights: Sequence[float], turns: Turns) -> list[int]:
     """Take a turn. Returns the indexes of `names` by their credit, the highest first; the first one has paid
-    for this turn. names: at least one; names that are missing this time keep their credit. weights: of each
-    name, more than 0.
+    for this turn. names: at least one; names that are missing this time keep their credit. weights: for each
+    name, above 0.
     """
     if not turns.credit:
         for _ in range(turns.start):

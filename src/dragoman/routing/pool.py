@@ -1,14 +1,14 @@
-"""Which of a provider's keys comes next: a pure state machine that remembers what became of each.
+"""Which of a provider's keys is asked next: a pure state machine that remembers the results of each key.
 
-After 429 a key rests: it is not asked again for that model before the rest is over. Other models go on,
-because most limits are a model's. If an answer says that a limit is used up, and when there is more, the key
-is spent until then. That is a forecast, not a refusal: another key is asked instead, but where there is no
-other, the spent one is. A key that the provider refuses (401), or whose money is gone (402, quota), is
-retired for ten minutes. A key that may not use a model (403) is barred from that model for as long. Retired
-and barred keys are asked only where nobody else can be; afterwards they are asked in their own place again,
-so that a key that works again is noticed.
+After a 429 with a Retry-After, a key rests: it is not asked for the same model before that time is over. It
+is asked for other models, because most limits are a model's. If an answer says that a limit is used up and
+when it is renewed, the key is spent until then. That is a forecast, not a refusal: other keys are asked
+first, but if there is none, the spent key is asked. A key that the provider refuses (401), or whose quota is
+used up (402), is retired for ten minutes. A key that may not use a model (403) is barred from that model for
+the same time. Retired and barred keys are asked only if no other key can be; after that time they are asked
+at their usual place again, so that a key that works again is noticed.
 
-Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
+Times are monotonic seconds that the caller gives, so tests can check the machine as transcripts.
 """
 
 from __future__ import annotations
@@ -23,38 +23,42 @@ import msgspec
 from dragoman.routing.outcome import Outcome
 
 Choice: TypeAlias = Literal["health_aware", "round_robin", "least_used"]
-"""How a pool spreads requests over the keys that can take them. `health_aware`: the first one in the
-configured order, so that the provider's prompt cache stays warm; the next one while it rests. `round_robin`:
-in turns. `least_used`: the one with the fewest running requests.
+"""How a pool spreads requests over the keys that can be asked. `health_aware`: the first key in the
+configured order that can be asked, so that the provider's prompt cache stays warm. `round_robin`: in turns.
+`least_used`: the key with the fewest running requests; equal ones in turns.
 """
 
 Fact: TypeAlias = Literal["rests", "spent", "barred", "retired"]
-"""What can be known against a key: it rests for a model, is spent for a model (nothing is left), may not use
-a model, or is refused.
+"""What can be known against a key: it rests for a model, it is spent for a model (a limit is used up), it is
+barred from a model (it may not use it), or it is retired (refused).
 """
 
 Standing: TypeAlias = Literal["ready", "resting", "refused", "barred", "disabled"]
-"""The state of a key in one word: an operator has disabled it; the provider refuses it; it rests, or has
-nothing left, for some model; it may not use some model; or nothing is known against it (`ready`).
+"""The state of a key in one word: an operator has disabled it ("disabled"); the provider has refused it
+("refused"); it rests, or is spent, for some model ("resting"); it may not use some model ("barred"); or
+nothing is known against it ("ready").
 """
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 
 REFUSED: Final = 600.0
-"""Seconds for which a refused key is asked only where nobody else can be: people have to mend it."""
+"""Seconds for which a refused key is asked only if no other can be, because a person has to repair it."""
 SHORTEST: Final = 0.1
-"""Seconds. A key that has nothing left for a shorter time is not spent: the next request rarely comes sooner.
+"""Seconds. A key whose limit is used up for a shorter time does not count as spent: the next request rarely
+comes sooner.
 """
 _NEWS: Final = 0.25
-"""Seconds by which the end of a limit has to be later than the known end, to be told again."""
+"""Seconds. Only if a limit ends at least so much later than was known, this counts as new."""
 _MODELS: Final = 1_024
-"""The most models of which a key remembers one kind of things; one more makes it forget all of them."""
+"""The most models for which a key remembers one kind of fact. One more makes it forget this fact for all
+models.
+"""
 
 
 class Key:
-    """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
-    characters, for people. disabled: an operator has disabled it. retired: why the provider has refused it;
-    None = it is not retired. running: how many requests run with it. lent: it is a client's own, for one
-    request, so it is not the operator's business.
+    """What is known of one key. id: does not change while the key is configured, also over reloads. tail: the
+    last characters of the key, for people. disabled: whether an operator has disabled it. retired: why the
+    provider has refused it; None = it is not retired. running: how many requests run with it. lent: True = it
+    is not the operator's key, so its failures cause no events.
     """
 
     __slots__ = (
@@ -75,29 +79,30 @@ class Key:
         self._rests: dict[str, float] = {}
         """By model, until when it is not asked."""
         self._spent: dict[str, float] = {}
-        """By model, until when it has nothing left."""
+        """By model, until when its limit is used up."""
         self._told: dict[str, float] = {}
-        """By model of `_spent`, when an answer has said so."""
+        """By model of `_spent`, when an answer last said so."""
         self._barred: dict[str, float] = {}
         """By model that it may not use, until when it is barred."""
 
     @property
     def asked(self) -> float:
-        """When a request with it began last."""
+        """When the latest request with this key began (monotonic seconds); -inf = there was none."""
         return self._asked
 
     def begin(self, now: float) -> None:
-        """A request with this key begins. `end` has to follow."""
+        """Record that a request with this key begins. `end` must follow."""
         self.running += 1
         self._asked = now
 
     def end(self) -> None:
-        """A request with this key is over."""
+        """Record that a request with this key has ended."""
         self.running -= 1
 
     def works(self, model: str, began: float = inf) -> None:
-        """Note that the provider has accepted the key for a model, in an attempt that began at `began`. If an
-        answer had said before that time that nothing was left, this is forgotten.
+        """Record that the provider has accepted the key for a model, in an attempt that began at `began`. The
+        key is no longer retired or barred from the model. It is no longer spent for the model if the answer
+        that said so came before `began`.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -105,8 +110,8 @@ class Key:
             del self._spent[model], self._told[model]
 
     def spends(self, model: str, pause: float, now: float) -> bool:
-        """An answer has said that nothing is left for a model for `pause` seconds. Returns whether this is
-        news.
+        """Record that an answer says: nothing is left for a model for `pause` seconds. Returns whether this
+        is new.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -123,8 +128,9 @@ class Key:
         self._spent[model], self._told[model] = until, now
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
-        """Learn from a failed request. pause: the seconds that the provider wants us to wait; None = it has
-        stated none, so the key does not rest. Returns whether this failure has retired the key.
+        """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
+        none, so the key does not rest. Returns whether this failure has retired the key, which was not
+        retired before.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -137,13 +143,13 @@ class Key:
         return False
 
     def comes_last(self, model: str, now: float) -> bool:
-        """Whether the key is asked for a model only if nobody else can be: it is retired, or barred from the
+        """Whether the key is asked for a model only if no other can be: it is retired, or barred from the
         model.
         """
         return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
-        """When its rest for a model is over; None = it does not rest."""
+        """Return when its rest for a model ends; None = it does not rest."""
         if not self._rests or (until := self._rests.get(model)) is None:
             return None
         if until > now:
@@ -152,27 +158,27 @@ class Key:
         return None
 
     def spent_until(self, model: str, now: float) -> float | None:
-        """Until when it has nothing left for a model; None = nothing is known of that, or it is over."""
+        """Return until when it is spent for a model; None = it is not spent."""
         until = self._spent.get(model, now) if self._spent else now
         return until if until > now else None
 
     def resting(self, now: float) -> dict[str, float]:
-        """The seconds that it still rests, or has nothing left, by model."""
+        """Return the seconds that it still rests or is spent, by model."""
         ends = {**self._spent}
         for model, until in self._rests.items():
             ends[model] = max(until, ends.get(model, until))
         return {model: until - now for model, until in ends.items() if until > now}
 
     def barred(self, now: float) -> dict[str, float]:
-        """The models that it may not use, and the seconds for which each remains barred."""
+        """Return the models that it may not use, with the seconds for which it remains barred."""
         return {model: until - now for model, until in self._barred.items() if until > now}
 
     def retired_for(self, now: float) -> float | None:
-        """The seconds for which it remains retired; None = it is not, or its time is over."""
+        """Return the seconds for which it remains retired; None = it is not retired, or its time is over."""
         return None if self.retired is None or self._until <= now else self._until - now
 
     def standing(self, now: float, *, shut: bool = False) -> Standing:
-        """Its state in one word. shut: its whole provider is disabled."""
+        """Return the state of the key in one word. shut: whether its provider is disabled."""
         return standing(
             disabled=shut or self.disabled,
             retired=None if self.retired_for(now) is None else self.retired,
@@ -181,8 +187,8 @@ class Key:
         )
 
     def unblemished(self, now: float) -> bool:
-        """Whether nothing is known against the key for any model, and no operator has disabled it. Forgets
-        what is over.
+        """Whether nothing is known against the key for any model, and no operator has disabled it. Facts
+        whose time is over are forgotten.
         """
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
@@ -196,7 +202,9 @@ class Key:
         return not (self.disabled or self.retired or self._rests or self._spent or self._barred)
 
     def facts(self) -> Iterator[tuple[Fact, str]]:
-        """What may be known against it: the fact, and the model ("" = all models)."""
+        """Yield what is recorded against the key, also if its time is over: (fact, model); the model "" = all
+        models.
+        """
         yield from (("rests", model) for model in self._rests)
         yield from (("spent", model) for model in self._spent)
         yield from (("barred", model) for model in self._barred)
@@ -204,7 +212,9 @@ class Key:
             yield "retired", ""
 
     def until(self, fact: Fact, model: str) -> float:
-        """Until when (monotonic seconds) a fact holds for the key and this model; 0 = it does not hold."""
+        """Return until when (monotonic seconds) a fact holds for the key and this model; 0 = it does not
+        hold.
+        """
         if fact == "retired":
             return self._until if self.retired is not None else 0.0
         return self._known(fact).get(model, 0.0)
@@ -213,8 +223,8 @@ class Key:
         return self._rests if fact == "rests" else self._spent if fact == "spent" else self._barred
 
     def hear(self, fact: Fact, model: str, until: float, why: str, at: float = 0.0) -> None:
-        """Take over a fact that another process has found at the time `at`. until: as `until` returns it, 0 =
-        the fact no longer holds. why: the reason, if the key is retired.
+        """Record a fact that another process has found at the time `at`. until: when the fact ends (monotonic
+        seconds), 0 = it no longer holds. why: the reason, if the key is retired.
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)
@@ -229,7 +239,7 @@ class Key:
             known[model] = until
 
     def revive(self) -> None:
-        """Forget what is known against it. Who has disabled it must enable it."""
+        """Forget what is known against the key. A disabled key stays disabled."""
         self.retired = None
         self._rests.clear()
         self._spent.clear()
@@ -240,7 +250,9 @@ class Key:
 def standing(
     *, disabled: bool, retired: str | None, resting: Mapping[str, float], barred: Mapping[str, float]
 ) -> Standing:
-    """The state of a key in one word, the worst of what is known. The arguments: as `Key` tells them."""
+    """Return the state of a key in one word: the worst of what is known. The arguments are what `Key` says of
+    itself.
+    """
     if disabled:
         return "disabled"
     if retired is not None:
@@ -257,10 +269,10 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 
 
 class Order(msgspec.Struct, frozen=True):
-    """The keys of a provider for one request, by their index. ready: to be asked one after another. resting:
-    the keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
-    to be asked if no key of any provider can be; the longest unasked first. spent: to be asked after those
-    that are ready; first the key that will have more again soonest.
+    """The keys of a provider for one request, by their index. ready: keys to ask one after another. resting:
+    keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
+    keys to ask if no key of any provider can be; the one that was asked longest ago comes first. spent: keys
+    to ask after those in `ready`; the one whose limit is renewed first comes first.
     """
 
     ready: Sequence[int] = ()
@@ -270,7 +282,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Pool:
-    """The keys of one provider."""
+    """The keys of one provider, and the choice among them."""
 
     def __init__(self, keys: Sequence[Key], choice: Choice = "health_aware") -> None:
         self.keys = tuple(keys)
@@ -279,14 +291,16 @@ class Pool:
 
     def calm(self, now: float) -> bool:
         """Whether every request may simply ask the first key: the keys do not take turns, and nothing is
-        known against any of them. Forgets what is over.
+        known against any of them. Facts whose time is over are forgotten.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: one that is not resting, spent, refused or disabled."""
+        """Whether some key can be asked for a model: one that is neither resting, spent, refused nor
+        disabled.
+        """
         return any(
             not (
                 key.disabled
@@ -298,8 +312,8 @@ class Pool:
         )
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
-        """The keys to ask for a model, without those that are disabled. places: the indexes of all keys, best
-        first; None = the pool's own `choice` decides this order.
+        """Return the keys to ask for a model; disabled keys are left out. places: the indexes of all keys,
+        best first; None = the pool's own `choice` decides this order.
         """
         keys = self.keys
         ready: list[int] = []
@@ -322,14 +336,16 @@ class Pool:
         return Order(ready, sorted(resting), refused, [place for _, place in sorted(spent)])
 
     def exhausted(self, model: str, now: float) -> bool:
-        """Whether no key can be asked for a model, or only such as were refused."""
+        """Whether every key is disabled, refused or resting for this model. A spent key can still be
+        asked.
+        """
         return all(
             key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None
             for key in self.keys
         )
 
     def _places(self) -> Sequence[int]:
-        """The indexes of all keys, in the order that the pool's `choice` gives."""
+        """Return the indexes of all keys, in the order that the pool's `choice` gives."""
         count = len(self.keys)
         if self.choice == "health_aware":
             return range(count)
@@ -340,9 +356,9 @@ class Pool:
         return places
 
     def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
-        """A copy of the pool with these keys and this choice. A key that has the same id as one of this pool
-        keeps all that is known of it. Running requests go on with this pool, because they know its keys by
-        their index.
+        """Return a copy of the pool with these keys and this choice. A key with the same id as one of this
+        pool keeps all that is known of it. Running requests go on with this pool, because they know its keys
+        by their index.
         """
         pool = copy(self)
         pool.exchange(keys)
@@ -350,8 +366,8 @@ class Pool:
         return pool
 
     def exchange(self, keys: Sequence[Key]) -> None:
-        """Put these keys in the places of the present ones, also for running requests. What is known of one
-        with the same id stays.
+        """Replace the keys of this pool by these, also for running requests. A key with the same id as an old
+        one keeps all that is known of it.
         """
         known = {key.id: key for key in self.keys}
         self.keys = tuple(known.get(key.id, key) for key in keys)

@@ -1,6 +1,7 @@
-"""Reads what providers say about their rate limits in headers: what is left, and when there is more.
+"""Reads what providers state about their rate limits in headers: how much is left, and when there is more.
 
-Vendors use the same few forms under many names; the units differ, and are told by the values themselves:
+Vendors use the same few forms under many names. The units of numbers differ; the size of a number tells its
+unit.
 
 | form | vendors |
 | --- | --- |
@@ -29,13 +30,15 @@ import msgspec
 from dragoman.wire.headers import HeaderMap
 
 LONGEST: Final = 86_400.0
-"""Seconds. A reset that is later, as of a month's budget, counts as a day: what it says may change before."""
+"""Seconds. A later reset (of a month's budget, for example) counts as one day, because the limit may change
+before.
+"""
 _SCARCE: Final = 0.05
-"""The part of a limit that a single request may need."""
+"""The fraction of a limit that a single request may need."""
 _GUESSED: Final = 60.0
-"""Seconds for which a key rests at most if no limit is used up."""
+"""The most seconds for which a key rests if no limit is used up."""
 _MILLISECONDS: Final = 1e11
-"""From here on a number is milliseconds since 1970, and from `_SECONDS` on it is seconds."""
+"""A number from here on is milliseconds since 1970; from `_SECONDS` on it is seconds since 1970."""
 _SECONDS: Final = 1e9
 _QUOTA: Final = re.compile(
     r"(?:x-)?(?P<family>ratelimit(?:bysize)?|tokenlimit)-(?P<what>limit|remaining|reset)(?P<resource>-[\w-]+)?"
@@ -46,14 +49,14 @@ _DURATION: Final = re.compile(
 )
 _UNITS: Final = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 _SPECIAL: Final = ("image", "audio", "character", "page", "search", "priority", "fast")
-"""Parts of the names of resources that only some requests for a model need, or that none needs: Anthropic
-serves what is beyond its priority tier in the standard one.
+"""Parts of the names of resources that only some requests for a model need, or that no request needs: beyond
+Anthropic's priority tier, for example, requests are served in the standard tier.
 """
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """One limit of a provider. limit, remaining: how much in all and how much is left, in the resource's
-    unit. reset: seconds until there is more. Each is None if it is not stated, or unreadable.
+    """One limit of a provider. limit, remaining: how much there is in all and how much is left, in the
+    resource's unit. reset: seconds until there is more. Each is None if it is not stated, or unreadable.
     """
 
     limit: float | None = None
@@ -62,7 +65,7 @@ class Quota(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """The part of the limit that is left, 0 to 1; None = unknown. A limit of 0 counts as unknown: a
+        """The fraction of the limit that is left, 0 to 1; None = unknown. A limit of 0 counts as unknown: a
         provider may state it for an account that has no limit of this kind.
         """
         if self.remaining is None or self.limit == 0:
@@ -73,10 +76,9 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
-    """The limits that the headers (names in any case) of a response state, by resource; "" has no name.
-
-    now: Unix seconds, for resets that are a time. A reset without a resource is that of each resource that
-    states none itself (Together).
+    """Return the limits in the headers (names in any case) of a response, by resource; "" = the header names
+    no resource. now: Unix seconds, for resets that are stated as a point in time. A reset without a resource
+    counts for each resource that does not state its own (Together).
     """
     said: dict[str, dict[str, float]] = {}
     for written, value in headers.items():
@@ -98,8 +100,8 @@ def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
 
 
 def hints(headers: Mapping[str, str]) -> bool:
-    """Whether headers may say that a limit is used up. Most answers do not, and this is found much faster
-    than the limits can be read: one of the values has to be a plain 0, or there is a header of the drafts.
+    """Whether headers may say that a limit is used up: a value is a plain 0, or there is a `ratelimit` header
+    of the drafts. Most answers have neither, and this test is much faster than reading the limits.
     """
     if isinstance(headers, HeaderMap):
         return b"0" in headers.raw.values() or b"ratelimit" in headers.raw
@@ -107,9 +109,9 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
-    """For how many seconds, as an answer forecasts, nothing is left of the requests or tokens; None = there
-    is some left, or the headers do not say for how long. `retry-after` says nothing here: Anthropic's answers
-    have it also while there is enough left.
+    """Return the seconds for which an answer's headers say that no requests or tokens are left; None = some
+    are left, or the headers do not say for how long. `retry-after` does not count: Anthropic's answers have
+    it also while enough is left.
     """
     ends = [
         quota.reset
@@ -120,12 +122,12 @@ def spent(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def rest(headers: Mapping[str, str], now: float) -> float | None:
-    """For how many seconds a key that was refused with 429 is to rest; None = the headers do not say.
+    """Return the seconds for which a key that was refused with 429 is to rest; None = the headers do not say.
 
-    `retry-after-ms` and `retry-after` (seconds or a date) count first. Without them, the key rests until the
-    latest reset of the limits that are used up. If none is used up, a limit of which hardly anything is left
-    may be the reason, as a request may need more than that: the key rests until its reset, but for a minute
-    at most, because another limit may have been reached.
+    `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
+    latest reset of the limits that are used up. If none is used up, a limit with less than `_SCARCE` left may
+    be the reason: the key rests until its reset, but at most a minute, because another limit may be the
+    reason. A single limit that states only its reset is used as well.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:
@@ -142,12 +144,14 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def least(quotas_: Iterable[Quota]) -> float | None:
-    """The smallest part that is left of any limit, 0 to 1; None = nothing is known."""
+    """Return the smallest fraction that is left of any limit, 0 to 1; None = nothing is known."""
     return min((share for quota in quotas_ if (share := quota.share) is not None), default=None)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds to wait that a header `retry-after` states, as a number or as a date (RFC 9110, 10.2.3)."""
+    """Return the seconds to wait that a `retry-after` header states, as a number or a date (RFC 9110,
+    10.2.3); None = there is no header, or it is unreadable. now: Unix seconds.
+    """
     if value is None:
         return None
     if (number := _number(value)) is not None:
@@ -159,8 +163,9 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def seconds(value: str, now: float) -> float | None:
-    """The seconds from `now` (Unix seconds) until a reset: a duration (`6m0s`, `12ms`), a number of seconds,
-    a time as RFC 3339, or as seconds or milliseconds since 1970; None = unreadable, or -1.
+    """Return the seconds from `now` (Unix seconds) until a reset. value: a duration (`6m0s`, `12ms`), a
+    number of seconds, a time as RFC 3339, or seconds or milliseconds since 1970. None = unreadable or
+    negative.
     """
     value = value.strip()
     if (number := _number(value)) is not None:
@@ -179,7 +184,9 @@ def seconds(value: str, now: float) -> float | None:
 
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
-    """The limits in a header `RateLimit` of the drafts: `"minute";r=50;t=30`, or `remaining=50, reset=30`."""
+    """Yield (resource, numbers) of the limits in a header `RateLimit` of the drafts: `"minute";r=50;t=30`, or
+    `remaining=50, reset=30`.
+    """
     words = dict(item.strip().partition("=")[::2] for item in value.split(","))
     if "remaining" in words:
         told = {what: _number(words[what]) for what in ("limit", "remaining", "reset") if what in words}
@@ -200,7 +207,7 @@ _PARAMETERS: Final = {"r": "remaining", "t": "reset"}
 
 
 def _number(value: str | None) -> float | None:
-    """A number of at least 0; None = it is none, is negative, or is not finite."""
+    """Return a number of at least 0; None = the text is not a number, is negative, or is not finite."""
     try:
         number = float(value or "")
     except ValueError:
@@ -209,7 +216,7 @@ def _number(value: str | None) -> float | None:
 
 
 def _count(value: str) -> float | None:
-    """What is left, or a limit: Azure's -1 means that it is unknown."""
+    """Return a limit, or how much is left; None = unknown, as Azure's -1."""
     return _number(value.partition(",")[0])
 
 

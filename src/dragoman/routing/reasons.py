@@ -1,6 +1,6 @@
 """Why a request's candidates stood in their order: what was known of each deployment and key at that moment.
 
-The order itself is made by `routing.health`. These values explain it later, when that knowledge has changed.
+`routing.health` makes the order. These values explain it later, when the knowledge may have changed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dragoman.routing.outcome import Outcome
 from dragoman.routing.route import Candidate, Route
 
 State: TypeAlias = Literal["ready", "failing", "resting", "refused", "disabled"]
-"""What was known of a candidate: nothing against it (`ready`); its deployment has failed several times in a
-row, or its provider did not answer a check, so it comes after others (`failing`); its key is at the
-provider's rate limit, so it has to wait, or comes after others if this is only a forecast (`resting`); its
-key was refused, or may not use the model, so it is called only if nobody else can be (`refused`); an operator
-has said that its provider or its key is not to be called (`disabled`).
+"""What was known of a candidate. "ready": nothing against it. "failing": its deployment has failed several
+times in a row, or its provider did not answer a check, so it comes after others. "resting": its key is at the
+provider's rate limit, so it has to wait (or comes after others, if this is only a forecast). "refused": its
+key was refused, or may not use the model, so it is called only if no other can be. "disabled": an operator
+has disabled its provider or its key, so it is not called.
 """
 
 _FORECAST: Final = "its latest answer said that nothing is left, so it is asked after others"
 
 
 class Weighed(msgspec.Struct, frozen=True):
-    """What was known of one candidate. key_tail: the last characters of its key, None = no key. seconds: how
-    long the state still lasts, None = unknown, or it does not end by itself. why: the reason for the state,
-    None = none is needed.
+    """What was known of one candidate. key_tail: the last characters of its key, None = it has no key.
+    seconds: how long the state still lasts, None = unknown, or the state does not end by itself. why: the
+    reason for the state, None = nothing is known against the candidate.
     """
 
     deployment: str
@@ -41,8 +41,9 @@ class Weighed(msgspec.Struct, frozen=True):
 def weighed(
     health: Health, route: Route, asking: Asking, now: float, begun: Candidate | None = None
 ) -> tuple[Weighed, ...]:
-    """The candidates of a route in the order of `asking`; those that are not called come last. now: monotonic
-    seconds. begun: who was called before anybody was weighed, because nothing was known against anybody.
+    """Return what is known of all candidates of a route, in the order of `asking`; those that are not in
+    `asking` come last. now: monotonic seconds. begun: the candidate that was called before an order was made,
+    because nothing was known against any; None = there was none.
     """
     first = () if begun is None else (Weighed(begun.deployment.name, _tail(health, begun), "ready"),)
     named = set() if begun is None else {_place(begun)}
@@ -64,7 +65,7 @@ def _resting(health: Health, candidate: Candidate, seconds: float) -> Weighed:
 
 
 def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
-    """What is known of a candidate that is not resting after a 429."""
+    """Return what is known of a candidate that does not rest after a 429."""
     deployment, tail = candidate.deployment, _tail(health, candidate)
     pool = health.pools.get(deployment.provider)
     key = None if pool is None else pool.keys[candidate.account]
@@ -87,7 +88,7 @@ def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
 
 
 def _all(health: Health, route: Route) -> Sequence[Candidate]:
-    """All deployments of a route, each with all keys of its provider."""
+    """Return a candidate for each deployment of a route and each key of its provider."""
     return [
         Candidate(deployment, place)
         for deployment in route.deployments

@@ -1,5 +1,5 @@
-"""Which events are written to the log. A deployment that fails and recovers again and again does not get a
-line each time. Pure: the caller gives the time.
+"""Decides which events are written to the log, so that a deployment that fails and recovers again and again
+does not get a line each time. Pure: the caller gives the time.
 """
 
 from __future__ import annotations
@@ -11,27 +11,29 @@ import msgspec
 from dragoman.routing.event import Event
 
 EVERY: Final = 60.0
-"""Seconds in which the same kind of event about the same subject is logged once."""
+"""Seconds in which events of the same kind about the same subject are logged once."""
 _MOST: Final = 1_024
-"""The most subjects that are remembered; one more makes it forget all of them."""
+"""The most subjects that are remembered. One more makes it forget all of them."""
 
 
 class _Line(msgspec.Struct):
-    """The latest line about a subject. at: when it was logged. since: how many events came after it."""
+    """The latest line about a subject. at: when it was logged (monotonic seconds). since: how many events
+    came after it and were not logged.
+    """
 
     at: float
     since: int = 0
 
 
 class Repeats:
-    """The lines of one process for its log."""
+    """Makes the lines for the log of one process from events."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str | None, ...], _Line] = {}
 
     def of(self, event: Event, now: float) -> str | None:
-        """The line for an event, with the number of those that were left out before it; None = the event is
-        left out. now: monotonic seconds.
+        """Return the line for an event, with the number of events on the same subject that were left out
+        before it; None = this event is left out. now: monotonic seconds.
         """
         subject = (event.kind, event.provider, event.deployment, event.key)
         before = self._lines.get(subject)

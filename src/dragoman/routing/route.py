@@ -24,12 +24,14 @@ from dragoman.routing.hedging import Hedge
 from dragoman.routing.spread import Price, Spread
 
 Strict: TypeAlias = bool | Literal["all"]
-"""True = refuse a request that would lose meaning; "all" = refuse a request that would lose anything; False =
-refuse none.
+"""Which requests are refused instead of changed: True = those that would lose meaning, "all" = those that
+would lose anything, False = none.
 """
 
 CREATED = 1_735_689_600
-"""Unix seconds, 2025-01-01 UTC: `created` of all routes but those made at run time, as no date is known."""
+"""2025-01-01 UTC in Unix seconds: the `created` of all routes except those made at run time, because no date
+is known.
+"""
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -49,12 +51,12 @@ class Provider(msgspec.Struct, frozen=True):
     """The part of a configured account that model names need.
 
     vendor: the name of its row in the catalogue, by which facts are found. models: the only names that the
-    provider serves, None = any. unlisted: those of `models` that the model list leaves out, as they are
-    alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
-    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`. gates:
-    as for `Deployment`. base_models: {name: the name by which facts are found}, for names that say nothing.
-    listed: the facts that the provider's own list of models states, by name; None = there is no such list.
-    offered: the names of `listed` that are used.
+    provider serves, None = any name. unlisted: those of `models` that the model list leaves out, because they
+    are alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits
+    of a call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
+    gates: as in `Deployment`. base_models: {name: the name by which facts are found}, for names that do not
+    say which model they mean. listed: by name, the facts that the provider's own list of models states; None
+    = there is no such list. offered: the names of `listed` that are used.
     """
 
     name: str
@@ -79,12 +81,13 @@ class Model(msgspec.Struct, frozen=True):
     dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
     None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
     spread: None = the first of `uses` is always asked first. gates: the names of the model's limits; a call
-    needs a place at them and at those of the provider. max_cost: None = no bound. hedge, continues: as in
+    needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as in
     `Route`.
 
-    These have one value for each of `uses`. windows: tokens, in place of `facts.context`; supports: in place
-    of `facts`; None or missing = nothing is replaced. weights, prices: missing = 1 and unknown. conditions:
-    None or missing = the deployment is for all requests.
+    The other fields have one value for each of `uses`. windows: the context in tokens, replaces
+    `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
+    missing = the weight 1 and an unknown price. conditions: None or missing = the deployment is for all
+    requests.
     """
 
     name: str
@@ -112,23 +115,23 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """Who may use a name that a client has made (Ollama's `cp`). tenant: only clients of this tenant, and
-    administrators; None = those of all tenants. source: only clients that may use this name, too, for which
-    the name was made; "" = there is none.
+    """Which clients may use a name that a client has made (Ollama's `cp`). tenant: only clients of this
+    tenant, and administrators; None = clients of all tenants. source: only clients that may also use this
+    name, for which the new name was made; "" = no such condition.
     """
 
     tenant: str | None = None
     source: str = ""
 
     def admits(self, caller: Caller) -> bool:
-        """Whether this client may use the name, if its grants permit it."""
+        """Whether this client may use the name. The client's grants must allow the name as well."""
         if self.tenant is not None and self.tenant != caller.tenant and "admin" not in caller.scopes:
             return False
         return not self.source or caller.may_use(self.source)
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for a model. target: a model or another alias, whose settings apply where the alias has
+    """Another name for a model. target: a model or another alias; its settings apply where the alias has
     None. defaults: merged over the target's. window: an upper limit, in tokens, for the context windows of
     the target's deployments; None = no limit. fallbacks: the names of other models, None = the target's.
     opening, reserved: as in `Route`; () and None = the target's.
@@ -150,7 +153,7 @@ class Alias(msgspec.Struct, frozen=True):
 class Demands(msgspec.Struct, frozen=True):
     """Settings for requests whose model or alias does not state its own.
 
-    strict: see `Strict`. check_output: True = answers are checked against the schema that the request states.
+    strict: see `Strict`. check_output: True = answers are checked against the schema in the request.
     """
 
     strict: Strict = False
@@ -160,14 +163,13 @@ class Demands(msgspec.Struct, frozen=True):
 class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
-    window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
+    window: the context in tokens that the operator states, None = not stated. Longer prompts are not sent to
     the deployment; `facts.context` excludes none. listed: the context that the provider's own list of models
-    states, None = unstated. It counts as `window` does, where that is unstated. switch_after: seconds without
-    content after which another deployment is asked if there is one; 0 = never, None = the default of the
-    engine. weight: its share where
-    a policy asks for one; 0 = it is asked after those with a weight. price: None = unknown. gates: the names
-    of the limits at which a call needs a place. when: the requests that it is for, None = all. name:
-    `provider/model`, the form for people and headers; it is made from these.
+    states, None = not stated; it is used as `window` is, if `window` is None. switch_after: seconds without
+    content after which another deployment is asked, if there is one; 0 = never, None = the engine's default.
+    weight: its share, for policies that use weights; 0 = it is asked after those with a weight. price: None =
+    unknown. gates: the names of the limits at which a call needs a place. when: the requests that it is for,
+    None = all. name: `provider/model`, set automatically; people and headers see this form.
     """
 
     provider: str
@@ -190,16 +192,18 @@ class Deployment(msgspec.Struct, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether there may be requests that are not sent to it."""
+        """Whether there may be requests that must not be sent to this deployment."""
         return self.room is not None or self.when is not None or self.facts.restricts
 
     @property
     def room(self) -> int | None:
-        """The most tokens of a prompt that is sent to it; None = no limit is stated."""
+        """The most tokens of a prompt that may be sent to this deployment; None = no limit is stated."""
         return self.listed if self.window is None else self.window
 
     def within(self, window: int | None) -> Deployment:
-        """The deployment with a window and known context of at most these tokens; None = as it is."""
+        """Return this deployment with its window and known context limited to `window` tokens; None = no
+        change.
+        """
         if window is None or (self.room is not None and self.room <= window):
             return self
         context = window if self.facts.context is None else min(window, self.facts.context)
@@ -209,8 +213,8 @@ class Deployment(msgspec.Struct, frozen=True):
 
 class Candidate(msgspec.Struct, frozen=True):
     """A deployment with one of its provider's credentials. account: the index of that credential. shown: the
-    name that replaces the upstream model's in the answer, as for `Route.shown`. tier: 0 = of the request's
-    own route, n = of the n-th route that it has turned to.
+    name that replaces the upstream model's name in the answer, None = as `Route.shown`. tier: 0 = of the
+    request's own route, n = of the n-th fallback route that the request has turned to.
     """
 
     deployment: Deployment
@@ -222,23 +226,24 @@ class Candidate(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """The deployments and settings for one model name.
 
-    asked: the name in the request, or the default model's if the request has none. deployments: at least one,
-    in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
-    system_prompt, opening: a system message and further messages; both are put before the client's messages
-    unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
-    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. fallbacks:
-    routes without fallbacks of their own. Only their deployments, `api`, `spread` and `asked` are used,
-    because the request was filled in before; if `asked` is "", answers show the name of this route. spread:
-    who is asked first, None = always the first deployment. max_cost: what others than the first choice may
-    cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
-    continues: True = another deployment goes on with a stream that breaks off. stands_for: the name of the
-    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself. reserved: who may
-    use this name; None = everybody whose grants permit it.
+    asked: the name in the request, or the default model's name if the request has none. deployments: at least
+    one, in order of preference. defaults: request fields of the chat dialect, for fields that the client left
+    out. system_prompt, opening: a system message and further messages; both are put before the client's
+    messages, unless these begin with a system message. strict, check_output: as in `Demands`. api: the
+    operator's choice of protocol, None = `apis.choose` decides. created: when the name was created, Unix
+    seconds. fallbacks: routes that have no fallbacks themselves. Only their deployments, `api`, `spread` and
+    `asked` are used, because the request's defaults have been filled in before; if their `asked` is "",
+    answers show the name of this route. spread: which deployment is asked first, None = always the first one.
+    max_cost: what other deployments than the first choice may cost, None = no bound. hedge: when a second
+    deployment is asked beside the first one, None = never. continues: True = another deployment continues a
+    stream that breaks off. stands_for: the name of the model that an alias, or a hook, has put in place of
+    `asked`; "" = `asked` itself. reserved: which clients may use this name, None = all whose grants allow it.
 
-    These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
-    stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
-    nor `continues` is stated. selects: some deployment may drop out, or answers are checked. fills: a request
-    may be changed. alternates: there is another deployment to ask.
+    These fields are computed from the others. first: the candidate that is called first. plain: True = there
+    is neither `spread` nor `hedge`; while nothing is known against any deployment, `first` is called and
+    nothing is recorded. simple: True = there is neither `hedge` nor `continues`. selects: True = deployments
+    may drop out for some requests, or answers are checked. fills: True = the route may add something to
+    requests. alternates: True = there is another deployment to ask.
     """
 
     asked: str
@@ -278,12 +283,12 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str:
-        """The name of the model itself, by which limits count it, whatever it is called by."""
+        """The name of the model by which limits count, also if the client used an alias of it."""
         return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """The route with other values of headers that deployments add. fresh: the new value by the old value;
-        values that are not in `fresh` stay.
+        """Return the route with other values of the headers that deployments add. fresh: the new value by the
+        old value; values that are not in `fresh` stay.
         """
         return msgspec.structs.replace(
             self,
@@ -302,17 +307,17 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The name that replaces the upstream model's in the answer; None = the client asked by the upstream
-        model's own name or by `provider/model`, so that nothing is replaced.
+        """Return the name that replaces the upstream model's name in the answer. None = nothing is replaced,
+        because the client asked by the upstream model's own name or by `provider/model`.
         """
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the model list.
+    """One entry of the model list.
 
-    provider, deployment: the route's first choice. capabilities, context_window, max_output_tokens: what is
-    known of that deployment, None = unknown.
+    provider, deployment: the first deployment of the route. capabilities, context_window, max_output_tokens:
+    what is known of that deployment, None = unknown.
     """
 
     id: str
@@ -332,7 +337,9 @@ class Entry(msgspec.Struct, frozen=True):
 def route_of(
     model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
-    """The route of a configured model; None = it has no deployment. problems: what is wrong is added."""
+    """Return the route of a configured model; None = it has no valid deployment. problems: problems with its
+    deployments are appended.
+    """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)
     for place, (use, window, supports) in enumerate(stated_of_each):
@@ -369,8 +376,8 @@ def route_of(
 def deployment_of(
     provider: Provider, name: str, model: Model | None = None, window: int | None = None
 ) -> Deployment:
-    """A provider's model `name`. model: the configured model that it serves; None = none. window: replaces
-    the model's context window, None = it does not.
+    """Return the deployment of a provider's model `name`. model: the configured model whose settings it gets;
+    None = none. window: replaces the model's context window, None = no change.
     """
     base = provider.base_models.get(name, name)
     listed = (provider.listed or {}).get(name, UNKNOWN)
@@ -401,8 +408,8 @@ def deployment_of(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A new JSON object with the members of both. Two objects under the same key are merged in the same way;
-    of other values under the same key, that of `over` is kept.
+    """Merge two JSON objects into a new one. If both have a key, two objects under it are merged in the same
+    way; otherwise the value in `over` is used.
     """
     merged = dict(under)
     for key, value in over.items():

@@ -1,11 +1,11 @@
-"""What the workers of one gateway tell each other of keys and deployments, as a pure state machine.
+"""What the workers of one gateway tell each other about keys and deployments, as a pure state machine.
 
-What one worker can learn is one of these facts: a key rests, is spent or is barred for a model; a key is
-refused; the breaker of a deployment is open; a provider did not answer a check. Each fact about one key,
-deployment or provider is a register. A mark is a message that says what a worker has found a register to be,
-and when. The latest mark of a register is in force, whoever has made it. So marks may be lost, doubled or
-come in another order: processes that have got the same latest marks know the same. A rest that is over needs
-no mark, because all processes have the same monotonic clock.
+A worker can learn these facts: a key rests, is spent or is barred for a model; a key is refused; the breaker
+of a deployment is open; a provider did not answer a check. Each fact about one key, deployment or provider is
+a register. A mark is a message that states what a worker has found the value of a register to be, and when.
+The latest mark of a register is valid, whichever worker made it. So marks may be lost, doubled or arrive in
+another order: processes that have received the same latest marks know the same. The end of a rest needs no
+mark, because all processes have the same monotonic clock.
 
 Times are monotonic seconds that the caller gives.
 """
@@ -26,16 +26,18 @@ from dragoman.routing.pool import Fact, Key
 Kind: TypeAlias = Fact | Literal["open", "down"]
 
 _MOST: Final = 8_192
-"""The most registers that are remembered; one more makes it forget those that are over."""
+"""The most registers that are remembered. One more makes it forget old marks."""
 _OVER: Final = 600.0
-"""Seconds after which a mark that is over is forgotten: a late one from before it has come by then."""
+"""Seconds after which a mark whose time is over is forgotten: by then, a late mark from before it has
+arrived.
+"""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """What a register was found to be. kind: which fact. who: the id of a key, or the name of a deployment or
-    a provider. model: the model for which a key has the fact, else "". at: when it was found. until: when the
-    fact ends to hold, 0 = it does not hold. pause: the latest pause of an open breaker, in seconds. why: the
-    reason why a key is refused.
+    """The value that a worker has found a register to have. kind: which fact. who: the id of a key, or the
+    name of a deployment or a provider. model: the model for which the fact holds for a key, else "". at: when
+    it was found. until: when the fact ends, 0 = it does not hold. pause: the latest pause of an open breaker,
+    in seconds. why: the reason why a key is refused.
     """
 
     kind: Kind
@@ -52,16 +54,16 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 _OF_DEPLOYMENTS: Final = frozenset[Kind]({"open", "down"})
-"""The facts that are not of a key."""
+"""The facts that are not about a key."""
 Register: TypeAlias = tuple[Kind, str, str]
 _Found: TypeAlias = tuple[float, float, str]
-"""The last three members of a mark."""
+"""The values of a register: the last three fields of a mark."""
 _NOTHING: Final[_Found] = (0.0, 0.0, "")
 
 
 class Sharing:
-    """What one process knows of all registers that were ever marked. health: where it learns itself, and
-    where it puts what others tell.
+    """The registers of one process. health: the source of what this process learns itself, and the place
+    where facts from other processes are recorded.
     """
 
     def __init__(self, health: Health) -> None:
@@ -69,9 +71,9 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """What this process has just learnt, as marks for the other processes. calling: the attempt from
-        which it has learnt; only its key and deployment are looked at. None = all may have changed, as after
-        `revive`.
+        """Return the marks for what this process has just learnt, to be sent to the other processes. calling:
+        the attempt from which it has learnt; only its key and deployment are compared. None = compare all
+        registers, as after `revive`.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
@@ -94,14 +96,15 @@ class Sharing:
         return found
 
     def state(self, now: float, lately: float = inf) -> list[Mark]:
-        """All marks that matter, for a process that knows nothing yet. lately: marks that are over are
-        included only if they are at most so many seconds old, for processes that may have missed them.
+        """Return all marks that are still valid, for a process that knows nothing yet. lately: marks whose
+        time is over are included if they are at most so many seconds old, for processes that may have missed
+        them.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
 
     def hear(self, marks: Iterable[Mark], now: float) -> None:
-        """Take over what other processes have found, as far as nothing later is known."""
+        """Record the marks of other processes, unless a later mark of the same register is known."""
         keys = self._keys()
         for mark in marks:
             before = self._marks.get(mark.register)
@@ -113,7 +116,7 @@ class Sharing:
             self._forget(now)
 
     def recall(self, now: float) -> None:
-        """Apply the marks of keys again, because keys have become known. now: monotonic seconds."""
+        """Apply the marks of keys again, because new keys have become known. now: monotonic seconds."""
         keys = self._keys()
         for mark in self._marks.values():
             if mark.until > now and mark.kind not in _OF_DEPLOYMENTS:
@@ -137,7 +140,7 @@ class Sharing:
                 key.hear(fact, mark.model, mark.until, mark.why, mark.at)
 
     def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
-        """What this process finds a register to be now."""
+        """Return the value that a register has now, as far as this process knows."""
         kind, who, model = register
         if kind == "open":
             state = self._health.breakers.states.get(who)
@@ -151,7 +154,7 @@ class Sharing:
         return until, 0.0, key.retired or "" if kind == "retired" else ""
 
     def _all(self) -> Iterator[Register]:
-        """Every register that is marked, or of which this process knows something."""
+        """Return every register that has a mark, or of which this process knows something."""
         found: dict[Register, None] = dict.fromkeys(self._marks)
         for key in self._keys().values():
             found.update((((fact, key.id, model), None) for fact, model in key.facts()))
@@ -164,7 +167,7 @@ class Sharing:
         return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
-        """Forget marks that are over, and the oldest ones if there are still too many."""
+        """Forget marks whose time has long been over; if there are still too many, also the oldest."""
         pause_max = self._health.breakers.limits.pause_max
         kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]
         kept.sort(key=lambda mark: mark.at)
@@ -172,8 +175,8 @@ class Sharing:
 
 
 def _in_force(mark: Mark, now: float) -> _Found:
-    """What a mark means now. If its time is over, the fact no longer holds; but an open breaker stays open
-    until its trial.
+    """Return what a mark means now. If its time is over, the fact no longer holds; but an open breaker stays
+    open until its trial.
     """
     if mark.until <= now and mark.kind != "open":
         return _NOTHING
@@ -181,7 +184,7 @@ def _in_force(mark: Mark, now: float) -> _Found:
 
 
 def _touched(calling: Calling) -> Iterator[Register]:
-    """The registers of which an attempt can tell something."""
+    """Yield the registers that an attempt can change."""
     deployment, key = calling.deployment, calling.key
     yield ("open", deployment.name, "")
     yield ("down", deployment.provider, "")

@@ -1,4 +1,4 @@
-"""How the requests for a model are spread over its deployments, as the configuration states it."""
+"""How the requests for a model are spread over its deployments, as the configuration says."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ PolicyName: TypeAlias = Literal[
 
 
 class Price(msgspec.Struct, frozen=True):
-    """The price of a deployment, in USD per million tokens."""
+    """The price of a deployment, in USD per million tokens of input and of output."""
 
     input: float
     output: float
 
     @property
     def mixed(self) -> float:
-        """USD per million tokens of a usual request: prompts have about three times the answer's tokens."""
+        """USD per million tokens of a usual request, whose prompt has about three times the tokens of its
+        answer.
+        """
         return (3 * self.input + self.output) / 4
 
     def of(self, asked: int, answered: int) -> float:
-        """USD for so many tokens of input and of output."""
+        """Return the price in USD of so many tokens of input and of output."""
         return (asked * self.input + answered * self.output) / 1_000_000
 
 
 class Rotation(msgspec.Struct, frozen=True):
     """When another deployment becomes the first one. every: after so many seconds of the wall clock.
-    requests: after so many requests. One of them is None.
+    requests: after so many requests. Exactly one of them is None.
     """
 
     every: float | None = None
@@ -38,8 +40,8 @@ class Rotation(msgspec.Struct, frozen=True):
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """The policy of one configured model. model: its name, by which `Memory` finds what it remembers; aliases
-    share it. rotation: None = the policy alone decides which deployment is first.
+    """The policy of one configured model. model: its name, by which `Memory` finds what the policy remembers;
+    its aliases share that. rotation: None = the policy alone decides which deployment is first.
     """
 
     model: str

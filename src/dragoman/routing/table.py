@@ -1,24 +1,21 @@
-"""Model names: finds the route of a name in a table that is built once per configuration.
+"""Model names: finds the route of a name in a table that is built once for each configuration.
 
 Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
 decides:
 
-    1. an alias of exactly this name, whose target is looked up in turn
-    2. a configured model of exactly this name
-    3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
-    4. `provider/model`: the text after the first slash is the upstream model
-    5. a provider that is configured with exactly this name, in configuration order
-    6. a provider without a list whose vendor's patterns match the name (`gpt-*`), in configuration order
-    7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
-    8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
-    9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+  1. an alias of exactly this name, whose target is looked up in turn
+  2. a configured model of exactly this name
+  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+  4. `provider/model`: the text after the first slash is the upstream model
+  5. a provider that is configured with exactly this name in its list of models, in configuration order
+  6. a provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order
+  7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
+  8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+  9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
-A fetched list comes so late because it changes without the operator: it gives a meaning to names that have
-none, and never another meaning to a name.
-
-A name that is reserved for others (`Reserved`) means to a client what it would mean if nobody had made it.
-
-This module never reads configuration itself and knows no dialect's fields.
+Fetched lists come late because they change without the operator: they give a meaning only to names that have
+none. For a client that may not use a reserved name (`Reserved`), that name has the meaning that it had before
+it was created. This module never reads configuration itself and knows no dialect's fields.
 """
 
 from __future__ import annotations
@@ -53,14 +50,14 @@ from dragoman.routing.route import (
 )
 
 _MOST_COMPARED = 1000
-"""The most names with which an unknown name is compared, because lists of providers may be long."""
+"""The most names with which an unknown name is compared, because the lists of providers may be long."""
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"
-"""The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
+"""The end of a target that means every model of a provider. Only the alias `*` may have such a target."""
 
 
 class Table:
-    """All model names of one configuration. Immutable except for caches; shared by all requests."""
+    """All model names of one configuration. Immutable except for its caches; shared by all requests."""
 
     def __init__(
         self,
@@ -78,9 +75,9 @@ class Table:
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
         self._patterned: list[_Patterned] = []
-        """Models whose names are patterns, in the order in which they are tried."""
+        """The models whose names are patterns, in the order in which they are tried."""
         self._found: dict[str, Route] = {}
-        """The routes of names that were asked for, whichever rule found them; but for `*`."""
+        """A cache of the routes that were found, by name, except those found by the alias `*`."""
         self._fallback: _CatchAll | None = None
         self._defaults: dict[str, Route] = {}
         """By operation, the route of a request that names no model."""
@@ -97,11 +94,13 @@ class Table:
         general: Demands = Demands(),  # noqa: B008 - frozen
         reason: Callable[[str], str | None] = lambda _name: None,
     ) -> Table:
-        """The table of one configuration.
+        """Build the table of one configuration.
 
-        default_model: for requests with a prompt that name no model; default_models: by operation, for other
-        requests that name none. reason: returns a sentence that explains why a name is unknown, or None.
-        Raises ConfigError with all default models, aliases and uses of models that lead to no deployment.
+        default_model: for requests with a prompt that name no model. default_models: by operation, for other
+        requests that name no model. reason: returns a sentence that explains why a name is unknown, or None.
+
+        Raises ConfigError with all default models, aliases, fallbacks and uses of models that lead to no
+        deployment.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -134,16 +133,17 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """A copy of this table with other names created at run time: `made`."""
+        """Return a copy of this table whose names created at run time are `made`."""
         table = copy(self)
         table._made, table._found = made, {}
         return table
 
     def resolve(self, name: str | None, operation: Operation = "chat", caller: Caller | None = None) -> Route:
-        """The route of a name; without a name (None or ""), that of the operation's default model.
+        """Return the route of a name; without a name (None or ""), the route of the operation's default
+        model.
 
-        caller: for whom; None = the gateway itself, for which no name is reserved. Raises RequestFailed: 400
-        if there is no name and no default model, 404 for an unknown name.
+        caller: the client; None = the gateway itself, for which no name is reserved. Raises RequestFailed:
+        400 if there is no name and no default model, 404 for an unknown name.
         """
         if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
@@ -159,9 +159,7 @@ class Table:
         return route
 
     def find(self, name: str, caller: Caller | None = None) -> Route | None:
-        """The route of a name that the alias `*` is not needed for; None = there is none. caller: as for
-        `resolve`.
-        """
+        """Return the route of a name without the alias `*`; None = there is none. caller: as in `resolve`."""
         route = self._found.get(name)
         if route is None:
             route = self._made.get(name) or self._aliases.get(name) or self._model(name)
@@ -185,12 +183,14 @@ class Table:
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> list[Entry]:
-        """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
-        default models, and `provider/model` for the models that providers are configured with.
+        """Return the model list, sorted by id, each id once: names created at run time, aliases, configured
+        models, default models, and `provider/model` for the models that providers are configured with or that
+        their fetched lists offer.
 
-        found: by provider name, further models that the provider lists. granted: only granted names are
-        listed, with its exact names that have a route; None = every name is granted. providers: only models
-        that one of these providers may answer; None = all. caller: as for `resolve`.
+        found: by provider, further models that the provider lists. granted: only granted names are listed,
+        and also granted names that the list does not have, if they have a route; None = every name is
+        granted. providers: only models that one of these providers may answer; None = all. caller: as in
+        `resolve`.
         """
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
@@ -202,21 +202,23 @@ class Table:
         return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
 
     def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
-        """The names of the model list. found: as for `entries`."""
+        """Return the names of the model list for a client without restrictions. found: as in `entries`."""
         return {*self._names(), *_qualified(found)}
 
     def discovered(self) -> Iterator[str]:
-        """The names `provider/model` that only the providers' own lists have."""
+        """Yield the names `provider/model` that come only from the providers' fetched lists."""
         offered = {one.name: one.offered for one in self._providers.values() if one.models is None}
         return (name for name in _qualified(offered) if not self.states(name))
 
     def configured(self) -> Iterable[Route]:
-        """The routes of the configured models, under the models' own names."""
+        """Return the routes of the configured models, under the models' own names. Models whose names are
+        patterns are left out.
+        """
         return self._models.values()
 
     def entry(self, name: str, caller: Caller | None = None) -> Entry:
-        """A name's line in the model list. caller: as for `resolve`. Raises RequestFailed (404) if the name
-        has no route, or only by `*`.
+        """Return the entry of a name in the model list. caller: as in `resolve`. Raises RequestFailed (404)
+        if the name has no route, or only by the alias `*`.
         """
         route = self.find(name, caller)
         if route is None:
@@ -229,7 +231,9 @@ class Table:
         stated: dict[str, Fallbacks[str]],
         problems: list[Problem],
     ) -> None:
-        """Add the routes of aliases. stated: the names of fallbacks by model; those of aliases are added."""
+        """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
+        added.
+        """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
             if chain is None:
@@ -263,7 +267,7 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
-        """Add fallbacks to the routes in the table. stated: by model name, the names of its fallbacks."""
+        """Add fallbacks to the routes in the table. stated: by model or alias, the names of its fallbacks."""
         found = {
             owner: Fallbacks(
                 *(self._others(owner, listed, problems) for listed in msgspec.structs.astuple(names))
@@ -291,25 +295,25 @@ class Table:
         return tuple(routes)
 
     def _every(self, target: str) -> Provider | None:
-        """The provider of a target `provider/*`; None = the target is a single model."""
+        """Return the provider of a target `provider/*`; None = the target is a single model."""
         if target in self._models or not target.endswith(EVERY_MODEL):
             return None
         return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
-        """The route of a name that is no alias; None = there is none."""
+        """Return the route of a name, aliases not considered; None = there is none."""
         return self._models.get(name) or self._by_pattern(name) or self._unconfigured(name)
 
     def _by_pattern(self, name: str) -> Route | None:
-        """The route of a name that matches a model's pattern; None = there is no such model."""
+        """Return the route of a name that matches a model's pattern; None = there is no such model."""
         for patterned in self._patterned:
             if (route := patterned.route(name)) is not None:
                 return route
         return None
 
     def _unconfigured(self, name: str) -> Route | None:
-        """The route of a name that is no configured model, but that some provider serves; None = no such
-        provider.
+        """Return the route of a name that is not a configured model, but that some provider serves; None = no
+        provider serves it.
         """
         first, slash, rest = name.partition("/")
         provider = self._providers.get(first) if slash and rest else None
@@ -360,11 +364,11 @@ class Table:
 
 
 _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
-"""The fields of a model that have a value for each of its `uses`."""
+"""The fields of a model that have one value for each of its `uses`."""
 
 
 class _Patterned:
-    """A model whose name is a pattern (`team/*`). fallbacks: those of every route that it makes."""
+    """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that it makes."""
 
     def __init__(
         self, model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
@@ -378,7 +382,7 @@ class _Patterned:
         route_of(model, providers, general, problems)  # reports what is wrong with the deployments
 
     def route(self, name: str) -> Route | None:
-        """The route of a name; None = the name does not match, or no provider offers the model."""
+        """Return the route of a name; None = the name does not match, or no provider offers the model."""
         if (matched := self._pattern.matched(name)) is None:
             return None
         model = self._model
@@ -411,11 +415,11 @@ class _CatchAll:
         self._cached: dict[str, Route] = {}
 
     def give(self, fallbacks: Fallbacks[Route]) -> None:
-        """Let the routes of all names have these fallbacks."""
+        """Give these fallbacks to the routes of all names."""
         self._route = msgspec.structs.replace(self._route, fallbacks=fallbacks)
 
     def route(self, name: str) -> Route:
-        """The route of a name that no other rule knows."""
+        """Return the route of a name that no other rule knows."""
         if self._provider is None:
             return msgspec.structs.replace(self._route, asked=name)
         if (route := self._cached.get(name)) is None:
@@ -426,7 +430,7 @@ class _CatchAll:
 
 
 def _caught(name: str) -> Fault:
-    """The fault for a name that requests may use, but that has no line in the model list."""
+    """Return the fault for a name that requests may use, but that has no entry in the model list."""
     return Fault(
         "model_not_found",
         f"The model {name[:LONGEST_NAME]!r} is not listed: no model or alias has this name. "
@@ -444,7 +448,7 @@ def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
 
 
 def _setting(operation: str) -> str:
-    """The name of the setting that states the default model of an operation."""
+    """Return the name of the setting for the default model of an operation."""
     return "default_model" if operation in PROMPTED else f"default_models.{operation}"
 
 
@@ -457,8 +461,8 @@ def _unnamed(operation: Operation) -> Fault:
 
 
 def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
-    """The alias, the alias that its target names, and so on; None if they form a circle. An alias whose name
-    is its own target ends the chain: it adds settings to the model of that name.
+    """Return the alias, the alias that its target names, and so on; None if they form a circle. An alias
+    whose target is its own name ends the chain: it adds settings to the model of that name.
     """
     chain = [alias]
     while (following := aliases.get(chain[-1].target)) is not None and following is not chain[-1]:
@@ -469,12 +473,14 @@ def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
 
 
 def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of an alias: those of its target, and its own over them. None takes one of them away."""
+    """Return the defaults of an alias: those of its target, with its own over them. An own value of None
+    removes a default.
+    """
     return {name: value for name, value in {**defaults, **over}.items() if value is not None}
 
 
 def _is_for(route: Route | None, caller: Caller) -> bool:
-    """Whether this client may use what was found under a name, as far as names are reserved."""
+    """Whether this client may use the route, as far as its name is reserved. None counts as yes."""
     return route is None or route.reserved is None or route.reserved.admits(caller)
 
 

@@ -1,7 +1,7 @@
-"""The deployments whose context window has room for a prompt, where the operator or the provider's own list
-of models states the window.
+"""Finds the deployments whose context window has room for a prompt. The window is what the operator or the
+provider's own list of models states.
 
-Only the prompt counts; the provider limits the answer. The context in the catalogue is no limit here, because
+Only the prompt counts; the provider limits the answer. The context in the catalogue does not count, because
 the prompt's size is often an estimate and the catalogue may be outdated.
 """
 
@@ -18,16 +18,20 @@ from dragoman.tokens import Count, Counter, ceiling, count
 
 
 class Fitting(NamedTuple):
-    """The deployments with room for the prompt. shortened: True = they have room only if it is shortened."""
+    """The deployments with room for the prompt. shortened: True = they have room only if the prompt is
+    shortened.
+    """
 
     deployments: tuple[Deployment, ...]
     shortened: bool = False
 
 
 def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
-    """The deployments with room for the prompt: without a window, or with one that is large enough. If there
-    are none and the request has `truncation: auto`, those with room for the shortened prompt. Raises
-    RequestFailed (context_length) if there are none.
+    """Return the deployments with room for the prompt: those without a window, and those with one that is
+    large enough. If there are none and the request has `truncation: auto`, return those with room for the
+    shortened prompt.
+
+    Raises RequestFailed (context_length) if there are none.
     """
     stated = [deployment.room for deployment in deployments if deployment.room is not None]
     if not stated or ceiling(request) <= min(stated):
@@ -55,8 +59,9 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
 
 
 def too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
-    """The fault that tells the largest window, in OpenAI's words, which many clients recognise. counted: the
-    prompt by the tokenizer of each deployment; windows: of each, in tokens.
+    """Return the fault that names the largest window, in OpenAI's words, which many clients recognise.
+    counted: for each deployment, the prompt's tokens by its tokenizer. windows: for each deployment, its
+    window in tokens.
     """
     place = windows.index(max(windows))
     tokens, exact = counted[place].tokens, counted[place].exact

@@ -1,1 +1,3 @@
-"""What comes from outside of the program, behind values that tests can replace."""
+"""The pure code's access to the world outside (clock, random numbers, tasks, other processes, the
+installation), mostly as values that tests can replace; and `Secret`, a text that must stay hidden.
+"""

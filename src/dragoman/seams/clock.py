@@ -1,4 +1,6 @@
-"""Clock and random numbers. Elsewhere the linter bans `random`, `secrets` and what reads the clock."""
+"""The clock and random numbers. In the rest of the package, the linter bans `random`, `secrets` and the
+functions that read the clock.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ def _random_id() -> str:
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """Clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds of a
-    clock that is never set. random_id: 32 unguessable hexadecimal digits. uniform: a random number in [0, 1).
+    """The clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds of
+    a clock that never jumps, with any zero. random_id: 32 unguessable hexadecimal digits. uniform: a random
+    number in [0, 1).
     """
 
     now: Callable[[], float] = time.time

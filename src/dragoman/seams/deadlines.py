@@ -1,7 +1,8 @@
 """Time limits for tasks: many deadlines with a single timer.
 
-A deadline is an entry in a table, which one timer checks every `TICK` seconds, because a timer for each limit
-of each request would cost more than the work that it guards. So a deadline expires up to `TICK` seconds late.
+A deadline is an entry in a table. One timer checks the table every `TICK` seconds, because a timer for each
+limit of each request would cost more than the work that it guards. So a deadline expires up to `TICK` seconds
+late, or later if the event loop is busy.
 
     with deadlines.within(30.0):          # raises TimeoutError in the task that waits
         await something()
@@ -18,13 +19,17 @@ from typing import Any, Self
 import msgspec
 
 TICK = 0.05
-"""Seconds between two checks: too short for a person to notice, much longer than a check takes."""
+"""Seconds between two checks of the table: too short for a person to notice, much longer than a check
+takes.
+"""
 
 
 class Deadline(msgspec.Struct, eq=False):
-    """A time limit for one task, as a context manager. When the time is over, the task is cancelled, and the
-    context raises TimeoutError. due: when the time is over, in the loop's seconds; inf = it does not run.
-    expired: whether it is over. listed: whether the table looks at it.
+    """A time limit for one task, as a context manager. At the time `due`, the task is cancelled, and the
+    context turns this cancellation into TimeoutError.
+
+    due: when the limit expires, in seconds of `loop.time()`; inf = the limit is paused. expired: whether the
+    limit has cancelled the task. listed: whether the deadline is in the table, so that it can expire.
     """
 
     _table: Deadlines
@@ -39,7 +44,9 @@ class Deadline(msgspec.Struct, eq=False):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the limit. Raises TimeoutError if only this limit has cancelled the task."""
+        """Remove the limit. Raises TimeoutError in place of CancelledError if only this limit has cancelled
+        the task.
+        """
         self.listed = False
         self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
@@ -54,23 +61,25 @@ class Deadline(msgspec.Struct, eq=False):
             self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Let the limit expire `seconds` from now instead, also after `rest` or the end of its context."""
+        """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed (by
+        `lift`, or because it expired) is put back into the table.
+        """
         self.due = self._table.time() + seconds
         if not self.listed:
             self._table.enter(self)
 
     def rest(self) -> None:
-        """Stop the time of the limit until the next `push`."""
+        """Pause the limit until the next `push`."""
         self.due = inf
 
     def run_out(self) -> None:
-        """Cancel the task, because the time is over. `Deadlines` calls this."""
+        """Cancel the task, because the limit has expired. `Deadlines` calls this."""
         self.expired = True
         self._task.cancel()
 
 
 class Unlimited:
-    """Stands for a Deadline where there is no time limit: its methods do nothing."""
+    """Stands for a Deadline where there is no time limit: its methods do nothing, and `expired` is False."""
 
     __slots__ = ()
     expired = False
@@ -97,7 +106,9 @@ class Deadlines:
         self._ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
+        """Start a time limit for the running task, `seconds` from now; None = no limit (`UNLIMITED`). Raises
+        RuntimeError if no task is running.
+        """
         if seconds is None:
             return UNLIMITED
         task = current_task(self._loop)
@@ -110,15 +121,15 @@ class Deadlines:
         return deadline
 
     def enter(self, deadline: Deadline) -> None:
-        """Put a deadline that was lifted back into the table."""
+        """Put a deadline that was removed back into the table."""
         deadline.listed = True
         self.entries[deadline] = None
         if not self._ticking:
             self._tick()
 
     def _tick(self) -> None:
-        """Check the table after `TICK` seconds, and so on until it is empty. Call it only if this does not
-        run yet.
+        """Schedule a check of the table in `TICK` seconds. Checks repeat until the table is empty. Call this
+        only while no check is scheduled.
         """
         self._ticking = True
         self._loop.call_later(TICK, self._look)

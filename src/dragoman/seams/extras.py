@@ -1,6 +1,7 @@
 """Finds the command that installs an extra of Dragoman, from the same source as this installation.
 
-It lets pip look for Dragoman in a package index only if it came from one: a stranger could own the name.
+The command lets pip look for Dragoman in a package index only if this installation came from an index.
+Otherwise a stranger could own the name there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _BY_MODELS: Final = frozenset({"embeddings", "speech"})
 
 
 def command(*extras: str) -> str:
-    """The shell command that installs these extras: `make` in a checkout with its own `.venv`, else pip."""
+    """Return the shell command that installs these extras: `make` if a checkout's own `.venv` runs this
+    program, else pip.
+    """
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
         return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
@@ -30,14 +33,18 @@ def command(*extras: str) -> str:
 
 
 def make_target(*extras: str) -> str | None:
-    """The make command that installs these extras; None unless this runs in a checkout's own `.venv`."""
+    """Return the make command that installs these extras; None unless a checkout's own `.venv` runs this
+    program.
+    """
     if _checkout() is None:
         return None
     return "make models" if _BY_MODELS.intersection(extras) else "make run"
 
 
 def _requirement(wanted: str) -> str:
-    """What pip installs for these extras ("a,b"), from the source that the installation records (PEP 610)."""
+    """What pip is asked to install for these extras ("a,b"): Dragoman from the source that its installation
+    records (PEP 610). If Dragoman runs from a source folder, it is that folder.
+    """
     origin = _origin()
     if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[3]}[{wanted}]"
@@ -51,7 +58,7 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The folder of the checkout whose own `.venv` runs this program; None = another environment runs it."""
+    """The folder of the checkout whose own `.venv` runs this program; None if there is no such checkout."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None
@@ -60,7 +67,9 @@ def _checkout() -> Path | None:
 
 @cache
 def _origin() -> dict[str, Any] | None:
-    """What the installation records of its source (PEP 610); {} = a package index, None = not installed."""
+    """The source that the installation records in its `direct_url.json` (PEP 610). {} = it records none, as
+    after an installation from a package index; None = Dragoman is not installed.
+    """
     from importlib import metadata  # imported late: it loads slower than the rest of a command
 
     try:

@@ -1,8 +1,9 @@
-"""The other processes of one gateway, behind a value that tests replace.
+"""Messages between the processes of one gateway, behind a value that tests replace.
 
-A gateway is one process, or several workers with a keeper: the process that does what has to be done once on
-a machine. Messages have a subject, which says whose they are, and a value of JSON's types. Nothing is sent
-twice, and a message can be lost when a process ends: what must not be lost does not go this way.
+A gateway is one process, or several workers with a keeper: the process that does the work that must be done
+once on a machine. A message has a subject, which selects its receiver, and a value of JSON's types. No
+message is sent again, and a message can be lost (when a process ends, for example), so nothing that must not
+be lost is sent this way.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Receive: TypeAlias = Callable[[Any], Any]
-"""Takes the value of a message. What it returns is the answer, if the message asks."""
+"""A function that gets the value of a message. What it returns is the answer, if the message was sent by
+`ask`.
+"""
 
 
 class KeeperState(msgspec.Struct, frozen=True):
-    """Where the keeper is. state: "here" = in this process, "running" = in its own, "missing" = it has ended
-    and is about to be replaced. process: the id of another process that is the keeper, None = there is none.
+    """Where the keeper is. state: "here" = this process is the keeper, "running" = another process is,
+    "missing" = it has ended and is about to be replaced. process: the process id of the keeper if it is
+    "running", else None.
     """
 
     state: Literal["here", "running", "missing"]
@@ -26,7 +30,9 @@ class KeeperState(msgspec.Struct, frozen=True):
 
 
 class Peers:
-    """The other processes of a gateway. This class is for a process without others: it is its own keeper.
+    """The messages between this process and the other processes of its gateway. This class is for a process
+    without others, which is its own keeper; workers and the keeper have subclasses.
+
     keeps: whether this process is the keeper. alone: whether there are no other processes.
     """
 
@@ -37,31 +43,37 @@ class Peers:
         self._receivers: dict[str, Receive] = {}
 
     def open(self) -> None:
-        """Begin to receive messages, in the running event loop. Before it, and after `close`, nothing is sent
-        and nothing comes in. A second call does nothing.
+        """Begin to send and receive messages, in the running event loop. Before this call, and after `close`,
+        no message is sent or received. A second call does nothing.
         """
 
     def close(self) -> None:
-        """End what `open` has begun."""
+        """Stop sending and receiving messages."""
 
     def keeper(self) -> KeeperState:
-        """Where the keeper is now."""
+        """Return where the keeper is now."""
         return KeeperState("here")
 
     def receive(self, subject: str, receiver: Receive) -> None:
-        """Call `receiver` for each message with this subject that comes in; it replaces an earlier one."""
+        """Call `receiver` for each incoming message with this subject, instead of an earlier receiver of the
+        subject.
+        """
         self._receivers[subject] = receiver
 
     def tell(self, subject: str, value: Any) -> None:
-        """Send a message to all other workers, soon. The keeper receives it, too, if it has a receiver."""
+        """Send a message to all other workers, without waiting for it to arrive. The keeper receives it too,
+        if it has a receiver for the subject.
+        """
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
-        """Ask all other workers and the keeper. Returns the answers that come in time, in no order. A process
-        without a receiver for the subject, or whose receiver fails, gives no answer. If there is no keeper,
-        nobody answers.
+        """Ask all other workers and the keeper. Returns the answers that arrive in time, in any order. A
+        process gives no answer if it has no receiver for the subject, or if its receiver fails. While the
+        keeper is missing, the list is empty.
         """
         return []
 
     def hand(self, subject: str, value: Any) -> None:
-        """Send a message to the keeper, soon; without one, this process receives it."""
+        """Send a message to the keeper. A process without others calls its own receiver at once, and raises
+        KeyError if it has none for the subject.
+        """
         self._receivers[subject](value)

@@ -18,8 +18,9 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A hidden text, equal only to secrets with the same text. file: it was read from it, None = no file.
-    variable: the names of the environment variables in it, None = none.
+    """A hidden text, equal only to secrets with the same text. file: the file that the text was read from,
+    None = no file. variable: the names of the environment variables whose values the text contains, None =
+    none.
     """
 
     __slots__ = ("_value", "file", "variable")
@@ -30,16 +31,20 @@ class Secret:
         self.variable = variable
 
     def reveal(self) -> str:
-        """The text. Call this only where the text is sent or compared."""
+        """Return the text. Call this only where the text is sent or compared."""
         return self._value
 
     @property
     def tail(self) -> str:
-        """The last four characters, by which its owner recognises it; "" for a text below 12 characters."""
+        """The last four characters of the text, by which its owner recognises it; "" if the text has fewer
+        than 12 characters.
+        """
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:
-        """Whether `candidate` is the same text; the time taken does not tell where the texts differ."""
+        """Whether `candidate` is the same text. The time that the comparison takes does not tell where the
+        texts differ.
+        """
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )
@@ -73,7 +78,9 @@ class Secret:
 
 
 def secrets_in(value: Any) -> Iterator[Secret]:
-    """All secrets within a value: a `Secret`, or a struct, mapping or sequence that contains some."""
+    """Yield all secrets in a value, at any depth: the value may be a `Secret`, or a struct, dict, list or
+    tuple.
+    """
     if isinstance(value, Secret):
         yield value
     elif isinstance(value, msgspec.Struct):

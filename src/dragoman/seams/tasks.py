@@ -1,6 +1,7 @@
-"""Starts asyncio tasks; no other module may do so.
+"""Starts asyncio tasks; no other module of the package may start one.
 
-Python may delete a running task to which nobody holds a reference, and nobody sees its exception.
+Python may delete a running task to which nobody holds a reference, and the exception of a task is lost if
+nobody asks for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as a task that cannot vanish, and return it. Its exception is logged with `name`."""
+    """Start `work` as an asyncio task and return the task. A reference is kept until the task ends, so Python
+    cannot delete it. If it raises an exception (other than CancelledError), the exception is logged with
+    `name`.
+    """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)
     task.add_done_callback(_ended)

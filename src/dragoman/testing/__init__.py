@@ -1,4 +1,3 @@
-"""Tools for tests of Dragoman and of code built on it: recorded exchanges, the laws of codecs, fake servers.
-
-No other package of Dragoman imports it.
+"""Tools for tests of Dragoman and of code built on it: recorded exchanges, the laws of codecs, a fake
+provider, and a gateway that runs during a test. No other package of Dragoman imports this one.
 """

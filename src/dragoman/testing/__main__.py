@@ -1,4 +1,6 @@
-"""`python -m dragoman.testing FOLDER`: hold every codec to the laws over the recordings in a folder."""
+"""`python -m dragoman.testing FOLDER`: check that every codec obeys the laws over the recordings in a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Hold every codec to the laws and print the result. Returns the exit code: 1 if a law is broken, the
-    exceptions have a problem, or no exchange was found, else 0. folders, exceptions: used if `arguments` name
-    none.
+    """Check every codec against the laws and print the result. arguments: those of the command line. folders,
+    exceptions: used if `arguments` name none.
+
+    Returns the exit code: 1 if a law is broken, if an exception has a problem, or if no exchange was found,
+    else 0.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

@@ -1,8 +1,9 @@
-"""Equality of JSON bodies: the canonical form of each dialect, as data, and the differences beyond it.
+"""Equality of JSON bodies: the canonical form of each dialect, as data, and the differences that it does not
+permit.
 
-In every dialect a null member (outside of `exact`) equals an absent one, and an integer the equal float.
-Every other permitted difference is listed below with its reason. Paths are written with `[]` for any index:
-`tools[].function.parameters`.
+In every dialect a null member (outside of `exact`) equals a missing one, and an integer equals the same
+float. Every other permitted difference is listed below with its reason. Paths are written with `[]` for any
+index: `tools[].function.parameters`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ _ABSENT: Any = msgspec.UNSET
 
 
 class CanonicalForm(msgspec.Struct, frozen=True):
-    """The canonical form of one kind of body.
+    """The differences that are permitted in one kind of body.
 
-    exact: members whose whole content must be equal; a null in them differs from an absent member. defaults:
-    by member, the value that means the same as an absent member. may_add: members that an encoder may add,
-    because its clients need them, though they were absent before. spellings: by member, a function that turns
-    equivalent values of it into the same one.
+    exact: members whose complete content must be equal; a null in them differs from a missing member.
+    defaults: by member, the value that means the same as a missing member. may_add: members that an encoder
+    may add although they were missing before, because its clients need them. spellings: by member, a function
+    that maps equivalent values to the same value.
     """
 
     exact: Collection[str] = ()
@@ -35,8 +36,8 @@ class CanonicalForm(msgspec.Struct, frozen=True):
 class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
-    terminator: the frame at the end of its streams that is no event, None = there is none. streamed: the form
-    of streamed answers, None = that of whole answers (`response`).
+    terminator: the frame at the end of its streams that is not an event, None = there is none. streamed: the
+    form of streamed answers, None = the same as `response`.
     """
 
     request: CanonicalForm
@@ -46,7 +47,7 @@ class Canon(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One place where two bodies differ; the value UNSET stands for an absent member."""
+    """One place where two bodies differ. before, after: the two values; UNSET = the member is missing."""
 
     path: str
     before: Any
@@ -57,7 +58,9 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(before: Any, after: Any, form: CanonicalForm) -> list[Difference]:
-    """The places where two JSON bodies differ though the canonical form does not permit it, in order."""
+    """Return the places, in order, where two JSON bodies differ in a way that the canonical form does not
+    permit.
+    """
     found: list[Difference] = []
     _compare(before, after, "", form, found)
     return found
@@ -93,7 +96,7 @@ def _stated(value: Any, default: Any) -> Any:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Equality of JSON values: 1 and 1.0 are equal, 1 and true are not."""
+    """Whether two JSON values are equal: 1 and 1.0 are, 1 and true are not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if type(one) is dict and type(other) is dict:
@@ -115,8 +118,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without each `index` that repeats the position, and with arguments as text: some
-    vendors write an object, or null for no arguments.
+    """Return a list of calls without each `index` that repeats the position, and with arguments as text: some
+    vendors write them as an object, or null for no arguments.
     """
     if type(value) is not list:
         return value
@@ -137,7 +140,9 @@ def _chat_content(value: Any) -> Any:
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """The log probabilities; an object with no values becomes UNSET: Snowflake writes its members as null."""
+    """Return the log probabilities; an object without values becomes UNSET, because Snowflake writes its
+    members as null.
+    """
     return _ABSENT if type(value) is dict and not any(value.values()) else value
 
 
@@ -161,8 +166,8 @@ _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """A request with the API's keys in camelCase, and with a list for each single object in `_GEMINI_LISTS`;
-    keys that the client or the model chose stay.
+    """Return a request with the API's keys in camelCase, and with a list for each single object in
+    `_GEMINI_LISTS`. Keys that the client or the model chose are not changed.
     """
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
@@ -182,7 +187,9 @@ def _gemini_keys(value: Any) -> Any:
 
 
 def _gemini_request(value: Any) -> Any:
-    """A request as `_gemini_keys` writes it, without `model`: some clients repeat the URL's model there."""
+    """Return a request as `_gemini_keys` writes it, without `model`: some clients repeat the URL's model
+    there.
+    """
     named = _gemini_keys(value)
     return {key: inner for key, inner in named.items() if key != "model"}
 
@@ -191,7 +198,7 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """An OpenAPI schema with its types as words: Google's servers also read their numbers."""
+    """Return an OpenAPI schema with its types as words. Google's servers also accept their numbers."""
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
     if type(value) is not dict:
@@ -203,7 +210,9 @@ def _gemini_types(value: Any) -> Any:
 
 
 def _gemini_tools(value: Any) -> Any:
-    """The tools as a list of objects with one member and one tool each: their grouping has no meaning."""
+    """Return the tools as a list of objects with one member and one tool each: their grouping has no
+    meaning.
+    """
     if type(value) is not list:
         return value
     entries = [(key, tool) for entry in value for key, tool in entry.items()]
@@ -215,7 +224,9 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """A list of calls without the type "function", and without each `index` that repeats the position."""
+    """Return a list of calls without the type "function", and without each `index` that repeats the
+    position.
+    """
     if type(value) is not list:
         return value
     calls: list[Any] = []
@@ -231,8 +242,8 @@ def _upper(value: Any) -> Any:
 
 
 def _gemini_parts(value: Any) -> Any:
-    """The parts in one canonical arrangement: neighbouring texts are joined, and so are neighbouring
-    thoughts; a signature of a text is moved into an empty part behind it. UNSET = no part is left.
+    """Return the parts in a canonical arrangement: neighbouring texts are joined, and so are neighbouring
+    thoughts; the signature of a text is moved into an empty part after it. UNSET = no part is left.
     """
     if type(value) is not list:
         return value
@@ -253,14 +264,14 @@ def _gemini_parts(value: Any) -> Any:
 
 
 def _as_json(value: Any) -> Any:
-    """The value that a JSON text holds."""
+    """Decode a JSON text; return other values unchanged."""
     return msgspec.json.decode(value) if type(value) is str else value
 
 
 def _mistral_calls(value: Any) -> Any:
-    """The calls with their arguments as text, and without members that have their default value: the type
-    "function", the id "null", the arguments "null", and an `index` that is the position (or 0, which older
-    models write for every call).
+    """Return the calls with their arguments as text, and without members that have their default value: the
+    type "function", the id "null", the arguments "null", and an `index` that is the position (or 0, which
+    older models write for every call).
     """
     if type(value) is not list:
         return value
@@ -279,7 +290,7 @@ def _mistral_calls(value: Any) -> Any:
 
 
 def _mistral_thoughts(value: Any) -> Any:
-    """The parts of a thinking chunk as one text; parts that are not all texts stay as they are."""
+    """Return the parts of a thinking chunk as one text; parts that are not all texts are not changed."""
     texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
     if type(value) is not list or len(texts) < len(value):
         return value
@@ -287,8 +298,8 @@ def _mistral_thoughts(value: Any) -> Any:
 
 
 def _mistral_content(value: Any) -> Any:
-    """The content of an answer with neighbouring texts joined; a list with only one text becomes that text,
-    and empty content UNSET.
+    """Return the content of an answer with neighbouring texts joined. A list with only one text becomes that
+    text, and empty content becomes UNSET.
     """
     if type(value) is not list:
         return value or _ABSENT
@@ -305,13 +316,13 @@ def _mistral_content(value: Any) -> Any:
 
 
 def _no_arguments(value: Any) -> Any:
-    """The arguments of a call; "null" means none."""
+    """Return the arguments of a call; "null" becomes ""."""
     return "" if value == "null" else value
 
 
 def _responses_include(value: Any) -> Any:
-    """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself; UNSET = the
-    list is then empty.
+    """Return the `include` list, sorted, without encrypted reasoning, which the gateway may add itself. UNSET
+    = the list is then empty.
     """
     if type(value) is not list:
         return value
@@ -319,7 +330,7 @@ def _responses_include(value: Any) -> Any:
 
 
 _NAMELESS: dict[str, Any] = {"model": ""}
-"""Some vendors write "" for the model; clients get the name that they asked for."""
+"""Some vendors write "" for the model; clients get the name that they requested."""
 
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(

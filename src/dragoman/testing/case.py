@@ -1,4 +1,4 @@
-"""One recorded exchange of one dialect, decoded once for all laws, and functions over streams."""
+"""One recorded exchange of one dialect, decoded once for all laws; and functions on streams."""
 
 from __future__ import annotations
 
@@ -52,11 +52,13 @@ APIS: dict[str, tuple[str, ...]] = {
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
-"""The recorded APIs by dialect. The API `NAME.chat` of a dialect NAME is known without an entry."""
+"""The recorded APIs by dialect. The API `NAME.chat` of a dialect NAME belongs to it without an entry."""
 
 
 def _deviations(dialect: str) -> dict[str, Quirks]:
-    """The quirks of the vendors that deviate from a dialect, by the name of the first vendor with them."""
+    """Return the quirks of the vendors that deviate from a dialect, by the name of the first vendor with
+    these quirks.
+    """
     found: dict[Quirks, str] = {}
     for vendor in CATALOG.values():
         if vendor.dialect == dialect and vendor.quirks not in (STANDARD, AUTHOR):
@@ -65,24 +67,29 @@ def _deviations(dialect: str) -> dict[str, Quirks]:
 
 
 QUIRKS: dict[str, dict[str, Quirks]] = {name: _deviations(name) for name in APIS}
-"""By dialect and vendor's name: the quirks of the catalogue's vendors that deviate from the dialect. Of
-vendors with the same quirks only the first is here."""
+"""By dialect, then by vendor's name: the quirks of the catalogue's vendors that deviate from the dialect. Of
+vendors with the same quirks only the first one is included.
+"""
 
 _MODEL = re.compile(r"/(?:models/(?P<model>[^/:]+):|model/(?P<id>[^/]+)/)(?P<method>[\w-]+)")
 """The model and the method in the URL of a Gemini or Bedrock request."""
 _VENDORS = {"alibaba": "dashscope"}
-"""By the provider's name in the recordings, the vendor's other name in the catalogue."""
+"""By a provider's name in the recordings, its different name in the catalogue."""
 
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
 _OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
-"""Matches URLs of other operations of the Responses API than to create a response: no law applies to them."""
+"""Matches URLs of the Responses API for operations other than to create a response. No law applies to
+them.
+"""
 _MALFORMED = frozenset({400, 413, 415, 422})
-"""Statuses for a malformed request: to such a request no law applies."""
+"""Statuses by which a provider refuses a malformed request. No law about requests applies to such a
+request.
+"""
 
 
 def dialect_of(api: str) -> str | None:
-    """The name of the dialect that a recorded API speaks; None = Dragoman has no such dialect."""
+    """Return the name of the dialect of a recorded API; None = Dragoman does not have this dialect."""
     name, _, what = api.partition(".")
     if what == "chat" and name in DIALECTS:
         return name
@@ -92,10 +99,10 @@ def dialect_of(api: str) -> str | None:
 class Case:
     """One exchange of one dialect, decoded once for all laws.
 
-    dialect: the dialect of the recording; others: the dialects to translate to. quirks: the vendor's, from
+    dialect: the dialect of the recording. others: the dialects to translate to. quirks: the vendor's, from
     the catalogue. widens: values that the vendor's servers accept although the dialect's author refuses them.
-    mutants: the number of odd forms to make of the request and of the answer; tried: how many were tested;
-    refused: how many of these were refused with a message.
+    mutants: the number of odd forms to make of the request and of the answer. tried: how many odd forms were
+    tested. refused: how many of these were refused with a message.
     """
 
     def __init__(
@@ -114,18 +121,18 @@ class Case:
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:
-        """A copy of the case whose answer is not streamed and has another body."""
+        """Return a copy of the case in which the answer's body is `body`."""
         response = msgspec.structs.replace(self._received, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, response=response))
 
     def streaming(self, frames: list[bytes]) -> Case:
-        """A copy of the case with other stream frames."""
+        """Return a copy of the case with these stream frames."""
         twin = self._twin(self.exchange)
         twin.frames = frames
         return twin
 
     def asking(self, body: dict[str, Any]) -> Case:
-        """A copy of the case with another body of the request."""
+        """Return a copy of the case in which the request's body is `body`."""
         request = msgspec.structs.replace(self._sent, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, request=request))
 
@@ -177,12 +184,14 @@ class Case:
 
     @property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request; True also if no answer was recorded."""
+        """Whether the provider accepted the request. True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the author of the protocol would refuse the request, so that it is not translated."""
+        """Whether the author of the protocol would refuse the request (its check does). The gateway does not
+        translate such a request.
+        """
         try:
             self.dialect.request.check(self.named_request)
         except WireError:
@@ -202,13 +211,15 @@ class Case:
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """The recorded request's body."""
+        """The body of the recorded request."""
         body: dict[str, Any] = self._sent.body
         return body
 
     @property
     def wire_request(self) -> WireRequest:
-        """The request as a face passes it to the codec; a new copy each time, as decoders remove keys."""
+        """The request as a face passes it to the codec. Each access makes a new copy, because decoders remove
+        keys.
+        """
         query = dict(parse_qsl(urlsplit(self._sent.url or "").query))
         path, params = self._addressed
         headers = dict(self._sent.headers)
@@ -216,14 +227,16 @@ class Case:
 
     @property
     def named_request(self) -> WireRequest:
-        """As `wire_request`, but with a model in the body in any case: Azure has the model in the URL."""
+        """The recorded request in the form of `wire_request`, but always with the model in the body, also if
+        the recording has the model only in the URL (Azure).
+        """
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")
         return wire
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
-        """The dialect's own path for the recorded URL, and the values of its parameters."""
+        """(the dialect's path for the recorded URL, the values of the path's parameters)."""
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
@@ -249,13 +262,13 @@ class Case:
 
     @cached_property
     def response(self) -> ir.Response:
-        """The decoded answer, if it is not streamed."""
+        """The decoded answer. Only for an answer that is not streamed."""
         return self.dialect.response.decode(copy_of(self.answer), self.quirks)
 
     @property
     def _values(self) -> Sequence[Any] | None:
         """The JSON values of a stream that was recorded without framing or sent as one JSON array; None = the
-        answer is no such stream.
+        answer is not such a stream.
         """
         response = self._received
         array = self.dialect.stream.json_framing == "json_array" and type(response.body) is list
@@ -275,8 +288,8 @@ class Case:
         return events_of(self.dialect.stream.decoder(self.quirks), self.frames)
 
     def reply(self, face: Dialect, report: Report | None = None) -> Reply:
-        """The context for encoding an answer to a client of `face`, which asks for usage in the stream.
-        report: gets the losses; None = they are not wanted.
+        """Return the context for encoding an answer to a client of `face` that asks for usage in the stream.
+        report: receives the losses; None = they are not needed.
         """
         report = report or Report(face.name, "response")
         asked = self.request if face is self.dialect and "request" in self.subjects else None
@@ -300,27 +313,29 @@ _SPLITTERS: dict[Framing, Callable[[], Splitter]] = {
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
-    """The frames of a stream that arrives in these chunks."""
+    """Return the frames of a stream that arrives in these chunks."""
     splitter: Splitter = _SPLITTERS.get(framing, SSESplitter)()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()
 
 
 def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]:
-    """The events of a whole stream."""
+    """Return the events of a complete stream."""
     events = [event for frame in frames for event in decoder.feed(frame)]
     return events + decoder.close()
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` decodes after `face` has encoded these events for it."""
+    """Encode events as a stream for a client of `face`, and return the events that the client decodes from
+    it.
+    """
     encoder = face.stream.encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.stream.framing)]
     return events_of(face.stream.decoder(STANDARD), frames)
 
 
 def check_grammar(events: Sequence[ir.Event]) -> None:
-    """Raise GrammarError for events that GRAMMAR does not allow, or for a stream without an end."""
+    """Raise GrammarError for events that GRAMMAR does not allow, and for a stream without an end."""
     checker = ir.Checker()
     for event in events:
         checker.add(event)
@@ -329,7 +344,7 @@ def check_grammar(events: Sequence[ir.Event]) -> None:
 
 
 def cuts(stream: bytes, seed: str) -> list[bytes]:
-    """The stream in chunks of 1 to 256 bytes; equal seeds give equal chunks."""
+    """Cut the stream into chunks of 1 to 256 bytes. Equal seeds give equal chunks."""
     chunks: list[bytes] = []
     position, sizes = 0, b""
     while position < len(stream):
@@ -342,5 +357,5 @@ def cuts(stream: bytes, seed: str) -> list[bytes]:
 
 
 def copy_of(value: Any) -> Any:
-    """A deep copy of a JSON value."""
+    """Return a deep copy of a JSON value."""
     return msgspec.json.decode(msgspec.json.encode(value))

@@ -1,16 +1,16 @@
 """Recorded exchanges between clients and providers, read lazily from a folder.
 
-An exchange is one JSON object: a line of `<api>.jsonl` or `<api>.samples.jsonl` (samples have no
-request), or a whole `*.json` file, at any depth below the folder:
+An exchange is one JSON object: a line of `<api>.jsonl` or `<api>.samples.jsonl` (samples have no request), or
+the content of a `*.json` file, at any depth below the folder:
 
     {"id", "provider", "api", "model", "features": [...], "note",
-     "request":  null or {"method", "url", "headers", "body"},
-     "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
-                          "binary_b64"}}
+    "request":  null or {"method", "url", "headers", "body"},
+    "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
+                         "binary_b64"}}
 
 `api` names the vendor and the wire format (`openai.chat`, `groq.chat`). `sse` and `ndjson` are the raw text
 of a stream, `events` its JSON values without framing. `note` gives the reason for a hand-written case. Other
-members are ignored.
+keys are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. headers: by lower-case names. body: the JSON value, None = it is no JSON."""
+    """The client's request. headers: by lower-case name. body: the JSON value, None = the body is not
+    JSON.
+    """
 
     method: str | None = "POST"
     url: str | None = None
@@ -37,8 +39,8 @@ class Request(msgspec.Struct, frozen=True):
 
 class Response(msgspec.Struct, frozen=True):
     """The provider's answer. At most one of body, sse, ndjson, events, body_text and binary_b64 (bytes in
-    base64) is set. eventstream: the decoded messages of an AWS event stream; None = the bytes are none. ws:
-    the frames of a WebSocket in their order; None = there was no WebSocket.
+    base64) is set. eventstream: the decoded messages of the AWS event stream in binary_b64; None = the bytes
+    are not such a stream. ws: the frames of a WebSocket in their order; None = there was no WebSocket.
     """
 
     status: int = 200
@@ -54,7 +56,7 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def stream(self) -> bytes | None:
-        """The raw bytes of a stream; None = the answer is no stream, or was recorded as `events`."""
+        """The raw bytes of a stream; None = the answer is not a stream, or was recorded as `events`."""
         if self.eventstream is not None and self.binary_b64 is not None:
             return base64.b64decode(self.binary_b64)
         text = self.sse if self.sse is not None else self.ndjson
@@ -62,14 +64,16 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> bytes:
-        """The body of an answer that is not a stream, as bytes; b"" = it has none."""
+        """The body of an answer that is not a stream, as bytes; b"" = it has no body."""
         if self.body_text is not None:
             return self.body_text.encode()
         return b"" if self.body is None else msgspec.json.encode(self.body)
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer; either may be missing. features: names of API features that occur in it."""
+    """One request and its answer; either may be missing. features: the names of API features that occur in
+    it.
+    """
 
     id: str
     api: str
@@ -85,10 +89,10 @@ _decode = msgspec.json.Decoder(Exchange).decode
 
 
 def read(folder: Path, *apis: str) -> Iterator[Exchange]:
-    """The exchanges below `folder`, in order of path and line.
+    """Yield the exchanges below `folder`, in the order of path and line.
 
-    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api, and the name of a
-    `.jsonl` file; no patterns = all exchanges. Raises WireError with the file's name and line for an invalid
+    apis: patterns (`openai.chat`, `*.chat`), one of which must match the exchange's api (and the name of its
+    `.jsonl` file); no patterns = all exchanges. Raises WireError with the file's name and line for an invalid
     exchange, FileNotFoundError if the folder does not exist.
     """
     if not folder.is_dir():

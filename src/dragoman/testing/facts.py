@@ -1,7 +1,7 @@
-"""The facts that a request or an answer states, which a translation must carry or report as lost.
+"""The facts that a request or an answer states. A translation must carry each of them, or report it as lost.
 
-A fact has words that do not depend on a dialect's arrangement: a dialect may join texts, merge messages, make
-new ids and leave out defaults. No fact may be left out here because some dialect lacks it.
+The words of a fact do not depend on how a dialect arranges things: a dialect may join texts, merge messages,
+make new ids and leave out defaults. No fact may be left out here because some dialect lacks it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ _OTHERWISE = frozenset(
         *("messages", "system", "tools", "tool_choice", "metadata", "reasoning.mode"),
     }
 )
-"""Fields of a request that the gateway decides, and fields that `of_request` does not read by `_SCALARS`."""
+"""Fields of a request that the gateway decides, and fields that `of_request` reads in another way than by
+`_SCALARS`.
+"""
 _SCALARS = ("tool_choice.native", *(place for place in PLACES if place not in _OTHERWISE))
-"""The fields of a request whose value is one fact."""
+"""The fields of a request each of whose values is one fact."""
 
 _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("background", "output.strict", "sampling.logprobs", "store", "stream"), (False,)),
@@ -52,8 +54,9 @@ _DESCRIBES = dict.fromkeys(
 class Fact(msgspec.Struct, frozen=True):
     """One statement of a request or an answer.
 
-    path: its place in the IR (`messages[0].name`). kind: what it is about. words: the content, comparable by
-    `==`. of: the place of another object that the fact describes, None = none: if that is lost, so is this.
+    path: its place in the IR (`messages[0].name`). kind: what it is about. words: its content, comparable by
+    `==`. of: the place of another object that the fact describes, None = none; if that object is lost, so is
+    the fact.
     """
 
     path: str
@@ -67,7 +70,7 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
-    """The facts of `before` that `after` states less often and that the report does not name.
+    """Return the facts of `before` that `after` states less often and that the report does not name.
 
     A text counts as stated if it occurs inside a text of the same kind, because dialects join texts. The
     report names a fact if one of its losses, changes or additions has the fact's path or `of`, or a path that
@@ -93,7 +96,7 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
 
 
 def _containing(path: str) -> Iterator[str]:
-    """The path and every path that contains it: `a.b[0].c`, `a.b[0]`, `a.b`, `a`, ``."""
+    """Yield the path and every path that contains it: `a.b[0].c`, `a.b[0]`, `a.b`, `a`, ``."""
     yield path
     while path:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
@@ -101,7 +104,7 @@ def _containing(path: str) -> Iterator[str]:
 
 
 def of_request(request: ir.Request) -> list[Fact]:
-    """The facts of a request, except the model's name and others that the gateway decides."""
+    """Return the facts of a request, except the model's name and others that the gateway decides."""
     facts: list[Fact] = []
     # By id, the last call; by name, where calls have no id, all calls in order.
     calls: dict[str | None, list[ir.ToolCall]] = {}
@@ -155,7 +158,9 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """The facts of an answer, except `dialect`, `created` and `echo`; of `error` only kind and message."""
+    """Return the facts of an answer, except `dialect`, `created` and `echo`; of `error` only kind and
+    message.
+    """
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
         facts.append(Fact("tier", "tier", response.tier))
@@ -271,8 +276,8 @@ def _text(path: str, role: str, text: str) -> Iterator[Fact]:
 
 
 def _arguments(call: ir.ToolCall) -> str:
-    """The call's arguments in canonical form: no white space, sorted members, `{}` for none; text that is no
-    JSON, and a custom tool's text, as it is.
+    """Return the call's arguments in canonical form: no white space, sorted members, `{}` for none. Text that
+    is not JSON, and a custom tool's text, is not changed.
     """
     if call.kind == "custom":
         return call.arguments
@@ -299,7 +304,9 @@ def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
 
 
 def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
-    """The facts of unknown keys, at the places at which encoders report their losses; null states none."""
+    """Yield the facts of unknown keys, at the places at which encoders report their losses. A null states no
+    fact.
+    """
     for dialect, members in (extra or {}).items():
         for key, value in members.items():
             if value is not None:

@@ -1,10 +1,10 @@
-"""Recorded exchanges of Bedrock's InvokeModel with Claude, as exchanges of Anthropic's own API.
+"""Converts recorded exchanges of Bedrock's InvokeModel with Claude to exchanges of Anthropic's own API.
 
 InvokeModel passes the body of each model family through (recorded as `bedrock.invoke` and
-`bedrock.invokeStream`). For Claude it is a request of the Messages API: the model is in the path, the member
-`anthropic_version` tells the form, betas are in `anthropic_beta` instead of a header, and the path says
-whether the answer is streamed. A streamed event is the JSON in the `bytes` of a message `chunk`. All of this
-is seen in the recordings, of 2024 to 2026.
+`bedrock.invokeStream`). For Claude the body is a request of the Messages API with these differences: the
+model is in the path, `anthropic_version` marks the form, betas are in `anthropic_beta` instead of a header,
+and the path says whether the answer is streamed. A streamed event is the JSON in the `bytes` of a message
+`chunk`. All of this was seen in recordings of 2024 to 2026.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dragoman.testing.corpus import Exchange, Request, Response
 from dragoman.wire.eventstream import EventStreamSplitter
 
 APIS: Final = ("bedrock.invoke", "bedrock.invokeStream")
-"""The recorded APIs whose exchanges with Claude are read."""
+"""The recorded APIs whose exchanges with Claude are converted."""
 _VERSION: Final = "bedrock-2023-05-31"
 _HEADERS: Final = {"anthropic-version": "2023-06-01"}
 
 
 def unwrapped(exchange: Exchange) -> Exchange | None:
-    """The exchange as one of Anthropic's API, where it is one of `APIS`; any other exchange unchanged. None =
-    the body is another model family's, or of Claude's older completions.
+    """Return an exchange of one of `APIS` as an exchange of Anthropic's API, and an exchange of any other API
+    unchanged. None = the body is another model family's, or of Claude's older completions.
     """
     if exchange.api not in APIS:
         return exchange
@@ -50,7 +50,7 @@ def _asked(request: Request, body: dict[str, Any], exchange: Exchange) -> Reques
 
 
 def _answered(response: Response) -> Response:
-    """The answer with the events of its stream unwrapped."""
+    """Return the answer with the events of its stream unwrapped."""
     if (stream := response.stream) is None:
         return response
     splitter = EventStreamSplitter()

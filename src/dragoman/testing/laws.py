@@ -1,7 +1,9 @@
-"""The laws for every codec, as functions over one recorded exchange; their docstrings say what must hold.
+"""The laws for every codec, as functions over one recorded exchange. The docstring of a law says what must
+hold.
 
-A law yields a sentence for each violation; a crash is a violation, too. A law is never loosened for one
-codec: `canonical` states the permitted differences, with their reasons, and a file names wrong recordings.
+A law yields a sentence for each violation; an exception of a codec is a violation, too. A law is never
+loosened for one codec: `canonical` states the permitted differences with their reasons, and a file names
+wrong recordings.
 """
 
 from __future__ import annotations
@@ -29,14 +31,18 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """The check accepts a request that a provider accepted."""
+    """Yield each violation of this law: the check accepts a request that the provider accepted, or whose
+    answer was not recorded.
+    """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
     yield from ()
 
 
 def request_identity(case: Case) -> Iterator[str]:
-    """The request, decoded and encoded again, is the same up to the canonical form, and names no loss."""
+    """Yield each violation of this law: the request, decoded and encoded again, is the same up to the
+    canonical form, and no loss is reported.
+    """
     report = Report(case.dialect.name)
     wire = case.dialect.request.encode(case.request, Target(report))
     yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
@@ -44,7 +50,9 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """The request's IR, encoded and decoded again, is the same, up to members that the encoder may add."""
+    """Yield each violation of this law: the request's IR, encoded and decoded again, is the same, except for
+    members that the encoder may add.
+    """
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
     body = {key: value for key, value in _plain(wire.body).items() if key not in owed}
@@ -52,7 +60,9 @@ def request_ir(case: Case) -> Iterator[str]:
 
 
 def request_maps(case: Case) -> Iterator[str]:
-    """The request's `extra` has no key that the IR carries, and only keys of the request's own dialect."""
+    """Yield each violation of this law: the request's `extra` has no key that the IR has a field for, and
+    only keys of the request's own dialect.
+    """
     for dialect, keys in (case.request.extra or {}).items():
         yield from (
             f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.request.members
@@ -62,7 +72,9 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """The brief decoder reads the same model, stream and stream_usage as the full one."""
+    """Yield each violation of this law: the brief decoder reads the same model, stream and stream_usage as
+    the full decoder.
+    """
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
         short, whole = getattr(brief, field), getattr(case.request, field)
@@ -71,9 +83,9 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """The request is translated into every other dialect. Either that dialect's check accepts the result, and
-    each fact of the request is in it or is reported as lost, with its place in the client's body or headers.
-    Or the translation is refused, and the error names the place.
+    """Yield each violation of this law: the translation of the request into any other dialect is accepted by
+    that dialect's check, and contains each fact of the request or reports it as lost, with its place in the
+    client's body or headers; or the translation is refused with an error that names the place.
 
     A request that the author of its own protocol refuses is not tested.
     """
@@ -82,7 +94,9 @@ def request_cross(case: Case) -> Iterator[str]:
 
 
 def request_quirks(case: Case) -> Iterator[str]:
-    """As `request_cross`, for every vendor in the catalogue that deviates from a dialect."""
+    """Yield each violation of this law: the same as for `request_cross`, but with the quirks of every vendor
+    in the catalogue that deviates from a dialect.
+    """
     for dialect in (case.dialect, *case.others):
         for vendor, quirks in QUIRKS.get(dialect.name, {}).items():
             yield from _carried(case, dialect, vendor, quirks)
@@ -118,8 +132,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes only the keys of the request that it is told to change. Where the model's name belongs
-    into the URL, relay removes it from the body.
+    """Yield each violation of this law: relay changes only the keys of the request that it is told to change.
+    If the dialect has the model's name in the URL, relay removes it from the body.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
@@ -133,7 +147,9 @@ def request_relay(case: Case) -> Iterator[str]:
 
 
 def response_identity(case: Case) -> Iterator[str]:
-    """The answer, decoded and encoded again, is the same up to the canonical form, and names no loss."""
+    """Yield each violation of this law: the answer, decoded and encoded again, is the same up to the
+    canonical form, and no loss is reported.
+    """
     report = Report(case.dialect.name, "response")
     body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
     yield from map(str, differences(case.answer, _plain(body), case.canon.response))
@@ -141,21 +157,27 @@ def response_identity(case: Case) -> Iterator[str]:
 
 
 def response_ir(case: Case) -> Iterator[str]:
-    """The answer's IR, encoded and decoded again, is the same, up to members that the gateway fills in."""
+    """Yield each violation of this law: the answer's IR, encoded and decoded again, is the same, except for
+    members that the gateway fills in.
+    """
     body = case.dialect.response.encode(case.response, case.reply(case.dialect))
     again = case.dialect.response.decode(_plain(body), STANDARD)
     yield from _unequal(_filled(case.response, again), again)
 
 
 def response_unfold(case: Case) -> Iterator[str]:
-    """The answer, unfolded into events and folded again, is the same, and the events obey the grammar."""
+    """Yield each violation of this law: the answer, unfolded into events and folded again, is the same, and
+    the events obey the grammar.
+    """
     events = list(ir.unfold(case.response))
     check_grammar(events)
     yield from _unequal(case.response, ir.fold(events))
 
 
 def response_stream(case: Case) -> Iterator[str]:
-    """The answer stays the same when it is streamed to a client. An unfinished answer is not tested."""
+    """Yield each violation of this law: the answer stays the same if it is streamed to a client. An answer
+    that is not finished is not tested.
+    """
     if case.response.status in _UNFINISHED:
         return
     events = streamed(list(ir.unfold(case.response)), case.dialect, case.reply(case.dialect))
@@ -168,12 +190,16 @@ _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 def response_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact of the answer, or the fact's loss is reported."""
+    """Yield each violation of this law: a client of every other dialect gets each fact of the answer, or the
+    loss of the fact is reported.
+    """
     yield from _told(case, case.response, case.others)
 
 
 def response_relay(case: Case) -> Iterator[str]:
-    """Relay passes the answer unchanged, and reads the same usage as the decoder."""
+    """Yield each violation of this law: relay passes the answer on unchanged, and reads the same usage as the
+    decoder.
+    """
     body = msgspec.json.encode(case.answer)
     relayed, usage = case.dialect.relay.response(body, case.reply(case.dialect))
     yield from _same_bytes(
@@ -183,7 +209,9 @@ def response_relay(case: Case) -> Iterator[str]:
 
 
 def stream_split(case: Case) -> Iterator[str]:
-    """The stream gives the same frames when it arrives byte by byte, and in three random splits."""
+    """Yield each violation of this law: the stream gives the same frames if it arrives byte by byte, and if
+    it is cut at random in three ways.
+    """
     response = case.exchange.response
     if response is None or response.stream is None:
         return
@@ -197,14 +225,14 @@ def stream_split(case: Case) -> Iterator[str]:
 
 
 def stream_grammar(case: Case) -> Iterator[str]:
-    """The decoder's events obey the grammar and have an end."""
+    """Yield each violation of this law: the decoder's events obey the grammar and have an end."""
     check_grammar(case.events)
     yield from ()
 
 
 def stream_unfold(case: Case) -> Iterator[str]:
-    """The answer that the stream's events fold to, unfolded and folded again, is the same. A broken stream is
-    not tested.
+    """Yield each violation of this law: the answer that the stream's events fold to is the same after it is
+    unfolded and folded again. A stream with an error is not tested.
     """
     response = ir.fold(case.events)
     if response.error is None:
@@ -212,17 +240,20 @@ def stream_unfold(case: Case) -> Iterator[str]:
 
 
 def stream_identity(case: Case) -> Iterator[str]:
-    """The stream's events, encoded for a client and decoded again, fold to the same answer."""
+    """Yield each violation of this law: the stream's events, encoded for a client and decoded again, fold to
+    the same answer.
+    """
     events = streamed(case.events, case.dialect, case.reply(case.dialect))
     check_grammar(events)
     yield from _same_answer(case, ir.fold(case.events), ir.fold(events))
 
 
 def stream_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact from its stream, or the fact's loss is reported.
+    """Yield each violation of this law: a client of every other dialect gets each fact from its stream, or
+    the loss of the fact is reported.
 
-    A broken stream is not tested for usage, because in most dialects nothing follows an error. A stream that
-    breaks before any content is tested for its error alone.
+    A stream with an error is not tested for usage, because in most dialects nothing follows an error. If it
+    has no content before the error, it is tested only for the error.
     """
     response = ir.fold(case.events)
     told = facts.of_response(response)
@@ -242,8 +273,8 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Relay passes every frame of the stream, reads the same usage as the decoder, and notices the end; an
-    error in the stream makes it raise RequestFailed.
+    """Yield each violation of this law: relay passes every frame of the stream on, reads the same usage as
+    the decoder, and notices the end. If the stream reports an error, relay raises RequestFailed.
     """
     relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
@@ -271,8 +302,8 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """Decoder and relay agree whether a stream that was cut off is still a whole answer. If so, it has a stop
-    reason; if not, relay raises RequestFailed.
+    """Yield each violation of this law: decoder and relay agree whether a stream that was cut off is still a
+    complete answer. If it is, it has a stop reason; if not, relay raises RequestFailed.
     """
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
@@ -298,16 +329,16 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face writes the recorded error with an error status, and reads from what it has written the same
-    kind and message.
+    """Every dialect writes the recorded error with an error status, and reads the same kind and message from
+    what it has written.
     """
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
 
 def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
-    """A sentence for each mistake in `face`'s rendering of a fault: no error status, or another kind or
-    message when it is decoded again.
+    """Yield a sentence for each mistake in a dialect's rendering of a fault: a status that is not an error's,
+    or another kind or message when the rendering is decoded.
     """
     status, headers, body = face.errors.encode(fault, "request-1")
     if not 400 <= status <= 599:
@@ -316,8 +347,8 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 
 def request_mutants(case: Case) -> Iterator[str]:
-    """An odd form of an accepted request is refused with a message; or each dialect either encodes it, or
-    refuses it and names the place.
+    """Yield each violation of this law: an odd form of an accepted request is refused with a message; or each
+    dialect either encodes it, or refuses it and names the place.
     """
     if not case.accepted:
         return
@@ -338,7 +369,9 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """An odd answer is refused with a message, or each of its facts is carried or reported as lost."""
+    """Yield each violation of this law: an odd answer is refused with a message, or each of its facts is
+    carried or reported as lost.
+    """
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
         yield from _tried(case, mutant, odd, _relayed)
@@ -357,8 +390,8 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """An odd stream is refused with a message or ends with an error, or each of its facts is carried or
-    reported as lost.
+    """Yield each violation of this law: an odd stream is refused with a message or ends with an error, or
+    each of its facts is carried or reported as lost.
     """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)
@@ -387,7 +420,7 @@ def _streamed(odd: Case) -> Iterator[str]:
 
 
 def error_mutants(case: Case) -> Iterator[str]:
-    """Every face renders an odd error, or it is refused with a message."""
+    """Every dialect can write an odd error, or the error is refused with a message."""
     response = case.exchange.response
     assert response is not None
     if response.status < 400 or type(response.body) is not dict:
@@ -403,9 +436,9 @@ def _failed(odd: Case) -> Iterator[str]:
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
-    """The violations that `look` finds in the case `odd`, whose request or answer is `mutant`. The counts of
-    tested and refused mutants are added to `case`. A WireError or RequestFailed counts as refused, and must
-    have a message; any other exception is a violation.
+    """Yield the violations that `look` finds in the case `odd`, whose request or answer is `mutant`. The
+    counts of tested and refused mutants are added to `case`. A WireError or RequestFailed counts as refused
+    and must have a message; any other exception is a violation.
     """
     case.tried += 1
     try:
@@ -419,7 +452,7 @@ def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterato
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """A sentence if a field of an IR value has not the type that its class states, else nothing."""
+    """Yield a sentence if a field of an IR value does not have the type that its class states."""
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:
@@ -427,7 +460,9 @@ def _unsound(value: Any) -> Iterator[str]:
 
 
 def _told(case: Case, response: ir.Response, faces: Sequence[Dialect]) -> Iterator[str]:
-    """A sentence for each fact of an answer that a client of `faces` loses and no report names as lost."""
+    """Yield a sentence for each fact of an answer that a client of one of `faces` loses without a report of
+    the loss.
+    """
     for face in faces:
         report = Report(face.name, "response")
         body = _plain(face.response.encode(response, case.reply(face, report)))
@@ -447,7 +482,7 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
         *(request_mutants, response_mutants, stream_mutants, error_mutants),
     )
 }
-"""The laws by name (`stream.cut`); the part before the dot is the subject."""
+"""The laws by name (`stream.cut`). The part before the dot is the subject."""
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -461,7 +496,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
     """Yield those of the named laws that the exchange violates. Laws about a subject that the exchange does
-    not have (a stream, an error) are left out.
+    not have (a stream, an error) are skipped.
     """
     for law in laws:
         if law.partition(".")[0] not in case.subjects:
@@ -475,13 +510,13 @@ def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
 
 
 def crash(error: Exception) -> str:
-    """A sentence with the exception, and the function and line that raised it."""
+    """Return a sentence with the exception, and the function and line that raised it."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}"
 
 
 def leftovers(value: Any) -> Counter[str]:
-    """How often each unknown key (`STRUCT.KEY`) occurs in an IR value at any depth."""
+    """Return how often each unknown key (`STRUCT.KEY`) occurs in an IR value, at any depth."""
     found: Counter[str] = Counter()
     if isinstance(value, msgspec.Struct):
         for keys in (getattr(value, "extra", None) or {}).values():
@@ -500,7 +535,7 @@ def _plain(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
-    """An encoded request as its receiver reads it, with this body."""
+    """Return an encoded request as its receiver reads it, with this body."""
     return WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
 
 
@@ -512,7 +547,7 @@ def _parsed(frame: bytes) -> Any:
 
 
 def _unequal(before: Any, after: Any) -> Iterator[str]:
-    """A sentence for each difference between two IR values."""
+    """Yield a sentence for each difference between two IR values."""
     if before == after:
         return
     found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), CanonicalForm())
@@ -522,8 +557,8 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """A sentence for each difference between two answers as a client gets them. If one of them is broken,
-    their faults are compared as `_same_fault` does.
+    """Yield a sentence for each difference between two answers as a client gets them. If one of them has an
+    error, only kind and message of the errors are compared, and then the rest of the answers.
     """
     reply = case.reply(case.dialect)
     if before.error is not None or after.error is not None:
@@ -534,7 +569,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """A sentence for each difference in kind or message; None = no fault. Type and code may differ."""
+    """Yield a sentence for each difference in kind or message; None = no fault. Type and code may differ."""
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:
@@ -542,7 +577,9 @@ def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str
 
 
 def _filled(response: ir.Response, by: ir.Response) -> ir.Response:
-    """The answer with id, model and date taken from `by` where it has none: the gateway fills these in."""
+    """Return the answer with id, model and date taken from `by` if it has none: the gateway fills these
+    in.
+    """
     stated = {field: getattr(response, field) or getattr(by, field) for field in ("id", "model", "created")}
     return msgspec.structs.replace(response, **stated)
 

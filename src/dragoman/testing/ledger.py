@@ -1,7 +1,8 @@
-"""The laws over a whole folder of exchanges: counts, exceptions and violations.
+"""The laws over a folder of exchanges: counts, exceptions and violations.
 
-An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. At most
-1 % of a dialect's exchanges may have one, and an exception that is no longer needed is a failure:
+An exception names one exchange, one law, and the reason why the recording is wrong and not the codec. At most
+1 % of a dialect's exchanges may have an exception, and an exception that is no longer needed counts as a
+problem:
 
     [[exception]]
     law = "stream.grammar"
@@ -25,15 +26,15 @@ from dragoman.testing.hosted import unwrapped
 from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
 
 BOUND = 0.01
-"""The largest share of a dialect's exchanges that may have an exception."""
+"""The largest fraction of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
-"""The number of odd forms of each recorded body and stream that the test suite makes."""
+"""The number of odd forms of each recorded body and stream in the test suite."""
 ALL = 8
-"""The number of odd forms of each recorded body and stream that the command makes."""
+"""The number of odd forms of each recorded body and stream in the command."""
 
 
 class Exceptions:
-    """The violations that are known and permitted. reasons: the reason for each, by law and exchange's id.
+    """The violations that are known and permitted. reasons: the reason for each, by (law, exchange's id).
     met: the keys of those that have occurred.
     """
 
@@ -43,7 +44,9 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """The exceptions in a TOML file; None = none. Raises ValueError or KeyError for an invalid entry."""
+        """Return the exceptions in a TOML file; None = no exceptions. Raises ValueError or KeyError for an
+        invalid entry.
+        """
         reasons: dict[tuple[str, str], str] = {}
         for entry in tomllib.loads("" if path is None else path.read_text()).get("exception", []):
             key = (entry["law"], entry["id"])
@@ -53,14 +56,14 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this violation is a known one; if so, it is added to `met`."""
+        """Whether this violation is a known one. If so, it is added to `met`."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """The law and the id of each exception that did not occur, for the exchanges with these ids."""
+        """Return (law, id) of each exception for the exchanges with these ids that has not occurred."""
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
@@ -68,9 +71,9 @@ class Exceptions:
 class ApiCounts(msgspec.Struct):
     """The counts of one API.
 
-    exchanges: tested ones; request, response, stream, error: those with this subject. mutants: tested odd
-    forms; refused: those that were refused with a message. excepted: exchanges all of whose violations have
-    exceptions; failed: exchanges with other violations.
+    exchanges: tested exchanges. request, response, stream, error: exchanges with this subject. mutants:
+    tested odd forms. refused: odd forms that were refused with a message. excepted: exchanges all of whose
+    violations have exceptions. failed: exchanges with other violations.
     """
 
     exchanges: int = 0
@@ -91,9 +94,9 @@ class ApiCounts(msgspec.Struct):
 
 
 class Ledger:
-    """Holds exchanges to the laws. counts: by API. broken: the violations without an exception. ids: the ids
-    of all tested exchanges. leftovers: by dialect, how often each unknown key occurs. excepted: by dialect,
-    the ids of the exchanges that an exception covers.
+    """Checks exchanges against the laws and collects the results. counts: by API. broken: the violations
+    without an exception. ids: the ids of all tested exchanges. leftovers: by dialect, how often each unknown
+    key occurs. excepted: by dialect, the ids of the exchanges that an exception covers.
     """
 
     def __init__(
@@ -109,8 +112,9 @@ class Ledger:
         self.leftovers: dict[str, Counter[str]] = {}
 
     def case(self, exchange: Exchange) -> Case | None:
-        """The exchange as a case of its dialect; None = no dialect of the ledger speaks its API, or the API
-        carries bodies of many protocols, and this is none of the dialect's.
+        """Return the exchange as a case of its dialect; None = the ledger does not have the dialect of its
+        API, or the exchange has the body of another protocol than the dialect's (in an API that passes many
+        protocols through).
         """
         name = dialect_of(exchange.api)
         if name is None or name not in self.dialects or (plain := unwrapped(exchange)) is None:
@@ -120,7 +124,7 @@ class Ledger:
         return Case(exchange, self.dialects[name], others, self.mutants)
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
-        """Hold one exchange to the laws. Returns its violations that no exception covers."""
+        """Check one exchange against the laws. Returns its violations that no exception covers."""
         if (case := self.case(exchange)) is None:
             return []
         count = self.counts.setdefault(exchange.api, ApiCounts())
@@ -141,7 +145,7 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the unknown keys of an exchange. Yields a violation if it cannot be decoded."""
+        """Count the unknown keys of an exchange. Yields a violation if the exchange cannot be decoded."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         tested = {law.partition(".")[0] for law in laws} & case.subjects
         for subject in sorted(tested & {"request", "response"}):
@@ -151,7 +155,7 @@ class Ledger:
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """A sentence for each problem beside the violations: a dialect with too many exceptions, and each
+        """Yield a sentence for each problem besides violations: a dialect with too many exceptions, and each
         exception that is no longer needed.
         """
         for law, id in self.exceptions.unused(self.ids):
@@ -162,7 +166,7 @@ class Ledger:
                 yield f"{name}: {len(ids)} of {total} exchanges have an exception, more than {BOUND:.0%}"
 
     def table(self) -> Iterator[str]:
-        """The counts by API, as lines of text."""
+        """Yield the counts by API, as lines of text."""
         yield f"{'':24}" + "".join(f"{field:>10}" for field in ApiCounts.__struct_fields__)
         total = ApiCounts()
         for api, count in sorted(self.counts.items(), key=lambda item: _order(item[0])):
@@ -182,8 +186,8 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """A violation as lines of text. whole: True = all its sentences, False = the beginning of the first, and
-    how many more there are.
+    """Yield a violation as lines of text. whole: True = with all its sentences, False = with the beginning of
+    the first, and the number of the others.
     """
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))

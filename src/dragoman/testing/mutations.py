@@ -1,5 +1,5 @@
-"""Mutants: recorded bodies and streams with one or two odd changes, such as a vendor or a proxy might make. A
-seed decides the changes, so each mutant can be made again.
+"""Mutants: recorded bodies and streams with one or two odd changes, such as a vendor or a proxy might make.
+The changes depend only on a seed, so each mutant can be made again.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import msgspec
 from dragoman.testing.case import copy_of
 
 _Place: TypeAlias = tuple[Any, Any]
-"""A container, and the key or the index of one of its members."""
+"""A container, and the key or index of one of its items."""
 _T = TypeVar("_T")
 _ODD: Final[tuple[Any, ...]] = (
     *("", "odd", 7, -1, 0.5, True, False),
     *([], {}, ["odd"], {"odd": 1}, [None], [[]], [{}]),
 )
-"""Values that replace a value of another type, or are added."""
+"""Values that replace a value of another type, or that are added."""
 
 
 class Draw:
@@ -30,35 +30,35 @@ class Draw:
         self._drawn = 0
 
     def below(self, limit: int) -> int:
-        """A number from 0 to limit - 1."""
+        """Return a number from 0 to limit - 1."""
         self._drawn += 1
         digest = hashlib.blake2b(f"{self._seed} {self._drawn}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % limit
 
     def choice(self, of: Sequence[_T]) -> _T:
-        """One of these values."""
+        """Return one of these values at random."""
         return of[self.below(len(of))]
 
     def shuffled(self, values: Sequence[_T]) -> list[_T]:
-        """These values in a random order."""
+        """Return these values in a random order."""
         left = list(values)
         return [left.pop(self.below(len(left))) for _ in values]
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """An odd form of a recorded value. name: the change and its place."""
+    """An odd form of a recorded value. name: the change and its place. value: the odd form."""
 
     name: str
     value: Any
 
 
 def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
-    """`count` odd forms of a JSON value, the same for the same seed."""
+    """Yield `count` odd forms of a JSON value, the same for the same seed."""
     return _drawn(value, seed, count, copy_of, _mutate)
 
 
 def odd_streams(frames: Sequence[bytes], seed: str, count: int) -> Iterator[Mutant]:
-    """`count` odd forms of a stream, as lists of frames, the same for the same seed."""
+    """Yield `count` odd forms of a stream, as lists of frames, the same for the same seed."""
     return _drawn(frames, seed, count, list, _mutate_stream)
 
 
@@ -79,7 +79,7 @@ def _drawn(
 
 
 def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tuple[str, _Place]]:
-    """Add every member of every object and array in `value`, at any depth, to `found` with its path, which
+    """Add every item of every object and array in `value`, at any depth, to `found`, with its path that
     begins with `path`. Returns `found`.
     """
     if type(value) is dict:
@@ -96,7 +96,7 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Change one member at any depth of `value`, in place. Returns the name of the change, with the path."""
+    """Change one item at any depth of `value`, in place. Returns the name of the change, with the path."""
     places = _places(value, "", [])
     if not places:
         return "nothing to change"
@@ -119,8 +119,8 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """Double a member: an array gets it twice; an object's list or text becomes twice as long, and any other
-    value of an object becomes a list of two.
+    """Double an item: an item of an array is inserted again; a list or text in an object becomes twice as
+    long, and any other value in an object becomes a list of two.
     """
     value = holder[key]
     if type(holder) is list:
@@ -147,8 +147,8 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Add something unknown: an object gets a member, an array an element, a text becomes an unknown word. If
-    the value is none of these, its container gets a member or an element.
+    """Add something unknown: an object gets a member, an array an element, and a text becomes an unknown
+    word. If the value is none of these, its container gets a member or an element.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

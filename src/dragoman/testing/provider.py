@@ -1,5 +1,5 @@
-"""A provider on loopback that sends scripted answers and records its requests. It knows no dialect: a test
-states answers as JSON bodies and stream frames.
+"""A provider on loopback that sends scripted answers and records the requests to it. It knows no dialect:
+tests state answers as JSON bodies and stream frames.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from aiohttp import web
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One received request. headers: by lower-case names. raw: the body. target: path and query as they were
-    sent, without any decoding.
+    """One request that the provider has received. headers: by lower-case name. raw: the body. target: path
+    and query as they were sent, not decoded.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """One answer that is not streamed. body: sent as JSON, but text and bytes are sent unchanged. delay:
+    """An answer that is not streamed. body: sent as JSON, but text and bytes are sent unchanged. delay:
     seconds before the status line.
     """
 
@@ -45,12 +45,12 @@ class Whole(msgspec.Struct, frozen=True):
 
 
 class Streamed(msgspec.Struct, frozen=True):
-    """A stream of server-sent events.
+    """An answer as a stream of server-sent events.
 
     frames: dicts are sent as `data: JSON`, text and bytes unchanged. named: True = also write an `event:`
-    line with each dict's `type`. line_end: the end of lines made from dicts (Google sends CRLF). pause:
-    seconds before every frame but the first. delay: seconds before the status line. die: True = the
-    connection is aborted after the last frame.
+    line with each dict's `type`. line_end: the end of the lines of dicts (Google sends CRLF). pause: seconds
+    before every frame except the first. delay: seconds before the status line. die: True = the connection is
+    aborted after the last frame.
     """
 
     frames: Sequence[Any]
@@ -67,9 +67,10 @@ Script: TypeAlias = Answer | Callable[[Seen], Answer]
 
 
 class FakeProvider:
-    """A server that records its requests (`seen`). Use it as an async context manager; `url` is its origin.
+    """A server that records the requests to it (`seen`). Use it as an async context manager; `url` is its
+    origin.
 
-    Each request takes the next of `answers`; the last one is repeated. An answer may be a function of the
+    Each request gets the next of `answers`; the last answer is repeated. An answer may be a function of the
     request.
     """
 
@@ -79,7 +80,7 @@ class FakeProvider:
         self.cut: list[Seen] = []
         """Requests whose client closed the connection before the answer was complete."""
         self.peers: set[int] = set()
-        """The client ports of all connections; their number is the number of connections."""
+        """The client ports of all connections. Their number is the number of connections."""
         self.open = 0
         """The number of answers that are being sent now."""
         self._runner: web.ServerRunner | None = None
@@ -102,7 +103,7 @@ class FakeProvider:
 
     @property
     def last(self) -> Seen:
-        """The newest request."""
+        """The latest request."""
         return self.seen[-1]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""A gateway on a free port of loopback, in the running event loop, while a block runs."""
+"""Serves a gateway on a free port of loopback, in the running event loop, while a block runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from dragoman.server.serve import listen
 
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
-    """Serve this gateway with `dragoman serve`'s HTTP server. Yields `http://127.0.0.1:PORT`. around: makes
-    another application around the gateway's, with the same methods; None = the gateway's is served.
+    """Serve this gateway with the HTTP server of `dragoman serve` while the block runs. Yields
+    `http://127.0.0.1:PORT`. around: wraps the gateway's application in another one with the same methods;
+    None = the gateway's application is served.
     """
     app = App(gateway) if around is None else around(App(gateway))
     listener = listen("127.0.0.1", 0)
@@ -41,7 +42,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
 
 
 async def _stop(server: uvicorn.Server) -> None:
-    """Shut down as uvicorn does, but without its pauses, which would be most of a short test's time."""
+    """Shut down as uvicorn does, but without its pauses, which would take most of a short test's time."""
     for accepting in server.servers:
         accepting.close()
     for connection in list(server.server_state.connections):

@@ -1,4 +1,4 @@
-"""Reasoning that a request holds in the text of its assistant messages, as blocks of their own."""
+"""Moves reasoning that a request has as tagged text in its assistant messages into thinking blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.dialects.prompted.thoughts import OPENING, ThoughtReader
 
 
 def apart(request: ir.Request) -> ir.Request:
-    """The request in which the reasoning at the beginning of assistant messages is a thinking block."""
+    """Return the request with the reasoning at the beginning of assistant messages as thinking blocks."""
     messages = tuple(
         msgspec.structs.replace(message, blocks=_divided(message.blocks))
         if message.role == "assistant"

@@ -1,4 +1,5 @@
-"""Counts the tokens of a prompt. Texts are counted with a vocabulary, everything else is estimated.
+"""Counts the tokens of a prompt. Text is counted with a vocabulary if one is available, JSON is counted as
+its text, and media are estimated.
 
 The tokens around each message follow OpenAI's documentation and agree with recorded requests of plain text:
 https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken.
@@ -33,19 +34,21 @@ https://ai.google.dev/gemini-api/docs/tokens
 FILM: Final = 15_780
 """The tokens of a video of unknown length: one minute with 263 tokens per second."""
 PAGE: Final = 1500
-"""The tokens of a page, a document's least: https://platform.claude.com/docs/en/build-with-claude/pdf-support"""
+"""The tokens of one page, and the least for a document:
+https://platform.claude.com/docs/en/build-with-claude/pdf-support
+"""
 BYTES_PER_SOUND: Final = 500
-"""The bytes of sound or video for one token: sound at 128 kbit/s and 32 tokens per second."""
+"""How many bytes of audio or video count as one token: audio of 128 kbit/s with 32 tokens per second."""
 BYTES_PER_DOCUMENT: Final = 40
-"""The bytes of a PDF of text for one token: a page has 60 kB."""
+"""How many bytes of a document count as one token: a page of text in a PDF has about 60 kB."""
 MOST: Final = 2_000_000
-"""The most characters of one request that are counted with a vocabulary, in about 0.1 s. The text that goes
-beyond, and all further ones, are estimated from their bytes.
+"""The most characters of one request that are counted with a vocabulary, in about 0.1 s. The text that
+exceeds this number, and all texts after it, are estimated from their bytes.
 """
 
 
 class Count(msgspec.Struct, frozen=True):
-    """The number of tokens of a whole prompt. exact: True = all of it was counted with the model's own
+    """The number of tokens of a whole prompt. exact: True = all of it was counted with the model's public
     vocabulary, False = at least a part was estimated.
     """
 
@@ -63,43 +66,48 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def count_most(request: ir.Request, model: str | None) -> int:
-    """The tokens of a request, for which something is reserved: as `count` says, with pictures as large as
-    they usually can be. Documents, sounds and videos that only are named, by an address or an id, are
-    estimated all the same: a page, or a minute.
+    """Count the tokens that are reserved for a request. model: the provider's name for the model, None =
+    unknown.
+
+    The only difference from `count` is that each picture without `detail: low` counts at least
+    `LARGE_PICTURE` tokens. In both functions a document counts at least one page, and audio or video that the
+    request only names by a URL or an id counts as one minute.
     """
     words = vocabulary(model)
     return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)
 
 
 def ceiling(request: ir.Request) -> int:
-    """A number that the tokens of a request do not exceed, whatever the model: its texts count as their
-    bytes. Media are only estimated.
+    """An upper bound for the tokens of a request without media, for every model: each byte of text counts as
+    a token. Media are only estimated, so with media the real number may be larger.
     """
     return Counter(None, CEILING).whole(request)
 
 
 class Counter:
-    """Counts the parts of one request. What comes after the first `MOST` characters is estimated, so each
-    request needs a new counter.
+    """Counts the parts of one request. It estimates the text that exceeds `MOST` characters in all, and every
+    text after that, so each request needs a new counter.
     """
 
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
-        """model: the provider's name for the model, None = unknown. words: a vocabulary to use instead of the
-        model's; None = use the model's.
+        """model: the provider's name for the model, None = unknown. words: the vocabulary to count with, None
+        = the model's.
         """
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
         self.exact = self._vocabulary.own
-        """True as long as nothing was estimated."""
+        """True = everything so far was counted with the model's public vocabulary; False = a part was
+        estimated.
+        """
 
     def whole(self, request: ir.Request) -> int:
-        """The tokens of the whole request."""
+        """Return the tokens of the whole request."""
         return self.frame(request) + sum(map(self.message, request.messages))
 
     def frame(self, request: ir.Request) -> int:
-        """The tokens of everything in the request except its messages."""
+        """Return the tokens of everything in the request except its messages."""
         tokens = self._vocabulary.priming
         if request.system:
             tokens += PER_MESSAGE + 1 + self.blocks(request.system)
@@ -110,14 +118,14 @@ class Counter:
         return tokens
 
     def message(self, message: ir.Message) -> int:
-        """The tokens of one message, including its role, its name and the special tokens around it."""
+        """Return the tokens of one message, including its role, its name and the special tokens around it."""
         tokens = PER_MESSAGE + 1 + self.blocks(message.blocks)
         if message.name is not None:
             tokens += PER_NAME + self._text(message.name)
         return tokens
 
     def blocks(self, blocks: Iterable[ir.Block]) -> int:
-        """The tokens of some blocks, without the special tokens of a message."""
+        """Return the tokens of some blocks, without the special tokens around a message."""
         return sum(map(self._block, blocks))
 
     def _text(self, text: str) -> int:

@@ -1,9 +1,9 @@
 """Counts the tokens of a text with the vocabulary of its model, or estimates them.
 
-With the extra `tokens`, OpenAI's two vocabularies are available. For all other models the newer one is used;
-for those in `_HIDDEN` its count is multiplied by a ratio from recorded requests. Without the extra, the bytes
-are divided by 4 instead. Counting must not use the network, or open a file once the extra is loaded, and its
-time must not grow faster than the text.
+With the extra `tokens`, OpenAI's two vocabularies are available. A model without a public vocabulary is
+counted with the newer one, and the count of a model in `_HIDDEN` is multiplied by a ratio from recorded
+requests. Without the extra, the number of bytes is divided by 4. Counting must not use the network, must not
+open a file once the extra is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -29,8 +29,9 @@ class Vocabulary(NamedTuple):
 
     weigh: a function that counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary,
     False = `weigh` estimates. priming: the number of special tokens at the start of an answer. tools: the
-    tokens that a request with tools has in addition to those of the tools themselves. picture: the tokens of
-    a picture of any size, because vendors scale pictures down.
+    tokens that a request with tools has in addition to the tokens of the tools themselves. picture: the
+    tokens of a picture of any size without `detail: low`; one number is enough, because vendors scale
+    pictures down.
     """
 
     weigh: Callable[[str], int]
@@ -41,15 +42,15 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """The vocabulary for a model. model: its name, with or without a provider (`gpt-4o`,
-    `openai/gpt-4o-2024-08-06`), None = unknown.
+    """Return the vocabulary with which the tokens for a model are counted. model: its name, with or without a
+    provider (`gpt-4o`, `openai/gpt-4o-2024-08-06`), None = unknown.
     """
     return _vocabulary(_plain(model))
 
 
 def load() -> None:
-    """Load the vocabulary by which most models are counted, if it is installed. The first count would do it,
-    which then takes up to 0.25 s; processes that are forked afterwards share its 70 MB.
+    """Load the vocabulary `_NEAREST` now, if the extra `tokens` is installed. Otherwise the first count loads
+    it, which takes up to 0.25 s. Processes that are forked after this call share its 70 MB.
     """
     _tokenizer(_NEAREST)
 
@@ -59,14 +60,14 @@ def _plain(model: str | None) -> str:
 
 
 def size(text: str) -> int:
-    """The number of bytes of a text in UTF-8. A text never has more tokens than bytes, whatever the
+    """Return the number of bytes of a text in UTF-8. A text never has more tokens than bytes, whatever the
     vocabulary.
     """
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def by_bytes(text: str) -> int:
-    """An estimate of a text's tokens for any vocabulary: its bytes / `BYTES_PER_TOKEN`, rounded up."""
+    """Estimate the tokens of a text for any vocabulary: its bytes / `BYTES_PER_TOKEN`, rounded up."""
     return -(-size(text) // BYTES_PER_TOKEN)
 
 
@@ -77,9 +78,9 @@ class _PublicVocabulary(NamedTuple):
 
 
 class _HiddenVocabulary(NamedTuple):
-    """An estimate for models whose vocabulary is not public. names: patterns of the models' names. ratio: how
-    many of the vendor's tokens one token of `_NEAREST` stands for, measured in recorded requests. tools: the
-    tokens that a request has in addition because it has tools. picture: the tokens of a picture.
+    """How to estimate for models whose vocabulary is not public. names: patterns of the models' names. ratio:
+    how many tokens the vendor counts for one token of `_NEAREST`, measured in recorded requests. tools,
+    picture: as in `Vocabulary`.
     """
 
     names: tuple[str, ...]
@@ -104,7 +105,9 @@ _PUBLIC: Final = (
 _SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
 """By vocabulary, the number of text tokens, with ids from 0. Decoding a larger id could crash the process."""
 _CUT_TOKENS: Final = 3
-"""The most tokens at one end of a text that are only a part of a character, which has at most four bytes."""
+"""The most tokens at one end of a text that can be a part of one cut character, which has at most four
+bytes.
+"""
 _HIDDEN: Final = (
     # 530 tokens for tools: 346 as in https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
     # and further tokens around the schemas, measured in recorded requests.
@@ -135,9 +138,9 @@ def _vocabulary(model: str) -> Vocabulary:
 
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
-    """Whether token ids made for another model (`written_for`) may be sent to `model`. False only if the
-    other model has a public vocabulary, the extra `tokens` is installed, and `model` is not known to use that
-    vocabulary.
+    """Whether `model` may get token ids that were made for the model `written_for`. False only if all of this
+    holds: `written_for` has a public vocabulary, the extra `tokens` is installed, and `model` is not known to
+    use the same vocabulary. None = unknown model.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
@@ -149,10 +152,12 @@ def _encoding(model: str | None) -> str | None:
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """Decode token ids: (text, left out). left out: how many tokens at the start and the end are not in the
-    text, because they are only a part of a character. Returns None if the model's vocabulary is not public,
-    or if the extra `tokens` is not installed. Raises ValueError for ids that the vocabulary lacks, or that
-    are not valid text.
+    """Decode token ids into (text, left out). left out: how many tokens at the start and the end the text
+    lacks, because they are only a part of a character: at most `_CUT_TOKENS` at each end.
+
+    Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Raises
+    ValueError if there are no ids, if the vocabulary lacks one of them, or if they do not decode to valid
+    text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
@@ -179,8 +184,8 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """The compiled module of the package `bpe_openai`; None = it is not installed. The package itself is not
-    imported: that takes a second and 60 MB.
+    """The compiled module of the package `bpe_openai`; None = the package is not installed. The package
+    itself is not imported, because that takes a second and 60 MB.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)

@@ -1,1 +1,1 @@
-"""The optional check of structured output: whether an answer has the form that its request demands."""
+"""The check of structured output: whether an answer has the form that its request demands. It is optional."""

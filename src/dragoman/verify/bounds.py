@@ -1,8 +1,8 @@
 """Limits on the cost of one check of an answer.
 
 Work is counted in steps, so that the verdict is the same on every machine. Only searches for regular
-expressions are limited by time. Python's `re` cannot stop a search; the package `regex` (the extra `schema`)
-can.
+expressions are limited by time. Python's `re` cannot interrupt a search; the package `regex` (the extra
+`schema`) can.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from typing import Final
 from dragoman.verify.patterns import Pattern
 
 STEPS: Final = 300_000
-"""The most steps of one check (of one candidate). A step takes 1 µs; a valid answer of 1 MB takes fewer."""
+"""The most steps of the check of one candidate. A step takes 1 µs; a valid answer of 1 MB takes fewer than
+these.
+"""
 PATTERN_SECONDS: Final = 0.05
-"""Seconds for all pattern searches of one check together. The engine may notice the end 0.07 s late."""
+"""The most seconds that all pattern searches of one check take together. The engine may stop a search 0.07 s
+late.
+"""
 
 
 class Exhausted(Exception):
@@ -26,13 +30,13 @@ class Exhausted(Exception):
 
 @cache
 def available() -> bool:
-    """Whether answers can be checked: the package `regex` (the extra `schema`) is installed."""
+    """Whether answers can be checked: whether the package `regex` (the extra `schema`) is installed."""
     return importlib.util.find_spec("regex") is not None
 
 
 class Budget:
-    """What remains of the steps and of the time for pattern searches in one check. clock: returns monotonic
-    seconds.
+    """The steps and the seconds for pattern searches that are left in one check. clock: returns monotonic
+    seconds. steps: the number of steps at the start.
     """
 
     __slots__ = ("_clock", "_seconds", "_steps")
@@ -51,8 +55,8 @@ class Budget:
     def search(self, pattern: Pattern, text: str) -> bool:
         """Whether a pattern occurs in a text. The search takes one step and its own time from the budget.
 
-        Raises Exhausted if no steps or no time are left, or if the text has more than `pattern.reach`
-        characters.
+        Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if the
+        search uses up the time.
         """
         self.spend()
         if len(text) > pattern.reach:

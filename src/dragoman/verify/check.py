@@ -1,14 +1,13 @@
-"""The check of an answer against the form that its request demands, applied to the answer on its way back to
-the client.
+"""Checks an answer on its way to the client against the form that its request demands.
 
-If a whole answer fails the check, its attempt has failed and the next one begins, at another provider or
-model if there is one. A stream is passed on as it arrives; if its text is wrong at the end, an error event
-replaces the finish. The error names the place of a mistake (with the model's member names) and the keyword,
-but never a value that the model wrote.
+If a complete answer (not a stream) fails the check, the attempt fails, and the engine may make another one. A
+stream is passed on as it arrives; if its text is wrong at the end, an error event replaces the finish event.
+The error names the JSON path of the mistake (with the names that the model wrote) and the keyword of the
+schema, but never a value that the model wrote.
 
-Only text that is meant as the answer is checked. One of several alternative answers that was cut off, refused
-or filtered, or that calls the client's tools, is not checked, because its stop reason already says what
-happened.
+Only text that is meant as the answer is checked. A candidate (one of several alternative answers) is not
+checked if it was cut off, refused or filtered, or if it calls a tool of the client: its stop reason already
+says what happened.
 """
 
 from __future__ import annotations
@@ -32,28 +31,28 @@ LONGEST_TEXT: Final = 1_000_000
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""The most bytes of all cached schemas, as JSON without spaces: about 30 MB of memory when compiled."""
+"""The most bytes of all cached schemas, as JSON without spaces. Compiled, they take about 30 MB of memory."""
 _PART_BYTES: Final = 10
-"""Bytes that each part of a schema's patterns adds to the schema's size in the cache, for its memory."""
+"""How many bytes each compiled part of a regular expression adds to its schema's size in the cache."""
 
 SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
-"""The code of the client's fault: its schema takes too much memory or time to compile."""
+"""The code of the fault if the client's schema takes too much memory or time to compile."""
 CHECK_TOO_LONG: Final = "output_check_too_long"
-"""The code of the attempt's fault: the answer is too long, or takes too much work, to check."""
+"""The code of the fault if the model's answer is too long, or takes too much work, to check."""
 
 
 class Form(msgspec.Struct, frozen=True):
-    """The form that an answer must have. test: the test of the answer's JSON value; None = any JSON value is
-    right.
+    """The form that an answer must have. test: the test of the answer's JSON value; None = any JSON is
+    accepted.
     """
 
     test: Test | None = None
 
 
 def form_of(output: ir.Output | None) -> Form | None:
-    """The form that a request demands of its answer; None if the request allows plain text.
+    """Return the form that a request demands of its answer; None if the request allows plain text.
 
-    Raises RequestFailed (400) for a schema that cannot be checked; the fault's parameter is the place in the
+    Raises RequestFailed (400) for a schema that cannot be checked. The fault's parameter is the place in the
     schema ("output.schema.…").
     """
     if output is None or output.kind == "text":
@@ -79,8 +78,8 @@ def form_of(output: ir.Output | None) -> Form | None:
 
 
 class _SchemaCache:
-    """A cache of compiled schemas, by their text. When the cache is full, it drops the schema that has not
-    been used for longest.
+    """A cache of compiled schemas, by their text. When the cache is full, it drops the least recently used
+    schemas.
     """
 
     def __init__(self) -> None:
@@ -88,8 +87,8 @@ class _SchemaCache:
         self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """The test of a schema (JSON). It comes from the cache or is compiled now. Raises Unusable if the
-        schema cannot be compiled.
+        """Return the test of a schema (JSON), from the cache or compiled now. Raises Unusable if the schema
+        cannot be compiled.
         """
         known = self._tests.pop(schema, None)
         if known is None:
@@ -118,8 +117,8 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer, unchanged. Raises RequestFailed if it does not have the form, or is too costly to
-        check.
+        """Return the answer unchanged. Raises RequestFailed if a candidate does not have the form, or if the
+        check costs too much.
         """
         for candidate in response.candidates:
             said = _CandidateText()
@@ -130,8 +129,8 @@ class CheckOutput:
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events to pass on: normally the event itself. A Finish is replaced by an Error if the text
-        before it does not have the form, or is too costly to check.
+        """Return the events to pass on in place of `event`: normally `event` itself. A Finish becomes an
+        Error if the candidate's text does not have the form, or if the check costs too much.
         """
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
@@ -155,8 +154,8 @@ class CheckOutput:
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
     def _mistake(self, said: _CandidateText) -> tuple[str | None, str]:
-        """(mistake, code). mistake: what is wrong, in words that follow "The model's response"; None =
-        nothing. code: the code for the fault.
+        """Return (mistake, code). mistake: what is wrong, in words that follow "The model's response"; None =
+        nothing is wrong. code: the code of the fault for the mistake.
         """
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
@@ -175,14 +174,13 @@ class CheckOutput:
 
 _WRONG: Final = "invalid_output"
 _ENDED: Final = frozenset({"end", "sequence", "other"})
-"""Stop reasons of a candidate that is checked; one without a stop reason is checked, too."""
+"""The stop reasons of candidates that are checked. A candidate without a stop reason is checked, too."""
 
 
 @dataclass(slots=True)
 class _CandidateText:
-    """The text of one of the alternative answers. length: its characters; those after the first
-    `LONGEST_TEXT` are counted, but not stored. other: True = this answer refuses or calls a client's tool, so
-    it is not checked.
+    """The text of one candidate. length: its characters; text beyond `LONGEST_TEXT` characters is counted,
+    but not stored. other: True = this candidate refuses or calls a tool of the client, so it is not checked.
     """
 
     _texts: dict[int, list[str]] = field(default_factory=dict)
@@ -195,8 +193,8 @@ class _CandidateText:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """Take the text of a Text block as the text of the block with the number `index`. A refusal or a
-        client's tool call sets `other` instead.
+        """If the block is a Text, make its text the text of the block number `index`. If it is a refusal with
+        a text or a call of a client's tool, set `other`. Ignore other blocks.
         """
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
@@ -215,8 +213,8 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """The place of the mistake as a JSON path (`$.items[2].name`). A long path is cut, because the model may
-    invent long member names.
+    """The place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model may
+    write long names.
     """
     path = "$"
     for step in breach.path:

@@ -1,10 +1,10 @@
-"""Validation of a JSON value against a JSON Schema at a limited cost, up to the first mistake.
+"""Validates a JSON value against a JSON Schema, at a limited cost, up to the first mistake.
 
-A schema is compiled once into tests that call each other; validation walks over the value and counts every
-step (`bounds`). A reference can only lead to another place in the same schema. `format` is an annotation
-only, as the specification says. Keywords that are not supported (`unevaluatedProperties`, dynamic references,
-other documents) are refused at compilation, unless their value is `true` or `{}`. Unknown keywords are
-ignored.
+A schema is compiled once into tests that call each other. Validation walks over the value and counts every
+step (`bounds`). `format` is only an annotation, as the specification says. A reference can only lead to a
+place in the same schema: references to other documents are refused at compilation. `unevaluatedProperties`,
+`unevaluatedItems` and dynamic references are refused unless their value is `true` or `{}`. Unknown keywords
+are ignored.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
 names one or uses their forms.
@@ -26,8 +26,8 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """Decode a JSON text. The number `1.0` becomes an `int`. Raises ValueError if the text is not JSON,
-    RecursionError if it is nested too deeply.
+    """Decode a JSON text. A number without a fraction, as `1.0`, becomes an `int`. Raises ValueError if the
+    text is not JSON, RecursionError if it is nested too deeply.
     """
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
@@ -58,13 +58,15 @@ def compile_schema(schema: Mapping[str, Any]) -> Compiled:
 
 
 _TRIAL: Final = 20_000
-"""The most steps of the trial on null. A schema that needs more is too large or endless."""
+"""The most steps of the trial at compilation, which tests null. A schema that needs more is too large or
+endless.
+"""
 
 
 @dataclass(slots=True)
 class _Node:
-    """The test of one schema. always: the tests of every value. typed: {type: tests} for the values of one
-    Python type.
+    """The test of one schema. always: tests that every value must pass. typed: by Python type, more tests for
+    values of exactly that type.
     """
 
     always: Sequence[Test] = ()
@@ -86,8 +88,8 @@ def _never(_value: Any, _budget: Budget) -> Breach | None:
 
 
 class _Compiler:
-    """Compiles one document. Each schema in the document is compiled once, so that a schema may refer to
-    itself.
+    """Compiles one document. Each schema in the document is compiled once, even if references lead to it, so
+    a schema may refer to itself.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -171,11 +173,13 @@ class _Compiler:
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
 _MOST_SCHEMAS: Final = 10_000
-"""The most schemas in one document, nested ones included. Each takes ten microseconds to compile."""
+"""The most schemas in one document, nested schemas included. Each takes ten microseconds to compile."""
 _MOST_IN_PATTERNS: Final = 6_000
-"""The most characters of all different patterns in a schema, `_EACH_PATTERN` added for each."""
+"""The most characters that all different patterns of a schema have together; each counts `_EACH_PATTERN`
+more.
+"""
 _EACH_PATTERN: Final = 20
-"""The characters added for each pattern, for the fixed cost of its compilation."""
+"""The characters that are counted for each pattern in addition, for the fixed cost of its compilation."""
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("properties", "patternProperties"), (dict,)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), (list,)),
@@ -184,7 +188,9 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
     **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
 }
-"""The valid types of a keyword's value. A `$ref` may lead to where `mistake` did not look."""
+"""The valid Python types of each keyword's value. They are tested here too, because a `$ref` may lead to a
+place that `mistake` has not checked.
+"""
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 
 

@@ -18,15 +18,17 @@ from dragoman.verify.patterns import Pattern
 
 class Breach(NamedTuple):
     """A place where a value violates the schema. keyword: the violated keyword; "false schema" = the schema
-    is `false`. path: the names and indexes that lead from the tested value to the place; if a member is
-    missing, its name is the last.
+    is `false`. path: the names and indexes that lead from the tested value to the place. If a required member
+    is missing, the path ends with its name.
     """
 
     keyword: str
     path: tuple[str | int, ...] = ()
 
     def below(self, step: str | int) -> Breach:
-        """The same breach, seen from one level higher: its path begins with `step`."""
+        """Return the same breach for the value that contains the tested one at `step` (a name or an index):
+        its path begins with `step`.
+        """
         return Breach(self.keyword, (step, *self.path))
 
 
@@ -48,8 +50,8 @@ Test: TypeAlias = Callable[[Any, Budget], Breach | None]
 
 
 class Compiler(Protocol):
-    """Compiles the schemas that are inside of a schema. path: the place of the inner schema, for errors. The
-    methods raise Unusable.
+    """Compiles the schemas and patterns that a keyword's value contains. path: the place of the value in the
+    document, for errors. All methods raise Unusable for what cannot be compiled.
     """
 
     def test(self, schema: Any, path: str) -> Test: ...
@@ -60,8 +62,8 @@ class Compiler(Protocol):
 
 
 def at(path: str, keyword: str) -> str:
-    """The path of a keyword in the schema at `path`, for example "properties.name.type". A long keyword is
-    cut; if `path` is already long, it is returned unchanged.
+    """Return the path of a keyword in the schema at `path`, for example "properties.name.type". A long
+    keyword is cut. If `path` has more than `_LONGEST_PATH` characters, it is returned unchanged.
     """
     if len(path) > _LONGEST_PATH:
         return path
@@ -69,9 +71,11 @@ def at(path: str, keyword: str) -> str:
 
 
 _LONGEST_PATH: Final = 1_000
-"""A schema path of more characters gets no further names: each part of a schema has its own path."""
+"""A schema path with more characters is not extended. Each part of a schema has its own path, so long ones
+cost memory.
+"""
 _LONGEST_NAME: Final = 100
-"""The most characters of a name in a schema path. Clients choose the names."""
+"""The most characters of one name in a schema path, because clients choose the names."""
 
 
 def passes(_value: Any, _budget: Budget) -> Breach | None:
@@ -80,8 +84,8 @@ def passes(_value: Any, _budget: Budget) -> Breach | None:
 
 
 def _plain(value: Any) -> Any:
-    """A copy of a value from the schema, in which floats without a fraction (1.0) are `int`. `parsed` makes
-    the same of an answer, so that both can be compared.
+    """Copy a value from the schema and make floats without a fraction (1.0) `int`. `parsed` does the same to
+    an answer, so that the two can be compared.
     """
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
@@ -175,7 +179,9 @@ def _any_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 
 _OTHER_TYPE: Final = Breach("type")
-"""The breach of an alternative for another type. `anyOf` ignores it in the choice of the breach to report."""
+"""The breach of a schema for another type than the value's. `anyOf` disregards it when it chooses the breach
+to report.
+"""
 
 
 def _one_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
@@ -252,12 +258,12 @@ def _multiple(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test
 
 
 def _ratio(number: float) -> tuple[int, int]:
-    """A number as (numerator, denominator) of the fraction that its decimal text states: 0.1 is (1, 10)."""
+    """Return (numerator, denominator) of a number, as its decimal text states it: 0.1 is (1, 10)."""
     return (number, 1) if isinstance(number, int) else Decimal(str(number)).as_integer_ratio()
 
 
 def _counted(low: str, high: str) -> Callable[[Compiler, Mapping[str, Any], str], Test]:
-    """Make the maker of a test for the length of a value. low, high: the keywords that state the limits
+    """Return the maker of a test for the length of a value. low, high: the keywords with the limits
     ("minItems", "maxItems").
     """
 

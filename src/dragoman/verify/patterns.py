@@ -24,14 +24,16 @@ from typing import Any, Final, NamedTuple
 LONGEST_PATTERN: Final = 2_000
 """The most characters of one pattern."""
 MOST_PARTS: Final = 10_000
-"""The most parts of all patterns in one schema, copies for repetitions included: 700 bytes and 4 µs each."""
+"""The most compiled parts of all patterns in one schema, copies for repetitions included: 700 bytes and 4 µs
+each.
+"""
 _DEEPEST: Final = 50
-"""The most levels of nested groups. The engine's own parser calls itself for each level."""
+"""The most levels of nested groups. The parser of `regex` calls itself for each level."""
 _RUN: Final = 4
 """Every fourth character of literal text is written as a class, so that no run of literal text is longer."""
 _REACH: Final = 2**19
-"""The longest time of one step of the engine, in half nanoseconds. The 256 steps between two looks at the
-clock then take about a fifteenth of a second at most.
+"""The most time that one step of the engine may take, in half nanoseconds. The 256 steps between two looks at
+the clock then take at most about a fifteenth of a second.
 """
 
 
@@ -52,10 +54,10 @@ class TooCostly(ValueError):
 
 
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
-    """Compile a pattern for `Budget.search`. most: the number of parts that the pattern may have.
+    """Compile a pattern for `Budget.search`. most: the number of compiled parts that the pattern may have.
 
-    Raises TooCostly for too many characters, parts or nested groups, ValueError for a pattern that cannot be
-    used for another reason.
+    Raises TooCostly if it has too many characters, parts or nested groups, and ValueError if it is invalid or
+    not supported.
     """
     import regex
 
@@ -114,7 +116,7 @@ _BACKWARDS: Final = 24  # to compare it with a group's text
 
 @dataclass(slots=True)
 class _Group:
-    """What is known of one group that is still open. A term is one element of a pattern: a character, a
+    """The state of one group that is not closed yet. A term is one element of a pattern: a character, a
     class, a group or an assertion (`^`).
 
     parts: one for the group itself, and the parts of its terms so far, without those in `last`. last: the
@@ -128,7 +130,9 @@ class _Group:
 
 
 class _Translator:
-    """Translates one pattern and counts its compiled parts, in one pass without recursion."""
+    """Translates one pattern to the syntax of `regex` and counts its compiled parts, in one pass without
+    recursion.
+    """
 
     def __init__(self, pattern: str, most: int) -> None:
         self._pattern = pattern
@@ -141,12 +145,14 @@ class _Translator:
 
     @property
     def parts(self) -> int:
-        """The number of compiled parts in the pattern so far. Groups that are still open are not counted."""
+        """The number of compiled parts of the pattern so far, without the parts of groups that are not closed
+        yet.
+        """
         return self._groups[0].parts + (self._groups[0].last or 0)
 
     def translated(self) -> str:
-        """The pattern in the syntax of the package `regex`. Raises ValueError if the pattern is invalid,
-        TooCostly if it has too many parts or nested groups.
+        """Return the pattern in the syntax of the package `regex`. Raises ValueError if the pattern is
+        invalid or not supported, TooCostly if it has too many parts or nested groups.
         """
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
         steps |= dict.fromkeys("*+?{", self._repeat) | dict.fromkeys(_SIGNS, self._sign)
@@ -249,8 +255,8 @@ class _Translator:
             self._character(self._single(found))
 
     def _class(self) -> None:
-        """Translate a character class. Each member is rewritten so that it cannot be read as the set syntax
-        that only `regex` has.
+        """Translate a character class. Each member is rewritten so that `regex` cannot read it as its own set
+        syntax.
         """
         negated = self._pattern.startswith("[^", self._at)
         self._at += 2 if negated else 1
@@ -271,8 +277,9 @@ class _Translator:
         self._term(f"[{'^' if negated else ''}{''.join(members)}]", 1 + len(members) // 4)
 
     def _member(self) -> tuple[str, int]:
-        """Read one member of a character class: a character, a range or an escape that means a class. Returns
-        the member in the syntax of `regex`, and its cost.
+        """Read one member of a character class: a character, a range, or an escape that means a class.
+        Returns the member in the syntax of `regex`, and its cost (half nanoseconds for each character of the
+        text).
         """
         low = self._one()
         if not isinstance(low, str):
@@ -307,8 +314,8 @@ class _Translator:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        r"""The members and the cost of the class that an escape like `\d` means; None = the escape means a
-        single character.
+        r"""Return the members and the cost of the class that an escape like `\d` means; None if the escape
+        means a single character.
         """
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 

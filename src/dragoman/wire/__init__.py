@@ -1,5 +1,5 @@
-"""Cuts bytes into frames (single events or lines of a stream) and JSON values, and writes them. No module
-here does IO or knows a protocol.
+"""Reads and writes bytes: the frames of streams (single events or lines), JSON, forms, headers, data URLs,
+sound and vectors. No module here does IO or knows an AI protocol.
 
-Bytes that cannot be cut raise `WireError`, which states the problem and its place, but not who caused it.
+Bytes that cannot be read raise `WireError`, which states the problem and its place, but not who caused it.
 """

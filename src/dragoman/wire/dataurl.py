@@ -22,23 +22,28 @@ _ESCAPED: Final = {
     "0A": "",
     "20": "",
 }
-"""What percent-escapes in base64 stand for, by their digits. Others stay, which makes the base64 invalid."""
+"""By their two digits, the characters that percent-escapes in base64 stand for. Other escapes stay in the
+text, which makes the base64 invalid.
+"""
 _ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MOST_ESCAPES: Final = 100_000
-"""The most percent-escapes of data that is not base64. Python replaces each on its own: 0.1 s for so many."""
+"""The most percent-escapes of data that is not base64. Python replaces them one by one: 0.1 s for this
+number.
+"""
 
 
 def is_data_url(url: str) -> bool:
-    """Whether a URL begins with `data:`, in any case."""
+    """Whether a URL begins with `data:`, in upper or lower case."""
     return url[:5].lower() == "data:"
 
 
 def read(url: str) -> tuple[str | None, str] | None:
-    """Split a data URL into (media type with its parameters, None if not stated; data in base64).
+    """Split a data URL (a text that begins with `data:`) into (media type with its parameters, None if the
+    URL has none; data in base64).
 
     Returns None if the URL has no comma, or if its data is not base64 and has more than `_MOST_ESCAPES`
-    percent-escapes. Data in base64 is returned with its percent-escapes decoded, and is not checked; other
-    data is converted to base64.
+    percent-escapes. Data in base64 is returned with its percent-escapes decoded, without a check that it is
+    valid; other data is converted to base64.
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -57,8 +62,8 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, None) for a data URL that `read` can split; (None, None, url) for any
-    other URL.
+    """Return (media type, data in base64, None) for a data URL that `read` can split, and (None, None, url)
+    for any other URL and for None.
     """
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
@@ -66,7 +71,7 @@ def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 def flaw(url: str) -> str | None:
-    """What is wrong with a data URL, in words; None = nothing."""
+    """Say what is wrong with a data URL, in words; None = nothing."""
     found = read(url)
     if found is None:
         return "too many escapes" if "," in url else "no comma"
@@ -74,9 +79,9 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """What is wrong with a base64 text, in words; None = nothing. An empty text is wrong. White space is
-    ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the end. The check
-    does not decode the text.
+    """Say what is wrong with a base64 text, in words; None = nothing. The text must not be empty. White space
+    is ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the end. The
+    text is not decoded.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

@@ -1,5 +1,4 @@
-"""AWS event streams (`application/vnd.amazon.eventstream`): splits a stream into its messages, and writes
-messages.
+"""Reads and writes AWS event streams (`application/vnd.amazon.eventstream`): a sequence of messages.
 
     total length u32 | headers length u32 | CRC-32 of these two | headers | payload | CRC-32 of all u32
 
@@ -7,10 +6,10 @@ All numbers are big-endian. A header is: length of the name u8, the name, the va
 Specification: https://smithy.io/2.0/aws/amazon-eventstream.html, read in 2026-11; the same layout is in
 `botocore/eventstream.py` 1.44.5.
 
-A message of the type `event` becomes one frame of JSON: `{"contentBlockDelta": PAYLOAD}`, with the event's
-name as the only member. The event `chunk` of Bedrock's InvokeModelWithResponseStream holds another protocol's
-event in base64: it becomes this event. An `exception` or `error` becomes an `ErrorFrame`: its payload with
-the exception's name as `type`.
+A message of the type `event` becomes one frame of JSON, an object with the event's name as its only member:
+`{"contentBlockDelta": PAYLOAD}`. The event `chunk` (of Bedrock's InvokeModelWithResponseStream) contains an
+event of another protocol in base64; its frame is that event. A message of the type `exception` or `error`
+becomes an `ErrorFrame`: an object with the name or code of the error as `type`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from dragoman.wire.sse import MAX_EVENT, ErrorFrame, too_large
 MIME: Final = "application/vnd.amazon.eventstream"
 """The content type of such a stream."""
 Header: TypeAlias = bool | int | bytes | str
-"""The value of a header: text (type 7), bytes (6, and 9: a UUID), a number (2 to 5, and 8: Unix
-milliseconds), or true and false (0, 1)."""
+"""The value of a header by its type: text (type 7), bytes (6, and 9: a UUID), a number (2 to 5, and 8: Unix
+milliseconds), or true and false (0, 1).
+"""
 
 _PRELUDE: Final = struct.Struct(">II")
 _CHECKSUM: Final = struct.Struct(">I")
@@ -49,8 +49,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class EventStreamSplitter:
-    """Splits one stream into JSON frames, whatever pieces its bytes come in. Both checksums of each message
-    are verified before its content is used.
+    """Splits one stream into JSON frames, however the stream is cut into chunks. Both checksums of each
+    message are verified before its content is used.
 
     max_event: the most bytes of one message; a larger one raises WireError as soon as its length is known.
     """
@@ -63,12 +63,12 @@ class EventStreamSplitter:
         self._total = 0  # length of the message at the start of `_held`; 0 = not read yet
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Read `chunk`, and yield the frame of each message that it completes, in order. The caller must take
-        all of them.
+        """Read `chunk`, and yield the frame of each message that it completes, in order. The caller must
+        iterate to the end.
 
         Raises WireError, after the frames of the messages before, for a wrong checksum, a length that is
-        impossible or above the limit, and for headers or a payload that cannot be read. The splitter cannot
-        be used after that.
+        impossible or above the limit, an unknown type of message, and for malformed headers or a malformed
+        `chunk`. The splitter cannot be used after that.
         """
         held = self._held
         held += chunk
@@ -82,7 +82,7 @@ class EventStreamSplitter:
             yield _frame(*read_message(message))
 
     def close(self) -> list[bytes]:
-        """End the stream: returns nothing. Raises WireError if the stream ends within a message."""
+        """End the stream. Returns an empty list. Raises WireError if the stream ends within a message."""
         if self._held:
             raise WireError("the stream ends within a message")
         return []
@@ -99,9 +99,8 @@ class EventStreamSplitter:
 
 
 def read_message(message: bytes) -> tuple[dict[str, Header], bytes]:
-    """(the headers, the payload) of one whole message. The checksum of the lengths is not verified here.
-
-    Raises WireError for a wrong checksum of the message, and for malformed headers.
+    """Return (headers, payload) of one complete message. Raises WireError if the checksum of the message is
+    wrong, or if its headers are malformed. The checksum of the lengths is not verified here.
     """
     end = len(message) - 4
     if zlib.crc32(memoryview(message)[:end]) != _CHECKSUM.unpack_from(message, end)[0]:
@@ -122,7 +121,7 @@ def read_message(message: bytes) -> tuple[dict[str, Header], bytes]:
 
 
 def _value(message: bytes, at: int) -> tuple[Header, int]:
-    """(the value of a header, the position after it). at: the position of the value's type."""
+    """Return (value of a header, position after it). at: the position of the value's type."""
     kind, at = message[at], at + 1
     if kind in (0, 1):
         return kind == 0, at
@@ -162,7 +161,9 @@ def _unwrapped(payload: bytes) -> bytes:
 
 
 def _object(payload: bytes) -> dict[str, Any]:
-    """The payload as an object; one with the payload as its `message` if it is no JSON object."""
+    """Decode the payload as a JSON object. If it is not one, return an object with the payload's text as
+    `message`.
+    """
     try:
         value = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -171,7 +172,7 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """One message with these headers, all of which are texts."""
+    """Return the bytes of one message with these headers, whose values are texts."""
     written = b"".join(
         b"%c%b\x07%b%b" % (len(name), name.encode(), struct.pack(">H", len(value.encode())), value.encode())
         for name, value in headers.items()
@@ -182,14 +183,14 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """The message of one event. payload: its JSON."""
+    """Return the message of an event. payload: the event's JSON."""
     return message(
         {":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload
     )
 
 
 def exception(name: str, payload: bytes) -> bytes:
-    """The message of an exception, which ends a stream. payload: its JSON."""
+    """Return the message of an exception, which ends a stream. payload: the exception's JSON."""
     return message(
         {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload
     )

@@ -1,4 +1,4 @@
-"""Arbitrary text as the value of an HTTP header, which may hold only visible ASCII.
+"""Writes any text as the value of an HTTP header, where only printable ASCII is safe.
 
 Clients choose model names freely, so a model name must never break an answer or add a header to it.
 """
@@ -16,8 +16,8 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """The text as a header's value. Printable ASCII stays, every other character becomes percent-encoded
-    UTF-8, and the value is cut at `LIMIT` bytes.
+    """Write a text as the value of a header. Printable ASCII stays; if the text has any other character, that
+    becomes percent-encoded UTF-8. The value is cut at `LIMIT` bytes.
     """
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()

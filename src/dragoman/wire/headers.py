@@ -1,4 +1,4 @@
-"""The headers of a message. They stay bytes until somebody reads one of them, because most are never read."""
+"""The headers of an HTTP message. They stay bytes until one of them is read, because most are never read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of a message, by lower-case name. lines: a (lower-case name, value) pair for each header,
-    or a dict of them; if a name comes twice, its last value counts. raw: the headers as bytes, {name: value}.
+    """The headers of an HTTP message, by name. All names are in lower case, also those that are looked up.
+
+    lines: a (name, value) pair for each header, or a dict of them; if a name comes twice, its last value
+    counts. raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
@@ -25,14 +27,12 @@ class HeaderMap(Mapping[str, str]):
         return default if value is None else value.decode("latin-1")
 
     def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-        """The headers whose names are in `names` (lower case), as (name, value) pairs of bytes, sorted by
-        name.
-        """
+        """Return the headers whose names are in `names`, as (name, value) pairs of bytes, sorted by name."""
         raw = self.raw
         return [(name, raw[name]) for name in _there(names, tuple(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
-        """A copy of the headers in which the header `name` (lower case) has this value."""
+        """Return a copy of the headers in which the header `name` has this value."""
         changed = HeaderMap(())
         changed.raw = {**self.raw, name: value}
         return changed
@@ -49,7 +49,7 @@ class HeaderMap(Mapping[str, str]):
 
 @lru_cache(maxsize=64)
 def _there(names: frozenset[bytes], given: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Those of `names` that are among `given`, sorted. The result is cached, because a server sends the same
-    names again and again.
+    """Return the `names` that are also in `given`, sorted. The result is cached, because servers send the
+    same header names again and again.
     """
     return tuple(sorted(names.intersection(given)))

@@ -1,9 +1,9 @@
 """Headers that stop a browser from executing content that a provider or another user wrote.
 
-A browser would run an HTML page among such files with the gateway's own origin, so the page could call the
-gateway with the rights of the person who opens it. `nosniff` makes browsers keep to the stated media type,
-`sandbox` takes the origin and the scripts from a page, and every type that is not inert is downloaded instead
-of shown.
+A browser would run such an HTML page in the gateway's origin, so the page could call the gateway with the
+rights of the person who opens it. Three headers prevent that: `nosniff` makes browsers keep to the stated
+media type, `sandbox` denies a page the origin and scripts, and content of a type that is not inert is
+downloaded instead of shown.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ _SHOWN: Final = frozenset(
         *("image/gif", "image/jpeg", "image/png", "image/webp"),
     }
 )
-"""The inert types besides audio and video. `image/svg+xml` is missing because it can contain scripts."""
+"""The inert types, besides all audio and video. `image/svg+xml` is missing because it can contain scripts."""
 _PLAYED: Final = ("audio/", "video/")
 
 Headers = list[tuple[bytes, bytes]]
 
 
 def is_inert(kind: str) -> bool:
-    """Whether content of the media type `kind` (which may have parameters) is inert: browsers execute nothing
-    in it.
+    """Whether a media type (with or without parameters) is inert: browsers execute nothing in content of this
+    type.
     """
     bare = kind.partition(";")[0].strip().lower()
     return bare in _SHOWN or bare.startswith(_PLAYED)
 
 
 def inert_headers(kind: str, disposition: str | None = None) -> Headers:
-    """The headers for an answer of the media type `kind`.
+    """Return the protective headers for an answer of the media type `kind`.
 
-    disposition: the provider's `content-disposition`, None = it sent none. It is passed on if the type is
-    inert, or if it begins with `attachment`. Otherwise a bare `attachment` replaces it, so that browsers
-    download the content.
+    disposition: the provider's `content-disposition`, None = the provider sent none. It is passed on if the
+    type is inert, or if it begins with `attachment`. If it is not passed on and the type is not inert, the
+    answer gets the plain `attachment`, so that browsers download the content.
     """
     headers = [
         (b"x-content-type-options", b"nosniff"),

@@ -1,16 +1,18 @@
-"""JSON bodies and frames: decoded whole, or only the top level with every value kept byte for byte.
+"""JSON bodies and frames: decoded completely, or only at the top level, with every value kept byte for byte.
 
-A value that is passed on never differs from the written one, and an error names line and column where the
-mistake has one. These rules are added to what msgspec checks, for requests and answers alike:
+A value that is passed on as bytes never differs from what was written. An error names line and column if the
+mistake has a place. These rules are added to what msgspec checks, for requests and answers alike:
 
 - Nesting, the number of values and the digits of integers are limited.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
-- Numbers that no double or Python integer holds (`1e400`): refused where a value is decoded, kept where it
-  is passed on as bytes. Fractions with more digits than a double has are rounded, as every parser does.
-- Half of a surrogate pair is refused. It is no Unicode text and cannot be written as UTF-8 again.
-- Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot
-  read two different requests; but inside of a value that is passed on as bytes all of them stay. The depth of
-  what was dropped is not limited: nobody here walks through it.
+- Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
+  and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded, as other
+  parsers do.
+- Half of a surrogate pair is refused where a value is decoded: it is not Unicode text and cannot be written
+  as UTF-8 again.
+- Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot read
+  two different requests. Inside a value that is passed on as bytes, all of them stay. The nesting of a
+  dropped value is not always limited, because no code walks through it.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ import msgspec
 from dragoman.errors import WireError
 
 MAX_DEPTH = 128
-"""The most levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
+"""The most levels of nesting. Python's own limit of 1,000 nested calls suffices to walk through so many
+levels.
+"""
 MAX_VALUES = 320_000
 """The most values in a request's body. An embedding request may hold 300,000 tokens, each a number."""
 _MOST_VALUES = 8_000_000
-"""The most commas and opening brackets in any decoded text, those in its strings included. 2,048 vectors of
-3,072 numbers have 6.3 million.
+"""The most commas and opening brackets in any decoded text, including those inside of strings. 2,048 vectors
+of 3,072 numbers have 6.3 million.
 """
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
@@ -48,41 +52,53 @@ _QUOTED = (
     ' write "…" around it and \\" inside'
 )
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-"""Names of compressions by the first bytes of their data: RFC 1952, RFC 8878."""
+"""Names of compressions by the first bytes of compressed data: RFC 1952, RFC 8878."""
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""Words in msgspec's errors about half a surrogate pair: no other half, no escape, or the text ends."""
+"""Words in msgspec's errors about half of a surrogate pair: the other half is missing, is not an escape, or
+the text ends.
+"""
 _MOST_EXPLAINED = 1_000_000
-"""Bytes. Longer malformed JSON is not searched for the mistake: in 60 MB that takes eight seconds."""
+"""Bytes. In longer malformed JSON the place of the mistake is not searched: in 60 MB that takes eight
+seconds.
+"""
 _CONTINUING = bytes(range(0x80, 0xC0))
 _VALUE = 270
-"""Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
+"""Bytes of memory for each value while a request is translated: 210,000 values in short messages take 56
+MB.
+"""
 _USUAL = 4
-"""Bytes of memory per byte of a body of long texts: as received, decoded and encoded again."""
+"""Bytes of memory for each byte of a body of long texts: the body as received, decoded and encoded again."""
 SHARE_OF_TEXT: Final = 10
-"""How many bytes of a long text take as long to work on as one byte of a body that is dense in values."""
+"""So many bytes of a long text take as much time as one byte of a body that is dense in values."""
 FIRST_MEASURED: Final = 1_000_000
-"""Bytes from which a body is measured before it is decoded. One of so many is decoded within 0.03 s, and its
-values take less than 50 MB.
+"""Bytes. A body of at least this size is measured before it is decoded. A smaller one is decoded within 0.03
+s, and its values take less than 50 MB.
 """
 _NOT_MEASURED = 4_000
-"""Bytes below which a body's size says enough."""
+"""Bytes. The weight of a smaller body is its size."""
 _FEW: Final = 16
-"""Bytes for each value, from which on a decoded value is counted faster than its text."""
+"""Bytes for each value. In a body with at least so many, the values are counted faster after decoding than in
+the text.
+"""
 _DENSE = 2
-"""Bytes for each value in a body that is as dense as can be: a digit and a comma."""
+"""Bytes for each value in the densest body: a digit and a comma."""
 _PIECE = 256 * 1024
 """Bytes that are searched at once, so that they stay in the processor's cache."""
 _LONG = 256
-"""Digits from which an integer counts as long. Reading n digits takes n² steps."""
+"""An integer with at least so many digits is long. Reading n digits takes n² steps."""
 _STRIDE = 17
-"""The first search for a long number reads only each 17th byte, where it is a row of digits, too."""
+"""The first search for a long number reads only every 17th byte. A long row of digits is a row of digits
+there, too.
+"""
 _MOST_DIGITS = 1_000_000
-"""The most digits of numbers in a body with a long one: in numbers of 4,299 they take 0.04 s, 64 MB 2 s."""
+"""The most digits of all numbers in a body with a long number: in numbers of 4,299 digits they take 0.04 s;
+64 MB of them would take 2 s.
+"""
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
@@ -92,7 +108,7 @@ _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 """Brackets as signed bytes: +1 for an opening bracket, -1 for a closing one."""
 
 _HOLDS = frozenset((dict, list)).__contains__
-"""Whether values of a type hold others, in decoded JSON."""
+"""Whether values of a Python type contain others, in decoded JSON."""
 
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -100,8 +116,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Decode a JSON object completely. Raises WireError for everything that is not a JSON object (for
-    malformed JSON with line and column), and for too many levels of nesting, values or digits.
+    """Decode a JSON object completely. Raises WireError for anything else than one JSON object (for malformed
+    JSON with line and column), and for too many levels of nesting, values or digits.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -111,9 +127,9 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 
 def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
-    """Decode a JSON object of less than `FIRST_MEASURED` bytes; returns (object, extra, weight), the latter
-    two as in `Measured`. Raises WireError as `decode_object`, and with the code `request_too_large` for more
-    than max_values values.
+    """Decode a JSON object of less than `FIRST_MEASURED` bytes. Returns (object, extra, weight), the last two
+    as in `Measured`. Raises WireError for anything else than one JSON object, for too many levels of nesting
+    or digits, and with the code `request_too_large` for more than `max_values` values.
 
     In so small a body, both numbers are found faster from the decoded object than from the text.
     """
@@ -141,8 +157,8 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
 
 
 def _object(body: bytes, max_depth: int) -> dict[str, Any]:
-    """Decode an object without checking its depth. max_depth: the limit that an error names. Raises
-    WireError.
+    """Decode an object without checking its depth. max_depth: the limit that an error names if msgspec finds
+    the nesting too deep. Raises WireError for anything else than one JSON object, and for too many digits.
     """
     if len(body) > _MOST_DIGITS:
         refuse_flood(body)
@@ -157,9 +173,10 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
-    """Count the values in a decoded object (as `refuse_many_values` counts) and its levels of nesting:
-    (values, levels). None if it has more than `most` values. The garbage collector lists what arrays and
-    objects contain, so one call reads a whole level.
+    """Return (values, levels) of a decoded object: the number of values, counted as in `refuse_many_values`,
+    and its levels of nesting. Returns None if there are more than `most` values.
+
+    `get_referents` lists what arrays and objects contain, so one call reads a complete level.
     """
     level: list[Any] = [value]
     count = levels = 0
@@ -175,10 +192,10 @@ def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
 
 
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
-    """The top level of a JSON object: {member: its value as the bytes that were written}.
+    """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
-    Raises WireError for everything that is not a JSON object, and for too many levels or values. Numbers are
-    not checked, because they are not decoded.
+    Raises WireError for anything else than one JSON object, and for too many levels or values. Numbers and
+    surrogate pairs are not checked, because values are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -195,8 +212,8 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def head_of(body: bytes) -> dict[str, msgspec.Raw]:
-    """The top level of a body that `decode_object` has accepted: {member: its value as the bytes that were
-    written}.
+    """Decode only the top level of a body that `decode_object` has accepted: {member: its value as the bytes
+    that were written}.
     """
     return _decode_head(body.removeprefix(_BOM))
 
@@ -204,19 +221,20 @@ def head_of(body: bytes) -> dict[str, msgspec.Raw]:
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
-    Values are counted as the commas and opening brackets outside of strings, so an empty object or array
-    counts twice. Malformed JSON is not always refused.
+    Values are counted as the commas and opening brackets outside of strings: so the outermost object does not
+    count, and an empty object or array inside of it counts twice. Malformed JSON may not be refused.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise _too_many(max_values)
 
 
 def count_values(body: bytes, most: int) -> int:
-    """The number of values in JSON, counted as in `refuse_many_values`.
+    """Count the values in JSON as `refuse_many_values` does, but only as exactly as a comparison with `most`
+    needs.
 
-    Whether the result is more than `most` is always right. The number itself may be wrong: a result up to
-    `most` may include commas and brackets inside of strings, and a larger result may be `most + 1` for any
-    larger number.
+    The result is above `most` exactly if the true number is. Otherwise it may be wrong: a result up to `most`
+    may include commas and brackets inside of strings, and a result of `most + 1` may stand for any larger
+    number.
     """
     if (count := _commas_and_openings(body)) <= most:
         return count  # the exact number is smaller still
@@ -228,10 +246,10 @@ def count_values(body: bytes, most: int) -> int:
 
 
 class Measured(NamedTuple):
-    """The memory and the work that a body of JSON takes. extra: the bytes of memory that its values take,
+    """The memory and the work that a body of JSON takes. extra: the bytes of memory that its values take when
     decoded and translated, beyond `_USUAL` times the body's size; 0 for long texts, over a hundred times the
-    size for small numbers. weight: the work, stated as the size in bytes of a body of short values that takes
-    as long; for long texts a tenth of the body's size.
+    size for small numbers. weight: the work, as the size in bytes of a body of short values that takes the
+    same time; for long texts a tenth of the body's size.
     """
 
     extra: int
@@ -242,7 +260,7 @@ def measured(body: bytes, max_values: int = MAX_VALUES) -> Measured:
     """Measure a body of JSON, which may be invalid.
 
     max_values: the most values that are allowed. If the body has more than twice as many strings, both
-    results are only upper bounds, because such a body is refused.
+    results are upper bounds that may be too high, because such a body is refused anyway.
     """
     size = len(body)
     if _has_at_most(body, _USUAL * size // _VALUE):
@@ -260,9 +278,7 @@ def _measured(size: int, count: int) -> Measured:
 
 
 def _has_at_most(body: bytes, most: int) -> bool:
-    """Whether a body has at most `most` commas and opening brackets. Those inside of strings are counted,
-    too.
-    """
+    """Whether a body has at most `most` commas and opening brackets, including those inside of strings."""
     for mark in (b",", b"{", b"["):
         # `replace` goes from one to the next: where they are rare, it looks at the bytes between them in C.
         most -= len(body) - len(body.replace(mark, b"", most + 1))
@@ -272,8 +288,8 @@ def _has_at_most(body: bytes, most: int) -> bool:
 
 
 def refuse_flood(body: bytes) -> None:
-    """Raise WireError for more than `_MOST_VALUES` commas and opening brackets, those inside of strings
-    included: to decode so many values would take gigabytes.
+    """Raise WireError for more than `_MOST_VALUES` commas and opening brackets, including those inside of
+    strings: decoding so many values would take gigabytes.
     """
     if len(body) > _MOST_VALUES and _commas_and_openings(body) > _MOST_VALUES:
         raise WireError(f"more than {_MOST_VALUES} values")
@@ -293,7 +309,7 @@ def _refuse_many_digits(body: bytes) -> None:
 
 
 def _has_long_number(body: bytes) -> bool:
-    """Whether the body has `_LONG` or more digits in a row, inside or outside of strings."""
+    """Whether the body has at least `_LONG` digits in a row, inside or outside of strings."""
     if b"0" * (_LONG // _STRIDE) not in body[::_STRIDE].translate(_FLAT):
         return False  # true of nearly all bodies, also of those with images
     row = b"0" * _LONG
@@ -303,10 +319,10 @@ def _has_long_number(body: bytes) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """A value as JSON without white space. A `msgspec.Raw` in the value is written as it is; a float that is
-    not finite (NaN, infinity) becomes null.
+    """Write a value as JSON without white space. A `msgspec.Raw` in the value is written as it is; a float
+    that is not finite (NaN, infinity) becomes null.
 
-    Raises WireError for half of a surrogate pair, too deep nesting and types that JSON does not have.
+    Raises WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.
     """
     try:
         return _encode(value)
@@ -319,17 +335,15 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """An object as JSON. head: its members, each value raw (`msgspec.Raw`) or decoded. Raises WireError as
-    `encode`.
+    """Write an object as JSON. head: its fields; each value is raw (`msgspec.Raw`) or decoded. Raises
+    WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.
     """
     return encode(head)
 
 
 def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
-    """A copy of a decoded value in which `change` has been applied to each string, and to the names of
-    members.
-
-    Lists and objects that lie deeper than `depth` levels become None.
+    """Return a copy of a decoded JSON value in which `change` has been applied to each string and to each
+    member's name. Lists and objects that are nested deeper than `depth` levels become None.
     """
     if isinstance(value, str):
         return change(value)
@@ -346,8 +360,8 @@ def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:
     """Raise WireError for a key that is not in `known`, but differs from a known key only in upper and lower
     case.
 
-    Parsers treat `Model` differently (Go's take it for `model`, others ignore it), so an upstream could read
-    another request than the one that was checked here.
+    Parsers treat `Model` differently (Go's parsers read it as `model`, others ignore it), so an upstream
+    could read another request than the one that was checked here.
     """
     for key in keys:
         if key not in known and (meant := _folded(known).get(key.casefold())) is not None:
@@ -372,7 +386,7 @@ def _may_be_deep(body: bytes, max_depth: int) -> bool:
 
 
 def _openings(text: bytes) -> int:
-    """The number of opening brackets. Those inside of strings are counted, too."""
+    """The number of opening brackets, including those inside of strings."""
     if len(text) > _PIECE:
         return sum(_openings(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
     # Where brackets are rare, `replace` finds them several times faster than `count` does.
@@ -380,11 +394,11 @@ def _openings(text: bytes) -> int:
 
 
 def _has_levels(value: Any, levels: int) -> bool:
-    """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain,
+    """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain;
     True may be wrong by one level.
 
-    The garbage collector lists what each array and object contains. It may leave out an innermost object that
-    contains no other array or object, so this function looks for one level less.
+    `get_referents` lists what each array and object contains. The garbage collector may not track an
+    innermost object, so this function looks for one level less.
     """
     level = [value]
     for _ in range(levels - 1):
@@ -407,14 +421,12 @@ def _commas_and_openings(text: bytes) -> int:
 
 
 def _without_escapes(body: bytes) -> bytes:
-    """The body without escaped backslashes and escaped quotes. Every quote in the result begins or ends a
-    string.
-    """
+    """Remove escaped backslashes and escaped quotes. Every quote in the result begins or ends a string."""
     return body.replace(rb"\\", b"").replace(rb"\"", b"")
 
 
 def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
-    """The text outside of strings, without the bytes in `without` (which never has the quote). plain: the
+    """Return the text outside of strings, and remove the bytes in `without` (never the quote) from it. plain:
     JSON, as `_without_escapes` returns it.
     """
     bare = plain.translate(None, without)
@@ -431,8 +443,8 @@ def _too_deep(max_depth: int) -> WireError:
 
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
-    """The WireError for an error that msgspec raised about `body`: in plain words, and with line and column
-    if the mistake has a place.
+    """Return the WireError for an error that msgspec raised about `body`: in plain words, and with line and
+    column if the mistake has a place.
     """
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
@@ -468,10 +480,11 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _other_form(body: bytes) -> str | None:
-    """What a text is (compressed, UTF-16, URL-encoded, …) if its first bytes show that it is not JSON, in
-    words; None if it is not recognised.
+    """Say in words what a text is (compressed, UTF-16, URL-encoded, …), if its first bytes show that it is
+    not JSON; None if it is not recognised.
 
-    Shells and command line tools turn correct JSON into these forms; a line and column would not help.
+    Shells and command line tools turn correct JSON into these forms, where a line and a column would not
+    help.
     """
     for start, coding in _PACKED.items():
         if body.startswith(start):
@@ -498,7 +511,7 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first number that cannot be read: a float larger than a double can hold, or an
+    """The position of the first number that cannot be decoded: a float larger than a double can hold, or an
     integer of 4,300 characters or more. Without such a number, the length of the text.
     """
     for found in _NUMBER.finditer(body):

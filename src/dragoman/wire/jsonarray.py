@@ -1,10 +1,10 @@
-"""A stream that is one JSON array: returns each element as soon as it is complete.
+"""A stream that is one JSON array of objects (or arrays): returns each element as soon as it is complete.
 
-An element reaches from its opening bracket, the first one inside the array, to the bracket that closes it.
-Elements are not decoded: an element that is cut off or malformed is returned as it is, and its decoder
-reports the mistake. A server that fails in the middle sends its error in place of an element, after the
-array, or without any array; such an error is returned like an element. Other text (an HTML page) is returned
-by `close` as an `ErrorFrame`.
+An element begins with an opening bracket inside the array, and ends with the bracket that closes it. Elements
+are not decoded: an element that is cut off or malformed is returned as it is, and its decoder reports the
+mistake. A server that fails in the middle sends its error as an object in place of an element, after the
+array, or without any array; it is returned like an element. Other text (an HTML page) is returned by `close`
+as an `ErrorFrame`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ANSWER_TOO_LARGE, MAX_EVENT, ErrorFrame, too_large
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
-"""A whole string, which is skipped; the opening quote of a string that the chunk cuts; or a bracket."""
+"""A complete string, which is skipped; the opening quote of a string that the chunk cuts; or a bracket."""
 _STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
 
 _MOST_BETWEEN = 256 * 1024
-"""The most bytes outside of elements, unless `max_event` is less: an error page is shorter."""
+"""The most bytes outside of elements, unless `max_event` is smaller. Error pages are shorter."""
 
 
 class JSONArraySplitter:
@@ -42,7 +42,7 @@ class JSONArraySplitter:
         self._other = bytearray()  # text between elements that is no punctuation
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Every element that `chunk` completes, in order.
+        """Return every element that `chunk` completes, in order, as its bytes.
 
         Raises WireError for an element above the limit, or for too many bytes outside of elements. The
         splitter cannot be used after that.
@@ -77,8 +77,8 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket or quote that stands outside of elements, at the position `at` of the chunk.
-        Returns the position where the element begins, or where other text goes on.
+        """Handle a bracket or quote outside of elements, at the position `at` of the chunk. Returns the
+        position where a new element begins, or where text outside of elements goes on.
         """
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1

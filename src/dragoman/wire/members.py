@@ -1,8 +1,8 @@
-"""Reads a few members of JSON objects while their bytes pass, and holds nothing else of them.
+"""Reads a few members of JSON objects while their bytes pass by, and stores nothing else of them.
 
-An answer of many megabytes states in a few bytes what it has cost, before or after the rest. This reader
-skips what it does not look for with regular expressions, so it costs little, and it needs the same memory for
-any length. It does not check that the JSON is valid.
+An answer of many megabytes states its usage in a few bytes, anywhere. This reader skips everything else with
+regular expressions, so it costs little CPU time, and the same memory for any length. It does not check that
+the JSON is valid.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _QUOTE, _BACKSLASH = b'"', b"\\"
 
 
 class Members:
-    """Reads members of the outermost objects: of one value, of several values in a row (NDJSON), or of the
-    entries of an outermost list.
+    """Reads members of the outermost objects: of one object, of several in a row (NDJSON), or of the objects
+    in an outermost array. Members of nested objects are not read.
 
-    names: of the members to be found. most: bytes of a value; a longer value is left out.
+    names: the names of the members to read. most: the most bytes of one value; a longer value is left out.
     """
 
     __slots__ = ("_begin", "_depth", "_escaped", "_found", "_level", "_most", "_name", "_names", "_quoted",
@@ -34,22 +34,28 @@ class Members:
         self._found: dict[str, bytes] = {}
         self._depth = 0
         self._level = 1
-        """The depth of the members that are looked for."""
+        """The depth at which members are read: 1 in an outermost object, 2 in the objects of an outermost
+        array.
+        """
         self._quoted = self._escaped = False
         self._name: bytearray | None = bytearray()
-        """The latest text at this depth, which is a name if a colon follows; None = it is too long."""
+        """The latest string at this depth, which is a name if a colon follows; None = it is too long for a
+        name.
+        """
         self._value: bytearray | None = None
-        """The value that is being read; None = none is."""
+        """The value that is being read; None = no value is being read."""
         self._begin = 0
-        """Where in the running chunk the unread part of the value begins."""
+        """The position in the current chunk where the unread part of the value begins."""
 
     @property
     def found(self) -> Mapping[str, bytes]:
-        """The JSON of the members that were found; of several with one name, the last."""
+        """By name, the values that were read completely, as JSON. If a name came several times, the last
+        value counts.
+        """
         return self._found
 
     def feed(self, chunk: bytes) -> None:
-        """Read more bytes."""
+        """Read the next bytes."""
         place, self._begin = 0, 0
         while place < len(chunk):
             place = self._text(chunk, place) if self._quoted else self._structure(chunk, place)
@@ -57,7 +63,7 @@ class Members:
             self._hold(chunk, len(chunk))
 
     def _text(self, chunk: bytes, place: int) -> int:
-        """Read the rest of a text, and return where it ends."""
+        """Read on in a string, and return the position where reading goes on."""
         if self._escaped:
             self._escaped = False
             self._spell(chunk[place : place + 1])
@@ -80,7 +86,9 @@ class Members:
                 self._name += text
 
     def _structure(self, chunk: bytes, place: int) -> int:
-        """Read up to the next mark that is looked for, and return where it ends."""
+        """Read up to the next structural mark (quote, bracket, comma or colon), and return the position after
+        it.
+        """
         shallow = self._depth == self._level
         if (found := (_SHALLOW if shallow else _DEEP).search(chunk, place)) is None:
             return len(chunk)
@@ -104,7 +112,7 @@ class Members:
         return end
 
     def _complete(self, chunk: bytes, end: int) -> None:
-        """A member ends here."""
+        """Store the value that is being read, if there is one: it ends at the position `end` of the chunk."""
         if self._value is not None:
             self._hold(chunk, end)
         if self._value is not None and self._name is not None:

@@ -1,8 +1,8 @@
 r"""Forms as `multipart/form-data`: an ordered list of fields, some of which are files.
 
 RFC 7578, RFC 2046 section 5.1. A boundary begins with CRLF and has no other CR, so the parser holds back only
-the bytes from the last CR of a chunk on. Before the first boundary, and before a boundary directly after a
-field's headers, the CRLF has been read already or is missing: the parser puts one in front of the bytes.
+the bytes from the last CR of a chunk. Before the first boundary, and before a boundary directly after a
+field's headers, this CRLF is missing or has been read already, so the parser puts one in front of the bytes.
 
 Senders escape names in two ways: `\"` and `\\` (RFC 822, Python, old curl), or `%22`, `%0D` and `%0A`
 (browsers). A backslash before any other character stands for itself (Windows paths).
@@ -23,8 +23,8 @@ from dragoman.wire.json import TOO_LARGE
 class Field(msgspec.Struct, frozen=True):
     """One field of a form.
 
-    value: its bytes; those of a large file are on disk and mapped into memory. filename: None = the field is
-    no file. kind: its media type, None = not stated.
+    value: the field's bytes; the bytes of a large file are on disk and mapped into memory. filename: None =
+    the field is not a file. kind: its media type, None = not stated.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Field(msgspec.Struct, frozen=True):
 
 
 Form: TypeAlias = tuple[Field, ...]
-"""The fields of a form in order; names may repeat."""
+"""The fields of a form, in order. Several fields may have the same name."""
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a field's headers say, before its bytes come. filename: None = the field is no file. kind: its
+    """The headers of a field, known before its bytes. filename: None = the field is not a file. kind: its
     media type, None = not stated.
     """
 
@@ -48,18 +48,22 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Pieces(NamedTuple):
-    """A body in several parts, to be sent one after another. size: bytes of all parts together."""
+    """A body in several parts, to be sent one after another. size: the number of bytes of all parts
+    together.
+    """
 
     parts: list[bytes | memoryview]
     size: int
 
 
 MAX_FIELDS = 128
-"""The most fields of one form. OpenAI's largest has 16 pictures, a mask and a dozen settings."""
+"""The most fields of one form. OpenAI's largest form has 16 pictures, a mask and a dozen settings."""
 MAX_HEAD = 16 * 1024
 """The most bytes of one field's headers."""
 MAX_TEXT = 4 * 1024 * 1024
-"""The most bytes of all fields together that are not files. OpenAI's prompts have 32,000 characters."""
+"""The most bytes of all fields that are not files, together. OpenAI's prompts have up to 32,000
+characters.
+"""
 
 _WINDOW = 64 * 1024  # bytes that are searched at once: no piece is larger, and no slice copies more
 _JOINED = 4 * 1024  # values up to this size are copied into one part with the headers around them
@@ -79,12 +83,12 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Splits one body into its fields. Each field is given as a `Head` and then as its bytes, in pieces of up
-    to about 64 KiB.
+    """Splits one body into its fields. Each field is returned as a `Head` and then as its bytes, in pieces of
+    up to about 64 KiB.
 
-    boundary: without the dashes before it. max_fields: the most fields. max_head: the most bytes of one
-    field's headers. max_text: the most bytes of all fields together that are not files. A form above a limit
-    raises WireError with the code TOO_LARGE. After an error the parser cannot be used.
+    boundary: the boundary without the dashes before it. max_fields: the most fields. max_head: the most bytes
+    of one field's headers. max_text: the most bytes of all fields together that are not files. A form above a
+    limit raises WireError with the code TOO_LARGE. After an error the parser cannot be used.
     """
 
     def __init__(
@@ -107,12 +111,12 @@ class MultipartParser:
 
     @property
     def field(self) -> str:
-        """The name of the field whose bytes are being read, "" if none are."""
+        """The name of the field whose bytes are being read; "" = none are being read."""
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """The heads of fields and the pieces of their bytes in `chunk`, in order. Raises WireError for a
-        malformed form, or for one above a limit.
+        """Return the heads of fields and the pieces of their bytes in `chunk`, in order. Raises WireError for
+        a malformed form, or for one above a limit.
         """
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
@@ -122,7 +126,7 @@ class MultipartParser:
         return pieces
 
     def close(self) -> None:
-        """End the form. Raises WireError if the last boundary is missing."""
+        """End the form. Raises WireError if the last boundary has not come."""
         if self._place != "after":
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
@@ -150,8 +154,8 @@ class MultipartParser:
         return b""
 
     def _sure(self, data: bytes) -> int:
-        """How many bytes at the start of `data` certainly belong to the field. The bytes after them may be
-        the beginning of a boundary.
+        """Return how many bytes at the start of `data` certainly belong to the field. The bytes after them
+        may be the beginning of a boundary.
         """
         last = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
         return last if last >= 0 and self._delimiter.startswith(data[last:]) else len(data)
@@ -183,7 +187,7 @@ class MultipartParser:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary that a content type `multipart/form-data; boundary=…` states. Raises WireError for another
+    """Return the boundary in a content type `multipart/form-data; boundary=…`. Raises WireError for another
     type, and for a missing or invalid boundary.
     """
     kind, stated = _parameters(content_type.encode())
@@ -196,15 +200,15 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def content_type(boundary: bytes) -> str:
-    """The content type of a body with this boundary, which must consist of letters and digits."""
+    """Return the content type of a body with this boundary, which must consist of letters and digits."""
     return f"multipart/form-data; boundary={boundary.decode('ascii')}"
 
 
 def written(form: Form, boundary: bytes) -> Pieces:
-    """A form as a body. Large values become parts of their own, so that they are not copied.
+    """Write a form as a body. Large values become separate parts, so that they are not copied.
 
-    boundary: must not occur in any value, which is true of a random one. Raises WireError if the media type
-    of a field contains control characters.
+    boundary: must not occur in any value; a random one does not. Raises WireError if the media type of a
+    field contains control characters.
     """
     parts: list[bytes | memoryview] = []
     small = bytearray()
@@ -242,7 +246,9 @@ def _head_of(block: bytes) -> Head:
 
 
 def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """(main value in lower case, parameters by name) of a header. Raises WireError if it is malformed."""
+    """Split the value of a header into (main value in lower case, parameters by lower-case name). Raises
+    WireError if it is malformed.
+    """
     kind, _, _ = value.partition(b";")
     parameters: dict[bytes, bytes] = {}
     place = len(kind)
@@ -262,8 +268,8 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """The text of the parameter `key`, None if it is absent. If the parameter is also present in the form of
-    RFC 8187 (`name*`), the text of that form is returned.
+    """Return the text of the parameter `key`, None if it is missing. If the parameter is also present in the
+    form of RFC 8187 (`name*`), that form counts. Raises WireError for an unknown encoding.
     """
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
@@ -297,7 +303,7 @@ def _written_head(field: Field) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """A name, escaped as browsers do, but with doubled backslashes: many readers take a backslash for an
-    escape, so that a backslash at the end of the name would make them overlook the closing quote.
+    """Escape a name as browsers do, but double backslashes. Many readers take a backslash for an escape, so a
+    single one at the end of the name would hide the closing quote from them.
     """
     return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)

@@ -1,7 +1,7 @@
-"""A stream with one JSON value per line (NDJSON): https://github.com/ndjson/ndjson-spec
+"""A stream with one JSON value in each line (NDJSON): https://github.com/ndjson/ndjson-spec
 
 Lines end in LF. A CR before the LF is ignored, and so are blank lines. A last line without a line end is
-returned by `close`; if the JSON in this line is cut off, its decoder reports that.
+returned by `close`; if the JSON in it is cut off, its decoder reports that.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ class NDJSONSplitter:
         self._held = 0  # bytes in `_partial`
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Every line that `chunk` completes, in order, without white space around it and without blank lines.
-
-        Raises WireError for a line larger than the limit; the splitter cannot be used after that.
+        """Return every line that `chunk` completes, in order, without white space around it and without blank
+        lines. Raises WireError for a line larger than the limit; the splitter cannot be used after that.
         """
         lines = chunk.split(b"\n")
         rest = lines.pop()
@@ -42,12 +41,14 @@ class NDJSONSplitter:
         return [line for piece in lines if (line := piece.strip())]
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the last line if it had no line end, else nothing."""
+        """End the stream. Returns a list with the last line if it had no line end, else an empty list."""
         return self.feed(b"\n")
 
 
 def line(payload: bytes) -> bytes:
-    """JSON as one line. Each LF in `payload` becomes a blank, because in JSON an LF is only white space."""
+    """Return JSON as one line that ends in LF. Each LF in `payload` becomes a space: in JSON an LF is only
+    white space.
+    """
     if b"\n" in payload:
         payload = payload.replace(b"\n", b" ")
     return payload + b"\n"

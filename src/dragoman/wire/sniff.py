@@ -1,6 +1,6 @@
-"""The media type of a file by its first bytes, for servers that state none or a wrong one.
+"""The media type of a file by its first bytes, for servers that state no media type or a wrong one.
 
-Knows the types that models accept. Specification: https://mimesniff.spec.whatwg.org/
+Recognises the types that models accept. Specification: https://mimesniff.spec.whatwg.org/
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
 def media_type(data: bytes) -> str | None:
-    """The media type of a file that begins with `data` (12 bytes suffice); None if it is not recognised."""
+    """Return the media type of a file that begins with `data` (12 bytes suffice); None if it is not
+    recognised. Files of the MP4 family are "audio/mp4" if their brand is M4A, else "video/mp4".
+    """
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -32,5 +34,7 @@ def media_type(data: bytes) -> str | None:
 
 
 def picture_type(data: str) -> str:
-    """The media type of a picture by the beginning of its base64; `image/png` if it is not recognised."""
+    """Return the media type of a picture by the beginning of its base64; `image/png` if it is not
+    recognised.
+    """
     return next((mime for beginning, mime in _PICTURES.items() if data.startswith(beginning)), "image/png")

@@ -1,11 +1,11 @@
-"""Server-sent events: splits a stream into the data of its events or into whole events, and writes events.
+"""Server-sent events: splits a stream into the data of its events or into the bytes of whole events, and
+writes events.
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+There are four deliberate differences from the specification. Without them, data would be lost silently:
 
-Four deliberate differences from the specification, because data was lost silently without them:
-
-- An event that the end of the stream cuts off is returned by `close`: the streams of servers that forget the
-  last blank line would lose their finish reason and usage.
+- An event that the end of the stream cuts off is returned by `close`: streams of servers that forget the last
+  blank line would lose their finish reason and usage.
 - An event with the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
   framing (a gateway's error with status 200) are returned as `ErrorFrame`.
 - A byte order mark is ignored before any event, not only before the first.
@@ -25,24 +25,30 @@ from dragoman.errors import WireError
 _decode = msgspec.json.Decoder().decode
 
 MAX_EVENT = 64 * 1024 * 1024
-"""The usual limit for one event in bytes: enough for an image in base64."""
+"""The usual limit for one event, in bytes: enough for an image in base64."""
 MAX_LINES = 100_000
-"""The most lines of one event, without comments. Each is an object in memory until the event ends."""
+"""The most lines of one event, comments not counted. Each line is an object in memory until the event
+ends.
+"""
 ANSWER_TOO_LARGE = "answer_too_large"
 """The code of errors about an answer that is too large."""
 
 _LINE = 48
-"""Bytes that an event's line counts besides its text, so that a flood of short lines is limited, too."""
+"""Bytes that are counted for each line of an event besides its text, so that a flood of short lines is
+limited, too.
+"""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
 _USUAL = re.compile(rb"(?:event: (?!error\n)[^\n]*+\n)?data: ([^\n]++)\n\n")
-"""One whole event as nearly all are, with its data: a `data` line, alone or after `event`."""
+"""One complete event in the form that nearly all have, with its data: a `data` line, alone or after an
+`event` line.
+"""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
 class ErrorFrame(bytes):
-    """The data of an event that reports an error: the server marked it as an error, or sent it outside of the
-    stream's framing. It need not be JSON.
+    """The data of an event that reports an error: the server marked the event as an error, or sent it outside
+    of the stream's framing. The data need not be JSON.
     """
 
     __slots__ = ()
@@ -53,9 +59,10 @@ class SSESplitter:
     chunks.
 
     max_event: the most bytes of one event; a larger one raises WireError as soon as it exceeds the limit.
-    Nearly all events have the form `_USUAL` and arrive whole, so they are found with one regular expression.
-    All others are read line by line. The lines of an event that has more than one `event: …` and one `data:
-    …` are collected in `_odd` and parsed when the event ends.
+
+    Nearly all events have the form `_USUAL` and arrive complete, so one regular expression finds them. All
+    others are read line by line. If an event has other lines than `event: …` and one `data: …`, its lines are
+    collected in `_odd` and parsed when the event ends.
     """
 
     __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -71,8 +78,8 @@ class SSESplitter:
         self._between = True  # nothing of an event is held: the next byte begins one
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes, in order. Several `data` lines of one event are
-        joined by LF.
+        """Return the data of every event that `chunk` completes, in order. Several `data` lines of one event
+        are joined by LF.
 
         Raises WireError for an event with too many bytes or lines. The splitter cannot be used after that.
         """
@@ -90,7 +97,7 @@ class SSESplitter:
         return frames
 
     def _feed_lines(self, chunk: bytes, frames: list[bytes]) -> None:
-        """Read the chunk line by line; append the data of the events that it completes to `frames`."""
+        """Read the chunk line by line, and append the data of each event that it completes to `frames`."""
         lines = chunk.split(b"\n")
         rest = lines.pop()
         if rest or self._held:
@@ -115,7 +122,7 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether the bytes so far end with a complete event, so that the next byte begins a new one."""
+        """Whether the bytes so far end with a complete event, so that the next byte begins a new event."""
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 
     def close(self) -> list[bytes]:
@@ -125,8 +132,8 @@ class SSESplitter:
         return self.feed(b"\n\n")
 
     def _join(self, lines: list[bytes], rest: bytes) -> None:
-        """Put the unfinished line of earlier chunks in front of the first of `lines`, which changes the list.
-        Keep `rest`, the unfinished line of this chunk, for the next chunk.
+        """Put the unfinished line of earlier chunks in front of the first of `lines`; this changes the list.
+        Store `rest`, the unfinished line of this chunk, for the next chunk.
         """
         if lines and self._held:
             self._check(self._held + len(lines[0]))
@@ -139,7 +146,9 @@ class SSESplitter:
             self._check(self._held)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """The chunk with every line end as LF. A CR at the end of the chunk ends the line at once."""
+        """Return the chunk with LF for every line end. A CR at the end of the chunk ends the line at once; if
+        the next chunk begins with its LF, that is dropped.
+        """
         if self._skip_lf and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._skip_lf = False
@@ -162,8 +171,8 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """The data in the lines of `_odd`, which is emptied; b"" if they have none. The data is an ErrorFrame
-        if the server marked it as an error, or if it is JSON without framing.
+        """Empty `_odd`, and return the data in its lines; b"" if they have none. The data is an ErrorFrame if
+        the server marked the event as an error, or if the lines are JSON without framing.
         """
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
@@ -188,7 +197,7 @@ class SSESplitter:
 
 
 class SSECutter:
-    """Splits one stream into whole events, byte for byte: joined, the events are the stream again. So
+    """Splits one stream into whole events, byte for byte: the events joined are the stream again. So
     something else can be sent between two events, for example a heartbeat or an error event.
 
     max_event: the most bytes of one event; a larger one raises WireError.
@@ -203,8 +212,8 @@ class SSECutter:
         self._tail = b""  # the last bytes in `_parts`, which may be the beginning of the event's end
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes, comments included. Raises WireError for an event above the
-        limit.
+        """Return the bytes of each event that `chunk` completes, comments included. Raises WireError for an
+        event above the limit.
         """
         start = len(self._tail)
         seen = self._tail + chunk
@@ -233,8 +242,8 @@ class SSECutter:
 
 
 def too_large(what: str, most: int) -> WireError:
-    """The error for a part of a stream of more than `most` bytes. what: "an event", "an element" or
-    "a line".
+    """Return the error for a part of a stream with more than `most` bytes. what: "an event", "an element", "a
+    line" or "a message".
     """
     return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 
@@ -250,21 +259,23 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """An event without a name, as bytes. payload: JSON or other text. Raises WireError if the payload has a
-    CR.
+    """Write an event without a name, as bytes. payload: JSON or other text. Raises WireError if the payload
+    has a CR.
     """
     return b"data: %b\n\n" % _lines(payload)
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """An event with a name, as bytes. name: one line. payload: JSON or other text. Raises WireError if the
-    payload has a CR.
+    """Write an event with a name, as bytes. name: one line. payload: JSON or other text. Raises WireError if
+    the payload has a CR.
     """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
 
 def comment(text: str) -> bytes:
-    """A comment as bytes. Clients must ignore it; it keeps the connection open. text: one line."""
+    """Write a comment as bytes. Clients must ignore comments; they keep the connection open. text: one
+    line.
+    """
     return b": %b\n\n" % text.encode()
 
 
@@ -275,10 +286,10 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """The JSON object in an event's data. None if the data is `[DONE]`, with which servers that imitate
-    OpenAI's API may end any stream.
+    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]`, with which servers
+    that imitate OpenAI's API may end any stream.
 
-    Raises WireError for data that is not JSON, and for JSON that is not an object.
+    Raises WireError if the data is not a JSON object.
     """
     try:
         value = _decode(frame)

@@ -1,7 +1,7 @@
-"""Subtitles in the formats SubRip (SRT) and WebVTT, written as Whisper writes them.
+"""Subtitles in the formats SubRip (SRT) and WebVTT, written as Whisper writes them, and read.
 
-Writing never fails. A `-->` in a text would be read as times, so it is written as `->`. A blank line in a
-text would end the cue, so blank lines are removed. Specification: https://www.w3.org/TR/webvtt1/
+In a cue's text, `-->` would be read as times, so it is written as `->`. A blank line would end the cue, so
+blank lines are removed. Specification: https://www.w3.org/TR/webvtt1/
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TIMES: Final = re.compile(
 
 
 class Cue(NamedTuple):
-    """A spoken text and its time span. start, end: seconds from the beginning."""
+    """A spoken text and its time span. start, end: seconds from the beginning of the sound."""
 
     start: float
     end: float
@@ -25,12 +25,12 @@ class Cue(NamedTuple):
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
-    """The text of an SRT file with these cues."""
+    """Return the text of an SRT file with these cues."""
     return "".join(f"{number}\n{_cue(cue, ',')}" for number, cue in enumerate(cues, 1))
 
 
 def to_vtt(cues: Iterable[Cue]) -> str:
-    """The text of a WebVTT file with these cues."""
+    """Return the text of a WebVTT file with these cues."""
     return "WEBVTT\n\n" + "".join(_cue(cue, ".") for cue in cues)
 
 
@@ -47,7 +47,7 @@ def _time(seconds: float, mark: str) -> str:
 
 
 def cues_of(text: str) -> list[Cue]:
-    """The cues of an SRT or WebVTT file, in order; text that belongs to no cue is skipped."""
+    """Return the cues of an SRT or WebVTT file, in order. Text that does not belong to a cue is skipped."""
     cues: list[Cue] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         if (found := _TIMES.search(block)) is not None:

@@ -1,7 +1,7 @@
-"""Vectors as bytes: little-endian 32-bit floats, the content of OpenAI's base64.
+"""Vectors as bytes: little-endian 32-bit floats, as OpenAI's API sends them in base64.
 
-This module must never loop over floats in Python (a batch holds millions), or return bytes with numbers that
-are not finite.
+No function here may loop over floats in Python (a batch has millions), or return bytes with numbers that are
+not finite.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ _BIG = array("H", [1]).tobytes() == b"\0\1"
 
 
 def from_floats(numbers: Sequence[float]) -> bytes:
-    """A vector from its numbers, each rounded to the nearest 32-bit float.
+    """Return the bytes of a vector. Each number is rounded to the nearest 32-bit float.
 
-    Raises WireError for an empty list and for numbers that no 32-bit float holds.
+    Raises WireError for an empty list, for numbers that are not finite, and for those too large for a 32-bit
+    float.
     """
     return _bytes(array("f", numbers))
 
 
 def to_floats(vector: bytes) -> list[float]:
-    """The numbers of a vector; its bytes are little-endian 32-bit floats. No number is rounded."""
+    """Return the numbers of a vector. No number is rounded."""
     return _array(vector).tolist()
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError if the text is not base64, if its bytes are not a whole number
-    of floats or none at all, and for floats that are not finite.
+    """Return the bytes of a vector from base64. Raises WireError if the text is not base64, if its bytes are
+    not a whole number of floats or are empty, and for floats that are not finite.
     """
     try:
         data = b64decode(text, validate=True)
@@ -46,7 +47,7 @@ def from_base64(text: str) -> bytes:
 
 
 def to_base64(vector: bytes) -> str:
-    """The vector in base64."""
+    """Return the bytes of a vector in base64."""
     return b64encode(vector).decode()
 
 

@@ -1,7 +1,7 @@
 """Raw sound as a WAV file: the header that players need, and the media types that describe raw sound.
 
-Samples are 16-bit, signed and little-endian, as speech providers send them: Gemini, too, although RFC 2586
-defines its type `audio/L16` as big-endian.
+Samples are signed 16-bit integers, little-endian, as speech providers send them. Gemini sends them
+little-endian, too, although RFC 2586 defines its type `audio/L16` as big-endian.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
 """The largest accepted values. Larger ones do not fit into the header, and no player supports them."""
 _MOST_CHUNKS: Final = 1_000
-"""The most chunks of a file that are read. A file of 100 MB can hold twelve million empty chunks."""
+"""The most chunks of a WAV file that are read. A file of 100 MB can have twelve million empty chunks."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 
@@ -24,8 +24,8 @@ _Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
-    """The format of raw samples. rate: samples per second in each channel. channels: how many; the samples of
-    the channels alternate.
+    """The format of raw samples. rate: samples per second in each channel. channels: how many channels there
+    are; their samples alternate.
     """
 
     rate: int = 24_000
@@ -33,9 +33,10 @@ class Pcm(NamedTuple):
 
 
 def pcm_of(mime: str | None) -> Pcm | None:
-    """The format in a media type of raw sound (`audio/L16;codec=pcm;rate=24000`); None for other types.
+    """Read the format from a media type of raw sound (`audio/L16;codec=pcm;rate=24000`). Returns None for
+    other types and for None.
 
-    A rate or number of channels that is missing, invalid or above `_MOST` becomes 24 kHz or one channel.
+    A rate that is missing, invalid or above `_MOST` becomes 24,000, and such a number of channels becomes 1.
     """
     kind, *parameters = (mime or "").split(";")
     if kind.strip().lower() not in _TYPES:
@@ -50,7 +51,7 @@ def pcm_of(mime: str | None) -> Pcm | None:
 
 
 def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
-    """The samples (16-bit, little-endian) as a WAV file."""
+    """Return a WAV file with these samples (16-bit, little-endian)."""
     frame = pcm.channels * _WIDTH
     header = _HEADER.pack(
         *(b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16),
@@ -61,12 +62,12 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 
 
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
-    """The samples of a WAV file and their format.
+    """Return the samples of a WAV file and their format.
 
-    Some files state a wrong size of the samples, because their length was not known when they were begun:
-    one that is larger than the file, or 0 beside a size of the whole file that does not fit. Then the samples
-    reach to the end of the file. Raises WireError for a file that is not WAV, or that has no 16-bit samples
-    in its first `_MOST_CHUNKS` chunks.
+    Some writers do not know the length of the samples in advance and state a wrong size: more than the file
+    has, or 0 together with a wrong size of the whole file. Then the samples reach to the end of the file.
+    Raises WireError for a file that is not WAV, and for one without 16-bit samples in its first
+    `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")

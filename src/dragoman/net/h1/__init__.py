@@ -1,1 +1,1 @@
-"""HTTP/1.1 to providers: parser, connection, connecting, pool and client. Only `net.transport` uses it."""
+"""HTTP/1.1 to providers: parser, connection, dialling, pool and client."""

@@ -1,8 +1,8 @@
 """A pool of HTTP/1.1 connections to one provider, and the requests on them.
 
-A connection is used again only after a complete exchange: the request was sent whole, the answer was read to
-its end, nothing came behind it, and both sides keep it open. No request is sent twice here. The
-specification: RFC 9112, section 9.
+A connection is used again only after a complete exchange: the request was sent completely, the answer was
+read to its end, no bytes came after it, and both sides keep the connection open. No request is sent twice
+here. The specification: RFC 9112, section 9.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""Bytes that are written at once of a large request body, and unpacked at once of a compressed answer."""
+"""Bytes of a large request body that are written at once, and bytes of a compressed answer that are unpacked
+at once.
+"""
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
 """Headers that this module writes itself."""
 _ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
-"""Headers that a request gets if it does not have them."""
+"""Headers that are added to a request if it does not have them."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET: Final = re.compile(r"[!-~]+")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -43,7 +45,9 @@ _DEFAULT: Final = {"http": 80, "https": 443}
 
 
 def _target(url: URL) -> tuple[Origin, str, str]:
-    """Where a request to this URL goes: the origin, the request target, and the value of the header host."""
+    """Return (origin, request target, value of the host header) for a URL. Raises NotReached if it is not
+    http or https.
+    """
     host, port = url.raw_host or "", url.port or _DEFAULT.get(url.scheme)
     if port is None or url.scheme not in _DEFAULT:
         raise NotReached("its URL is no http or https URL")
@@ -53,9 +57,10 @@ def _target(url: URL) -> tuple[Origin, str, str]:
 
 
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """The head of a request, without the headers that frame its body and the empty line at its end.
+    """Return the head of a request as bytes, without the headers that frame its body and the empty line at
+    its end.
 
-    Raises ValueError for a method, a target, a name or a value that is not allowed there.
+    Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
     if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError("the method or the target of a request holds a character that is not allowed")
@@ -68,8 +73,8 @@ def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> byt
 
 
 def lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    """The lines of headers in the head of a request, without those that frame it. Raises ValueError for a
-    name or a value that is not allowed there.
+    """Return the lines of headers in the head of a request, without those that this module writes itself.
+    Raises ValueError for a name or a value with a character that is not allowed.
     """
     text = ""
     for name, value in headers:
@@ -87,10 +92,10 @@ def _line(name: str, value: str) -> str:
 
 
 class HTTPClient:
-    """The client for one provider. Make and close it within the running event loop.
+    """The client for one provider. Create and close it within the running event loop.
 
-    idle: seconds that a connection without a request is kept. age: seconds after which a connection is not
-    used again, None = no limit. surprised: see `Surprised`.
+    idle: seconds after which a connection without a request is closed. age: seconds after which a connection
+    is not used again, None = no limit. surprised: see `Surprised`.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class HTTPClient:
         self._age = inf if age is None else age
         self._surprised = surprised
         self._idle: dict[Origin, list[Connection]] = {}
-        """The connections without a request; the one that was used latest is last."""
+        """The connections without a request, by origin. The one that was used last is last in its list."""
         self._open: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -121,7 +126,9 @@ class HTTPClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request (see `net.client.Client`)."""
+        """Send a request, and return its answer when the head has come. The parameters and errors are those
+        of `net.client.Client.request`.
+        """
         if self._closed:
             raise NotReached(_CLOSED)
         origin, data = head.written or _written(head)
@@ -161,7 +168,9 @@ class HTTPClient:
         )
 
     async def _dialed(self, origin: Origin, connect: float | None) -> Connection:
-        """A new connection."""
+        """Open a new connection. connect: the most seconds for it, None = no limit. Raises ConnectTimeout,
+        NotReached.
+        """
         connection = await self._dialer.dial(origin, connect, self._made)
         if self._closed:
             connection.abort()
@@ -173,7 +182,7 @@ class HTTPClient:
         return Connection(self._loop, self._surprised)
 
     def _kept(self, origin: Origin) -> Connection | None:
-        """An idle connection that can be used, the latest one; None = there is none."""
+        """Return the idle connection that was used last and can still be used; None = there is none."""
         kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
@@ -183,7 +192,9 @@ class HTTPClient:
         return None
 
     def take_back(self, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None) -> None:
-        """Keep a connection for the next request if it can take one, else close it."""
+        """Store a connection for the next request if it can take one, otherwise close it. upload: the task
+        that sent the request's body, None = there was none.
+        """
         sent = upload is None or (upload.done() and not upload.cancelled() and upload.result())
         connection.rested = now = self._loop.time()
         if not (sent and connection.reusable()) or self._closed or now - connection.opened > self._age:
@@ -206,7 +217,9 @@ class HTTPClient:
         connection.abort()
 
     def _sweep(self) -> None:
-        """Close the connections that were idle for too long; come again when the next one may be."""
+        """Close the connections that were idle for too long, and schedule the next call if others are
+        idle.
+        """
         now, first = self._loop.time(), None
         for origin, kept in list(self._idle.items()):
             fresh = []
@@ -226,14 +239,14 @@ class HTTPClient:
         self._sweeper = None if first is None else self._loop.call_later(max(wait, 0.05), self._sweep)
 
     def drop_idle(self) -> None:
-        """Close all idle connections (see `net.client.Client`)."""
+        """Close all idle connections, because one of them was found dead and the others may be as old."""
         for kept in self._idle.values():
             for connection in kept:
                 self._drop(connection, None)
         self._idle.clear()
 
     async def close(self) -> None:
-        """Close all connections (see `net.client.Client`)."""
+        """Close all connections."""
         self._closed = True
         self._idle.clear()
         if self._sweeper is not None:
@@ -244,15 +257,15 @@ class HTTPClient:
 
 
 def _written(head_: Head) -> tuple[Origin, bytes]:
-    """Write a head for all requests that share it."""
+    """Encode a head, and store the result in it for all requests that share it."""
     origin, target, host = _target(head_.url)
     head_.written = origin, head(head_.method, target, host, head_.headers)
     return head_.written
 
 
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
-    """Send the body of a request in pieces. True: it was sent whole; else the connection has ended, also when
-    this task is cancelled or the body's source fails.
+    """Send the body of a request in pieces. Returns True if it was sent completely. Otherwise the connection
+    is ended, also if this task is cancelled or the source of the body fails.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -278,8 +291,8 @@ async def _upload(connection: Connection, body: Pieces | Flow, patience: Patienc
 
 
 async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> None:
-    """Send the pieces of a flow as they come in: as chunks if its size is unknown. Raises ValueError if the
-    body has another size than stated.
+    """Send the pieces of a flow as they arrive, as chunks if its size is unknown. Raises ValueError if the
+    body does not have its stated size.
     """
     sent = 0
     patience.rest()
@@ -303,7 +316,7 @@ async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> No
 
 
 class _Packed:
-    """The compressed body of an answer. ended: it has been read to its end."""
+    """The compressed body of an answer. ended: whether it has been read to its end."""
 
     __slots__ = ("_connection", "_fed", "_unpacker", "ended")
 
@@ -313,7 +326,9 @@ class _Packed:
         self._fed = self.ended = False
 
     def take(self) -> bytes | None:
-        """As `Connection.take`, decompressed. Raises NotDecoded."""
+        """Return the next decompressed bytes of the body; b"" = the end, None = await `Connection.arrival`
+        first. Raises NotDecoded.
+        """
         if self.ended:
             return b""
         unpacker = self._unpacker
@@ -338,8 +353,8 @@ class _Packed:
 
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
-    """The function that takes the next bytes of an answer with a content-encoding, and the object that
-    decompresses them; None = they are passed on as they are, because the coding is unknown.
+    """Return the function that takes the next bytes of an answer with a content-encoding, and the object that
+    decompresses them; None = the coding is unknown, so the bytes are passed on as they are.
     """
     try:
         applied = codings(connection.reader.headers["content-encoding"])
@@ -352,7 +367,7 @@ def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Pack
 
 
 class Reply(msgspec.Struct, eq=False):
-    """An answer, as `net.client.Incoming`."""
+    """An answer as `net.client.Incoming` describes it."""
 
     status: int
     headers: HeaderMap
@@ -361,18 +376,18 @@ class Reply(msgspec.Struct, eq=False):
     _connection: Connection
     _origin: Origin
     _client: HTTPClient | None
-    """None = the call has ended."""
+    """The client that made the call; None = the call has ended."""
     _upload: asyncio.Task[bool] | None
     _packed: _Packed | None
 
     @property
     def ended(self) -> bool:
-        """Whether the whole body has been read (see `net.client.Incoming`)."""
+        """Whether the complete body has been read (see `net.client.Incoming`)."""
         reader, packed = self._connection.reader, self._packed
         return reader.complete and not reader.pieces and (packed is None or packed.ended)
 
     def release(self) -> None:
-        """End the call (see `net.client.Incoming`)."""
+        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
         client, self._client = self._client, None
         if client is not None:
             client.take_back(self._connection, self._origin, self._upload)

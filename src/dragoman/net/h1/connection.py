@@ -16,19 +16,20 @@ Surprised = Callable[[], None]
 """Called for each connection that was closed because it brought bytes that no request asked for."""
 
 _HELD: Final = 262_144
-"""Bytes of a body that wait for their reader. With more, nothing is read from the socket."""
+"""Bytes of an answer that may wait to be taken. If more wait, reading from the socket is paused."""
 _COPIED: Final = 65_536
-"""Bytes of a request body up to which head and body are written as one."""
+"""Bytes. With a request body up to this size, head and body are written together."""
 
 
 class Connection(asyncio.Protocol):
     """Sends one request after another and reads their answers. It does not know about pools.
 
-    Its owner calls `send`, awaits `arrival` until the reader has the head, and then whenever `take` returns
-    None; after b"" it asks `reusable`.
-    opened: the loop's time at which it was opened. rested: the loop's time since which it has no request;
-    its owner sets it. secure: its TLS; None = it is not encrypted. learnt: its TLS session was noted.
-    surprised: see `Surprised`.
+    The caller calls `send`; then it awaits `arrival` until the reader has the head, and after that whenever
+    `take` returns None. After b"" it asks `reusable`.
+
+    opened: when it was opened, in the loop's time. rested: since when it has no request, in the loop's time;
+    the pool sets it. secure: its TLS object, None = it is not encrypted. learnt: whether its TLS session has
+    been stored. surprised: see `Surprised`.
     """
 
     __slots__ = (
@@ -53,7 +54,9 @@ class Connection(asyncio.Protocol):
     # What its owner does -------------------------------------------------------------------------------
 
     def send(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
-        """Send a request's head, with its body if that is short. bodiless: the answer has no body (HEAD)."""
+        """Send a request's head, and its body if the body is bytes. bodiless: whether the answer has no body
+        (HEAD).
+        """
         transport = self._transport
         assert transport is not None
         self.reader.begin(bodiless=bodiless)
@@ -63,8 +66,8 @@ class Connection(asyncio.Protocol):
             transport.writelines((head, body))
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Send a piece of a body, and wait until there is room for the next. If the connection has ended,
-        raises the Failure that has ended it.
+        """Send a piece of a body, and wait until there is room for the next one. Raises the Failure that has
+        ended the connection.
         """
         if self._failure is not None:
             raise self._failed()
@@ -74,7 +77,7 @@ class Connection(asyncio.Protocol):
             await asyncio.shield(self._may_write)
 
     def take(self) -> bytes | None:
-        """The bytes of the body that have arrived; b"" = the end, None = `arrival` has to be awaited."""
+        """Return the bytes of the body that have arrived; b"" = the end, None = await `arrival` first."""
         reader = self.reader
         pieces = reader.pieces
         if not pieces:
@@ -91,8 +94,9 @@ class Connection(asyncio.Protocol):
         return data
 
     def arrival(self) -> asyncio.Future[None]:
-        """A future that completes when bytes of the answer arrive, or when the connection ends. Only one task
-        may wait. If the connection has ended already, raises the Failure that has ended it.
+        """Return a future that completes when bytes of the answer arrive after its head, or when the
+        connection ends. Only one task may wait. If the connection has ended already, raises the Failure that
+        has ended it.
         """
         if self._failure is not None:
             raise self._failed()
@@ -100,13 +104,15 @@ class Connection(asyncio.Protocol):
         return waiter
 
     def reusable(self) -> bool:
-        """Whether another request may be sent: the answer was read whole, and nothing came behind it."""
+        """Whether another request may be sent: the answer was read completely, nothing came after it, and
+        both sides keep the connection open.
+        """
         reader = self.reader
         return reader.reusable and reader.complete and not reader.pieces and self._failure is None
 
     def alive(self) -> bool:
-        """Whether an idle connection may be used. False as soon as the socket has something to read, its end
-        included, even if the event loop has not read it yet.
+        """Whether an idle connection may be used. False if the socket has anything to read, its end included,
+        even if the event loop has not read it yet.
         """
         transport = self._transport
         return (
@@ -117,7 +123,7 @@ class Connection(asyncio.Protocol):
         )
 
     def _failed(self) -> Failure:
-        """A copy of the failure, to be raised by one of those who wait."""
+        """Return a copy of the failure, to be raised for one of the waiting tasks."""
         failure = self._failure
         assert failure is not None
         copy = type(failure)(failure.meaning)
@@ -125,8 +131,8 @@ class Connection(asyncio.Protocol):
         return copy
 
     def fail(self, error: Failure) -> None:
-        """End the connection now; each task that waits gets a copy of this failure. If the connection has
-        failed before, the first failure stays.
+        """End the connection now. Each waiting task gets a copy of this failure; if the connection has failed
+        before, of the first failure.
         """
         if self._failure is None:
             self._failure = error
@@ -134,7 +140,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def abort(self) -> None:
-        """End the connection now."""
+        """Close the connection now."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -183,8 +189,8 @@ class Connection(asyncio.Protocol):
         self.reader.close()
 
     def _ended_properly(self) -> bool:
-        """Whether the server itself has ended what it sends. Over TLS anybody on the way can end the TCP
-        connection, so only TLS's own word counts (close_notify; RFC 9112, section 9.8).
+        """Whether the server itself has ended the stream of bytes. Over TLS an attacker on the way can end
+        the TCP connection, so only TLS's own message counts (close_notify; RFC 9112, section 9.8).
         """
         if self.secure is None or self.reader.complete:
             return True
@@ -196,7 +202,9 @@ class Connection(asyncio.Protocol):
             return False
 
     def _end(self, error: Exception | None) -> None:
-        """Nothing more will arrive. error: why, None = the server has ended the connection properly."""
+        """Record that no more bytes will arrive. error: why, None = the server has ended the connection
+        properly.
+        """
         reader = self.reader
         if self._failure is None:
             if error is None:
@@ -216,7 +224,9 @@ class Connection(asyncio.Protocol):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """A function that tells, without waiting, if a socket has something to read, its end included."""
+    """Return a function that returns a true value if this socket has bytes to read, or its end. The function
+    never waits.
+    """
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()

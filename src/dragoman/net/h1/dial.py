@@ -1,4 +1,4 @@
-"""Opens connections: looks up the name, tries its addresses (RFC 8305), and does the TLS handshake."""
+"""Opens connections: looks up the host name, tries its addresses (RFC 8305), and does the TLS handshake."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from dragoman.net.failures import ConnectTimeout, NotReached, meaning_of
 from dragoman.net.h1.connection import Connection
 
 _HEAD_START: Final = 0.25
-"""Seconds that an address has before the next one is tried beside it (RFC 8305, section 8)."""
+"""Seconds after which the next address is tried, too, while the one before it has not answered (RFC 8305,
+section 8).
+"""
 _KEPT: Final = 10.0
-"""Seconds that the addresses of a name are used. The system does not tell how long they are valid."""
+"""Seconds for which the addresses of a name are used. The system does not tell how long they are valid."""
 _MOST_SESSIONS: Final = 64
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """An entry of `socket.getaddrinfo`."""
 _Made = TypeVar("_Made", bound=asyncio.BaseProtocol)
 Lookup: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
-"""Looks up the addresses of a host and a port. Raises OSError if there are none."""
+"""A function that looks up the addresses of a host and a port. It raises OSError if there are none."""
 
 
 class Sessions(ssl.SSLContext):
     """A TLS context for clients that resumes the latest session with each host.
 
-    asyncio and uvloop make the TLS object by `wrap_bio`, and have no parameter for a session.
+    asyncio and uvloop create the TLS object by `wrap_bio`, and have no parameter for a session.
     """
 
     _latest: dict[str, ssl.SSLSession]
@@ -43,7 +45,9 @@ class Sessions(ssl.SSLContext):
         return super().wrap_bio(*args, **options)
 
     def remember(self, host: str, session: ssl.SSLSession | None) -> None:
-        """Resume this session at the next connection to the host."""
+        """Store a session, to be resumed at the next connection to the host. A session that cannot be resumed
+        is ignored.
+        """
         known = self._known()
         if session is not None and session.has_ticket:
             if len(known) >= _MOST_SESSIONS:
@@ -65,11 +69,12 @@ def trusting(
     client_cert: str | None = None,
     client_key: str | None = None,
 ) -> Sessions:
-    """A TLS context for a provider.
+    """Return a TLS context for a provider.
 
-    ca_file: PEM certificates that replace the system's. verify: False = certificates are not checked.
-    client_cert: a PEM file with the certificate that the provider asks for; client_key: its key, None = it is
-    in the same file. Raises OSError for a file that cannot be read, ssl.SSLError for one that is not valid.
+    ca_file: PEM certificates that replace the system's. verify: False = the provider's certificate is not
+    checked. client_cert: a PEM file with the client certificate for the provider, None = none. client_key:
+    the file with its key, None = the key is in the same file. Raises OSError for a file that cannot be read,
+    ssl.SSLError for one that is not valid.
     """
     context = Sessions(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -88,15 +93,17 @@ def trusting(
 
 @cache
 def trusting_the_system() -> Sessions:
-    """The TLS context that all providers share which state nothing: loading certificates takes 25 ms."""
+    """Return the TLS context that is shared by all providers without TLS settings: loading certificates takes
+    25 ms.
+    """
     return trusting()
 
 
 class Dialer:
-    """Opens connections of one provider. tls: for https; None = `trusting_the_system`. lookup: finds the
-    addresses of a name; None = the system's look-up, whose results are kept for `_KEPT` seconds. permits:
-    tells whether a connection to (host, IP address) is allowed; None = all are. Connections use exactly the
-    addresses that were checked.
+    """Opens connections to one provider. tls: the context for https; None = `trusting_the_system`. lookup:
+    finds the addresses of a name; None = the system's look-up, whose results are used for `_KEPT` seconds.
+    permits: returns whether a connection to (host, IP address) is allowed; None = all are. Connections use
+    exactly the addresses that were checked.
     """
 
     def __init__(
@@ -112,12 +119,11 @@ class Dialer:
         self._permits = permits
         self._known: dict[tuple[str, int], tuple[float, list[Address]]] = {}
         self._looking: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
-        """The running look-ups: all requests that need a name wait for the same one."""
+        """The running look-ups. All requests that need the same name wait for the same look-up."""
 
     async def dial(self, origin: Origin, seconds: float | None, make: Callable[[], _Made]) -> _Made:
-        """A new connection, made by `make`. seconds: the time for everything, None = no limit.
-
-        Raises ConnectTimeout, NotReached.
+        """Open a connection, and return the protocol object that `make` has created for it. seconds: the time
+        for look-up, connection and TLS together, None = no limit. Raises ConnectTimeout, NotReached.
         """
         limit = asyncio.timeout(seconds)
         try:
@@ -127,7 +133,7 @@ class Dialer:
             raise (ConnectTimeout() if limit.expired() else NotReached(meaning_of(error))) from error
 
     def learn(self, origin: Origin, connection: Connection) -> None:
-        """Let later connections to the origin resume this one's TLS session."""
+        """Store the TLS session of a connection, so that later connections to the origin resume it."""
         secure = connection.secure
         if secure is not None and not connection.learnt and (session := secure.session) is not None:
             connection.learnt = session.has_ticket
@@ -203,6 +209,6 @@ class Dialer:
 
 
 def _noticed(looking: asyncio.Task[list[Address]]) -> None:
-    """Take notice of a failed look-up, for which nobody may wait any more."""
+    """Retrieve the exception of a failed look-up, because no task may wait for it any more."""
     if not looking.cancelled():
         looking.exception()

@@ -1,7 +1,7 @@
 """Reads the answers on one HTTP/1.1 connection, without IO: bytes in, head and body out.
 
 The framing is httptools' (llhttp, in its strict mode: a length beside chunks, two lengths, a bare line feed
-and a folded header are errors). This module adds the limits that llhttp does not have, and it decides when a
+and a folded header are errors). This module adds limits that llhttp does not have, and decides when a
 connection may be used again. The specification: RFC 9112.
 """
 
@@ -24,17 +24,20 @@ _SWITCHING: Final = 101
 _CODING: Final = b"transfer-encoding"
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _LAST: Final = frozenset({_SWITCHING, 205})
-"""Answers without a body, whatever they state, after which the connection is not used again."""
+"""Statuses of answers that count as having no body, whatever their headers say. The connection is not used
+again after them.
+"""
 
 
 class AnswerReader:
-    """Reads one answer after another. `begin` comes before each request, `feed` and `eof` bring what arrives.
+    """Reads one answer after another. Call `begin` before each request, and `feed` and `eof` with what
+    arrives.
 
-    status, headers: of the final answer, once `headed` is true; interim answers are left out. pieces: the
-    body's bytes that have arrived; the caller takes them out of the list, all at once, and sets `held` to 0.
-    held: the bytes of an unfinished head, then those that came with and since the oldest of the pieces, their
-    framing included. complete: the body has ended. reusable: a next request may be sent on the connection;
-    only meaningful when `complete`. surplus: bytes came that belong to no request.
+    status, headers: of the final answer, once `headed` is true; interim answers are skipped. pieces: the
+    bytes of the body that have arrived; the caller takes all of them out of the list, and sets `held` to 0.
+    held: how many bytes have arrived for an unfinished head, or for the `pieces` that have not been taken
+    (framing included). complete: whether the body has ended. reusable: whether a next request may be sent on
+    the connection; valid only when `complete`. surplus: whether bytes came that belong to no request.
     """
 
     __slots__ = (
@@ -71,14 +74,18 @@ class AnswerReader:
         self._parser = httptools.HttpResponseParser(self)
 
     def begin(self, *, bodiless: bool = False) -> None:
-        """Expect the answer to a new request. bodiless: it will have no body (the method is HEAD)."""
+        """Prepare for the answer to a new request. bodiless: whether the answer will have no body (the method
+        is HEAD).
+        """
         self.complete = self.headed = self.reusable = False
         self._bare = bodiless
         self._interim = self.held = 0
         self.pieces.clear()
 
     def feed(self, data: bytes) -> None:
-        """Take received bytes. Raises Malformed (HeadTooLarge); the connection is then of no more use."""
+        """Process received bytes. Raises Malformed or HeadTooLarge; the connection cannot be used after
+        that.
+        """
         if self.complete:
             if data:
                 self._excess()
@@ -104,13 +111,15 @@ class AnswerReader:
             raise HeadTooLarge
 
     def eof(self) -> None:
-        """The server sends nothing more, by its own word: that ends a body without a length."""
+        """Record that the server has ended the connection properly. This ends a body that has no stated
+        length.
+        """
         headers = self.headers
         if self.headed and "content-length" not in headers and "transfer-encoding" not in headers:
             self.complete = True
 
     def close(self) -> None:
-        """Drop the parser, which holds this reader: nothing will be fed any more."""
+        """Release the parser, which has a reference to this reader. `feed` must not be called after that."""
         del self._parser
 
     def _excess(self) -> None:
