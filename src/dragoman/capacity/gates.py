@@ -91,6 +91,13 @@ class Gate:
         self.drop(place)
         return False
 
+    def is_due(self, now: float) -> bool:
+        """Whether the delay since the last start is over. Begins no new delay."""
+        if not self.limit.delay:
+            return True
+        self.due = self.places.due(now, self.limit.delay)
+        return self.due <= now
+
     def starts(self, now: float) -> bool:
         """Whether a request may start now, because the delay since the last start is over. If so, a new delay
         begins.
@@ -311,7 +318,10 @@ class Gates:
             taken[gate] = place
         if stopped is None:
             now = self._now()
-            stopped = next((gate for gate in gates if not gate.starts(now)), None)
+            # A start counts at all gates or at none, so all are asked before the first one records it.
+            stopped = next((gate for gate in gates if not gate.is_due(now)), None) or next(
+                (gate for gate in gates if not gate.starts(now)), None
+            )
         if stopped is None:
             held.update(taken)
         else:

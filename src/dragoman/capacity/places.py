@@ -48,6 +48,12 @@ class Places(Protocol):
     def give(self, place: int) -> None:
         """Give back the place with this number."""
 
+    def due(self, now: float, delay: float) -> float:
+        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
+        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
+        between two starts, 0 = no delay.
+        """
+
     def start(self, now: float, delay: float) -> float:
         """Start a request if the delay since the last start is over: record the start and return `now`.
         Otherwise record nothing and return the later time (monotonic seconds) at which the request may start.
@@ -83,16 +89,21 @@ class OwnPlaces:
         """Give back one place. place: not used, because the places have no numbers here."""
         self._taken -= 1
 
+    def due(self, now: float, delay: float) -> float:
+        """Return `now` if the delay since the last start is over, else the later time at which the next
+        request may start. now: monotonic seconds. delay: the least seconds between two starts.
+        """
+        return max(now, min(self._next, now + delay))  # the delay may have been longer before
+
     def start(self, now: float, delay: float) -> float:
         """Start a request if the delay since the last start is over: record the start and return `now`.
         Otherwise record nothing and return the later time at which the request may start. now: monotonic
         seconds. delay: the least seconds between two starts.
         """
-        at = min(self._next, now + delay)  # the delay may have been longer before
-        if at > now:
-            return at
-        self._next = now + delay
-        return now
+        at = self.due(now, delay)
+        if at <= now:
+            self._next = now + delay
+        return at
 
     def wait(self, *, waiting: bool) -> None:
         """Do nothing, because no other process takes these places."""
@@ -153,6 +164,14 @@ class SharedPlaces:
             self._held.discard(place)
             self._unlock(place)
 
+    def due(self, now: float, delay: float) -> float:
+        """Return `now` if the delay since the last start is over, else the later time at which the next
+        request may start. now: monotonic seconds. delay: the least seconds between two starts.
+        """
+        known = os.pread(self._descriptor, _TIME.size, self._time_at)
+        at = _TIME.unpack(known)[0] if len(known) == _TIME.size else now
+        return float(max(now, min(at, now + delay)))  # the delay may have been longer before
+
     def start(self, now: float, delay: float) -> float:
         """Start a request if the delay since the last start is over: record the start and return `now`.
         Otherwise record nothing and return the later time at which the request may start; while another
@@ -164,12 +183,10 @@ class SharedPlaces:
         with self._starting() as mine:
             if not mine:
                 return now + delay
-            known = os.pread(self._descriptor, _TIME.size, self._time_at)
-            at = min(_TIME.unpack(known)[0] if len(known) == _TIME.size else now, now + delay)
-            if at > now:
-                return float(at)
-            os.pwrite(self._descriptor, _TIME.pack(now + delay), self._time_at)
-            return now
+            at = self.due(now, delay)
+            if at <= now:
+                os.pwrite(self._descriptor, _TIME.pack(now + delay), self._time_at)
+            return at
 
     def wait(self, *, waiting: bool) -> None:
         """Tell the other processes whether requests wait for a place in this process."""

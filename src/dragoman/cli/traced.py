@@ -122,18 +122,20 @@ def _who(one: Trace) -> str:
 _UNANSWERED: Final = {
     None: "still running",
     "broken_off": "broken off",
+    "continued": "continued the answer of an earlier attempt",
     "overtaken": "overtaken by another attempt",
 }
 
 
 def _attempt(one: Trace, out: Channel) -> Iterator[str]:
     error = one["error"]
-    mark = "bad" if error is not None else "ok" if one["outcome"] == "answered" else "warn"
+    outcome = one["outcome"]
+    mark = "bad" if error is not None else "ok" if outcome in {"answered", "continued"} else "warn"
     result = [str(one["status"])] if one["status"] is not None else []
     if error is not None:
         result.append(clean(error["code"] or error["kind"]))
-    elif one["outcome"] != "answered":
-        result.append(_UNANSWERED[one["outcome"]])
+    elif outcome != "answered":
+        result.append(_UNANSWERED.get(outcome) or clean(outcome))
     how = "relayed" if one["mode"] == "relay" else f"translated ({', '.join(one['reasons'])})"
     yield f"{out.mark(mark)} {one['number']}  {_who(one)}  {' '.join(result)}  {how}"
     yield f"     {_course(one)}"

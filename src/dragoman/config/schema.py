@@ -6,6 +6,7 @@ without an option the command prints the schema.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,7 +271,7 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
             properties[one.name] = _described(one, schema, meanings(kind)[one.name])
     whole: dict[str, Any] = {
         "type": ["object", "null"],
-        "description": (kind.__doc__ or "").partition("\n")[0],
+        "description": " ".join(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].split()),
         "properties": properties,
         "additionalProperties": others,
     }

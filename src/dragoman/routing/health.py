@@ -217,10 +217,11 @@ class Health:
         """Return the candidates of a route: deployments in the order of its policy, keys in the order of
         their pools.
 
-        First come ready keys at deployments that do not fail, then spent keys, then ready keys at deployments
-        that fail. Refused keys are returned only if there is nothing else, resting keys included. Disabled
-        providers and keys are left out, so the result may be empty. request: what the policy uses. before:
-        the result for the same request before it waited in a queue, None = this is its first order.
+        First come ready keys at deployments that do not fail, then their spent keys, then deployments that
+        fail, in the same order of keys. Refused keys are returned only if there is nothing else, resting keys
+        included. Disabled providers and keys are left out, so the result may be empty. request: what the
+        policy uses. before: the result for the same request before it waited in a queue, None = this is its
+        first order.
         """
         if before is not None:
             request = msgspec.structs.replace(request, before=before.deployments)
@@ -229,12 +230,15 @@ class Health:
         ready: list[Candidate] = []
         spent: list[Candidate] = []
         failing: list[Candidate] = []
+        failing_and_spent: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
         refused: list[Candidate] = []
         sticks = request.digest if route.spread is not None and route.spread.policy == "affinity" else b""
         for deployment in self._deployments(route, now, request):
             shown = route.shown(deployment)
-            able = failing if self.breakers.is_open(deployment.name, now) else ready
+            able, less_able = ready, spent
+            if self.breakers.is_open(deployment.name, now):
+                able, less_able = failing, failing_and_spent
             pool = self.pools.get(deployment.provider)
             if pool is None:
                 able.append(Candidate(deployment, 0, shown))
@@ -246,10 +250,10 @@ class Health:
                 places = before.keys(deployment, len(pool.keys))
             keys = pool.order(deployment.model, now, places)
             able += [Candidate(deployment, place, shown) for place in keys.ready]
-            spent += [Candidate(deployment, place, shown) for place in keys.spent]
+            less_able += [Candidate(deployment, place, shown) for place in keys.spent]
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
             refused += [Candidate(deployment, place, shown) for place in keys.refused]
-        ready += [*spent, *failing]
+        ready += [*spent, *failing, *failing_and_spent]
         if not ready and not resting:
             ready = refused
         return Asking(ready, resting)

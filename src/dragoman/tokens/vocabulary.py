@@ -162,8 +162,9 @@ def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
         return None
-    if (highest := max(ids, default=0)) >= _SIZES[encoding] or min(ids, default=0) < 0:
-        raise ValueError(f"the vocabulary has no text token {highest}")
+    size = _SIZES[encoding]
+    if (unknown := next((one for one in ids if not 0 <= one < size), None)) is not None:
+        raise ValueError(f"the vocabulary has no text token {unknown}")
     decode: Callable[[Sequence[int]], str] = bindings.tokenizer_for_encoding(encoding).decode
     for left in range(min(2 * _CUT_TOKENS, len(ids) - 1) + 1):
         for start in range(max(0, left - _CUT_TOKENS), min(left, _CUT_TOKENS) + 1):

@@ -235,6 +235,16 @@ async def test_nobody_overtakes_those_who_wait_for_their_start() -> None:
         gate.timer.cancel()
 
 
+async def test_a_start_that_another_delay_stops_is_not_counted() -> None:
+    clock = [0.0]
+    made = Gates(lambda: clock[0])
+    made.adopt({M: Limit(None, delay=10.0), P: Limit(None, delay=100.0)})
+    assert made.enter({}, [(M, P)]) == 0
+    clock[0] = 20.0
+    assert made.enter({}, [(M, P)]) is None  # the provider's delay is not over
+    assert made.enter({}, [(M,)]) == 0
+
+
 async def test_a_delay_that_began_meanwhile_is_waited_for_too() -> None:
     """One that waits for its model finds, when that is free, that somebody else has just begun elsewhere."""
     loop = asyncio.get_running_loop()

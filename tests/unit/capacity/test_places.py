@@ -59,6 +59,13 @@ def test_starts_keep_their_distance(make: Callable[[], Places]) -> None:
 
 
 @BOTH
+def test_who_asks_when_the_next_start_is_due_starts_nothing(make: Callable[[], Places]) -> None:
+    places = make()
+    places.start(10.0, 2.0)
+    assert [places.due(now, 2.0) for now in (11.0, 12.0, 12.5, 12.5)] == [12.0, 12.0, 12.5, 12.5]
+
+
+@BOTH
 def test_nobody_else_waits_in_a_process_that_is_alone(make: Callable[[], Places]) -> None:
     places = make()
     places.wait(waiting=True)

@@ -117,6 +117,13 @@ def test_one_that_was_overtaken(window: Window) -> None:
     assert "▲ 1  one/a …1111  overtaken by another attempt  relayed" in shown(one, window)
 
 
+def test_one_that_continued_another(window: Window) -> None:
+    one = exchange()
+    one.attempts[1].continues = True
+    told = shown(one, window)
+    assert "2  two/b …2222  200 continued the answer of an earlier attempt" in told
+
+
 def test_bodies(window: Window) -> None:
     one = exchange()
     one.bodies = KeptBodies(30)

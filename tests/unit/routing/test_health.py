@@ -291,6 +291,15 @@ def test_a_spent_key_comes_before_who_fails_and_before_a_wait() -> None:
     assert ready(made, 3.0) == [("own", 0), ("one", 0), ("two", 0)]
 
 
+def test_spent_keys_of_who_fails_come_last() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    for now in (0.0, 1.0, 2.0):
+        ask(made, Candidate(ONE, 1), now, fault("unavailable"))
+        ask(made, Candidate(TWO, 0), now, fault("unavailable"))
+    assert ready(made, 3.0) == [("own", 0), ("one", 1), ("two", 0), ("one", 0)]
+
+
 def test_a_key_that_is_not_spent_after_all_is_back_at_once() -> None:
     made = health()
     early = made.began(Candidate(ONE, 0), 0.0)

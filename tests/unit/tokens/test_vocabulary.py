@@ -132,6 +132,12 @@ def test_what_is_no_text(ids: tuple[int, ...]) -> None:
         detokenized(ids, "text-embedding-3-large")
 
 
+@OWN_VOCABULARY
+def test_the_token_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match="no text token -1"):
+        detokenized((5, -1), "text-embedding-3-large")
+
+
 @pytest.mark.parametrize("model", ["text-embedding-004", "gemini-embedding-001", "", None])
 def test_tokens_of_unknown_vocabularies_stay_what_they_are(model: str | None) -> None:
     assert detokenized((15339,), model) is None
