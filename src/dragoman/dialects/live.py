@@ -64,8 +64,8 @@ class Talk(Protocol):
         """
 
     def heard(self, message: Message) -> Heard:
-        """Read a provider's message, and return it in the form for the client with the facts that it
-        states.
+        """Read a provider's message, and return it in the form for the client with the facts that it states.
+        Raises WireError for a malformed message.
         """
 
     def error(self, fault: ir.Fault) -> str | None:
