@@ -22,7 +22,9 @@ _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths at a provider, below its base URL. If a path has `{model}`, the body does not name the model."""
+    """Paths of chat requests at a provider, below the provider's base URL. If a path has `{model}`, the body
+    does not name the model.
+    """
 
     chat: str = ""
     """The path of chat requests; "" = no provider speaks this protocol."""

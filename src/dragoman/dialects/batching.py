@@ -45,7 +45,9 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """The response, unchanged. Raises WireError unless it has as many vectors as the request has inputs."""
+    """Return the response unchanged. Raises WireError unless it has as many vectors as the request has
+    inputs.
+    """
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
         raise WireError(f"expected {inputs} embeddings, got {vectors}")

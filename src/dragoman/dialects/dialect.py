@@ -1,7 +1,8 @@
 """Everything that a protocol states about itself, as one record: `Dialect`.
 
 A dialect is a wire protocol for clients and for providers. Codecs are pure: they have no clock, no random
-numbers and no IO. They raise `WireError`, which does not say whether the client or the upstream is wrong.
+numbers and no IO. For a wrong value they raise `WireError`, which does not say whether the client or the
+upstream is wrong.
 
     client bytes → request.check → request.decode → ir.Request → request.encode → upstream
     upstream     → response.decode / stream.decoder → ir → response.encode / stream.encoder → client bytes
@@ -90,7 +91,8 @@ class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Decodes whole chat responses of providers, and encodes them for clients."""
 
     decode: Callable[[dict[str, Any], Quirks], ir.Response]
-    """Turns a provider's body into the IR. Raises WireError if it is malformed."""
+    """Turns a provider's body into the IR. Raises RequestFailed for an error in the body, WireError for a
+    malformed body."""
     encode: Callable[[ir.Response, Reply], dict[str, Any]]
     """Writes the body for the client."""
     id_prefix: str = ""
@@ -157,7 +159,7 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one protocol states about itself."""
+    """The record of everything that one protocol states about itself."""
 
     name: str
     """The name in the configuration: `openai_chat`."""

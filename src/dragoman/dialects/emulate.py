@@ -55,7 +55,7 @@ replace = msgspec.structs.replace
 
 
 class Able(Protocol):
-    """What a target can do: the `Abilities` of a dialect, or of an upstream that speaks no dialect."""
+    """The abilities of a target: the `Abilities` of a dialect, or of an upstream that speaks no dialect."""
 
     @property
     def features(self) -> frozenset[Feature]:

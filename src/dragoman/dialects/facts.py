@@ -103,8 +103,8 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether at least one of chat, tools, images, audio, documents and structured is False, so that some
-        requests are refused.
+        """Whether the model is known to lack at least one of chat, tools (in any way), images, audio,
+        documents and structured output, so that some requests may be refused.
         """
         return False in (self.chat, self.calls, self.images, self.audio, self.documents, self.structured)
 

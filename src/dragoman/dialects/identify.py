@@ -22,7 +22,9 @@ some providers allow."""
 
 
 class Identify:
-    """A step that gives ids to the tool calls of one response. token: a random text of letters and digits."""
+    """A step that gives ids to tool calls of one response: to calls of the client's tools that have no id, or
+    an id that another call has. token: a random text of letters and digits.
+    """
 
     __slots__ = ("_given", "_prefix", "_taken")
     takes: Final = frozenset({ir.Open, ir.Close})

@@ -34,7 +34,8 @@ class Leftovers:
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
         """Return the members of the object `wire` that are not in `known`, in the form of an IR value's
-        `extra`: `{dialect: {member: value}}`; None = there are no such members.
+        `extra`: `{dialect: {member: value}}`; None = there are no such members. A member that is null is left
+        out, unless the object was made with `nulls`.
 
         within: "" = `wire` is the IR value's own object. "function" = `wire` is the member `function` of that
         object, and each leftover gets a name with a dot: `function.NAME`.

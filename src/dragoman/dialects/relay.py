@@ -37,7 +37,7 @@ class Relay(Protocol):
         """Return a response body with this usage added. body: a body that states no usage."""
 
     def stream(self, reply: Reply) -> StreamRelay:
-        """A new relay for one stream."""
+        """Make a new relay for one stream."""
 
 
 class StreamRelay(Protocol):

@@ -1,4 +1,6 @@
-"""A vendor's own API for operations beside chat, which no chat protocol has: speech, transcription."""
+"""The record of a vendor's own API for operations beside chat (speech, transcription), which does not belong
+to a chat protocol.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dialect must provide for a chat stream: a decoder (frames to events) and an encoder (events to
+"""The interfaces of a dialect's chat streams: a decoder (frames to events) and an encoder (events to
 bytes).
 """
 

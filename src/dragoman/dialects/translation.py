@@ -1,5 +1,5 @@
-"""Translates a chat request between dialects in the same steps as the gateway, without IO or configuration.
-Pure.
+"""Translates a chat request between dialects in the same steps as the gateway, but without IO and
+configuration. Pure.
 """
 
 from __future__ import annotations

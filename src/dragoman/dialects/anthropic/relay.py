@@ -47,7 +47,7 @@ _CR = 13  # `int in bytes` is a bare memchr
 
 
 class AnthropicRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits requests and whole (not streamed) answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.

@@ -70,8 +70,8 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body, and report losses. Tools that the choice does not allow
-    are left out.
+    """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
+    "any" and names the permitted tools, all other tools are left out.
 
     If the model refuses a forced tool call, a text in the body's `system` asks for the call. Raises WireError
     for a free-text tool.

@@ -62,7 +62,9 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 
 def _counted(value: Any) -> Any:
-    """Return a count as a number, if `value` is a string of digits; otherwise `value` unchanged."""
+    """Return a count as a number, if `value` is a string of fewer than `_DIGITS` digits; otherwise `value`
+    unchanged.
+    """
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 
 

@@ -46,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GeminiRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits requests and whole (not streamed) answers, and makes relays for streams."""
 
     member = "usageMetadata"
 

@@ -186,8 +186,9 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     """Return the members `modelVersion`, `createTime` and `responseId` of an answer or of a chunk of a
     stream.
 
-    id, model: as the provider stated them; None = not stated. The model's name for the client comes first.
-    created: the answer's date, as a text or in Unix seconds; None = `createTime` is left out.
+    id, model: as the provider stated them; None = not stated. The model's name for the client replaces
+    `model`. Without an id, the gateway's id is used. created: the answer's date, as a text or in Unix
+    seconds; None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:

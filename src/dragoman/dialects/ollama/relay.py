@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class OllamaRelay(BodyRelay):
-    """Relays Ollama chat requests and responses."""
+    """Edits requests and whole (not streamed) responses, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body with the client's name of the model, its usage); None as the usage = not stated.

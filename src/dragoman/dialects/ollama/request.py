@@ -168,7 +168,9 @@ def _level(effort: str, draft: Draft) -> str:
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report as lost the request fields that this dialect lacks."""
+    """Report as lost the top-level fields and the cache settings of a request that this dialect lacks. The
+    default service tiers are not reported.
+    """
     report = draft.report
     FIELDS.lose(request, report)
     for key in request.metadata or ():
