@@ -1,1 +1,1 @@
-"""The dialects: one package for each protocol, listed in `table`, and what all of them share."""
+"""The dialects: one package for each protocol (the list is in `table`), and the modules that they share."""

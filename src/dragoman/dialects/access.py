@@ -22,7 +22,9 @@ _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths at a provider, below its base URL. If a path has `{model}`, the body does not name the model."""
+    """Paths of chat requests at a provider, below the provider's base URL. If a path has `{model}`, the body
+    does not name the model.
+    """
 
     chat: str = ""
     """The path of chat requests; "" = no provider speaks this protocol."""
@@ -35,14 +37,14 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a server lists its models: the path of the request, the members of the JSON answer that hold the
-    list and each model's name, and how the next page of a list is requested.
+    """Where a server lists its models: the path of the request, the JSON members of the response that hold
+    the list and each model's name, and how the next page of a list is requested.
     """
 
     path: str = "/models"
-    """The path below the base URL; "" = the protocol has no list there."""
+    """The path below the base URL; "" = the protocol has no path for the list."""
     member: str = "data"
-    """The top-level member of this JSON that holds the list."""
+    """The top-level member of the JSON response that holds the list."""
     name: str = "id"
     """The member of each entry in the list that holds the model's name."""
     prefix: str = ""
@@ -59,7 +61,9 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """How a provider gets its API key, and where the gateway looks for a client's API key."""
+    """The header in which a provider gets its API key, and the places in which the gateway looks for a
+    client's API key.
+    """
 
     scheme: Scheme = "bearer"
     """The header for a provider's key, unless the catalogue or the configuration states another."""
@@ -69,11 +73,11 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """Whether clients may send their gateway key as the query parameter `key`."""
     signs: str = ""
     """The name of the AWS service for which an access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) signs
-    each request, instead of being sent; "" = no key signs."""
+    each request, instead of being sent; "" = keys are sent."""
 
 
 OF_LIMITS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
-"""The beginnings of the names of headers that tell of limits."""
+"""The prefixes of the names of rate-limit headers."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,10 +93,11 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """The response header that tells the client the request's id; empty = `x-request-id`."""
 
     def passed(self, headers: Mapping[str, str], *, limits: bool = True) -> list[tuple[bytes, bytes]]:
-        """The headers of an upstream's response that `response` names, as (name, value) pairs for the client.
+        """Return the headers of an upstream's response that are passed to the client (`response` names them),
+        as (name, value) pairs.
 
-        headers: all headers of the upstream's response, with names in lower case. limits: False = without
-        those that tell of the upstream's limits.
+        headers: all headers of the upstream's response, with names in lower case. limits: False = the
+        upstream's rate-limit headers (`OF_LIMITS`) are left out.
         """
         names = _encoded(self.response) if limits else _without_limits(self.response)
         if type(headers) is HeaderMap:
@@ -105,7 +110,9 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Face(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the gateway serves the protocol to clients, and how it recognises them."""
+    """The paths at which the gateway serves the protocol to clients, and the headers by which it recognises
+    these clients.
+    """
 
     roots: tuple[str, ...] = ("/v1", "")
     """Prefixes of the protocol's paths at the gateway; "" = the path without a prefix."""
@@ -118,21 +125,22 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     several protocols share, they show which one the client speaks; empty = nothing shows it."""
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request has one of the `client_headers`. headers: the request's, with names in lower
-        case.
+        """Whether a request has one of the `client_headers`. headers: the request's headers, with names in
+        lower case.
         """
         return any(name in headers for name in self.client_headers)
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """How `dragoman test` recognises, without cost, a server that speaks the protocol, and what it tests
-    there.
+    """How `dragoman test` finds out, without cost, whether a server speaks the protocol, and what the command
+    tests at that server.
     """
 
     called: str
     """The protocol's name inside a sentence: "OpenAI's Responses"."""
     path: str = ""
-    """The path of the GET request that finds out; "" = POST of an empty chat request, which is refused."""
+    """The path of the GET request that shows whether the server speaks the protocol; "" = an empty chat
+    request is sent by POST instead, which the server must refuse."""
     member: str = ""
     """The member of the JSON answer to the GET request that shows the protocol; "" = any answer does."""
     question: str = ""
@@ -140,7 +148,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
-    """The name and value of the header that carries this API key."""
+    """Return (name, value) of the header that carries this API key. With the scheme "api-key", a key that is
+    a JSON Web Token becomes a bearer token.
+    """
     if scheme == "bearer" or (scheme == "api-key" and _JSON_WEB_TOKEN.fullmatch(key)):
         return "authorization", f"Bearer {key}"
     if scheme == "token":

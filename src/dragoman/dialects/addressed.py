@@ -1,9 +1,10 @@
-"""Members for one provider in a client's request, under its name: `{"mistral": {"safe_prompt": true}}`.
+"""Members for one provider in a client's request, under the provider's name: `{"mistral": {"safe_prompt":
+true}}`.
 
-With them, a client of one protocol can set parameters that only its target's protocol has. OpenAI's clients
+With them, a client of one protocol can set parameters that only the target's protocol has. OpenAI's clients
 send them as `extra_body`. The name is that of a configured provider or of a protocol. The members are added
-to the body that the encoder writes and never replace anything in it: a parameter that the client's own
-protocol has, the model above all, must be set there. Pure.
+to the body that the encoder writes, and never replace a value in that body. A parameter that the client's own
+protocol has, such as the model, must be set in the client's own protocol. Pure.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 def addressed(
     request: ir.Request, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-    """Take the objects under a provider's name out of a request.
+    """Take out of a request the top-level members that are named after a provider or a protocol and hold an
+    object.
 
-    names: the names of the chosen provider and its protocol. An object under one of them is returned as name
-    -> members, and reported as a change. others: the names of all other providers and protocols. An object
-    under one of them is removed and reported as a loss. A value that is no object stays in the request.
+    names: the names of the chosen provider and its protocol. An object under one of these names is returned
+    as name -> members, and reported as a change. others: the names of all other providers and protocols. An
+    object under one of these names is removed and reported as a loss. A value that is not an object stays in
+    the request.
 
-    Returns (the request without these objects, the objects under `names`; {} = there are none).
+    Returns (the request without these objects, the objects under `names`). {} = there is no object under
+    `names`.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -61,15 +65,16 @@ def added(
     client: Collection[str],
     configured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The encoded body with the members that `addressed` has returned (`told`: name -> members) added to it.
+    """Return the encoded body with the members added that the client has sent under a provider's name. told:
+    the second result of `addressed` (name -> members).
 
-    If the body has a member already and both values are objects, they are merged, at any depth. Raises
-    WireError if only one of them or neither is an object; for a member in `_NEVER`; and for a value that is
-    no object, in a member that is in both `maps` and `client`.
+    If the body has a member already, and both values are objects, the two are merged, at any depth. Raises
+    WireError in three cases: the body has the member, and not both values are objects; the member is in
+    `_NEVER`; the member is in both `maps` and `client`, and its value is not an object.
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
-    client's protocol. configured: the members that the configuration has added to the body; the error says
-    so.
+    client's protocol. configured: the members that the configuration has added to the body; the error names
+    the configuration as the cause for these members.
     """
     for name, members in told.items():
         for key, value in members.items():

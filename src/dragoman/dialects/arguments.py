@@ -1,4 +1,6 @@
-"""Converts tool call arguments between the IR, which has a text, and protocols that have an object."""
+"""Converts the arguments of tool calls between the IR, where they are a text, and protocols where they are an
+object.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ _MOST_VALUES: Final = 50_000
 
 
 def arguments_text(stated: Any) -> str:
-    """The arguments of a tool call, as a protocol states them, as a text: a text unchanged, "" for None, and
-    any other value as JSON.
+    """Return the arguments of a tool call as the IR's text. stated: the arguments in the form of a protocol:
+    a text is returned unchanged, None as "", and any other value as JSON.
     """
     if type(stated) is str:
         return stated
@@ -24,8 +26,8 @@ def arguments_text(stated: Any) -> str:
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """The JSON object that the text holds; {} for an empty or blank text. None = the text is no JSON object,
-    or the object has more values than the gateway reads.
+    """Return the JSON object that the text holds; {} for an empty or blank text. None = the text is not a
+    JSON object, or the object has more than `_MOST_VALUES` JSON values.
     """
     if not text.strip():
         return {}

@@ -21,11 +21,12 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """Make a function for `ProviderSide.split`: it splits a request into batches of at most `most_inputs`
-    inputs and `most_tokens` tokens (None = any number).
+    """Make a function for `ProviderSide.split`. The function takes a request and the model's name, and splits
+    the request into batches of at most `most_inputs` inputs and `most_tokens` tokens (None = any number). It
+    yields (index of the batch's first input, the batch as a request).
 
-    A single input with more tokens is a batch of its own. If tokens can only be estimated, they may fill only
-    `_FILLED` of the limit.
+    A single input with more tokens than the limit becomes a batch of its own. If the model's tokens can only
+    be estimated, a batch may fill only `_FILLED` of the limit.
     """
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
@@ -44,7 +45,9 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """The response, unchanged. Raises WireError unless it has as many vectors as the request has inputs."""
+    """Return the response unchanged. Raises WireError unless it has as many vectors as the request has
+    inputs.
+    """
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
         raise WireError(f"expected {inputs} embeddings, got {vectors}")
@@ -52,8 +55,8 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
-    """Report a loss in `reply.report` if the first vector's length (its number of dimensions) is not the
-    requested one.
+    """Report a loss in `reply.report` if the client requested a number of dimensions, and the first vector
+    has another one. Nothing is reported for a response without vectors or with an empty first vector.
     """
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
@@ -62,8 +65,9 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """(token limit of a batch, tokens of each input). All are 0, and no token is counted, if there is no
-    limit (`most` is None) or all inputs together surely stay below it.
+    """Return (token limit of a batch, tokens of each input). most: the provider's token limit; None = there
+    is no limit. If there is no limit, or all inputs together surely stay below the limit, no token is
+    counted: the returned limit and tokens are all 0.
     """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
@@ -85,14 +89,16 @@ def _texts(item: str | ir.Parts) -> tuple[str, ...]:
 
 
 def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
-    """The usage of an embedding request, with the tokens of its inputs counted by the gateway."""
+    """Return the usage of an embedding request. The gateway counts the tokens of the inputs with the
+    vocabulary of `model`.
+    """
     counter = Counter(model)
     return ir.Usage(input=sum(_tokens(item, counter) for item in request.inputs), estimated=True)
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """The responses to all batches as one response, with the id and model of the first. If one of them states
-    no usage, the usage of the whole is estimated.
+    """Join the responses to all batches of a request into one response, with the id and model of the first
+    one. If a batch's response states no usage, the usage of the whole request is estimated for `model`.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]

@@ -18,22 +18,23 @@ MOST_CANDIDATES: Final = 1000
 MOST_CALLS: Final = 1000
 """The most tool calls of one candidate in a stream of the chat family. OpenAI allows 128 tools."""
 MOST_LEFTOVERS: Final = 1000
-"""The most unknown members of one answer or candidate. A new one is compared with the others, or copied."""
+"""The most unknown members of one answer or candidate. Each new one is compared with the others, or copied.
+"""
 MOST_CITATIONS: Final = 10_000
 """The most citations of one candidate in Gemini's streams, which are kept until it ends."""
 MOST_OPEN: Final = 1000
 """The most blocks, or output items, that are open at the same time in Anthropic's and Responses streams."""
 MOST_KEPT: Final = 200_000
-"""The most JSON values inside the members that are kept of one stream: as many as a whole answer may hold. An
-empty object takes three bytes in a stream and 72 in memory.
-"""
+"""The most JSON values inside the members of one stream that are kept: as many as the body of a whole answer
+may have. An empty object takes three bytes in a stream and 72 in memory."""
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Kept:
-    """Counts the JSON values inside the arrays and objects that a decoder keeps of one stream.
+    """Counts the JSON values inside the arrays and objects of one stream that a decoder keeps in memory.
 
-    most: how many it may keep; one more raises WireError. values: how many it keeps now.
+    most: the most values that the decoder may keep; if it keeps more, WireError is raised. values: the number
+    of values that it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -44,8 +45,8 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Count the values inside a JSON value or an IR struct that the decoder now keeps, too. Raises
-        WireError if it keeps too many.
+        """Add to the count the values inside a JSON value or an IR struct that the decoder keeps from now on.
+        Raises WireError if the decoder keeps too many values.
         """
         if type(value) not in _FLAT:
             self.values += inner_values(value)
@@ -56,13 +57,16 @@ class Kept:
             )
 
     def drop(self, value: Any) -> None:
-        """Subtract the values inside a value that is no longer kept."""
+        """Subtract from the count the values inside a JSON value or an IR struct that the decoder no longer
+        keeps.
+        """
         if type(value) not in _FLAT:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count the values of an unknown member of a stream in place of those of an earlier member of this
-        name. Raises WireError for too many different names or too many values.
+        """Count the values inside an unknown member of a stream. If the stream sends a member of the same
+        name again, only the latest value counts. Raises WireError for too many different names or too many
+        values.
         """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
@@ -72,21 +76,23 @@ class Kept:
         self.add(None)
 
     def replace(self, before: Any, value: Any) -> None:
-        """Count the values in `value` instead of those in `before`. Raises WireError if too many are kept."""
+        """Count the values inside `value` instead of those inside `before`, which `value` replaces. Raises
+        WireError if the decoder keeps too many values.
+        """
         self.drop(before)
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count the values in the members `news` in place of those that the same members have in `before`.
-        Raises WireError if too many are kept.
+        """Count the values inside the members `news` instead of those inside the members of the same names in
+        `before`. Raises WireError if the decoder keeps too many values.
         """
         for name, value in news.items():
             self.replace(before.get(name), value)
 
 
 def inner_values(value: Any) -> int:
-    """The number of entries of arrays and members of objects, at any depth, in a JSON value or an IR struct.
-    The struct's own fields are not counted, only what is inside them.
+    """Return the number of array entries and object members, at any depth, inside a JSON value or an IR
+    struct. The fields of a struct itself are not counted, only the entries and members inside their values.
     """
     count = 0
     waiting = [value]
@@ -108,14 +114,16 @@ def inner_values(value: Any) -> int:
 
 
 def refuse_more(kept: int, most: int, what: str) -> None:
-    """Raise WireError if no further thing may be kept: `kept` are kept already, and `most` are permitted.
-    what: the name of the things in the error, in the plural.
+    """Raise WireError if no further item may be kept, because `kept` items are kept already and `most` is the
+    highest permitted number. what: the name of the items for the error, in the plural.
     """
     if kept >= most:
         raise WireError(f"more than {most} {what}", code="answer_too_many_blocks")
 
 
 def refuse_index(index: Any, what: str) -> None:
-    """Raise WireError unless the index is an integer >= 0. what: names the indexed thing in the error."""
+    """Raise WireError unless the index is an integer >= 0. what: the name of the indexed item for the
+    error.
+    """
     if type(index) is not int or index < 0:
         raise WireError(f"the index of a {what} must be a number that is not negative")

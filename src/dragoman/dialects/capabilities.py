@@ -1,8 +1,8 @@
-"""Refuses requests that the model is known to be unable to answer, before anything is sent. Also says which
-capabilities a request needs (`needs`).
+"""Refuses, before anything is sent, requests that the model is known to be unable to answer. Also finds the
+capabilities that a request needs (`needs`).
 
-Only a fact that is stated as False refuses a request; if a fact is unknown, the provider decides. A form of
-answer that can be emulated does not count as impossible. Pure.
+A request is refused only if a fact about the model is False; if a fact is unknown (None), the provider
+decides. A structured output that can be emulated is not refused. Pure.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from dragoman import ir
 from dragoman.dialects.facts import Capability, Facts
 
 DEMANDED: Final = "demanded"
-"""The value of `Request.forms["reasoning"]` for a wish to think that is refused if the model cannot think.
-Without it, the wish is ignored for such a model.
-"""
+"""The value of `Request.forms["reasoning"]` if a request to think must be refused for a model that cannot
+think. Without this value, the request to think is ignored for such a model."""
 
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
-    """The fault for the first thing in a request that the model cannot do; None = no fact is against it.
+    """Return the fault for the first feature in a request that the model is known not to support; None = the
+    request is not refused.
 
-    Its `param` is an IR path (`messages[2].blocks[1]`, `tools`, `output`). Its `code` is
-    `unsupported_modality` for media in or out, `unsupported_value` for anything else.
+    Structured output is refused only if the model has no tools to emulate it by. Thinking is refused only if
+    `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path (`messages[2].blocks[1]`,
+    `tools`, `output`). The fault's `code` is `unsupported_modality` for media in the prompt or the answer,
+    and `unsupported_value` for all other features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
@@ -49,7 +51,9 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def needs(request: ir.Request) -> frozenset[Capability]:
-    """The capabilities that a request needs for its prompt, and for the answer that it wants."""
+    """Return the capabilities that the model needs for this request: for the media of the prompt and of the
+    answer, structured output, tools and thinking.
+    """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}
     if output is not None:
@@ -70,12 +74,14 @@ def _is_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool is the provider's image generation, and the model generates images without it."""
+    """Whether a tool is the provider's image generation, and the model generates images also without a
+    tool.
+    """
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
 _OF_KIND: Final[Mapping[str, Capability]] = {"image": "images", "audio": "audio", "document": "documents"}
-"""By kind of a medium, the capability that it needs."""
+"""Kind of a medium -> the capability that the medium needs."""
 _INPUTS: Final = {"image": "images", "audio": "audio", "video": "video", "document": "documents"}
 
 
@@ -88,8 +94,9 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """(IR path, medium) of each medium in the request. Documents that are stated as text are left out, and so
-    are media in the results of tools that the provider ran.
+    """Yield (IR path, medium) for the media in the system text and the messages, and in the results of tools
+    that the client ran. Media in the results of tools that the provider ran, and documents in the form of
+    text, are left out.
     """
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):

@@ -1,4 +1,5 @@
-"""Reduces a JSON Schema to the keywords that Claude's structured outputs accept: all objects are closed.
+"""Reduces a JSON Schema to the keywords that Claude's structured outputs accept. In the reduced schema, all
+objects are closed: they permit no properties beside the named ones.
 
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs, and the same at Amazon Bedrock:
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read in 2026-11. Pure.
@@ -22,13 +23,13 @@ _LISTED = ("anyOf", "allOf")
 
 
 class ClosedSchema:
-    """Copies a schema in the form that the API accepts. Objects get `additionalProperties: false`, and
-    `oneOf` becomes `anyOf`.
+    """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`,
+    and `oneOf` becomes `anyOf`. `$schema` and `$id` are left out and not reported.
 
-    Other refused keywords are written as text into the `description` of the schema object that states them,
-    as the official clients do, and reported as losses; `$schema` and `$id` are only left out.
+    All other keywords that the API refuses are removed and reported as losses. Their values are written as
+    text into the `description` of the same schema object, as the official clients do.
 
-    report: gets what changes. api: the name of the API, for the reasons that clients read.
+    report: gets the changes and losses. api: the name of the API, for the loss reasons that clients read.
     """
 
     def __init__(self, report: Report, api: str) -> None:
@@ -36,7 +37,9 @@ class ClosedSchema:
         self.api = api
 
     def copy(self, schema: Any, where: str) -> dict[str, Any]:
-        """The reduced copy of a schema. where: its IR path, for the report."""
+        """Return the reduced copy of a schema. A schema that is true or false becomes {}, and a loss is
+        reported. where: the schema's IR path, for the report.
+        """
         if not isinstance(schema, dict):
             self.report.lose(where, f"{self.api} has no schemas that are true or false", "quality")
             return {}

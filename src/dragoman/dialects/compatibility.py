@@ -1,8 +1,9 @@
-"""Which request features a client of one protocol can use with a model, found by encoding each of them.
+"""Finds out which request features a client of one protocol can use with a model, by encoding a request with
+each of them.
 
-Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request,
-which goes through the steps of a real request: the capability check, emulation, encoding. A feature for which
-emulation or encoding reports a loss is lost.
+Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request.
+This request goes through the steps of a real request: the capability check, emulation, encoding. A step that
+raises an error or returns a fault makes the feature refused; a step that reports a loss makes it lost.
 """
 
 from __future__ import annotations
@@ -68,15 +69,15 @@ WISHES: Final[Mapping[str, Mapping[str, Any]]] = {
     "prediction": {"prediction": (ir.Text("this"),)},
     "moderation": {"moderation": {"model": "m"}},
 }
-"""Each feature: the fields of `ir.Request` that use it."""
+"""Feature -> the fields of `ir.Request` that use the feature."""
 _HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
 
 
 class Compatibility(msgspec.Struct, frozen=True):
     """The features that a client can request, in three groups.
 
-    features: nothing is lost of a request that uses them. losses: (feature, the first loss of a request that
-    uses it); such a feature may work in part. refused: a request that uses them is refused.
+    features: a request with such a feature loses nothing. losses: (feature, the first loss of a request with
+    this feature); such a feature may work in part. refused: a request with such a feature is refused.
     """
 
     features: tuple[str, ...]
@@ -85,16 +86,17 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for clients of the protocol `face` whose upstream speaks the same protocol, so that most
-    requests are relayed.
+    """Return the compatibility for clients of the protocol `face` if the upstream speaks the same protocol,
+    so that most requests are relayed.
     """
     return translated(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for clients of the protocol `face` whose upstream speaks `dialect`. If both are the same
-    protocol, requests are translated only if they cannot be relayed.
+    """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect`. If the
+    two are the same protocol, only those features are translated that a relay cannot pass because of the
+    quirks or facts.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
@@ -124,12 +126,11 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a request that uses the feature `wish` is refused when it is relayed: by the gateway, or by the
-    server.
+    """Whether a relayed request with the feature `wish` is refused, by the gateway or by the server.
 
-    A server that accepts more than the servers of the protocol's author is taken to refuse nothing. The
-    author's servers are taken to refuse a feature that the encoder does not write for clients of other
-    protocols.
+    A server that accepts more than the servers of the protocol's author (`Quirks.widens`) is assumed to
+    refuse nothing. The author's servers are assumed to refuse each feature for which encoding reports a loss
+    when the client speaks another protocol.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -142,8 +143,8 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
 
 @lru_cache(maxsize=64)
 def wishes(face: str) -> tuple[str, ...]:
-    """The features that clients of `face` can request: those that the protocol's codec can encode, and finds
-    again when it decodes what it has written.
+    """Return the features that clients of `face` can request: those that the protocol's encoder writes
+    without a loss, and that its decoder reads back from the written request.
     """
     return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
 
@@ -162,8 +163,8 @@ def _stated(value: Any) -> bool:
 
 
 def _held(wanted: Any, found: Any) -> bool:
-    """Whether `found`, a part of a request that was decoded, has every value that is stated in `wanted`, the
-    same part of the request that was encoded.
+    """Whether `found` has every value that `wanted` states. wanted: a part of the request that was encoded.
+    found: the same part of the decoded request.
     """
     if isinstance(wanted, tuple):
         same = isinstance(found, tuple) and len(wanted) == len(found)
@@ -180,7 +181,7 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """The losses when a request is emulated and encoded for a server of `dialect`; None = the request is
+    """Return the losses of emulating and encoding a request for a server of `dialect`; None = the request is
     refused.
     """
     if refuse(request, facts) is not None:

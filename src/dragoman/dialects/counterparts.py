@@ -1,9 +1,9 @@
 """The loss reasons for members of a request that are not translated, with advice on how to set them.
 
-A member without an IR field is never translated by guessing. If the target has a member of the same name, or
-a similar one, the reason says so: a client of any protocol can set it under the target's name (`addressed`).
-Else it says that the target has no such member. For an unknown member, it says only that the member is
-unknown.
+A member without an IR field is never translated by guessing. If the target's protocol has a top-level member
+of the same name, or a similar one, the reason says so: a client of any protocol can send it under the
+target's name (`addressed`). Otherwise the reason says that the target has no such parameter, that the member
+is unknown, or only that the member is not translated.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ _NEAR: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("openai_responses", "context_management"): {"ollama": "shift"},
     ("anthropic", "context_management"): {"ollama": "shift"},
 }
-"""Similar members with other names: (dialect, member) -> {protocol that has a similar one: its name}."""
+"""Similar members with other names: (dialect, member) -> {target's protocol: the name of its similar member}.
+"""
 _ELSEWHERE: Final = {
     "ollama": frozenset({"template", "context", "raw", "suffix", "system", "prompt", "images"}),
 }
-"""By protocol, the entries of `severity.MEMBERS` that its chat endpoint does not accept."""
+"""Protocol -> the entries of its `severity.MEMBERS` that its chat endpoint does not accept."""
 _WIDENED: Final = frozenset({"openai_chat"})
-"""Protocols some of whose members only single vendors support, so the advice says `some servers`."""
+"""The protocols with members that only some vendors support. For these protocols, the advice says `some
+servers`."""
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """The loss reason for a member of a `dialect` request that is not sent to a server of the protocol
-    `target`. top: True = it is a top-level member of the body.
+    """Return the loss reason for a member of a `dialect` request that is not sent to a server of the protocol
+    `target`. member: the member's name, or its path inside the body. top: True = it is a top-level member of
+    the body.
     """
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
@@ -58,5 +61,5 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
 
 
 def no_form(dialect: str, kind: str) -> str:
-    """The loss reason for a block of this kind, which only `dialect` has."""
+    """Return the loss reason for a block of this kind, if only `dialect` has such blocks."""
     return f"a {kind} of {dialect} cannot be expressed in this protocol"

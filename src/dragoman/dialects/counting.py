@@ -1,8 +1,8 @@
 """The codec and the relay of endpoints that count the tokens of a prompt.
 
 The request is a chat request: the chat codec checks, decodes and encodes it, and `reduce` selects the members
-that the endpoint accepts. The response is one number. If a provider states further numbers (for each kind of
-medium), only clients of the provider's own protocol get them.
+that the endpoint accepts. The IR of the response is one number. If a provider states further numbers (for
+each kind of medium), only clients of the provider's protocol get them, because their response is relayed.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """Selects the members of a chat body that the endpoint accepts. model: the provider's name for the model,
-    None = unknown.
+    """Returns the members of a chat body that the counting endpoint accepts. model: the provider's name for
+    the model; None = unknown.
     """
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
@@ -50,10 +50,10 @@ def counting(
 ) -> OperationCodec[ir.Request, ir.TokenCount]:
     """Make the codec of one dialect for counting tokens.
 
-    path: the endpoint's. member: the member of a response that holds the number. reduce: selects the members
-    of a chat body that the endpoint accepts. told: makes the body of a response from the number. maps: the
-    members of a request that have a field in the IR. The other arguments are the functions of the dialect's
-    chat codec.
+    path: the path of the endpoint. member: the member of a response that holds the number. reduce: selects
+    the members of a chat body that the endpoint accepts. told: makes the body of a response from the number.
+    maps: the members of a request that have a field in the IR. The other arguments are the functions of the
+    dialect's chat codec.
     """
 
     def sent(wire: WireRequest) -> WireRequest:
@@ -83,8 +83,8 @@ def counting(
 
 
 def counted(answer: Payload, member: str) -> int:
-    """The number in the member `member` of a response. Raises WireError if the member is missing or is no
-    integer of at least 0.
+    """Return the number in the member `member` of a response. Raises WireError if the member is missing or is
+    not an integer >= 0.
     """
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:
@@ -93,7 +93,7 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class CountRelay(WholeAnswerRelay):
-    """Relays the part of a request that `reduce` selects, and relays the response unchanged."""
+    """Relays only the members of a request that `reduce` selects, and relays the response unchanged."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
         self._path = path
@@ -106,6 +106,8 @@ class CountRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response unchanged, and None for its usage. Raises WireError if it has no number."""
+        """Return (the upstream's response unchanged, None because counting has no usage). Raises WireError if
+        the response has no number.
+        """
         counted(answer, self._member)
         return answer, None

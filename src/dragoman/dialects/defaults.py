@@ -1,4 +1,6 @@
-"""Fills the fields that a client leaves out with the defaults that the configuration states for a model."""
+"""Fills the request fields that a client leaves out with the defaults that the configuration states for a
+model or alias.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,12 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
-    """The request, in which the fields that the client left out have the configured defaults. A value that
+    """Return the request with the configured defaults in the IR fields that the client left out. A value that
     the client stated is never replaced.
 
-    defaults: members of an OpenAI chat body. system_prompt: becomes the request's system text, unless the
-    client sent system text itself (`opens_with_system`); None = no default.
+    defaults: members of an OpenAI chat body. The model, the messages, the system text and `stream` have no
+    defaults. system_prompt: becomes the request's system text, unless the client sent system text itself
+    (`opens_with_system`); None = no default.
     """
     changes: dict[str, Any] = {}
     if defaults:

@@ -1,8 +1,9 @@
-"""Finds the kind of a failure in an error of OpenAI's, Mistral's and Ollama's protocols, also of compatible
-vendors.
+"""Finds the kind of a failure in error responses of OpenAI's, Mistral's and Ollama's protocols, including
+those of compatible vendors.
 
-The HTTP status decides first, then the codes in the body. Fragments of the message's text decide only if the
-status has many meanings or is missing. The module must never fail: every error gets a kind.
+The HTTP status decides first. Codes in the body may make the kind more exact. Fragments of the message decide
+only for statuses with many meanings (400, 413, 422), for a 429 that means a used-up quota, and for errors
+without a status. No function here raises: every error gets a kind.
 https://platform.openai.com/docs/guides/error-codes
 """
 
@@ -95,9 +96,8 @@ CODES: Final[dict[str, Kind]] = {
     "failed_to_download_image": "invalid_request",
     "image_file_not_found": "invalid_request",
 }
-"""Codes and types of error bodies, in lower case, with their kinds. They refine the kind of a status
-(`_REFINES`), and decide alone if there is no status.
-"""
+"""Code or type in an error body, in lower case -> kind. Codes make the kind of a status more exact
+(`_REFINES`), and decide the kind of an error without a status."""
 
 _REFINES: Final[dict[Kind, frozenset[Kind]]] = {
     "invalid_request": frozenset(
@@ -113,7 +113,7 @@ _REFINES: Final[dict[Kind, frozenset[Kind]]] = {
     "overloaded": frozenset({"unavailable"}),
     "upstream": frozenset({"internal", "overloaded", "timeout", "unavailable"}),
 }
-"""For the kind of a status, the more exact kinds that a code in the body may replace it by."""
+"""Kind of a status -> the more exact kinds by which a code in the body may replace it."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum context length", "context_length"),
     ("exceeds the context window", "context_length"),
@@ -133,7 +133,8 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("credit balance is too low", "quota"),
     ("exceeded your current quota", "quota"),
 )
-"""(lower-case fragment of an error message, its kind), for the statuses in `_VAGUE` or without a status."""
+"""(lower-case fragment of an error message, its kind), for the statuses in `_VAGUE` and for errors without a
+status."""
 _SPENT: Final = (
     *("used all available credits", "monthly spending limit", "exceeded your current quota"),
     *("insufficient balance", "余额不足"),
@@ -141,12 +142,13 @@ _SPENT: Final = (
 """Lower-case fragments of messages of 429s that mean a used-up quota, which no waiting restores."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})
-"""Kinds whose codes vendors use for anything: without a status, the message decides before such a code."""
+"""Kinds whose codes vendors use for any error. Without a status, the message decides before such a code."""
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of the failure that an error body describes; "upstream" if nothing shows another kind. status:
-    the HTTP status, None = the error came without one.
+    """Return the kind of the failure that an error body describes. status: the HTTP status; None = the error
+    came without one. If nothing in the body shows a kind, the result is the status's kind or, without a
+    status, "upstream".
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
@@ -172,8 +174,8 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a client may get a fault's code as it is. It may if the code is unknown, or means the fault's
-    own kind or `invalid_request`, or if the fault's kind is `untranslatable`.
+    """Whether a client may get a fault's code unchanged. True if the code is missing, is not in `CODES`, or
+    means the fault's own kind or "invalid_request", and for every fault of the kind "untranslatable".
     """
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

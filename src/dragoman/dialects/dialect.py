@@ -1,7 +1,8 @@
 """Everything that a protocol states about itself, as one record: `Dialect`.
 
 A dialect is a wire protocol for clients and for providers. Codecs are pure: they have no clock, no random
-numbers and no IO. They raise `WireError`, which does not say whether the client or the upstream is wrong.
+numbers and no IO. For a wrong value they raise `WireError`, which does not say whether the client or the
+upstream is wrong.
 
     client bytes → request.check → request.decode → ir.Request → request.encode → upstream
     upstream     → response.decode / stream.decoder → ir → response.encode / stream.encoder → client bytes
@@ -82,7 +83,7 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     the changes to report; None = the protocol's providers store nothing."""
 
     def located(self, request: WireRequest, where: str) -> str:
-        """The JSON path, in this request, for the IR path `where`."""
+        """Return the JSON path, in this request's body, of the value with the IR path `where`."""
         return self.locate(where) if self.locate_in is None else self.locate_in(request, where)
 
 
@@ -90,7 +91,8 @@ class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Decodes whole chat responses of providers, and encodes them for clients."""
 
     decode: Callable[[dict[str, Any], Quirks], ir.Response]
-    """Turns a provider's body into the IR. Raises WireError if it is malformed."""
+    """Turns a provider's body into the IR. Raises RequestFailed for an error in the body, WireError for a
+    malformed body."""
     encode: Callable[[ir.Response, Reply], dict[str, Any]]
     """Writes the body for the client."""
     id_prefix: str = ""
@@ -124,7 +126,9 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the protocol's servers can do. The gateway emulates, renames or downloads what they cannot."""
+    """The abilities of the protocol's servers. The gateway emulates features that the servers lack, renames
+    tools with names that they refuse, and downloads media that they do not read from a URL.
+    """
 
     features: frozenset[Feature] = USUAL_FEATURES
     """The features that the protocol has. A missing one is emulated; "schema" is emulated also if the model
@@ -132,16 +136,17 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     formats_alone: bool = False
-    """Whether a request may have either a form of the answer (a schema, JSON) or tools. With both, the form
-    is emulated.
-    """
+    """Whether a request may not have both tools and a form of the answer (a schema, JSON). For a request with
+    both, the gateway emulates the form."""
     reads: Callable[[ir.Media], bool] | None = None
     """Whether the servers download this medium from its URL, so that the gateway need not. None = always,
     unless the vendor's `media_urls` is False."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
-    """Parts of a response that only its provider understands, and that the client's later requests repeat."""
+    """Opaque parts of a response: only the provider that made them understands them, and the client's later
+    requests send them back.
+    """
 
     seals: bool = False
     """Whether responses hold seals (`ir.Sealed`) that the client's next request must send back."""
@@ -154,7 +159,7 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one protocol states about itself."""
+    """The record of everything that one protocol states about itself."""
 
     name: str
     """The name in the configuration: `openai_chat`."""
@@ -191,7 +196,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The quirks of a server whose vendor is not in the catalogue."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
-        """Operation -> the provider's side of it, for every operation beside chat: those in `operations` and
+        """Return operation -> the provider's side, for every operation beside chat: those in `operations` and
         in `provides`.
         """
         return {
@@ -200,8 +205,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
-        """A function that turns an IR path into a JSON path of this request, as its client wrote it. For a
-        message that the gateway has put before the client's messages it returns "previous".
+        """Return a function that turns an IR path into a JSON path of this request's body as the client wrote
+        it. For a message that the gateway has put before the client's messages, the function returns
+        "previous".
         """
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
@@ -212,8 +218,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Raise WireError for a client's mistake. Values that some servers accept although the protocol's
-        author does not are no mistake, if `widens` names them.
+        """Raise WireError for a client's mistake. The values that `widens` names are accepted, although the
+        protocol's author refuses them.
         """
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))

@@ -1,5 +1,5 @@
-"""Chooses the word for the reasoning effort in OpenAI's protocols and those like them: the nearest to what
-the request states. Pure.
+"""Chooses the word for the reasoning effort in OpenAI's and similar protocols: the supported word that is
+nearest to the request's wish. Pure.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""Effort word -> the thinking budget, in tokens, that we take it for. No vendor publishes any."""
+"""Effort word -> the thinking budget in tokens that the gateway takes as its equivalent. No vendor publishes
+such numbers."""
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The effort word to send; None = send none. It is the word nearest to the wish that the model supports.
-    If it is unknown which words the model supports, it is the word that the wish states, or that stands for
-    the wish's budget or mode.
+    """Return the effort word to send; None = send none. The wish's own effort comes first; without one, the
+    word that stands for the wish's budget or mode. If `facts` state which words the model supports, the
+    result is the nearest of these words.
 
-    report: gets each deviation from the wish. member: the body's member that will hold the effort.
+    report: gets each deviation from the wish. member: the body's member that will hold the effort, for the
+    report.
     """
     effort = wish.effort or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
@@ -44,8 +46,8 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """The effort word for a wish that states only a budget or a mode; None = send none. report, member: as in
-    `effort_of`.
+    """Return the effort word for a wish without an effort, from its mode or budget; None = send none. report,
+    member: as in `effort_of`.
     """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")

@@ -2,20 +2,23 @@
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
                              be forced: an instruction, which the model may ignore (a loss of quality); a code
-                             fence around the answer is removed. If the client itself forces a call: nothing
+                             fence around the answer is removed. If the client itself forces a call, the
+                             answer has no form (a loss)
     free-text tools          functions with one string parameter
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
     namespaces               functions whose names hold the namespace; its description becomes system text
     tool names               legal names, always the same for the same name (`naming`)
-    forced calls             the call as structured output (`prompted.choice`); if the target has none, as
-                             its codec decides
+    forced calls             the call as structured output (`prompted.choice`); if the target has no
+                             structured output either, the target's encoder decides
     tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
                              answer (`prompted`)
-    reasoning apart          if the model writes it into its text: read there (`prompted.thoughts`)
+    separate reasoning       if the model writes its reasoning into its text, the reasoning is found there
+                             (`prompted.thoughts`)
 
-Calls in the history change like the tools of the request, because the model must find the names that it is
-offered. `restore` undoes all this in the response. Pure; nothing here depends on a dialect's name.
+Calls in the history change like the tools of the request, because the model must find in the history the
+names of the tools that it is offered. `restore` undoes all this in the response. Pure; nothing here depends
+on a dialect's name.
 """
 
 from __future__ import annotations
@@ -52,12 +55,12 @@ replace = msgspec.structs.replace
 
 
 class Able(Protocol):
-    """What a target can do: the `Abilities` of a dialect, or of an upstream that speaks no dialect."""
+    """The abilities of a target: the `Abilities` of a dialect, or of an upstream that speaks no dialect."""
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target itself has. A missing one is emulated; "schema" is emulated also if
-        the model (`Facts`) or the vendor (`Quirks`) lacks it.
+        """The features that the target itself has. A missing feature is emulated. "schema" is emulated also
+        if the model (`Facts`) or the vendor (`Quirks`) lacks it.
         """
 
     @property
@@ -66,33 +69,38 @@ class Able(Protocol):
 
     @property
     def formats_alone(self) -> bool:
-        """Whether a request may have either a form of the answer (a schema, JSON) or tools. With both, the
-        form is emulated.
+        """Whether the target refuses a request with both tools and a form of the answer (a schema or JSON).
+        For such a request, the form is emulated.
         """
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """A request that the target can serve. undo: what must be undone in its response, None = nothing."""
+    """A request that the target can serve. undo: describes what must be undone in the response; None =
+    nothing.
+    """
 
     request: ir.Request
     undo: Undo | None = None
 
     @property
     def divides(self) -> bool:
-        """Whether a text of the response may become several blocks: it may have calls or reasoning in it."""
+        """Whether one text of the response may become several blocks, because calls or reasoning are read out
+        of the text.
+        """
         undo = self.undo
         return undo is not None and (undo.reader is not None or undo.thoughts is not None)
 
     def restorer(self) -> Restorer | None:
-        """A new restorer for one response; None when nothing has to be undone."""
+        """Return a new restorer for one response; None = nothing has to be undone."""
         return None if self.undo is None else Restorer(self.undo)
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
-    """The request with every feature replaced that the target's protocol, its model or its vendor lacks.
+    """Return the request with a replacement for every feature that the target's protocol, the model or the
+    vendor lacks, and the description of how to undo it in the response.
 
-    target: what the protocol can do; facts: the model; quirks: the vendor. report: gets a change for each
-    replacement, and a loss when the replacement guarantees less.
+    target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
+    change for each replacement, and a loss if the replacement guarantees less than the feature.
     """
     plain: list[Named] = []
     notation = NOTATIONS.get(facts.tool_mode or "")
@@ -152,13 +160,15 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
-    """How the model marks the reasoning with which its text begins; None = its texts have none."""
+    """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`);
+    None = the text of its answers has no reasoning.
+    """
     stated = facts.reasoning_text or quirks.reasoning_text
     return None if stated == "apart" else stated
 
 
 def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
-    """The names that these tools have at the target."""
+    """Return the names that these tools have at the target."""
     return frozenset(names[named] for named in plain)
 
 
@@ -166,12 +176,14 @@ def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
 
 
 def _says_forced(target: Able, quirks: Quirks) -> bool:
-    """Whether the protocol, and the vendor's server, obey a tool choice."""
+    """Whether the protocol and the vendor's server both obey a tool choice that forces a call."""
     return "forced_tool" in target.features and quirks.forced_calls
 
 
 def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether a call can be forced: a tool choice is obeyed, and the model accepts this one."""
+    """Whether a call can be forced: the protocol and the server obey such a tool choice, the model accepts
+    it, and tools are not described in the prompt.
+    """
     return _says_forced(target, quirks) and facts.forced_tool is not False and not facts.prompts_tools
 
 
@@ -179,7 +191,9 @@ _SCHEMA: Final = ir.Output("schema")
 
 
 def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether the request forces a call that the target cannot force, but can ask for by a schema."""
+    """Whether the request forces a call of a function, the target cannot force calls, and the target has
+    structured output, by which the call can be requested.
+    """
     if not is_choice(request) or _forces(target, facts, quirks):
         return False
     return _says(_SCHEMA, target, facts, quirks, barred=False)  # the tools become the schema
@@ -189,7 +203,9 @@ def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
-    """Whether the target itself can hold an answer to this form. barred: to none, as there are tools."""
+    """Whether the target itself can make an answer follow this form. barred: True = it can enforce no form,
+    because the request has tools (`Able.formats_alone`).
+    """
     if barred and output.kind != "text":
         return False
     if output.kind == "schema":
@@ -217,7 +233,7 @@ def _thinks(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _text(output: ir.Output) -> ir.Output | None:
-    """The output settings with the kind "text" and without a schema; None when no setting remains."""
+    """Return the output settings with the kind "text" and without a schema; None = no setting remains."""
     plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
     return None if plain == ir.Output() else plain
 
@@ -233,10 +249,11 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """(the request with one more tool, called `name`, and a forced call; the argument of this tool that holds
-    the answer).
+    """Return (the request with the tool `name` added, the tool's argument that holds the answer). None as the
+    second value = all arguments together are the answer.
 
-    None as the second value = all the tool's arguments together are the answer.
+    A call is forced: of the tool `name` if the client offers no tools or forbids calls, otherwise of any tool
+    that the client permits, including `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
@@ -257,8 +274,9 @@ def _with_answer_tool(
 
 
 def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """(a schema for a tool's arguments, which must be objects; the argument that holds the answer). None as
-    the second value = the answer's schema is that of an object, so all the arguments together are the answer.
+    """Return (a schema for a tool's arguments, the argument that holds the answer). The arguments of a tool
+    must be an object. None as the second value = the answer is an object, so all arguments together are the
+    answer. schema: the answer's schema; None or {} = any object.
     """
     schema = dict(schema or _ANY)
     if schema.get("type") == "object":
@@ -270,8 +288,8 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """A copy of a schema that is moved to the path `root` in another schema: its references (`#/…`) begin
-    with `root`.
+    """Return a copy of a schema that moves to the path `root` inside another schema. The copy's references
+    (`#/…`) begin with `root`.
     """
     if isinstance(node, dict):
         return {
@@ -289,8 +307,9 @@ _ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words
 def _with_instruction(
     request: ir.Request, output: ir.Output, features: frozenset[Feature], report: Report
 ) -> ir.Request:
-    """The request, whose system text also tells the model to answer in JSON, and to follow the output's
-    schema if it has one. The report gets a loss, because a model may ignore this.
+    """Return the request with system text that tells the model to answer in JSON, and to follow the output's
+    schema if it has one. Report a loss, because a model may ignore this. features: the target's features;
+    with "json" among them, a schema becomes JSON mode.
     """
     words = _ONLY_JSON
     if output.schema is not None:
@@ -309,8 +328,11 @@ def _with_instruction(
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """(the request without a protocol's own tools that the client runs, the names of the functions that
-    replace them). The functions that messages of the history add are also offered from the beginning.
+    """Return (the request with functions in place of a protocol's own tools that the client runs, the names
+    of these functions). A tool is not replaced if the request has a function of the same name.
+
+    If a tool is replaced, or the history has blocks of such tools, their calls in the history become calls of
+    functions, and functions that a message of the history adds are offered from the beginning.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -331,7 +353,9 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the functions that messages of the history add, unless it has them already."""
+    """Append to `offered` the functions that messages of the history add. A function whose name `offered` has
+    already is not appended.
+    """
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
         for tool in message.tools:
@@ -403,9 +427,11 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 def _with_names(
     request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
 ) -> ir.Request:
-    """The request with tool names that the target accepts, in the tools, the tool choice and the history.
+    """Return the request with tool names that the target accepts, in the tools, the tool choice and the
+    history.
 
-    grouped: True = the target has namespaces; False = their descriptions are added to the system text.
+    names: the name of each tool -> its name at the target. grouped: True = the target has namespaces; False =
+    their descriptions are added to the system text.
     """
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:

@@ -1,4 +1,5 @@
-"""Whom a client names as the person on whose behalf it asks: the end user, for limits and reports. Pure.
+"""Finds the end user of a request: the person for whom the client sends it, as the request names this person.
+Used for limits and reports. Pure.
 
 Sources: https://platform.openai.com/docs/api-reference/chat/create (`safety_identifier`, and `user` before
 it), https://platform.claude.com/docs/en/api/messages (`metadata.user_id`),
@@ -14,28 +15,33 @@ from typing import Any, Final
 import msgspec
 
 HEADERS: Final = ("x-dragoman-end-user", "x-litellm-end-user-id", "x-litellm-customer-id")
-"""The request headers in which clients name the end user, the first one first."""
+"""The request headers in which clients name the end user. If several are present, the first one in this order
+counts."""
 LONGEST: Final = 128
-"""The most characters of a name that is kept. The rest of a longer name is cut off."""
+"""The most characters of an end user's name. A longer name is cut off."""
 _MEMBERS: Final = ("safety_identifier", "user")
 _OBJECTS: Final = ("metadata", "litellm_metadata")
 _IN_OBJECTS: Final = ("user_id", "user", "end_user")
 MEMBERS: Final = frozenset({*_MEMBERS, *_OBJECTS})
 """The members of a body in which an end user may be named."""
 _SESSION: Final = re.compile(r"(user_\w+?)_session_[\w-]+")
-"""The name that Claude Code sends; its end differs for each session of the same user."""
+"""The name that Claude Code sends. Its end differs for each session of the same user, so only the first part
+is used."""
 _PERSONS: Final = ("account_uuid", "device_id")
-"""The members that name a person in the JSON text that Claude Code sends since version 2.1."""
+"""The members that name a person in the JSON text that Claude Code sends since version 2.1. The first one
+that is present counts."""
 
 
 def of_headers(headers: Mapping[str, str]) -> str | None:
-    """The end user that the headers (lower-case names) name; None = they name none."""
+    """Return the end user that the headers name; None = no header names one. headers: with lower-case
+    names.
+    """
     return next((found for name in HEADERS if (found := _name(headers.get(name)))), None)
 
 
 def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    """The end user that a decoded body names; None = it names none. metadata: what was taken out of the body
-    for the gateway.
+    """Return the end user that a request's decoded body names; None = the body names none. metadata: the
+    metadata that the gateway has removed from the body; it is searched, too.
     """
     for name in _MEMBERS:
         if found := _name(body.get(name)):
@@ -49,7 +55,9 @@ def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """A name as it is kept; None = there is none, or it cannot be printed."""
+    """Return an end user's name as the gateway records it: without the part for the session, at most
+    `LONGEST` characters. None = `value` is not a text, is empty, or has characters that cannot be printed.
+    """
     if not isinstance(value, str):
         return None
     if value.startswith("{"):

@@ -1,7 +1,8 @@
-"""Estimates the usage of a response whose upstream states none, by counting tokens; marks it as an estimate.
+"""Estimates the usage of a response whose upstream states none, by counting tokens. An estimate is marked as
+such (`ir.Usage.estimated`).
 
-Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The
-module must never change usage that an upstream stated.
+Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The module
+never changes token counts that an upstream stated.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member that marks an estimate in a usage object, in Ollama's response itself. No protocol has it."""
+"""The JSON member that marks an estimate. It is written into the usage object, or in Ollama's protocol into
+the response itself. No protocol defines it."""
 _Part = TypeVar("_Part", bound=Sized)
 
 
 class Overheard(Generic[_Part]):
     """The beginning of a provider's stream, kept to estimate the stream's usage if the provider states none.
 
-    parts: the kept parts of the stream: either chunks of bytes or lists of events. most: the number of bytes
-    or events from which on no further part is kept. length: the number of bytes or events of the stream so
-    far.
+    parts: the kept parts of the stream. A part is a chunk of bytes or a list of events. most: once the stream
+    is this long, no further part is kept. length: the length of the stream so far. Lengths are numbers of
+    bytes or of events.
     """
 
     __slots__ = ("length", "most", "parts")
@@ -36,25 +38,27 @@ class Overheard(Generic[_Part]):
         self.length = 0
 
     def hear(self, part: _Part) -> None:
-        """Take the next part of the stream: keep it, or count only its length once `most` is reached."""
+        """Add the next part of the stream to `length`, and keep the part if the stream was shorter than
+        `most` before it.
+        """
         if self.length < self.most:
             self.parts.append(part)
         self.length += len(part)
 
     @property
     def share(self) -> float:
-        """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = nothing has come
-        yet.
+        """The length of the stream so far divided by the length of its kept parts: 1 or more; 0 = no part has
+        come yet.
         """
         return self.length / max(1, sum(map(len, self.parts)))
 
 
 def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
-    """The estimated usage of a stream that is complete and stated no usage.
+    """Return the estimated usage of a complete stream that stated no usage.
 
-    request: the request, or its size in bytes if it is too large to be counted. model: the upstream's name
-    for the model. events: the stream's beginning. share: the size of the whole stream divided by the size of
-    this beginning.
+    request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
+    upstream's name for the model. events: the events of the stream's beginning. share: the length of the
+    whole stream divided by the length of this beginning; the counted output is multiplied by it.
     """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
@@ -67,10 +71,12 @@ def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event]
 def cost_so_far(
     request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """The usage of a stream that broke off: what its provider stated, with estimates for the rest.
+    """Return the usage of a stream that broke off: the stated usage, if it has the output tokens, otherwise
+    with estimates in place of the missing counts.
 
-    request, model, events, share: as for `whole_cost`. stated: the latest usage in the stream, None = none.
-    If its output counts are still those of the first event, as Anthropic sends them, the output is estimated.
+    request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
+    stream stated none. If its output counts are the same as in the stream's first event, they are not final
+    (Anthropic sends such counts), so the output is estimated.
     """
     begun = _answered(None)
     counter = EstimateUsage(ir.Request("", model), model)
@@ -88,7 +94,9 @@ def cost_so_far(
 
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
-    """The estimated tokens of output of a running stream. The arguments are as for `whole_cost`."""
+    """Return the estimated number of output tokens, thinking included, of a running stream. model, events,
+    share: as in `whole_cost`.
+    """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
         if not isinstance(event, ir.End):
@@ -105,10 +113,10 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """A step that adds an estimated usage to one response that states none: to a whole response (`whole`), or
-    to its events, one after another (`feed`).
+    """A step that adds an estimated usage to one response whose upstream states none. The step gets either
+    the whole response (`whole`) or each of its events in order (`feed`).
 
-    request: as the upstream received it. model: the upstream's name for the model.
+    request: the request as the upstream received it. model: the upstream's name for the model.
     """
 
     __slots__ = ("_held", "_model", "_request", "_said", "_thought", "takes")
@@ -122,8 +130,8 @@ class EstimateUsage:
         """The kinds of events to feed; empty once the stream has stated its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event alone. For the End of a stream that stated no usage: a Tally with the estimate, and then
-        the End.
+        """Return the event unchanged. Before the End of a stream that stated no usage, a Tally with the
+        estimate is inserted.
         """
         if not self.takes:
             return (event,)
@@ -142,17 +150,17 @@ class EstimateUsage:
         return (event,)
 
     def so_far(self) -> ir.Usage:
-        """The estimated usage of the request and of the events fed up to now."""
+        """Return the estimated usage of the request and of all events that were fed."""
         return self._usage(*self.tokens())
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
-        """The (text, thinking) tokens of the events fed up to now, both multiplied by `share`."""
+        """Return (text tokens, thinking tokens) of all events that were fed, each multiplied by `share`."""
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response with an estimated usage; unchanged if it states a usage."""
+        """Return the response with an estimated usage; unchanged if the response states a usage."""
         if response.usage is not None and response.usage.stated:
             return response
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])

@@ -1,4 +1,4 @@
-"""The base class of the encoders of streams. For each subclass it makes a table: kind of event -> method."""
+"""The base class of the encoders of streams. It makes a table for each subclass: kind of event -> method."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _METHODS: Final[dict[type, str]] = {
 
 
 class EventEncoder:
-    """The base of the encoders of streams. `_table`: kind of event -> the class's method that writes it."""
+    """The base class of the encoders of streams. `_table` is made for each subclass: kind of event -> the
+    subclass's method that writes the event.
+    """
 
     __slots__ = ()
     _table: ClassVar[dict[type, Callable[..., bytes]]]

@@ -1,8 +1,8 @@
-"""What is known about one model that decides how a request for it must be written.
+"""Facts about one model that decide how a request for this model must be written.
 
-None means "unknown", except in `apis`. For an unknown fact, an encoder writes what the dialect's newest
-models accept, or leaves the decision to the provider. The table of facts is `providers/models.py`; the
-configuration overrides it for single models.
+None means "unknown", except in the fields `apis`, `tool_mode` and `reasoning_text`. For an unknown fact, an
+encoder writes what the dialect's newest models accept, or leaves the decision to the provider. The table of
+facts is `providers/models.py`; the configuration overrides it for single models.
 """
 
 from __future__ import annotations
@@ -15,36 +15,39 @@ import msgspec
 from dragoman.ir.blocks import Value
 
 ToolMode = Literal["xml", "hermes", "json"]
-"""A notation of calls in text: declared XML tags, JSON between `<tool_call>` tags, JSON in a code block."""
+"""The notation in which a model writes tool calls in its text. xml: declared XML tags. hermes: JSON between
+`<tool_call>` tags. json: JSON in a code block."""
 
 
 TagMode = Literal["tags", "open"]
-"""How reasoning is marked in a text: between `<think>` and `</think>`; or by `</think>` alone, because the
-chat template has put the opening tag into the prompt."""
+"""How reasoning is marked in a text. tags: it stands between `<think>` and `</think>`. open: it ends with
+`</think>`, and there is no opening tag, because the chat template has put that tag into the prompt."""
 ReasoningText = Literal["apart", "tags", "open"]
-"""Where reasoning stands: "apart" = in members of its own; else at the beginning of the text (`TagMode`)."""
+"""Where an answer has its reasoning. apart: in separate members. tags, open: at the beginning of the text
+(`TagMode`)."""
 
 
 class Facts(Value, frozen=True):
-    """Facts about one model.
+    """Facts about one model; "it" is always the model.
 
-    context, max_output: the size of its context window, and its longest output, in tokens. tools, images,
-    audio, documents, structured, reasoning: whether it supports them; images, audio and documents as input,
-    structured = output by a JSON schema, which must be emulated if this is False. forced_tool: whether
-    tool_choice may force a call. sampling: whether it accepts temperature, top_p and top_k. prefill: whether
-    the last message may be the assistant's. mid_system: whether system messages may be inside the history.
-    thinking: the modes that its API accepts ("enabled" with a budget, "adaptive", "disabled", "level").
-    efforts: the effort words that it accepts. signed_calls: whether it refuses a call in the current turn
-    without its signature. mixed_tools: whether the provider's own tools may be combined with functions.
-    media_results: whether a tool's result may contain media. thinking_budget: the smallest and the largest
-    budget, in tokens. thinks: whether it thinks by default. bound_thinking: whether it refuses earlier
-    thinking if anything before that has changed. apis: the only protocols in which the provider offers it,
-    None = in all that the provider has. tool_apis: those of them in which it may think while it has functions
-    to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
-    `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
-    writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
-    reasoning_text: where its reasoning stands in answers, None = as the vendor's quirk says. chat: whether it
-    can chat at all; a model of speech cannot.
+    context, max_output: the size of its context window, and of its longest output, in tokens. tools,
+    reasoning: whether it can call tools and think. images, audio, documents: whether it accepts them as
+    input. structured: whether its output can follow a JSON schema; if this is False, such output is emulated.
+    forced_tool: whether tool_choice may force a call. sampling: whether it accepts temperature, top_p and
+    top_k. prefill: whether the last message may be the assistant's. mid_system: whether system messages may
+    stand between other messages. thinking: the thinking modes that its API accepts ("enabled" with a budget,
+    "adaptive", "disabled", "level"). thinking_budget: the smallest and the largest budget for thinking, in
+    tokens. thinks: whether it thinks by default. efforts: the effort words that it accepts. signed_calls:
+    whether it refuses a call in the current turn without the call's signature. bound_thinking: whether it
+    refuses earlier thinking if anything before that thinking has changed. mixed_tools: whether the provider's
+    own tools may be combined with functions. media_results: whether a tool's result may contain media. apis:
+    the only protocols in which the provider offers it; None = all protocols of the provider. tool_apis: those
+    of them in which it may think while it has functions to call. draws: whether it answers with images
+    without a tool. max_tokens: whether the chat API accepts `max_tokens`, the older name of
+    `max_completion_tokens`. tool_mode: the notation for tools and calls if tools are described in the prompt
+    and calls are written in text (`prompted.notation`); None = tools and calls have their own members of the
+    protocol. reasoning_text: where its answers have their reasoning; None = as the vendor's quirk says. chat:
+    whether it can chat at all; a model for speech cannot.
     """
 
     context: int | None = None
@@ -76,7 +79,7 @@ class Facts(Value, frozen=True):
     chat: bool | None = None
 
     def over(self, others: Facts) -> Facts:
-        """These facts, and those of `others` for what is unknown here."""
+        """Return these facts, with each unknown fact (None) taken from `others`."""
         if self == UNKNOWN:
             return others
         if others == UNKNOWN:
@@ -86,26 +89,28 @@ class Facts(Value, frozen=True):
 
     @property
     def prompts_tools(self) -> bool:
-        """Whether tools are described in the prompt, and calls written in text."""
+        """Whether the gateway describes tools in the prompt, and reads calls out of the text of the
+        answer.
+        """
         return self.tool_mode is not None
 
     @property
     def calls(self) -> bool | None:
-        """Whether the model can be used with tools, in whatever way; None = unknown."""
+        """Whether the model can be used with tools, through the protocol or through the prompt; None =
+        unknown.
+        """
         return True if self.prompts_tools else self.tools
 
     @property
     def restricts(self) -> bool:
-        """Whether at least one of chat, tools, images, audio, documents and structured is False, so that some
-        requests are refused.
+        """Whether the model is known to lack at least one of chat, tools (in any way), images, audio,
+        documents and structured output, so that some requests may be refused.
         """
         return False in (self.chat, self.calls, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
-        """Whether the model accepts this body, as far as temperature, top_p, top_k, `tool_choice` and
-        `max_tokens` decide.
-
-        The first three are accepted by every model with the value 1, because 1 is the default.
+        """Whether the model accepts this body. Only temperature, top_p, top_k, `tool_choice` and `max_tokens`
+        are checked. The value 1 of temperature, top_p and top_k is always accepted, because 1 is the default.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False
@@ -115,7 +120,9 @@ class Facts(Value, frozen=True):
 
 
 def _forces(choice: Any) -> bool:
-    """Whether a `tool_choice` forces a call, in the form of OpenAI's or Anthropic's protocols."""
+    """Whether a `tool_choice` forces a call. choice: in the form of OpenAI's or Anthropic's protocols; any
+    value other than None, "auto" and "none" forces a call.
+    """
     if isinstance(choice, dict):
         kind = choice.get("type")
         if kind == "allowed_tools":
@@ -127,7 +134,7 @@ def _forces(choice: Any) -> bool:
 
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")
-"""The members of a body that `Facts.sampling` is about, by the names that most protocols have for them."""
+"""The members of a body that `Facts.sampling` is about, by the names that they have in most protocols."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

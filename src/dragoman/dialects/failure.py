@@ -1,7 +1,7 @@
 """Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
-A dialect adds its own codes and message patterns. Bodies are parsed as loosely as vendors write them. Every
-text is shortened and cleaned of secrets, because clients may read it.
+A dialect adds its own codes and message patterns. Bodies of any form are read, because vendors do not keep to
+one form. Every text is shortened and cleaned of secrets, because clients may read it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ CODES_OF_KINDS: Final[dict[Kind, str]] = {
 }
 """Kind -> the code (one of OpenAI's) for a fault that was decoded from a protocol without codes."""
 _MAX_TEXT = 500
-"""The most characters that are kept of an error body that is no JSON."""
+"""The most characters that are kept of an error body that is not JSON."""
 _MAX_MESSAGE = 4000
 """The most characters that are kept of the message in a JSON error body."""
 _LONGEST_WAIT = 7 * 86_400
 """The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""The most characters of an error body that are cleaned of secrets; the rest is dropped. That takes a fifth
-of a second at most; a real error takes a hundredth of that.
-"""
+"""The most characters of an error body that are cleaned of secrets; all further text is dropped. Cleaning so
+many characters takes a fifth of a second at most; a real error takes a hundredth of that."""
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
     401: "authentication",
@@ -67,28 +66,31 @@ _BY_STATUS: dict[int, Kind] = {
 
 
 def kind_of_status(status: int) -> Kind:
-    """The kind of a failure by its HTTP status alone; any number is accepted."""
+    """Return the kind of a failure that its HTTP status alone shows. Any number is accepted."""
     return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
 
 
 _GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds of upstream failures for which the gateway's operator is to blame: a wrong account or model name."""
+"""Kinds of upstream failures for which the gateway's operator is to blame, because the account or the model
+name is wrong."""
 _UPSTREAMS = frozenset(
     {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
 )
 
 
 def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
-    """Who is to blame for an upstream failure: the client, the provider, or the gateway's operator."""
+    """Return who is to blame for an upstream failure of this kind: the client, the provider ("upstream"), or
+    the gateway's operator ("gateway").
+    """
     return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The content of a provider's error body, with credentials and stack traces removed from all texts.
+    """The content of a provider's error body. Credentials and stack traces are removed from all texts.
 
-    message: shortened, never empty. type, code: as stated; an integer becomes text. param: the request's
-    member that is at fault. None = not stated. rest: the error object's other members. outer: the members
-    beside the error object.
+    message: the shortened message, never empty. type, code: as the body states them; an integer becomes text.
+    param: the request's member that is at fault. None = the body does not state it. rest: all other members
+    of the error object. outer: the members beside the error object.
     """
 
     message: str
@@ -100,8 +102,8 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read any vendor's error body: JSON (of a list, the first entry), HTML or plain text. fallback: the
-    message if the body states none.
+    """Read an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its first entry is
+    read. fallback: the message if the body states none.
     """
     if isinstance(body, bytes):
         try:
@@ -136,7 +138,9 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """The HTTP status (400 to 599) that an error states in a member of its body; None = it states none."""
+    """Return the HTTP status (400 to 599) that an error states in a member of its body; None = the body
+    states none.
+    """
     rest, outer = said.rest.get, said.outer.get
     stated = (
         *(said.code, rest("status_code"), rest("status"), rest("http_status_code")),
@@ -156,7 +160,9 @@ def _word(value: Any) -> str | None:
 
 
 def _message(value: dict[str, Any]) -> str:
-    """The message of an error object, or its validation errors joined to one text; "" = it has none."""
+    """Return the message of an error object, or its validation errors joined to one text; "" = it has
+    neither.
+    """
     for key in ("message", "detail", "Message", "errors"):
         said = value.get(key)
         if isinstance(said, str) and said:
@@ -182,8 +188,8 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """The readable text of HTML: without tags, scripts and styles. The time is proportional to its length,
-    even if no tag is closed.
+    """Return the readable text of HTML, without tags, scripts and styles. The time is proportional to the
+    length of the HTML, even if no tag is closed.
     """
     pieces: list[str] = []
     at = 0
@@ -202,8 +208,8 @@ def _untagged(text: str) -> str:
 
 
 def _cleaner() -> Callable[[str], str]:
-    """Make a function that removes credentials and stack traces from the texts of one body. Each call takes
-    one text. From `_MAX_READ` characters on, counted over all calls, it returns nothing of the texts.
+    """Make a function that removes credentials and stack traces from the texts of one body, one text in each
+    call. After `_MAX_READ` characters, counted over all calls, it drops all further text.
     """
     left = _MAX_READ
 
@@ -249,11 +255,11 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """The text. If it contains a stack trace or a path on the provider's machine, only one sentence of it:
-    the first sentence, or the error message inside the trace if the text begins with the trace. A path
-    becomes "[path]".
+    """Remove stack traces and paths of the provider's machine from a text, because clients need to know what
+    failed, but not how a server is built. A text without a trace or path is returned unchanged.
 
-    Clients need to know what failed, but not how a server is built.
+    Otherwise only one sentence is returned: the first sentence of the text, or the error message inside the
+    trace if the text begins with the trace. A path becomes "[path]".
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
@@ -267,7 +273,9 @@ def untraced(text: str) -> str:
 
 
 def _last_words(trace: str) -> str:
-    """The error message inside a stack trace: its last line without indentation; "" = there is none."""
+    """Return the error message inside a stack trace: the trace's last line without indentation; "" = there is
+    none.
+    """
     lines = [line for line in trace.splitlines()[1:] if line[:1].strip() and not _TRACE.search(line)]
     return lines[-1] if lines else ""
 
@@ -286,7 +294,9 @@ _CREDENTIAL = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with "[redacted]" for all that looks like a credential or an account's id."""
+    """Return the text with "[redacted]" in place of everything that looks like a credential or an account's
+    id.
+    """
     text = _WORDS.sub(_without_key, text)
     return _CREDENTIAL.sub(_REDACTED, _TOKENS.sub(_without_token, text))
 
@@ -302,8 +312,9 @@ _TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
 def _without_key(word: re.Match[str]) -> str:
-    """The word in which the API key is replaced by "[redacted]"; unchanged if it holds none. A key is a known
-    prefix such as `sk-`, followed by characters of which one is a digit or "*".
+    """Return the word with "[redacted]" in place of an API key in it; unchanged if there is no key. A key is
+    a known prefix such as `sk-` and the rest of the word, if the rest has at least `_SHORTEST` characters,
+    one of them a digit or "*".
     """
     text = word[0]
     found = _PREFIX.search(text)
@@ -321,10 +332,10 @@ def _without_token(word: re.Match[str]) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds to wait that a response states in `retry-after-ms` or else in `retry-after`; None = neither
-    states a number.
+    """Return the seconds to wait that a response states in `retry-after-ms` or, without a number there, in
+    `retry-after`; None = neither header states a number.
 
-    A date in the header is ignored: to convert it, one needs a clock, which a codec does not have.
+    A date in the header is ignored: to convert it, one needs a clock, and a codec has no clock.
     """
     stated = {
         name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")
@@ -340,19 +351,21 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_found"})
-"""The gateway's own fault codes for failures that only its operator can fix, so a retry does not help."""
+"""The gateway's own fault codes for failures that only the gateway's operator can repair, so a retry does not
+help."""
 
 
 def _whole_seconds(wait: float) -> int:
-    """A time to wait in whole seconds, rounded up, so that nobody comes again too early. What is below a
-    microsecond is an error of floats.
+    """Return a time to wait (`wait`, in seconds) as whole seconds for a header: rounded up, so that no client
+    retries too early; at least 1, at most `_LONGEST_WAIT`. A fraction below a microsecond is a rounding error
+    of floats and is ignored.
     """
     return max(1, ceil(round(min(wait, _LONGEST_WAIT), 6)))
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """The headers that tell a client when it may retry, or that a retry does not help; {} = neither
-    is known.
+    """Return the headers that tell a client when it may retry (`retry-after`), or that a retry does not help
+    (`x-should-retry: false`); {} = neither is known.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

@@ -1,8 +1,8 @@
-"""How a dialect handles each field of a request, so that no encoder forgets a field without notice.
+"""States how a dialect handles each field of a request, so that no encoder silently forgets a field.
 
-Every dialect states all fields of `ir.Request` and of the settings in it, in one `Fields`: which function
-handles a field, or why the protocol has no member for it. A dialect that does not state a field cannot be
-imported (docs/decisions/0025-member-rows.md).
+Every dialect lists all fields of `ir.Request` and of the settings in it, in one `Fields` object: either the
+function that handles a field, or the reason why the protocol has no member for the field. A dialect that does
+not list a field cannot be imported (docs/decisions/0025-member-rows.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ STATE: Final[Mapping[str, str]] = {
     "conversation": "this protocol does not store conversations",
     "background": "this protocol has no background mode",
 }
-"""Fields that need a server with state, and the reason that a protocol without state reports for them."""
+"""Fields that only a server that stores state can obey -> the loss reason in a protocol whose servers store
+none."""
 ANSWERS_ONLY: Final[Mapping[str, str]] = {
     **STATE,
     "store": "this protocol does not store responses",
@@ -27,7 +28,7 @@ ANSWERS_ONLY: Final[Mapping[str, str]] = {
     "user": "this protocol has no end user id",
     "safety_identifier": "this protocol has no end user id",
 }
-"""The fields that a protocol lacks when it has only prompts and answers, with reasons."""
+"""Fields that a protocol lacks if it has only prompts and answers -> the loss reason."""
 
 _SETTINGS: Final[Mapping[str, ir.Value]] = {
     "": ir.Request("", None),
@@ -36,7 +37,7 @@ _SETTINGS: Final[Mapping[str, ir.Value]] = {
     "reasoning": ir.Reasoning(),
     "cache": ir.Caching(),
 }
-"""An empty request and the empty settings in it, by the field of the request that holds them."""
+"""Name of a request's field with a group of settings -> the empty group; "" -> the empty request itself."""
 _FORMS: Final = frozenset({"dialect", "form", "forms", "extra"})
 """Fields that record how a dialect wrote a request, not what the request asks for."""
 PLACES: Final = tuple(
@@ -53,10 +54,12 @@ _DONE: Final = frozenset({"truncation"})
 class Fields:
     """How one dialect handles the fields of a request.
 
-    handled: function -> the names of the fields whose values it writes, changes to what the API accepts, or
-    refuses. lost: fields for which the protocol has no member -> the reason that a client reads; `reasoning`
-    there stands for all its fields. Raises TypeError for a field that is missing or stated twice, and for a
-    name that is no field.
+    handled: function -> the names of the fields whose values the function writes, changes to values that the
+    API accepts, or refuses. lost: name of a field for which the protocol has no member -> the loss reason
+    that a client reads. In `lost`, the name of a group of settings (`reasoning`) stands for all fields of the
+    group.
+
+    Raises TypeError if a field is missing or stated twice, or if a name is not the name of a field.
     """
 
     __slots__ = ("_lost", "handled")
@@ -88,12 +91,12 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report as lost each field that `settings` states and for which the protocol has no member. An
-        empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
+        """Report as lost each field that has a value in `settings` and for which the protocol has no member.
+        An empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
 
-        settings: a request, or one group of settings in it. holder: the name of the request's field with this
-        group, empty = the request itself. written: fields that are not lost this time, because this server
-        has a member for them.
+        settings: a request, or one group of settings of a request. holder: the name of the request's field
+        with this group; "" = `settings` is the request. written: names of fields that are not reported,
+        because this server has a member for them.
         """
         values_of, nothing, fields = self._lost[holder]
         values = values_of(settings)
@@ -109,9 +112,8 @@ class Fields:
 _Lost: TypeAlias = tuple[
     Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str, str], ...]
 ]
-"""The lost fields of one kind of settings: a getter of the values, the defaults, and for each field its name,
-its place and the reason.
-"""
+"""The lost fields of one group of settings: (a function that returns their values, their default values, for
+each field (name, IR path, loss reason))."""
 
 
 def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
@@ -121,8 +123,8 @@ def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
 
 
 def within(holder: str, fields: str) -> tuple[str, ...]:
-    """The full names of some fields in one group of settings: `within("cache", "key ttl")` is ("cache.key",
-    "cache.ttl").
+    """Return the full names of some fields in one group of settings: `within("cache", "key ttl")` is
+    ("cache.key", "cache.ttl").
     """
     return tuple(f"{holder}.{field}" for field in fields.split())
 
@@ -139,6 +141,5 @@ _NEUTRAL: Final = frozenset(
         *within("output", "schema name description strict modalities audio verbosity"),
     }
 )
-"""Fields whose zero, false or empty value asks for nothing, so that it is not reported as lost. Every other
-field asks for something with such a value, too: `temperature: 0`.
-"""
+"""Fields whose zero, false or empty value asks for nothing, so such a value is not reported as lost. In every
+other field, such a value has a meaning: `temperature: 0`."""

@@ -1,4 +1,4 @@
-"""Reading, writing and editing the fields of a multipart form. Pure; `wire.multipart` parses the bytes."""
+"""Reads, writes and edits the fields of a multipart form. Pure; `wire.multipart` parses the bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LIST = "[]"
 
 
 def texts(form: Form) -> dict[str, Any]:
-    """The values of the fields that are not files: name -> a string or a list of strings.
+    """Return the values of the form's fields that are not files: name -> a string or a list of strings.
 
-    A field becomes a list if its name ends in `[]` (which is removed from the name), or if the name comes
-    more than once. Raises WireError for text that is not UTF-8.
+    A field's value becomes a list if the name ends in `[]` (which is removed from the name), or if several
+    fields have the name. Raises WireError for text that is not UTF-8.
     """
     found: dict[str, Any] = {}
     for field in form:
@@ -40,14 +40,16 @@ def texts(form: Form) -> dict[str, Any]:
 
 
 def files(form: Form, name: str) -> Iterator[ir.File]:
-    """The files in the fields `name` and `name[]`, in order."""
+    """Yield the files in the fields `name` and `name[]`, in the form's order."""
     for field in form:
         if field.filename is not None and field.name.removesuffix(_LIST) == name:
             yield ir.File(field.value, field.filename, field.kind)
 
 
 def refuse_files(form: Form, texts: Collection[str]) -> None:
-    """Raise WireError if a field with one of the names `texts`, which must be a text, is a file."""
+    """Raise WireError if a field that must be a text is a file. texts: the names of the fields that must be
+    texts.
+    """
     for field in form:
         if field.filename is not None and (name := field.name.removesuffix(_LIST)) in texts:
             message = f"Invalid type for '{name}': expected a string, but got a file instead."
@@ -55,21 +57,19 @@ def refuse_files(form: Form, texts: Collection[str]) -> None:
 
 
 def unknown_files(form: Form, known: Collection[str]) -> list[str]:
-    """The names of fields that are files and whose names are not in `known`: without `[]`, and each name
-    once.
-    """
+    """Return the names of the form's file fields that are not in `known`, without `[]`, each name once."""
     names = (field.name.removesuffix(_LIST) for field in form if field.filename is not None)
     return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def file_field(name: str, file: ir.File, fallback: str) -> Field:
-    """The form field `name` with this file. fallback: the file name for a file without a name."""
+    """Return the form field `name` with this file. fallback: the file name for a file without a name."""
     return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """The form fields for the members of a body. A list becomes several fields `NAME[]`, and None no field. A
-    string is written as it is, and any other value as JSON.
+    """Yield the form fields for the members of a body. A list becomes several fields `NAME[]`, and None no
+    field. A string is written as it is, and any other value as JSON.
     """
     for name, value in body.items():
         if isinstance(value, list | tuple):
@@ -83,8 +83,8 @@ def _text(value: Any) -> bytes:
 
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
-    """The form with new values: each field that `edits` names is replaced, or added at the beginning if the
-    form lacks it.
+    """Return the form with new values: each field that `edits` names is replaced, or added at the beginning
+    if the form lacks the field.
 
     edits: name -> new value. A list makes several fields `NAME[]`; None and `msgspec.UNSET` remove the field.
     If the form has several fields of one name, the first is replaced and the others are removed, even files.

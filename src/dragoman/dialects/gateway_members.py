@@ -1,12 +1,15 @@
-"""Removes the members of a client's body that are for the gateway, not for the provider: mostly LiteLLM's.
+"""Removes the members of a client's body that are for the gateway, not for the provider. Most of them are
+LiteLLM's.
 
-Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
-their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
-removed before the body is checked: tags and metadata stay in the gateway, the others are reported as losses.
-If a request names other models (`named_models`), the gateway itself turns to them.
+Clients of LiteLLM's proxy put settings of the proxy into the request (`fallbacks`, `num_retries`, `cache`, …)
+and tag their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys.
+They are removed before the body is checked: tags and metadata stay in the gateway, most others are reported
+as losses. If a request names other models (`named_models`), the gateway itself asks these models when the
+first model fails.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
-Names that a server may use itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out here. Pure.
+Names that a provider's server may define itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are not in the
+list. Pure.
 """
 
 from __future__ import annotations
@@ -139,7 +142,7 @@ LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
         ),
     }
 )
-"""The members that LiteLLM's proxy reads from a body, each with the severity and reason of its loss."""
+"""Member that LiteLLM's proxy reads from a body -> (severity, reason) of its loss."""
 
 _METADATA: Final = ("metadata", "litellm_metadata")
 _TAGS: Final = "tags"
@@ -147,12 +150,14 @@ _TAKEN: Final = frozenset({*LITELLM, *_METADATA, *MODELS, _TAGS})
 
 
 def _names_models(value: Any) -> bool:
-    """Whether a value of `fallbacks` is Anthropic's: a list of objects with `model`."""
+    """Whether a value of `fallbacks` has Anthropic's form: a list of objects, each with a `model`. An empty
+    list has this form, too.
+    """
     return isinstance(value, list) and all(isinstance(one, dict) and "model" in one for one in value)
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether a value of `guardrails` is Mistral's: a list with an object of several members."""
+    """Whether a value of `guardrails` has Mistral's form: a list in which an object has several members."""
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -162,15 +167,17 @@ _OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyTy
         ("openai_chat", "guardrails"): _are_moderations,
     }
 )
-"""(client's protocol, member of `LITELLM`) -> whether a value of it is the protocol's own."""
+"""(client's protocol, member in `LITELLM`) -> function that says whether a value of this member has the
+protocol's own meaning, so that the member is not the gateway's."""
 
 _OBEYED: Final = "the gateway itself turns to these models"
 _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report to the
-    client. models: the models to turn to that the request names beside its own, in order.
+    """The values that were removed from a body. tags: for the log. metadata: for hooks. losses, changes: to
+    report to the client. models: further models that the request names, in the order in which the gateway
+    asks them if the first model fails.
     """
 
     tags: tuple[str, ...] = ()
@@ -181,18 +188,19 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
-    """Whether a body has members that `take` may remove. False for most bodies, which then need not be looked
-    at closely.
+    """Whether a body has a member with a name that `take` may remove. It is False for most bodies, for which
+    `take` need not be called.
     """
     return not _TAKEN.isdisjoint(body)
 
 
 def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Taken:
-    """Remove the gateway's members from one body, in place, and return what they held.
+    """Remove the members that are for the gateway from one body, in place, and return their values.
 
-    body: decoded. head: the same body with raw values, for the relay; it is changed, too. dialect: the
-    client's protocol. maps: the members that this protocol defines; they stay, except metadata or a part of
-    it (`_own_part`). Raises WireError if the body names further models in a wrong form.
+    body: the decoded body. head: the same body with raw values, for the relay; it is changed in the same way.
+    dialect: the client's protocol. maps: the members that this protocol defines. They stay in the body; of
+    `metadata`, all members or some may be removed (`_own_part`). Raises WireError if the body names further
+    models in a wrong form.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -229,15 +237,15 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
 
 def stated(value: str) -> list[str]:
-    """The tags in a request header whose name is one of the `HEADERS`. value: the header's, tags between
-    commas. Empty tags are left out.
+    """Return the tags in one of the request headers `HEADERS`. value: the header's value, with commas between
+    the tags. Empty tags are left out.
     """
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """(the tags that are logged, each once; a loss if others are left out, else ()). A tag is left out if it
-    is longer than `LONGEST_TAG` characters, or comes after the first `MOST_TAGS`.
+    """Return (the tags for the log, each once; a loss if tags were left out, otherwise ()). A tag is left out
+    if it is longer than `LONGEST_TAG` characters, or if it comes after the first `MOST_TAGS` tags.
     """
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
@@ -249,13 +257,13 @@ def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
 def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
-    """The members of a metadata object `value` that are removed from the body and stay in the gateway. key:
-    the name of the body's member.
+    """Return the members of a metadata object that are removed from the body and stay in the gateway. key:
+    the object's name in the body. value: the object; {} is returned for any other value.
 
-    If the protocol lacks `key`, all members are. OpenAI's metadata is a map of strings and is sent on
-    unchanged. An object with other values is meant for the gateway; its strings are sent on only where the
-    provider accepts them: Anthropic accepts only `user_id`, and OpenAI's chat accepts metadata only with
-    `store`.
+    If the protocol does not define `key`, all members are removed. OpenAI's metadata is a map of strings, so
+    if all values are strings or null (or only `user_id` has another value), nothing is removed. Otherwise the
+    object is meant for the gateway, and its strings stay in the body only where the provider accepts them.
+    Anthropic accepts only `user_id`. OpenAI's chat accepts metadata only with `store`.
     """
     if not isinstance(value, dict):
         return {}

@@ -1,9 +1,10 @@
 """Makes unique ids for the tool calls of a response that have no id, or an id that another call has.
 
 Some upstreams identify a call only by its position (Gemini on Vertex AI, small servers), and some give two
-calls of one answer the same id. Clients link results to calls by id, and the gateway finds its notes about a
-call by id, so every call of a client's tool needs its own. The id is made from a random token of the
-exchange, so it cannot be guessed; it is the same for a whole response and for a stream.
+calls of one answer the same id. Clients link results to calls by id, and the gateway finds the seal of a call
+by the call's id, so each call of a client's tool needs an id that no other call has. The id is made from a
+random token of the exchange, so it cannot be guessed. A call gets the same id whether the response is
+streamed or whole.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import msgspec
 from dragoman import ir
 
 _DIGITS = 24
-"""Digits of the token in an id: 96 bits, and the id stays below the 40 characters that some providers allow.
-"""
+"""How many characters of the token an id has: 96 bits. With them, the id stays below the 40 characters that
+some providers allow."""
 
 
 class Identify:
-    """A step that gives ids to the tool calls of one response. token: a random text of letters and digits."""
+    """A step that gives ids to tool calls of one response: to calls of the client's tools that have no id, or
+    an id that another call has. token: a random text of letters and digits.
+    """
 
     __slots__ = ("_given", "_prefix", "_taken")
     takes: Final = frozenset({ir.Open, ir.Close})
@@ -32,7 +35,9 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event. If it opens or closes a call that gets a new id, it has this id."""
+        """Return the event. In an event that opens or closes a call, the call has its new id if it gets
+        one.
+        """
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)
             return (event if named is event.block else msgspec.structs.replace(event, block=named),)
@@ -43,8 +48,8 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response, in which every call of a client's tool has a unique id. Calls in OpenAI's older form
-        (`function_call`) stay as they are: they have no ids.
+        """Return the response with a unique id in every call of a client's tool. Calls in OpenAI's older form
+        (`function_call`) stay unchanged, because calls in that form have no ids.
         """
         changed = False
         candidates: list[ir.Candidate] = []

@@ -1,8 +1,8 @@
 """Turns the inputs of an embedding request into texts, for providers that accept only texts. Pure.
 
 Some frameworks send token ids of the requested model's public vocabulary (LangChain's `OpenAIEmbeddings` by
-default). These can be converted to text. Token ids of an unknown vocabulary have a meaning only for their
-model, so they must never be guessed.
+default). Such ids can be converted to text. Token ids of an unknown vocabulary have a meaning only for their
+model, so the gateway refuses them instead of guessing their text.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dragoman.tokens import detokenized
 
 
 def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
-    """Each input as one text. report: gets the changes and losses.
-
-    Raises WireError for token ids that cannot be converted to text.
+    """Return one text for each input, in order. report: gets the changes and losses. Raises WireError for
+    token ids that cannot be converted to text.
     """
     return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
 
@@ -31,12 +30,12 @@ def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
 
 
 def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: str) -> str:
-    """The text of these token ids.
+    """Return the text of one input that consists of token ids.
 
     index: the input's position in the request. model: the requested model's name, as the client wrote it; it
-    decides the vocabulary. report: gets a change, and a loss if a token is only a part of a character. to:
-    the JSON path of the text in the encoded body. Raises WireError if the model's vocabulary is not available
-    or lacks one of the ids, or if the tokens make no valid text.
+    decides the vocabulary. report: gets a change, and a loss if a token at the start or the end is only a
+    part of a character. to: the JSON path of the text in the encoded body. Raises WireError if the model's
+    vocabulary is not available or lacks one of the ids, or if the tokens are not valid text.
     """
     where = f"inputs[{index}]"
     try:

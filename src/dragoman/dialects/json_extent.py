@@ -1,4 +1,4 @@
-"""Finds the end of a JSON value in a text that comes in pieces. Pure."""
+"""Finds the end of a JSON value in a text that comes in several parts. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _STRING: Final = re.compile(r'[^"\\]*')
 
 
 class JsonExtent:
-    """Counts how much of a text belongs to one JSON object or array, which begins with the text's first
-    character. It does not check the value: only brackets, braces and strings are read.
+    """Counts the characters of a text that belong to one JSON object or array. The object or array begins
+    with the text's first character. It is not validated: only brackets, braces and strings are recognised.
     """
 
     __slots__ = ("_depth", "_ended", "_escaped", "_quoted")
@@ -27,8 +27,8 @@ class JsonExtent:
         return self._ended
 
     def feed(self, text: str) -> int:
-        """How many characters of the next piece belong to the value: all of them, unless the value ends
-        inside the piece.
+        """Return how many characters of the next part of the text belong to the value: all of them, unless
+        the value ends inside this part.
         """
         at, size = 0, len(text)
         while at < size and not self._ended:

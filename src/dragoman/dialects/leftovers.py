@@ -1,4 +1,4 @@
-"""Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the member
+"""Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the field
 `extra` of an IR value, under the name of its dialect.
 
 An encoder of the same dialect writes all of them back. An encoder of a related dialect writes a few of them
@@ -20,8 +20,8 @@ from dragoman.ir import Extra
 class Leftovers:
     """Collects and writes back the leftover members of one dialect.
 
-    dialect: its name. nulls: True = members whose value is null are collected, too. whole: decides how a
-    leftover `function.a` is written if the encoder has not written the object `function`: True = as
+    dialect: the dialect's name. nulls: True = members whose value is null are collected, too. whole: decides
+    how a leftover `function.a` is written if the encoder has not written the object `function`: True = as
     `{"function": {"a": …}}`, False = as `{"function.a": …}`.
     """
 
@@ -33,11 +33,12 @@ class Leftovers:
         self._whole = whole
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-        """The members of the object `wire` that are not in `known`, in the form of an IR value's `extra`:
-        `{dialect: {member: value}}`. None = there are no such members.
+        """Return the members of the object `wire` that are not in `known`, in the form of an IR value's
+        `extra`: `{dialect: {member: value}}`; None = there are no such members. A member that is null is left
+        out, unless the object was made with `nulls`.
 
-        within: "" = `wire` is the IR value's own object; "function" = `wire` stands in the member `function`
-        of that object, and the leftovers get names with a dot: `function.NAME`.
+        within: "" = `wire` is the IR value's own object. "function" = `wire` is the member `function` of that
+        object, and each leftover gets a name with a dot: `function.NAME`.
         """
         if wire.keys() <= known:
             return None
@@ -51,8 +52,8 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write leftovers (`extra`) into the encoded object `out`: all of this dialect, and the `SHARED`
-        members of a related dialect. All other leftovers are reported as lost.
+        """Write leftovers (`extra`) into the encoded object `out`: all leftovers of this dialect, and the
+        `SHARED` members of a related dialect (not in a block). All other leftovers are reported as lost.
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
@@ -79,16 +80,17 @@ class Leftovers:
 
 
 KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}
-"""Dialect -> the related dialect whose responses have the `SHARED` members, too."""
+"""Dialect -> the related dialect whose responses also have the `SHARED` members."""
 SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "content_filter_results"})
-"""The members of responses that related dialects have in common: OpenAI's, and Azure's."""
+"""The members of responses that related dialects have in common. They are OpenAI's and Azure's."""
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write the leftover member `key` into `out`. place: its IR path, for the report.
+    """Write the leftover member `key` into `out`. place: the leftover's IR path, for the report.
 
-    If `out` already has another value under this name, the leftover replaces a value of the same type, null,
-    "", and any value of the members in `_FILLED`. Otherwise the leftover is reported as lost.
+    If `out` has another value under this name already, the leftover replaces it if that value is null or "",
+    if both values have the same type (integers and floats count as one type), or if the member is in
+    `_FILLED`. Otherwise the leftover is reported as lost.
     """
     written = out.get(key)
     kinds = {type(written), type(value)}
@@ -102,11 +104,13 @@ _NUMBERS: Final = {int, float}
 _FILLED: Final = frozenset(
     {"id", "model", "created", "created_at", "responseId", "modelVersion", "createTime"}
 )
-"""Members that an encoder of responses fills in itself. A leftover of any type replaces the value."""
+"""Members that an encoder of responses fills in itself. A leftover of any type replaces the encoder's
+value."""
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report leftovers of another dialect (`dialect`) as lost, except those that are null.
+    """Report leftovers of another dialect (`dialect`) as lost, except leftovers that are null. At most the
+    first 2 * `MOST` leftovers are looked at.
 
     members: name -> value. where: the IR path of the value that has these leftovers; "" = the request or the
     response itself. Losses in a response have the severity "hint", because no client asked for these members.

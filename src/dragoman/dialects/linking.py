@@ -1,7 +1,7 @@
 """Gives a tool call without an id the id that its result states.
 
 In protocols that link results to calls by name and order, some clients send an id only with the result:
-LiteLLM drops the ids of the calls that it sends to Ollama, and keeps `tool_call_id` in their results.
+LiteLLM drops the ids of the calls that it sends to Ollama, and keeps `tool_call_id` in the results.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ _Place = tuple[int, int]  # the indices of a call's message and of its block
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The same messages, but a tool call without an id gets the id that its tool result states.
+    """Return the messages. A tool call without an id gets the id of its result, if the result states an id
+    that no call in the messages has.
 
-    Such a result follows the call before the next message of the assistant, it names the call's tool or no
-    tool, and no call of the request has its id. A call without such a result stays without an id.
+    The result of such a call stands between the call and the next assistant message. If it names a tool, it
+    belongs to the first call of this tool that still has no id, otherwise to the first call that still has no
+    id. A call without such a result keeps no id.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

@@ -1,7 +1,7 @@
-"""Realtime sessions over WebSockets, as one protocol has them: addresses, messages and errors.
+"""Realtime sessions over WebSockets in one protocol: addresses, messages and errors.
 
-A session is relayed between two sides of the same protocol. A `Talk` reads each message, to replace model
-names and to find out what was used. It changes nothing else.
+A session is relayed between a client and a provider of the same protocol. A `Talk` reads each message, to
+replace model names and to find the usage. It changes nothing else.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ Message: TypeAlias = str | bytes
 
 
 class Used(msgspec.Struct, frozen=True):
-    """What a provider states that it has billed. usage: tokens, None = none are stated. units: other amounts,
-    by the names in `ir.units`. model: the provider's name of another model that has done the work, such as
-    the one that transcribes the client's speech; None = the model of the session.
+    """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
+    amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
+    is not the session's model, such as the model that transcribes the client's speech; None = the session's
+    model.
     """
 
     usage: ir.Usage | None = None
@@ -29,8 +30,9 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A provider's message. message: as the client reads it. begins: the model begins a reply, or goes on
-    with it. ends: the running reply is over. used: what was billed. fault: the message is an error.
+    """A provider's message as it was read. message: the message for the client. begins: True = the model
+    begins or continues a reply. ends: True = the running reply is over. used: the amounts that the message
+    states as billed. fault: the error that the message tells; None = the message is not an error.
     """
 
     message: Message
@@ -41,8 +43,8 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Names(msgspec.Struct, frozen=True):
-    """The names of one session's model. upstream: the provider's. shown: the name that the client reads; None
-    = the provider's. allowed: the names by which the client may call it.
+    """The names of one session's model. upstream: the provider's name. shown: the name in messages to the
+    client; None = the provider's name. allowed: the names by which the client may call the model.
     """
 
     upstream: str
@@ -51,30 +53,37 @@ class Names(msgspec.Struct, frozen=True):
 
 
 class Talk(Protocol):
-    """One session with one provider."""
+    """One session with one provider: reads and edits the messages in both directions."""
 
     def opening(self) -> Sequence[Message]:
-        """The messages that have to be sent to the provider before it says anything."""
+        """Return the messages that must be sent to the provider before it sends its first message."""
 
     def said(self, message: Message) -> Message:
-        """A client's message, as the provider gets it. Raises WireError if the provider must not get it."""
+        """Return a client's message in the form for the provider. Raises WireError if the message must not be
+        sent.
+        """
 
     def heard(self, message: Message) -> Heard:
-        """A provider's message."""
+        """Read a provider's message, and return it in the form for the client with the facts that it states.
+        Raises WireError for a malformed message.
+        """
 
     def error(self, fault: ir.Fault) -> str | None:
-        """The message that tells the client of a failure; None = the protocol has none, so the reason stands
-        in the close frame.
+        """Return the message that tells the client about a failure; None = the protocol has no such message,
+        so the reason is sent in the close frame.
         """
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
-    """The realtime sessions of a protocol. paths: where clients open them. address: the provider's URL with
-    `{model}`, from its base URL and the query of all its URLs; None = the provider has no such sessions.
-    talk: begins a session; its second argument is the first message, if that names the model. model: reads
-    the model's name in a client's first message and raises WireError if there is none; None = the query of
-    the handshake names the model. closed: the fault that a close code and its reason mean. fatal: whether a
-    message that `Talk.said` refuses ends the session.
+    """The realtime sessions of a protocol.
+
+    paths: the gateway's paths at which clients open sessions. address: makes the URL of a provider's
+    sessions, with the placeholder `{model}`, from (the provider's base URL, the query of all its URLs); None
+    = the provider has no such sessions. talk: begins a session; its second argument is the client's first
+    message if that message names the model, otherwise None. model: reads the model's name out of a client's
+    first message, and raises WireError if it names none; None = the query of the handshake names the model.
+    closed: returns the fault for the code and the reason with which a provider closed a session that had not
+    begun. fatal: True = a message that `Talk.said` refuses ends the session.
     """
 
     paths: tuple[str, ...]
@@ -86,7 +95,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def closing(code: int, reason: str) -> ir.Fault:
-    """The fault of a provider that closes a session before the session has begun, for all protocols.
+    """Return the fault for a provider that closes a session before it sends its first message. The meaning of
+    close codes is the same in all protocols.
 
     The codes are those of RFC 6455, section 7.4.1, and of https://www.iana.org/assignments/websocket.
     """
@@ -100,4 +110,4 @@ def closing(code: int, reason: str) -> ir.Fault:
 
 _TRY_AGAIN = 1013
 _REFUSALS = frozenset({1003, 1007, 1008, 1009})
-"""The codes with which a server refuses what it has read."""
+"""The close codes by which a server refuses a message that it has received."""

@@ -1,7 +1,8 @@
-"""Losses and changes: what a translation could not carry or had to change, reported instead of hidden.
+"""Losses and changes: the values that a translation could not carry or had to change. They are reported to
+the client instead of hidden.
 
-An encoder that cannot write a value reports its IR path (`sampling.seed`, `messages[3].blocks[1].cache`).
-The dialect of the request converts this to a path in the client's JSON (`RequestCodec.locate`).
+An encoder that cannot write a value reports its IR path (`sampling.seed`, `messages[3].blocks[1].cache`). The
+dialect of the request converts this path to a path in the client's JSON (`RequestCodec.locate`).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """A value that could not be carried. path: its JSON path in the sender's body (inside a `Report`: its IR
-    path). dialect: the name of the dialect that could not carry the value, or "gateway".
+    """A value that could not be carried. path: the value's JSON path in the sender's body (inside a `Report`:
+    its IR path). dialect: the name of the dialect that could not carry the value, or "gateway".
     """
 
     path: str
@@ -31,10 +32,11 @@ class Loss(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """One value that is written in another form, that was left out on purpose, or that was added.
+    """A value that is written in another form, that was left out on purpose, or that was added.
 
     path: the value's JSON path in the sender's body (inside a `Report`: its IR path); None = the value was
-    added. to: its JSON path in the written body; "" = it has none, or none is stated.
+    added. to: the value's JSON path in the written body; "" = the value has no place in the written body, or
+    no place is stated. If both are empty, the entry only says that further changes are not listed.
     """
 
     path: str | None
@@ -43,11 +45,11 @@ class Change(Value, frozen=True):
 
 
 class Report(msgspec.Struct, eq=False):
-    """Collects the losses and changes of one translation, in order. Not thread-safe; each attempt has its
-    own.
+    """Collects the losses and changes of one translation, in order. Not thread-safe; each attempt has a
+    report of its own.
 
     dialect: the dialect of the written body. A report lists at most `MOST` losses of each severity and `MOST`
-    changes. After that, one more entry, without a path, says that further ones are not listed.
+    changes. After that, one more entry, without a path, says that further losses or changes are not listed.
     """
 
     dialect: str
@@ -55,13 +57,14 @@ class Report(msgspec.Struct, eq=False):
     losses: list[Loss] = []
     changes: list[Change] = []
     moved: Callable[[str], str] | None = None
-    """Converts an IR path in a shortened or split request to that in the client's; None = the same."""
+    """Converts an IR path in a shortened or split request to the IR path in the client's request; None = both
+    are the same."""
     _told: dict[Severity, set[tuple[str, str]]] = {}
-    """The (place, reason) pairs in `losses`."""
+    """Severity -> the (path, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """Record that the value at `where` (IR path) is lost. The same path with the same reason is recorded
-        only once.
+        """Record that the value at `where` (IR path) is lost. A loss with the same path, reason and severity
+        is recorded only once.
 
         severity: None = the usual severity of the field, which is the same for every dialect
         (`severity.FIELDS`).
@@ -78,12 +81,14 @@ class Report(msgspec.Struct, eq=False):
 
     def change(self, where: str, to: str, reason: str) -> None:
         """Record that the value at `where` (IR path) is written in another form, or left out on purpose. to:
-        its JSON path in the written body, "" = it has none, or none is stated.
+        the value's JSON path in the written body; "" = it has none, or none is stated.
         """
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
-        """Record that the encoder added a value. to: its JSON path in the written body."""
+        """Record that the encoder added a value that the request or response does not state. to: the value's
+        JSON path in the written body.
+        """
         self._keep(Change(None, to, reason))
 
     def _keep(self, change: Change) -> None:
@@ -93,13 +98,13 @@ class Report(msgspec.Struct, eq=False):
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """Convert an IR path in the request that is encoded (`where`) to the path of the same value in the
-        client's request. The two differ only if the gateway shortened or split the request (`moved`).
+        """Convert an IR path in the encoded request (`where`) to the IR path of the same value in the
+        client's request. The two paths differ only if the gateway shortened or split the request (`moved`).
         """
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The losses and the changes, with JSON paths in place of IR paths.
+        """Return (the losses, the changes) with JSON paths in place of IR paths.
 
         locate: converts an IR path to a JSON path in the sender's body.
         """

@@ -19,8 +19,8 @@ LONGEST: Final = 256
 
 
 class Named(NamedTuple):
-    """A model that a request names in addition to its own, and the place where the name stands, such as
-    `models[1]`.
+    """A model that a request names in addition to the model that it asks first. place: the JSON path of the
+    name, such as `models[1]`.
     """
 
     model: str
@@ -29,14 +29,15 @@ class Named(NamedTuple):
 
 def are_names(value: Any) -> bool:
     """Whether a value of `fallbacks` is a list of names. LiteLLM's clients may also write a list of objects
-    with settings; the gateway takes no such settings from requests.
+    with settings, but the gateway takes no such settings from requests.
     """
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def named(member: str, value: Any) -> tuple[Named, ...]:
-    """The models that the member named `member` lists in `value`; none if the value is null. Raises WireError
-    if the value is neither null nor a list of names.
+    """Return the models that `value` lists; () if the value is null. member: the name of the body's member
+    with this value. Raises WireError if the value is neither null nor a list of names, if it has more than
+    `MOST` names, or if a name is empty, too long or not printable.
     """
     if value is None:
         return ()

@@ -1,9 +1,9 @@
 """Gives a client's tools names that are valid in the target's protocol.
 
-A namespace and a name identify a tool. If the target has no namespaces, both are joined to one name. If a
-name does not match the target's pattern, a similar valid name is made. The new names depend only on the tools
-in the same request. So they stay the same during a conversation, and the provider's prompt cache can be used.
-Pure; no dialect's name occurs here.
+A tool is identified by a namespace and a name. If the target has no namespaces, the two are joined to one
+name. If a name does not match the target's pattern, a similar valid name is made. The new names depend only
+on the tools in the same request. So they stay the same during a conversation, and the provider's prompt cache
+can be used. Pure; no dialect's name occurs here.
 
 Namespaces: https://developers.openai.com/api/docs/guides/tools-tool-search
 """
@@ -26,22 +26,22 @@ from dragoman.dialects.restore import Named
 replace = msgspec.structs.replace
 
 Names: TypeAlias = Mapping[Named, Named]
-"""The client's (namespace, name) of a tool -> the (namespace, name) for it at the target."""
+"""The client's (namespace, name) of a tool -> the tool's (namespace, name) at the target."""
 
 
 def named(tool: ir.Function) -> Named:
-    """The pair (namespace, name) by which the client knows a tool. The namespace is None if the tool has
-    none.
+    """Return the pair (namespace, name) by which the client knows a tool. The namespace is None if the tool
+    has none.
     """
     return (None if tool.namespace is None else tool.namespace.name, tool.name)
 
 
 class Tools:
-    """The pairs (namespace, name) of all client's tools in one request. The object is false if there is no
-    tool.
+    """The pairs (namespace, name) of all tools in one request that the client runs. The object is false if
+    there is no such tool.
 
     declared: the tools that the request offers, in order. called: the tools that the request's history calls,
-    in order. free: the tools of both groups that take free text instead of JSON arguments.
+    in order. free: the declared or called tools that take free text instead of JSON arguments.
     """
 
     __slots__ = ("_spaces", "called", "declared", "free")
@@ -78,12 +78,12 @@ class Tools:
         return bool(self.declared or self.called)
 
     def meant(self, said: Named) -> Named:
-        """The declared tool that a call or a tool choice means when it states the pair `said`. If no declared
-        tool fits, the answer is `said`, or its name without the namespace if both are equal.
+        """Return the pair of the tool that a call or a tool choice means by the pair `said`.
 
-        Two spellings differ from the declared pair. A tool that was found by search is called with its own
-        name as the namespace. And a client may leave the namespace out if only one namespace has a tool of
-        that name.
+        A declared pair is returned unchanged. A pair without a namespace means the tool of this name in a
+        namespace, if only one namespace has such a tool. A pair whose namespace equals its name means the
+        name without a namespace, because a tool that was found by search is called in this way. Any other
+        pair is returned unchanged.
         """
         space, name = said
         if said in self.declared:
@@ -94,8 +94,8 @@ class Tools:
         return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
-        """For every tool, declared or called: the client's (namespace, name) -> the (namespace, name) at the
-        target. A name that is valid there stays the same.
+        """Return a table for every tool, declared or called: the client's (namespace, name) -> the
+        (namespace, name) at the target. A name that is valid at the target stays the same.
 
         pattern: the regular expression that a whole name must match at the target. grouped: True = the target
         has namespaces.
@@ -124,8 +124,8 @@ class Tools:
 
 
 def flat(space: str | None, name: str) -> str:
-    """A namespace and a name joined by "__". A namespace that already ends with "__" gets no second one: some
-    clients write `mcp__docs`, others `mcp__docs__`.
+    """Return a namespace and a name joined by "__". A namespace that already ends with "__" gets no second
+    "__": some clients write `mcp__docs`, others `mcp__docs__`. space: None = only the name is returned.
     """
     if space is None:
         return name
@@ -133,8 +133,8 @@ def flat(space: str | None, name: str) -> str:
 
 
 def ways_back(names: Names) -> dict[Named, Named]:
-    """The reverse of `names`: from the target's (namespace, name) to the client's. It lists only the tools
-    whose names differ.
+    """Return the reverse of `names`: the target's (namespace, name) -> the client's. Tools with the same pair
+    on both sides are left out.
     """
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
@@ -143,9 +143,9 @@ def ways_back(names: Names) -> dict[Named, Named]:
 
 
 def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
-    """A name that matches the pattern, is not taken, and is as similar to `name` as possible.
+    """Return a name that matches the pattern, is not in `taken`, and is as similar to `name` as possible.
 
-    Raises ValueError if no such name matches the pattern.
+    Raises ValueError if no name that is tried matches the pattern.
     """
     legal = compiled(pattern)
     plain = _ILLEGAL.sub("_", name[:_LONGEST])
@@ -162,12 +162,13 @@ def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
 
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST: Final = 256
-"""Characters of the longest name in any protocol. The limit also bounds the search for a shorter name."""
+"""The most characters of a tool's name in any protocol. The limit also bounds the search for a shorter
+name."""
 
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """A regular expression for names. The same text is compiled only once."""
+    """Return the compiled form of a regular expression for names. Compiled forms are cached."""
     return re.compile(text)
 
 
@@ -175,7 +176,9 @@ def compiled(text: str) -> re.Pattern[str]:
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """The block. If it is a call or a result of a client's tool, it has the tool's name at the target."""
+    """Return the block. A call or a result of a tool that the client runs gets the tool's name at the
+    target.
+    """
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)
         theirs = names.get(said, said)
@@ -187,7 +190,7 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """The tools with their names at the target. report: gets a change for each new name."""
+    """Return the tools with their names at the target. report: gets a change for each new name."""
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):
@@ -209,7 +212,9 @@ def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tup
 
 
 def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.ToolChoice:
-    """The tool choice with the tools' names at the target."""
+    """Return the tool choice with the tools' names at the target. tools, names: of the request with this
+    choice.
+    """
     spaces = choice.namespaces or (None,) * len(choice.names)
     theirs = [
         names.get(said) or names.get(tools.meant(said), said)
@@ -221,10 +226,10 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """A system text with the descriptions of the tools' namespaces, for a target protocol without namespaces.
-    None = no namespace has a description.
+    """Return a system text with the descriptions of the tools' namespaces, for a target protocol without
+    namespaces; None = no namespace has a description.
 
-    report: gets a change for each description, and a loss for each leftover of a namespace.
+    report: gets a change for each description, and a loss for each leftover member of a namespace.
     """
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):

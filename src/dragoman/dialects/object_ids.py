@@ -1,11 +1,12 @@
-"""Where ids of providers' objects stand in requests and answers that are passed through, and the form of the
-ids that the gateway mints for them.
+"""Lists the places of the ids of providers' objects in requests and responses that are passed through, and
+makes the ids that clients get instead.
 
 The members as of 2026-11-23: https://platform.openai.com/docs/api-reference/files, /uploads, /batch,
 /fine-tuning, /vector-stores; https://platform.claude.com/docs/en/api/files-list, /messages-batches;
 https://docs.mistral.ai/api (files, fine tuning); containers and Mistral's batches: see `resources`
 
-A place is a path of members in dots, where `[]` stands for each entry of a list: `files[].file_id`.
+A place is written as the names of members with dots between them; `[]` stands for each entry of a list:
+`files[].file_id`.
 """
 
 from __future__ import annotations
@@ -31,18 +32,20 @@ Kind: TypeAlias = Literal[
     "container",
     "container_file",
 ]
-"""What an id names. model: a fine-tuned model, or a checkpoint of one, whose name stays as it is."""
+"""The kind of object that an id names. model: a fine-tuned model, or a checkpoint of one; the client gets its
+name unchanged."""
 
 
 class Ids(NamedTuple):
-    """Where the ids of one path stand.
+    """The places of ids in the requests and responses of one path.
 
-    params: the path's placeholders -> kind. answer: places in an object that the provider answers, or in each
-    entry of its list -> kind; None = the answer is content, which nobody edits. body: places in the request's
-    JSON -> kind. listed: the kind of what a list has, whose ids are in `after` and the like; None = no list.
-    filtered: True = a list of all objects in the account, of which a client sees its own. texts: places with
-    text for people, which may name ids. forms: the body may also be a form, but without the field of this
-    name, because ids in forms are not translated; "" = it must be JSON.
+    params: placeholder of the path -> kind. answer: place in an object of the response, or in each entry of a
+    list -> kind; None = the response is a file's content and is not edited. body: place in the request's JSON
+    -> kind. listed: the kind of the objects that the path lists, whose ids the query may state (`AFTER`,
+    `BEFORE`, `AMONG`); None = the path lists nothing. filtered: True = the provider lists all objects of the
+    account, and a client gets only its own ones. texts: places of texts for people, in which ids may occur.
+    forms: the body may also be a form, from which the field of this name is removed, because ids in forms are
+    not translated; "" = the body must be JSON.
     """
 
     params: Mapping[str, Kind] = {}
@@ -204,12 +207,13 @@ IDS: Final[Mapping[str, Ids]] = MappingProxyType(
         f"{_BATCHES}/{{id}}/results": Ids(_OF_MESSAGES),
     }
 )
-"""Path below the API's version, as in `resources.PATHS`, -> its ids."""
+"""Path below the API's version, as in `resources.PATHS` -> the places of its ids."""
 
 AFTER: Final = ("after", "after_id")
 BEFORE: Final = ("before", "before_id")
 AMONG: Final = ("ids", "ids[]")
-"""Fields of a query that have an id of what is listed, at OpenAI and Anthropic."""
+"""Parameters of a query that state ids of the listed objects, at OpenAI and Anthropic (`AFTER`, `BEFORE` and
+`AMONG`)."""
 
 _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
     "anthropic": {"file": "file_", "message_batch": "msgbatch_"},
@@ -233,20 +237,25 @@ _TOKEN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp|cntr|cfile)[-_][A-Za-z0-9]+"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![A-Za-z0-9])"
 )
-"""Finds what may be an id in a text for people."""
+"""Finds the parts of a text for people that look like ids."""
 _LIKELY: Final = re.compile(r"(?=\D*\d)[A-Za-z0-9]{12,}")
-"""Matches the part of an id behind its beginning; no word of a language."""
+"""Matches the part of an id after its prefix, but no word of a language: 12 or more characters with a
+digit."""
 
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH: Final = 25
-"""Digits of 128 bits. What has 32 characters looks like a key, and is redacted in errors."""
+"""How many digits of `_DIGITS` 128 bits need. A text of 32 characters would look like a key, and be redacted
+in errors."""
 _DISTINCT: Final = 8
-"""Characters from which on an id of another form is looked for in texts: shorter ones may be words."""
+"""The fewest characters of an id that `_TOKEN` does not find but that is still replaced in texts. A shorter
+id may be a word."""
 
 
 def minted(kind: Kind, dialect: str, random_id: str) -> str:
-    """A new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal digits."""
+    """Return a new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal
+    digits, from which the id is made.
+    """
     if dialect == "mistral":
         variant = "89ab"[int(random_id[16], 16) % 4]  # RFC 9562, section 5.4
         given = f"{random_id[:12]}4{random_id[13:16]}{variant}{random_id[17:]}"
@@ -259,7 +268,9 @@ def minted(kind: Kind, dialect: str, random_id: str) -> str:
 
 
 class Place(NamedTuple):
-    """A string in a JSON value. holder, key: where it stands. path: for errors, as in `files[0].file_id`."""
+    """A string inside a JSON value. holder, key: the string is `holder[key]`. path: the string's JSON path
+    for errors, such as `files[0].file_id`.
+    """
 
     holder: Any
     key: Any
@@ -275,7 +286,9 @@ class Place(NamedTuple):
 
 
 def places(value: Any, path: str) -> Iterator[Place]:
-    """Yield the strings at a place of a JSON value. What has another type there is left out."""
+    """Yield the strings at a place of a JSON value. path: the place, in the form of this module
+    (`files[].file_id`). Values there that are not strings are skipped.
+    """
     yield from _places(value, path.split("."), "")
 
 
@@ -299,12 +312,14 @@ def _places(value: Any, steps: list[str], before: str) -> Iterator[Place]:
 
 
 def tokens(text: str) -> list[str]:
-    """What may be ids in a text for people."""
+    """Return all parts of a text for people that look like ids."""
     return _TOKEN.findall(text)
 
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
-    """A text with other ids. known: old -> new. hide: True = what looks like another id is hidden."""
+    """Return a text with ids replaced. known: old id -> new id. hide: True = the random part of any other id
+    in the text is replaced by "…".
+    """
 
     def other(found: re.Match[str]) -> str:
         token = found[0]

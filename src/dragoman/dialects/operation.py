@@ -1,4 +1,4 @@
-"""What a codec of an operation beside chat (embeddings, image, speech, …) consists of."""
+"""The interfaces of a codec for an operation beside chat (embeddings, image, speech, …)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dragoman.wire.multipart import Form
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """The body of a response, from a provider or for a client. kind: its media type, with the parameters of
-    the type.
+    """The body of a response, from a provider or for a client. kind: its media type, including the type's
+    parameters.
     """
 
     data: bytes
@@ -27,7 +27,7 @@ class Payload(msgspec.Struct, frozen=True):
 class Outgoing(msgspec.Struct, frozen=True):
     """A request to a provider. path: one of `ProviderSide.paths`. body: JSON as bytes, the fields of a form,
     or a file that is the whole body. params: the values for the names in braces in the path, except
-    `{model}`. query: the parameters of the query.
+    `{model}`. query: the query parameters of the URL.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Outcome(Protocol):
 
     @property
     def model(self) -> str | None:
-        """The upstream's name of the model; None = it stated none."""
+        """The model's name as the upstream stated it; None = the upstream stated none."""
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -53,11 +53,11 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
-    """What an encoder of a response must know beside the response.
+    """The data, beside the response, that an encoder of a response needs.
 
-    request: the client's request. report: gets what the client's protocol cannot carry and what the response
-    lacks. model: the model's name for the client; None = the name that the response states. id, created (Unix
-    seconds): used if the response states none.
+    request: the client's request. report: gets the values that the client's protocol cannot carry, and
+    requested values that the response lacks. model: the model's name for the client; None = the name that the
+    response states. id, created (Unix seconds): used if the response states none.
     """
 
     request: AskedT
@@ -71,23 +71,23 @@ class OperationRelay(Protocol):
     """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the provider. head: the members of the client's body, name -> JSON bytes; empty for
-        a form. edits: name -> new value (the model's name, members that the configuration adds).
+        """Return the request for the provider. head: the client's body, name of a member -> JSON bytes; empty
+        for a form. edits: name -> new value (the model's name, members that the configuration adds).
         """
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). A usage of None is not stated.
+        """Return (the response for the client, its usage). None as the usage = the response states no usage.
 
-        None in place of both = the response does not have the form that the client asked for, so it must be
-        translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
+        None in place of the pair = the response does not have the form that the client asked for, so it must
+        be translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
         Raises RequestFailed for an error with status 200, WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that an event of a stream states; None = it states none. Raises RequestFailed for an
-        event that tells of an error.
+        """Return the usage that an event of a stream states; None = the event states none. Raises
+        RequestFailed for an event that tells of an error.
         """
 
 
@@ -97,8 +97,8 @@ ValueT = TypeVar("ValueT")
 class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
     """A request or a response with media that the gateway must download from their URLs.
 
-    media: these media, each with its IR path. fill: takes the same media in the same order, now with their
-    content in base64, and returns the request or response with this content in place of the URLs.
+    media: (medium, its IR path) for each of these media. fill: takes the downloaded media in the same order,
+    with their content in base64, and returns the request or response with this content in place of the URLs.
     """
 
     media: Sequence[tuple[ir.Media, str]]
@@ -110,38 +110,42 @@ EncodedT_contra = TypeVar("EncodedT_contra", contravariant=True)
 
 
 class AnswerDecoder(Protocol[DecodedT_co]):
-    """Decodes the stream of one response piece by piece, as the bytes come.
+    """Decodes the stream of one response in pieces, while the bytes come.
 
     A piece is a value of `ir`: `SpeechDelta`, `TranscriptDelta` or `Segment`.
     """
 
     @property
     def begun(self) -> DecodedT_co:
-        """The response before its first piece: what is known of it without its content."""
+        """The response before its first piece: everything that is known about it except its content."""
 
     def feed(self, data: bytes) -> Sequence[Any]:
-        """The pieces in the next bytes. Raises RequestFailed for an event that tells of an error, WireError
-        for malformed events.
+        """Return the pieces in the next bytes. Raises RequestFailed for an event that tells of an error,
+        WireError for malformed events.
         """
 
     def close(self) -> DecodedT_co:
-        """The whole response after the last bytes; only sound that was in the pieces is not repeated. Raises
-        RequestFailed if the stream ended too early.
+        """Return the whole response, after the last bytes. Sound is not in it, because the pieces had the
+        sound. Raises RequestFailed if the stream ended too early.
         """
 
 
 class AnswerEncoder(Protocol[EncodedT_contra]):
-    """Writes a response for the client piece by piece."""
+    """Writes a response for the client in pieces."""
 
     @property
     def kind(self) -> str:
-        """The media type of the whole."""
+        """The media type of the response."""
 
     def feed(self, piece: Any) -> bytes:
-        """The bytes for one piece of an `AnswerDecoder`; empty = the client's protocol has none for it."""
+        """Return the bytes for one piece of an `AnswerDecoder`; b"" = the client's protocol writes nothing
+        for this piece.
+        """
 
     def close(self, response: EncodedT_contra) -> bytes:
-        """The last bytes, for the response as a whole."""
+        """Return the last bytes of the response. response: the whole response; its sound, if any, was in the
+        pieces.
+        """
 
 
 def _never(_: WireRequest) -> bool:
@@ -169,7 +173,7 @@ def _only(answers: Sequence[OutcomeT], _: Any, __: str) -> OutcomeT:
 
 
 class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How requests of one operation are written for a provider, and its responses read."""
+    """How requests of one operation are written for a provider, and how the provider's responses are read."""
 
     paths: tuple[str, ...]
     """All request paths below the base URL; `{model}` stands for the model's name."""
@@ -178,23 +182,27 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     decode: Callable[[Payload, AskedT], OutcomeT]
     """Turns the response to this request into the IR. Raises WireError for a malformed response."""
     split: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
-    """Splits a request that is too large into requests that are sent one after another, each with the index
-    of its first input. The text: the upstream's name of the model."""
+    """Splits a request that is too large into requests that are sent one after another. Yields (index of the
+    request's first input, the request). The text: the upstream's name of the model."""
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
-    """Joins the responses to the split requests. Other arguments: the whole request, the model's name."""
+    """Joins the responses to the split requests into one. The other arguments: the client's whole request,
+    the upstream's name of the model."""
     unread: Callable[[AskedT], Reading[AskedT]] | None = None
-    """Finds the media in a request that the provider cannot download; None = it downloads all."""
+    """Finds the media in a request that the provider cannot download itself; None = the provider downloads
+    all media."""
     decoder: Callable[[AskedT, str, int], AnswerDecoder[OutcomeT] | None] | None = None
-    """Makes a decoder for a response that comes in pieces, of the request, the response's media type and the
-    most bytes of an event. None, also as the function's result = the response is read as a whole."""
+    """Makes a decoder for a response that is read in pieces. Arguments: the request, the response's media
+    type, the most bytes of an event. None, also as the function's result = the response is read as a whole.
+    """
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
-    """Changes the encoded request once more, after the configuration's own members were added."""
+    """Changes the encoded request after the members from the configuration were added."""
     suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
-    """The provider side for a vendor with these quirks that has other paths or forms; None = this one."""
+    """Returns another provider side for a vendor with these quirks, if the vendor has other paths or forms;
+    None = this provider side is used."""
 
 
 class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How requests of one operation are read from a client, and responses written for it."""
+    """How requests of one operation are read from a client, and how responses are written for the client."""
 
     check: Callable[[WireRequest], None]
     """Raises WireError for a client's mistake, in the protocol's own words."""
@@ -213,15 +221,18 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
     """Writes a whole response as the events of a stream; None = clients never ask for a stream."""
     encoder: Callable[[OutcomeT, OperationReply[AskedT]], AnswerEncoder[OutcomeT] | None] | None = None
-    """Makes an encoder for a response that comes in pieces, of the response as it begins; None, also as the
-    function's result = the response is written as a whole."""
+    """Makes an encoder for a response that is written in pieces. Its first argument is the response before
+    its first piece (`AnswerDecoder.begun`). None, also as the function's result = the response is written as
+    a whole."""
     unread: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
-    """Finds the media of a response for which the provider stated a URL although the client asked for their
-    bytes. If a download fails, the URL stays. None = there are no such media."""
+    """Finds the media of a response for which the provider stated a URL although the client asked for the
+    bytes. If a download fails, the URL stays in the response. None = there are no such media."""
 
 
 class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """The codec of one operation beside chat: for clients and for providers of the dialect."""
+    """The codec of one operation beside chat, with both sides of the dialect: for clients and for
+    providers.
+    """
 
     client: ClientSide[AskedT, OutcomeT]
     provider: ProviderSide[AskedT, OutcomeT]
@@ -232,8 +243,8 @@ class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_
     ends: tuple[str, ...] = ()
     """The `type`s of the events that end a stream. A stream without such an event has broken off."""
     sound: bool = False
-    """Whether responses are audio, whose bytes are passed on unread. So are the events of a stream, because
-    vendors use different media types for them."""
+    """Whether responses are audio, whose bytes are passed on without being read. The events of a stream are
+    passed on in the same way, because vendors use different media types for them."""
 
 
 AnyProviderSide = ProviderSide[Any, Any]

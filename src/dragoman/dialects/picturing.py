@@ -1,7 +1,6 @@
-"""Adapts image requests to what a provider accepts. Pure.
+"""Adapts image requests to the abilities of a provider. Pure.
 
-An aspect ratio replaces a size, files replace URLs, and several requests replace one that asks for many
-images.
+An aspect ratio replaces a size, files replace URLs, and several requests replace a request for many images.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from dragoman.wire.sniff import media_type
 
 AUTO: Final = "auto"
 USUAL: Final = "image/png"
-"""The media type of a picture whose type nothing states."""
+"""The media type of an image if neither the request nor its first bytes show a type."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})[xX×*]([1-9][0-9]{0,4})")
 _BEGINNING: Final = 16
 _USUAL: Final = frozenset(
@@ -51,8 +50,8 @@ _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
 
 
 def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
-    """Report these fields of a request as lost, unless a field is None or has its usual value. who: the
-    provider's name, for the reason.
+    """Report these fields of a request as lost. A field that is None or has its default value (`_USUAL`) is
+    not reported. who: the provider's name, for the loss reason.
     """
     for field in fields:
         value = getattr(request, field)
@@ -65,7 +64,7 @@ def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> No
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """(width, height) of a size like "1024x768". Raises WireError for any other text."""
+    """Return (width, height) of a size like "1024x768". Raises WireError for any other text."""
     found = _SIZE.fullmatch(size.strip())
     if found is None:
         message = f"Invalid 'size': expected WIDTHxHEIGHT or '{AUTO}', but got '{size[:64]}' instead."
@@ -74,11 +73,11 @@ def pixels(size: str) -> tuple[int, int]:
 
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
-    """The aspect ratio to request ("16:9"): the client's own, or the one of `shapes` that is nearest to the
-    client's size. None = the client asked for neither.
+    """Return the aspect ratio to request ("16:9"): the client's ratio or, without one, the ratio in `shapes`
+    that is nearest to the client's size. None = the client leaves both to the provider.
 
     to: the JSON path where the ratio will be written, for the report. Raises WireError for an invalid size,
-    or for a ratio that is not in `shapes`.
+    or for a client's ratio that is not in `shapes`.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -105,8 +104,8 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
 
 
 def address_of(file: ir.File) -> str:
-    """The URL of a picture in a request. For a picture that is given as bytes, it is a data URL. Raises
-    WireError for a file id.
+    """Return the URL of an image in a request; an image that is given as bytes gets a data URL. Raises
+    WireError for an image that is given by a file id.
     """
     if file.url is not None:
         return file.url
@@ -115,8 +114,8 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """(media type, base64) of a picture that is given as bytes or as a data URL. Raises WireError for any
-    other URL and for a file id.
+    """Return (media type, base64) of an image that is given as bytes or as a data URL. Raises WireError for
+    an image that is given by another URL or by a file id.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
@@ -127,7 +126,9 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """The media type of a file in base64, as its first bytes show it; PNG if they do not show it."""
+    """Return the media type of an image that is given in base64, as its first bytes show it; PNG if they do
+    not show a type.
+    """
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:
@@ -135,8 +136,8 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """The images of a request that are given by URL and that the gateway must download. The mask is not among
-    them.
+    """Return the images of a request that the gateway must download, because they are given by URL (not a
+    data URL). The mask is never among them.
     """
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
@@ -155,8 +156,8 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """The pictures of a response that the gateway must download: the provider stated their URLs, but the
-    client wants their bytes.
+    """Return the images of a response that the gateway must download: the provider stated their URLs, but the
+    client wants their bytes (in base64 or in a stream).
     """
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
@@ -180,8 +181,8 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> _Split:
-    """Make a `ProviderSide.split`, which divides a request for many pictures into several requests. most:
-    gets the upstream's name of a model and returns how many pictures one request may ask for.
+    """Make a function for `ProviderSide.split`. The function divides a request for many images into several
+    requests. most: gets the upstream's name of a model and returns how many images one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
@@ -200,8 +201,8 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """The first response, with the pictures of all responses in order. Its usage is the sum of all; None if
-    one response states no usage.
+    """Return the first response with the images of all responses in order. Its usage is the sum of all
+    usages; None if a response states no usage.
     """
     if len(answers) == 1:
         return answers[0]

@@ -1,8 +1,8 @@
-"""Joins messages of clients that send back each chunk of a streamed answer as a message of its own.
+"""Joins messages of clients that send back each chunk of a streamed answer as a separate message.
 
-Such a client sends one thought as many blocks, with the seal (signature) on an empty block at the end. If
-they were not joined, a provider would get the seal without the text of the thought, and the store of seals
-would not recognise the answer. Pure.
+Such a client sends one thought as many blocks, with the seal (signature) on an empty block at the end. If the
+blocks were not joined, a provider would get the seal without the text of the thought, and the gateway's store
+of seals would not recognise the answer. Pure.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from dragoman.dialects.repair.messages import CHUNKED
 
 _IN_MESSAGE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
 _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None, "extra": None}
-"""Fields of `ir.Text` and `ir.Thinking` that a mere chunk does not set, with their defaults."""
+"""Fields of `ir.Text` and `ir.Thinking` that have their defaults in a chunk, with these defaults."""
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request, after the chunks of its answers were joined.
+    """A request after the chunks of its answers were joined.
 
-    starts: for each message of `request`, the index in the client's request of the first message that it was
-    made from; after these, the number of the client's messages. Empty = no message was joined.
+    starts: for each message of `request`, the index of the first of the client's messages from which it was
+    made; at the end, the number of the client's messages. Empty = no message was joined.
     """
 
     request: ir.Request
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """Make a `locate` for IR paths in this request from one for IR paths in the client's request. A path
-        in a message that was joined becomes the path of the first message that it was made from.
+        """Make, from a function `locate` for IR paths in the client's request, the same function for IR paths
+        in this request. A path inside a joined message becomes the path of the first message from which it
+        was made.
         """
         if not self.starts:
             return locate
@@ -50,8 +51,8 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 def joined(request: ir.Request) -> Joined:
-    """The request, with each answer in one message and each thought in one block. Requests of clients that do
-    not send chunks stay unchanged.
+    """Return the request with each answer in one message and each thought in one block. Requests in a dialect
+    whose clients do not send back chunks stay unchanged.
     """
     if request.dialect not in CHUNKED:
         return Joined(request)
@@ -72,12 +73,14 @@ def joined(request: ir.Request) -> Joined:
 
 
 def _is_plain(message: ir.Message) -> bool:
-    """Whether a message is the assistant's and has no members beside its blocks."""
+    """Whether a message is the assistant's and has no other fields than its blocks."""
     return message.role == "assistant" and message == ir.Message("assistant", message.blocks)
 
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
-    """One message with the blocks of all these; chunks of one text or thought become one block."""
+    """Return one message with the blocks of these messages. Chunks of one text or thought become one
+    block.
+    """
     first = pieces[0]
     if first.role != "assistant":
         return first
@@ -97,10 +100,11 @@ def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
 
 
 def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
-    """Whether `block` continues the block `before`. chunk: True = a new message begins between them.
+    """Whether `block` continues the block `before`, so that both become one block. chunk: True = a new
+    message begins between them.
 
-    A seal ends a thought: it comes with the last chunk, which has no text. A part with a seal of the client's
-    own protocol is never joined. Two texts are joined only if a new message begins between them.
+    Two texts are joined only if a new message begins between them. A seal ends a thought: the last chunk has
+    the seal and no text. A block with a seal of the client's own protocol does not continue another block.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False
@@ -120,7 +124,7 @@ def _is_bare(block: Any) -> bool:
 
 
 def _end(run: Sequence[Any], blocks: list[ir.Block]) -> None:
-    """Append to `blocks` the one block that these chunks (`run`) make. Without chunks nothing is appended."""
+    """Append to `blocks` the one block that the chunks in `run` make. Without chunks nothing is appended."""
     if len(run) == 1:
         blocks.extend(run)
     elif run:

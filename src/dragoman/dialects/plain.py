@@ -1,4 +1,4 @@
-"""Writes blocks for protocols whose responses hold only one text."""
+"""Writes blocks for protocols whose responses have only one text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dragoman.dialects.loss import Report
 
 
 def plain_text(block: ir.Block, report: Report, where: str) -> str:
-    """The text of a block. Its citations are reported as lost. A block of a kind without text is reported as
-    lost; its text is "".
+    """Return the text of a block. The citations of a text are reported as lost. A block of a kind without
+    text is reported as lost, and the result is "".
     """
     if isinstance(block, ir.Text | ir.Refusal):
         if isinstance(block, ir.Text) and block.citations:

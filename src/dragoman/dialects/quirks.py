@@ -1,9 +1,9 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of each field is what the specification says, unless the field's text says otherwise. A field
-exists because some vendor deviates; this vendor's row in `providers/catalog.py` sets it, and states the page
-and the date on which the page was read. The fields are read by the dialect's codec, `emulate`,
-`Quirks.relays`, the download of media and the count of tokens.
+The default of each field is what the specification says, unless the field's description says otherwise. A
+field exists because some vendor deviates. This vendor's row in `providers/catalog.py` sets the field, and
+states the page and the date on which the page was read. The fields are read by the dialect's codec,
+`emulate`, `Quirks.relays`, the download of media and the count of tokens.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """
 
     widens: frozenset[Wider] = USUALLY_WIDER
-    """What the provider accepts although the protocol's author refuses it; the author's own servers accept
-    none of it. The default is not the specification: compatible servers usually accept more."""
+    """The values that the provider accepts although the protocol's author refuses them; empty for the
+    author's servers. The default is not the specification: compatible servers usually accept more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """The field that limits the output tokens. Most compatible providers know only the older `max_tokens`."""
@@ -148,8 +148,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body can be relayed to this vendor, whose dialect it already has. It cannot if a quirk
-        requires that the codec rewrites it.
+        """Whether a body can be relayed to this vendor. It cannot be relayed if a quirk requires that the
+        codec rewrites it. body: in the vendor's dialect.
 
         Most quirks require this for every body. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for a
         body that has the member or the content with which the quirk deals.
@@ -165,16 +165,18 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
-        """The members which the codec must rewrite or leave out if a body has them."""
+        """The names of members that the codec must rewrite or leave out, so that a body with one of them is
+        not relayed.
+        """
         odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
-        That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
-        older form (`function_call`), signatures on calls, and ids of calls. Every relayed attempt runs this,
-        so it looks at each message and each part only once.
+        The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
+        calls in OpenAI's older form (`function_call`), signatures on calls, and ids of calls. This method
+        runs for every relayed attempt, so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -212,7 +214,7 @@ _BY_KEY = {
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }
-"""Field of `Quirks` -> the only member of a body that it is about."""
+"""Field of `Quirks` -> the only member of a body with which the quirk deals."""
 # These concern only requests of other dialects, or other operations than chat.
 _FOREIGN = (
     *("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens"),
@@ -231,8 +233,8 @@ _role = itemgetter("role")
 
 
 def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
-    """Whether a message may have one of these roles. False = certainly none has; True = this is
-    not certain.
+    """Whether a message may have one of these roles. False = no message has one; True = a message has one, or
+    this is unknown because a message has no role.
     """
     try:
         return not roles.isdisjoint(map(_role, messages))

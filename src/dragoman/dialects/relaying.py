@@ -15,13 +15,13 @@ UNREADABLE: Final = (
     *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
     *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
 )
-"""The exceptions when a relay reads a provider's body or frame that is malformed."""
+"""The exceptions that are raised when a relay reads a malformed body or frame of a provider."""
 _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base class of the relays of chat; it has no state. member: the name of the response's member with
-    the usage.
+    """The base class of the relays of chat; it has no state. member: the name of the response's top-level
+    member that holds the usage.
     """
 
     member: ClassVar[str] = "usage"
@@ -34,8 +34,8 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """{}, because in most protocols every stream states its usage without being asked. Relays of other
-        protocols override this.
+        """Return {}, because in most protocols every stream states its usage without being asked. Relays of
+        other protocols override this method.
         """
         return {}
 
@@ -47,12 +47,12 @@ class BodyRelay(ABC):
 
     @abstractmethod
     def _counts(self, usage: ir.Usage) -> Any:
-        """This usage in the form that the response's `member` has."""
+        """Return this usage in the form of the response's `member`."""
 
 
 class WholeAnswerRelay:
     """The base class of the `OperationRelay`s for operations that never stream."""
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """Always None, because these operations have no events."""
+        """Return None for every frame, because these operations have no events."""
         return None

@@ -2,9 +2,9 @@
 
 A reasoning item needs its encrypted content: OpenAI does not find an item by its id if the item was not
 stored (404), and accepts no reasoning as plain text (400): vercel/ai#13234,
-musistudio/claude-code-router#1783. An id must have OpenAI's form, but may be unknown to OpenAI; other ids are
-refused (400): openai/codex#33176, can1357/oh-my-pi#284. Other vendors' ids are bare UUIDs (DeepSeek) or
-longer (xAI). Pure; every relayed request passes here, so each item is read only once.
+musistudio/claude-code-router#1783. An id must have OpenAI's form, but may be unknown to OpenAI; ids of
+another form are refused (400): openai/codex#33176, can1357/oh-my-pi#284. Other vendors' ids are bare UUIDs
+(DeepSeek) or longer (xAI). Pure. This code runs for every relayed request, so it reads each item only once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BEGINS: Final[Mapping[Any, str]] = {
 
 
 def is_strange(item: Any) -> bool:
-    """Whether OpenAI would refuse an item: because of its id, or because it is reasoning without encrypted
+    """Whether OpenAI would refuse an item, because of its id, or because it is reasoning without encrypted
     content.
     """
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
@@ -38,7 +38,7 @@ def is_open_thought(item: Mapping[str, Any]) -> bool:
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
-    """Whether an item has an id that OpenAI refuses, and is accepted without the id."""
+    """Whether OpenAI refuses an item because of its id, but accepts the item without the id."""
     stated = item.get("id")
     if stated is None:
         return False

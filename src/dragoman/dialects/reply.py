@@ -1,4 +1,4 @@
-"""What an encoder of a chat response for a client must know beside the response."""
+"""The data, beside the response, that an encoder needs to write a chat response for a client."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 
 Framing = Literal["sse", "json_array", "ndjson", "eventstream"]
-"""The frames of a stream: server-sent events, the elements of one JSON array, one JSON value a line, or
-AWS's event streams."""
+"""How a stream is cut into frames. sse: server-sent events. json_array: the elements of one JSON array.
+ndjson: one JSON value a line. eventstream: AWS's event streams."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What an encoder or a relay of a chat response must know beside the response.
+    """The data, beside the response, that an encoder or a relay of a chat response needs.
 
-    request: the client's request (its options for the usage in a stream, older forms, the number of answers).
-    report: gets what the client's protocol cannot carry. id, created (Unix seconds): used if the upstream
-    states none; the same in every event. model: the model's name for the client; None = as the upstream wrote
-    it. framing: how a stream is cut into events, for dialects in which the client chooses this. echo: the
-    request's body as its client wrote it, for dialects whose responses repeat it. now: returns the time in
-    Unix seconds, for dialects that state when a response was complete; None = no clock. began: when the
-    request came, in Unix seconds with fractions; None = at `created`.
+    request: the client's request; it states, for example, whether a stream must state its usage. report: gets
+    the values that the client's protocol cannot carry. id, created (Unix seconds): used if the upstream
+    states none; the same in every event. model: the model's name for the client; None = the name that the
+    upstream wrote. framing: how a stream is cut into events, for dialects in which the client chooses this.
+    echo: the request's body as its client wrote it, for dialects whose responses repeat it. now: returns the
+    time in Unix seconds, for dialects that state when a response was complete; None = no clock. began: when
+    the request came, in Unix seconds with fractions; None = at `created`.
     """
 
     request: ir.Request
@@ -39,6 +39,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def elapsed(self) -> float:
-        """The seconds since the request came; 0 if there is no clock (`now`)."""
+        """The seconds since the request came, never negative; 0 if there is no clock (`now`)."""
         began = self.created if self.began is None else self.began
         return 0.0 if self.now is None else max(0.0, self.now() - began)

@@ -1,4 +1,6 @@
-"""A request as its protocol writes it, the operation that it asks for, and the target of an encoder."""
+"""A request as its protocol writes it, the operation that the request asks for, and the target of an
+encoder.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,17 @@ class WireRequest(msgspec.Struct):
     the API key.
 
     path: one of the dialect's paths, with the names of `params` in braces
-    ("/models/{model}:generateContent"). params: the values for these names. headers: only headers of the
-    protocol (betas, versions), with lower-case names. body: the decoded JSON object; for a form,
-    `forms.texts` of it. fields: the form itself; empty for JSON.
+    ("/models/{model}:generateContent"). params: the values for these names. headers: only headers that the
+    protocol defines (betas, versions), with lower-case names. body: the decoded JSON object; for a form, the
+    form's texts (`forms.texts`). fields: the form itself; empty for JSON.
 
-    continued: (index of the first, number) of the messages that the gateway has put before the client's own.
-    written: the body as the client wrote it; None = `body` is this. preceded: True = the results in this
-    request may answer calls in earlier messages of a session.
+    continued: (index of the first, number) of the messages that the gateway has put before the client's
+    messages. written: the body as the client wrote it; None = `body` has not been changed. preceded: True =
+    tool results in this request may answer calls in earlier messages of a session, which the request does not
+    repeat.
 
-    file: the whole body is this file; None = the body is JSON or a form. Only for a provider.
+    file: a file that is sent as the whole body; None = the body is JSON or a form. Only requests for
+    providers may have it.
     """
 
     operation: Operation
@@ -63,8 +67,8 @@ class WireRequest(msgspec.Struct):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a request is encoded for. report: gets the losses. model: the upstream's name of the model; None =
-    unknown.
+    """The target of an encoder. report: gets the losses and changes. model: the upstream's name for the
+    model; None = unknown. quirks: of the vendor. facts: of the model.
     """
 
     report: Report

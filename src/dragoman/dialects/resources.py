@@ -1,5 +1,5 @@
-"""The paths of objects that a provider stores, such as files and batches. The gateway relays requests for
-them without reading the bodies.
+"""The paths of objects that a provider stores, such as files and batches. The gateway passes requests for
+them on to the provider.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches;
@@ -25,10 +25,9 @@ Resource: TypeAlias = Literal[
     "batch_jobs",
     "google_files",
 ]
-"""A kind of objects at a provider. containers: those in which OpenAI's models run code. message_batches:
-Anthropic's batches. batch_jobs: Mistral's. google_files: Google's files, whose paths are in
-`server.google_files`.
-"""
+"""A kind of objects at a provider. containers: the containers in which OpenAI's models run code.
+message_batches: Anthropic's batches. batch_jobs: Mistral's batches. google_files: Google's files, whose paths
+are in `server.google_files`."""
 
 _LIST: Final = ("GET", "POST")
 _GET: Final = ("GET",)
@@ -86,7 +85,8 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
         },
     }
 )
-"""Kind -> relayed path below the API's version -> methods; a name in braces is any one segment."""
+"""Kind -> relayed path below the API's version -> HTTP methods. A name in braces stands for any one
+segment."""
 
 OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches", "batch_jobs"}
 """The kinds of objects in OpenAI's API, also for a vendor that has this API for some of them."""

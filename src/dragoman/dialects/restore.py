@@ -1,4 +1,5 @@
-"""Undoes an emulation in a response: turns the upstream's response into what the client asked for.
+"""Undoes an emulation in a response: turns the upstream's response into the response that the client asked
+for.
 
 `emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
 event. It holds text back only while the meaning of the text is not yet clear (the first characters of an
@@ -24,20 +25,20 @@ from dragoman.dialects.prompted.reading import CallReader
 replace = msgspec.structs.replace
 
 Named: TypeAlias = tuple[str | None, str]
-"""A tool: (namespace, name). Namespace None = it has none."""
+"""A tool: (namespace, name). None as the namespace = the tool has none."""
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The emulations in one request, which must be undone in the response.
+    """The emulations in one request that must be undone in its response.
 
     answer: the name of the tool whose arguments are the client's answer; None = there is no such tool.
-    member: the member of these arguments that holds the answer; None = the arguments are the answer. custom:
-    functions (by their names at the target) that the client declared as free-text tools. names: the name of
-    each renamed tool at the target -> the client's name. builtin: functions (by their names at the target)
-    that replace tools which the client's protocol defines. told: True = JSON was requested only by an
-    instruction, so the model may put it into a code fence. reader: makes the reader of the calls that the
-    model writes into its texts; None = it writes none. thoughts: how the reasoning is marked with which the
-    text begins; None = the text has no reasoning.
+    member: the JSON member of these arguments that holds the answer; None = the whole arguments are the
+    answer. custom: functions, by their names at the target, that the client declared as free-text tools.
+    names: the name of each renamed tool at the target -> the client's name. builtin: functions, by their
+    names at the target, that replace tools which the client's protocol defines. told: True = JSON was
+    requested only by an instruction, so the model may put it into a code fence. reader: makes the reader of
+    the calls that the model writes into its text; None = the model writes no calls into its text. thoughts:
+    the tags around the reasoning at the beginning of a text; None = texts have no reasoning.
     """
 
     answer: str | None = None
@@ -51,8 +52,8 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Restorer:
-    """A step that undoes the emulations in one response. The response is either given whole, or event by
-    event.
+    """A step that undoes the emulations in one response. The response is given either whole (`whole`), or
+    event by event (`feed`).
     """
 
     __slots__ = ("_answered", "_called", "_open", "_texts", "_undo", "takes")
@@ -71,7 +72,9 @@ class Restorer:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
-        """The events for the client in place of this event of the upstream. [] = its text is held back."""
+        """Return the events for the client in place of this event of the upstream; [] = the event's text is
+        held back.
+        """
         if self._texts is None:
             return self._restored(event)
         return [one for called in self._texts.feed(event) for one in self._restored(called)]
@@ -81,7 +84,7 @@ class Restorer:
         return [event] if take is None else take(self, event)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response for the client that replaces this whole response of the upstream."""
+        """Return the response for the client in place of this whole response of the upstream."""
         return ir.fold(event for one in ir.unfold(response) for event in self.feed(one))
 
     def _begin(self, event: ir.Open) -> list[ir.Event]:
@@ -115,8 +118,8 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """The event that ends the answer. Its stop reason "tool" becomes "end" if the only call was the
-        emulated answer.
+        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the only call was
+        the emulated answer.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
@@ -144,22 +147,24 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
 _NUMBERED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw})
-"""The events that are about blocks: these get other numbers if a text is divided into blocks."""
+"""The events that name a block or candidate. They get other block numbers if a text is divided into several
+blocks."""
 
 
 class ArgumentsReader(Protocol):
     """Turns the arguments of an emulated call, piece by piece, into the text that the client gets."""
 
     def feed(self, text: str) -> str:
-        """The text for the client in the next piece of the arguments; "" while nothing can be given yet."""
+        """Return the client's text for the next piece of the arguments; "" = nothing can be returned yet."""
 
     def close(self) -> str:
-        """The rest of the text for the client. Called after the last piece."""
+        """Return the rest of the client's text, after the last piece."""
 
 
 class _EmulatedCall:
-    """An open call that the client gets as another block. `make` makes this block from the call and the text
-    in it.
+    """An open call of the upstream that the client gets as another block. make: makes this block from the
+    call and the text that the client gets. reader: makes the reader of the call's arguments. delta: makes an
+    event from (block index, text, candidate index).
     """
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
@@ -194,7 +199,7 @@ class _EmulatedCall:
 
 
 class _Unfenced:
-    """An open text block of the upstream. The client gets it without the code fence around the text."""
+    """An open text block of the upstream. The client gets the text without the code fence around it."""
 
     __slots__ = ("_fence",)
 
@@ -229,9 +234,10 @@ class Fence:
     """Removes, piece by piece, a Markdown code fence (three backticks) around a whole text. Any other text
     passes unchanged.
 
-    Models fence JSON although they are told not to (https://github.com/openai/codex-plugin-cc/pull/583). A
-    fence that follows other words is not removed. If words follow the fence, its opening has already been
-    removed; the words and the closing backticks are then kept.
+    Models put JSON into a fence although they are told not to
+    (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If
+    words follow the closing backticks, the opening backticks have already been removed, but the closing
+    backticks and the words are kept.
     """
 
     __slots__ = ("_held", "_state")
@@ -241,8 +247,8 @@ class Fence:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece. Returns the text that is certainly no part of a fence; the rest
-        is held back.
+        """Take the next piece, and return the text that is certainly not part of a fence. The rest is held
+        back.
         """
         if self._state == "plain":
             return text
@@ -264,7 +270,7 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """The text that is still held back. "" if it is the end of the fence."""
+        """Return the text that is still held back; "" if it is the end of the fence."""
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 
@@ -274,8 +280,8 @@ _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,
 
 
 class WholeObject:
-    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote nothing at all, it gives
-    `{}`.
+    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote no arguments, the result
+    is `{}`.
     """
 
     __slots__ = ("_empty",)
@@ -292,11 +298,11 @@ class WholeObject:
 
 
 class ValueMember:
-    """An `ArgumentsReader` for arguments that are an object with the one member `name`: it gives the JSON
-    text of the member's value. Arguments that do not begin with this member pass unchanged.
+    """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`. The client gets
+    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged.
 
-    The value is passed on while it comes, so what follows it (another member, other words) is passed on with
-    it. Only a brace at the very end, and white space after this brace, are left out.
+    The value is passed on while it comes, so any text after the value (another member, other words) is passed
+    on, too. Only a brace at the very end, with white space after it, is left out.
     """
 
     __slots__ = ("_begun", "_head", "_held")
@@ -307,7 +313,7 @@ class ValueMember:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece. Returns the text that certainly belongs to the value. A last brace is held
+        """Take the next piece, and return the text that certainly belongs to the value. A last brace is held
         back, because it may be the end of the object around the value.
         """
         text = self._head.feed(text)
@@ -325,20 +331,21 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """If no value came, the text that was held back before it. Otherwise "": the brace that is held back
-        ends the object.
+        """Return the rest, after the last piece: "" if the value has begun, because a brace that is still
+        held back ends the object; otherwise the text that is held back, or "" if it is only white space or an
+        opening brace.
         """
         return self._head.close()
 
 
 class StringMember:
-    """An `ArgumentsReader` for arguments that are an object with the one member `name`, a string: it gives
-    the string, decoded. Arguments that do not begin with this member and a string pass unchanged, but an
-    empty object gives "". What follows the string, such as another member, is left out: it is not part of the
-    tool's input.
+    """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
+    client gets the decoded string. Arguments that do not begin with this member and a string pass unchanged,
+    but an empty object gives "". Text after the string, such as another member, is left out, because it is
+    not part of the tool's input.
 
-    Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without the
-    other half is no character, and becomes U+FFFD.
+    Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
+    other half is not a character, and becomes U+FFFD.
     """
 
     __slots__ = ("_done", "_head", "_held")
@@ -349,8 +356,8 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """Take the next piece. Returns those characters of the string that are complete. If the arguments
-        have another form, it returns their text.
+        """Take the next piece, and return the characters of the string that are complete. If the arguments
+        have another form, their text is returned.
         """
         text = self._head.feed(text)
         if self._head.state != "past":
@@ -373,8 +380,9 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """U+FFFD if half of a surrogate pair is held back. If no string came, the text that was held back
-        before it. Otherwise "".
+        """Return the rest, after the last piece: U+FFFD if half of a surrogate pair is held back; "" if the
+        string has begun; otherwise the text that is held back, or "" if it is only white space or an opening
+        brace.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
@@ -420,7 +428,7 @@ class _Head:
     """Skips the expected beginning of an object: `{"input":"`, with any white space between its tokens.
 
     state: "in" = the text so far may be this beginning; "past" = the beginning is complete; "other" = the
-    text is something else.
+    text begins in another way.
     """
 
     __slots__ = ("_expected", "_place", "_seen", "state")
@@ -432,9 +440,9 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """Take the next piece. Returns the text in it that follows the beginning; "" while the beginning is
-        not complete. When a piece shows that the text is something else, all text held back is returned with
-        it.
+        """Take the next piece, and return the text in it that follows the beginning; "" while the beginning
+        is not complete. If the piece shows that the text begins in another way, all text that was held back
+        is returned with the piece.
         """
         if self.state != "in":
             return text
@@ -452,5 +460,5 @@ class _Head:
         return ""
 
     def close(self) -> str:
-        """The text that is still held back. "" if it is only white space or an opening brace."""
+        """Return the text that is still held back; "" if it is only white space or an opening brace."""
         return "" if self.state != "in" or self._seen.strip() in {"", "{"} else self._seen

@@ -1,7 +1,7 @@
 """Rules that check the values in a client's body, with errors in OpenAI's words.
 
 A rule is a function that takes a value and the value's JSON path, and raises WireError for an invalid value.
-Rules run on every request, so the paths of entries and members are only made if there are entries and
+Rules run on every request, so the JSON paths of entries and members are made only if there are entries and
 members.
 """
 
@@ -44,7 +44,7 @@ def missing(path: str) -> NoReturn:
 
 
 def empty_array(path: str) -> NoReturn:
-    """Raise WireError for the list at `path`, which is empty but must not be."""
+    """Raise WireError for an empty list at `path` that must not be empty."""
     raise WireError(
         f"Invalid '{path}': empty array. Expected an array with minimum length 1, "
         "but got an empty array instead.",
@@ -64,7 +64,7 @@ def too_long(path: str, value: list[Any], most: int) -> NoReturn:
 
 
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
-    """Raise WireError for a value that is none of the allowed words."""
+    """Raise WireError for a value that is not one of the allowed words."""
     words = ", ".join(f"'{word}'" for word in allowed)
     raise WireError(f"Invalid value: '{value}'. Supported values are: {words}.", path, "invalid_value")
 
@@ -86,7 +86,7 @@ an_object = _typed(dict, "an object")
 
 
 def number(low: float | None = None, high: float | None = None) -> Rule:
-    """Make the rule: a number from `low` to `high`, both included; None = no limit."""
+    """Make the rule: the value is a number from `low` to `high`, both included; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not float and type(value) is not int:
@@ -97,8 +97,8 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """Split the text of a msgspec.ValidationError into (what is wrong, path of the value). The path is "" if
-    the text states none.
+    """Split the text of a msgspec.ValidationError into (the message, the JSON path of the value). The path is
+    "" if the text states none.
     """
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
@@ -110,7 +110,7 @@ OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
-    """Make the rule: an integer from `low` to `high`, both included; None = no limit."""
+    """Make the rule: the value is an integer from `low` to `high`, both included; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not int:
@@ -136,7 +136,7 @@ def _bounded(value: float, path: str, kind: str, low: float | None, high: float 
 
 
 def one_of(*allowed: str) -> Rule:
-    """Make the rule: one of these words."""
+    """Make the rule: the value is one of these words."""
 
     def rule(value: Any, path: str) -> None:
         a_string(value, path)
@@ -147,7 +147,7 @@ def one_of(*allowed: str) -> Rule:
 
 
 def list_of(rule: Rule, *, empty: bool = True) -> Rule:
-    """Make the rule: a list whose entries obey `rule`. empty: whether the list may be empty."""
+    """Make the rule: the value is a list whose entries obey `rule`. empty: whether the list may be empty."""
 
     def check_list(value: Any, path: str) -> None:
         if type(value) is not list:
@@ -165,8 +165,8 @@ objects = list_of(an_object)
 
 
 def members(**rules: Rule) -> Rule:
-    """Make the rule: an object whose members obey the rules of their names. A member without a rule, and one
-    that is absent, is accepted.
+    """Make the rule: the value is an object, and each JSON member obeys the rule of its name. A member that
+    has no rule, is null or is missing is accepted.
     """
 
     def check_members(value: Any, path: str) -> None:
@@ -179,8 +179,8 @@ def members(**rules: Rule) -> Rule:
 
 
 def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
-    """Check the member `member` of an object (`holder`, at `path`) by a rule. Raises WireError also if the
-    member is missing.
+    """Check the JSON member `member` of an object by a rule. Raises WireError also if the member is missing
+    or null. holder: the object. path: the object's JSON path.
     """
     value = holder.get(member)
     if value is None:
@@ -203,14 +203,14 @@ def short(text: str, limit: int, path: str) -> None:
 
 
 def an_address(value: Any, path: str) -> None:
-    """A rule: the value is a string. If it is a data URL, the data must be valid."""
+    """Check that the value is a string and, if it is a data URL, that its data is valid. A rule."""
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)
 
 
 def in_base64(value: Any, path: str) -> None:
-    """A rule: the value is a text in base64."""
+    """Check that the value is a text in base64. A rule."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -218,7 +218,7 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """A rule: the value is an HTTP URL, a data URL, or bare base64."""
+    """Check that the value is an HTTP URL, a data URL with valid data, or bare base64. A rule."""
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)
@@ -242,10 +242,11 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 
 def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
-    """Check the value of `messages`: each message must obey the rule of its role. Raises WireError for the
-    first mistake.
+    """Check the value of `messages`: a list with at least one message, in which each message obeys the rule
+    of its role. Raises WireError for the first mistake.
 
-    A message with nothing but a role and a text is accepted without its rule, unless the role is in `bound`.
+    by_role: role -> rule; other roles are refused. A message that has only a role and a text is accepted
+    without its rule, unless the role is in `bound`.
     """
     if type(messages) is not list:
         raise WireError(
@@ -275,8 +276,9 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
 
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
-    """Check the top-level members of a body: each must obey the rule of its name. Raises WireError for the
-    first mistake, also if one of the `needed` members is missing or null.
+    """Check the top-level members of a body: each member that is not null must obey the rule of its name, if
+    there is one. Raises WireError for the first mistake. needed: names of members that must be present and
+    not null.
     """
     for member in needed:
         if body.get(member) is None:

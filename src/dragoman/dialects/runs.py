@@ -1,8 +1,8 @@
-"""Recognises events at the beginning of a read that are all alike except for one JSON string in each, their
-text.
+"""Recognises events at the beginning of received bytes that are the same except for one JSON string in each,
+their text.
 
-Nearly all server-sent events of a stream are such a run. So they are compared as bytes, many at once, and not
-split.
+Nearly all server-sent events of a stream are such events. So they are compared as bytes, many at once, and
+not split.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
     """Events that differ only in their text. opening: the bytes of an event before the text. closing: the
     bytes after the text, with no line feeds except the two at the end. Neither has a carriage return.
 
-    start: where the text begins, counted from the event's beginning. end: where the text ends, counted from
-    the event's end (so it is negative). before: the number of complete lines in `opening`.
+    start: the text's start, counted from the event's beginning. end: the text's end, counted from the event's
+    end (so it is negative). before: the number of complete lines in `opening`.
     """
 
     opening: bytes
@@ -38,8 +38,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return cls(opening, closing, len(opening), -len(closing), opening.count(b"\n"))
 
     def only(self, read: bytes) -> bytes | None:
-        """The bytes in the place of the text, if `read` is exactly one such event; None = it is not. The
-        bytes are not checked: they may be anything without the end of a line.
+        """Return the bytes in the place of the text, if `read` is exactly one such event; None = it is not.
+        The returned bytes are not checked: they may be any bytes without a line feed or carriage return.
         """
         text = read[self.start : self.end]
         if _LF in text or _CR in text or not (read.startswith(self.opening) and read.endswith(self.closing)):
@@ -47,8 +47,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return text
 
     def first(self, read: bytes) -> tuple[list[bytes], int]:
-        """(the bytes in the places of the texts, the size of all these events), for the events of this kind
-        with which `read` begins. ([], 0) = no such event was found there.
+        """Return (the bytes in the places of the texts, the total size of the events), for the events of this
+        kind with which `read` begins. ([], 0) = `read` does not begin with such an event.
         """
         if _CR in read or not read.startswith(self.opening):
             return [], 0
@@ -60,8 +60,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return self._beginning(read, [line[start:end] for line in lines])
 
     def _beginning(self, read: bytes, texts: list[bytes]) -> tuple[list[bytes], int]:
-        """As many of `texts` as have events that are really the beginning of `read`, and the size of these
-        events.
+        """Return the first of `texts` whose events are really the beginning of `read`, and the total size of
+        these events.
         """
         joint = self.closing + self.opening
         least, most, tried = 0, len(texts), len(texts)
@@ -77,8 +77,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
 
 def strings(texts: Sequence[bytes]) -> list[str] | None:
-    """Decode pieces of JSON without line feeds that should each be one string. None = not every piece is one
-    string.
+    """Decode pieces of JSON without line feeds, each of which should be one string; None = not every piece is
+    one string.
     """
     try:
         # The line feed keeps a string from reaching over two pieces, the comma keeps a piece from having none

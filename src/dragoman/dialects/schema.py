@@ -1,7 +1,7 @@
 """Checks a client's JSON Schema: its structure, and OpenAI's rules for strict output.
 
-The structure check compares the types of keywords with https://json-schema.org/draft/2020-12 and its
-predecessors. It follows no references and allows unknown keywords, as the specification demands.
+The structure check compares the types of the keywords' values with https://json-schema.org/draft/2020-12 and
+its predecessors. It follows no references and allows unknown keywords, as the specification demands.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dragoman.ir import Output
 
 
 class Mistake(NamedTuple):
-    """A mistake in a schema. path: JSON path inside the schema (`properties.city.type`); "" = the whole
-    schema.
+    """A mistake in a schema. path: the JSON path inside the schema (`properties.city.type`); "" = the root of
+    the schema.
     """
 
     path: str
@@ -26,13 +26,13 @@ class Mistake(NamedTuple):
 _Found: TypeAlias = Mistake | None
 
 MADE: Final = "made"
-"""The `form` of an output that the gateway has put into a request. It is no dialect's own form, so every
-codec writes the output as it writes that of another dialect."""
+"""The `form` of an output that the gateway has put into a request. It is not the form of any dialect, so
+every encoder writes the output like an output of another dialect."""
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
 
 def mistake(schema: Any) -> Mistake | None:
-    """The first mistake in the structure of a schema (any JSON value); None if there is none."""
+    """Return the first mistake in the structure of a schema; None = there is none. schema: any JSON value."""
     if type(schema) is bool:
         return None
     if type(schema) is not dict:
@@ -156,12 +156,12 @@ _REFUSED: Final = (
 
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
-    """The first mistake against OpenAI's rules for strict tools and strict output; None = there is none. The
-    schema must have passed `mistake` before.
+    """Return the first mistake against OpenAI's rules for strict tools and strict output; None = there is
+    none. schema: must have passed `mistake` before.
 
     The root must be an object or a reference and must not have `anyOf`. Every object must list all of its
-    properties as required and allow no others. The keywords in `_REFUSED` are not allowed (`allOf`, `not`,
-    `if`, …).
+    properties as required and allow no other properties. The keywords in `_REFUSED` are not allowed (`allOf`,
+    `not`, `if`, …).
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")
@@ -201,11 +201,11 @@ def _strict_below(schema: dict[str, Any]) -> _Found:
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
-    """Write the name and the description of an output into `schema`, for protocols that have no members for
-    them.
+    """Write the name and the description of an output into `schema` as `title` and `description`, for
+    protocols that have no members for them.
 
-    A title or description that the schema already has is kept; then the output's is reported as lost. place:
-    the schema's JSON path in the encoded body.
+    If the schema already has another title or description, that one stays, and the output's is reported as
+    lost. place: the schema's JSON path in the encoded body.
     """
     for field, key, value in (
         ("name", "title", output.name),

@@ -2,8 +2,8 @@
 
 A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that follows
 references, or that merges or copies schemas, pays for each step here. Steps are counted instead of seconds,
-so that every machine accepts the same schemas. Code that only walks over a schema once needs no budget: the
-limits on a body (`server.max_values`, `server.max_depth`) are enough.
+so that every machine accepts the same schemas. Code that only walks over a schema once needs no budget,
+because the limits on a body (`server.max_values`, `server.max_depth`) bound its work.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from dragoman.errors import WireError
 TOO_COMPLEX: Final = "schema_too_complex"
 """The error code for a schema that costs too much."""
 STEPS: Final = 60_000
-"""The most steps for one schema. A step is a microsecond or two of work, in which nothing else runs. The
-largest schemas that OpenAI's API accepts (5,000 properties) need about half of them.
+"""The most steps for one schema. A step is a microsecond or two of work, during which the process does
+nothing else. The largest schemas that OpenAI's API accepts (5,000 properties) need about half of these steps.
 """
 LONGEST_PLACE: Final = 500
-"""Characters after which a path in a schema is cut. A property's name may be as long as a body, and occurs in
-the paths of everything below it.
-"""
+"""The number of characters after which a path in a schema is cut. A property's name may be as long as a body,
+and occurs in the paths of everything below that property."""
 
 _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """How many steps are left for one schema or for all schemas of a request. path: the current schema's, for
-    the error.
+    """The number of steps that may still be spent on one schema, or on all schemas of a request. path: the
+    JSON path of the current schema, for the error.
     """
 
     __slots__ = ("_left", "path")
@@ -39,23 +38,22 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps from the budget. Raises WireError, with `path`, if fewer are left."""
+        """Subtract steps from the budget. Raises WireError, with `path`, if fewer steps are left."""
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
 
 
 def too_complex(path: str) -> WireError:
-    """Make the error (without raising it) for a schema at `path` that needs more steps than are allowed."""
+    """Make the error, without raising it, for a schema at `path` that needs more steps than are allowed."""
     return WireError(
         "this schema is too complex: its references, combinations or repetitions multiply", path, TOO_COMPLEX
     )
 
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
-    """Call `write`, which walks over the schema at `path`, and return its result.
-
-    Raises WireError if references or merged parts nest deeper than Python's stack allows.
+    """Call `write` and return its result. write: walks over the schema at `path`. Raises WireError if
+    references or merged parts nest deeper than Python's stack allows.
     """
     try:
         return write()
@@ -64,8 +62,8 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 
 def place_in(place: str, step: str) -> str:
-    """The path `place.step`. A path is cut, so that it never has many more than twice `LONGEST_PLACE`
-    characters.
+    """Return the path `place.step`. The path is cut, so that it never has many more than twice
+    `LONGEST_PLACE` characters.
     """
     if len(place) + len(step) > LONGEST_PLACE:
         if len(place) > LONGEST_PLACE:
@@ -75,12 +73,12 @@ def place_in(place: str, step: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name for paths and errors, cut after `LONGEST_PLACE` characters."""
+    """Return a name for paths and errors, cut after `LONGEST_PLACE` characters."""
     return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 
 def size(value: Any) -> int:
-    """How many steps it costs to copy or compare a keyword's value: the number of its members or entries; 1
-    for any other value.
+    """Return the number of steps that it costs to copy or compare a keyword's value: the number of its
+    members or entries; 1 for any other value.
     """
     return len(value) if isinstance(value, dict | list) else 1

@@ -1,4 +1,4 @@
-"""The form of correct JSON Schemas, as a type: a schema that fits it needs no search for mistakes."""
+"""The form of correct JSON Schemas, as a type. A schema that fits this type needs no search for mistakes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class SchemaForm(
     rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
 ):
     """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
-    it; but not every schema without a mistake is accepted.
+    it. A schema without a mistake may still be refused by this type.
 
-    The common keywords are the first fields, because msgspec searches for each member from the field before
-    it.
+    The common keywords are the first fields, because msgspec searches for each member from the previously
+    found field on.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
@@ -73,8 +73,8 @@ class ParametersForm(SchemaForm):
 
 
 class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
-    """A JSON Schema with few keywords, as most are. msgspec recognises it faster than a `SchemaForm`, because
-    each field of a type costs time, even if the schema has no such member.
+    """A JSON Schema with few different keywords, like most schemas. msgspec recognises it faster than a
+    `SchemaForm`, because each field of a type costs time, even if the schema has no such member.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
@@ -96,6 +96,6 @@ class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"
 
 
 class CommonParametersForm(CommonForm):
-    """The schema of a function's parameters, of few keywords."""
+    """The schema of a function's parameters, with few different keywords; its root is an object."""
 
     type: Literal["object"] | UnsetType = UNSET

@@ -1,11 +1,11 @@
-"""Writes seals (`ir.Sealed`: opaque signatures) into other protocols than their own, tagged with their
-origin, and reads them back.
+"""Writes seals (`ir.Sealed`: opaque signatures) into protocols other than their own, tagged with their origin
+(a dialect), and reads them back.
 
-Clients send opaque values back unchanged, so a seal returns to its origin. It is written where the client's
-protocol has seals, as `dgm1.<origin>.<payload>`. When a client returns a seal, one with the tag belongs to
-that origin, and one without it to the client's own protocol. If a provider withheld the words of its
-thinking, the seal is all there is of the block; it is tagged as `dgm1.<origin>!.<payload>`, because its
-origin has another kind of block for it. Pure.
+Clients send opaque values back unchanged, so a seal returns to its origin. A seal is written in the member
+that the client's protocol has for seals, as `dgm1.<origin>.<payload>`. A seal with the tag that a client
+returns belongs to the named origin; a seal without the tag belongs to the client's own protocol. If a
+provider withheld the words of its thinking, the block has only a seal. Such a seal is tagged as
+`dgm1.<origin>!.<payload>`, because its origin uses another kind of block for it. Pure.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Final
 from dragoman.ir import Sealed
 
 TAG: Final = "dgm1."
-"""The beginning of every tagged seal; no provider's own seal begins like this."""
+"""The beginning of every tagged seal. No provider's own seal begins in this way."""
 
 _WITHHELD: Final = "!"
 _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """Write a seal of another origin as a tagged text. withheld: True = the provider sent no words of the
+    """Return a seal of another origin as a tagged text. withheld: True = the provider sent no words of the
     thinking.
     """
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """The seal in a text that a client sent back. dialect: the client's; it is the origin of a text without a
-    tag.
+    """Return the seal in a text that a client sent back. dialect: the client's protocol; it is the origin of
+    a text without a tag.
     """
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")

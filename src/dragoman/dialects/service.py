@@ -1,4 +1,6 @@
-"""A vendor's own API for operations beside chat, which no chat protocol has: speech, transcription."""
+"""The record of a vendor's own API for operations beside chat (speech, transcription), which does not belong
+to a chat protocol.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,13 @@ from dragoman.dialects.request import Operation
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """What a vendor offers in an API of its own beside its chat protocol, or instead of one.
+    """A vendor's own API for operations, beside or instead of a chat protocol.
 
-    name: its name in a vendor's row. title: its name in documentation. spec: the address of the
-    specification. version: what was read of it, with the month. sides: operation -> how its requests are
-    written and its responses read; they replace those of the chat protocol. decode_error: turns an error
-    response (status, headers, body) into a fault. chats: whether the vendor also has the chat protocol of its
-    row; False = it has nothing but `sides`.
+    name: the service's name in the vendor's row. title: its name in documentation. spec: the address of its
+    specification. version: the version of the specification that was read, with the month. sides: operation
+    -> how requests are written and responses read; they replace the sides of the vendor's chat protocol.
+    decode_error: turns an error response (status, headers, body) into a fault. chats: whether the vendor also
+    has the chat protocol of its row; False = the vendor has only the operations in `sides`.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""How severe it is to lose a field or a member of a request: the same for every dialect that lacks it.
+"""States how severe it is to lose a field or a member of a request.
 
-A severity depends on what the member does, not on which dialect lacks it, so that strictness means the same
-for every upstream. A member that is part of the question, or that limits what the model may see, say or do,
-is "meaning". An encoder states another severity only for a reason in the value itself: a temperature that is
-limited, a choice among tools when there are none.
+The severity depends on what the member does, not on the dialect that lacks it, so that strictness means the
+same for every upstream. A member that is part of the question, or that limits what the model may see, say or
+do, has the severity "meaning". An encoder states another severity only because of the value itself: a
+temperature that is limited, a choice among tools when there are none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""What a loss does to the answer. meaning: other content. quality: worse or dearer. hint: nothing."""
+"""The effect of a loss on the answer. meaning: other content. quality: worse or dearer. hint: none."""
 
 FIELDS: Final[Mapping[str, Severity]] = {
     "sampling.temperature": "quality",
@@ -56,7 +56,8 @@ FIELDS: Final[Mapping[str, Severity]] = {
     "conversation": "meaning",
     "background": "quality",
 }
-"""IR path of a field of `ir.Request` -> severity of its loss. A field that is not listed is "meaning"."""
+"""IR path of a field of `ir.Request` -> severity of its loss. A field that is not listed has the severity
+"meaning"."""
 
 MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     "anthropic": {
@@ -156,26 +157,27 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     },
     "ollama_generate": {"context": "meaning"},  # the conversation so far
 }
-"""Protocol -> JSON path of a request member without a field in the IR -> severity of its loss. The table is
-also the list of the known ones of these members.
-"""
+"""Protocol -> JSON path of a request member without a field in the IR -> severity of the member's loss. The
+table also lists which of these members are known."""
 
 
 def of_field(place: str) -> Severity:
-    """How severe it is to lose the field of `ir.Request` with this IR path, such as `sampling.seed`."""
+    """Return the severity of losing the field of `ir.Request` with the IR path `place`, such as
+    `sampling.seed`.
+    """
     return FIELDS.get(place, "meaning")
 
 
 def of_refused(dialect: str, place: str) -> Severity:
-    """How severe it is to lose something that a vendor refuses. place: the IR path of a field, or the name of
-    a member that only this dialect has.
+    """Return the severity of losing a value that a vendor refuses. place: the IR path of a field, or the name
+    of a member that only this dialect has.
     """
     return FIELDS.get(place) or of_member(dialect, place)
 
 
 def of_member(dialect: str, member: str) -> Severity:
-    """How severe it is to lose a member (JSON path) that only this dialect has; "hint" for an
-    unknown member.
+    """Return the severity of losing a member that only this dialect has; "hint" for an unknown member.
+    member: its JSON path.
     """
     own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

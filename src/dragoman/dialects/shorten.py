@@ -1,10 +1,10 @@
 """Shortens a prompt that is too long by leaving out its oldest messages.
 
 Messages that belong together are left out together: a user's question with its answers, and after the last
-question each step of the answer that has begun. Calls and their results stay together. Three things are kept,
+question each step of the current answer. Calls and their results stay together. Three things always stay,
 however long they are: instructions (system and developer messages), the last question, and the last step.
 
-The module never changes a message or the order, and knows no vocabulary. Pure.
+The module never changes a message or the order of messages, and knows no vocabulary. Pure.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from dragoman.tokens import Counter, ceiling
 
 
 class Counts(Protocol):
-    """What counts the tokens: a `tokens.Counter`, or an object with the same methods."""
+    """Counts tokens: a `tokens.Counter`, or an object with the same methods."""
 
     def frame(self, request: ir.Request) -> int:
-        """The tokens of everything in a request except the messages."""
+        """Return the number of tokens of everything in a request except the messages."""
 
     def message(self, message: ir.Message) -> int:
-        """The tokens of one message, with the tokens that a chat template puts around it."""
+        """Return the number of tokens of one message, including the tokens that a chat template puts around
+        it.
+        """
 
 
 class Shortened(msgspec.Struct, frozen=True):
@@ -45,8 +47,8 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out the oldest messages, as many as necessary, until the request fits into `window` tokens or no
-    more messages may be left out.
+    """Leave out the oldest messages of a request until it has at most `window` tokens, or until no more
+    messages may be left out.
     """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -64,12 +66,13 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """The request. If its client asks for truncation, it is shortened to `window` tokens, and the losses are
-    reported.
+    """Return the request. If its `truncation` is "auto" and it has more than `window` tokens, its oldest
+    messages are left out, and the losses are reported.
 
-    window: None = unknown; then nothing is left out, and the client's wish is reported as lost, unless the
-    upstream speaks the client's protocol. model: decides the vocabulary for counting. report: if messages are
-    left out, its `moved` is set, so that it can convert IR paths of the result.
+    window: the model's context window in tokens. None = unknown: nothing is left out, and the client's wish
+    is reported as lost, unless the upstream speaks the client's protocol. model: decides the vocabulary for
+    counting. report: if messages are left out, its `moved` is set, so that it can convert IR paths of the
+    result.
     """
     if request.truncation != "auto":
         return request
@@ -90,8 +93,8 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
 
 
 class Moved:
-    """Converts IR paths in a shortened request to IR paths in the original. length: the number of messages in
-    the original. dropped: the positions of the messages that were left out.
+    """Converts IR paths in a shortened request to IR paths in the original request. length: the number of
+    messages in the original request. dropped: the positions of the messages that were left out.
     """
 
     __slots__ = ("_kept",)
@@ -112,7 +115,9 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
-    """The groups of messages (their positions) that can be left out together, the oldest group first."""
+    """Return the groups of messages that may be left out together, the oldest group first. A group is a list
+    of the messages' positions. Groups that must stay are not among them.
+    """
     starts = _starts(messages)
     owner = _joined(messages, starts)
     parts: dict[int, list[int]] = {}
@@ -126,7 +131,8 @@ def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
 
 
 def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
-    """For each message, the position of the first message of its part; None = the message is an instruction.
+    """Return, for each message, the position of the first message of its part; None = the message is an
+    instruction.
 
     A part is a question with its answers. After the last question, a part is one step: the model's message
     and the results of the tools that it called.
@@ -151,8 +157,8 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether a message is the user's and asks something: it holds more than tool results or
-    native blocks.
+    """Whether a message is the user's and asks something. A message with nothing but tool results and native
+    blocks does not ask anything.
     """
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)
@@ -160,8 +166,8 @@ def _asks(message: ir.Message) -> bool:
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """For each part (by the position of its first message), the first part with which calls and their results
-    connect it. A part without such a connection belongs to itself.
+    """Return, for each part, the first part with which calls and their results connect it; a part without
+    such a connection is mapped to itself. Parts are named by the position of their first message.
     """
     owner = {start: start for start in starts if start is not None}
 

@@ -1,6 +1,6 @@
-"""What an answer states of its own usage, where nobody knows the answer's protocol.
+"""Reads the usage that an answer states, if the answer's protocol is unknown.
 
-Each protocol names its counts differently, so the names of the counts tell which decoder reads them:
+Each protocol names its counts differently, so the names of the counts show which decoder can read them:
 `prompt_tokens` (OpenAI's chat and all vendors that follow it), `input_tokens` (OpenAI's Responses; with cache
 counts beside it: Anthropic), `promptTokenCount` (Gemini), `billed_units` (Cohere), `inputTokens` (Bedrock),
 `pages_processed` (Mistral's OCR, https://docs.mistral.ai/api, member `usage_info`, as of 2026-11-23).
@@ -30,16 +30,18 @@ from dragoman.wire.sse import SSESplitter
 _USAGES: Final = ("usage", "usageMetadata", "usage_info", "meta")
 _MODELS: Final = ("model", "modelVersion")
 _WITHIN: Final = ("message", "response")
-"""Members that hold the answer in an event: of Anthropic's `message_start`, of the Responses API."""
+"""Members of an event that hold the answer: in Anthropic's `message_start`, and in the Responses API."""
 _TELLING: Final = re.compile(rb'"(?:usage|usageMetadata|usage_info|billed_units)"')
-"""Matches an event that may state usage, so that the others are not decoded."""
+"""Matches an event that may state usage. Other events are not decoded."""
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,128}")
 _LARGEST_EVENT: Final = 4_000_000
-"""Bytes. A stream with a larger event is passed on, but not read to its end."""
+"""Bytes. After a larger event, a stream is still passed on, but no longer read."""
 
 
 class Stated(NamedTuple):
-    """model: which has answered. usage: its tokens. units: what is billed besides. None = not stated."""
+    """The usage that an answer states; None = not stated. model: the name of the model that answered. usage:
+    tokens. units: other billed amounts, by their names in `ir.units`.
+    """
 
     model: str | None = None
     usage: ir.Usage | None = None
@@ -47,7 +49,9 @@ class Stated(NamedTuple):
 
 
 class Answer:
-    """Reads the usage in one answer while its bytes pass. kind: the answer's content type."""
+    """Reads the usage in one answer while the answer's bytes pass. kind: the answer's content type; only JSON
+    and server-sent events are read.
+    """
 
     def __init__(self, kind: str) -> None:
         kind = kind.partition(";")[0].strip().lower()
@@ -58,7 +62,7 @@ class Answer:
         self._model: str | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Read more bytes. Never fails: what cannot be read states nothing."""
+        """Read the next bytes. Never raises: bytes that cannot be read are ignored."""
         if self._members is not None:
             self._members.feed(chunk)
         elif self._events is not None:
@@ -69,7 +73,7 @@ class Answer:
                 self._events = None
 
     def stated(self) -> Stated:
-        """What the answer has stated so far."""
+        """Return the usage that the answer has stated so far."""
         if self._members is not None:
             self._note({name: _json(raw) for name, raw in self._members.found.items()})
         if not self._usage:
@@ -86,8 +90,8 @@ class Answer:
             self._note(event)
 
     def _note(self, value: Mapping[str, Any]) -> None:
-        """Note what an object states. Anthropic's last event repeats only some counts of the first, so later
-        counts replace earlier ones one by one.
+        """Record the model and the counts that an object states. A later count replaces an earlier count of
+        the same name, because Anthropic's last event repeats only some counts of the first.
         """
         for name in _MODELS:
             model = value.get(name)
@@ -107,7 +111,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
-    """The usage in these counts; None = in no known form, or with numbers that cannot be."""
+    """Return the usage in these counts; None = the counts have no known form, or impossible values."""
     try:
         usage = _by_names(counts, model)
     except (WireError, msgspec.ValidationError, TypeError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""The table of all dialects. A new dialect is one package, and here its import and its name."""
+"""The table of all dialects. A new dialect needs a package, and in this module an import and an entry."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode
 
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
-    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that exists already does not
+    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that was made before does not
     get the dialect.
 
-    Raises ValueError if a dialect has its name.
+    Raises ValueError if `DIALECTS` has a dialect of this name.
     """
     if dialect.name in DIALECTS:
         raise ValueError(f"the protocol {dialect.name} is spoken already")
@@ -57,19 +57,21 @@ def registered(dialect: Dialect) -> Iterator[None]:
 
 
 DEFAULT: Final = openai_chat
-"""The dialect of a server, a path or a client for which nothing states another."""
+"""The dialect of a server, a path or a client if nothing states another dialect."""
 
 
 def faces() -> list[tuple[Dialect, Face]]:
-    """The dialects that the gateway serves to clients, each with its face."""
+    """Return the dialects that the gateway serves to clients, each with its face."""
     return [(dialect, dialect.face) for dialect in DIALECTS.values() if dialect.face is not None]
 
 
 def key_headers() -> tuple[str, ...]:
-    """The headers beside `authorization` in which clients of any dialect send their gateway key."""
+    """Return the names of the headers, beside `authorization`, in which clients of any dialect send their
+    gateway key.
+    """
     return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
 
 
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
-"""Dialect of a face -> the function that gets a body which its `check` refuses, and returns the dialect that
-may read this body; None = the body is wrong."""
+"""Dialect of a face -> a function that gets a body which the dialect's `check` refuses, and returns the
+dialect as which the body may be read instead; None = the body is wrong in every dialect."""

@@ -1,5 +1,5 @@
-"""Translates a chat request between dialects in the same steps as the gateway, without IO or configuration.
-Pure.
+"""Translates a chat request between dialects in the same steps as the gateway, but without IO and
+configuration. Pure.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from dragoman.errors import WireError
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """A translated request: its path below the target's base URL, and its body.
+    """A translated request. path: the path below the target's base URL. body: the body for the target.
 
-    losses, changes: what the target's body lacks, and what it writes in another form; with JSON paths in the
-    source's body.
+    losses: values of the source's body that the target's body lacks. changes: values that the target's body
+    has in another form. Both have JSON paths in the source's body.
     """
 
     path: str
@@ -43,16 +43,16 @@ def translated(
     quirks: Quirks | None = None,
     stream: bool = False,
 ) -> Translation:
-    """Check a body of the source dialect and write it in the target dialect.
+    """Check a body of the source dialect, and write it in the target dialect.
 
-    If the source dialect refuses the body, it is read as another dialect that clients send by mistake, as the
-    gateway does (`READINGS`). Otherwise, if source and target are the same dialect, it is checked by the
-    wider rules of servers other than the dialect's author. Raises WireError for an invalid body, or one that
-    the target cannot express.
+    If the source dialect refuses the body, the body is read as another dialect that clients send by mistake,
+    as the gateway does (`READINGS`). If there is no such dialect, and source and target are the same, the
+    body is checked by the wider rules of servers other than the dialect's author. Raises WireError for an
+    invalid body, or for a body that the target cannot express.
 
-    model: the upstream's name for the model; None = the name in the body. quirks: None = a vendor without
-    deviations. stream: whether the request asks for a stream, for source dialects that state this in the
-    path.
+    model: the upstream's name for the model; None = the name in the body. facts: of the model. quirks: of the
+    vendor; None = the quirks of a vendor without deviations. stream: whether the request asks for a stream,
+    for source dialects that state this in the path.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

@@ -1,9 +1,10 @@
 """Checks the types of the members in a provider's response.
 
-Some vendors and proxies write other types: a list instead of a number, a number for an id. No IR field can
-hold such a member. The client has paid for the answer, so the answer is not refused: the member becomes a
-leftover, which its own dialect writes back and other dialects report as lost. A member without which the
-answer cannot be read is required: the error names its place.
+Some vendors and proxies write other types than the protocol states: a list instead of a number, a number for
+an id. No IR field can hold such a member. The client has paid for the answer, so the answer is not refused:
+the member becomes a leftover, which an encoder of the same dialect writes back, and encoders of other
+dialects report as lost. Some members are required, because the answer cannot be read without them: if such a
+member is wrong, an error names its place.
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ _T = TypeVar("_T")
 NUMBER: Final = (int, float)
 _Null: Final = type(None)
 _MOST_FITTING: Final = 1000
-"""The most combinations of types that one `Typed` remembers. A provider's answers have a few."""
+"""The most combinations of types that one `Typed` remembers. A provider's answers have only a few
+combinations."""
 
 
 class Count:
-    """In the `types` of a `Typed`, this means a count: an integer that is not negative."""
+    """A type for the `types` of a `Typed`: a count, which is an integer >= 0."""
 
 
 class Typed:
-    """The types of some members of one kind of wire object. null fits every type; a boolean is no number.
+    """The types of some members of one kind of wire object. null fits every type; a boolean is not a number.
 
-    dialect: the name under which members of wrong types become leftovers. within: the member that holds the
-    object, if names of leftovers begin with it (`usage.…`); "" = they do not. types: member -> its type.
+    dialect: the name under which members of wrong types become leftovers. within: the name of the member that
+    holds the object, if the names of the leftovers begin with it (`usage.…`); "" = they do not. types: member
+    -> its type.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_fitting", "_members", "_types")
@@ -50,8 +53,8 @@ class Typed:
         self._fitting: set[tuple[type, ...]] = set()  # combinations of types that the members had before
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """(the object without the members of wrong types, these members as leftovers). The leftovers are None
-        if there are none.
+        """Return (the object without the members of wrong types, these members as leftovers); None as the
+        leftovers = no member has a wrong type.
         """
         found = tuple(map(type, map(wire.get, self._members)))
         if found not in self._fitting and not self._fits(found):
@@ -81,8 +84,8 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """The member `member` of `wire`. Raises WireError if `wire` is no object, or if the member is missing or
-    not of the type `kind`. where: the JSON path of `wire`.
+    """Return the member `member` of `wire`. Raises WireError if `wire` is not an object, or if the member is
+    missing or not of the type `kind`. where: the JSON path of `wire`.
     """
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -91,7 +94,7 @@ def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
-    """The value itself. Raises WireError if it is no JSON object. where: the value's JSON path."""
+    """Return the value itself. Raises WireError if it is not a JSON object. where: the value's JSON path."""
     if type(value) is not dict:
         raise WireError("expected an object", where, "invalid_type")
     return value
@@ -113,8 +116,8 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """The block that `read` makes of a wire object. If the object has an unexpected shape, `native` makes the
-    block.
+    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, `native`
+    makes the block.
     """
     try:
         block = read(value)
@@ -124,10 +127,10 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """A usage object with only those members that are null or token counts. Whole floats (3.0) become
+    """Return a usage object with only those members that are null or token counts. Whole floats (3.0) become
     integers.
 
-    details: True = inner objects of counts, whose names end in `_details`, are kept as well.
+    details: True = inner objects of counts whose names end in `_details` are kept as well.
     """
     if _are_counts(wire, details=details):
         return wire
@@ -160,7 +163,9 @@ _DETAILS: Final = "_details"
 
 
 def sound(response: Response) -> Response:
-    """The response, unchanged. Raises WireError if a value in it does not have the type of its field."""
+    """Return the response unchanged. Raises WireError if a value in it does not have the type of its field;
+    unknown words for a field with fixed words (`Literal`) are accepted.
+    """
     try:
         msgspec.convert(msgspec.to_builtins(response), Response)
     except (msgspec.ValidationError, TypeError) as error:
@@ -175,8 +180,8 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """What `decode` makes of the log probabilities (`tokens`) of a response; None if these have an unexpected
-    shape.
+    """Return the result of `decode` for the log probabilities (`tokens`) of a response; None if they have an
+    unexpected shape.
     """
     try:
         decoded = decode(tokens)
@@ -186,8 +191,8 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates in the order of their index. If an index is missing or repeated, they keep their order
-    and get new indices from 0.
+    """Return the candidates in the order of their index. If an index is missing or repeated, the candidates
+    keep their order and get new indices from 0.
     """
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):

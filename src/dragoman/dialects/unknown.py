@@ -1,9 +1,10 @@
-"""Refuses to translate content of an unknown kind, which only servers of its own protocol can interpret.
+"""Refuses to translate content of an unknown kind, because only servers of the content's own protocol can
+interpret it.
 
 If such content were left out of a question, the model would answer only half of the question. So the request
-is refused before anything is sent. In an earlier answer such content is only reported as a loss; otherwise no
-conversation could change to a provider of another protocol. Content that only one protocol has, but that a
-text can express (a reference to a found tool), becomes this text. Pure.
+is refused before anything is sent. Such content in an earlier answer is only reported as a loss, because
+otherwise no conversation could continue at a provider of another protocol. Content that only one protocol
+has, but that a text can express (a reference to a found tool), becomes this text. Pure.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from dragoman.errors import WireError
 
 _ASKED = frozenset({"user", "system", "developer"})
 _PROMPTS = "openai_completions"
-"""A protocol whose prompts are no messages; its `check_portable` refuses what cannot be translated."""
+"""A protocol whose prompts are not messages. Its `check_portable` refuses requests that cannot be
+translated."""
 _ITEMS = "openai_responses"
-"""A protocol with items beside messages. Such an item is a message of its own in the IR, and not checked."""
+"""A protocol with items beside messages. In the IR, such an item is a separate message, which is not
+checked."""
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request for a server of another protocol. A `Native` block that a text can express (`stands_for`)
-    becomes this text, except in messages of the assistant.
+    """Return the request for a server of another protocol. In messages of the user and in system and
+    developer messages, a `Native` block that a text can express (`stands_for`) becomes this text.
 
     Raises WireError, with an IR path, for the first block of an unknown kind that is not part of an answer.
-    Plain completions, and messages that are one item of the Responses API, are not checked.
+    Requests for plain completions, and messages that are one item of the Responses API, are not checked.
     """
     if request.dialect == _PROMPTS:
         return request
@@ -53,8 +56,8 @@ def _is_item(message: ir.Message, dialect: str) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether a text can express some `Native` in these blocks. Raises WireError for a `Native` of an unknown
-    kind. where: the IR path of the blocks.
+    """Whether a text can express a `Native` block among these blocks. Raises WireError for a `Native` block
+    of an unknown kind. where: the IR path of the blocks.
     """
     worded = False
     for index, block in enumerate(blocks):

@@ -1,6 +1,7 @@
-"""Decodes content blocks, wire to IR, of requests, answers and streams.
+"""Decodes content blocks of requests, answers and streams to IR blocks.
 
-A block of an unknown type, or of a known type in an unknown form, is kept whole as Native.
+A block of an unknown type, or of a known type in an unknown form, becomes ir.Native, which holds it
+unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a `content`: a string or a list of blocks. Raises WireError for any other value (path: `where`)
-    and for a block that is no object (path: `where[index]`).
+    and for a block that is not an object (path: `where[index]`).
     """
     if isinstance(content, str):
         return (ir.Text(content),)
@@ -49,7 +50,9 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
-    """Decode blocks. Raises WireError, with the path `where[index]`, for a block that is no object."""
+    """Decode a list of blocks. Raises WireError, with the path `where[index]`, for a block that is not an
+    object.
+    """
     blocks = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -96,7 +99,9 @@ def _text(value: _Wire) -> ir.Block:
 
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
-    """Decode `cache_control` of `value`: a block, a tool or a request. None = it has none."""
+    """Decode the `cache_control` of `value`: a block, a tool or a request. None = `cache_control` is missing
+    or is not an object.
+    """
     mark = value.get("cache_control")
     if not isinstance(mark, dict):
         return None
@@ -109,8 +114,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode one citation. ir.Citation's `source` gets the members that have no field there. If the
-    citation's form is unknown, `source` gets all its members.
+    """Decode one citation. Members without a field in ir.Citation go into its `source`. If the citation's
+    form is unknown, all members go into `source`.
     """
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
@@ -125,7 +130,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """Decode the `source` of a block: (arguments for ir.Media, leftovers: the unknown members of
+    """Decode the `source` of a block. Returns (arguments for ir.Media, leftovers: the unknown members of
     `source`).
     """
     source = value["source"]
@@ -240,8 +245,8 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """Decode a `tool_reference`, which names a tool that a search has found, to Native. The block also gets a
-    text that says this: it stands for the block in requests of other dialects.
+    """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. The block also
+    gets a text that says this; in requests of other dialects, the text stands in place of the block.
     """
     words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
@@ -260,8 +265,8 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes a
-    Json block.
+    """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
+    ir.Json block.
     """
     content = value.get("content")
     error = value.get("is_error")

@@ -1,7 +1,7 @@
-"""Encodes content blocks, IR to wire, of requests, answers and streams.
+"""Encodes IR blocks as content blocks of requests, answers and streams.
 
-A seal is an opaque signature of reasoning, which only the provider that made it can read. Anthropic never
-gets the seal of another provider. A client gets it, with a tag that names the provider.
+A seal is an opaque signature of reasoning, which only its origin (a dialect) can read. Anthropic never gets a
+seal of another origin. A client gets such a seal with a tag that names the origin.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What the block encoders know about the request or answer that they write.
+    """The facts about a request or an answer that the encoders of its blocks need.
 
-    own: True = it was decoded from this dialect, so nothing needs repair. answer: True = an answer for a
-    client, False = a request for a provider. signatures: True = a request may hold only signed thinking.
+    own: True = it was decoded from this dialect, so nothing in it needs repair. answer: True = an answer for
+    a client, False = a request for a provider. signatures: True = thinking in a request must have a
+    signature.
     """
 
     report: Report
@@ -40,7 +41,9 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The wire form of a text block with nothing but its text; None for a blank text and any other block."""
+    """Return the wire form of a text block that has nothing but its text; None for a blank text and for any
+    other block.
+    """
     if type(block) is not ir.Text:
         return None
     text = block.text
@@ -50,22 +53,25 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block; None = it is left out, and the loss is reported unless the block was empty.
+    """Encode one block; None = the block is left out, and the loss is reported unless the block was empty.
 
-    Raises WireError, in requests, for audio, video and calls of free-text tools; for media without content or
-    with another provider's file id; for another dialect's documents that are neither PDF nor text in UTF-8.
+    Raises WireError for media without content or with the file id of another provider, and for documents of
+    another dialect that are neither PDF nor text in UTF-8. In requests, it is also raised for audio, video
+    and calls of free-text tools.
     """
     return _ENCODE[type(block)](block, scope, where)
 
 
 def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[_Wire]:
-    """Encode blocks in order, without those that `encode_block` leaves out."""
+    """Encode blocks in order. A block for which `encode_block` returns None is left out."""
     written = (encode_block(block, scope, f"{where}[{index}]") for index, block in enumerate(blocks))
     return [wire for wire in written if wire is not None]
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported."""
+    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported as a
+    change. where: the IR path of the block, tool, message or request.
+    """
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
         out["ttl"] = mark.ttl
@@ -121,8 +127,8 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation. A citation of another dialect is written only in an answer, and only if it has a
-    URL. None = the citation is not written and is reported as lost.
+    """Encode a citation; None = it cannot be written, which is reported as a loss. A citation of another
+    dialect is written only in an answer, and only if it has a URL.
     """
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
@@ -164,8 +170,8 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """The `signature` to write for a seal. Anthropic's own seal is written unchanged. For a seal of another
-    provider: in an answer for a client (`answer`), the seal with a tag that names the provider; in a request,
+    """Return the `signature` to write for a seal. A seal of this dialect is written unchanged. A seal of
+    another origin is written with a tag in an answer for a client (`answer`); in a request, the result is
     None.
     """
     if sealed.origin == NAME:
@@ -271,8 +277,9 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """Encode media of an answer from another protocol. An image is written as in requests. Of other media,
-    the transcript is written as text. None = neither is possible, which is reported as a loss.
+    """Encode media of an answer from another dialect. An image is written as in requests. For other media,
+    the transcript is written as text, which is reported as a loss. None = there is neither, which is
+    reported, too.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
@@ -335,8 +342,8 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block that was decoded from this dialect, as Native: so a history in another dialect can hold
-    it.
+    """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
+    can hold it.
     """
     if isinstance(block, ir.Native):
         return block

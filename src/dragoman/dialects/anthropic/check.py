@@ -1,6 +1,7 @@
-"""Checks a client's request: the error names the exact place of the first mistake.
+"""Checks a client's request. The error names the exact place of the first mistake.
 
-Unknown members and block types pass, because the API grows and its own error is better than our guess.
+Unknown members and block types are accepted, because the API grows, and its own error is better than a guess
+of the gateway.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class _ToolChoice(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """The members of the object `metadata` that are checked. All other members pass."""
+    """The members of the object `metadata` that are checked. All other members are accepted."""
 
     user_id: str | None = None
 
@@ -80,17 +81,17 @@ class _Request(msgspec.Struct):
 
 
 MEMBERS = frozenset(_Request.__struct_fields__)
-"""The top-level members of a request that have a field in the IR. All others are leftovers."""
+"""The top-level members of a request that have a field in the IR. All other members become leftovers."""
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _SIDES = {">=": "greater", "<=": "less"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
-"""Part of a beta's name. With this beta, `thinking.budget_tokens` may reach or exceed `max_tokens`."""
+"""A part of a beta's name. With this beta, `thinking.budget_tokens` may reach or exceed `max_tokens`."""
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError at the first mistake of a request."""
+    """Raise WireError for the first mistake in a chat request."""
     body = wire.body
     try:
         request = msgspec.convert(body, _Request)
@@ -122,8 +123,8 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """The WireError for the text of a msgspec.ValidationError. For a number out of range, it has the API's
-    wording.
+    """Return the WireError for the text of a msgspec.ValidationError. For a number out of range, it has the
+    API's wording.
     """
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
@@ -136,8 +137,8 @@ def explained(text: str) -> WireError:
 
 
 def _outside(side: str, limit: float) -> str:
-    """The API's message for a number out of range: "Input should be less than or equal to 1". side: "greater"
-    or "less".
+    """Return the API's message for a number out of range: "Input should be less than or equal to 1". side:
+    "greater" or "less".
     """
     return f"Input should be {side} than or equal to {limit:g}"
 
@@ -171,14 +172,17 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError at the first mistake in a block whose type is in `_BLOCKS`. where: the block's path."""
+    """Raise WireError for the first mistake in a block. block: its type must be in `_BLOCKS`. where: the
+    block's JSON path.
+    """
     _check_members(block, _BLOCKS[block["type"]], where)
     if (more := _MORE.get(block["type"])) is not None:
         more(block, where)
 
 
 _Member = tuple[str, bool, type | tuple[type, ...], str]
-"""A checked member: its name, whether it is required, its Python types, and their name in errors."""
+"""A checked member: (its name, whether it is required, its Python types, the name of these types in
+errors)."""
 
 
 def _check_members(value: dict[str, Any], members: tuple[_Member, ...], where: str) -> None:
@@ -262,8 +266,8 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
 
 
 def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
-    """Raise WireError at the first mistake in the tools. Returns the names that `tool_choice` may state; None
-    = any name, because one of the provider's own tools states no name.
+    """Raise WireError for the first mistake in the tools. Returns the names that `tool_choice` may state;
+    None = any name, because one of the provider's own tools states no name.
     """
     names: set[str] = set()
     open_ended = False

@@ -1,11 +1,10 @@
-r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own over Messages.
+r"""Anthropic's legacy text completions, POST /v1/complete, as a separate face over Messages.
 
     {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
     → {type: "completion", id, completion, stop_reason, stop, model, log_id}
 
-Models are asked in Messages or another protocol, and every answer is translated: only the text, the model's
-name and the stop reason are left of it.
-https://platform.claude.com/docs/en/api/completions
+Models are asked in Messages or another protocol, and every answer is translated: the client gets only the
+text, the model's name and the stop reason. https://platform.claude.com/docs/en/api/completions
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
-"""Request members that Messages has too; they are copied unchanged."""
+"""Request members that Messages also has. They are copied unchanged."""
 _WHERE: Final = "candidates[0]"
 """The IR path of the only candidate that the client gets."""
 _EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
@@ -58,7 +57,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError at the first mistake of a request."""
+    """Raise WireError for the first mistake in a request."""
     try:
         prompt = msgspec.convert(request.body, _Request).prompt
     except msgspec.ValidationError as error:
@@ -81,20 +80,20 @@ def _shown(turn: str) -> str:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. The result is that of the request for Messages which asks the same."""
+    """Decode a request that has passed `check`. It is decoded like the equivalent request for Messages."""
     return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
     """Decode only the model and `stream`, which decide the route and the form of the answer. The engine calls
-    this for each request, before it knows whether the rest has to be decoded.
+    this for each request, before it knows whether the other members must be decoded.
     """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """The body of the same request for Messages. The prompt's text before the first "Human:" or "Assistant:"
-    becomes the system prompt.
+    """Return the body of the equivalent request for Messages. The prompt's text before the first "Human:" or
+    "Assistant:" becomes the system prompt.
     """
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
@@ -112,8 +111,8 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a prompt at its "Human:" and "Assistant:" into the text before the first of them, and the texts
-    after each, as (role in Messages, text).
+    """Split a prompt at each "Human:" and "Assistant:". Returns (the text before the first of them, [(role in
+    Messages, text after it)]).
     """
     before, *found = _TURN.split(prompt)
     turns = zip(found[::2], found[1::2], strict=True)
@@ -121,7 +120,7 @@ def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def locate(where: str) -> str:
-    """The JSON path in the client's request for `where`: a path in the IR, or in the body from
+    """Return the JSON path in the client's request for `where`: a path in the IR, or in the body from
     `_as_messages`.
     """
     if where.startswith(("messages", "system")):
@@ -135,11 +134,11 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the texts of the first candidate as a `completion` object. Raises RequestFailed for an answer
-    that failed.
+    """Encode the texts of the first candidate as a `completion` object. Raises RequestFailed if the response
+    has an `error`.
 
-    The candidate's other blocks are reported as lost, and so is what `stop_reason` cannot express. The usage
-    and the other candidates are left out without a report.
+    The candidate's other blocks are reported as lost, and so are a stop reason that `stop_reason` cannot
+    express and its details. The usage and the other candidates are left out without a report.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -151,9 +150,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """A `completion` object: a whole answer, or a piece of a stream. stop: None = the object states no stop
-    reason. model: the upstream's name for the model, written unless the gateway must show another name
-    (`reply.model`).
+    """Return a `completion` object: a whole answer, or a piece of a stream. stop: None = the object states no
+    stop reason. model: the upstream's name for the model, which is written unless the gateway must show
+    another name (`reply.model`).
     """
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}
@@ -179,7 +178,9 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 
 class CompleteEncoder:
-    """Encodes the IR events of one answer: each piece of its first candidate's text is sent as an event."""
+    """Encodes the IR events of one answer to a client's stream. Each piece of the first candidate's text is
+    sent as an event.
+    """
 
     __slots__ = ("_model", "_over", "_reply")
 
@@ -189,7 +190,7 @@ class CompleteEncoder:
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one IR event; empty = nothing is sent for it."""
+        """Return the bytes for one IR event; b"" = nothing is sent for it."""
         write = _WRITE.get(type(event))
         return b"" if write is None or self._over else write(self, event)
 

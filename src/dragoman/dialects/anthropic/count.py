@@ -1,8 +1,8 @@
-"""Counting tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
+"""Counts tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
 
-Members that only affect the answer are left out, because the endpoint refuses every member it does not know.
-A refused member that affects the prompt (a thread, a container's skills) is sent: an error is better than a
-wrong number.
+Members that affect only the answer are left out, because the endpoint refuses every member that it does not
+know. A refused member that affects the prompt (a thread, a container's skills) is sent, because an error is
+better than a wrong number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """A copy of a chat request's body without the members in `LEFT_OUT`, which only affect the answer."""
+    """Return a copy of a chat request's body without the members in `LEFT_OUT`, which affect only the
+    answer.
+    """
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

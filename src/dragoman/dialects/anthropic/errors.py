@@ -1,4 +1,5 @@
-"""Decodes errors of Anthropic and compatible servers, and encodes the gateway's errors for their clients.
+"""Decodes errors of Anthropic and compatible servers, and encodes the gateway's errors for clients of this
+dialect.
 
 https://platform.claude.com/docs/en/api/errors
 """
@@ -36,7 +37,8 @@ _KINDS: dict[str, Kind] = {
     "api_error": "upstream",
     "overloaded_error": "overloaded",
 }
-"""The kind for each `error.type`. Only used for errors inside an answer or a stream: others have a status."""
+"""`error.type` -> kind. Only used for errors inside an answer or a stream, because other errors have an HTTP
+status."""
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -44,7 +46,8 @@ _DETAILS: dict[str, Kind] = {
     "linked_organization_billing_unavailable": "quota",
     "organization_on_hold": "permission",
 }
-"""The kind for each `error.details.error_code` that is more exact than the status and `error.type`."""
+"""`error.details.error_code` -> kind. These kinds are more exact than those of the status and of
+`error.type`."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prompt is too long", "context_length"),
     ("exceed context limit", "context_length"),
@@ -52,27 +55,32 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("reached your specified api usage limits", "quota"),
     ("invalid x-api-key", "authentication"),
 )
-"""Parts of error messages, in lower case, and their kinds. Only used for the statuses in `_VAGUE` and for an
-`invalid_request_error` without a status.
-"""
+"""(fragment of an error message in lower case, its kind). Only used for the statuses in `_VAGUE`, and for an
+`invalid_request_error` without a status."""
 SECOND = "The provider started a second response in one stream."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never raises: for a body of unknown form, the status decides."""
+    """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
+    decides.
+    """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error without a status, inside an answer or a stream. value: the body or event."""
+    """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
+    own. value: the body or event.
+    """
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault, with this message, of a provider's stream that broke off or breaks the protocol's rules."""
+    """Return the fault, with this message, for a provider's stream that broke off or breaks the protocol's
+    rules.
+    """
     return Fault("upstream", message, "stream_broken", type="api_error", blame="upstream")
 
 
@@ -119,14 +127,18 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """`error.details.error_code`, "" = none. Dragoman writes a kind there that no type expresses."""
+    """Return `error.details.error_code`; "" = there is none. A Dragoman gateway writes a kind there that no
+    `error.type` expresses.
+    """
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     return code if isinstance(code, str) else ""
 
 
 def _plain(body: Body) -> str:
-    """The error's message, without what `_message` of another Dragoman gateway has added to it."""
+    """Return the error's message without the words that `_message` of another Dragoman gateway has added to
+    it.
+    """
     return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
 
 
@@ -156,22 +168,23 @@ _OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
-"""For an `error.type`, the kinds that it stands for in addition to those in `_FACE`."""
+"""`error.type` -> the kinds that it stands for in addition to those in `_FACE`."""
 _INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
     }
 )
-"""Kinds of faults that no `error.type` expresses: `error.details.error_code` is their name (but for a model's
-message in the API's own words).
-"""
+"""Kinds of faults that no `error.type` expresses. The kind's name is written into `error.details.error_code`,
+unless the message about an unknown model is in the API's own words."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of an error for a client. request_id: None = no `request-id` header."""
+    """Return (status, headers, body) of an error for a client. request_id: written into the header
+    `request-id` and the body; None = not written.
+    """
     status, _ = _status(fault)
     headers = retry_headers(fault)
     if request_id is not None:
@@ -180,8 +193,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault) -> dict[str, Any]:
-    """The body of an error for a client, also the data of an `error` event. Its `request_id` is the fault's
-    `error_id`; without one the provider's id, if it has stated one.
+    """Return the body of an error for a client, which is also the data of an `error` event. Its `request_id`
+    is the fault's `error_id` or, without one, the id that the provider has stated.
     """
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
@@ -201,7 +214,9 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """The status and `error.type` for clients: the fault's own if its type may stand for its kind."""
+    """Return (status, `error.type`) for a client. If the fault's own type may stand for its kind, the fault's
+    own type and status are used.
+    """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
         return status, kind
@@ -210,7 +225,9 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """The fault's message after its `param`; for "context_length", with the API's words for a long prompt."""
+    """Return the fault's message, after its `param`. The message for "context_length" gets the API's words
+    for a long prompt.
+    """
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX

@@ -26,8 +26,8 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """The id of a call, as the API accepts it. An id with refused characters is written with `_` in their
-    place, and with a hash of the whole id at its end. Any other id is unchanged.
+    """Return the id of a call in a form that the API accepts. In an id with refused characters, `_` replaces
+    them, and a hash of the whole id is added at the end. Any other id is returned unchanged.
     """
     if _ID.fullmatch(stated):
         return stated
@@ -36,7 +36,7 @@ def safe_id(stated: str) -> str:
 
 
 def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
-    """Rewrite, in place, the ids of calls that the API refuses, the same for a call and its result. Each
+    """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id. Each
     rewritten call is reported. where: the IR path of the message's blocks.
     """
     for at, block in enumerate(content):
@@ -49,10 +49,11 @@ def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """The messages, with the images of assistant messages moved to the next user message: after the tool
-    results at its beginning. If no user message follows, a new one with the images is added at the end.
+    """Return the messages, with the images of assistant messages moved to the next user message. The images
+    come after the tool results at its beginning. If no user message follows, a new one with the images is
+    added at the end.
 
-    Each assistant message that had images is reported.
+    Each assistant message that had images is reported as a change.
     """
     if not any(_images_of(message) for message in messages):
         return messages
@@ -96,14 +97,14 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether a server that accepts only signed thinking accepts the block."""
+    """Whether the block can be sent to a server that accepts only thinking with a signature."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
     return _is_written_unsigned(block)
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """Whether a server that accepts thinking without a signature accepts the block."""
+    """Whether the block can be sent to a server that accepts thinking without a signature."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:
@@ -146,8 +147,8 @@ def encode_history(
     """Encode a history. Returns (the blocks of `system`, the messages, the IR paths of the thinking blocks in
     these messages).
 
-    White space at the end of the last message is removed if it is the assistant's. The exception is a model
-    that is known to refuse a last message by the assistant (prefill): there nothing is removed.
+    White space at the end of the last message is removed if this message is the assistant's, unless the model
+    is known to refuse a last message of the assistant (prefill).
     """
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
@@ -229,8 +230,8 @@ class _Writer(msgspec.Struct):
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove white space at the end of the last message if it is the assistant's. last: the index of the
-        last message in the IR, for the report.
+        """Remove white space at the end of the last message if this message is the assistant's. last: the
+        index of the last message in the IR, for the report.
         """
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return

@@ -1,4 +1,4 @@
-"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
+"""Translates IR paths to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ _PARTS = (
 
 
 def locate(place: str) -> str:
-    """Translate an IR path: `messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
+    """Return the JSON path for an IR path: `messages[0].blocks[1].cache` →
+    `$.messages[0].content[1].cache_control`.
+    """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     for head, path in _HEADS:
@@ -61,11 +63,12 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in this request for the IR path `where`; as `locate`, but fitted to what the client
-    wrote.
+    """Return the JSON path in this request for the IR path `where`. It is the path of `locate`, adapted to
+    the form in which the client wrote the request.
 
-    If a content is a string, the path ends there. If the client wrote `output_format`, or only an effort, the
-    path names this member, not `output_config.format` or `thinking`.
+    If a content is a string, the path ends at this string. If the client wrote `output_format` instead of
+    `output_config.format`, the path names that member. If the client wrote no `thinking`, a path into
+    `thinking` becomes `output_config.effort`.
     """
     path = locate(where)
     if "output_format" in request.body:

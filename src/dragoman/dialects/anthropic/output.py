@@ -1,4 +1,4 @@
-"""Decodes and encodes the output format, and reduces its schema to what the API accepts.
+"""Decodes and encodes the output format, and reduces its schema to the keywords that the API accepts.
 
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 """
@@ -20,10 +20,10 @@ _FORMAT = {"type", "schema"}
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode the answer's format: from `output_config`, or from the older `old_format` if `output_config` is
-    None.
+    """Decode the format of the answer. config: the request's `output_config`; None = it has none, so the
+    format is read from `old_format`, the value of the older `output_format`.
 
-    None = `output_config` states only an effort, which is no part of the format, or null.
+    None = `config` states only an effort, which is not part of the format, or a format that is null.
     """
     form = None
     if config is None:
@@ -40,7 +40,7 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     """Write the format into `config` (`output_config`), or into `body` if the client used `output_format`.
 
-    Losses are reported. Raises WireError if the answer is to hold media.
+    Losses are reported. Raises WireError if the client requests media in the answer.
     """
     output, report = request.output, target.report
     if output is None:

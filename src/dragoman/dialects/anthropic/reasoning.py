@@ -23,7 +23,8 @@ BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 
 """Effort word -> the thinking budget in tokens that stands for it. Source: LiteLLM's table."""
 MIN_BUDGET = 1024
 _ROOM = 8192
-"""How many tokens `max_tokens` is above a thinking budget that needs a higher limit than the default."""
+"""If `max_tokens` must be raised because of a thinking budget, it becomes the budget plus this number of
+tokens."""
 _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -49,10 +50,10 @@ def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
     """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Changes and
-    losses are reported. If the client set no limit of tokens, the body's `max_tokens` may be raised.
+    losses are reported. If the client set no limit of output tokens, the body's `max_tokens` may be raised.
 
     forced: True = the request forces a tool call. Then thinking is not enabled, unless the client speaks this
-    dialect and stated it itself.
+    dialect and the model is not known to refuse the mode that the client stated.
     """
     wish = request.reasoning
     if wish is None:
@@ -94,9 +95,9 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
     """Make the `budget_tokens` of a request of another dialect acceptable: at least `MIN_BUDGET` and below
     the body's `max_tokens`.
 
-    If the budget is not below `max_tokens` and the client set no such limit, the limit is raised. If the
-    client set it, the budget is lowered; if the limit leaves no room for the smallest budget, thinking is
-    disabled.
+    If the budget is not below `max_tokens`, there are two cases. If the client set no limit of output tokens,
+    `max_tokens` is raised. If the client set it, the budget is lowered or, if the limit leaves no room for
+    the smallest budget, thinking is disabled.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
@@ -130,9 +131,9 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
 
 
 class _Fitting:
-    """Finds the `thinking` and the effort that the model accepts and that are nearest to what a request
-    states. Differences are reported. place: the field of ir.Reasoning under which a refused effort is
-    reported.
+    """Finds the `thinking` and the effort that the model accepts and that are nearest to a request's
+    reasoning. The report gets each difference. place: the field of ir.Reasoning under which a refused effort
+    is reported.
     """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
@@ -144,8 +145,8 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """(the `thinking` to write, the effort to write); None = it is not written. forced: the request
-        forces a tool call.
+        """Return (the `thinking` to write, the effort to write); None = it is not written. forced: True = the
+        request forces a tool call.
         """
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
@@ -203,8 +204,8 @@ class _Fitting:
         return None, self._effort("low")
 
     def _strength(self) -> str | None:
-        """The requested effort. If only a budget is stated, the effort whose budget is nearest to it. None =
-        the request states neither, or a negative budget.
+        """Return the requested effort or, if the request states only a budget, the effort whose budget is
+        nearest; None = the request states neither, or a negative budget.
         """
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
@@ -218,8 +219,9 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """The effort `word`, or the nearest weaker one that the model supports ("low" for "minimal"); None =
-        there is none. Differences are reported.
+        """Return the effort `word` if the model supports it, otherwise the strongest supported effort that is
+        weaker ("low" for "minimal"). None = there is no such effort, or `word` is None. Differences are
+        reported.
         """
         if word is None:
             return None

@@ -1,4 +1,6 @@
-"""Relays between clients and providers of this protocol: a few members are edited, all else is kept."""
+"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
+unchanged.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,13 @@ _CR = 13  # `int in bytes` is a bare memchr
 
 
 class AnthropicRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits requests and whole (not streamed) answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
-        provider's name of the model, unless it is None.
+        """Return (the body for the client, its usage); None as the usage = the body states none.
+        `reply.model` replaces the provider's name of the model, unless it is None.
 
-        Raises RequestFailed for an error, WireError for any other body that is no message.
+        Raises RequestFailed for an error, WireError for any other body that is not a message.
         """
         try:
             head = _decode_head(body)
@@ -76,7 +78,7 @@ class AnthropicRelay(BodyRelay):
 
 
 def _usage(head: _Head) -> dict[str, Any]:
-    """The members of the `usage` in `head` that are not null; empty = it states none."""
+    """Return the members of the `usage` in `head` that are not null; {} = `head` states no usage."""
     stated = _decode(head["usage"]) if "usage" in head else None
     return {k: v for k, v in stated.items() if v is not None} if isinstance(stated, dict) else {}
 
@@ -85,8 +87,8 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream. Writes the client's name of the model. If the provider states no token counts,
-    writes an estimate.
+    """Relays one stream, with the client's name of the model. If the provider states no token counts, an
+    estimate is written.
     """
 
     __slots__ = (
@@ -107,10 +109,10 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes of the event for the client. frame: the data of the provider's event; for `[DONE]` the
-        client gets nothing.
+        """Return the bytes of the event for the client; b"" for the frame `[DONE]`. frame: the data of the
+        provider's event.
 
-        Raises RequestFailed for an error or a second message, WireError for unreadable data.
+        Raises RequestFailed for an error or a second message, WireError for data that cannot be read.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -133,8 +135,9 @@ class AnthropicStreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """As `relay.PassesRuns.run`: (the first bytes of `read`, their number), as far as they are deltas of
-        blocks, which the client gets unchanged; (b"", 0) = `feed` must read the next event.
+        """Return (the bytes of the first events of `read`, their number of bytes), as long as the events are
+        deltas of blocks, which the client gets unchanged; (b"", 0) = `feed` must read the first event. See
+        `relay.PassesRuns.run`.
         """
         found = None if _CR in read else _BLOCK_DELTAS.match(read)
         if found is None or not found[0]:
@@ -143,9 +146,9 @@ class AnthropicStreamRelay:
         return found[0], found.end()
 
     def close(self) -> bytes:
-        """The last bytes for the client, when the provider's stream has ended: the event `message_stop` if
-        the provider sent a stop reason but not this event; empty if it sent the event. Raises RequestFailed
-        if it sent neither.
+        """Return the last bytes for the client, when the provider's stream has ended: the event
+        `message_stop` if the provider sent a stop reason but not this event; b"" if it sent the event. Raises
+        RequestFailed if it sent neither.
         """
         if self.done:
             return b""
@@ -204,7 +207,7 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether a block has no content when it begins. Until content has come, the gateway can still ask
+    """Whether a block has no content when it begins. Until a stream has content, the gateway can still ask
     another provider.
     """
     if not isinstance(block, dict) or block.get("type") not in {"text", "thinking"}:

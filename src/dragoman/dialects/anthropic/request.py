@@ -1,4 +1,4 @@
-"""Requests: decodes the body of POST /v1/messages to ir.Request, and encodes it back."""
+"""Requests: decodes the body of POST /v1/messages to ir.Request, and encodes an ir.Request back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from dragoman.errors import WireError
 
 PATH = "/messages"
 MAX_TOKENS = 8192
-"""`max_tokens` if neither client nor model facts state a limit: all models since Claude 3.5 accept it."""
+"""`max_tokens` if neither the client nor the model's facts state a limit. All models since Claude 3.5 accept
+it."""
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
@@ -44,16 +45,19 @@ _THINKING = (
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
 _BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
-"""The beginnings of the names of betas that change answers without a member in the body."""
+"""Prefixes of the names of betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The default of `ir.Request.sampling`. Compared by identity: a request with it states no such parameter."""
+"""The default of `ir.Request.sampling`. It is compared by identity: a request with this very object states no
+sampling parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for a list entry of the wrong type and an unknown role."""
+    """Decode a request that has passed `check`. Raises WireError for a list entry of the wrong type and for
+    an unknown role.
+    """
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -85,15 +89,17 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _bodiless_betas(betas: str) -> dict[str, Any]:
-    """The betas in the value of the header `anthropic-beta` that begin with one of `_BODILESS_BETAS`, as
-    leftovers `anthropic-beta.NAME`.
+    """Return the betas in the value of the header `anthropic-beta` that begin with one of `_BODILESS_BETAS`,
+    as leftovers `anthropic-beta.NAME`.
     """
     named = [beta.strip() for beta in betas.split(",")]
     return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Decode the members that are not in `_COMMON` into `fields`, the arguments of ir.Request."""
+    """Decode the members that are not in `_COMMON`, and put their values into `fields`, the arguments for
+    ir.Request.
+    """
     get = body.get
     config, thinking = get("output_config"), get("thinking")
     if config is not None or thinking is not None:
@@ -111,8 +117,8 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for what only Anthropic's own servers may know: a thread, and a mode of thinking or an
-    effort that is not among the words in `_THINKING`.
+    """Raise WireError for a value that only Anthropic's own servers may know, so that the request cannot be
+    translated: a thread, and a mode of thinking or an effort that is not among the words in `_THINKING`.
     """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
@@ -124,7 +130,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the form of the answer depends on: the model and `stream`."""
+    """Decode only the values on which the form of the answer depends: the model and `stream`."""
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
@@ -173,8 +179,8 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for Anthropic or a compatible server, and report losses.
 
-    Raises WireError for several candidates, for free-text tools, for what `encode_block` refuses, and for
-    media in the answer.
+    Raises WireError for several candidates, for free-text tools, for blocks that `encode_block` refuses, and
+    for requested media in the answer.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -213,8 +219,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target: Target) -> WireRequest:
-    """The request for a cloud that hosts Claude: the path names the model and the body the version. At
-    Bedrock the body names the betas, too; at Vertex AI they stay in their header.
+    """Return the request for a cloud that hosts Claude: the path names the model, and the body names the
+    version. At Bedrock the body also names the betas; at Vertex AI the betas stay in their header.
 
     https://platform.claude.com/docs/en/api/claude-on-amazon-bedrock, read in 2026-11; the client `anthropic`
     2.12.0 does the same (`lib/bedrock`, `lib/vertex`).
@@ -254,12 +260,11 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:
-    """Write `system` and `messages` of a request that came in this dialect. Nothing changes, except that
-    images in assistant messages are moved to user messages (`without_pictures`), and that the ids of calls
-    are rewritten if they need it (`plain_ids`). odd_ids: they need not.
+    """Write `system` and `messages` of a request that came in this dialect. Nothing is changed, except that
+    images in assistant messages are moved to user messages (`without_pictures`), and that refused ids of
+    calls are rewritten (`plain_ids`). odd_ids: True = the vendor accepts all ids, so none is rewritten.
 
-    System messages at the front, which only the gateway puts there, go before the client's blocks of
-    `system`.
+    System messages at the front come only from the gateway. They go before the client's blocks of `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -413,4 +418,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
     },
 )
-"""For each field of ir.Request, the function that encodes it, or the reason why it is lost."""
+"""For each field of ir.Request, the function that encodes it, or the loss reason."""

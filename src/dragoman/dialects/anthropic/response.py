@@ -1,4 +1,4 @@
-"""Whole answers: decodes a Message to ir.Response, and encodes it back."""
+"""Whole answers: decodes a Message to ir.Response, and encodes an ir.Response back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ ONE_CANDIDATE: Final = "a response of the Messages API has only one candidate"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a Message. Raises RequestFailed for an error object, WireError for any other object."""
+    """Decode a Message. Raises RequestFailed for an error object, WireError for any other object that is not
+    a Message.
+    """
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise RequestFailed(fault_of(body))
     content = body.get("content")
@@ -66,7 +68,9 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
-    """The stop of `value`, a Message or the delta of a `message_delta`; None = it states no stop reason."""
+    """Return the stop that `value` states; None = it states no stop reason. value: a Message, or the delta of
+    a `message_delta`.
+    """
     word = value.get("stop_reason")
     if not word:
         return None
@@ -78,8 +82,8 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in a `usage` object. A word that the IR does not know stays as it
-    is. None = no tier is stated.
+    """Return the IR's word for the service tier in a `usage` object; None = no tier is stated. A word that
+    the IR does not know stays unchanged.
     """
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
@@ -89,7 +93,7 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
     """Write the service tier into `usage`, an encoded object, or report it as lost. tier: None = nothing is
     written.
 
-    own: True = a provider of this protocol answered, so an unknown word is written as it is.
+    own: True = the answer comes from this dialect, so a word that the IR does not know is written unchanged.
     """
     if tier is None:
         return
@@ -101,12 +105,12 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """The members of a Message or of a stream's delta that state the stop: `stop_reason`, `stop_sequence`,
-    and `stop_details` if `own` and stated. Both first members are null if `stop` is None. Losses are
-    reported.
+    """Return the members of a Message, or of a stream's delta, that state the stop: `stop_reason`,
+    `stop_sequence` and, if `own` is True and details are stated, `stop_details`. If `stop` is None, the first
+    two are null. Losses are reported.
 
-    own: True = a provider of this protocol answered. called: True = the answer holds calls of the client's
-    tools. Then a normal end that another protocol stated is written as `tool_use`.
+    own: True = the answer comes from this dialect. called: True = the answer has calls of tools that the
+    client runs; if the answer comes from another dialect, its normal end is then written as `tool_use`.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -133,9 +137,10 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id that the client sees: `stated`, if a provider of this protocol stated it, else the gateway's.
+    """Return the id of the answer for the client: `stated`, if the answer comes from this dialect (`own`) and
+    states an id; otherwise the gateway's id.
 
-    Agents join messages of the same id, and other providers' ids are not always unique.
+    Agents join messages of the same id, and the ids of other providers are not always unique.
     """
     if stated is None:
         return reply.id
@@ -146,7 +151,9 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate as a Message; report losses. Raises RequestFailed for a failed answer."""
+    """Encode the first candidate as a Message, and report losses. Raises RequestFailed if the response has an
+    `error`.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -180,8 +187,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """A tool call without an id as a copy with an id; any other block itself. The id is made from the
-    gateway's id of the answer and `index`, the block's index.
+    """Return a copy of a tool call without an id, with an id made from the gateway's id of the answer and
+    `index`, the block's index. Any other block is returned unchanged.
     """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))

@@ -3,8 +3,9 @@
     message_start → ( content_block_start → content_block_delta* → content_block_stop )*
                   → message_delta → message_stop
 
-An answer that continues a server tool may come whole inside `message_start`, with its stop reason. Each usage
-replaces the earlier one member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
+An answer that continues a server tool may come whole inside `message_start`, with its stop reason. The counts
+of each usage replace the earlier counts of the same names.
+https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _PLAIN: dict[type, tuple[type, Callable[[int, str], ir.Event]]] = {
     ir.ToolCall: (_Arguments, ir.ArgsDelta),
     ir.Thinking: (_Thought, ir.ThinkDelta),
 }
-"""Kind of block -> the wire's delta that continues its text, and the IR's event for this delta."""
+"""Class of a block -> (the wire's delta that continues the block's text, the IR event for this delta)."""
 _NO_TEXT = (None, None)
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _RUN: dict[type | None, bytes] = {
@@ -64,23 +65,25 @@ _RUN: dict[type | None, bytes] = {
     _Arguments: b'%b"index":%%d,"delta":{"type":"input_json_delta","partial_json":' % _BLOCK_DELTA,
     _Thought: b'%b"index":%%d,"delta":{"type":"thinking_delta","thinking":' % _BLOCK_DELTA,
 }
-"""Kind of delta -> the bytes before its text, as Anthropic writes them; the block's index is to be put in."""
+"""Class of a delta -> the bytes before its text, as Anthropic writes them, with `%d` for the block's
+index."""
 _EVENT = b"event: content_block_delta\ndata: "
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 _START = Typed(NAME, id=str, model=str)
-"""Checks the types of `id` and `model` in `message_start`."""
+"""Checks the types of `id` and `model` in the message of `message_start`."""
 
 
 class _Open(msgspec.Struct):
-    """A block of the answer that is still open.
+    """An open block of the answer.
 
     index: its number among the answer's blocks. block: the block as it was opened. kind: its class. plain,
-    event: the wire's delta and the IR's event from `_PLAIN` that continue its text; None = it has no text
-    that grows. whole: the arguments that the start of a call states, used unless deltas follow; None = there
-    are none to use. grown: the members that deltas added to a Native block, None = none. kept: counts what
-    the decoder keeps of this stream, and raises WireError above a limit.
+    event: the wire's delta and the IR event from `_PLAIN` that continue the block's text; None = the block
+    has no text that deltas continue. whole: the arguments that the start of a call states, which are used if
+    no deltas follow; None = there are none, or deltas have followed. grown: the members that deltas added to
+    a Native block; None = no delta added any. kept: counts the values that the decoder keeps of this stream,
+    and raises WireError above a limit.
     """
 
     index: int
@@ -109,8 +112,8 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, which is the JSON of one wire event. An error gives ir.Error. An event
-        of unknown type gives ir.Raw.
+        """Return the IR events for one frame, the JSON of one wire event. An error becomes ir.Error. An event
+        of unknown type becomes ir.Raw.
 
         Raises WireError for an event of unknown form, and for an event that comes before `message_start`.
         """
@@ -139,8 +142,8 @@ class AnthropicDecoder:
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """As `streaming.ReadsRuns.run`: (events, number of bytes) for the deltas at the beginning of `read`
-        that continue the block of the last delta; ([], 0) = `feed` must read the next event.
+        """Return (the events, the number of bytes) for the deltas at the beginning of `read` that continue
+        the block of the last delta; ([], 0) = `feed` must read the next event. See `streaming.ReadsRuns.run`.
         """
         alike, state = self._alike, self._going
         if alike is None or state is None:
@@ -160,8 +163,8 @@ class AnthropicDecoder:
         return [event(index, text) for text in texts], size
 
     def _said(self, frame: bytes) -> _Events | None:
-        """The event for a delta that continues a block's text or arguments; None = the delta is an unusual
-        one, or the frame is no JSON, so `feed` must decode it with care.
+        """Return the event for a delta that continues a block's text or arguments; None = the delta is
+        unusual, or the frame is not JSON, so `feed` must decode it in the general way.
         """
         try:
             said = _decode_delta(frame)
@@ -178,8 +181,8 @@ class AnthropicDecoder:
         return [state.event(state.index, delta.text)]
 
     def close(self) -> _Events:
-        """The last IR events, when the last byte has come: the end of the answer if a stop reason has come,
-        else an error. Empty if the answer's end or an error has come before.
+        """Return the last IR events, after the last byte: the end of the answer if a stop reason has come,
+        otherwise an error; [] if the answer's end or an error has come before.
         """
         if self._state == "over":
             return []
@@ -347,7 +350,9 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 
 
 def _words(delta: dict[str, Any], member: str) -> str:
-    """The text that a delta states as `member`; "" for null. Raises WireError if it is no string."""
+    """Return the text that a delta states as `member`; "" for null. Raises WireError if it is not a
+    string.
+    """
     return "" if delta[member] is None else required(delta, member, str, "delta")
 
 

@@ -1,8 +1,8 @@
 """Encodes streams: IR events to the bytes for Anthropic's clients.
 
 Blocks must not overlap in this protocol. So the first open block is streamed, and the events of other blocks
-are held until it closes. Stop reason and usage are sent at the end. Each event has an `event:` line, because
-the official clients skip events without one.
+are held back until it closes. Stop reason and usage are sent at the end. Each event has an `event:` line,
+because the official clients skip events without it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BETWEEN_PARTS = "\n\n"
 _IN_DELTA = frozenset({"container"})
-"""Leftovers of `ir.More` that belong inside `message_delta.delta`; the others belong beside `delta`."""
+"""Leftovers of `ir.More` that are written into `message_delta.delta`. All other leftovers are written beside
+`delta`."""
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:
@@ -39,12 +40,13 @@ def _event(name: str, value: dict[str, Any]) -> bytes:
 class _Block(msgspec.Struct):
     """The block that is being streamed.
 
-    index: its index in the IR. number: its index in the client's stream. block: as it was when
-    its start was sent; later deltas are not added to it. delta: the bytes of its usual delta before the text.
+    index: its index in the IR. number: its index in the client's stream. block: the block as it was when its
+    start was sent, without later deltas. delta: the bytes of the block's usual delta before the text.
     started: True = its start was sent. silent: True = this protocol cannot express it, so nothing of it is
-    sent. said: True = some of its text or arguments was sent. sealed: the signature that was sent, None =
-    none. part: the number of the latest part of a reasoning summary, None = none. fold: collects the pieces
-    of a medium (an image, audio), which is sent when it is complete; None = the block is no medium.
+    sent. said: True = some of its text or arguments was sent. sealed: the signature that was sent; None =
+    none was sent. part: the number of the latest part of a reasoning summary; None = no part has a number.
+    fold: collects the pieces of a medium (an image, audio) of another dialect, which is sent when it is
+    complete; None = the block is not such a medium.
     """
 
     index: int
@@ -89,7 +91,7 @@ class AnthropicEncoder(EventEncoder):
         self._late: dict[str, Any] = {}
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for the client after one IR event; empty = none now."""
+        """Return the bytes for the client after one IR event; b"" = nothing is sent now."""
         if self._state == "over":
             return b""
         return self._table[type(event)](self, event)
@@ -190,8 +192,8 @@ class AnthropicEncoder(EventEncoder):
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
-        """The bytes of the start of a block and of its content so far; empty = this protocol cannot express
-        the block.
+        """Return the bytes of the start of a block and of its content so far; b"" = this protocol cannot
+        express the block.
         """
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
@@ -214,8 +216,8 @@ class AnthropicEncoder(EventEncoder):
         return self._block_start(state, wire) + rest
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
-        """The bytes of the start of a text or thinking block, which is empty, and of deltas with its content
-        so far.
+        """Return the bytes of the start of a text or thinking block, which is empty, and of deltas with its
+        content so far.
 
         wire: the encoded block with this content; this method changes it. None = the block has no content
         yet.
@@ -253,8 +255,8 @@ class AnthropicEncoder(EventEncoder):
     _refuse = _text
 
     def _first(self, state: _Block, text: str) -> bytes:
-        """The bytes of the first text or arguments of a block, and of the block's start if it was not sent
-        before.
+        """Return the bytes of the first text or arguments of a block, and of the block's start if it was not
+        sent before.
         """
         if state.silent or not text:
             return b""
@@ -332,8 +334,8 @@ class AnthropicEncoder(EventEncoder):
         return b""
 
     def _elsewhere(self, event: Any) -> bytes:
-        """Take an event of a block that is not being streamed: keep it if its block waits; else, if it is a
-        citation, report it as lost. Always returns no bytes.
+        """Take an event of a block that is not being streamed, and return b"". If the block waits, the event
+        is held back. If the block has ended, a citation is reported as lost.
         """
         if event.candidate:
             return b""  # reported when the block was opened
@@ -362,8 +364,8 @@ class AnthropicEncoder(EventEncoder):
         return out + self._release() if self._held else out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """The last bytes of a block before its end: the content that was not sent before and stands only in
-        `final`, the block's final form (None = there is none).
+        """Return the last bytes of a block before its end: the content that is only in `final`, the block's
+        final form, and was not sent before. final: None = the block has no final form.
 
         Thinking of another dialect without a signature also gets a delta with an empty signature.
         """
@@ -399,7 +401,9 @@ class AnthropicEncoder(EventEncoder):
         return _event("content_block_delta", whole)
 
     def _release(self) -> bytes:
-        """The bytes of the blocks whose events were held, in order, up to the first that is still open."""
+        """Return the bytes of the blocks whose events were held back, in order, up to the first block that is
+        still open.
+        """
         out = []
         while self._held and self._current is None:
             out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]

@@ -15,13 +15,12 @@ restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
-"""The API version that is sent unless a client of this protocol states another one. Version 2026-10-21
-refuses every sampling parameter.
-"""
+"""The API version that is sent, unless a client of this protocol states another version. Version 2026-10-21
+refuses every sampling parameter."""
 THREADS = "thread_unsupported_request"
-"""The error code for a request with a thread: the client then sends the whole conversation."""
+"""The error code for a request with a thread. After this error, the client sends the whole conversation."""
 FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
-"""Bytes of a request body that show that it holds thinking of another protocol's provider."""
+"""Byte strings that occur in a request body only if it has thinking of another dialect."""
 
 STOPS: dict[str, Stop] = {
     "end_turn": Stop("end"),
@@ -34,7 +33,7 @@ STOPS: dict[str, Stop] = {
     "compaction": Stop("compaction"),
 }
 STOP_WORDS: dict[str, str] = {stop.reason: word for word, stop in STOPS.items()}
-"""Stop reason of the IR -> `stop_reason`. "broken", "error" and "other" have none."""
+"""Stop reason of the IR -> `stop_reason`. For "broken", "error" and "other" there is none."""
 
 STOPS.update(
     {
@@ -45,7 +44,7 @@ STOPS.update(
         "sensitive": Stop("filter", raw="sensitive"),
     }
 )
-"""`stop_reason` -> the stop of the IR, also for words of compatible servers: OpenAI's, and one of Z.ai."""
+"""`stop_reason` -> the stop of the IR. Compatible servers use some other words: OpenAI's, and one of Z.ai."""
 
 TIERS = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "auto", "fast": "auto"}

@@ -1,7 +1,7 @@
 """Makes another protocol's history agree with the request's thinking mode, as the API requires.
 
 If the request states a thinking budget, the assistant's last turn (with all its tool calls and results) must
-begin with thinking. If thinking is disabled, the history must contain none. The newest models refuse a
+begin with thinking. If thinking is disabled, the history must have no thinking. The newest models refuse a
 request if anything before a thinking block has changed, unless the request tells them to drop the block.
 https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
 https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
@@ -25,7 +25,7 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
     servers that verify no signatures, nothing is changed.
 
     thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to name in the header
-    `anthropic-beta`; None = none.
+    `anthropic-beta`; None = no beta is needed.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:
@@ -56,7 +56,8 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
 
 def _began_with_thought(messages: list[_Wire]) -> bool:
     """Whether the assistant's last turn begins with thinking. The turn begins with the first assistant
-    message after the user's last message without tool results. True if there is no such assistant message.
+    message after the user's last message without tool results. The result is True if there is no such
+    assistant message.
     """
     first: _Wire | None = None
     for message in reversed(messages):

@@ -29,11 +29,12 @@ _PROVIDED = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
-"""Kind of provider's tool in the IR -> its `type` here, in the oldest version, which all models accept."""
+"""Kind of a provider's tool in the IR -> its `type` in this dialect, in the oldest version, which all models
+accept."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """Decode the `tools` of a request. Raises WireError for an entry that is no object."""
+    """Decode the `tools` of a request. Raises WireError for an entry that is not an object."""
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -69,11 +70,11 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body; report losses. Tools that the choice does not allow are
-    left out.
+    """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
+    "any" and names the permitted tools, all other tools are left out.
 
-    If the model refuses a forced tool call, a text in the body's `system` asks for it. Raises WireError for a
-    free-text tool.
+    If the model refuses a forced tool call, a text in the body's `system` asks for the call. Raises WireError
+    for a free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice
@@ -149,7 +150,9 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
 
 
 def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
-    """Decode `tool_choice`: the choice, and whether parallel calls are permitted (None = not stated)."""
+    """Decode `tool_choice`. Returns (the choice, whether parallel calls are permitted); None as the second
+    value = not stated.
+    """
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
     parallel = None if single is None else not single
@@ -186,7 +189,9 @@ def _encode_choice(
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Add a text to the body's `system` that asks for a tool call, because the model refuses a forced one."""
+    """Add a text to the body's `system` that asks for a tool call, because the model refuses a forced tool
+    call.
+    """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     system = body.setdefault("system", [])
     if isinstance(system, str):
@@ -199,5 +204,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the choice forces a tool call, and it is not known that the model refuses a forced one."""
+    """Whether the choice forces a tool call, and the model is not known to refuse a forced tool call."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

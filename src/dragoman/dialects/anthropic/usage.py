@@ -52,8 +52,8 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. model: the model that answered; it is taken for entries of `iterations` that
-    name no model.
+    """Decode a `usage` object. model: the model that answered; entries of `iterations` that name no model
+    count for this model.
     """
     try:
         usual = msgspec.convert(value, _Usual)
@@ -125,14 +125,13 @@ _READ: tuple[tuple[str, Callable[[Any, int], dict[str, Any] | None]], ...] = (
     ("output_tokens_details", _thinking),
     ("server_tool_use", _requests),
 )
-"""Members of `usage` that are objects, each with its decoder: from its value and `output_tokens` to fields of
-ir.Usage, None = unknown form.
-"""
+"""(member of `usage` that is an object, its decoder). The decoder gets the member's value and
+`output_tokens`, and returns fields of ir.Usage; None = the value has an unknown form."""
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
-    """(name of the model, usage) of each iteration that the totals do not include. model: the name for
-    iterations that state none; None = "" is used.
+    """Return (name of the model, usage) of each iteration that the totals do not include. model: the name for
+    iterations that name no model; None = "" is used.
     """
     listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
     served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
@@ -148,8 +147,8 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """Encode a `usage` object, and report losses. usage: None = the provider stated none; then the two counts
-    that the API requires are 0, which is reported.
+    """Encode a `usage` object, and report losses. usage: None = the provider stated none; the two counts that
+    the API requires are then 0, which is reported as a change.
     """
     if usage is None:
         report.change(

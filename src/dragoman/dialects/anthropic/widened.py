@@ -1,7 +1,7 @@
-"""Replaces values that only compatible servers accept, so that the rest of a request can be checked.
+"""Removes values that only compatible servers accept, so that the rest of a request can be checked.
 
 DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
-count no thinking accept any thinking budget.
+do not count thinking accept any thinking budget.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for `check`, without the values that some servers accept although `check` refuses
-    them.
+    """Return a copy of the request for `check`, without the values that some servers accept although `check`
+    refuses them.
 
     If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens", an integer
-    budget of thinking is removed, and the type of the thinking becomes "adaptive".
+    thinking budget is removed, and the type of the thinking becomes "adaptive".
     """
     body = dict(wire.body)
     if "temperature" in widens:

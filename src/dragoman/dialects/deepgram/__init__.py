@@ -1,8 +1,8 @@
-"""Deepgram's API: POST /speak and POST /listen. All options are in the query, also the model.
+"""Deepgram's API: POST /speak and POST /listen. All options are in the query, and so is the model.
 
 Specification: https://developers.deepgram.com/docs/models, and the client deepgram-python-sdk; read 2026-11.
 Errors have one of two forms: https://developers.deepgram.com/reference/errors, read 2026-11. Deepgram has no
-chat. Its WebSockets are not spoken here.
+chat. Its WebSockets are not supported here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dragoman.dialects.service import Service
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """The fault of an error response: `err_code` and `err_msg`, or `category`, `message` and `details`. Never
-    fails: without a readable body, the status gives the kind.
+    """Return the fault of an error response: `err_code` and `err_msg`, or `category`, `message` and
+    `details`. Never raises: without a readable body, the HTTP status decides the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     rest = said.rest

@@ -1,8 +1,8 @@
-"""Speech by Deepgram: POST /speak. The body holds the text alone; the options are in the query.
+"""Speech by Deepgram: POST /speak. The body has only the text; the options are in the query.
 
 Specification: https://developers.deepgram.com/docs/tts-encoding and
 https://developers.deepgram.com/docs/tts-media-output-settings, and the client deepgram-python-sdk
-(`speak/v1/audio/raw_client.py`); read 2026-11. A model of Deepgram is a voice in a language:
+(`speak/v1/audio/raw_client.py`); read 2026-11. Deepgram's name of a model states a voice and its language:
 `aura-2-thalia-en`.
 """
 
@@ -31,9 +31,9 @@ _FORMATS: Final[dict[str, dict[str, str]]] = {
     "mulaw": {"encoding": "mulaw", "container": "none"},
     "alaw": {"encoding": "alaw", "container": "none"},
 }
-"""The format that the client requested -> the options for it."""
+"""The format that the client requested -> the query options for it."""
 _MODEL: Final = re.compile(r"(aura(?:-\d+)?)(?:-([a-z]+)-([a-zA-Z-]+))?")
-"""A model's name: the family, and in most names the voice and the language."""
+"""A model's name: the family and, in most names, the voice and the language."""
 _VOICE: Final = re.compile(r"[a-z]+")
 _LOST: Final = {
     "speed": "speech at another speed is not requested from Deepgram",
@@ -42,8 +42,8 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Deepgram's form. Raises WireError for an audio format that Deepgram lacks, and for a
-    model without a voice.
+    """Encode the request in Deepgram's form, and report losses. Raises WireError for an audio format that
+    Deepgram lacks, for a text that cannot be a voice of Deepgram's, and for a model without a voice.
     """
     report = target.report
     wished = request.output or family.USUAL
@@ -58,8 +58,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
-    """The model's name with the requested voice in it. A voice may be a whole name of a model
-    (`aura-2-zeus-en`) or the voice in it (`zeus`). OpenAI's own voices are reported as lost.
+    """Return the model's name with the requested voice in it. A voice may be a whole name of a model
+    (`aura-2-zeus-en`) or the voice in it (`zeus`). OpenAI's own voices are reported as lost. A model's name
+    of another form is returned unchanged.
     """
     voice = request.voice
     if voice is not None and _MODEL.fullmatch(voice):

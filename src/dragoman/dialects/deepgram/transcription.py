@@ -2,7 +2,7 @@
 options are in the query.
 
 Specification: https://developers.deepgram.com/docs/models, and recorded requests of August 2026. Deepgram
-assumes English unless the request states a language or wants it to be detected:
+assumes English unless the request states a language or asks Deepgram to detect it:
 https://developers.deepgram.com/docs/language-detection; pages read 2026-11. There is no translation, no
 prompt and no temperature.
 """
@@ -72,7 +72,7 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Deepgram's form. Raises WireError for a translation."""
+    """Encode the request in Deepgram's form, and report losses. Raises WireError for a translation."""
     report = target.report
     if request.translate:
         message = "Deepgram transcribes audio but does not translate it."
@@ -100,8 +100,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response, of several channels the texts one after another. Raises WireError for an invalid
-    body, and for one without channels.
+    """Decode a response. The texts of several channels are joined by line breaks. Raises RequestFailed for an
+    error with status 200. Raises WireError for an invalid body, and for a body in which no channel has a
+    transcript.
     """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
@@ -123,7 +124,9 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _segments(utterances: Sequence[_Utterance] | None, words: Sequence[_Word]) -> tuple[ir.Segment, ...]:
-    """Deepgram's utterances as segments; if none were requested, segments of the words."""
+    """Return Deepgram's utterances as segments; if none were requested, segments that are made of the
+    words.
+    """
     if utterances is None:
         return segments_of(Said(_written(one), one.start, one.end, _speaker(one.speaker)) for one in words)
     return tuple(ir.Segment(one.transcript, one.start, one.end, _speaker(one.speaker)) for one in utterances)

@@ -2,7 +2,7 @@
 
 Specification: the client https://github.com/elevenlabs/elevenlabs-python, read 2026-11. Errors have their
 words in `detail`: https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has
-no chat in a protocol of this gateway. Its WebSockets are not spoken here.
+no chat in a protocol of this gateway. Its WebSockets are not supported here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ _KINDS: Final[Mapping[str, ir.Kind]] = {
     "voice_not_found": "not_found",
     "max_character_limit_exceeded": "too_large",
 }
-"""The kind of a failure by its `status`. The HTTP status does not show it: an exhausted quota is a 401."""
+"""`status` in an error body -> kind. The HTTP status does not show this kind: an exhausted quota is a 401."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """Return the fault of an error response. Never raises: without a readable body, the HTTP status decides
+    the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     detail: Any = said.rest.get("detail")
     word = detail.get("status") if isinstance(detail, dict) else None

@@ -1,7 +1,7 @@
-"""Speech by ElevenLabs: POST /text-to-speech/{voice_id}/stream, which returns the sound as it is made.
+"""Speech by ElevenLabs: POST /text-to-speech/{voice_id}/stream, which returns the sound while it is made.
 
 Specification: the client https://github.com/elevenlabs/elevenlabs-python (`text_to_speech/raw_client.py`,
-`types/voice_settings.py`), read 2026-11. The path names the voice and the query the format.
+`types/voice_settings.py`), read 2026-11. The path names the voice, and the query the format.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ _FORMATS: Final = {
     "mulaw": "ulaw_8000",
     "alaw": "alaw_8000",
 }
-"""The format that the client requested -> ElevenLabs' name; a WAV file is made of raw samples."""
+"""The format that the client requested -> ElevenLabs' name of the format. A WAV file is made from raw
+samples."""
 _VOICE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOST: Final = {"instructions": "the ElevenLabs API has no speech instructions"}
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in ElevenLabs' form. Raises WireError for an audio format that ElevenLabs lacks, and for a
-    voice that can be none of ElevenLabs'.
+    """Encode the request in ElevenLabs' form, and report losses. Raises WireError for an audio format that
+    ElevenLabs lacks, for one of OpenAI's voices, and for a missing voice or a text that cannot be the id of a
+    voice.
     """
     report = target.report
     voice = request.voice or ""
@@ -66,8 +68,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio as a response. Raises RequestFailed for an error with status 200, WireError if there is no
-    audio.
+    """Decode the audio of a response; a WAV file is made from raw samples. Raises RequestFailed for an error
+    with status 200, WireError if there is no audio.
     """
     family.refuse_words(answered)
     output = request.output or family.USUAL
@@ -76,7 +78,9 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> AnswerDecoder[ir.SpeechResponse] | None:
-    """Passes the sound as it comes; None for WAV, whose header states the length of the sound."""
+    """Make a decoder that passes the sound on as it comes; None for WAV, because a WAV header states the
+    length of the sound. kind: the response's media type. most: the most bytes of an event.
+    """
     if request.output == "wav":
         return None
     return family.flowing(request, family.KINDS.get(request.output or family.USUAL, kind), most)

@@ -1,9 +1,9 @@
 """Transcription by ElevenLabs: POST /speech-to-text, a form; the answer is JSON.
 
 Specification: the client https://github.com/elevenlabs/elevenlabs-python (`speech_to_text/raw_client.py`,
-`types/speech_to_text_word_response_model.py`), read 2026-11. The answer has the times of words; the blanks
-between the words and sounds such as laughter are entries of the same list. There is no translation and no
-prompt.
+`types/speech_to_text_word_response_model.py`), read 2026-11. The answer has a list of words with times;
+blanks between the words, and sounds such as laughter, are entries of the same list. There is no translation
+and no prompt.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in ElevenLabs' form. Raises WireError for a translation."""
+    """Encode the request in ElevenLabs' form, and report losses. Raises WireError for a translation."""
     report = target.report
     if request.translate:
         message = "ElevenLabs transcribes audio but does not translate it."
@@ -81,7 +81,7 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _said(words: Sequence[_Word]) -> list[Said]:
-    """The words with times, each with the blanks that follow it."""
+    """Return the words with times, each with the blanks that follow it. Words without times are left out."""
     said: list[Said] = []
     for one in words:
         if one.type == "spacing" and said:

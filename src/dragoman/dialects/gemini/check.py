@@ -1,6 +1,7 @@
-"""Checks a client's request: the error names the exact place of the first mistake, in camelCase.
+"""Checks a client's request. The error names the exact place of the first mistake, in camelCase.
 
-Unknown members and part types pass, because the API grows and its own error is better than our guess.
+Unknown members and part types are accepted, because the API grows, and its own error is better than a guess
+of the gateway.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ _TOP: Final = {
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError at the first mistake of a request."""
+    """Raise WireError for the first mistake in a chat request."""
     body = spelled(wire.body)
     for key, kind in _TOP.items():
         if key in body:
@@ -99,7 +100,7 @@ def check(wire: WireRequest) -> None:
 
 def portable(wire: WireRequest) -> None:
     """Raise WireError for a media type of answers, a thinking level or a mode of function calling that is
-    unknown: only Google's own servers may know it.
+    unknown. Only Google's own servers may know such a value, so the request cannot be translated.
     """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
@@ -196,7 +197,9 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """Check that the `fps` in `videoMetadata`, the images per second that the model reads, is 0 to 24."""
+    """Check the value of `videoMetadata`: its `fps`, the images per second that the model reads, must be from
+    0 to 24.
+    """
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
 
@@ -246,7 +249,7 @@ _PARTS: Final[dict[str, Callable[[Any, str], Any]]] = {
 
 
 def _check_tools(values: Any, names: set[str]) -> None:
-    """Check the value of `tools`, and add the names of its functions to `names`."""
+    """Check the value of `tools`, and add the names of the functions in it to `names`."""
     for index, value in enumerate(_several(values, "tools")):
         where = f"tools[{index}]"
         tool = _object(value, where)
@@ -316,8 +319,8 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Check `retrievalConfig`, which may state where the user is: latitude and longitude. None = the request
-    has none.
+    """Check the value of `retrievalConfig`: it may state the user's latitude and longitude. None = the
+    request has no `retrievalConfig`.
     """
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
@@ -359,7 +362,7 @@ _SIDES: Final = {">=": "least", "<=": "most"}
 
 
 def _config_mistake(text: str) -> WireError:
-    """The WireError for the text of a msgspec.ValidationError about `generationConfig`."""
+    """Return the WireError for a mistake in `generationConfig`. text: of the msgspec.ValidationError."""
     what, path = complaint(text)
     code = "invalid_type" if ", got " in what else "invalid_value"
     if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:

@@ -1,4 +1,4 @@
-"""Counting tokens with Gemini's API: https://ai.google.dev/api/tokens, and with Vertex AI's."""
+"""Counts tokens with Gemini's API (https://ai.google.dev/api/tokens) and with Vertex AI's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ PATH: Final = "/models/{model}:countTokens"
 
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """The body for the endpoint, from the body of a chat request: `contents` alone, if the request has
-    nothing else; else the whole request inside `generateContentRequest`, which must name its model.
+    """Return the body for AI Studio's endpoint, from the body of a chat request: only `contents`, if the
+    request has no other members; otherwise the whole request inside `generateContentRequest`, which must name
+    the model.
 
-    model: the provider's name for the model; None = only `models/` is written.
+    model: the provider's name for the model; None = `models/` is written without a name.
     """
     own = {key: value for key, value in body.items() if key != "model"}
     if own.keys() == {"contents"}:
@@ -32,10 +33,10 @@ _COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
 
 
 def prompt(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """The body for Vertex AI's endpoint: the members of a chat request that it counts.
+    """Return the body for Vertex AI's endpoint: the members of a chat request that this endpoint counts.
 
-    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count; so does the client
-    google-genai 3.4.0.
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count; the client
+    google-genai 3.4.0 does the same.
     """
     stated = {camel(key): value for key, value in body.items()}
     return {key: stated[key] for key in _COUNTED if key in stated}

@@ -17,10 +17,10 @@ SIGNATURE = "thoughtSignature"
 
 
 class Draft(msgspec.Struct):
-    """What the part encoders know about the request or answer that they write.
+    """The facts about a request or an answer that the encoders of its parts need.
 
-    own: True = it was decoded from this dialect, so nothing needs repair. answer: True = an answer for a
-    client, False = a request for a provider. quirks, facts: of the provider and the model, for a request.
+    own: True = it was decoded from this dialect, so nothing in it needs repair. answer: True = an answer for
+    a client, False = a request for a provider. quirks, facts: of the provider and the model, for a request.
     """
 
     report: Report
@@ -30,9 +30,9 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """The JSON path, with empty brackets for indexes, of the member `place` (a name or a path) of a
-        written part: `contents[].parts[].text` in a request, `candidates[].content.parts[].text` in an
-        answer. It is used in reports of changes.
+        """Return the JSON path, with empty brackets for indexes, of the member `place` (a name or a path) in
+        a written part: `contents[].parts[].text` in a request, `candidates[].content.parts[].text` in an
+        answer. Reports of changes use this path.
         """
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
@@ -41,8 +41,8 @@ def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[st
     """Write a block's signature and leftovers into `out`, the part that is written for the block. Returns
     `out`.
 
-    Reported as lost are the block's cache mark, the phase and the leftovers of its item, leftovers of other
-    dialects and, in a request, a seal (signature) of another provider.
+    Reported as lost are the block's cache mark, the phase and the leftovers of the block's item, leftovers of
+    other dialects and, in a request, a seal (signature) of another origin. where: the block's IR path.
     """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
@@ -61,6 +61,8 @@ def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[st
 
 
 def lose_cache(mark: CacheMark, report: Report, where: str) -> None:
-    """Report the cache mark of a block, a message or a tool as lost. where: the IR path of its holder."""
+    """Report the cache mark of a block, a message or a tool as lost. where: the IR path of the block, message
+    or tool.
+    """
     report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
     restore({}, mark.extra, report, f"{where}.cache")

@@ -1,7 +1,8 @@
-"""Gemini's embeddings, both directions: embedContent (one) and batchEmbedContents (up to 100).
+"""Gemini's embeddings, both directions: embedContent (one input) and batchEmbedContents (up to 100 inputs).
 
 Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. Each
-request of a batch repeats the model and every option. Only the newest models state usage.
+request in a batch repeats the model and every option. Only the newest models state usage. For Vertex AI's
+`:predict`, the functions here call `predict`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError at the first mistake of a request for one embedding or for a batch."""
+    """Raise WireError for the first mistake in a request for one embedding, for a batch, or to `:predict`."""
     if request.path == PATH:
         _check(request.body, "")
         return
@@ -113,13 +114,13 @@ def _check_options(options: Mapping[str, Any], within: str) -> None:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The requested model, from the path; None = it states none."""
+    """Return the requested model, from the path; None = the path states none."""
     return wire.params.get("model")
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for a part without text, and for a batch whose requests
-    state different options.
+    """Decode a request that has passed `check`. Raises WireError for a part without text, and for a batch
+    whose requests state different options.
     """
     if wire.path == predict.PATH:
         return predict.decode_request(wire)
@@ -148,8 +149,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The options of one request that are not null. An option stands in `embedContentConfig` or beside
-    `content`; if it stands in both, the value in `embedContentConfig` counts.
+    """Return the options of one request that are not null. An option stands in `embedContentConfig` or beside
+    `content`; if an option stands in both places, the value in `embedContentConfig` counts.
     """
     stated = (body, spelled(body.get(_CONFIG) or {}))
     return {
@@ -171,8 +172,8 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, always as a batch, and report losses. Raises WireError for an input that is a list
-    of token ids, if the text that they stand for is unknown.
+    """Encode the request, always as a batch, and report losses. Raises WireError for an input of token ids
+    that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
@@ -200,8 +201,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path in the client's request for an IR path. For an option of a batch, which all its requests
-    repeat, it is the path in the first request.
+    """Return the JSON path in the client's request for an IR path. An option that all requests of a batch
+    repeat gets its path in the first request.
     """
     if request.form == predict.FORM:
         return predict.locate(where)
@@ -216,8 +217,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer. Raises RequestFailed for an error object. Raises WireError for any other object, and
-    if the number of vectors is not the number of inputs.
+    """Decode an answer. Raises RequestFailed for an error object. Raises WireError for any other object
+    without embeddings, and if the number of vectors is not the number of inputs.
     """
     answer = _answer(answered.data)
     found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
@@ -244,7 +245,7 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Encode one vector or a batch, as the client requested. If the usage is an estimate, it is left out."""
+    """Encode one vector or a batch, in the form of the client's request. An estimated usage is left out."""
     lose_length(response, reply)
     if reply.request.form == predict.FORM:
         return Payload(encode(predict.encode_response(response)))
@@ -259,11 +260,11 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 class GeminiEmbeddingRelay(WholeAnswerRelay):
-    """Relays requests and their answers. A request for one vector is sent as a batch, too."""
+    """Relays requests and answers. A request for one vector is sent to the provider as a batch, too."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The batch to send. edits: member -> new value; `model` is set in each entry of `requests`, other
-        members are set beside `requests`.
+        """Return the batch for the provider. edits: name of a member -> new value; `model` is written into
+        each entry of `requests`, other members are written beside `requests`.
         """
         further = dict(edits)
         model = full_name(further.pop("model"))
@@ -275,10 +276,10 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the answer, its usage; None = not stated). If the client requested one vector, the answer holds
-        one vector instead of a batch.
+        """Return (the client's answer, its usage); None as the usage = not stated. If the client requested
+        one vector, its answer has one vector instead of a batch.
 
-        Raises RequestFailed for an error object, WireError for any other object that is no answer.
+        Raises RequestFailed for an error object, WireError for any other object without embeddings.
         """
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:

@@ -1,4 +1,4 @@
-"""The words of enum values that older Google clients state as numbers; each word is at its number's index.
+"""The words of enum values that older Google clients state as numbers. The index of a word is its number.
 
 https://protobuf.dev/programming-guides/json/ · https://github.com/googleapis/googleapis/tree/master/google/ai
 """
@@ -17,5 +17,5 @@ TASKS: Final = (
 
 
 def in_words(value: Any, words: tuple[str, ...]) -> Any:
-    """The word at index `value` in `words` if `value` is a valid index, else `value` itself."""
+    """Return the word at index `value` of `words`, if `value` is a valid index; otherwise `value` itself."""
     return words[value] if type(value) is int and 0 <= value < len(words) else value

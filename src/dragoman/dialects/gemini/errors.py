@@ -49,9 +49,8 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, a word. An HTTP status decides instead, unless it means only
-"invalid_request", as 400 does.
-"""
+"""Word in `error.status` -> kind. If there is an HTTP status, that status decides instead, unless it means
+only "invalid_request", as 400 does."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -63,7 +62,7 @@ _REASONS: dict[str, Kind] = {
     "SERVICE_DISABLED": "permission",
     "USER_PROJECT_DENIED": "permission",
 }
-"""The kind for each `ErrorInfo.reason` that is more exact than the status."""
+"""`ErrorInfo.reason` -> kind. These kinds are more exact than the kind of the status."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("api key not valid", "authentication"),
     ("api key expired", "authentication"),
@@ -76,9 +75,8 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Parts of error messages, in lower case, and their kinds. Only used for the HTTP statuses in `_VAGUE`
-and without one.
-"""
+"""(fragment of an error message in lower case, its kind). Only used for the HTTP statuses in `_VAGUE`, and
+for errors without an HTTP status."""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -87,22 +85,28 @@ _DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
 _DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
-"""The types of the provider's details that clients get, unchanged. Others are dropped."""
+"""The types of the provider's details that clients get, unchanged. Details of other types are dropped."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never raises: for a body of unknown form, the status decides."""
+    """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
+    decides.
+    """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error without a status, inside an answer or a stream. value: the body or chunk."""
+    """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
+    own. value: the body or chunk.
+    """
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault, with this message, of a provider's stream that broke off or breaks the protocol's rules."""
+    """Return the fault, with this message, for a provider's stream that broke off or breaks the protocol's
+    rules.
+    """
     return Fault("upstream", message, "stream_broken", type="INTERNAL", blame="upstream")
 
 
@@ -148,8 +152,9 @@ def _text(value: Any) -> str | None:
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """The kind of an error: by `info` (`ErrorInfo`), else the HTTP status or the `word` of `error.status`,
-    made more exact by the other details and the message.
+    """Return the kind of an error. The reason in `info` (`ErrorInfo`) decides first, if `_REASONS` has it.
+    Otherwise the HTTP status decides or, without one, the `word` in `error.status`; other details and the
+    message make the kind more exact.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -174,7 +179,9 @@ def _kind(
 
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
-    """Whether a `QuotaFailure` names a quota per day, per month or of zero: no short wait helps."""
+    """Whether a `QuotaFailure` names a quota per day, per month or of zero, so that a short wait does not
+    help.
+    """
     for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
         if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":
@@ -191,7 +198,9 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
-    """The seconds to wait, from `RetryInfo` (`"37s"`) or else the message; None = none are stated."""
+    """Return the seconds to wait, from `RetryInfo` (`"37s"`) or, without it, from the message; None = neither
+    states a time.
+    """
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
@@ -229,15 +238,17 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of an error for a client. request_id: None = the body states none."""
+    """Return (status, headers, body) of an error for a client. request_id: written into the body; None = not
+    written.
+    """
     body = error_body(fault.known_as(request_id))
     headers = retry_headers(fault)
     return body["error"]["code"], headers, msgspec.json.encode(body)
 
 
 def error_body(fault: Fault) -> dict[str, Any]:
-    """The body of an error for a client, also a failed stream's last chunk. The fault's `error_id` is told as
-    Google's APIs do, in a `RequestInfo`.
+    """Return the body of an error for a client, which is also the last chunk of a failed stream. The fault's
+    `error_id` is written in a `RequestInfo`, as Google's APIs do.
     """
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:

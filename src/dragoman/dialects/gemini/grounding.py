@@ -1,8 +1,8 @@
-"""Translates grounding and citation metadata of an answer to citations of its texts, and back.
+"""Translates the grounding and citation metadata of an answer to citations of its texts, and back.
 
-Google's spans count UTF-8 bytes of a part or, in streams, of all texts together; citations count characters
-of their block. The metadata stay leftovers, too, so that Google's clients get them unchanged.
-Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
+Google's spans count UTF-8 bytes of one part or, in streams, of all texts together. Citations in the IR count
+characters of their block. The metadata are kept as leftovers, too, so that Google's clients get them
+unchanged. Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
-"""The most characters to search to place the citations of a list, of which none is decoded beyond it; and to
-encode those of a candidate, of which the rest is lost.
-"""
+"""The most characters that may be searched to find the places of citations. If decoding one list of citations
+would search more, none of the list is decoded. When encoding the citations of a candidate has searched so
+many, the remaining ones are lost."""
 _MOST_WORDS = 8_000_000
-"""The most characters of the answer that the segments of its written citations may repeat, all together."""
+"""The most characters that all segments of a candidate's written citations may have together. The segments
+repeat text of the answer."""
 
 Texts = Sequence[tuple[int, str]]
-"""The block index and the text of each text block of one candidate (not of its thinking)."""
+"""(block index, text) of each text block of one candidate, without thinking."""
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations in the metadata of `candidate`, as (index of the text block, citation). There are none if
-    `texts` is empty. Citations of unknown form are left out, and so are lists of citations whose places would
-    take too long to find.
+    """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
+    `texts` is empty.
+
+    At an entry of unknown form, decoding stops: its citation and all later ones are left out. A list of
+    citations whose places would take too long to find is left out as well.
     """
     if not texts:
         return []
@@ -77,7 +80,7 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
 
 
 def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
-    """Whether finding these segments in the texts may mean to look at more than `_MOST_LOOKED_AT`
+    """Whether finding these segments in the texts may require looking at more than `_MOST_LOOKED_AT`
     characters.
     """
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
@@ -95,11 +98,11 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """Where a segment is: (index of its block, its start, its end), both in characters of this block's text.
-    None, None = the place inside the block is unknown.
+    """Return the place of a segment: (index of its block, its start, its end), with start and end in
+    characters of this block's text. None, None as start and end = the place inside the block is unknown.
 
     Google counts a segment's bytes in its part or in all texts together. The text that the segment states
-    shows which of both is meant; if it fits neither, it is searched for.
+    shows which of the two is meant. If the text fits neither, it is searched for.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -116,8 +119,8 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """The span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters. None = it
-    is outside of the text, or the text there is not `words` (None = any text is accepted).
+    """Return the span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters.
+    None = the span is not inside the text, or the text there is not `words` (None = any text is accepted).
     """
     if text.isascii():
         begin, finish = start, end
@@ -139,7 +142,9 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of one candidate, to write them as `groundingMetadata`."""
+    """Collects the citations of one candidate, to write them as `groundingMetadata`. report: gets the
+    losses.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -148,10 +153,11 @@ class Sources:
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
-        """Add a citation of `text`. What cannot be written of it is reported as lost, at the IR path `where`.
+        """Add a citation of `text`. Values of the citation that cannot be written are reported as lost, at
+        the IR path `where`.
 
-        part: the index of the part that holds the text. before: how many UTF-8 bytes of texts come before
-        this text.
+        part: the index of the part that holds the text. before: how many UTF-8 bytes the candidate's texts
+        before this text have.
         """
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:
@@ -181,7 +187,7 @@ class Sources:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:
-        """The member `groundingMetadata`'s value; empty = there are no citations."""
+        """Return the value of the member `groundingMetadata`; {} = there are no citations."""
         if not self._chunks:
             return {}
         chunks = [_chunk(*source) for source in self._chunks]

@@ -34,8 +34,8 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
     """Encode a history of this dialect. Returns (parts that go before the client's own parts of the system
     instruction, contents).
 
-    The gateway puts system messages at the front of a history: they become these parts. A later system
-    message becomes a user content with tagged text.
+    System messages at the front of such a history come from the gateway, and become these parts. A later
+    system message becomes a user content with tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -57,7 +57,9 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
 
 
 def write_parts(blocks: tuple[ir.Block, ...], draft: Draft, where: str) -> list[_Wire]:
-    """Encode blocks as parts, in order, without those that `encode_part` leaves out. where: their IR path."""
+    """Return the parts of these blocks, in order. A block for which `encode_part` returns None has no part.
+    where: the IR path of the blocks.
+    """
     parts = []
     for index, block in enumerate(blocks):
         part = bare_text(block) or encode_part(block, draft, f"{where}[{index}]")
@@ -74,8 +76,9 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether a block of another dialect can be written in some form. Thinking can only if it has a signature
-    of Google's.
+    """Whether a block of another dialect can be written in some form. These cannot be written: an empty text
+    without a seal, thinking without a signature of Google's, calls and results of tools that a provider ran,
+    and native blocks of other dialects.
     """
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
@@ -111,7 +114,7 @@ _RULES_OF_OLDER_MODELS = msgspec.structs.replace(_RULES, takes_out=_is_medium)
 
 
 def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """Encode a history of another dialect. Returns (the parts of the system instruction, the contents)."""
+    """Encode a history of another dialect. Returns (parts of the system instruction, contents)."""
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
         said = [{"role": _ROLES.get(role, role), "parts": [{"text": text}]} for role, text in texts[led:]]
@@ -161,11 +164,11 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Write the placeholder `SKIP_SIGNATURE` into calls of the running turn that have no signature, and
+    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that have no signature, and
     report it.
 
-    The running turn is everything after the user's last content without tool results. Of all calls in model
-    contents that follow each other directly, only the first needs a signature.
+    The current turn is everything after the user's last content without tool results. In model contents that
+    follow each other directly, only the first call needs a signature.
     """
     first: tuple[int, _Wire] | None = None  # of the step, which may have several contents
     for place in range(len(contents) - 1, -1, -1):

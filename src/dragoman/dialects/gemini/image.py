@@ -1,7 +1,8 @@
 """Image generation: generateContent with `responseModalities: ["IMAGE"]`, and `predict` for Imagen.
 
-Both accept aspect ratios, not sizes. Gemini's models make one image at a time; Imagen accepts no input image.
-https://ai.google.dev/gemini-api/docs/image-generation, https://ai.google.dev/gemini-api/docs/imagen
+Both accept aspect ratios, not sizes. One request to a Gemini model asks for one image. Imagen accepts no
+input image. https://ai.google.dev/gemini-api/docs/image-generation,
+https://ai.google.dev/gemini-api/docs/imagen
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _LOST: Final = (
 _FORMATS: Final = ("png", "jpeg")
 _VARY: Final = "Draw a variation of this picture."
 _LONGEST: Final = 500
-"""The most characters of the model's text that the error for an answer without an image repeats."""
+"""The most characters of the provider's words that the error for a response without images repeats."""
 
 
 def _is_imagen(model: str | None) -> bool:
@@ -42,8 +43,9 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for a mask, for an input image of a type that
-    cannot be sent, and for any input image if the model is Imagen.
+    """Encode the request, and report losses. Raises WireError for a mask, for an invalid size, for an aspect
+    ratio that the model lacks, and for an input image that is given by a file id or by a URL that is not a
+    data URL. If the model is Imagen, it is also raised for any request to edit or vary an image.
     """
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")
@@ -105,8 +107,8 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode an answer of either API. Raises RequestFailed for an error object or an answer without images,
-    WireError for any other object.
+    """Decode a response of either API. Raises RequestFailed for an error object or a response without images,
+    WireError for a malformed object.
     """
     body = decode_object(answered.data)
     if "error" in body:

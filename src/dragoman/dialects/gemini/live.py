@@ -27,11 +27,11 @@ _NAMES: Final = {
     "responseTokenCount": "candidatesTokenCount",
     "responseTokensDetails": "candidatesTokensDetails",
 }
-"""The Live API's names of counts, and those of generateContent for the same."""
+"""The Live API's name of a count -> the name of the same count in generateContent."""
 
 
 class LiveTalk:
-    """One session. names: those of its model. first: the client's `setup`."""
+    """One session. names: the names of its model. first: the client's first message, a `setup`."""
 
     def __init__(self, names: Names, first: Message | None) -> None:
         assert first is not None
@@ -43,12 +43,13 @@ class LiveTalk:
         self._setup: Message = setup if isinstance(first, bytes) else setup.decode()
 
     def opening(self) -> Sequence[Message]:
-        """The client's `setup` with the provider's name of the model."""
+        """Return the client's `setup` with the provider's name of the model, as the only message."""
         return (self._setup,)
 
     def said(self, message: Message) -> Message:
-        """A client's message. A second `setup` is refused: it may name another model than the one for which
-        the client's rights and limits were checked.
+        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object,
+        and for a second `setup`, because it may name another model than the model for which the client's
+        rights and limits were checked.
         """
         try:
             said = _read_said(message)
@@ -59,7 +60,9 @@ class LiveTalk:
         return message
 
     def heard(self, message: Message) -> Heard:
-        """A server's message."""
+        """Read a server's message: it is passed on unchanged, with the usage that it states and whether a
+        reply begins or ends. Raises WireError for a message that must be read and is not a JSON object.
+        """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
         if _READ.search(data) is None:
@@ -73,12 +76,12 @@ class LiveTalk:
         return Heard(message, begins=begins, ends=ended, used=used)
 
     def error(self, fault: ir.Fault) -> None:
-        """None: the protocol has no message for errors."""
+        """Return None, because the protocol has no message for errors."""
         return
 
 
 class _Said(msgspec.Struct, gc=False):
-    """The member of a client's message that is read."""
+    """The only member that is read in a client's message; empty if the message has no `setup`."""
 
     setup: msgspec.Raw = msgspec.Raw(b"")
 
@@ -91,12 +94,14 @@ def _bytes(message: Message) -> bytes:
 
 
 def usage_of(usage: dict[str, Any]) -> ir.Usage:
-    """The tokens that a message states."""
+    """Return the tokens that a `usageMetadata` of the Live API states."""
     return decode_usage({_NAMES.get(name, name): value for name, value in usage.items()})
 
 
 def model(message: Message) -> str:
-    """The model's name in the client's first message, without `models/`. Raises WireError."""
+    """Return the model's name in the client's first message, without `models/`. Raises WireError if the
+    message is not a `setup` with a model.
+    """
     setup = decode_object(_bytes(message)).get("setup")
     named = setup.get("model") if isinstance(setup, dict) else None
     if not isinstance(named, str) or not named.removeprefix("models/"):
@@ -105,7 +110,9 @@ def model(message: Message) -> str:
 
 
 def address(base: str, query: str) -> str | None:
-    """The URL of a provider's sessions; None = its base URL does not end in a version of the Gemini API."""
+    """Return the URL of a provider's sessions, with this query; None = the base URL does not end in a version
+    of the Gemini API.
+    """
     root, _, version = base.rstrip("/").rpartition("/")
     if version not in VERSIONS:
         return None
@@ -113,8 +120,9 @@ def address(base: str, query: str) -> str | None:
 
 
 def closed(code: int, reason: str) -> ir.Fault:
-    """The fault of a close code before the session has begun. Google tells of a wrong or expired key with
-    code 1007 and words ("API key expired. Please renew the API key.", yagudaev/voiceclaw#155).
+    """Return the fault for the code and reason with which the provider closed a session that had not begun.
+    For a wrong or expired key, Google uses code 1007 and words ("API key expired. Please renew the API key.",
+    yagudaev/voiceclaw#155).
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():

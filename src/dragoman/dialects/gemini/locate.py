@@ -1,4 +1,4 @@
-"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
+"""Translates IR paths to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
 
 
 def locate(place: str) -> str:
-    """Translate an IR path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
+    """Return the JSON path for an IR path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     if place.startswith("sampling."):
@@ -69,12 +69,12 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in this request for the IR path `where`; as `locate`, but fitted to what the client
-    wrote.
+    """Return the JSON path in this request for the IR path `where`. It is the path of `locate`, adapted to
+    the form in which the client wrote the request.
 
     The client may write keys in snake_case, one object in place of a list, several tools in one object, and
-    the older members for schemas (`parameters`, `responseSchema`). The path ends where the request has no
-    such member.
+    the older members for schemas (`parameters`, `responseSchema`). The path ends before the first step that
+    the request does not have.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -108,8 +108,8 @@ def _key(value: Any, word: str) -> str | None:
 
 
 def _tool(body: dict[str, Any], wanted: int) -> str:
-    """The path in `body` of a tool; "tools" if there is no such tool. wanted: the index that the tool has in
-    the IR.
+    """Return the path of a tool in `body`; "tools" if there is no such tool. wanted: the tool's index in the
+    IR.
     """
     number = 0
     for index, entry in enumerate(listed(body.get("tools") or [])):

@@ -1,4 +1,4 @@
-"""Translates log probabilities: Google lists those of a whole candidate, the IR has a list for each text.
+"""Translates log probabilities. Google has one list for a whole candidate, the IR one list for each text.
 
 Specification: https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -22,8 +22,8 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
-    """Decode `logprobsResult`, which may be any JSON value: (its tokens, its other members as leftovers
-    `logprobsResult.NAME`). None = its form is unknown.
+    """Decode `logprobsResult`. Returns (its tokens, its other members as leftovers `logprobsResult.NAME`);
+    None = its form is unknown. result: any JSON value.
     """
     try:
         chosen, tops = result["chosenCandidates"], result.get("topCandidates")
@@ -38,8 +38,8 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """The members of a `logprobsResult` that has no lists of tokens, as leftovers `logprobsResult.NAME`.
-    Empty if it has such lists or is no object.
+    """Return the members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`;
+    {} if it has such lists or is not an object.
     """
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
@@ -57,10 +57,10 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """A copy of the blocks, in which each text has the tokens that form it as its `logprobs`. None = there is
-    no text block.
+    """Return a copy of the blocks in which each text has, as its `logprobs`, the tokens that form it. None =
+    there is no text block.
 
-    If the tokens cannot be divided so that each text is made of whole tokens, the first text gets them all.
+    If some text would begin or end inside a token, the first text gets all tokens.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:
@@ -80,7 +80,7 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
-    """The value of `logprobsResult` for these tokens."""
+    """Return the value of `logprobsResult` for these tokens."""
     out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
     if any(token.top is not None for token in tokens):
         out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
@@ -88,8 +88,8 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """A candidate's leftovers. If `out`, the encoded candidate, has a `logprobsResult` already, the one in
-    the leftovers is removed and reported as lost. where: the candidate's IR path.
+    """Return a candidate's leftovers. If the encoded candidate `out` has a `logprobsResult` already, the
+    `logprobsResult` in the leftovers is removed and reported as lost. where: the candidate's IR path.
     """
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
@@ -99,10 +99,10 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
-    """The members of a candidate that state the log probabilities of its texts; empty if no text has any.
+    """Return the members of a candidate that state the log probabilities of its texts; {} if no text has any.
 
-    own: True = Google answered. Then the average is not written, because the leftovers hold the one that
-    Google stated.
+    own: True = the answer comes from this dialect. Then the average is not written, because the leftovers
+    have the average that Google stated.
     """
     stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
     if not stated:

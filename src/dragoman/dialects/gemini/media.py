@@ -1,4 +1,4 @@
-"""Encodes media as parts: their data or URL, and the media type that the API requires."""
+"""Encodes media as parts: the data or the URL of each, and the media type that the API requires."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "doc
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Google's servers can read the medium at its address: the address is that of a file at Google or
-    of a YouTube video.
+    """Whether Google's servers can read the medium at its address: the address of a file at Google or of a
+    YouTube video.
     """
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """A part with the medium's data or, if it has none, its address; None = it has neither. Raises WireError
-    for an address that the provider cannot read.
+    """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
+    WireError for an address that the provider cannot read.
     """
     if block.data is not None:
         data = block.data
@@ -68,8 +68,8 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The address of a medium: its file at the provider or, if it has none, its URL; None = it has neither.
-    Raises WireError if the provider cannot read the address.
+    """Return the address of a medium: its file at the provider or, if it has none, its URL; None = it has
+    neither. Raises WireError if the provider cannot read the address.
     """
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
@@ -105,8 +105,8 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write `detail`, the resolution of a medium, into `out`, the medium's part. A value that the API lacks
-    is reported as lost, except "auto".
+    """Write `detail`, the resolution of a medium, into `out`, the medium's part. A resolution that the API
+    lacks is reported as lost, except "auto".
     """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:

@@ -1,4 +1,4 @@
-"""The older form of schemas, OpenAPI 3.0 objects: in `parameters` and `responseSchema`.
+"""Converts schemas in the older form, OpenAPI 3.0 objects, in `parameters` and `responseSchema`.
 
 Specification: https://ai.google.dev/api/caching#Schema
 """
@@ -18,9 +18,9 @@ _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
 _DIGITS: Final = 20
-"""A count in a string of so many characters or more is no int64, and stays a string."""
+"""A count in a string of so many characters or more is not an int64, and stays a string."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
-"""The words for types, each at the index that is its number in protocol buffers."""
+"""The words for types. The index of a word is its number in protocol buffers."""
 
 UPPER: Final = "openapi"
 """The form of a schema with types in upper case, as Google writes them."""
@@ -29,24 +29,24 @@ LOWER: Final = "openapi lower"
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """(a copy of an OpenAPI schema as JSON Schema, the form that it had: UPPER or LOWER, for the case of its
-    types).
+    """Return (a copy of an OpenAPI schema as JSON Schema, the form of the OpenAPI schema). The form is LOWER
+    if all types are in lower case, otherwise UPPER.
     """
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """The OpenAPI schema from which `read_openapi` has made `schema`. form: UPPER or LOWER, the case of its
-    types.
+    """Return the OpenAPI schema from which `read_openapi` has made `schema`. form: UPPER or LOWER, the case
+    of the types.
     """
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A copy of a schema: `change` makes the copy of it and of every schema inside it. A value that is no
-    object is returned unchanged.
+    """Return a copy of a schema, made by applying `change` to the schema and to every schema inside it. A
+    value that is not an object is returned unchanged.
     """
     if not isinstance(schema, dict):
         return schema
@@ -62,7 +62,9 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 
 def _counted(value: Any) -> Any:
-    """A count as a number, if it is stated as a string of digits; any other value as it is."""
+    """Return a count as a number, if `value` is a string of fewer than `_DIGITS` digits; otherwise `value`
+    unchanged.
+    """
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 
 

@@ -1,4 +1,4 @@
-"""The output format in `generationConfig`: structured output, modalities and voices.
+"""Decodes and encodes the output settings in `generationConfig`: structured output, modalities and voices.
 
 https://ai.google.dev/gemini-api/docs/structured-output,
 https://ai.google.dev/gemini-api/docs/speech-generation
@@ -34,12 +34,12 @@ VOICES: Final = frozenset(
     }
 )
 VOICE: Final = "Kore"
-"""The voice in place of one that Google does not have."""
+"""The voice that replaces a voice which Google does not have."""
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """Decode format, modalities and voice of a `generationConfig`, whose keys are in camelCase; None = it
-    states none of them.
+    """Decode the format, the modalities and the voice in a `generationConfig`; None = it states none of them.
+    config: with keys in camelCase.
     """
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """The name of the voice in `speechConfig`; None = the object has another form than one that states only
-    this name.
+    """Return the name of the voice in a `speechConfig`; None = the object does not have the form that states
+    only this name.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
@@ -90,10 +90,10 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the answer's format, modalities and voice into `config` (`generationConfig`); report losses.
+    """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
 
-    If the model refuses a format beside functions, a text in the body's `systemInstruction` asks for the
-    format instead.
+    If the client speaks another dialect, and the model refuses a format together with functions, a text in
+    the body's `systemInstruction` asks for the format instead.
     """
     output = request.output
     if output is None:
@@ -140,8 +140,8 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Add a text to the body's `systemInstruction` that asks for the format, because the model refuses a
-    format in `generationConfig` if the request has functions.
+    """Add a text to the body's `systemInstruction` that asks for the format. Used if the model refuses a
+    format in `generationConfig` together with functions.
     """
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
@@ -173,8 +173,8 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
 
 
 def known_voice(voice: str, report: Report, where: str) -> str:
-    """The name of one of Google's voices: `voice`, whose letters may be of any case. If Google has no such
-    voice, it is `VOICE`, and a loss is reported at the IR path `where`.
+    """Return the name of one of Google's voices: `voice` in the right case. If Google has no such voice, the
+    result is `VOICE`, and a loss is reported at the IR path `where`.
     """
     if voice in VOICES:
         return voice

@@ -1,4 +1,5 @@
-"""Decodes parts, wire to IR, of requests, answers and streams; a part of unknown kind or form becomes Native.
+"""Decodes parts of requests, answers and streams to IR blocks. A part of unknown kind or form becomes
+ir.Native.
 
 Specification: https://ai.google.dev/api/caching#Part
 """
@@ -31,7 +32,8 @@ _PLACEHOLDERS = frozenset(
     for text in (SKIP_SIGNATURE, "context_engineering_is_the_way_to_go")
     for form in (text, b64encode(text.encode()).decode())
 )
-"""The documented placeholders for signatures, plain and in base64. They become a call's `form`, no seal."""
+"""The documented placeholders for signatures, plain and in base64. On a call, a placeholder becomes the
+call's `form`, not a seal."""
 _TEXT = frozenset({"text", "thought", SIGNATURE})
 _INLINE = frozenset({"inlineData", "mediaResolution", SIGNATURE})
 _BLOB = frozenset({"data", "mimeType", "displayName"})
@@ -51,7 +53,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 def decode_part(part: _Wire) -> ir.Block:
     """Decode one part, whose keys are in camelCase or snake_case. A part of an unknown kind or form becomes
-    ir.Native, which holds it unchanged.
+    ir.Native, which holds the part's members.
     """
     text = part.get("text")
     if type(text) is str and len(part) == 1:
@@ -66,8 +68,8 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """Decode a part to ir.Native, the block for what the IR cannot express. A signature that is a string
-    becomes the block's seal; all else stays as it is.
+    """Decode a part to ir.Native, the block for parts that the IR cannot express. A signature that is a
+    string becomes the block's seal; all other members stay unchanged.
     """
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
@@ -187,11 +189,13 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """(the blocks of a function's `response`, whether it is an error, the form for ir.ToolResult).
+    """Decode the value of a function result's `response`. Returns (its blocks, whether it is an error, the
+    form for ir.ToolResult).
 
-    response: None = absent, which gives no block. Of an object with `output` or `error` as its only member,
-    the member's value becomes the block. The second value is True for `error`, and None = not stated. The
-    third tells the encoder how the response was written; None = in the usual form.
+    response: None = the result has none; it gives no block. If `output` or `error` is the only member of the
+    object, the member's value becomes the block; otherwise the whole object becomes the block. The second
+    value is True for `error`, None = not stated. The form tells the encoder how `response` was written; None
+    = in the usual way.
     """
     if response is None:
         return (), None, "bare"

@@ -1,4 +1,4 @@
-"""Encodes blocks as parts, of requests, answers and streams.
+"""Encodes IR blocks as parts of requests, answers and streams.
 
 Specification: https://ai.google.dev/api/caching#Part
 """
@@ -24,7 +24,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The part of a text block with nothing but its text; None for any other block."""
+    """Return the part of a text block that has nothing but its text; None for any other block."""
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -33,9 +33,10 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode one block as a part; None = it is left out, and the loss is reported. where: its IR path.
+    """Encode one block as a part; None = the block is left out, and this loss is reported. where: the block's
+    IR path.
 
-    Raises WireError for media that the provider cannot read and, in a request, calls of free-text tools.
+    Raises WireError, in a request, for media that the provider cannot read and for calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -197,8 +198,8 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The text that is sent in place of a medium: a document's own text, or the transcript of audio without
-    data. None = the medium itself is sent.
+    """Return the text that is sent in place of a medium: the text of a text document, or the transcript of
+    audio without data. None = the medium itself is sent.
     """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
@@ -222,8 +223,8 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """The text of a block inside a tool result or a document; None = it has no text, which is reported as a
-    loss.
+    """Return the text of a block inside a tool result or a document; None = the block has no text, which is
+    reported as a loss.
     """
     part = encode_part(block, draft, where)
     if part is None:
@@ -236,8 +237,8 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block that was decoded from this dialect, as Native: so a history in another dialect can hold
-    it.
+    """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
+    can hold it.
     """
     if isinstance(block, ir.Native):
         return block

@@ -1,7 +1,7 @@
-"""Joins a call's arguments that arrive in pieces.
+"""Joins the arguments of a call that arrive in pieces.
 
-Vertex AI can stream them (`streamFunctionCallArguments`). Each piece names its member by a JSON path, and a
-string may continue in the next piece with the same path.
+Vertex AI can stream arguments (`streamFunctionCallArguments`). Each piece names its member of the arguments
+by a JSON path. A string may continue in the next piece with the same path.
 
     {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil wa", "willContinue": true}
 
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Patches:
-    """The arguments of one tool call, which arrive in pieces."""
+    """Builds the arguments of one tool call from pieces."""
 
     __slots__ = ("_arguments", "_going_on", "_place", "_words")
 
@@ -64,8 +64,8 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def _settle(self) -> None:
-        """End the text that continued over several elements: join its pieces and write them to their place in
-        the arguments.
+        """End the string that continued over several elements: join its pieces, and write the whole string to
+        its place in the arguments.
         """
         if self._words:
             holder, last = self._place
@@ -73,7 +73,7 @@ class Patches:
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """The arguments so far, which are a JSON object, as text."""
+        """Return the arguments so far, a JSON object, as text."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
@@ -81,8 +81,8 @@ class Patches:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The member names and indexes of a JSON path: "$.a[0]" gives ["a", 0]. Raises WireError if the path is
-    malformed, too long, or has too many steps.
+    """Return the member names and indexes of a JSON path: "$.a[0]" gives ["a", 0]. Raises WireError if the
+    path is malformed, too long, or has too many steps.
     """
     steps: list[str | int] = []
     position = 1

@@ -1,8 +1,8 @@
-"""Embeddings of Vertex AI: `:predict` for most models, `:embedContent` for the newest ones.
+"""Embeddings of Vertex AI: `:predict` for most models, `:embedContent` for the newest models.
 
 https://cloud.google.com/vertex-ai/docs/generative-ai/embeddings/get-text-embeddings (read in 2026-11), in the
 form of the recordings of :predict and of the client google-genai 3.4.0 (`_EmbedContentConfig_to_vertex`). A
-request of :predict has the inputs as `instances`, each with its task and title, and the options of all as
+request to :predict has the inputs as `instances`, each with its task and title, and the common options as
 `parameters`.
 """
 
@@ -34,8 +34,8 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 
 def by_content(model: str | None) -> bool:
-    """Whether :embedContent is the endpoint of a model, which takes one input. gemini-embedding-001, the
-    oldest of Gemini's models, is asked by :predict, as a recording does it.
+    """Whether the endpoint of a model is :embedContent, which takes one input. The oldest of Gemini's models,
+    gemini-embedding-001, uses :predict, as a recording shows.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)
@@ -45,7 +45,9 @@ _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 
 
 def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
-    """An input as parts of text. Raises WireError for a list of token ids whose text is unknown."""
+    """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
+    the input's position. model: the requested model's name.
+    """
     if isinstance(item, ir.Tokens):
         item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
     texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
@@ -53,8 +55,8 @@ def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> l
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for an input that is a list of token ids, if
-    the text that they stand for is unknown.
+    """Encode the request, and report losses. Raises WireError for an input of token ids that cannot be
+    converted to text.
     """
     model = target.model if target.model is not None else request.model
     if request.user is not None:
@@ -88,8 +90,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
-    """Requests that are small enough, each with the index of its first input. Models of Gemini take one
-    input.
+    """Yield requests that are small enough, each as (index of its first input, request). A request to a model
+    of Gemini has one input.
     """
     if "gemini" not in model and "maas" not in model:
         yield from _split(request, model)
@@ -102,7 +104,7 @@ def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedR
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError at the first mistake of a request of :predict for embeddings of texts."""
+    """Raise WireError for the first mistake in a request to :predict for embeddings of texts."""
     instances = request.body.get("instances")
     if instances is None:
         missing("instances")
@@ -126,7 +128,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for instances with different options."""
+    """Decode a request that has passed `check`. Raises WireError for instances with different options."""
     instances = wire.body["instances"]
     first = {key: value for key, value in instances[0].items() if key != "content"}
     for index, one in enumerate(instances):
@@ -149,12 +151,14 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 FORM: Final = "predict"
-"""The `form` of a request that came in this way."""
+"""The `form` of a request that a client sent to :predict."""
 _KNOWN: Final = frozenset({"outputDimensionality", "autoTruncate", "task_type", "title"})
 
 
 def locate(where: str) -> str:
-    """The JSON path in the client's request for an IR path."""
+    """Return the JSON path in the client's request for an IR path. An option that all instances repeat gets
+    its path in the first instance.
+    """
     if where.startswith("inputs["):
         return f"$.instances{where.removeprefix('inputs')}.content"
     names = {
@@ -167,7 +171,9 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.EmbedResponse) -> dict[str, Any]:
-    """The body of an answer. Usage is of all inputs together, so that it stands at the only input alone."""
+    """Return the body of a response. The usage is written only if there is one vector, because it counts all
+    inputs together and a body has one count for each vector. An estimated usage is left out.
+    """
     usage, alone = response.usage, len(response.vectors) == 1
     known = alone and usage is not None and not usage.estimated
     statistics: dict[str, Any] = {"truncated": False}
@@ -211,8 +217,8 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer of either endpoint. Raises RequestFailed for an error object. Raises WireError for any
-    other object, and if the number of vectors is not the number of inputs.
+    """Decode a response of either endpoint. Raises RequestFailed for an error object. Raises WireError for
+    any other object without embeddings, and if the number of vectors is not the number of inputs.
     """
     try:
         answer = _read(answered.data)
@@ -246,4 +252,4 @@ PREDICTED: Final = ProviderSide(
     split=split,
     join=joined,
 )
-"""How Vertex AI is asked for embeddings."""
+"""The provider side of embeddings at Vertex AI."""

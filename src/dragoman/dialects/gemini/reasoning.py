@@ -1,4 +1,4 @@
-"""Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
+"""Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning` in the IR.
 
 Older models accept a budget in tokens, newer models a level. The API answers 400 to a request with both. If
 it is unknown what the model accepts, a request of this dialect is sent as its client stated it, and a request
@@ -26,7 +26,7 @@ DYNAMIC: Final = -1
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """Decode `thinkingConfig`, which is an object; None = the object states nothing."""
+    """Decode a `thinkingConfig`; None = the object states nothing. value: an object."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -49,8 +49,9 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses.
 
-    For a client of this API it is written as stated, unless it states a level and the model is known to
-    accept none. For other clients it is written as the model accepts it.
+    For a client of this API it is written as the client stated it, unless it states a level and the model is
+    known to accept no levels. In this case, and for all other clients, it is written in a form that the model
+    accepts.
     """
     wish = request.reasoning
     if wish is None:
@@ -65,8 +66,8 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """The `thinkingConfig` as a client of this dialect stated it. None = it states a level, and the model is
-    known to accept no levels.
+    """Return the `thinkingConfig` as a client of this dialect stated it; None = it states a level, and the
+    model is known to accept no levels.
     """
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
@@ -82,8 +83,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning.
-    Differences are reported. own: True = the client speaks this dialect.
+    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning. The
+    report gets each difference. own: True = the client speaks this dialect.
     """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
@@ -97,7 +98,7 @@ class _Fitting:
         self.never = target.facts.reasoning is False or modes == ()
 
     def fit(self) -> dict[str, Any]:
-        """The `thinkingConfig`; empty = none is written."""
+        """Return the `thinkingConfig`; {} = nothing is written."""
         wish = self.wish
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.never:
@@ -140,7 +141,7 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """The model's levels, from the weakest to the strongest; never empty."""
+        """Return the model's levels, from the weakest to the strongest. The result is never empty."""
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
         return known or ("low",)
@@ -162,7 +163,9 @@ class _Fitting:
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The level for an effort: the same word, else the model's nearest weaker level, else its weakest."""
+        """Return the level for an effort: the same word, if the model has this level; otherwise the strongest
+        of the model's weaker levels; without a weaker level, the model's weakest level.
+        """
         known = self._known()
         if effort in known:
             return effort

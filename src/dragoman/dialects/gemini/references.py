@@ -1,7 +1,7 @@
-"""References inside one JSON Schema: the target of each, and which definitions contain themselves.
+"""Finds the references inside one JSON Schema: the target of each, and which definitions contain themselves.
 
 The API knows only definitions at the root. So each schema that a reference names becomes such a definition,
-even one that is not under `$defs` (`#/properties/start`).
+even a schema that is not under `$defs` (`#/properties/start`).
 https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref
 """
 
@@ -17,20 +17,21 @@ from dragoman.dialects.schema_budget import LONGEST_PLACE, SchemaBudget, place_i
 _Schema: TypeAlias = dict[str, Any]
 
 ROOT: Final = "#"
-"""The name of the whole schema, as the target of a reference and beside the names of its definitions."""
+"""The name of the whole schema: as the target of a reference, and in lists of the definitions' names."""
 DEFINED: Final = ("$defs", "definitions")
 _NAMED: Final = ("properties", *DEFINED)
 _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONE: Final = ("items", "additionalProperties")
 _UNDERSCORES: Final = 8
-"""The most underscores that are added to a taken name; a number is added instead to make more names."""
+"""The most underscores that are added to a name that is already used. If all these names are used, too, a
+number is added to the name instead."""
 _DEFINING: Final = 8
-"""The steps of the schema budget that each definition costs."""
+"""How many steps of the schema budget each definition costs."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Definition(NamedTuple):
-    """A schema that references may name. place: its path inside the whole schema (`$defs.Node`)."""
+    """A schema that references may name. place: the schema's path inside the whole schema (`$defs.Node`)."""
 
     schema: Any
     place: str
@@ -39,8 +40,8 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: name -> definition, under the names to write, which need no escapes in a reference. budget:
-    making a definition takes `_DEFINING` steps of it; WireError is raised when no step is left.
+    definitions: name -> definition. The names are those to write; they need no escapes in a reference.
+    budget: each definition costs `_DEFINING` steps; WireError is raised when too few steps are left.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -60,23 +61,23 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """What the value of a `$ref` means: the name of a definition, or `ROOT` for the whole schema. None =
-        neither.
+        """Return the meaning of a `$ref`: the name of a definition, or `ROOT` for the whole schema; None = it
+        means neither. reference: the value of the `$ref`.
         """
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
         """Whether `schema`, a part of the definition `within`, leads back to this definition without an
-        optional property between them. Then a value may need another value of the definition inside it, and
-        so on without end.
+        optional property between them. In this case, a value of the definition may need another value of the
+        same definition inside it, and so on without end.
         """
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """Whether `schema` refers to a definition in `group` (of `_groups`), directly or inside, without
-        passing through an optional property.
+        """Whether `schema` refers to a definition in `group` (of `_groups`), directly or in a schema inside
+        it, without passing through an optional property.
         """
         if not isinstance(schema, dict):
             return False
@@ -93,8 +94,8 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Collect the definitions inside `schema` and the targets of its references; search these targets,
-        too. place: the path of `schema` inside the whole schema.
+        """Collect the definitions inside `schema` and the targets of its references, and search these targets
+        in the same way. place: the path of `schema` inside the whole schema.
         """
         references: list[str] = []
         waiting = [(schema, place)]
@@ -116,8 +117,8 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition and return its name: `name` with `_` for refused characters or, if a definition
-        has this name already, a similar name.
+        """Add a definition and return its name: `name` with `_` in place of refused characters or, if a
+        definition has this name already, a similar name. place: the path of `schema` inside the whole schema.
         """
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
@@ -128,8 +129,8 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """A name that no definition has yet: `name` with one to `_UNDERSCORES` underscores or, if these names
-        are taken, with a number.
+        """Return a name that no definition has: `name` with one to `_UNDERSCORES` underscores or, if these
+        names are used, with a number.
         """
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
@@ -141,8 +142,8 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """The name of the definition that a reference means. A definition that is new is added. None = the
-        reference means no schema inside this one.
+        """Return the name of the definition that a reference means; a new definition is added. None = the
+        reference names no schema inside the whole schema.
         """
         if not reference.startswith("#/"):
             return None
@@ -164,7 +165,7 @@ class References:
         return name
 
     def _needs(self, schema: Any) -> Iterator[str]:
-        """The names of the definitions that a schema refers to, except inside optional properties."""
+        """Yield the names of the definitions to which a schema refers, except inside optional properties."""
         waiting = [schema]
         seen: set[int] = set()  # a property may be required in several places
         while waiting:
@@ -178,8 +179,8 @@ class References:
 
 
 def _needed(schema: _Schema) -> list[Any]:
-    """The schemas directly inside `schema` that a value may need: those of required properties, those in
-    lists such as `anyOf`, and those of items.
+    """Return the schemas directly inside `schema` that a value may need: those of required properties, those
+    in lists such as `anyOf`, and those of items.
     """
     found: list[Any] = []
     properties = schema.get("properties")
@@ -193,14 +194,14 @@ def _needed(schema: _Schema) -> list[Any]:
 
 
 def required(schema: _Schema) -> list[Any]:
-    """The list `required` of a schema; empty = it has none."""
+    """Return the list `required` of a schema; [] = the schema has none."""
     names = schema.get("required")
     return names if isinstance(names, list) else []
 
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
-    """The schemas directly inside `schema`, each as (keyword, name, path, value): `("properties", "a",
-    "properties.a", {…})`. The name is "" for a keyword without names; the path is that inside `schema`.
+    """Yield the schemas directly inside `schema`, each as (keyword, name, path, value): `("properties", "a",
+    "properties.a", {…})`. The name is "" for a keyword without names. The path begins at `schema`.
     """
     for key in _NAMED:
         if isinstance(named := schema.get(key), dict):
@@ -223,9 +224,9 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """Definition -> the name of its group. Definitions that need each other, directly or through others, form
-    a group, which has the name of one of them. needs: definition -> the definitions that it needs. Kosaraju's
-    algorithm.
+    """Return definition -> the name of its group. Definitions that need each other, directly or through
+    others, form a group, which has the name of one of them. needs: definition -> the definitions that it
+    needs. Kosaraju's algorithm.
     """
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
@@ -238,8 +239,8 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """The names that can be reached from `start`, itself included, without those in `seen`. A name comes
-    after the names that were reached from it. All are added to `seen`.
+    """Return the names that can be reached from `start`, including `start`, without those in `seen`. Each
+    name comes after the names that were reached from it. All returned names are added to `seen`.
     """
     if start in seen:
         return []

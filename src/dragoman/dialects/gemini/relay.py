@@ -1,4 +1,6 @@
-"""Relays between clients and providers of this protocol: a few members are edited, all else is kept."""
+"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
+unchanged.
+"""
 
 from __future__ import annotations
 
@@ -44,21 +46,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GeminiRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits requests and whole (not streamed) answers, and makes relays for streams."""
 
     member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body for the provider. head: the client's body. edits: top-level member -> new value, UNSET =
-        the member is removed. `model` is always removed, because the path states it.
+        """Return the body for the provider. head: the client's body. edits: top-level member -> new value;
+        UNSET = the member is removed. `model` is always removed, because the path states it.
         """
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
-        provider's name of the model, unless it is None.
+        """Return (the body for the client, its usage); None as the usage = the body states none.
+        `reply.model` replaces the provider's name of the model, unless it is None.
 
-        Raises RequestFailed for an error, WireError for any other body that is no answer.
+        Raises RequestFailed for an error, WireError for any other body that is not an answer.
         """
         try:
             head = _decode_head(body)
@@ -83,7 +85,8 @@ class GeminiRelay(BodyRelay):
 
 
 _ANSWERS = frozenset({"candidates", "promptFeedback"})
-"""An answer has one of these members or token counts; else it is refused as no answer."""
+"""The members of which an answer has at least one. A body with neither of them and without token counts is
+not an answer."""
 _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
 
 
@@ -96,8 +99,8 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class GeminiStreamRelay:
-    """Relays one stream. Writes the client's name of the model. If the provider states no token counts,
-    writes an estimate.
+    """Relays one stream, with the client's name of the model. If the provider states no token counts, and the
+    client wants them, an estimate is written.
     """
 
     __slots__ = (
@@ -123,7 +126,9 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage of the last chunk that states one, or else the estimate; None = neither."""
+        """The usage of the last chunk that states one; if no chunk states one, the estimate. None = there is
+        no estimate either.
+        """
         stated = self._counted()
         return decode_usage(stated) if stated else self._estimated
 
@@ -135,8 +140,8 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for the client, for a chunk as JSON. Raises RequestFailed for an error, WireError for
-        JSON that cannot be read and for too many candidates.
+        """Return the bytes for the client, for one chunk (`frame`, as JSON). Raises RequestFailed for an
+        error, WireError for JSON that cannot be read and for too many candidates.
         """
         try:
             chunk = _decode_chunk(frame)
@@ -158,8 +163,8 @@ class GeminiStreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as JSON,
-        which is replaced; empty = the chunk has none and stays unchanged.
+        """Return the chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as
+        JSON, which is replaced; empty = the chunk has none and stays unchanged.
 
         Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
         are the same in most chunks.
@@ -205,8 +210,8 @@ class GeminiStreamRelay:
             self._unanswered = self._unanswered or bool(chunk.prompt_feedback)
 
     def close(self) -> bytes:
-        """The last bytes for the client, after the provider's last chunk. Raises RequestFailed if the stream
-        broke off.
+        """Return the last bytes for the client, after the provider's last chunk. Raises RequestFailed if the
+        stream broke off.
 
         `done` stays False if the model failed in every candidate: each has a stop reason in `BROKEN` and no
         answer.
@@ -218,8 +223,8 @@ class GeminiStreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """The bytes of a chunk with the estimated usage; `usage` then returns this estimate. Empty =
-        `estimate` is None, the answer is not `done`, or the stream stated a usage.
+        """Return the bytes of a chunk with the estimated usage, and let `usage` return this estimate from now
+        on. b"" = `estimate` is None, the answer is not `done`, or the stream stated a usage.
         """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""
@@ -227,7 +232,7 @@ class GeminiStreamRelay:
         return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The last bytes of a stream that broke off: a chunk with the fault as an error."""
+        """Return the last bytes for a stream that broke off: a chunk with the fault as an error."""
         body = _encode(error_body(fault))
         return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 

@@ -1,5 +1,5 @@
 """Requests: decodes the body and the path of generateContent and streamGenerateContent to ir.Request, and
-encodes them back.
+encodes an ir.Request back.
 """
 
 from __future__ import annotations
@@ -56,13 +56,16 @@ _TIER_WORDS = {
     "fast": "priority",
 }
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The default of `ir.Request.sampling`. Compared by identity: a request with it states no such parameter."""
+"""The default of `ir.Request.sampling`. It is compared by identity: a request with this very object states no
+sampling parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for values of the wrong type and an unknown role."""
+    """Decode a request that has passed `check`. Raises WireError for values of the wrong type and for an
+    unknown role.
+    """
     body = spelled(wire.body)
     get = body.get
     forms: dict[str, str] = {}
@@ -82,8 +85,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that are not in `_USUAL` into `fields`, the arguments for ir.Request. Returns the
-    leftovers: members that have no field.
+    """Decode the members that are not in `_USUAL`, and put their values into `fields`, the arguments for
+    ir.Request. Returns the leftovers: members that have no IR field.
     """
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
@@ -120,7 +123,9 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the form of the answer depends on: the model, and whether the answer streams."""
+    """Decode only the values on which the form of the answer depends: the model, and whether the answer
+    streams.
+    """
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -178,8 +183,8 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for a Gemini model, and report losses.
 
-    Raises WireError for media that the provider cannot read, free-text tools and their calls, too many
-    candidates, and schemas that are too deep or take too many steps to reduce.
+    Raises WireError for media that the provider cannot read, for calls of free-text tools, for too many
+    candidates, and for schemas that are nested too deeply or take too many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -254,8 +259,8 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove what the API refuses in `config` (`generationConfig`), and report it. Raises WireError
-    for too many candidates.
+    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this.
+    Raises WireError for too many candidates.
     """
     report = target.report
     if target.facts.sampling is False:
@@ -351,6 +356,5 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
-"""For each field of ir.Request, the function that encodes it, or the reason why it is lost. `store` is lost
-only in requests of other dialects.
-"""
+"""For each field of ir.Request, the function that encodes it, or the loss reason. `store` is lost only in
+requests of other dialects."""

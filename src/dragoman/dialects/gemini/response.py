@@ -1,4 +1,4 @@
-"""Whole answers: decodes a GenerateContentResponse to ir.Response, and encodes it back.
+"""Whole answers: decodes a GenerateContentResponse to ir.Response, and encodes an ir.Response back.
 
 Specification: https://ai.google.dev/api/generate-content#generatecontentresponse
 """
@@ -50,7 +50,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
     Raises RequestFailed for an error object. Raises it also if the model failed in every candidate, and no
-    candidate has more than reasoning. Raises WireError for any other object.
+    candidate has content other than reasoning. Raises WireError for any other object that is not an answer.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -117,8 +117,8 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """Decode the `parts` of one content. Raises WireError if they are no list of objects. where: the path of
-    the content, for the error.
+    """Decode the `parts` of one content. Raises WireError if they are not a list of objects. where: the JSON
+    path of the content, for the error.
     """
     parts = content.get("parts")
     if parts is None:
@@ -133,7 +133,7 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether the block is enough for an answer: it is neither reasoning nor an empty text."""
+    """Whether the block is content of an answer: it is neither reasoning nor an empty text."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -141,15 +141,15 @@ _NO_WORDS = ir.Text("")
 
 
 def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
-    """A copy of a text block with one more citation; any other block unchanged."""
+    """Return a copy of a text block with one more citation; any other block unchanged."""
     if not isinstance(block, ir.Text):
         return block
     return msgspec.structs.replace(block, citations=(*block.citations, citation))
 
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """The leftovers of a candidate: its members without a field, and those of its `content` as
-    `content.NAME`; empty = none.
+    """Return the leftovers of a candidate: its members without an IR field, and those of its `content` as
+    `content.NAME`; {} = there are none.
     """
     extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
@@ -159,7 +159,9 @@ def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, A
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a GenerateContentResponse, and report losses. Raises RequestFailed for an answer that failed."""
+    """Encode a GenerateContentResponse, and report losses. Raises RequestFailed if the response has an
+    `error`.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -181,10 +183,12 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """The members `modelVersion`, `createTime` and `responseId` of an answer and of each chunk of a stream.
+    """Return the members `modelVersion`, `createTime` and `responseId` of an answer or of a chunk of a
+    stream.
 
-    id, model: as the provider stated them, None = not stated. created: the answer's date, as a text or in
-    Unix seconds; None = `createTime` is left out.
+    id, model: as the provider stated them; None = not stated. The model's name for the client replaces
+    `model`. Without an id, the gateway's id is used. created: the answer's date, as a text or in Unix
+    seconds; None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
@@ -224,8 +228,8 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether the candidate's citations were decoded from metadata that its leftovers still hold. extra:
-    these leftovers.
+    """Whether the candidate's citations were decoded from metadata that its leftovers (`extra`) still
+    have.
     """
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

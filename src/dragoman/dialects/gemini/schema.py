@@ -1,4 +1,5 @@
-"""Reduces the JSON Schemas of other dialects to what the API accepts; anything else is a 400.
+"""Reduces the JSON Schemas of other dialects to the keywords and values that the API accepts. The API answers
+400 to any other schema.
 
 https://ai.google.dev/api/generate-content#FIELDS.response_json_schema
 """
@@ -27,12 +28,13 @@ _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
 """Keywords that are left out without a report. Definitions and `nullable` are written in another form."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
-"""Keywords that constrain no value, so that the loss of one is only a hint."""
+"""Keywords that do not restrict values, so the loss of such a keyword is only a hint."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """The JSON Schema without what the API refuses; the schema itself if it `is_plain`. where: its IR path.
+    """Return the JSON Schema without the keywords and values that the API refuses; the schema itself if it
+    `is_plain`. where: the schema's IR path.
 
     A refused keyword is written as text into the `description` of the schema that states it. Each part that
     is removed is reported as a loss, except the keywords in `_UNSAID`. Raises WireError if the schema is
@@ -44,7 +46,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A schema that the API accepts unchanged. A schema with references never counts as one."""
+    """A schema that the API accepts unchanged. A schema with references never fits this type."""
 
     type: Any = None
     description: Any = None
@@ -67,7 +69,7 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 def is_plain(schema: _Schema) -> bool:
     """Whether it is certain that the API accepts the schema unchanged. False for every schema with a `$ref`
-    or an enum of numbers.
+    or with an enum that has other values than strings.
     """
     try:
         msgspec.convert(schema, _Plain)
@@ -78,14 +80,14 @@ def is_plain(schema: _Schema) -> bool:
 
 _BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})
 _MOST_OPENED: Final = 100
-"""The most copies of definitions that may replace references in the `allOf`s of one schema."""
+"""The most copies of definitions that may replace references in all `allOf`s of one schema."""
 _DEEPEST_OPENED: Final = 2
-"""The most copies of definitions, in place of references in `allOf`, inside each other."""
+"""How many copies of definitions may stand inside each other, if they replace references in `allOf`."""
 
 
 class _Cleaner:
-    """Reduces one schema to what the API accepts. To refuse a keyword means here: to write it as text into
-    the `description` of its schema, and to report a loss.
+    """Reduces one schema to the keywords and values that the API accepts. In this class, to refuse a keyword
+    means to write it as text into the `description` of its schema, and to report a loss.
 
     A reference in an `allOf` may be replaced by a copy of the definition that it names. opened: the names of
     the definitions inside whose copies the current part is. left: how many more copies may be made. budget:
@@ -102,8 +104,8 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """The reduced root schema, with all reduced definitions as its `$defs`. where: the IR path of the
-        schema.
+        """Return the reduced root schema, with all reduced definitions as its `$defs`. where: the schema's IR
+        path.
         """
         out = self.clean(schema, where, hard=True)
         defs = {}
@@ -113,9 +115,10 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """The reduced form of one schema; {} for true or false. where: the IR path of the schema.
+        """Return the reduced form of one schema; {} for a schema that is true or false. where: the schema's
+        IR path.
 
-        hard: True = no optional property is between the root of the current definition and this schema.
+        hard: True = there is no optional property between the root of the current definition and this schema.
         """
         if not isinstance(schema, dict):
             if schema is False:
@@ -155,7 +158,7 @@ class _Cleaner:
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
         """Write `properties`, and `required`. A required property that leads back to its own definition
-        becomes optional, which is reported: else a value would never end.
+        becomes optional, because otherwise a value would never end. This is reported as a loss.
         """
         if not isinstance(value, dict):
             return
@@ -186,7 +189,7 @@ class _Cleaner:
     def reference(self, node: _Node, key: str, value: Any) -> None:
         """Write a `$ref` to a definition or to the whole schema. A `$ref` to anything else is refused. A
         `$ref` that leads back to its own definition, without an optional property between them, is left out
-        and reported.
+        and reported as a loss.
         """
         target = self.references.target(value)
         if target is None:
@@ -197,9 +200,9 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """The reduced schema, which has a `$ref`. If it has other members, the `$ref` is moved into an
-        `anyOf`, because the API accepts it only alone. Of the other members, title and description stay; the
-        rest is reported as lost.
+        """Return the reduced schema in a form in which its `$ref` has no other members beside it, because the
+        API requires this. If there are other members, the `$ref` is moved into an `anyOf`. Of the other
+        members, title and description stay; all others are reported as lost.
         """
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
@@ -221,7 +224,7 @@ class _Cleaner:
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
         """Write a keyword whose value is a list of schemas; `items` is written as `prefixItems`. A value that
-        is no list is refused.
+        is not a list is refused.
         """
         if not isinstance(value, list):
             node.refused[key] = value
@@ -248,8 +251,8 @@ class _Cleaner:
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """Write a string or a number as an `enum` with one value, and null as the type "null". Refuse any
-        other `const`.
+        """Write a string or a number as an `enum` with one value, and null as the type "null". Any other
+        `const` is refused.
         """
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
@@ -259,8 +262,8 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers; null in it becomes the type "null". Refuse any other
-        `enum`.
+        """Write an `enum` of strings and numbers; null in the `enum` becomes the type "null". Any other
+        `enum` is refused.
         """
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
@@ -271,7 +274,9 @@ class _Cleaner:
             node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
     def _or_null(self, node: _Node) -> None:
-        """Let the written schema (`node.out`) accept null too: its source has OpenAPI's `nullable: true`."""
+        """Let the written schema (`node.out`) also accept null, because its source has OpenAPI's `nullable:
+        true`.
+        """
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
         if "$ref" in out:
@@ -284,9 +289,9 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive one. For an integer, the next integer is written, so
-        nothing is lost. For any other type the keyword is also refused, because the inclusive bound allows
-        one value more. A bound that is no number is only refused.
+        """Write an exclusive bound as an inclusive bound. For an integer, the next integer is written, so
+        nothing is lost. For any other type, the keyword is also refused, because the inclusive bound allows
+        one more value. A bound that is not a number is only refused.
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
@@ -301,8 +306,9 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with the members of its `allOf` merged into it. If they cannot be merged, `allOf` is
-        written as text into the schema's description, which is reported as a loss.
+        """Return the schema with the members of its `allOf` merged into it. If they cannot be merged, `allOf`
+        is written as text into the schema's description, which is reported as a loss. where: the schema's IR
+        path.
         """
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
@@ -323,8 +329,8 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """A member of an `allOf`. If it is a reference to a definition, it is replaced by this definition, as
-        long as one more copy may be made.
+        """Return a member of an `allOf`. If the member is a reference to a definition, and one more copy may
+        be made, the definition is returned instead.
         """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
@@ -340,9 +346,10 @@ class _Cleaner:
 class _Node(msgspec.Struct):
     """One schema while it is reduced.
 
-    where: its IR path. hard: True = no optional property is between it and the root of its definition. out:
-    the reduced schema. refused: keywords that are written as text into its description. required: the names
-    that `properties` left in `required`, None = not known yet.
+    where: the schema's IR path. hard: True = there is no optional property between the root of the current
+    definition and this schema. out: the reduced schema. refused: keywords that are written as text into its
+    description. required: the names that `properties` left in `required`; None = `properties` has not been
+    written yet.
     """
 
     schema: _Schema
@@ -390,8 +397,8 @@ def _nullable(kind: Any) -> Any:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """One schema that allows the values which both schemas allow. None = no such schema can be written, or no
-    value fits both.
+    """Return one schema that allows the values which both schemas allow; None = no such schema can be
+    written, or no value fits both.
     """
     out = dict(one)
     for key, value in other.items():
@@ -424,8 +431,8 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The values that both have in common. one, other: a list of values, or a single value. None = there are
-    none.
+    """Return the values that `one` and `other` have in common; None = there are none. one, other: a list of
+    values, or a single value.
     """
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
     allowed = set(map(_as_json, second))
@@ -449,4 +456,5 @@ _JOIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     **dict.fromkeys(("minimum", "minItems"), _stricter(max)),
     **dict.fromkeys(("maximum", "maxItems"), _stricter(min)),
 }
-"""For each keyword, the function that joins its values in two schemas to one value; None = impossible."""
+"""Keyword -> the function that joins its values in two schemas to one value. The function returns None if
+this is impossible."""

@@ -1,5 +1,5 @@
-"""Reads and writes thought signatures. A signature of Google's stays unchanged. A seal of another provider
-gets a tag that names its origin.
+"""Reads and writes thought signatures. A signature of Google's stays unchanged. A seal of another origin (a
+dialect) gets a tag that names the origin.
 
 The official clients decode a signature from base64 and encode it again, in base64 or base64url, so the tag is
 inside the base64. https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -15,15 +15,15 @@ from dragoman.dialects.seals import TAG, read_seal, tag_seal
 from dragoman.ir import Sealed
 
 _TAGGED: Final = b64encode(TAG.encode())[: len(TAG) * 8 // 6].decode()
-"""The characters that every tagged signature begins with, in base64."""
+"""The first characters of every tagged signature, in base64."""
 FOREIGN: Final = b'"' + _TAGGED.encode()
-"""The bytes that a tagged signature begins with in the JSON of a request body."""
+"""The first bytes of every tagged signature in the JSON of a request body."""
 _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """The seal (a value that only its provider can read) that a signature holds. A tag in the signature names
-    this provider; if there is no valid tag, it is Google.
+    """Return the seal (a value that only its origin can read) in a signature. A tag in the signature names
+    the origin; without a valid tag, the origin is this dialect.
     """
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
@@ -36,7 +36,7 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """The signature for a seal (a value that only its provider can read): Google's seal unchanged, that of
-    another provider with a tag, in base64.
+    """Return the signature for a seal (a value that only its origin can read). A seal of this dialect is
+    returned unchanged; a seal of another origin gets a tag and is encoded in base64.
     """
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()

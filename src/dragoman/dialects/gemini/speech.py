@@ -53,8 +53,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio of an answer. It is raw samples if the request wants "pcm" and Google sent raw samples
-    of one channel; else it is a WAV file.
+    """Decode the audio of an answer. The result has raw samples if the request wants "pcm" and Google sent
+    raw samples of one channel; otherwise it is a WAV file.
 
     Raises RequestFailed for an error object or an answer without audio. Raises WireError for any other
     object, for audio that is neither raw samples nor WAV, and for invalid base64.
@@ -88,8 +88,9 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """The fault for an answer without the requested content. It says that the model refused, or else that the
-    answer lacks this content. lacking: the content in words, such as "sound".
+    """Return the fault for an answer without the requested content. It says that the model refused, if the
+    stop reason is a filter; otherwise it says that the answer lacks this content. lacking: the content in
+    words, such as "sound".
     """
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":

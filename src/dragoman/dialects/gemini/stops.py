@@ -1,7 +1,7 @@
 """Decodes and encodes stop reasons: https://ai.google.dev/api/generate-content#FinishReason
 
-`STOP` also stands for tool calls. If Google refuses a prompt, the answer has no candidate. The IR then has
-one, and the detail of this candidate's stop holds the whole `promptFeedback`.
+`STOP` also stands for tool calls. If Google refuses a prompt, the answer has no candidate. In the IR, such an
+answer has one candidate, whose stop holds the whole `promptFeedback` as a detail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BROKEN = (
 BROKEN = frozenset({*_BROKEN, 5})
 """The values of `finishReason` that mean that the model failed."""
 UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
-"""The values of `finishReason` in chunks that are not a candidate's last."""
+"""The values of `finishReason` in chunks that are not the last chunk of a candidate."""
 
 STOPS: dict[Any, ir.Stop] = {
     "STOP": ir.Stop("end"),
@@ -51,7 +51,8 @@ STOP_WORDS: dict[str, str] = {
     "error": "OTHER",
     "other": "OTHER",
 }
-"""Stop reason of the IR -> `finishReason`. For reasons in `_LOST` the word says less, which is reported."""
+"""Stop reason of the IR -> `finishReason`. For the reasons in `_LOST`, the word is less precise, which is
+reported."""
 _LOST = {
     "context": "a full context window is reported as MAX_TOKENS",
     "sequence": "a stop sequence is reported as STOP, without the sequence",
@@ -63,12 +64,12 @@ _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
 _TO = "candidates[].finishMessage"
 _EXPLANATION = "explanation"
-"""The key in the `Stop.detail` of other protocols whose text becomes `finishMessage`."""
+"""The key in `Stop.detail` whose text becomes `finishMessage` in answers of other dialects."""
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a candidate as Google wrote it; None = the candidate has not ended. called: True = it calls
-    a tool that the client runs, so its normal end means a tool call.
+    """Return the stop of a candidate as Google wrote it; None = the candidate has not ended. called: True =
+    it calls a tool that the client runs, so its normal end means a tool call.
     """
     word = candidate.get("finishReason")
     if word is None:
@@ -81,12 +82,12 @@ def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None
 
 
 UNANSWERED = ir.Stop("other", "")
-"""The stop of an answer that states its usage, but neither a candidate nor `promptFeedback`."""
+"""The stop of an answer that states its usage, but has neither a candidate nor `promptFeedback`."""
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of an answer, or of a chunk, without candidates. None = it has neither `promptFeedback` nor
-    usage.
+    """Return the stop of an answer, or of a chunk, without candidates; None = it has neither `promptFeedback`
+    nor usage.
     """
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
@@ -98,16 +99,16 @@ def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
 
 
 def refused(feedback: Any) -> ir.Stop | None:
-    """The stop of a prompt that Google refused. feedback: the value of `promptFeedback`. None = the prompt
-    was not refused.
+    """Return the stop of a prompt that Google refused; None = the prompt was not refused. feedback: the value
+    of `promptFeedback`.
     """
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Of the stops of two chunks without candidates, the one that states more (a detail, a reason); `stop` if
-    both state as much.
+    """Return the stop that states more (a detail, a reason), of the stops of two chunks without candidates;
+    `stop` if both state as much.
     """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
@@ -115,14 +116,16 @@ def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
 
 
 def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
-    """The `promptFeedback` that the stop of a refused prompt holds; None for any other stop, and for None."""
+    """Return the `promptFeedback` that the stop of a refused prompt holds; None for any other stop, and for
+    None.
+    """
     feedback = (stop.detail or {}).get(_FEEDBACK) if stop is not None else None
     return feedback if isinstance(feedback, dict) else None
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault for a stop with the reason "broken", which means that the model failed; None for any other
-    stop.
+    """Return the fault for a stop with the reason "broken", which means that the model failed; None for any
+    other stop.
     """
     if stop is None or stop.reason != "broken":
         return None
@@ -135,11 +138,11 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """The members `finishReason` and `finishMessage` of a candidate; empty if `stop` is None. Losses are
+    """Return the members `finishReason` and `finishMessage` of a candidate; {} if `stop` is None. Losses are
     reported.
 
-    where: the candidate's IR path. called: True = the candidate holds calls of the client's tools. own: True
-    = Google answered, so its own words are written.
+    where: the candidate's IR path. called: True = the candidate has calls of tools that the client runs. own:
+    True = the answer comes from this dialect, so the provider's own words are written.
     """
     if stop is None:
         return {}
@@ -162,8 +165,8 @@ def encode_stop(
 
 
 def _word(raw: str) -> str | int:
-    """A `finishReason` as the provider wrote it. The IR has it as text; a text of at most `_DIGITS` digits
-    was a number.
+    """Return a `finishReason` as the provider wrote it. raw: the IR's text of it; a text of at most `_DIGITS`
+    digits was a number.
     """
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
 

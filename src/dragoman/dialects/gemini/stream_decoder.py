@@ -1,9 +1,9 @@
 """Decodes streams: the chunks of streamGenerateContent to IR events.
 
 Every chunk is a GenerateContentResponse with more parts. Consecutive texts of one kind without a signature
-are one block. A part with a signature is a block of its own. A call comes as a whole, on Vertex AI also in
-pieces. The last usage states the tokens of the whole answer. Nothing but the last byte ends the stream, so
-the final events wait for `close`.
+become one block. A part with a signature becomes a separate block. A call comes whole, or on Vertex AI also
+in pieces. The last usage states the tokens of the whole answer. Only the last byte ends the stream, so the
+final events wait for `close`.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -47,22 +47,25 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
 _MISSES = 8
-"""After more chunks of words in a row than this, of which none was repeated, no other is looked for."""
+"""If more chunks of text than this come in a row without a chunk that repeats the one before, the decoder
+stops looking for repeated chunks."""
 _MOST_TEXT = 4_000_000
-"""The most characters of a candidate's texts that are kept to place its citations; of longer ones none is."""
+"""The most characters of a candidate's texts that are kept to find the places of its citations. If the texts
+are longer, none of them is kept."""
 _LATE = KNOWN | {"promptFeedback"}
 
 
 class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: the candidate's index. kept: counts the leftovers that are kept, and raises WireError above a
-    limit. index: the index of the open block, or of the next. kind: the class of the open block, None = none
-    is open. texts: the index and the pieces of each text block; pieces: those of the last one. size: the
-    characters of all texts. patches: the arguments of the open call, None = no call is open. media: the last
-    piece of the open audio, None = none is open. called: True = the candidate calls a tool that the client
-    runs. usable: True = it has more than reasoning. finish: the candidate as the provider wrote it with its
-    stop reason, None = not yet. extra: its leftovers. told: the citations in the leftovers, as JSON.
+    number: the candidate's index. kept: counts the leftovers in memory, and raises WireError above a limit.
+    index: the index of the open block or, if no block is open, of the next block. kind: the class of the open
+    block; None = no block is open. texts: (index, pieces) of each text block; pieces: the pieces of the last
+    text block. size: the number of characters of all texts. patches: the arguments of the open call; None =
+    no call is open. media: the last piece of the open audio; None = no audio is open. called: True = the
+    candidate calls a tool that the client runs. usable: True = the candidate has content other than
+    reasoning. finish: the candidate as the provider wrote it in the chunk with its stop reason; None = this
+    chunk has not come. extra: the candidate's leftovers. told: the citations in the leftovers, as JSON.
     """
 
     number: int
@@ -81,7 +84,7 @@ class _Answer(msgspec.Struct):
     told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
-        """The events that close the open block; empty = none is open."""
+        """Return the events that close the open block; [] = no block is open."""
         if self.kind is None:
             return []
         events: _Events = []
@@ -93,7 +96,9 @@ class _Answer(msgspec.Struct):
         return events
 
     def words(self, text: str, *, thought: bool) -> _Events:
-        """The events that add a piece of text, or of reasoning if `thought`, to the open or a new block."""
+        """Return the events that add a piece of text to the open block or, if that is of another kind, to a
+        new block. thought: True = the text is reasoning.
+        """
         kind = ir.Thinking if thought else ir.Text
         if self.kind is kind:
             events: _Events = []
@@ -114,8 +119,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def note(self, text: str) -> None:
-        """Keep a piece of text: citations need it to find their places. If all texts have more than
-        `_MOST_TEXT` characters, none of them is kept.
+        """Keep a piece of text, in which citations will find their places. If all texts together have more
+        than `_MOST_TEXT` characters, none of them is kept.
         """
         self.size += len(text)
         if self.size <= _MOST_TEXT:
@@ -125,7 +130,7 @@ class _Answer(msgspec.Struct):
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """The events that close the open block and add a block that has come as a whole."""
+        """Return the events that close the open block and add a complete block."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -144,8 +149,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """The events that add a piece of audio: to the open block if `joins` says that it continues it, else
-        to a new one.
+        """Return the events that add a piece of audio to the open block or, if the piece does not continue
+        that block (`joins`), to a new block.
         """
         data = block.data or ""
         if self.joins(block):
@@ -159,8 +164,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether a piece of audio continues the open block: it differs from the piece before only in its
-        data, and the data of the piece before does not end in base64 padding (`=`).
+        """Whether a piece of audio continues the open block. It does if it differs from the piece before only
+        in its data, and if the data of the piece before does not end in base64 padding (`=`).
         """
         before = self.media
         if before is None or (before.data or "").endswith("="):
@@ -168,11 +173,13 @@ class _Answer(msgspec.Struct):
         return before == msgspec.structs.replace(block, data=before.data)
 
     def stop(self) -> ir.Stop | None:
-        """The candidate's stop; None = not yet stated."""
+        """Return the candidate's stop; None = the provider has not stated one yet."""
         return None if self.finish is None else decode_stop(self.finish, called=self.called)
 
     def sources(self) -> _Events:
-        """The events with the candidate's citations. Call this when all its texts and leftovers have come."""
+        """Return the events with the candidate's citations. Call this when all its texts and leftovers have
+        come.
+        """
         texts = [(index, "".join(pieces)) for index, pieces in self.texts]
         return [ir.Cite(index, one, self.number) for index, one in decode_citations(self.extra, texts)]
 
@@ -191,8 +198,8 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame: the JSON of a chunk, or of a list of chunks. An error gives ir.Error.
-        Raises WireError for a frame that is neither, and for a chunk of unknown form.
+        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks. An error becomes
+        ir.Error. Raises WireError for a frame that is not JSON, and for a chunk of unknown form.
         """
         if self._answers:
             try:
@@ -217,8 +224,9 @@ class GeminiDecoder:
         return events
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """As `streaming.ReadsRuns.run`: (events, number of bytes) if `read` is a single event that differs
-        from an earlier one only in its text and token counts; ([], 0) = `feed` must read it.
+        """Return (the events, the size of `read` in bytes), if `read` is a single event that differs from an
+        earlier one only in its text and token counts; otherwise ([], 0): `feed` must read it. See
+        `streaming.ReadsRuns.run`.
         """
         if (going := self._going) is None:
             return [], 0
@@ -237,8 +245,8 @@ class GeminiDecoder:
         return [ir.TextDelta(answer.index, text, answer.number)], len(read)
 
     def _expect(self, frame: bytes, words: Words) -> None:
-        """Prepare to recognize events like this frame, which has continued a text. words: the
-        decoded frame.
+        """Prepare to recognise events like this frame, which has continued a text. words: the decoded
+        frame.
         """
         self._misses += 1
         if self._misses > _MISSES:
@@ -251,11 +259,11 @@ class GeminiDecoder:
         self._going = None if same is None else (same, answer, kind)
 
     def close(self) -> _Events:
-        """The last IR events, when the last byte has come; none if an error has come before.
+        """Return the last IR events, after the last byte; [] if an error has come before.
 
-        They end the answer if every candidate has a stop reason, and at least one did not fail or has content
-        beside reasoning. They also end it if no candidate came, but a refusal of the prompt or a usage. In
-        every other case they report an error.
+        The events end the answer if every candidate has a stop reason, and at least one candidate did not
+        fail or has content other than reasoning. They also end it if no candidate came, but a refusal of the
+        prompt or a usage. In every other case they report an error.
         """
         if self._state == "over":
             return []
@@ -284,8 +292,8 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """The event with the `promptFeedback` of earlier chunks without candidates; empty = there was none.
-        It then no longer counts as the answer's stop.
+        """Return the event with the `promptFeedback` of earlier chunks without candidates; [] = there was
+        none. The feedback then no longer counts as the answer's stop.
         """
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
@@ -308,8 +316,8 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: Words) -> _Events | None:
-        """The event for a chunk that continues the open text or reasoning of a candidate; None = the chunk
-        does something else.
+        """Return the event for a chunk that continues the open text or reasoning of a candidate; None = the
+        chunk does not do this.
         """
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
@@ -424,8 +432,8 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """The events for a piece of a call. The first piece, which states the tool's name, opens the call. A
-    piece without `willContinue` closes it. Raises WireError for arguments of a call that is not open.
+    """Return the events for a piece of a call. The first piece, which states the tool's name, opens the call.
+    A piece without `willContinue` closes the call. Raises WireError for arguments of a call that is not open.
     """
     events: _Events = []
     if "name" in call:
@@ -462,8 +470,8 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 def _keep(answer: _Answer, more: _Wire) -> None:
     """Add `more`, the leftovers of the candidate in one chunk, to the leftovers of `answer`.
 
-    Lists of citations grow, and members of grounding metadata are added to the earlier ones. Of any other
-    member, the latest value counts; but an empty value does not replace an earlier one.
+    Lists of citations grow, and members of grounding metadata are added to the earlier members. For any other
+    member, the latest value counts, but an empty value does not replace an earlier one.
     """
     extra = answer.extra
     for key, value in more.items():
@@ -482,7 +490,7 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """Extend the lists of citations in `before` by the elements of `more` that are new; returns `before`."""
+    """Extend the lists of citations in `before` by the new elements of `more`, and return `before`."""
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():
         old = before.get(key)

@@ -1,8 +1,8 @@
 """Encodes streams: IR events to the chunks for Gemini's clients.
 
-Text is sent as it comes, and calls as a whole. The last chunk has the stop reasons and the usage, or is an
-error. A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array.
-There is neither an end mark nor a heartbeat, because Google's own client reads any other line as JSON.
+Text is sent as it comes, and calls are sent whole. The last chunk has the stop reasons and the usage, or is
+an error. A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON
+array. There is neither an end mark nor a heartbeat, because Google's own client reads any other line as JSON.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
 class _Block(msgspec.Struct):
-    """One block of the answer: still open, or closed.
+    """One block of the answer, open or closed.
 
-    tail: the bytes of a chunk after one piece of the block's text. said: True = some content was sent.
-    sealed: its seal (signature) so far, None = none. part: the number of the latest part of a reasoning
-    summary, None = none. words: the pieces of its text, which citations need. data: the pieces of a call's
-    arguments or of a medium's data.
+    tail: the bytes of a chunk after one piece of the block's text. said: True = some content of the block was
+    sent. sealed: the block's seal (signature) so far; None = it has none. part: the number of the latest part
+    of a reasoning summary; None = no part has a number. words: the pieces of the block's text, in which
+    citations find their places. data: the pieces of a call's arguments or of a medium's data.
     """
 
     index: int
@@ -80,7 +80,7 @@ class GeminiEncoder(EventEncoder):
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for the client after one IR event; empty = none now."""
+        """Return the bytes for the client after one IR event; b"" = nothing is sent now."""
         if self._over:
             return b""
         return self._table[type(event)](self, event)
@@ -101,7 +101,9 @@ class GeminiEncoder(EventEncoder):
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """The bytes after the text in a chunk that holds one piece of text, or of reasoning if `thought`."""
+        """Return the bytes after the text in a chunk with one piece of text. thought: True = the text is
+        reasoning.
+        """
         tail = self._tails.get((candidate, thought))
         if tail is None:
             members = {"content": {"parts": [], "role": "model"}, "index": candidate}
@@ -129,8 +131,8 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """The bytes of a chunk that holds only unknown members of the answer; empty = `extra` holds none of
-        this dialect.
+        """Return the bytes of a chunk that has only leftovers of the answer; b"" = `extra` has none of this
+        dialect.
         """
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
@@ -202,8 +204,8 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """The value of `groundingMetadata` for a candidate's citations. Their places are counted in all its
-        texts together.
+        """Return the value of `groundingMetadata` for a candidate's citations. Their places are counted in
+        all texts of the candidate together.
         """
         sources = Sources(self._report)
         counts: dict[int, int] = {}
@@ -240,9 +242,10 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """The bytes of a chunk with the content of `block`; empty = it has none that can be written.
+        """Return the bytes of a chunk with the content of `block`; b"" = the block has no content that can be
+        written.
 
-        block: a text or reasoning block in the state in which it was opened, or in its final form.
+        block: a text or reasoning block as it was opened, or in its final form.
         """
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
@@ -333,8 +336,8 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """The bytes of the content of a text or reasoning block that was not sent before and stands only in
-        `final`, its final form.
+        """Return the bytes of the content of a text or reasoning block that is only in its final form
+        (`final`) and was not sent before.
         """
         if not state.said:
             return self._opened(state, final)

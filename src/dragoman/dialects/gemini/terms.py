@@ -1,4 +1,4 @@
-"""The dialect's name, its two forms of keys, and its functions for leftovers."""
+"""The dialect's name, functions for its two forms of keys, and its functions for leftovers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SNAKE = re.compile(r"_([a-z0-9])")
 
 
 def camel(key: str) -> str:
-    """A key in the form of the specification: `inline_data` → `inlineData`."""
+    """Return a key in the form of the specification: `inline_data` → `inlineData`."""
     return _SNAKE.sub(lambda found: found[1].upper(), key)
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
-    """A copy of one object of the API, with its keys in camelCase; the object itself if all its keys have
-    this form already.
+    """Return a copy of one object of the API with its keys in camelCase; the object itself if all its keys
+    have this form already.
 
-    The objects inside it are not changed. Never call this on arguments, results, schemas and labels, whose
-    keys are the client's.
+    The objects inside it are not changed. Never call this function on arguments, results, schemas and labels,
+    because their keys are the client's.
     """
     for key in value:
         if "_" in key:
@@ -34,12 +34,12 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """The value itself if it is a list, else a list with only this value: Google's examples write a single
-    object for a list.
+    """Return the value itself if it is a list, otherwise a list with only this value, because Google's
+    examples write a single object for a list.
     """
     return value if isinstance(value, list) else [value]
 
 
 def full_name(model: str | None) -> str:
-    """A model's name with `models/` before it, as bodies state it; for None only `models/`."""
+    """Return a model's name with `models/` before it, as bodies state it; for None, `models/` alone."""
     return f"models/{(model or '').removeprefix('models/')}"

@@ -42,7 +42,7 @@ _PROVIDED: Final = {
     "web_fetch": "urlContext",
     "code_execution": "codeExecution",
 }
-"""Kind of provider's tool in the IR -> its member of an object in `tools`."""
+"""Kind of a provider's tool in the IR -> the member of an object in `tools` that requests it."""
 
 _DECLARES: Final = "functionDeclarations"
 _DECLARED: Final = f"tools[].{_DECLARES}[]"
@@ -55,10 +55,10 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`: one tool of the IR for each function declaration, and one for each member that is a
+    """Decode `tools`. Each function declaration becomes one tool of the IR, and so does each member that is a
     provider's own tool.
 
-    Raises WireError for an entry that is no object.
+    Raises WireError for an entry that is not an object.
     """
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
@@ -95,8 +95,8 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. A mode that the IR does not have becomes "auto", and the mode itself a
-    leftover.
+    """Decode `functionCallingConfig`. A mode that the IR does not have becomes "auto", and the stated mode
+    becomes a leftover.
     """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
@@ -116,8 +116,8 @@ def decode_choice(value: Any) -> ir.ToolChoice:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `toolConfig` into the body; report losses. Raises WireError for a free-text tool, and
-    for a schema that is too deep or takes too many steps to reduce.
+    """Write `tools` and `toolConfig` into the body, and report losses. Raises WireError for a free-text tool,
+    and for a schema that is nested too deeply or takes too many steps to reduce.
     """
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
@@ -146,9 +146,11 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 def _written(
     tools: tuple[ir.Tool, ...], target: Target, *, own: bool
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """(the entries of `tools` in the body, the indexes in `tools` of the functions that are strict).
+    """Return (the entries of `tools` in the body, the indexes in the request's `tools` of the strict
+    functions).
 
-    own: True = the client speaks this dialect. Otherwise all functions share one entry.
+    own: True = the client speaks this dialect: its provider's tools separate the functions into several
+    entries. False = all functions share one entry.
     """
     written: list[dict[str, Any]] = []
     strict: list[int] = []
@@ -191,8 +193,8 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """The schema of a function's parameters as the API accepts it: with `type: object`, or with a `$ref`.
-    Changes are reported.
+    """Return the schema of a function's parameters in the form that the API accepts: with `type: object`, or
+    with a `$ref`. Changes are reported.
     """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
@@ -260,9 +262,9 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A `functionCallingConfig` with the mode VALIDATED in place of AUTO. calling: this object so far, None =
-    the request needs none. strict: the indexes of the tools with `strict`; the report says what becomes of
-    each.
+    """Return a `functionCallingConfig` with the mode VALIDATED in place of AUTO. calling: this object so far;
+    None = the request needs none. strict: the indexes of the tools with `strict`; the report gets what
+    happens to each.
     """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":

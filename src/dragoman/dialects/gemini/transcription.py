@@ -32,9 +32,8 @@ _TRANSLATE: Final = (
     "Answer with the translation alone; answer with nothing if nobody speaks."
 )
 _LARGEST: Final = 70 * 1024 * 1024
-"""The most bytes of a recording: as base64 they fit into a request, which may have 100 MB. Source:
-https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
-"""
+"""The most bytes of a recording. In base64, so many bytes fit into a request, which may have 100 MB. Source:
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits"""
 _KINDS: Final = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -50,7 +49,7 @@ _KINDS: Final = {
     "aiff": "audio/aiff",
     "webm": "audio/webm",
 }
-"""File extension -> media type, for recordings without a known beginning or stated type."""
+"""File extension -> media type, for recordings whose first bytes and stated type do not show the type."""
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
@@ -79,7 +78,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
-    """What to download before the request is encoded: the recording, if the request states its URL."""
+    """Return the medium that must be downloaded before the request is encoded: the recording, if the request
+    states its URL.
+    """
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)
 
@@ -92,8 +93,8 @@ def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
 
 
 def _kind(audio: ir.File) -> str:
-    """The media type of the recording: the one that its first bytes show, else the stated one, else the one
-    of its name's extension, else that of MP3.
+    """Return the media type of the recording. The first of these that is known counts: the type that its
+    first bytes show, the stated type, the type for its name's extension, and the type of MP3.
     """
     if (sniffed := media_type(bytes(audio.data[:12]))) is not None and sniffed.startswith("audio/"):
         return sniffed
@@ -106,7 +107,7 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
     """Decode an answer. An answer without text means that nobody speaks in the recording.
 
     Raises RequestFailed for an error object, for a refusal without text, and if the model failed. Raises
-    WireError for any other object.
+    WireError for any other object that is not an answer.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     blocks = answer.candidates[0].blocks if answer.candidates else ()

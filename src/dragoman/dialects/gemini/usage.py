@@ -1,7 +1,8 @@
 """Decodes and encodes token counts: https://ai.google.dev/api/generate-content#UsageMetadata
 
-`promptTokenCount` includes cached tokens; `candidatesTokenCount` excludes thinking, unless `totalTokenCount`
-shows that it includes it. A member that cannot be computed from the IR's counts is a leftover.
+`promptTokenCount` includes cached tokens. `candidatesTokenCount` excludes thinking, unless `totalTokenCount`
+shows that it includes thinking. A count that cannot be computed again from the IR's counts becomes a
+leftover.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MODALITIES = {word: word.lower() for word in ("TEXT", "IMAGE", "AUDIO", "VIDEO"
 _MEMBERS = {
     prefix + small: (key, word) for key, prefix in _DETAILS.items() for word, small in _MODALITIES.items()
 }
-"""Name in `Usage.detail` -> the wire's list and the modality of its count."""
+"""Name in `Usage.detail` -> (the wire's list of counts, the modality of the count in this list)."""
 _TOOLS = "toolUsePromptTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
 _COUNTS = (
@@ -76,8 +77,8 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the counts by modality, as `Usage.detail`; leftovers: those of the lists whose form is unknown, each
-    as a whole).
+    """Return (the counts by modality, as `Usage.detail`; the leftovers). A list of unknown form becomes a
+    leftover as a whole.
     """
     detail: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -107,17 +108,18 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in `usageMetadata`. A word that the IR does not know stays as it is.
-    None = no tier is stated.
+    """Return the IR's word for the service tier in `usageMetadata`; None = no tier is stated. A word that the
+    IR does not know stays unchanged.
     """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode `usageMetadata`, which also states the service tier; report losses. Empty if `usage` is None.
+    """Encode `usageMetadata`, which also states the service tier, and report losses. The result is {} if
+    `usage` is None.
 
-    tier: None = unknown. own: True = Google answered.
+    tier: None = unknown. own: True = the answer comes from this dialect.
     """
     if usage is None:
         if tier not in _PLAIN:

@@ -1,7 +1,7 @@
-"""The chunks of a stream that only continue a text. They are decoded by a decoder of their own, and
-recognized by their bytes if they repeat an earlier chunk with another text.
+"""Reads the chunks of a stream that only continue a text. A decoder for such chunks alone decodes them. If
+they repeat an earlier chunk with another text, they are recognised by their bytes.
 
-Such a chunk differs from the one before in its text and in its token counts.
+Such a chunk differs from the chunk before only in its text and its token counts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A chunk that holds one piece of text; its other members are about the whole answer."""
+    """A chunk with one piece of text of one candidate. Its other members are about the whole answer."""
 
     candidates: tuple[_Candidate]
     usage_metadata: msgspec.Raw = NOTHING
@@ -54,7 +54,7 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
     """Events that repeat one chunk with another text and other token counts.
 
     lf, crlf: the bytes before the text and after the counts, for events whose lines end in LF or in CRLF.
-    apart: the bytes between text and counts; b"" = the chunk has no counts.
+    apart: the bytes between the text and the counts; b"" = the chunk has no counts.
     """
 
     lf: Alike
@@ -62,8 +62,8 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
     apart: bytes
 
     def read(self, read: bytes) -> tuple[str, msgspec.Raw] | None:
-        """(the text, the token counts as JSON; empty = none) of `read`, if this is one such event. None = it
-        is not.
+        """Return (the text, the token counts as JSON), if `read` is exactly one such event; otherwise None.
+        Empty counts = the chunk has none.
         """
         only = (self.crlf if read.endswith(b"\r\n") else self.lf).only(read)
         if only is None:
@@ -80,8 +80,8 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
 
 
 def repeated(frame: bytes, words: Words) -> Repeated | None:
-    """The events that repeat `frame` with another text. words: the decoded frame; this function changes it.
-    None = text and counts cannot be found safely in the frame's bytes.
+    """Return the form of the events that repeat `frame` with another text; None = text and counts cannot be
+    found safely in the frame's bytes. words: the decoded frame; this function changes it.
     """
     text = _encode(words.candidates[0].content.parts[0].text)
     before, found, after = frame.partition(text)

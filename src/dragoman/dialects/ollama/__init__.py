@@ -11,11 +11,13 @@ Canonical form: a body that is decoded and encoded again differs from the origin
   its result states;
 - all lines of a stream have the same date, and the text may be cut at other places.
 
-What replaces what the protocol lacks; other things are refused, or reported as changed or lost:
-- a choice of no tool, or of some: only these are offered; free-text tools and forced calls: emulated before
-  encoding;
-- media by URL: fetched before encoding; media of the assistant or in a tool's result: moved to the user;
-- thinking budgets, other efforts: a level; documents, refusals: text; images in answers: Markdown.
+Some features that the protocol lacks are replaced; all others are refused, or reported as changed or lost:
+- a choice of no tool or of some tools: only the chosen tools are offered; free-text tools and forced calls
+  are emulated before encoding;
+- media by URL are downloaded before encoding; media of the assistant or in a tool's result move to a message
+  of the user;
+- thinking budgets and other efforts become a level; documents and refusals become text; images in answers
+  become Markdown.
 
 Members that only Ollama has (`num_ctx`, `keep_alive`, …) are lost in other protocols, mostly as a "hint".
 `generate` translates the older endpoint into this one (`GENERATE`).

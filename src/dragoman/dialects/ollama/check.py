@@ -1,8 +1,9 @@
-"""Checks Ollama chat requests: types, ranges, required members. Some error texts are the server's own.
+"""Checks Ollama chat requests: types, ranges, required members. Some error texts are those of Ollama's
+server.
 
-Runs on every request, also on relayed requests. Unknown members are accepted. A top-level member (except
-`messages`) whose value is "" counts as absent, because Ollama's command line sends such members. Roles may
-have any case.
+The check runs on every request, also on relayed requests. Unknown members are accepted. A top-level member
+(except `messages`) whose value is "" counts as absent, because Ollama's command line sends such members.
+Roles may have any case.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError, with a path and a code, for the first mistake in a chat request."""
     body = request.body
     for key, value in body.items():
         if value is not None and value != "" and (rule := _RULES.get(key)) is not None:
@@ -76,7 +77,9 @@ _DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:ns|us|
 
 
 def check_keep_alive(value: Any, path: str) -> None:
-    """Raise WireError unless the value is a duration: seconds, or text as Go writes it ("5m", "-1s")."""
+    """Raise WireError unless the value is a duration: a number of seconds, or a text in Go's form ("5m",
+    "-1s").
+    """
     if type(value) in {int, float} or (type(value) is str and _DURATION.fullmatch(value)):
         return
     raise WireError(f'invalid duration "{value}"', path, "invalid_value")

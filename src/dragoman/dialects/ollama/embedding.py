@@ -46,7 +46,7 @@ _MAPS: Final = frozenset({"model", "input", "prompt", "dimensions", "truncate"})
 _UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
 """Times in nanoseconds that the gateway does not know, but some clients require in a response."""
 _SLACK: Final = 1e-3
-"""A vector whose length differs from 1 by at most this much, a rounding error, is not normalised."""
+"""A vector is not normalised if its length differs from 1 by at most this much, which is a rounding error."""
 
 
 class _Answer(msgspec.Struct):
@@ -65,8 +65,8 @@ _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request. The input must be there,
-    but may be ""; any other member whose value is "" counts as absent.
+    """Raise WireError, with a path and a code, for the first mistake in an embedding request. The input must
+    be present, but may be ""; any other member whose value is "" counts as absent.
     """
     body = request.body
     member, rule = ("prompt", a_string) if request.path == OLD_PATH else ("input", _input)
@@ -96,7 +96,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request to either path."""
+    """Decode a request to either path that has passed `check`."""
     body = wire.body
     old = wire.path == OLD_PATH
     stated = body["prompt" if old else "input"]
@@ -113,12 +113,14 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that a request names. None = the name is missing or ""."""
+    """Return the model that a request names; None = the name is missing or ""."""
     return wire.body.get("model") or None
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
+    """Encode the request in this dialect, and report losses. Raises WireError for token ids that cannot be
+    converted to text.
+    """
     texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
     old = request.form == _OLD and request.dialect == NAME
@@ -139,7 +141,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path in the client's request for the IR path `where`."""
     if not where.startswith("inputs"):
         return f"$.{where}"
     if request.form is not None:
@@ -179,8 +181,8 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body in the form of the path that the client called. For `PATH` (/api/embed) each vector
-    is normalised to length 1; for the older path the body has one vector, unchanged.
+    """Encode the response in the form of the path that the client called. For `PATH` (/api/embed), each
+    vector is normalised to length 1. For the older path, the body has one vector, unchanged.
     """
     lose_length(response, reply)
     if reply.request.form == _OLD:
@@ -203,7 +205,7 @@ def _of_length_one(numbers: list[float]) -> list[float]:
 
 
 class OllamaEmbeddingRelay(WholeAnswerRelay):
-    """Relays embedding requests and responses of this dialect; vectors stay unchanged."""
+    """Relays embedding requests and responses of this dialect. Vectors stay unchanged."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         return Outgoing(OLD_PATH if wire.path == OLD_PATH else PATH, encode_head({**head, **edits}))
@@ -211,10 +213,11 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response and its usage; a usage of None is missing or unreadable.
+        """Return (the upstream's response, its usage); None as the usage = the token count is missing or
+        cannot be read.
 
-        model: the name that replaces the upstream's name of the model; None = the name stays. Raises as
-        `decode_response` does for a body without vectors.
+        model: the name that replaces the upstream's name of the model; None = the name stays. For a body
+        without vectors, the exceptions of `decode_response` are raised.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):

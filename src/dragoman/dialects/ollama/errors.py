@@ -1,8 +1,8 @@
-"""Errors in Ollama's form, `{"error": "text"}`, decoded and encoded.
+"""Decodes and encodes errors in Ollama's form, `{"error": "text"}`.
 
-A client gets only the text and the status. If these do not show the kind of the failure, as in a line of a
-stream, which has no status, the gateway adds it as `code`, and the id of the request as `error_id`. Ollama's
-clients ignore both.
+A client gets the text and the status. If the text and the status do not show the kind of the failure (a line
+of a stream has no status), the gateway adds the kind as `code`. If the fault has an id for the client, the
+gateway adds it as `error_id`. Ollama's clients ignore both members.
 
 Specification: https://docs.ollama.com/api/errors
 """
@@ -33,19 +33,22 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum pending requests exceeded", "overloaded"),
     ("unexpectedly stopped", "upstream"),
 )
-"""The fault kinds for parts of an error's text; used for the statuses in `_VAGUE` and without a status."""
+"""(fragment of an error's text in lower case, its kind). Used for the statuses in `_VAGUE`, and for errors
+without a status."""
 _VAGUE: Final = frozenset({400, 413, 422, 500, 503})
 _NO_MODEL: Final = ("model ", " not found")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """Return the fault of an error response. Never raises: without a readable body, the HTTP status decides
+    the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside a response or a stream."""
+    """Return the fault of an error inside a response or a stream. frame: the body or line."""
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -77,7 +80,9 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response."""
+    """Return (status, headers, body) of an error response. request_id: written into the header `x-request-id`
+    and the body; None = not written.
+    """
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -92,7 +97,9 @@ def _placed(fault: Fault) -> str:
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """The error as a JSON object. status: of the response; None: the error is inside a stream."""
+    """Return the error as a JSON object. status: the HTTP status of the response; None = the error is in a
+    stream.
+    """
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind

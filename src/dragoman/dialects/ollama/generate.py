@@ -1,8 +1,9 @@
 """Ollama's older endpoint, POST /api/generate (one prompt, one answer), over the codecs of /api/chat.
 
-The prompt becomes a message of the user after the `system` message; an answer's text stands at the top of the
-body. `context` (the tokens of an earlier answer) can be read only by the server that made it: it is lost from
-a request, and never in an answer. Requests that are no conversation are refused.
+The prompt becomes a message of the user after the `system` message. In an answer, the text is a top-level
+member of the body. `context` (the tokens of an earlier answer) can be read only by the server that made it:
+in a request it is reported as lost, and an answer never has it. Requests that cannot be a conversation are
+refused.
 
 Specification: https://docs.ollama.com/api/generate
 """
@@ -31,7 +32,8 @@ _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix
 MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _OPERATION: Final = "ollama_generate"
-"""The dialect name for the leftover `context`; no dialect has it, so `context` is always reported as lost."""
+"""The dialect name for the leftover `context`. No dialect has this name, so `context` is always reported as
+lost."""
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
 _decode = msgspec.json.Decoder().decode
@@ -39,11 +41,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a request to /api/generate into the body of the same request to /api/chat, without `context`.
+    """Convert the body of a request to /api/generate into the body of the same request to /api/chat, without
+    `context`.
 
-    Raises WireError for a member of a wrong type, if /api/chat does not have this member. Also raises
-    WireError for what a conversation cannot have: a prompt without a template (`raw`), a text after the
-    insertion point (`suffix`), a template.
+    Raises WireError for a member of a wrong type that /api/chat does not have. Also raises WireError for
+    members that a conversation cannot have: a prompt without a template (`raw`), a text after the insertion
+    point (`suffix`), a template.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")
@@ -80,8 +83,8 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of /api/generate for a response, or for one line of a stream, of /api/chat: the message's text
-    and thinking move to the top of the body. An error stays unchanged.
+    """Convert a response, or one line of a stream, of /api/chat to the body of /api/generate: the message's
+    text and thinking become top-level members. An error stays unchanged.
     """
     message = answer.get("message")
     if type(message) is not dict:
@@ -98,7 +101,7 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Convert whole lines of a stream of /api/chat to lines of /api/generate."""
+    """Convert complete lines of a stream of /api/chat to lines of /api/generate."""
     if _MESSAGE not in lines:
         return lines
     return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
@@ -118,7 +121,7 @@ def place(body: Mapping[str, Any], where: str) -> str:
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError, with a path and a code, for the first mistake in a request."""
     body = request.body
     try:
         check_chat(_as_chat(request))
@@ -128,7 +131,9 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request; `context` goes into `extra`, where every encoder reports it as lost."""
+    """Decode a request that has passed `check`. `context` goes into `extra`, where every encoder reports it
+    as lost.
+    """
     request = decode_chat(_as_chat(wire))
     context = wire.body.get("context")
     if not context:
@@ -138,7 +143,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def located(request: WireRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path in the client's request for the IR path `where`."""
     return place(request.body, place_in_chat(_as_chat(request), where))
 
 
@@ -147,12 +152,14 @@ def _as_chat(wire: WireRequest) -> WireRequest:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body in this endpoint's form. Raises RequestFailed if the response holds an error."""
+    """Encode the response in the form of this endpoint. Raises RequestFailed if the response has an
+    `error`.
+    """
     return generated(encode_chat(response, reply))
 
 
 class GenerateEncoder:
-    """Encodes the events of one stream as lines of /api/generate."""
+    """Encodes the IR events of one stream as lines of /api/generate."""
 
     __slots__ = ("_chat",)
 

@@ -1,7 +1,7 @@
-"""The messages of a request, decoded and encoded.
+"""Decodes and encodes the messages of a request.
 
-A `tool` message is a user's Message with one ToolResult. Content is one text; images and audio are a separate
-member. Any order of roles is accepted.
+In the IR, a `tool` message is a Message of the user with one ToolResult. In this dialect, the content of a
+message is one text; images and audio are in a separate member. Any order of roles is accepted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """One ir.Message for each wire message. A call without an id gets the id that its result states."""
+    """Return one ir.Message for each wire message. A call without an id gets the id that its result
+    states.
+    """
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -60,8 +62,8 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect. A history that comes from another dialect is
-    repaired before.
+    """Return the request's messages in this dialect. A history of another dialect is repaired before
+    (`repair`).
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
@@ -93,7 +95,7 @@ _RULES: Final = Rules(
 
 
 class _History:
-    """Encodes the messages of a request and appends them to `out`."""
+    """Encodes the messages of a request, and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -102,7 +104,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
-        """Encode all messages of a client of this dialect, as the client wrote them."""
+        """Encode all messages of a history of this dialect, in the form in which the client wrote them."""
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             first = message.blocks[0] if message.blocks else None
@@ -125,7 +127,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one message of another dialect's history, after its repair. The report gets the repairs."""
+        """Encode one message of a repaired history of another dialect. The report gets the repairs."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -180,8 +182,8 @@ class _History:
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
         """Append a message with the text and the media of these blocks. Other blocks are reported as lost.
 
-        blocks: pairs of a block and its path in the IR. Raises WireError for a video, and for an image or
-        audio without data.
+        blocks: (block, its IR path). Raises WireError for a video, for an image or audio without data, and
+        for a document without text.
         """
         draft = self.draft
         texts: list[str] = []
@@ -210,7 +212,7 @@ class _History:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """The base64 of an image or audio for `images`. Raises WireError for a medium without data."""
+    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data."""
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(
@@ -225,8 +227,8 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for a document without text: without it, the question would be
-    another one.
+    """Return the text of a document. Raises WireError for a medium without text, because leaving it out would
+    change the question.
     """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
@@ -236,9 +238,7 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """Whether the provider can read this medium by its URL. It never can, because Ollama
-    downloads nothing.
-    """
+    """Return False: the provider cannot read any medium by its URL, because Ollama downloads nothing."""
     return False
 
 

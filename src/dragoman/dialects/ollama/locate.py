@@ -1,4 +1,4 @@
-"""Finds the JSON path in a client's request for a path in the IR."""
+"""Finds the JSON path in a client's request for an IR path."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _SCHEMA: Final = "output.schema"
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.options.seed` for `sampling.seed`.
+    """Return the JSON path for an IR path: `$.options.seed` for `sampling.seed`.
 
-    For a block it is the path of the block's message, because the member that held the block is unknown here.
+    For a block, it is the path of the block's message, because the member that held the block is unknown
+    here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -41,7 +42,9 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path for an IR path, or the nearest path that this request has."""
+    """Return the JSON path in this request for an IR path. If the request does not have this path, the result
+    is the nearest path above it that the request has.
+    """
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")
     if not has(body, path) and has(body, where):

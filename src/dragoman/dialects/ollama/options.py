@@ -1,7 +1,8 @@
-"""The object `options` of a request, checked, decoded and encoded: sampling, output limit, engine settings.
+"""Checks, decodes and encodes the object `options` of a request: sampling, output limit, engine settings.
 
-The checks of types, and their error texts, are the server's. The server ignores unknown options, with a
-warning in its log. It checks no ranges: those that are checked here exist for other protocols.
+The checks of types, and their error texts, are those of Ollama's server. The server ignores unknown options,
+with a warning in its log. It checks no ranges; the ranges that are checked here exist because of other
+protocols.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -32,12 +33,12 @@ _FIELDS: Final[dict[str, str]] = {
     "repeat_penalty": "repetition_penalty",
     "stop": "stop",
 }
-"""Options that are fields of ir.Sampling, each with the field's name."""
+"""Option -> the field of ir.Sampling that holds it."""
 PLACES: Final[dict[str, str]] = {
     **{f"sampling.{field}": f"options.{option}" for option, field in _FIELDS.items()},
     "max_output": "options.num_predict",
 }
-"""The path in a request body for the IR paths that are options."""
+"""IR path -> path in a request body, for the IR fields that are options."""
 _LIMIT: Final = "num_predict"
 _FLOATS: Final = frozenset(
     {
@@ -62,14 +63,15 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "frequency_penalty": (-2, 2),
     "num_predict": (-2, inf),
 }
-"""Lowest and highest values that have a meaning. num_predict: -1: no limit; -2: up to the context window."""
+"""Option -> (lowest, highest) value that has a meaning. num_predict: -1 = no limit; -2 = up to the context
+window."""
 _BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
 _WHOLE: Final = frozenset({"top_k", "seed"})
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError for an option of a wrong type or outside its range. path: the JSON path
-    of `options`.
+    """Raise WireError for an option of a wrong type or outside its range. path: the JSON path of
+    `options`.
     """
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
@@ -94,8 +96,8 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for `check`, without the numbers in options that have a range, so that no range
-    is checked. Without "options" in `widens` it is the request itself.
+    """Return a copy of the request for `check`, without the numbers of options that have a range, so that no
+    range is checked. If `widens` does not have "options", the request itself is returned.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
@@ -121,8 +123,8 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options for which the IR has a field into `fields`. Returns the others as leftovers, and with
-    them a `seed` or `top_k` below 0. None = nothing is left over.
+    """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
+    other options as leftovers, among them a `seed` or `top_k` below 0; None = nothing is left over.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -150,10 +152,11 @@ def _as_integer(value: Any) -> Any:
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """The object `options`; it may be empty. Raises WireError if the request asks for several candidates.
+    """Return the object `options`, which may be empty. Raises WireError if the request asks for several
+    candidates.
 
     bound: the most output tokens that the model allows; None = unknown. If a client of another dialect asks
-    for more output tokens than `bound`, the request is limited to `bound`, and the report gets this.
+    for more output tokens than `bound`, the limit is lowered to `bound`, and this is reported.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:

@@ -1,12 +1,12 @@
-"""Images that a model made, written as Markdown in an assistant's text, and read from it.
+"""Writes images that a model made as Markdown in an assistant's text, and reads them back.
 
-Clients of this protocol accept no pictures in an answer: the official client for Python fails at `images`. So
-another dialect's picture becomes Markdown with a data URL, or its own URL, which clients can display. When a
-client sends a data URL in Markdown back, it becomes the assistant's picture again.
+Clients of this protocol accept no images in an answer: the official client for Python fails at `images`. So
+an image of another dialect becomes Markdown with a data URL, or with its own URL, which clients can display.
+When a client sends a data URL in Markdown back, it becomes the assistant's image again.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
-`Media.form` is the Markdown around the URL, with its white space: `lead![alt](|)trail`.
+`Media.form` is the Markdown around the URL, with the white space around the image: `lead![alt](|)trail`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ _PICTURE: Final = re.compile(
 )
 _SPACE: Final = re.compile(r"\s*")
 _PIECE: Final = 256 * 1024
-"""The most characters of Markdown in a line of a stream: some clients accept lines up to half a megabyte."""
+"""The most characters of Markdown in one line of a stream, because some clients accept only lines up to half
+a megabyte."""
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
-    """An image as Markdown; None = the image has neither data nor a URL. own: True = the image came in this
-    dialect and keeps the Markdown that it had (`Media.form`).
+    """Return an image as Markdown; None = the image has neither data nor a URL. own: True = the image came in
+    this dialect, so the Markdown that it had (`Media.form`) is used.
     """
     if block.data is None and block.url is None:
         return None
@@ -39,14 +40,14 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Cut a text into pieces, each short enough for one line of a stream."""
+    """Cut a text into pieces that are short enough for one line of a stream."""
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
-    """Split an assistant's text into blocks, in order. Images that are Markdown with data URLs become images;
-    the rest are texts.
+    """Split an assistant's text into blocks, in order. Images in Markdown with data URLs become image blocks;
+    the text between them becomes text blocks.
     """
     if _LINK not in text:
         return [ir.Text(text)]

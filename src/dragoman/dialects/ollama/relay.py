@@ -1,7 +1,8 @@
-"""Relays chat between a client and an upstream of Ollama's protocol; only top-level members are edited.
+"""Relays chat between a client and an upstream that both speak Ollama's protocol. Only top-level members are
+edited.
 
 After the first content, a line that ends with `"done":false}` and has no `"error"` is not decoded, except to
-find its model. These bytes cannot stand inside a JSON string, because quotes are escaped there.
+find its model. These bytes cannot occur inside a JSON string, because quotes are escaped there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""The end of Ollama's stream lines but the last. The bracket closes the line's object, not an inner one."""
+"""The end of all lines in Ollama's stream except the last. The bracket closes the line's object, not an inner
+one."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
@@ -32,11 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class OllamaRelay(BodyRelay):
-    """Relays Ollama chat requests and responses."""
+    """Edits requests and whole (not streamed) responses, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body with the client's name for the model, its usage). A usage of None is not stated. Raises
-        RequestFailed for an error in the body, WireError for a body that is no JSON or has no `message`.
+        """Return (the body with the client's name of the model, its usage); None as the usage = not stated.
+        Raises RequestFailed for an error in the body, WireError for a body that is not JSON or has no
+        `message`.
         """
         try:
             answer = _decode(body)
@@ -52,7 +55,7 @@ class OllamaRelay(BodyRelay):
         return body, usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The response body with these token counts in place of its own."""
+        """Return the response body with these token counts in place of its own."""
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
@@ -68,7 +71,7 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class OllamaStreamRelay:
-    """Relays the lines of one stream, with the client's name for the model. If the stream states no usage and
+    """Relays the lines of one stream, with the client's name of the model. If the stream states no usage and
     `estimate` is set, the estimated usage is added.
     """
 
@@ -84,8 +87,8 @@ class OllamaStreamRelay:
         self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one line of the stream. Raises RequestFailed for an error, WireError for an
-        invalid line.
+        """Return the client's bytes for one line of the stream. Raises RequestFailed for an error, WireError
+        for an invalid line.
         """
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
@@ -99,8 +102,8 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Decode a line, and set `content`, `usage` and `done` by it. Raises RequestFailed for a line with an
-        error, WireError for a line that cannot be parsed.
+        """Decode a line, and set `content`, `usage` and `done` from it. Raises RequestFailed for a line with
+        an error, WireError for a line that cannot be parsed.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -133,7 +136,7 @@ class OllamaStreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """Always b"", because the last line has already been sent. Raises RequestFailed if no line with
+        """Return b"", because the last line has already been sent. Raises RequestFailed if no line with
         `done` came.
         """
         if not self.done:

@@ -1,4 +1,4 @@
-"""Ollama chat requests, decoded and encoded. A request without `stream` gets a stream."""
+"""Decodes and encodes Ollama chat requests. A request without `stream` gets a stream."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""Members with an IR field; all others of a request, and unknown options, are leftovers in `extra`."""
+"""The members with an IR field. All other members of a request, and unknown options, are leftovers in
+`extra`."""
 LEVELS: Final = ("low", "medium", "high", "max")
-"""The values of `think` that are texts."""
+"""The texts that `think` may have as its value."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
 _ABSENT: Final = (None, "")
@@ -39,8 +40,8 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Most members whose value is "" count as absent. Raises WireError for an
-    unknown message format.
+    """Decode a request that has passed `check`. Most members whose value is "" count as absent. Raises
+    WireError for a message of unknown form.
     """
     body = wire.body
     get = body.get
@@ -66,7 +67,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only those fields that decide the form of the response."""
+    """Return an IR request with only the values on which the form of the response depends."""
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -81,10 +82,10 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
+    """Encode the request for an upstream of this dialect, and report changes and losses.
 
-    Raises WireError, with a path in the IR, for what cannot be replaced: a medium without data or of a kind
-    that no model reads, a free-text tool or call, a response other than text, several candidates.
+    Raises WireError, with an IR path, for values that cannot be replaced: a medium without data or of a kind
+    that no model reads, a free-text tool or call, requested media in the response, several candidates.
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -125,8 +126,8 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """A copy of the schema. If it has no title or description, it gets the output's name as its title and the
-    output's description.
+    """Return a copy of the schema. If it has no title or no description, it gets the output's name as its
+    title or the output's description.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
@@ -167,7 +168,9 @@ def _level(effort: str, draft: Draft) -> str:
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report the request fields that this dialect lacks as lost."""
+    """Report as lost the top-level fields and the cache settings of a request that this dialect lacks. The
+    default service tiers are not reported.
+    """
     report = draft.report
     FIELDS.lose(request, report)
     for key in request.metadata or ():
@@ -204,4 +207,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""The encoder of each field of an IR request, and the fields that are reported as lost."""
+"""For each field of ir.Request, the function that encodes it, or the loss reason."""

@@ -1,4 +1,4 @@
-"""Whole (not streamed) Ollama responses, decoded and encoded. A stream's last line has the same form."""
+"""Decodes and encodes whole (not streamed) Ollama responses. A stream's last line has the same form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _INCLUDED: Final = (
     "tool_input",
     "reasoning",
 )
-"""Counts of the IR that are part of another count here."""
+"""Counts of the IR that this dialect includes in another count."""
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
@@ -80,9 +80,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Why the response, or the stream at this line, stopped; None = it has not ended yet.
+    """Return the stop that a response, or a line of a stream, states; None = the response has not ended yet.
 
-    called: True = the response has tool calls; then the finish reason "stop" has the meaning "tool".
+    called: True = the response has tool calls; the finish reason "stop" then has the meaning "tool".
     """
     if not body.get("done"):
         return None
@@ -92,8 +92,8 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The token counts of a response or a line; None = it states none. The server may omit the prompt's count
-    if it has cached the prompt.
+    """Return the token counts of a response or a line; None = it states none. The server may omit the
+    prompt's count if it has cached the prompt.
     """
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
@@ -105,12 +105,14 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decoded tokens with their log probabilities."""
+    """Decode the tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The body, with the first candidate only. Raises RequestFailed if the response holds an error."""
+    """Encode the response, with its first candidate only. Raises RequestFailed if the response has an
+    `error`.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -136,15 +138,17 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report the id, status and service tier of a response as lost: this dialect has none."""
+    """Report the id, status and service tier of a response as lost, because this dialect has no members for
+    them.
+    """
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Ollama API has no {field}", "hint")
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the function `mint` of a `Saying`. The function keeps the id of a call. A call without an id gets
-    a new one, unless the response came in this dialect.
+    """Make the function `mint` for a `Saying`. The function keeps the id of a call. A call without an id gets
+    a new id, unless the response came in this dialect.
     """
 
     def mint(stated: str | None, position: int) -> str | None:
@@ -158,11 +162,11 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
-    """The members at the end of a response: `done`, the finish reason and the token counts. If the response
-    came in another dialect, also the duration.
+    """Return the members at the end of a response: `done`, the finish reason and the token counts. If the
+    response came in another dialect, the duration is among them.
 
     stop, usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
-    calls; Ollama has no finish reason for them.
+    calls, for which Ollama has no finish reason.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -188,8 +192,8 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """The members for the token counts; {} without a usage. Counts for which this dialect has no member are
-    reported.
+    """Return the members for the token counts; {} without a usage. Counts for which this dialect has no
+    member are reported.
     """
     if usage is None:
         return {}
@@ -215,7 +219,9 @@ def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
+    """Encode the tokens with their log probabilities. where: the IR path of the text that they form, for the
+    report.
+    """
     return [_encode_token(token, report, where) for token in tokens]
 
 

@@ -1,7 +1,7 @@
-"""The assistant's message, in responses and in the history of requests, decoded and encoded.
+"""Decodes and encodes the assistant's message, in responses and in the history of requests.
 
-A message has one text, one thinking, pictures and calls; it does not state their order. The arguments of a
-call are an object, not text.
+A message has one text, one thinking, images and calls; it does not state their order. The arguments of a call
+are an object, not text.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _CALLED: Final = frozenset({"name", "arguments"})
 _INDEXED: Final = _CALLED | {"index"}
 _TYPED: Final = Typed(NAME, id=str)
 _SNIFFED: Final = 64
-"""Characters of base64 that are decoded to find the type of a file; a multiple of four."""
+"""How many characters of base64 are decoded to find the type of a file; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
-"""Kinds of media sent in `images`, also audio: the server finds the type from the bytes."""
+"""The kinds of media that are sent in `images`. Audio is among them, because the server finds the type from
+the bytes."""
 
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
-    """The blocks of an assistant message, in this order: thinking, text, pictures, calls. Members that are ""
-    give no block.
+    """Return the blocks of an assistant message, in this order: thinking, text, media, calls. A member that
+    is "" gives no block.
     """
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
@@ -50,8 +51,8 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """The media in `images`: audio if the first bytes show this, otherwise images. Raises WireError if an
-    entry is not a string.
+    """Return the media in `images`: audio if the first bytes show audio, otherwise images. Raises WireError
+    if an entry is not a string.
     """
     images = message.get("images") or ()
     for data in images:
@@ -72,7 +73,7 @@ def _medium(data: str) -> ir.Media:
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
     """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
-    it is equal to the position.
+    it equals the position.
     """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
@@ -88,11 +89,10 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
 
 
 class Saying(Collected):
-    """Collects blocks and writes one assistant message of Ollama's chat.
+    """Collects blocks, and writes them as one assistant message of Ollama's chat.
 
-    mint: gives the id to write for a call; it gets the call's own id (None = the call has none) and the
-    call's position. If it returns None, no id is written. first: how many calls of the response were written
-    in earlier messages.
+    mint: returns the id to write for a call, from (the id that the call states or None, the call's position);
+    None = no id is written. first: how many calls of the response were written in earlier messages.
     """
 
     __slots__ = ("calls", "first", "images", "mint", "text", "thinking")
@@ -107,7 +107,7 @@ class Saying(Collected):
         self.calls: list[dict[str, Any]] = []
 
     def done(self) -> dict[str, Any]:
-        """The message as a wire object, with everything that was added."""
+        """Return the message as a wire object, with all blocks that were added."""
         wire: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.thinking:
             wire["thinking"] = self.thinking
@@ -176,8 +176,8 @@ class Saying(Collected):
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """The text of a block. The block's seal, cache mark, citations and leftovers cannot be written and are
-    reported.
+    """Return the text of a block. The block's seal, cache mark, citations and leftovers cannot be written,
+    and are reported.
     """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
@@ -196,9 +196,9 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """The text of a thinking block; if it has none, its summary. The report gets what is not written: the
-    block's seal, cache mark and leftovers. A block of another dialect without text and summary is reported as
-    lost.
+    """Return the text of a thinking block or, if it has none, its summary. The block's seal, cache mark and
+    leftovers cannot be written, and are reported. A block of another dialect without text and summary is
+    reported as lost.
     """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
@@ -208,13 +208,13 @@ def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
 
 
 def lose_source(draft: Draft, where: str) -> None:
-    """Report a citation as lost. where: the citation's path in the IR."""
+    """Report a citation as lost. where: the citation's IR path."""
     draft.report.lose(where, "the Ollama API has no sources of a text", "quality")
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report a block's seal, cache mark and leftovers, which this dialect cannot write. where: the block's IR
-    path.
+    """Report a block's seal, cache mark and leftovers, because this dialect cannot write them. where: the
+    block's IR path.
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
@@ -223,7 +223,9 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
+    """Report the cache mark of a block, message or tool as lost. mark: None = it has none. where: its IR
+    path.
+    """
     if mark is not None:
         draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
 
@@ -231,10 +233,10 @@ def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
 def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    """Encode the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced it before.
+    request's history, such a call raises WireError; normally `emulate` has replaced it before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}

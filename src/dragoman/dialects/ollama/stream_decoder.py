@@ -1,7 +1,7 @@
 """Decodes a stream of Ollama's lines into IR events.
 
-Thinking comes in deltas, then text; a call comes whole in one line. The last line has `done`, the reason and
-the usage. A line with `error` ends the stream.
+Thinking comes first in deltas, then text in deltas; a call comes whole in one line. The last line has `done`,
+the reason and the usage. A line with `error` ends the stream.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
 _LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=Count, eval_count=Count)
-"""The typed members of all lines but the first; model and date are read from the first only."""
+"""The types of members in all lines except the first. Model and date are read only from the first line."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")
 
@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line of a stream that holds only a text delta. Most lines do."""
+    """A line of a stream that has nothing but a text delta, as most lines do."""
 
     message: _Said
     done: bool
@@ -58,7 +58,7 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 
 class OllamaDecoder:
-    """Decodes the lines of one stream into events."""
+    """Decodes the lines of one stream into IR events."""
 
     __slots__ = ("_called", "_extra", "_index", "_kept", "_kind", "_over", "_seen", "_started")
 
@@ -71,8 +71,8 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events for one line; a line with an error gives an ir.Error. Raises WireError for an invalid
-        line.
+        """Return the events for one line. A line with an error becomes an ir.Error. Raises WireError for an
+        invalid line.
         """
         if self._over:
             return []
@@ -94,7 +94,9 @@ class OllamaDecoder:
             raise WireError(f"a line of the stream has an unknown format: {error}") from error
 
     def close(self) -> list[ir.Event]:
-        """The last events when the upstream has ended the stream: an ir.Error if no line had `done`."""
+        """Return the last events, when the upstream has ended the stream: an ir.Error if no line had `done`
+        or an error, otherwise [].
+        """
         return [] if self._over else self._fail(STREAM_BROKEN)
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -126,8 +128,8 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """The leftovers of a line that are new or have changed since the lines before; None = there are none.
-        Raises WireError if the stream has more than `MOST_LEFTOVERS` of them.
+        """Return the leftovers of a line that are new or have changed since the lines before; None = there
+        are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` leftovers.
         """
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
@@ -163,8 +165,8 @@ class OllamaDecoder:
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
-        """Append to `events` the opening of a block of this kind (text or thinking), after the end of the
-        open block. Nothing happens if a block of this kind is open already.
+        """Close the open block, and open a block of this kind (text or thinking); nothing if a block of this
+        kind is open already. The events are appended to `events`.
         """
         if self._kind is kind:
             return
@@ -188,7 +190,7 @@ _PROSE: Final = frozenset({"role", "content", "thinking"})
 
 
 def _more_words(frame: bytes) -> str:
-    """The text that a line adds, if the line is nothing but a text delta; "" for any other line."""
+    """Return the text that a line adds, if the line has nothing but a text delta; "" for any other line."""
     try:
         line = _decode_words(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -32,11 +32,12 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block of the response while it is sent. Text, refusals and thinking are sent in deltas, any other
+    """One block of the response while it is sent. Text, refusals and thinking are sent in deltas; any other
     block is sent whole at its end.
 
     fold: collects the content of a block that is sent whole. said: whether text of the block was sent. parts:
-    how many summary parts of thinking have begun. cites: how many of its citations were reported as lost.
+    how many summary parts of thinking have begun. cites: how many of the block's citations were reported as
+    lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -52,7 +53,7 @@ class _Out:
 
 
 class OllamaEncoder(EventEncoder):
-    """Encodes the events of one stream as lines."""
+    """Encodes the IR events of one stream as lines."""
 
     __slots__ = (
         *("_calls", "_draft", "_head", "_once", "_outs", "_prose"),
@@ -73,8 +74,8 @@ class OllamaEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The lines for one event; b"" = none. An event of a candidate other than the first is reported as
-        lost.
+        """Return the lines for one event; b"" = no line. An event of a candidate other than the first is
+        reported as lost.
         """
         number = getattr(event, "candidate", 0)
         if number:
@@ -128,8 +129,8 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """The line with the text that `block` itself holds, because it did not come in deltas; b"" if it
-        holds none.
+        """Return the line with the text that `block` itself has, because this text did not come in deltas;
+        b"" = it has none.
         """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
@@ -138,7 +139,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
 
     def _cited(self, out: _Out, block: ir.Block) -> None:
-        """Report the citations of a block as lost, except those that were already reported."""
+        """Report the citations of a block as lost, except the citations that were already reported."""
         for index in range(out.cites, len(getattr(block, "citations", ()))):
             lose_source(self._draft, f"{out.where}.citations[{index}]")
             out.cites += 1
@@ -156,7 +157,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, event.text)
 
     def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """Collect a delta of a block that is sent whole at its end. Always returns b""."""
+        """Collect a delta of a block that is sent whole at its end, and return b""."""
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""
@@ -188,8 +189,8 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The lines for a block that is sent whole: one line with a message, or several with pieces of a
-        medium's text.
+        """Return the lines for a block that is sent whole: one line with a message, or several lines with
+        pieces of a medium's text.
         """
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)

@@ -17,14 +17,15 @@ PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
 STOP_WORDS: Final = {**stops.STOP_WORDS, "tool": "stop", "filter": "stop"}
-"""The finish reason for the client, by the IR's; Ollama has none for tool calls."""
+"""Stop reason of the IR -> the finish reason for the client. Ollama has no finish reason for tool calls."""
 STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is reported as `stop`"}
-"""The reported text for each IR stop reason that Ollama's finish reason expresses less precisely."""
+"""Stop reason of the IR -> the text to report, for each reason that Ollama's finish reason expresses less
+precisely."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """A date in the form of RFC 3339. created: Unix seconds, or the text of a date. otherwise: the Unix
-    seconds to use if `created` is neither.
+    """Return a date in the form of RFC 3339. created: Unix seconds, or the text of a date. otherwise: the
+    Unix seconds to use if `created` is None or not a date.
     """
     if isinstance(created, str):
         try:

@@ -1,4 +1,4 @@
-"""Tools, decoded and encoded. Ollama has no tool choice; a client's choice only decides which tools are
+"""Decodes and encodes tools. Ollama has no tool choice; a client's choice only decides which tools are
 offered.
 """
 
@@ -17,7 +17,7 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters"})
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The decoded tools of a request."""
+    """Decode the tools of a request that has passed `check`."""
     return tuple([_tool(tool) for tool in tools])
 
 
@@ -28,7 +28,9 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools that may be called; report what is lost. Raises WireError for a free-text tool."""
+    """Write the tools that may be called into the body, and report losses. Raises WireError for a free-text
+    tool.
+    """
     choice = request.tool_choice
     allowed = _offered(choice, draft)
     tools: list[dict[str, Any]] = []
@@ -47,8 +49,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer under this tool choice; None = all tools. What the choice means beyond
-    this cannot be written and is reported as lost.
+    """Return the names of the tools to offer under this tool choice; None = all tools. Any further meaning of
+    the choice, such as a forced call, cannot be written and is reported as lost.
     """
     report = draft.report
     if choice is None:

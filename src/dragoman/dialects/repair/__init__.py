@@ -1,14 +1,14 @@
 """Repairs the history (the messages) of a request, so that it follows the rules of the target's protocol.
 
-A client's history follows the rules of its own protocol; a history that was cut off or cancelled may break
-even these. The target states its own `Rules`:
+A client's history follows the rules of the client's protocol. A history that was cut off or cancelled may
+break even these rules. The target states its own rules (`Rules`):
 
     roles     user and assistant must alternate, or only the messages of one answer are joined, or none are
     ids       a call without an id gets one if it needs one; an id that would be refused is changed
-    results   they come first in the user's turn, or each directly after its call, or anywhere after it;
-              a call that needs a result and has none gets one that says so;
+    results   come first in the user's turn, or each directly after its call, or anywhere after it;
+              a call that needs a result and has none gets a result that says so;
               a result without a call becomes text of the user, or is refused, or stays
-    media     they move to the user if a result or the assistant's message cannot hold them
+    media     move to the user if a result or the assistant's message cannot hold them
     ends      the user may have to send the first message, and the last
 
 The same history always gives the same turns, because prompt caches compare prompts. Pure. The encoder of the
@@ -33,8 +33,8 @@ _ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Mes
 
 
 def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
-    """The history of a request, repaired, as the turns that the encoder of the target writes. The first turn
-    is the top-level system text (`Request.system`), if there is any; the order "items" has no such turn.
+    """Return the repaired history of a request, as the turns that the encoder of the target writes. The first
+    turn is the top-level system text (`Request.system`), if there is any; the order "items" has no such turn.
 
     Raises WireError for a result without its call, if the target refuses such results.
     """

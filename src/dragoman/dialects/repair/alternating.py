@@ -17,8 +17,8 @@ _NOT_CONTINUED: Final = (
 
 
 class Alternating(Repair):
-    """Joins messages so that user and assistant alternate. Results come first in the user's turn after their
-    calls.
+    """Joins messages so that user and assistant alternate. In each turn of the user, the results of the calls
+    before it come first.
 
     turn: the current turn. results: the tool results for this turn so far, as (number of the call, block, IR
     path).
@@ -52,7 +52,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """End the user's turn: its results are put first, and each call that has no result gets a new one."""
+        """End the user's turn: put its results first, and add a result for each call that has none."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -68,10 +68,11 @@ class Alternating(Repair):
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
-        """Add a system message. index: its position.
+        """Add a system message. index: the message's position.
 
-        It becomes a system turn at the beginning, and later where `Rules.between` allows it. Otherwise it
-        becomes tagged text in the user's turn. A message without text stays in the current turn.
+        At the beginning of the history it becomes a system turn; later it does so only where `Rules.between`
+        allows it. Otherwise it becomes tagged text in the user's turn. A later message without text stays in
+        the current turn.
         """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):

@@ -1,6 +1,4 @@
-"""The repairs that all target protocols need: those of calls, of their results, and of media
-that must move.
-"""
+"""The repairs that all target protocols need: of calls, of their results, and of media that must move."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ _BY_ORDER: Final = (
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """A call that waits for its result. id: its id after the repair. number: its position among all calls of
-    the history.
+    """A call that has no result yet. id: its id after the repair. number: its position among all calls of the
+    history.
     """
 
     id: str | None
@@ -39,15 +37,15 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repair(ABC):
-    """Repairs one history as soon as it is constructed. A subclass writes the result, `turns`.
+    """Repairs one history as soon as the object is made. A subclass writes the result, `turns`.
 
     waiting: the calls that have no result so far. ids: the ids of all calls so far (only for "unique" ids).
-    names: id -> name of the calls so far (not for "unique" ids, and only if results need a name). count: the
-    number of calls so far. minted: how many ids were made so far.
+    names: id -> tool name of the calls so far (not for "unique" ids, and only if results need a name). count:
+    the number of calls so far. minted: how many ids were made so far.
 
-    first: the index of the first message in the assistant's current turn; position: the position of the next
-    call in this turn (only `Messages` starts both anew with each turn). moved: media that wait for the user's
-    next turn, each with its IR path.
+    first: the index of the first message in the assistant's current turn. position: the position of the next
+    call in this turn. Only `Messages` resets `first` and `position` for each turn. moved: media that wait for
+    the user's next turn, as (medium, IR path).
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -74,8 +72,8 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of `turn`. Its calls go into `waiting`;
-        media that it cannot hold go into `moved`. index: the message's position.
+        """Append a message of the assistant, repaired, to the pieces of `turn`. The message's calls go into
+        `waiting`; media that the message cannot hold go into `moved`. index: the message's position.
         """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
@@ -134,8 +132,8 @@ class Repair(ABC):
         return block if chosen == stated else replace(block, id=chosen)
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
-        """What the assistant's turn holds in place of a medium: the medium itself, or its transcript as text.
-        None = the medium moves to the user.
+        """Return the block that the assistant's turn has in place of a medium: the medium itself, or its
+        transcript as text. None = the medium moves to the user.
         """
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
@@ -147,9 +145,7 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """Append the media in `moved` to a turn of the user, and return this turn. `moved` is empty
-        afterwards.
-        """
+        """Append the media in `moved` to a turn of the user, empty `moved`, and return the turn."""
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -163,11 +159,11 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """(the result with the id and name that the target requires, its call). The call is None if there is
-        none, or if the rules say that calls are not looked up (`orphans` = "any").
+        """Return (the result with the id and name that the target requires, its call). None as the call = the
+        result has none, or the rules say that calls are not looked up (`orphans` = "any").
 
-        The call is taken out of `waiting`. notes: gets what is lost. Raises WireError for a result without
-        its call, if the target refuses such results.
+        The call is taken out of `waiting`. notes: gets the losses. Raises WireError for a result without its
+        call, if the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -211,9 +207,9 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """(the result without the media that it cannot hold, these media, each with its IR path).
+        """Return (the result without the media that it cannot hold, [(one of these media, its IR path)]).
 
-        noted: True = in the result, a text replaces each of the media.
+        noted: True = in the result, a text stands in place of each of these media.
         """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
@@ -230,7 +226,7 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """Make a result for a call that has none; its text says so (`Rules.absent`)."""
+        """Make a result for a call that has none. Its text is `Rules.absent`."""
         rules = self.rules
         return ir.ToolResult(
             call.id,
@@ -241,7 +237,7 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """A result without its call, as blocks of the user; and the IR path of each of these blocks."""
+        """Return (a result without its call, as blocks of the user; the IR path of each block)."""
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words
@@ -259,7 +255,7 @@ class Repair(ABC):
 
 
 def has_results(message: ir.Message) -> bool:
-    """Whether a message holds tool results."""
+    """Whether a message has tool results."""
     for block in message.blocks:  # noqa: SIM110 - called for every message of the user, and any() is slower
         if type(block) is ir.ToolResult:
             return True

@@ -8,8 +8,8 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 
 class Items(Repair):
-    """Keeps the order of the messages: a result may stand anywhere after its call. A missing result is added
-    directly after its call; media that move come directly after the assistant's message.
+    """Keeps the order of the messages, because a result may come anywhere after its call. A missing result is
+    added directly after its call. Media that move come directly after the assistant's message.
     """
 
     def write(self) -> None:

@@ -1,4 +1,4 @@
-"""Quick ways for histories that need no repair, as most do."""
+"""Shortcuts for histories that need no repair, as most do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """The turns of a request's history, if it needs no repair; None = it may need one.
+    """Return the turns of a request's history, if it needs no repair; None = it may need a repair.
 
-    Such a history holds only text, thinking, calls with ids that are different and accepted, and results of
-    text. User and assistant alternate. It begins with the user (or with one system message), and ends with
-    the user. The results of a turn are one message, in the order of the calls.
+    Turns are returned only for a history that has nothing but text, thinking, calls with different and
+    accepted ids, and results of text. User and assistant alternate. The history begins with the user (or with
+    one system message), and ends with the user. The results of a turn are one message, in the order of the
+    calls.
     """
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -44,11 +45,11 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
-    """The roles and texts of a history in which each message is just one text, and which needs no repair by
-    any rules; None = the history may be another.
+    """Return (role, text) for each message of a history, if each message is nothing but one text, and the
+    history needs no repair by any rules; None = the history may be of another form.
 
-    User and assistant alternate. The history begins with the user, or with one system message before, and
-    ends with the user.
+    Such a history has no top-level system text. User and assistant alternate. The history begins with the
+    user, or with one system message before the user, and ends with the user.
     """
     texts: list[tuple[ir.Role, str]] = []
     before = "assistant"
@@ -70,8 +71,8 @@ def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
 
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:
-    """The ids of the calls, or of the results, in a message; empty if it has neither. None = the message may
-    need a repair.
+    """Return the ids of the calls, or of the results, in a message; [] = it has neither. None = the message
+    may need a repair.
     """
     ids: list[str] = []
     role = message.role

@@ -1,4 +1,4 @@
-"""The repair for protocols in which each tool result is a message of its own, directly after its call."""
+"""The repair for protocols in which each tool result is a separate message directly after its call."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from dragoman.dialects.repair.rules import anything
 from dragoman.dialects.repair.turn import Note, Piece, Role, Turn
 
 CHUNKED: Final = frozenset({"gemini"})
-"""Protocols whose clients keep each chunk of a streamed answer as a message of its own, as the chats of
-https://github.com/googleapis/python-genai do: a word may be cut between two messages."""
+"""Protocols whose clients keep each chunk of a streamed answer as a separate message, as the chats of
+https://github.com/googleapis/python-genai do. A word may be cut between two messages."""
 _BRIDGE: Final = "OK"
-"""What the assistant says between a result and the user or system. Some models refuse an empty text."""
+"""The text of the assistant between a result and a message of the user or system. Some models refuse an empty
+text."""
 
 
 class Messages(Repair):
-    """Makes each result a message of its own, and joins the assistant's messages of one answer. last: the
-    role of the last written turn.
+    """Makes each result a separate message, and joins the assistant's messages of one answer. last: the role
+    of the last turn that the protocol writes.
     """
 
     def write(self) -> None:
@@ -61,10 +62,11 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Before the next turn that is no result, add what must come first: missing results, the assistant's
-        "OK", and media that move.
+        """Add the turns that must come before the next turn, if that is not a result: missing results, the
+        assistant's "OK", and media that move.
 
-        bridge: True = the next turn is the user's or the system's, False = it is the assistant's.
+        bridge: True = the next turn is the user's or the system's; False = it is the assistant's, or there is
+        none.
         """
         rules = self.rules
         if self.waiting and not rules.patient:
@@ -147,12 +149,13 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """Group adjacent messages of the assistant that are one answer. Every other message is a group of its
-    own. Each group comes with the index of its first message.
+    """Group adjacent messages of the assistant that are one answer. Every other message is a group with one
+    message. Yields (index of the group's first message, the messages).
 
     Clients of the Responses protocol send one message for a thought, one for each call, and one for the text
     between them. Two adjacent messages with nothing but text are two answers, so they are not grouped.
-    chunked: True = they are, because the client sends each chunk of an answer as a message of its own.
+    chunked: True = all adjacent messages of the assistant are grouped, because the client sends each chunk of
+    an answer as a separate message.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

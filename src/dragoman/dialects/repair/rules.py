@@ -12,9 +12,9 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 
 class Why(NamedTuple):
-    """How a repair is reported: as a change or addition, for this reason. to: the JSON path of the result in
-    the encoded body; `{at}` in it stands for the index of the encoded message, and `{part}` for the index of
-    a part in this message.
+    """How a repair is reported: as a change or addition, with this reason. to: the JSON path of the repaired
+    value in the encoded body; `{at}` in it stands for the index of the encoded message, and `{part}` for the
+    index of a part in this message.
     """
 
     to: str
@@ -25,7 +25,7 @@ _SILENT: Final = Why("", "")
 
 
 def anything(_: ir.Block) -> bool:
-    """Always True: the default of a rule that selects blocks."""
+    """Return True: the default of a rule that selects blocks."""
     return True
 
 
@@ -43,10 +43,10 @@ class Rules(Value, frozen=True, kw_only=True):
 
     Calls:
 
-    - fit: turns a call's id into one that the protocol accepts.
-    - mint: the pattern of the id for a call that has none; None = the call needs none. The pattern may hold
+    - fit: turns a call's id into an id that the protocol accepts.
+    - mint: the pattern of the id for a call that has none; None = the call needs none. The pattern may have
       {index} of the first message and {position} of the call in the turn ("messages"), {known} = how many ids
-      there are so far (for "unique" ids), {minted} = how many ids were made, with this one.
+      there are so far (for "unique" ids), {minted} = how many ids were made, including this one.
     - ids: "unique" = no two calls may share an id; "shared" = one result answers all calls with the same id;
       "any" = calls with the same id have a result each.
     - renamed: an id was changed (only reported for "unique").
@@ -55,33 +55,34 @@ class Rules(Value, frozen=True, kw_only=True):
 
     - patient: True = a result may come late or never ("messages").
     - named: results state the name of the call's tool: "always", or "missing" = only if the client stated no
-      name.
+      name; None = they need no name.
     - in_order: True = results have the order of the calls ("turns").
     - absent: the text of the result that is added for a call without one. This is reported as `added`.
     - needs: whether a call must have a result ("items").
-    - orphans: what becomes of a result without its call: "words" = text of the user, reported as `orphaned`;
-      "error" = the request is refused; "kept" = it stays a result ("messages"); "any" = it stays, too, and no
-      result's call is looked up.
-    - words: the text that is put before the content of such a result. It may hold the tool's {name}, and
+    - orphans: what happens to a result without its call: "words" = it becomes text of the user, reported as
+      `orphaned`; "error" = the request is refused; "kept" = it stays a result ("messages"); "any" = it stays
+      a result, and the calls of results are never looked up.
+    - words: the text that is put before the content of such a result. It may have the tool's {name}, and
       {text} = the plain texts of the content, which then move there.
 
     Media:
 
     - moves: whether this medium of this message of the assistant moves to the user, reported as `moved`; None
-      = none does.
+      = no medium does.
     - takes_out: whether this medium of a result moves to the user, reported as `moved`, or with "turns" as
-      `taken_out`; None = none does.
-    - transcribed: a medium of the assistant that has a transcript is replaced by it.
+      `taken_out`; None = no medium does.
+    - transcribed: a medium of the assistant that has a transcript is replaced by the transcript.
 
     The order of the turns:
 
     - bridge: the assistant says "OK" between a result and a message of the user or the system ("messages").
     - tagged: system text becomes text of the user with a tag around it. With "turns" this is all system text
-      after the first message; with "messages" system text after the assistant, with media, or at the end.
+      after the beginning; with "messages" it is system text after the assistant, with media, or at the end.
     - between: True = system text between the user and the assistant stays, if the model accepts it
       (`Facts.mid_system`) ("turns").
-    - opened: a message of the user is put first, if nothing else is written. With "turns" also if the
-      assistant would be first: `opens` = "assistant" means always, "calls" only if that message has calls.
+    - opened: a message of the user is put first, if nothing else is written. With "turns", it is also put
+      first if the assistant would be first: `opens` = "assistant" means always, "calls" only if its
+      first message has calls.
     - asked: if there are only system messages, the last of them becomes the user's ("messages").
     - continued: at the end the user asks the model to continue, if the assistant has spoken last and the
       model cannot continue its message ("turns").

@@ -1,4 +1,4 @@
-"""The parts of a repaired history: turns of pieces. The encoder of the target writes them."""
+"""The parts of a repaired history: turns, which consist of pieces. The encoder of the target writes them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class Note(NamedTuple):
     """One repair, for the report.
 
-    where: the IR path of what is repaired; None = the repair adds something. to: the JSON path of the result
-    in the encoded body, in which `{at}` stands for the message's index; "" = something is lost. severity: of
-    the loss; None = it is no loss.
+    where: the IR path of the repaired value; None = the repair adds something. to: the JSON path of the
+    result in the encoded body, in which `{at}` stands for the message's index; "" = something is lost.
+    severity: of the loss; None = the repair is not a loss.
     """
 
     where: str | None
@@ -32,11 +32,11 @@ class Piece(msgspec.Struct):
     """Blocks for one turn. They come from one message or from the system text, or they are results, media and
     texts that the repair puts there.
 
-    message: the client's message, whose other members are written with this piece; None = there are no such
-    members. index: the position of this message; -1 = the request's own system text. places: the IR paths of
-    the blocks, where "" is a block that was added; None = the blocks are all blocks of the message. tagged:
-    True = this is system text in the user's turn, and must be marked by `tagged`. apart: True = between this
-    piece and the piece before stood a medium that has moved.
+    message: the client's message, whose other fields are written with this piece; None = there are no such
+    fields. index: the position of this message; -1 = the blocks are the request's top-level system text.
+    places: the IR paths of the blocks, where "" is a block that was added; None = the blocks are all blocks
+    of the message. tagged: True = this is system text in the user's turn, and must be marked by `tagged`.
+    apart: True = a medium that has moved stood between this piece and the piece before.
     """
 
     message: ir.Message | None
@@ -47,19 +47,19 @@ class Piece(msgspec.Struct):
     apart: bool = False
 
     def place(self, at: int) -> str:
-        """The IR path of the block with index `at` in `blocks`."""
+        """Return the IR path of the block with index `at` in `blocks`."""
         if self.places is not None:
             return self.places[at]
         return f"messages[{self.index}].blocks[{at}]" if self.index >= 0 else f"system[{at}]"
 
     def placed(self) -> list[tuple[ir.Block, str]]:
-        """The blocks, each with its IR path."""
+        """Return (block, its IR path) for each block."""
         return [(block, self.place(at)) for at, block in enumerate(self.blocks)]
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or several of its items. role: "tool" = a tool result as a message of its
-    own. notes: the repairs in this turn.
+    """One message of the target, or several of its items. role: "tool" = a tool result as a separate message.
+    notes: the repairs in this turn.
     """
 
     role: Role
@@ -79,7 +79,7 @@ class Turn(msgspec.Struct):
 
 
 def tagged(text: str) -> str:
-    """System text in a message of the user: with the tag <system> around it."""
+    """Return system text for a message of the user: with the tag <system> around it."""
     return f"<system>\n{text}\n</system>"
 
 

@@ -1,8 +1,8 @@
-"""xAI's own API for sound: POST /tts and POST /stt, beside its chat in OpenAI's protocol.
+"""xAI's own API for sound: POST /tts and POST /stt. xAI's chat has OpenAI's protocol.
 
 Specification: https://docs.x.ai/developers/model-capabilities/audio/text-to-speech and
 https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11; and recorded requests of
-August 2026. Its WebSockets are not spoken here.
+August 2026. The WebSockets of this API are not supported here.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ _LOST: Final = {"instructions": "the xAI API has no speech instructions: tags in
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in xAI's form. Raises WireError for an audio format that xAI lacks."""
+    """Encode the request in xAI's form, and report losses. Raises WireError for an audio format that xAI
+    lacks.
+    """
     report = target.report
     body: dict[str, Any] = {"text": request.text, "language": request.language or "auto"}
     if request.voice in family.VOICES:

@@ -1,8 +1,8 @@
 """Transcription by xAI: POST /stt, a form whose last field is the file; the answer is JSON.
 
 Specification: https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11, and
-recorded requests of August 2026. The answer always has the times of all words, and their speakers with
-`diarize`. There is no translation, no prompt and no temperature.
+recorded requests of August 2026. The answer always has the times of all words, and with `diarize` their
+speakers. There is no translation, no prompt and no temperature.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from dragoman.errors import WireError
 PATH: Final = "/stt"
 _restore: Final = Leftovers("xai").restore
 UNNAMED: Final = frozenset({"grok-stt", "stt"})
-"""Names of clients for the API itself, which are no names of models in it: then xAI's usual model answers."""
+"""Names that clients use for the API itself. The API has no models of these names; for these names no model
+is sent, and xAI's default model answers."""
 _LOST: Final = {
     "prompt": "the xAI API has no transcription prompt",
     "temperature": "the xAI API has no temperature for transcription",
@@ -45,7 +46,7 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in xAI's form. Raises WireError for a translation."""
+    """Encode the request in xAI's form, and report losses. Raises WireError for a translation."""
     report = target.report
     if request.translate:
         raise WireError("xAI transcribes audio but does not translate it.", "translate", "unsupported_value")
