@@ -7,6 +7,7 @@ that no other protocol has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from dragoman.dialects.bedrock.terms import (
 from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
@@ -50,6 +52,8 @@ MAPPED: Final = frozenset(
 FIELDS_MEMBER: Final = "additionalModelRequestFields"
 _NO_SAMPLING: Final = ir.Sampling()
 _MOST_METADATA: Final = 16
+_METADATA: Final = re.compile(r"[A-Za-z0-9\s:_@$#=/+,.-]{0,256}", re.ASCII)
+"""The keys and values of `requestMetadata`. Keys are not empty."""
 
 
 def _streams(wire: WireRequest) -> bool:
@@ -305,11 +309,7 @@ def _text_format(output: ir.Output, target: Target, *, own: bool) -> dict[str, A
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     own, report = request.dialect == NAME, target.report
     if request.metadata:
-        texts = {key: value for key, value in request.metadata.items() if type(value) is str}
-        if own or (len(texts) == len(request.metadata) <= _MOST_METADATA):
-            body["requestMetadata"] = request.metadata
-        else:
-            report.lose("metadata", f"{API} has at most {_MOST_METADATA} texts as metadata", "hint")
+        _encode_metadata(request.metadata, body, report, own=own)
     if request.tier is not None:
         if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is not None:
             body["serviceTier"] = {"type": word}
@@ -320,6 +320,22 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
+
+
+def _encode_metadata(metadata: Mapping[str, Any], body: dict[str, Any], report: Report, *, own: bool) -> None:
+    kept = {key: value for key, value in metadata.items() if own or _is_metadata(key, value)}
+    for key in metadata:
+        if key not in kept:
+            why = f"{API} accepts only texts of at most 256 letters, digits, blanks and `:_@$#=/+,.-`"
+            report.lose(f"metadata.{key}", why, "hint")
+    if len(kept) > _MOST_METADATA and not own:
+        report.lose("metadata", f"{API} has at most {_MOST_METADATA} texts as metadata", "hint")
+    elif kept:
+        body["requestMetadata"] = kept
+
+
+def _is_metadata(key: str, value: Any) -> bool:
+    return bool(key) and type(value) is str and all(map(_METADATA.fullmatch, (key, value)))
 
 
 FIELDS: Final = Fields(

@@ -102,8 +102,23 @@ def test_metadata_and_tiers() -> None:
     assert body["serviceTier"] == {"type": "priority"}
     assert [change.path for change in report.changes] == ["tier"]
     _, report = sent(asked(metadata={"a": 1}, tier="scale"))
-    assert reasons(report) == [("metadata", "hint"), ("tier", "hint")]
+    assert reasons(report) == [("metadata.a", "hint"), ("tier", "hint")]
     assert "serviceTier" not in sent(asked(tier="auto"))[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("", "b"), ("käse", "b"), ("a", "🎉"), ("a", "x" * 257), ("x" * 257, "b")]
+)
+def test_metadata_that_the_api_refuses_is_left_out_alone(key: str, value: str) -> None:
+    body, report = sent(asked(metadata={"good": "x: y_@$#=/+,.-", key: value}))
+    assert body["requestMetadata"] == {"good": "x: y_@$#=/+,.-"}
+    assert reasons(report) == [(f"metadata.{key}", "hint")]
+
+
+def test_more_metadata_than_the_api_accepts() -> None:
+    body, report = sent(asked(metadata={str(number): "x" for number in range(17)}))
+    assert "requestMetadata" not in body
+    assert reasons(report) == [("metadata", "hint")]
 
 
 @pytest.mark.parametrize(
