@@ -218,6 +218,20 @@ def test_a_broken_access_key_is_no_bearer_token(mistakes: Callable[..., list[str
     assert "short" not in told
 
 
+REGIONS: Final = (
+    *("us-east-1", "eu-central-1", "mx-central-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"),
+    *("us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"),
+)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_bedrock_is_asked_at_the_host_that_amazons_client_asks(region: str) -> None:
+    botocore = pytest.importorskip("botocore.session", reason="the library of Amazon is not installed")
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    theirs = botocore.Session().create_client("bedrock-runtime", region_name=region, **keys)
+    assert provider_of("bedrock", Provider(region=region), {}).base_url == theirs.meta.endpoint_url
+
+
 @pytest.mark.wire
 @pytest.mark.parametrize(("api", "dialect"), _AZURES.items())
 def test_azure_is_asked_where_recorded_requests_went(recorded: Path, api: str, dialect: str) -> None:

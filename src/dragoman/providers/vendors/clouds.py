@@ -58,6 +58,15 @@ CLOUDS: Final = (
         base_var="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         region="us-east-1",
         region_vars=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        # The partitions of AWS: `partitions.json` of botocore 1.44.5.
+        domains={
+            "cn-": "amazonaws.com.cn",
+            "eusc-": "amazonaws.eu",
+            "us-iso-": "c2s.ic.gov",
+            "us-isob-": "sc2s.sgov.gov",
+            "eu-isoe-": "cloud.adc-e.uk",
+            "us-isof-": "csp.hci.ic.gov",
+        },
         access_key=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
         quirks=Quirks(media_urls=False, counts=True, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_BEDROCK},
