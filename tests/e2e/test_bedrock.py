@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from anthropic import APIError, AsyncAnthropic
+from anthropic import APIError, AsyncAnthropic, RateLimitError
 from openai import AsyncOpenAI, BadRequestError, InternalServerError, OpenAIError
 
-from dragoman.testing.provider import FakeProvider, Script
+from dragoman.testing.provider import FakeProvider, Script, Whole
 from tests.e2e.conftest import Provide, Serve
 from tests.e2e.strict import bedrock as aws
 from tests.e2e.strict.bedrock import ARN, BEARER, CLAUDE, ID, NOVA, REGION, SECRET, TEMPORARY, TOKEN, bedrock
@@ -197,6 +197,18 @@ async def test_an_exception_within_claudes_stream(talk: Any) -> None:
             model=f"bedrock/{CLAUDE}", max_tokens=9, messages=HELLO
         ) as events:
             await events.until_done()
+
+
+async def test_claude_s_model_fails_as_bedrock_says(talk: Any) -> None:
+    """The attempt is repeated, and the client is told of the limit, not of an invalid request."""
+    failed = Whole(
+        {"message": "Busy", "originalStatusCode": 429},
+        424,
+        {"x-amzn-errortype": "ModelErrorException:http://internal.amazon.com/coral/"},
+    )
+    told = await talk(failed)
+    with pytest.raises(RateLimitError, match="Busy"):
+        await told.anthropic.messages.create(model=f"bedrock/{CLAUDE}", max_tokens=9, messages=HELLO)
 
 
 async def test_errors(talk: Any) -> None:

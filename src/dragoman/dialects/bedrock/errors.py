@@ -64,6 +64,8 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("request signature", "authentication"),
     ("signature expired", "authentication"),
     ("signature not yet current", "authentication"),
+    ("authentication failed", "authentication"),
+    ("bearer token", "authentication"),
     ("blocked by content filter", "content_policy"),
     ("tokens per day", "quota"),
 )
