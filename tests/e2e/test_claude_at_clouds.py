@@ -1,5 +1,5 @@
-"""Claude at Bedrock and Vertex AI is sent what Anthropic's own clients of these clouds send, and both read the
-same in the answers.
+"""Claude at Bedrock and Vertex AI is sent what Anthropic's own clients of these clouds send. They read the
+answers as we do.
 """
 
 from __future__ import annotations
