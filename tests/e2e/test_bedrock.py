@@ -129,6 +129,15 @@ async def test_claude_is_invoked_in_its_own_protocol(talk: Any) -> None:
     assert beta.stop_reason == "end_turn"
 
 
+async def test_the_model_behind_an_inference_profile_of_an_application_counts(talk: Any) -> None:
+    told = await talk(base_models={ARN: CLAUDE})
+    fields: dict[str, Any] = {"model": f"bedrock/{ARN}", "max_tokens": 50, "messages": HELLO}
+    assert (await told.anthropic.messages.create(**fields)).content[0].text == "Hello from Claude."
+    assert told.provider.last.target.endswith("application-inference-profile%2Fmi1dadi0g15f/invoke")
+    await told.ask(ARN, reasoning_effort="low")
+    assert "thinking" in told.provider.last.body["additionalModelRequestFields"]
+
+
 async def test_a_client_of_anthropic_asks_another_model(talk: Any) -> None:
     told = await talk()
     fields: dict[str, Any] = {"model": f"bedrock/{NOVA}", "max_tokens": 50, "messages": HELLO}

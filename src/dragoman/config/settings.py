@@ -222,8 +222,9 @@ class Provider(Section, frozen=True):
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
     base_models: dict[str, str] = {}
-    """The model behind a name of the provider's, such as a deployment of Azure: `{chat: gpt-5}`. What is
-    known of this model counts, and its price in the packaged table."""
+    """The model behind a name of the provider's, such as a deployment of Azure or an inference profile of
+    an application at Bedrock: `{chat: gpt-5}`. What is known of this model counts, and its price in the
+    packaged table."""
     headers: dict[str, Secret] = {}
     """Headers to add to each request. Their values are never shown or logged."""
     body: Annotated[Json, about(secret=True)] = {}

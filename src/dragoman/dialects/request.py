@@ -64,10 +64,12 @@ class WireRequest(msgspec.Struct):
 
 class Target(msgspec.Struct, frozen=True):
     """What a request is encoded for. report: gets the losses. model: the upstream's name of the model; None =
-    unknown.
+    unknown. base: the model that `model` is a name of, if this name does not say it, as that of an
+    application's inference profile; None = `model` itself.
     """
 
     report: Report
     model: str | None = None
     quirks: Quirks = STANDARD
     facts: Facts = UNKNOWN
+    base: str | None = None

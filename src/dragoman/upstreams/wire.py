@@ -93,7 +93,8 @@ class WireUpstream:
     pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
     yields: names of headers for which a request's own value is used instead of the account's. service: the
     vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
-    that hosts this one, in whose form the cloud's own servers fail; None = no cloud does.
+    that hosts this one, in whose form the cloud's own servers fail; None = no cloud does. base_models: {name:
+    the model behind it} for names that do not say it.
     """
 
     success: Final = 200
@@ -119,6 +120,7 @@ class WireUpstream:
         limits: AnswerLimits = DEFAULT_LIMITS,
         service: Service | None = None,
         host: Dialect | None = None,
+        base_models: Mapping[str, str] = {},
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -140,6 +142,7 @@ class WireUpstream:
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._service = service
         self._host = host
+        self._base_models = base_models
         self.chats = service is None or service.chats
         self._codecs: dict[Operation, AnyProviderSide] = {}
         if self.chats:
@@ -231,8 +234,9 @@ class WireUpstream:
             return self
         offered: list[str] = []
         lessons: dict[str, Lesson] = {}
+        base = self._base_models.get(model, model)
         for name, upstream in self._spoken.items():
-            if upstream._serves is None or upstream._serves.match(model):
+            if upstream._serves is None or upstream._serves.match(base):
                 offered.append(name)
             if (lesson := upstream._lessons.get(model)) is not None:
                 lessons[name] = lesson
@@ -424,18 +428,22 @@ class WireUpstream:
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
-        target = Target(call.report, call.model, self.quirks, call.facts)
+        target = self._target(call)
         wire = self.dialect.request.encode(request, target)
         if call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
+
+    def _target(self, call: Call) -> Target:
+        base = self._base_models.get(call.model)
+        return Target(call.report, call.model, self.quirks, call.facts, base)
 
     def written(self, request: ir.Request, call: Call) -> Call:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
         """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
-        target = Target(call.report, call.model, self.quirks, call.facts)
+        target = self._target(call)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
         if call.body and wire.fields:

@@ -211,6 +211,11 @@ _AZURES: Final = {
 }
 
 
+def test_a_region_that_is_none_is_told_without_a_guess(mistakes: Callable[..., list[str]]) -> None:
+    (told,) = mistakes("providers: {bedrock: {region: evil.example}}")
+    assert told.endswith("providers.bedrock: 'evil.example' is no name of a region")
+
+
 def test_a_broken_access_key_is_no_bearer_token(mistakes: Callable[..., list[str]]) -> None:
     row = "providers: {bedrock: {region: eu-central-1, keys: ['AKIAIOSFODNN7EXAMPLE:short']}}"
     (told,) = mistakes(row)

@@ -25,6 +25,7 @@ from dragoman.dialects.bedrock.terms import (
     STREAM_PATH,
     TIER_WORDS,
     TIERS,
+    Family,
     family_of,
     leftovers,
     restore,
@@ -137,7 +138,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.sampling.n is not None and request.sampling.n > 1:
         raise WireError(f"{API} returns only one candidate", "sampling.n", "unsupported_value")
     model = target.model or request.model
-    family = family_of(model)
+    family = family_of(target.base or model)
     scope = Scope(report, own, family=family)
     body: dict[str, Any] = {}
     fields: dict[str, Any] = {}
@@ -156,7 +157,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
             reconcile(body, fields, target, asked=request.reasoning is not None)
     _limit(request, target, body)
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, body, fields, own=own)
+        _encode_sampling(request.sampling, target, body, fields, scope)
     if request.output is not None:
         _encode_output(request.output, target, body, own=own)
     _encode_rare(request, target, body)
@@ -206,15 +207,15 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _encode_sampling(
-    sampling: ir.Sampling, target: Target, body: dict[str, Any], fields: dict[str, Any], *, own: bool
+    sampling: ir.Sampling, target: Target, body: dict[str, Any], fields: dict[str, Any], scope: Scope
 ) -> None:
-    report = target.report
+    report, own = target.report, scope.own
     config: dict[str, Any] = {}
     for member, field in _SAMPLING.items():
         if (value := getattr(sampling, field)) is not None:
             config[member] = value
     if not own:
-        _fit_sampling(config, sampling, target, fields)
+        _fit_sampling(config, sampling, target, fields, scope.family)
     if sampling.stop is not None:
         kept = [text for text in sampling.stop if own or text.strip()]
         if len(kept) < len(sampling.stop):
@@ -227,10 +228,10 @@ def _encode_sampling(
 
 
 def _fit_sampling(
-    config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any]
+    config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any], family: Family
 ) -> None:
     """Change or remove what the model refuses, and write `top_k`, which each family has elsewhere."""
-    report, family = target.report, family_of(target.model)
+    report = target.report
     if target.facts.sampling is False:
         for member in [*config]:
             del config[member]

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.bedrock.request import brief
+from dragoman.dialects.bedrock.request import brief, encode_request
 from dragoman.dialects.bedrock.terms import STREAM_PATH
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.request import WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
-from tests.unit.dialects.bedrock.speaking import CLAUDE, LLAMA, NOVA, again, asked, read, reasons, sent
+from tests.unit.dialects.bedrock.speaking import CLAUDE, LLAMA, NOVA, again, asked, read, reasons, sent, user
 
 HELLO = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "minLength": 2}}}
@@ -104,6 +105,17 @@ def test_metadata_and_tiers() -> None:
     _, report = sent(asked(metadata={"a": 1}, tier="scale"))
     assert reasons(report) == [("metadata.a", "hint"), ("tier", "hint")]
     assert "serviceTier" not in sent(asked(tier="auto"))[0]
+
+
+def test_the_family_is_that_of_the_model_behind_a_name() -> None:
+    arn = "arn:aws:bedrock:eu-central-1:000000000000:application-inference-profile/abc"
+    request = asked(user(ir.Text("Hi", cache=ir.CacheMark())), sampling=ir.Sampling(top_k=5))
+    known = encode_request(request, Target(Report("bedrock"), arn, base=CLAUDE))
+    assert known.params == {"model": arn}
+    assert known.body["messages"][0]["content"][1] == {"cachePoint": {"type": "default"}}
+    assert known.body["additionalModelRequestFields"] == {"top_k": 5}
+    unknown = encode_request(request, Target(Report("bedrock"), arn))
+    assert unknown.body["messages"][0]["content"] == [{"text": "Hi"}]
 
 
 @pytest.mark.parametrize(
