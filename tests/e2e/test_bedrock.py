@@ -161,6 +161,24 @@ async def test_a_guardrail_is_passed_on_under_the_protocols_name(talk: Any) -> N
     assert told.provider.last.body["guardrailConfig"] == guard
 
 
+@pytest.mark.parametrize("name", ["bedrock", "aws"])
+async def test_members_for_bedrock_are_sent_in_its_own_protocol(
+    serve: Serve, provide: Provide, name: str
+) -> None:
+    """Claude is asked by Converse then: InvokeModel has no such members."""
+    provider = await provide(bedrock)
+    row = {"catalog": "bedrock", "base_url": provider.url, "keys": [BEARER], "region": REGION}
+    base = await serve(json.dumps({"providers": {name: row}, "retries": {"attempts": 1}}))
+    guard = {"guardrailIdentifier": "abc", "guardrailVersion": "1"}
+    async with AsyncAnthropic(base_url=base, api_key="dummy-key", max_retries=0) as client:
+        fields: dict[str, Any] = {"model": f"{name}/{CLAUDE}", "max_tokens": 50, "messages": HELLO}
+        await client.messages.create(**fields, extra_body={"bedrock": {"guardrailConfig": guard}})
+        assert provider.last.target.endswith("/converse")
+        assert provider.last.body["guardrailConfig"] == guard
+        await client.messages.create(**fields)
+        assert provider.last.target.endswith("/invoke")
+
+
 def broken(pieces: list[bytes]) -> list[bytes]:
     """The messages with one bit of a payload changed."""
     return [*pieces[:2], pieces[2].replace(b"Bedrock", b"Bedrocc"), *pieces[3:]]
