@@ -38,9 +38,9 @@ _NONE: Final[dict[str, Any]] = {}
 
 
 class _Open(msgspec.Struct):
-    """A block that is open. index: its number in the IR. kind: its class. signature, withheld: what has come of
-    a signature, or of redacted reasoning in base64. grown: what deltas have added to a block that the wire
-    states in pieces.
+    """A block that is open. index: its number in the IR. kind: its class. signature, withheld: what has come
+    of a signature, or of redacted reasoning in base64. grown: what deltas have added to a block that the
+    wire states in pieces.
     """
 
     index: int
