@@ -31,8 +31,9 @@ class Facts(Value, frozen=True):
     context, max_output: the size of its context window, and its longest output, in tokens. tools, images,
     audio, documents, structured, reasoning: whether it supports them; images, audio and documents as input,
     structured = output by a JSON schema, which must be emulated if this is False. forced_tool: whether
-    tool_choice may force a call. sampling: whether it accepts temperature, top_p and top_k. prefill: whether
-    the last message may be the assistant's. mid_system: whether system messages may be inside the history.
+    tool_choice may force a call. sampling: whether it accepts temperature, top_p and top_k. sampling_pair:
+    whether it accepts temperature and top_p together. prefill: whether the last message may be the
+    assistant's. mid_system: whether system messages may be inside the history.
     thinking: the modes that its API accepts ("enabled" with a budget, "adaptive", "disabled", "level").
     efforts: the effort words that it accepts. signed_calls: whether it refuses a call in the current turn
     without its signature. mixed_tools: whether the provider's own tools may be combined with functions.
@@ -57,6 +58,7 @@ class Facts(Value, frozen=True):
     reasoning: bool | None = None
     forced_tool: bool | None = None
     sampling: bool | None = None
+    sampling_pair: bool | None = None
     prefill: bool | None = None
     mid_system: bool | None = None
     thinking: tuple[str, ...] | None = None
@@ -105,9 +107,11 @@ class Facts(Value, frozen=True):
         """Whether the model accepts this body, as far as temperature, top_p, top_k, `tool_choice` and
         `max_tokens` decide.
 
-        The first three are accepted by every model with the value 1, because 1 is the default.
+        Each of the first three is accepted by every model with the value 1, because 1 is the default.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
+            return False
+        if self.sampling_pair is False and None not in (body.get("temperature"), body.get("top_p")):
             return False
         if self.forced_tool is False and _forces(body.get("tool_choice")):
             return False
@@ -128,6 +132,8 @@ def _forces(choice: Any) -> bool:
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")
 """The members of a body that `Facts.sampling` is about, by the names that most protocols have for them."""
+EITHER: Final = "the model accepts either temperature or top_p"
+"""The reason for a loss of top_p if `Facts.sampling_pair` is False."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

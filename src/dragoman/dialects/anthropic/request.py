@@ -283,7 +283,11 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
     elif stated:
-        body.update(stated if own else _fit_sampling(stated, target, body))
+        fitted = stated if own else _fit_sampling(stated, target, body)
+        if target.facts.sampling_pair is False and {"temperature", "top_p"} <= fitted.keys():
+            del fitted["top_p"]
+            report.lose("sampling.top_p", "quality")
+        body.update(fitted)
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
     FIELDS.lose(sampling, report, "sampling")

@@ -240,6 +240,9 @@ def _fit_sampling(
             )
     elif fields.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         _fit_thinking(config, report)
+    if target.facts.sampling_pair is False and {"temperature", "topP"} <= config.keys():
+        del config["topP"]
+        report.lose("sampling.top_p", "quality")
     if (config.get("temperature") or 0) > 1:
         config["temperature"] = 1.0
         report.change(

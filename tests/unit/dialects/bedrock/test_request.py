@@ -90,6 +90,15 @@ def test_a_model_without_sampling() -> None:
     assert reasons(report) == [("sampling.temperature", "quality")]
 
 
+def test_a_model_that_takes_one_of_temperature_and_top_p() -> None:
+    both = ir.Sampling(temperature=0.5, top_p=0.9)
+    body, report = sent(asked(sampling=both), facts=Facts(sampling_pair=False))
+    assert body["inferenceConfig"] == {"temperature": 0.5}
+    assert reasons(report) == [("sampling.top_p", "quality")]
+    body, report = sent(asked(sampling=both))
+    assert body["inferenceConfig"] == {"temperature": 0.5, "topP": 0.9}
+
+
 def test_what_a_client_states_for_bedrock_is_added_to_what_the_encoder_writes() -> None:
     extra = {"bedrock": {"additionalModelRequestFields": {"top_k": 9, "x": 1}, "guardrailConfig": {"a": 1}}}
     body, _ = sent(asked(sampling=ir.Sampling(top_k=5), extra=extra))
