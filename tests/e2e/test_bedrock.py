@@ -13,7 +13,19 @@ from openai import AsyncOpenAI, BadRequestError, InternalServerError, OpenAIErro
 from dragoman.testing.provider import FakeProvider, Script, Whole
 from tests.e2e.conftest import Provide, Serve
 from tests.e2e.strict import bedrock as aws
-from tests.e2e.strict.bedrock import ARN, BEARER, CLAUDE, ID, NOVA, REGION, SECRET, TEMPORARY, TOKEN, bedrock
+from tests.e2e.strict.bedrock import (
+    ARN,
+    BEARER,
+    CLAUDE,
+    ID,
+    LLAMA,
+    NOVA,
+    REGION,
+    SECRET,
+    TEMPORARY,
+    TOKEN,
+    bedrock,
+)
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello!"}]
 WEATHER: dict[str, Any] = {
@@ -146,6 +158,42 @@ async def test_a_client_of_anthropic_asks_another_model(talk: Any) -> None:
         final = await events.get_final_message()
     assert [block.type for block in final.content] == ["text", "tool_use"]
     assert final.content[1].input == {"city": "Bonn"}
+
+
+async def test_a_model_that_does_not_stream_with_tools(talk: Any) -> None:
+    """It is asked for the whole answer; the client gets a stream. It cannot be forced to call, either."""
+    told = await talk()
+    fields: dict[str, Any] = {"tools": [{"type": "function", "function": WEATHER}], "tool_choice": "required"}
+    async with told.openai.chat.completions.stream(
+        model=f"bedrock/{LLAMA}", messages=HELLO, stream_options={"include_usage": True}, **fields
+    ) as events:
+        first = await events.get_final_completion()
+    assert told.provider.last.target.endswith("/converse")
+    assert "Answer by calling one of the tools" in told.provider.last.body["system"][0]["text"]
+    message = first.choices[0].message
+    assert (message.content, first.choices[0].finish_reason) == ("I look.", "tool_calls")
+    assert first.usage.total_tokens == 25
+    call = message.tool_calls[0]
+    result = {"role": "tool", "tool_call_id": call.id, "content": "Rain"}
+    history = [*HELLO, message.model_dump(exclude_none=True), result]
+    stream = await told.ask(LLAMA, history, stream=True)  # the tools are in the history alone
+    said = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert "".join(said) == "Hello from Bedrock."
+    assert told.provider.last.target.endswith("/converse")
+    await told.ask(LLAMA, stream=True)
+    assert told.provider.last.target.endswith("/converse-stream")
+
+
+async def test_a_schema_for_a_model_without_structured_outputs(talk: Any) -> None:
+    told = await talk()
+    schema = {"name": "person", "schema": {"type": "object", "properties": {"name": {"type": "string"}}}}
+    answer = await told.ask(LLAMA, response_format={"type": "json_schema", "json_schema": schema})
+    assert answer.choices[0].message.content == "Hello from Bedrock."
+    sent = told.provider.last.body
+    assert "outputConfig" not in sent
+    assert '"properties":{"name"' in json.dumps([sent.get("system"), sent["messages"]]).replace(
+        '\\"', '"'
+    ).replace(" ", "")
 
 
 async def test_tokens_are_counted_by_bedrock(talk: Any) -> None:

@@ -320,6 +320,9 @@ class Supports(Section, frozen=True):
     """Supports a reasoning effort."""
     prefill: Annotated[bool | None, about(default="not known")] = None
     """Goes on with a last message by the assistant, without further fields, instead of answering it."""
+    streams_tools: Annotated[bool | None, about(default="not known")] = None
+    """Streams answers to requests with tools. With `false` the gateway asks for the whole answer instead, and
+    sends it as a stream."""
 
 
 class Deployment(Section, frozen=True):

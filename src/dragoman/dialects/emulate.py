@@ -13,6 +13,7 @@
     tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
                              answer (`prompted`)
     reasoning apart          if the model writes it into its text: read there (`prompted.thoughts`)
+    streams with tools       if the model has none: the whole answer, which the client gets as a stream
 
 Calls in the history change like the tools of the request, because the model must find the names that it is
 offered. `restore` undoes all this in the response. Pure; nothing here depends on a dialect's name.
@@ -44,7 +45,7 @@ from dragoman.dialects.naming import (
 from dragoman.dialects.prompted.choice import chosen, is_choice
 from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.prompted.reading import CallReader
-from dragoman.dialects.prompted.request import as_text, told
+from dragoman.dialects.prompted.request import as_text, has_tools, told
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.restore import INPUT, Named, Restorer, Undo
 
@@ -122,7 +123,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             reader=reader,
             thoughts=tagged(facts, quirks),
         )
-        return Emulation(request, undo)
+        return Emulation(_streamable(request, facts, report), undo)
     if notation is not None:
         worded = told(request, notation, report)
         request, reader = worded.request, worded.reader
@@ -148,7 +149,15 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request, instructed = _with_instruction(request, output, modes, report), True
     thoughts = tagged(facts, quirks)
     undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader, thoughts)
-    return Emulation(request, None if undo == Undo() else undo)
+    return Emulation(_streamable(request, facts, report), None if undo == Undo() else undo)
+
+
+def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request:
+    """The request, for a whole answer if the model would refuse to stream it."""
+    if not request.stream or facts.streams_tools is not False or not has_tools(request):
+        return request
+    report.change("stream", "", "the model does not stream with tools: the whole answer is asked for")
+    return replace(request, stream=False, stream_usage=None)
 
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:

@@ -45,7 +45,8 @@ class Facts(Value, frozen=True):
     `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
     writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
     reasoning_text: where its reasoning stands in answers, None = as the vendor's quirk says. chat: whether it
-    can chat at all; a model of speech cannot.
+    can chat at all; a model of speech cannot. streams_tools: whether it streams answers to requests with
+    tools; if not, the whole answer is asked for.
     """
 
     context: int | None = None
@@ -76,6 +77,7 @@ class Facts(Value, frozen=True):
     tool_mode: ToolMode | None = None
     reasoning_text: ReasoningText | None = None
     chat: bool | None = None
+    streams_tools: bool | None = None
 
     def over(self, others: Facts) -> Facts:
         """These facts, and those of `others` for what is unknown here."""

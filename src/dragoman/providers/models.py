@@ -443,6 +443,49 @@ _MISTRAL: Final = (
     ),
 )
 
+# Amazon Bedrock -----------------------------------------------------------------------------------
+# Models of other authors by Converse. The abilities: the table of `_CONVERSE`. Schemas: none of these models
+# is in the list of https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html. Forced calls:
+# "This model doesn't support the toolConfig.toolChoice.any field", and the lists of
+# https://github.com/langchain-ai/langchain-aws/blob/main/libs/aws/langchain_aws/chat_models/bedrock_converse.py.
+
+_CONVERSE: Final = "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-supported-models-features.html"
+_WITHOUT_TOOLS: Final = Facts(tools=False, structured=False)
+_LLAMA: Final = Facts(tools=True, structured=False, forced_tool=False, streams_tools=False)
+_WHOLE_CALLS: Final = Facts(tools=True, streams_tools=False)
+
+_BEDROCK: Final = (
+    Row(
+        (
+            *("*amazon.titan-text-*", "*ai21.jamba-instruct-*", "*deepseek.r1-*"),
+            *("*meta.llama2-*", "*meta.llama3-8b-*", "*meta.llama3-70b-*"),
+            *("*meta.llama3-2-1b-*", "*meta.llama3-2-3b-*"),
+            *("*mistral.mistral-7b-*", "*mistral.mixtral-8x7b-*"),
+        ),
+        _WITHOUT_TOOLS,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+    Row(
+        (
+            *("*meta.llama3-1-*", "*meta.llama3-2-11b-*", "*meta.llama3-2-90b-*"),
+            *("*meta.llama3-3-*", "*meta.llama4-*"),
+        ),
+        _LLAMA,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+    Row(
+        (
+            *("*mistral.mistral-large-24*", "*mistral.mistral-small-24*"),
+            *("*writer.palmyra-x4-*", "*writer.palmyra-x5-*"),
+        ),
+        _WHOLE_CALLS,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+)
+
 # Our own ------------------------------------------------------------------------------------------
 
 _OWN: Final = (
@@ -486,7 +529,7 @@ _SOUND: Final = (
     Row(("*",), Facts(chat=False), "https://github.com/elevenlabs/elevenlabs-python", vendor="elevenlabs"),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_SOUND, *_OWN)
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_BEDROCK, *_SOUND, *_OWN)
 """Every row, by maker. The order has no meaning."""
 
 
