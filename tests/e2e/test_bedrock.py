@@ -7,13 +7,25 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from anthropic import APIError, AsyncAnthropic
+from anthropic import APIError, AsyncAnthropic, RateLimitError
 from openai import AsyncOpenAI, BadRequestError, InternalServerError, OpenAIError
 
-from dragoman.testing.provider import FakeProvider, Script
+from dragoman.testing.provider import FakeProvider, Script, Whole
 from tests.e2e.conftest import Provide, Serve
 from tests.e2e.strict import bedrock as aws
-from tests.e2e.strict.bedrock import ARN, BEARER, CLAUDE, ID, NOVA, REGION, SECRET, TEMPORARY, TOKEN, bedrock
+from tests.e2e.strict.bedrock import (
+    ARN,
+    BEARER,
+    CLAUDE,
+    ID,
+    LLAMA,
+    NOVA,
+    REGION,
+    SECRET,
+    TEMPORARY,
+    TOKEN,
+    bedrock,
+)
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello!"}]
 WEATHER: dict[str, Any] = {
@@ -129,6 +141,15 @@ async def test_claude_is_invoked_in_its_own_protocol(talk: Any) -> None:
     assert beta.stop_reason == "end_turn"
 
 
+async def test_the_model_behind_an_inference_profile_of_an_application_counts(talk: Any) -> None:
+    told = await talk(base_models={ARN: CLAUDE})
+    fields: dict[str, Any] = {"model": f"bedrock/{ARN}", "max_tokens": 50, "messages": HELLO}
+    assert (await told.anthropic.messages.create(**fields)).content[0].text == "Hello from Claude."
+    assert told.provider.last.target.endswith("application-inference-profile%2Fmi1dadi0g15f/invoke")
+    await told.ask(ARN, reasoning_effort="low")
+    assert "thinking" in told.provider.last.body["additionalModelRequestFields"]
+
+
 async def test_a_client_of_anthropic_asks_another_model(talk: Any) -> None:
     told = await talk()
     fields: dict[str, Any] = {"model": f"bedrock/{NOVA}", "max_tokens": 50, "messages": HELLO}
@@ -137,6 +158,42 @@ async def test_a_client_of_anthropic_asks_another_model(talk: Any) -> None:
         final = await events.get_final_message()
     assert [block.type for block in final.content] == ["text", "tool_use"]
     assert final.content[1].input == {"city": "Bonn"}
+
+
+async def test_a_model_that_does_not_stream_with_tools(talk: Any) -> None:
+    """It is asked for the whole answer; the client gets a stream. It cannot be forced to call, either."""
+    told = await talk()
+    fields: dict[str, Any] = {"tools": [{"type": "function", "function": WEATHER}], "tool_choice": "required"}
+    async with told.openai.chat.completions.stream(
+        model=f"bedrock/{LLAMA}", messages=HELLO, stream_options={"include_usage": True}, **fields
+    ) as events:
+        first = await events.get_final_completion()
+    assert told.provider.last.target.endswith("/converse")
+    assert "Answer by calling one of the tools" in told.provider.last.body["system"][0]["text"]
+    message = first.choices[0].message
+    assert (message.content, first.choices[0].finish_reason) == ("I look.", "tool_calls")
+    assert first.usage.total_tokens == 25
+    call = message.tool_calls[0]
+    result = {"role": "tool", "tool_call_id": call.id, "content": "Rain"}
+    history = [*HELLO, message.model_dump(exclude_none=True), result]
+    stream = await told.ask(LLAMA, history, stream=True)  # the tools are in the history alone
+    said = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert "".join(said) == "Hello from Bedrock."
+    assert told.provider.last.target.endswith("/converse")
+    await told.ask(LLAMA, stream=True)
+    assert told.provider.last.target.endswith("/converse-stream")
+
+
+async def test_a_schema_for_a_model_without_structured_outputs(talk: Any) -> None:
+    told = await talk()
+    schema = {"name": "person", "schema": {"type": "object", "properties": {"name": {"type": "string"}}}}
+    answer = await told.ask(LLAMA, response_format={"type": "json_schema", "json_schema": schema})
+    assert answer.choices[0].message.content == "Hello from Bedrock."
+    sent = told.provider.last.body
+    assert "outputConfig" not in sent
+    assert '"properties":{"name"' in json.dumps([sent.get("system"), sent["messages"]]).replace(
+        '\\"', '"'
+    ).replace(" ", "")
 
 
 async def test_tokens_are_counted_by_bedrock(talk: Any) -> None:
@@ -150,6 +207,24 @@ async def test_a_guardrail_is_passed_on_under_the_protocols_name(talk: Any) -> N
     told = await talk()
     await told.ask(extra_body={"bedrock": {"guardrailConfig": guard}})
     assert told.provider.last.body["guardrailConfig"] == guard
+
+
+@pytest.mark.parametrize("name", ["bedrock", "aws"])
+async def test_members_for_bedrock_are_sent_in_its_own_protocol(
+    serve: Serve, provide: Provide, name: str
+) -> None:
+    """Claude is asked by Converse then: InvokeModel has no such members."""
+    provider = await provide(bedrock)
+    row = {"catalog": "bedrock", "base_url": provider.url, "keys": [BEARER], "region": REGION}
+    base = await serve(json.dumps({"providers": {name: row}, "retries": {"attempts": 1}}))
+    guard = {"guardrailIdentifier": "abc", "guardrailVersion": "1"}
+    async with AsyncAnthropic(base_url=base, api_key="dummy-key", max_retries=0) as client:
+        fields: dict[str, Any] = {"model": f"{name}/{CLAUDE}", "max_tokens": 50, "messages": HELLO}
+        await client.messages.create(**fields, extra_body={"bedrock": {"guardrailConfig": guard}})
+        assert provider.last.target.endswith("/converse")
+        assert provider.last.body["guardrailConfig"] == guard
+        await client.messages.create(**fields)
+        assert provider.last.target.endswith("/invoke")
 
 
 def broken(pieces: list[bytes]) -> list[bytes]:
@@ -197,6 +272,18 @@ async def test_an_exception_within_claudes_stream(talk: Any) -> None:
             model=f"bedrock/{CLAUDE}", max_tokens=9, messages=HELLO
         ) as events:
             await events.until_done()
+
+
+async def test_claude_s_model_fails_as_bedrock_says(talk: Any) -> None:
+    """The attempt is repeated, and the client is told of the limit, not of an invalid request."""
+    failed = Whole(
+        {"message": "Busy", "originalStatusCode": 429},
+        424,
+        {"x-amzn-errortype": "ModelErrorException:http://internal.amazon.com/coral/"},
+    )
+    told = await talk(failed)
+    with pytest.raises(RateLimitError, match="Busy"):
+        await told.anthropic.messages.create(model=f"bedrock/{CLAUDE}", max_tokens=9, messages=HELLO)
 
 
 async def test_errors(talk: Any) -> None:

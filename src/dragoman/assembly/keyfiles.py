@@ -7,9 +7,12 @@ refuses its key. What cannot be used leaves the key as it is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from dragoman.assembly.signing import flaw_of_key
 from dragoman.config import secret_file
 from dragoman.config.decode import flaw_of
 from dragoman.providers.provider import Provider
@@ -32,7 +35,7 @@ def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
             f"{provider.name}[{index}]",
             provider.name,
             Lease(one.secret),
-            KeyFile(one.secret.file).fetch,
+            KeyFile(one.secret.file, partial(flaw_of_key, provider)).fetch,
             seams.now,
             every=_EVERY,
         )
@@ -41,10 +44,11 @@ def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
 
 
 class KeyFile:
-    """A file with one key."""
+    """A file with one key. flaw: says why a key cannot be used at its provider, None = it can."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, flaw: Callable[[str], str | None] = lambda _: None) -> None:
         self._file = file
+        self._flaw = flaw
         self._seen: tuple[int, ...] | None = None
 
     async def fetch(self, lease: Lease) -> Lease:
@@ -65,6 +69,8 @@ class KeyFile:
             raise NotRenewed(f"{self._file.name} cannot be used: {told}") from None
         if (flaw := flaw_of(text)) is not None:
             raise NotRenewed(f"{self._file.name} {flaw}")
+        if (flaw := self._flaw(text)) is not None:
+            raise NotRenewed(f"the key in {self._file.name} {flaw}")
         self._seen = mark
         if lease.secret is not None and lease.secret.matches(text):
             return lease

@@ -20,6 +20,7 @@ import msgspec
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.own_keys import Cipher, Undecipherable
 from dragoman.assembly.providers import own_account
+from dragoman.assembly.signing import flaw_of_key
 from dragoman.config.load import Loaded
 from dragoman.engine.engine import Own
 from dragoman.engine.runtime import Runtime
@@ -142,7 +143,7 @@ class OwnAccounts:
         for row in self._rows:
             known = None if anew else before.get(row.tenant, {}).get(row.provider)
             if known is None or known.row != row:
-                known = _brought(row, cipher, met.get(row.provider, {}))
+                known = _brought(row, cipher, met.get(row.provider, {}), self._provider(row.provider))
             self._of.setdefault(row.tenant, {})[row.provider] = known
             own.setdefault(row.provider, {})[known.key.id] = known.key
         self._health.bring(own)
@@ -164,13 +165,20 @@ class OwnAccounts:
             return None
 
 
-def _brought(row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key]) -> Brought:
-    """The key in a row. met: what is remembered of keys for its provider, by their ids."""
+def _brought(
+    row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key], provider: Provider | None
+) -> Brought:
+    """The key in a row. met: what is remembered of keys for its provider, by their ids. provider: None = the
+    configuration has it no more.
+    """
     secret: Secret | None = None
     try:
         secret = None if cipher is None else cipher.decrypt(row)
     except Undecipherable as error:
         log.error("%s: requests of the tenant cannot use this provider", error)  # noqa: TRY400
+    if secret is not None and provider is not None and (flaw := flaw_of_key(provider, secret.reveal())):
+        log.error("the key of the tenant %r for the provider %r %s", row.tenant, row.provider, flaw)
+        secret = None
     id_ = _identity(row, secret)
     key = met.get(id_) or Key(id_, row.shown.lstrip("…") if secret is None else secret.tail)
     key.disabled = secret is None

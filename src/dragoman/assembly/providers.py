@@ -105,6 +105,8 @@ def _spoken(
         yields=api.fixed.keys() - provider.headers.keys(),
         limits=limits,
         service=service,
+        base_models=provider.base_models,
+        host=None if api.quirks.body_version == "none" else DIALECTS[provider.dialect],
     )
 
 

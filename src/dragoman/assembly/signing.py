@@ -9,7 +9,7 @@ import msgspec
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import DragomanError
 from dragoman.providers.provider import Provider
-from dragoman.providers.sigv4 import AccessKey, access_key, region_in, signature_headers
+from dragoman.providers.sigv4 import AccessKey, access_key, is_broken, region_in, signature_headers
 from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Credential, Follower, Lease, Prepared, State
 
@@ -21,12 +21,29 @@ def signing_key(provider: Provider, text: str) -> AccessKey | None:
     return access_key(text) if DIALECTS[provider.dialect].keys.signs else None
 
 
+def flaw_of_key(provider: Provider, text: str) -> str | None:
+    """Why a key cannot be used at a provider whose keys may sign, as the rest of a sentence; None = it can be
+    used. A part of an access key must never be sent as a bearer token, because it may hold a secret.
+    """
+    if not DIALECTS[provider.dialect].keys.signs:
+        return None
+    if is_broken(text):
+        return "is an access key that is not written `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`"
+    if access_key(text) is not None and _region(provider) is None:
+        return "is an access key, which signs for a region, and the provider states none: set `region`"
+    return None
+
+
+def _region(provider: Provider) -> str | None:
+    return provider.region or region_in(provider.base_url)
+
+
 def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
     """The lease, with the function that signs if its secret is an access key. now: returns Unix seconds."""
     key = None if lease.secret is None else signing_key(provider, lease.secret.reveal())
     if key is None:
         return lease
-    region = provider.region or region_in(provider.base_url)
+    region = _region(provider)
     assert region is not None, "the configuration was not checked"
     service = DIALECTS[provider.dialect].keys.signs
 

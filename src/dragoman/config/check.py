@@ -314,7 +314,7 @@ class _Checker:
                 return None  # the address depends on a setting that could not be decoded
             place = path if settings.base_url is None else f"{path}.base_url"
             place = f"{path}.api_version" if isinstance(error, WrongVersion) else place
-            near = suggest(name, CATALOG) if settings.base_url is None else None
+            near = suggest(name, CATALOG) if settings.base_url is None and vendor is None else None
             self.problem(place, str(error), near if near and near.startswith("did") else None)
             return None
         if settings.enabled and self.is_own(base):
@@ -355,7 +355,7 @@ class _Checker:
             # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
             hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"
-            if account.base_url == account.vendor.base_url:
+            if settings.base_url is None or account.base_url == account.vendor.base_url:
                 self.warn(path, "no API key is set, so the provider will refuse every request", hint)
 
     def model(self, name: str, model: Model, path: str) -> None:

@@ -23,11 +23,10 @@ def forwarding_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iter
     for name, account in accounts.items():
         path = join("providers", name)
         signs = DIALECTS[account.dialect].keys.signs
-        if (
-            config.providers.named[name].paths
-            and signs
-            and any(access_key(key.secret.reveal()) for key in account.credentials)
-        ):
+        signing = account.identity is not None or any(
+            access_key(key.secret.reveal()) for key in account.credentials
+        )
+        if config.providers.named[name].paths and signs and signing:
             yield Misfit(f"{path}.paths", "its key signs whole bodies, and those of listed paths stream")
         if not account.forwards:
             continue

@@ -224,8 +224,9 @@ class Provider(Section, frozen=True):
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
     base_models: dict[str, str] = {}
-    """The model behind a name of the provider's, such as a deployment of Azure: `{chat: gpt-5}`. What is
-    known of this model counts, and its price in the packaged table."""
+    """The model behind a name of the provider's, such as a deployment of Azure or an inference profile of
+    an application at Bedrock: `{chat: gpt-5}`. What is known of this model counts, and its price in the
+    packaged table."""
     headers: dict[str, Secret] = {}
     """Headers to add to each request. Their values are never shown or logged."""
     body: Annotated[Json, about(secret=True)] = {}
@@ -323,6 +324,9 @@ class Supports(Section, frozen=True):
     """Supports a reasoning effort."""
     prefill: Annotated[bool | None, about(default="not known")] = None
     """Continues a last message of the role `assistant`, without further fields, instead of answering it."""
+    streams_tools: Annotated[bool | None, about(default="not known")] = None
+    """Streams answers to requests with tools. With `false` the gateway asks for the whole answer instead, and
+    sends it as a stream."""
 
 
 class Deployment(Section, frozen=True):

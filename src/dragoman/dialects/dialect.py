@@ -121,6 +121,8 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
 
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
     """Turns an error response (status, headers, body) into a fault."""
+    decode_frame: Callable[[bytes], ir.Fault] | None = None
+    """Turns an exception of a stream's framing into a fault; None = the framing has no exceptions."""
     encode: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
     """Writes a fault as status, extra headers and body. The text: the request's id for the body, if any."""
 

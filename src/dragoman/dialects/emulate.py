@@ -15,6 +15,7 @@
                              answer (`prompted`)
     separate reasoning       if the model writes its reasoning into its text, the reasoning is found there
                              (`prompted.thoughts`)
+    streams with tools       if the model has none: the whole answer, which the client gets as a stream
 
 Calls in the history change like the tools of the request, because the model must find in the history the
 names of the tools that it is offered. `restore` undoes all this in the response. Pure; nothing here depends
@@ -47,7 +48,7 @@ from dragoman.dialects.naming import (
 from dragoman.dialects.prompted.choice import chosen, is_choice
 from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.prompted.reading import CallReader
-from dragoman.dialects.prompted.request import as_text, told
+from dragoman.dialects.prompted.request import as_text, has_tools, told
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.restore import INPUT, Named, Restorer, Undo
 
@@ -130,7 +131,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             reader=reader,
             thoughts=tagged(facts, quirks),
         )
-        return Emulation(request, undo)
+        return Emulation(_streamable(request, facts, report), undo)
     if notation is not None:
         worded = told(request, notation, report)
         request, reader = worded.request, worded.reader
@@ -156,7 +157,15 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request, instructed = _with_instruction(request, output, modes, report), True
     thoughts = tagged(facts, quirks)
     undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader, thoughts)
-    return Emulation(request, None if undo == Undo() else undo)
+    return Emulation(_streamable(request, facts, report), None if undo == Undo() else undo)
+
+
+def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request:
+    """The request, for a whole answer if the model would refuse to stream it."""
+    if not request.stream or facts.streams_tools is not False or not has_tools(request):
+        return request
+    report.change("stream", "", "the model does not stream with tools: the whole answer is asked for")
+    return replace(request, stream=False, stream_usage=None)
 
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:

@@ -34,20 +34,21 @@ class Facts(Value, frozen=True):
     reasoning: whether it can call tools and think. images, audio, documents: whether it accepts them as
     input. structured: whether its output can follow a JSON schema; if this is False, such output is emulated.
     forced_tool: whether tool_choice may force a call. sampling: whether it accepts temperature, top_p and
-    top_k. prefill: whether the last message may be the assistant's. mid_system: whether system messages may
-    stand between other messages. thinking: the thinking modes that its API accepts ("enabled" with a budget,
-    "adaptive", "disabled", "level"). thinking_budget: the smallest and the largest budget for thinking, in
-    tokens. thinks: whether it thinks by default. efforts: the effort words that it accepts. signed_calls:
-    whether it refuses a call in the current turn without the call's signature. bound_thinking: whether it
-    refuses earlier thinking if anything before that thinking has changed. mixed_tools: whether the provider's
-    own tools may be combined with functions. media_results: whether a tool's result may contain media. apis:
-    the only protocols in which the provider offers it; None = all protocols of the provider. tool_apis: those
-    of them in which it may think while it has functions to call. draws: whether it answers with images
-    without a tool. max_tokens: whether the chat API accepts `max_tokens`, the older name of
-    `max_completion_tokens`. tool_mode: the notation for tools and calls if tools are described in the prompt
-    and calls are written in text (`prompted.notation`); None = tools and calls have their own members of the
-    protocol. reasoning_text: where its answers have their reasoning; None = as the vendor's quirk says. chat:
-    whether it can chat at all; a model for speech cannot.
+    top_k. sampling_pair: whether it accepts temperature and top_p together. prefill: whether the last message
+    may be the assistant's. mid_system: whether system messages may stand between other messages. thinking:
+    the thinking modes that its API accepts ("enabled" with a budget, "adaptive", "disabled", "level").
+    thinking_budget: the smallest and the largest budget for thinking, in tokens. thinks: whether it thinks by
+    default. efforts: the effort words that it accepts. signed_calls: whether it refuses a call in the current
+    turn without the call's signature. bound_thinking: whether it refuses earlier thinking if anything before
+    that thinking has changed. mixed_tools: whether the provider's own tools may be combined with functions.
+    media_results: whether a tool's result may contain media. apis: the only protocols in which the provider
+    offers it; None = all protocols of the provider. tool_apis: those of them in which it may think while it
+    has functions to call. draws: whether it answers with images without a tool. max_tokens: whether the chat
+    API accepts `max_tokens`, the older name of `max_completion_tokens`. tool_mode: the notation for tools and
+    calls if tools are described in the prompt and calls are written in text (`prompted.notation`); None =
+    tools and calls have their own members of the protocol. reasoning_text: where its answers have their
+    reasoning; None = as the vendor's quirk says. chat: whether it can chat at all; a model for speech cannot.
+    streams_tools: whether it streams answers to requests with tools; if not, the whole answer is asked for.
     """
 
     context: int | None = None
@@ -60,6 +61,7 @@ class Facts(Value, frozen=True):
     reasoning: bool | None = None
     forced_tool: bool | None = None
     sampling: bool | None = None
+    sampling_pair: bool | None = None
     prefill: bool | None = None
     mid_system: bool | None = None
     thinking: tuple[str, ...] | None = None
@@ -77,6 +79,7 @@ class Facts(Value, frozen=True):
     tool_mode: ToolMode | None = None
     reasoning_text: ReasoningText | None = None
     chat: bool | None = None
+    streams_tools: bool | None = None
 
     def over(self, others: Facts) -> Facts:
         """Return these facts, with each unknown fact (None) taken from `others`."""
@@ -114,6 +117,8 @@ class Facts(Value, frozen=True):
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False
+        if self.sampling_pair is False and None not in (body.get("temperature"), body.get("top_p")):
+            return False
         if self.forced_tool is False and _forces(body.get("tool_choice")):
             return False
         return self.max_tokens is not False or body.get("max_tokens") is None
@@ -135,6 +140,8 @@ def _forces(choice: Any) -> bool:
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")
 """The members of a body that `Facts.sampling` is about, by the names that they have in most protocols."""
+EITHER: Final = "the model accepts either temperature or top_p"
+"""The reason for a loss of top_p if `Facts.sampling_pair` is False."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

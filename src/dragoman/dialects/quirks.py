@@ -132,6 +132,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     Otherwise they are rewritten."""
     server_tools: bool = True
     """Whether Anthropic's server tools and beta features are supported."""
+    betas: frozenset[str] = frozenset()
+    """The names of beta features that are supported although `server_tools` is false. Others are left out and
+    reported as lost."""
     body_version: Literal["none", "bedrock-2023-05-31", "vertex-2023-10-16"] = "none"
     """The value of `anthropic_version` in the body, at a cloud that hosts Claude: there the path names the
     model, and the body the betas. none: the body has no such member, as at Anthropic itself."""
@@ -146,6 +149,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     server_call_parts: bool = True
     """Whether calls of the provider's own tools may be requested as parts
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
+
+    def knows_beta(self, beta: str) -> bool:
+        """Whether one of Anthropic's beta features is supported."""
+        return self.server_tools or beta in self.betas
 
     def relays(self, body: Mapping[str, Any]) -> bool:
         """Whether a body can be relayed to this vendor. It cannot be relayed if a quirk requires that the

@@ -68,10 +68,13 @@ class WireRequest(msgspec.Struct):
 
 class Target(msgspec.Struct, frozen=True):
     """The target of an encoder. report: gets the losses and changes. model: the upstream's name for the
-    model; None = unknown. quirks: of the vendor. facts: of the model.
+    model; None = unknown. base: the model that `model` is a name of, if this name does not say it, such as
+    the name of an application's inference profile; None = `model` itself. quirks: of the vendor. facts: of
+    the model.
     """
 
     report: Report
     model: str | None = None
     quirks: Quirks = STANDARD
     facts: Facts = UNKNOWN
+    base: str | None = None

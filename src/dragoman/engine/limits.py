@@ -1,8 +1,8 @@
 """How long an attempt may take until its first content, and the faults of those that take longer.
 
 An attempt that is silent is left for another deployment after `switch_after`. The default is a minute, and
-only for streams of models that are not known to think first: a whole answer is sent when all of it has been
-written, and hidden thinking takes minutes in which nothing is sent.
+only for streams of models that are not known to think first, and that stream with tools, too: a whole answer
+is sent when all of it has been written, and hidden thinking takes minutes in which nothing is sent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
     """The seconds without content after which a deployment is left if there is another; None = no limit."""
     if deployment.switch_after is not None:
         return deployment.switch_after or None
-    return SWITCH_AFTER if streamed and deployment.facts.thinks is not True else None
+    facts = deployment.facts
+    early = streamed and facts.thinks is not True and facts.streams_tools is not False
+    return SWITCH_AFTER if early else None
 
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:

@@ -17,6 +17,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
 from dragoman.dialects.request import Operation
+from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked, blamed
 from dragoman.engine.places import located
 from dragoman.engine.runtime import Runtime
@@ -255,7 +256,20 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """The upstream in the protocol for this chat."""
-    return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
+    wish = plan.route.api or _addressed_api(asked)
+    return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, wish)
+
+
+def _addressed_api(asked: Asked) -> str | None:
+    """The protocol under whose name the request has members, which only this protocol can carry
+    (`dialects.addressed`); None = there is none.
+    """
+    body = asked.wire.body
+    if DIALECTS.keys().isdisjoint(body):
+        return None
+    own = asked.face.request.members
+    found = (name for name, value in body.items() if type(value) is dict and name not in own)
+    return next((name for name in found if name in DIALECTS), None)
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:

@@ -99,7 +99,8 @@ def _emulates(facts: Facts, asked: Asked) -> bool:
         return True
     if facts.reasoning_text in {"tags", "open"}:
         return True
-    return facts.prompts_tools and has_tools(asked.request)
+    whole = asked.streamed and facts.streams_tools is False
+    return (facts.prompts_tools or whole) and has_tools(asked.request)
 
 
 def _addresses_somebody(attempt: Attempt) -> bool:

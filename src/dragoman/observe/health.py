@@ -20,6 +20,8 @@ Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 
 _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
 """Kinds of faults by which a provider refuses the gateway's key or account."""
+_UNSIGNED: Final = frozenset({"credential_expired", "sign_in_failed"})
+"""Codes of the gateway's own faults if it has no valid credential (`upstreams.credential`)."""
 _CODE_CHARACTERS: Final = 256
 """The most characters of a provider's error code that are stored, because the board's slot is small."""
 _COUNTERS: Final = ("running", "finished", "failed", "refused")
@@ -199,5 +201,9 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a fault is the provider's own error, or its refusal of the gateway's key or account."""
-    return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)
+    """Whether a fault is the provider's own error, its refusal of the gateway's key or account, or that the
+    gateway has no valid credential for it.
+    """
+    if fault.blame == "upstream" or fault.code in _UNSIGNED:
+        return True
+    return fault.kind in _ACCOUNT and fault.status is not None

@@ -105,7 +105,11 @@ _CLAUDE_4: Final = _but(
     thinking=("enabled", "disabled"),
     thinks=False,
 )
-_CLAUDE_4_5: Final = _but(_CLAUDE_4, max_output=64_000, structured=True)
+# "`temperature` and `top_p` cannot both be specified for this model": since Opus 4.1, see
+# https://platform.claude.com/docs/en/about-claude/models/migrating-to-claude-4, and for Opus 4.1
+# https://github.com/open-webui/functions/pull/9, read in 2026-11.
+_CLAUDE_4_1: Final = _but(_CLAUDE_4, sampling_pair=False)
+_CLAUDE_4_5: Final = _but(_CLAUDE_4_1, max_output=64_000, structured=True)
 _CLAUDE_4_6: Final = _but(
     _CLAUDE_4_5,
     context=1_000_000,
@@ -114,7 +118,13 @@ _CLAUDE_4_6: Final = _but(
     thinking=("enabled", "adaptive", "disabled"),
     efforts=_UP_TO_MAX,
 )
-_CLAUDE_4_7: Final = _but(_CLAUDE_4_6, sampling=False, thinking=("adaptive", "disabled"), efforts=_ALL_LEVELS)
+_CLAUDE_4_7: Final = _but(
+    _CLAUDE_4_6,
+    sampling=False,
+    sampling_pair=None,
+    thinking=("adaptive", "disabled"),
+    efforts=_ALL_LEVELS,
+)
 _CLAUDE_4_8: Final = _but(_CLAUDE_4_7, mid_system=True)
 _CLAUDE_5: Final = _but(_CLAUDE_4_8, thinks=True)
 _CLAUDE_5_5: Final = _but(_CLAUDE_5, forced_tool=False, bound_thinking=True)
@@ -124,7 +134,8 @@ _ANTHROPIC: Final = (
     Row(("claude-3-5-haiku",), _but(_CLAUDE_3, max_output=8192), _CLAUDE_DOCS),
     Row(("claude-3-5-sonnet",), _but(_CLAUDE_3, max_output=8192, documents=True), _CLAUDE_DOCS),
     Row(("claude-3-7-sonnet",), _but(_CLAUDE_4, max_output=64_000), _CLAUDE_DOCS),
-    Row(("claude-opus-4", "claude-opus-4-0", "claude-opus-4-1"), _CLAUDE_4, _CLAUDE_SCHEMAS),
+    Row(("claude-opus-4", "claude-opus-4-0"), _CLAUDE_4, _CLAUDE_SCHEMAS),
+    Row(("claude-opus-4-1",), _CLAUDE_4_1, _CLAUDE_SCHEMAS),
     Row(("claude-sonnet-4", "claude-sonnet-4-0"), _but(_CLAUDE_4, max_output=64_000), _CLAUDE_SCHEMAS),
     Row(("claude-haiku-4-5", "claude-sonnet-4-5"), _CLAUDE_4_5, _CLAUDE_SCHEMAS),
     Row(("claude-opus-4-5",), _but(_CLAUDE_4_5, efforts=_UP_TO_HIGH), _CLAUDE_EFFORT),
@@ -432,6 +443,49 @@ _MISTRAL: Final = (
     ),
 )
 
+# Amazon Bedrock -----------------------------------------------------------------------------------
+# Models of other authors by Converse. The abilities: the table of `_CONVERSE`. Schemas: none of these models
+# is in the list of https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html. Forced calls:
+# "This model doesn't support the toolConfig.toolChoice.any field", and the lists of
+# https://github.com/langchain-ai/langchain-aws/blob/main/libs/aws/langchain_aws/chat_models/bedrock_converse.py.
+
+_CONVERSE: Final = "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-supported-models-features.html"
+_WITHOUT_TOOLS: Final = Facts(tools=False, structured=False)
+_LLAMA: Final = Facts(tools=True, structured=False, forced_tool=False, streams_tools=False)
+_WHOLE_CALLS: Final = Facts(tools=True, streams_tools=False)
+
+_BEDROCK: Final = (
+    Row(
+        (
+            *("*amazon.titan-text-*", "*ai21.jamba-instruct-*", "*deepseek.r1-*"),
+            *("*meta.llama2-*", "*meta.llama3-8b-*", "*meta.llama3-70b-*"),
+            *("*meta.llama3-2-1b-*", "*meta.llama3-2-3b-*"),
+            *("*mistral.mistral-7b-*", "*mistral.mixtral-8x7b-*"),
+        ),
+        _WITHOUT_TOOLS,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+    Row(
+        (
+            *("*meta.llama3-1-*", "*meta.llama3-2-11b-*", "*meta.llama3-2-90b-*"),
+            *("*meta.llama3-3-*", "*meta.llama4-*"),
+        ),
+        _LLAMA,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+    Row(
+        (
+            *("*mistral.mistral-large-24*", "*mistral.mistral-small-24*"),
+            *("*writer.palmyra-x4-*", "*writer.palmyra-x5-*"),
+        ),
+        _WHOLE_CALLS,
+        _CONVERSE,
+        vendor="bedrock",
+    ),
+)
+
 # Our own ------------------------------------------------------------------------------------------
 
 _OWN: Final = (
@@ -475,7 +529,7 @@ _SOUND: Final = (
     Row(("*",), Facts(chat=False), "https://github.com/elevenlabs/elevenlabs-python", vendor="elevenlabs"),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_SOUND, *_OWN)
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_BEDROCK, *_SOUND, *_OWN)
 """Every row, by maker. The order has no meaning."""
 
 

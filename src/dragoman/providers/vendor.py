@@ -144,7 +144,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     until the vendor has been asked; other models can be used, too. lists_names: whether its own list of
     models has the names that requests use. region: the region that stands in `base_url`, in whose place a
     configured one is put; "" = there is none. region_vars: environment variables that may hold the region,
-    the first one counts. located: how the address names a project and a location, None = it names none.
+    the first one counts. domains: {beginning of a region's name: the domain of its hosts} where this is not
+    the domain of `base_url`. located: how the address names a project and a location, None = it names none.
     project_vars: as `region_vars`, for the project. access_key: the environment variables with the id, the
     secret and the session token of an access key, which a configured provider without keys gets; they add no
     provider. identity: the kind of identity in a cloud by which the gateway signs in if no keys are
@@ -177,6 +178,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     lists_names: bool = True
     region: str = ""
     region_vars: tuple[str, ...] = ()
+    domains: Mapping[str, str] = MappingProxyType({})
     located: Located | None = None
     project_vars: tuple[str, ...] = ()
     access_key: tuple[str, ...] = ()
@@ -192,7 +194,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
             return self.base_url
         if not region.replace("-", "").isalnum() or not region.isascii():
             raise ValueError(f"{region!r} is no name of a region")
-        return self.base_url.replace(self.region, region.lower())
+        region = region.lower()
+        before, _, after = self.base_url.partition(f"{self.region}.")
+        domain = next((one for start, one in self.domains.items() if region.startswith(start)), after)
+        return f"{before}{region}.{domain}"
 
     def owns(self, model: str) -> bool:
         """Whether the model name matches one of the vendor's `models`. A name with a slash never does."""

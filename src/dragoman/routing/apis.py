@@ -1,6 +1,7 @@
 """Chooses in which of the provider's APIs (dialects) an attempt is made. The first rule that applies decides:
 
-  1. the operator's setting, if the provider has that API
+  1. the operator's setting, or else the API under whose name the request has members for it, if the provider
+     has that API
   2. an API that accepts functions and thinking together, if the request needs both
   3. the client's own protocol, so that bytes can be relayed
   4. the provider's first API through which the model is available
@@ -36,7 +37,7 @@ def choose(
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
     what is known of the model. read: returns the request; it is called only if a rule needs it. preferred:
-    the operator's setting, None = not set.
+    the operator's setting, or the API that the request names; None = neither.
     """
     if preferred is not None and preferred in offered:
         return preferred

@@ -113,7 +113,9 @@ class Passage:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
         if self.account.renewal is not None:
-            await self.account.renewal.credential.current()
+            lease = await self.account.renewal.credential.current()
+            if lease.sign is not None:
+                raise RequestFailed(_UNSIGNABLE)
         prepared = CIMultiDict(
             {
                 "accept": "*/*",
@@ -141,6 +143,12 @@ class Passage:
         return RequestFailed(self.account.discreet(fault))
 
 
+_UNSIGNABLE: Final = ir.Fault(
+    "not_implemented",
+    "The provider's access key signs whole bodies, and those of passed paths stream.",
+    code="not_implemented",
+    blame="gateway",
+)
 _REFUSED: Final = ir.Fault(
     "upstream",
     "The provider refused the gateway's API key for this request.",

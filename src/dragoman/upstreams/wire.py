@@ -61,6 +61,7 @@ from dragoman.upstreams.answers import (
 )
 from dragoman.upstreams.credential import Credential, Lease, Prepared
 from dragoman.upstreams.form import PAGE, SPLITTERS, framing_of, is_success, page, streams, unreadable
+from dragoman.upstreams.hosted import HostedDecoder, refusal_of
 from dragoman.upstreams.parameters import filled, parameter
 from dragoman.upstreams.reading import Reading
 from dragoman.upstreams.upstream import Batches, Call, collected
@@ -91,7 +92,9 @@ class WireUpstream:
     ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
     pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
     yields: names of headers for which a request's own value is used instead of the account's. service: the
-    vendor's own API for operations beside chat, None = it has none.
+    vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
+    that hosts this one, in whose form the cloud's own servers fail; None = no cloud does. base_models: {name:
+    the model behind it} for names that do not say it.
     """
 
     success: Final = 200
@@ -116,6 +119,8 @@ class WireUpstream:
         yields: Collection[str] = (),
         limits: AnswerLimits = DEFAULT_LIMITS,
         service: Service | None = None,
+        host: Dialect | None = None,
+        base_models: Mapping[str, str] = {},
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -136,6 +141,8 @@ class WireUpstream:
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._service = service
+        self._host = host
+        self._base_models = base_models
         self.chats = service is None or service.chats
         self._codecs: dict[Operation, AnyProviderSide] = {}
         if self.chats:
@@ -227,8 +234,9 @@ class WireUpstream:
             return self
         offered: list[str] = []
         lessons: dict[str, Lesson] = {}
+        base = self._base_models.get(model, model)
         for name, upstream in self._spoken.items():
-            if upstream._serves is None or upstream._serves.match(model):
+            if upstream._serves is None or upstream._serves.match(base):
                 offered.append(name)
             if (lesson := upstream._lessons.get(model)) is not None:
                 lessons[name] = lesson
@@ -420,18 +428,22 @@ class WireUpstream:
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
-        target = Target(call.report, call.model, self.quirks, call.facts)
+        target = self._target(call)
         wire = self.dialect.request.encode(request, target)
         if call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
+
+    def _target(self, call: Call) -> Target:
+        base = self._base_models.get(call.model)
+        return Target(call.report, call.model, self.quirks, call.facts, base)
 
     def written(self, request: ir.Request, call: Call) -> Call:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
         """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
-        target = Target(call.report, call.model, self.quirks, call.facts)
+        target = self._target(call)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
         if call.body and wire.fields:
@@ -463,8 +475,12 @@ class WireUpstream:
             return unexpected(self.name, status)
         service = self._service
         own = service is not None and operation in service.sides
-        decode = service.decode_error if service is not None and own else self.dialect.errors.decode
-        fault = decode(status, headers, body)
+        if service is not None and own:
+            fault = service.decode_error(status, headers, body)
+        elif self._host is not None:
+            fault = refusal_of(self.dialect, self._host, status, headers, body)
+        else:
+            fault = self.dialect.errors.decode(status, headers, body)
         if fault.kind == "rate_limit" and fault.retry_after is None:
             fault = msgspec.structs.replace(fault, retry_after=rest(headers, SYSTEM.now()))
         return RequestFailed(fault)
@@ -543,6 +559,8 @@ class WireUpstream:
     async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         limits = self.limits
         decoder = self.dialect.stream.decoder(self.quirks)
+        if self._host is not None and (told := self._host.errors.decode_frame) is not None:
+            decoder = HostedDecoder(decoder, told)
         reading = Reading(SPLITTERS[framing](limits.event), decoder, limits)
         run, most, read = reading.run, limits.stream, answer.chunk
         parts = Parts()

@@ -139,15 +139,15 @@ def _value(message: bytes, at: int) -> tuple[Header, int]:
 def _frame(headers: Mapping[str, Header], payload: bytes) -> bytes:
     kind = headers.get(":message-type")
     if kind == "event":
-        name = str(headers.get(":event-type"))
+        name = str(headers.get(":event-type", ""))
         if name == _CHUNK:
             return _unwrapped(payload)
         return b"{%b:%b}" % (_encode(name), payload or b"{}")
     if kind == "exception":
         told: Any = _object(payload)
-        return ErrorFrame(_encode({**told, "type": str(headers.get(":exception-type"))}))
+        return ErrorFrame(_encode({**told, "type": str(headers.get(":exception-type", ""))}))
     if kind == "error":
-        code, text = headers.get(":error-code"), headers.get(":error-message")
+        code, text = headers.get(":error-code", ""), headers.get(":error-message", "")
         return ErrorFrame(_encode({"type": str(code), "message": str(text)}))
     raise WireError(f"a message has the unknown type {kind!r}")
 

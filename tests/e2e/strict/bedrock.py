@@ -30,9 +30,10 @@ BEARER: Final = "bedrock-api-key-example"
 REGION: Final = "eu-central-1"
 CLAUDE: Final = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA: Final = "us.amazon.nova-2-lite-v1:0"
+LLAMA: Final = "us.meta.llama4-maverick-17b-instruct-v1:0"
 ARN: Final = f"arn:aws:bedrock:{REGION}:000000000000:application-inference-profile/mi1dadi0g15f"
 SIGNATURE: Final = "EuYBCkgIBxABGAIqQ=="
-MODELS: Final = frozenset({CLAUDE, NOVA, ARN, "odd model%name"})
+MODELS: Final = frozenset({CLAUDE, NOVA, LLAMA, ARN, "odd model%name"})
 _AUTHORIZATION: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d{8})/([\w-]+)/bedrock/aws4_request, "
     r"SignedHeaders=([\w;-]+), Signature=([0-9a-f]{64})"
@@ -128,6 +129,8 @@ def bedrock(seen: Seen) -> Answer:
             _hold(inner, inner.keys() - {"messages", "system", "toolConfig", "additionalModelRequestFields"})
             return Whole({"inputTokens": 17})
         _hold(body, body.keys() - _BODY)
+        if model == LLAMA:
+            _hold_llama(body, streamed=method == "converse-stream")
     except _Refused as refused:
         return error(400, "ValidationException", str(refused))
     blocks, stop = _answer(body)
@@ -214,6 +217,17 @@ def _hold(body: Mapping[str, Any], unknown: object) -> None:
             _require(spec["inputSchema"].keys() == {"json"}, "toolSpec.inputSchema")
             names.append(spec["name"])
     _turns(body["messages"], names)
+
+
+def _hold_llama(body: Mapping[str, Any], *, streamed: bool) -> None:
+    """What Llama refuses: https://github.com/earendil-works/pi/issues/3739 and
+    https://github.com/run-llama/llama_index/issues/19886.
+    """
+    tools = body.get("toolConfig", {})
+    _require(not (tools and streamed), "This model doesn't support tool use in streaming mode.")
+    for kind in tools.get("toolChoice", ()):
+        _require(kind == "auto", f"This model doesn't support the toolConfig.toolChoice.{kind} field.")
+    _require("outputConfig" not in body, "This model doesn't support the outputConfig field.")
 
 
 def _turns(messages: list[Any], names: list[str]) -> None:

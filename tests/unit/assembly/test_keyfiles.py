@@ -80,6 +80,20 @@ async def test_what_cannot_be_used_is_said_without_the_secret(file: Path) -> Non
     assert text(await key.fetch(lease)) == NEW
 
 
+async def test_a_part_of_an_access_key_is_never_a_bearer_token(file: Path) -> None:
+    """It may hold a secret that must not be sent."""
+    row = {"catalog": "bedrock", "region": "eu-west-1", "keys": [{"file": str(file)}]}
+    (one,) = credentials_of(load({"providers": {"up": row}}, {}).providers["up"], SYSTEM)
+    assert one is not None
+    write(file, "AKIAIOSFODNN7EXAMPLE:half-of-a-secret")
+    assert await one.refused(one.lease)
+    write(file, "AKIAIOSFODNN7EXAMPLE:short")
+    assert not await one.refused(one.lease)
+    assert text(one.lease).endswith("half-of-a-secret")
+    assert "is an access key that is not written" in str(one.state.error)
+    assert "short" not in str(one.state.error)
+
+
 def test_only_keys_in_files_change(file: Path) -> None:
     settings = {
         "providers": {"up": {"base_url": "http://127.0.0.1:9", "keys": ["fixed", {"file": str(file)}]}}

@@ -46,6 +46,22 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await made.close()
 
 
+async def test_a_part_of_an_access_key_is_used_by_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "dragoman.yaml"
+    up = "{catalog: bedrock, base_url: 'http://127.0.0.1:9', region: eu-west-1, keys: [bearer-aaaa]}"
+    file.write_text(f"providers: {{up: {up}}}\nauth: {{encryption_key: {MASTER}}}\n")
+    made = Gateway(load(file, {}))
+    await made.start()
+    give = made.own_keys.know([row("acme", "AKIAIOSFODNN7EXAMPLE:short")])
+    assert give is not None
+    assert give(made.engine.runtime, caller("acme")).unreadable == {"up": UNREADABLE}
+    assert "is not written `ID:SECRET`" in caplog.text
+    assert "short" not in caplog.text
+    await made.close()
+
+
 def accounts(runtime: Any) -> list[str | None]:
     upstream = runtime.backends["up"]
     assert isinstance(upstream, WireUpstream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.assembly.providers import accounts_of
-from dragoman.assembly.signing import FixedCredential, SigningCredential, signed, signing_key
+from dragoman.assembly.signing import FixedCredential, SigningCredential, flaw_of_key, signed, signing_key
 from dragoman.config.resolve import provider_of
 from dragoman.config.settings import Provider as Settings
 from dragoman.errors import DragomanError
@@ -26,6 +26,24 @@ def test_only_an_access_key_of_such_a_protocol_signs() -> None:
     assert signing_key(bedrock(), KEY) is not None
     assert signing_key(bedrock(), "bedrock-api-key-abc") is None
     assert signing_key(provider_of("openai", Settings(), {}), KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("AKIAIOSFODNN7EXAMPLE", "not written `ID:SECRET`"),
+        ("AKIAIOSFODNN7EXAMPLE:short", "not written `ID:SECRET`"),
+        (KEY, "states none: set `region`"),
+        ("bedrock-api-key-abc", None),
+    ],
+)
+def test_what_is_no_key_of_a_provider(key: str, words: str | None) -> None:
+    url = "https://proxy.example"
+    proxy = provider_of("a", Settings(catalog="bedrock", base_url=url, keys=(Secret("b" * 9),)), {})
+    flaw = flaw_of_key(proxy, key)
+    assert flaw is None if words is None else words in str(flaw)
+    assert flaw_of_key(bedrock(region="eu-west-1"), KEY) is None
+    assert flaw_of_key(provider_of("openai", Settings(), {}), key) is None
 
 
 def test_a_lease_signs_for_the_region() -> None:

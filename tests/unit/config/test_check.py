@@ -460,6 +460,13 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
                 "(set OPENAI_API_KEY or providers.openai.keys)"
             ),
         ),
+        (
+            "providers: {bedrock: {region: eu-west-1}}",
+            (
+                "providers.bedrock: no API key is set, so the provider will refuse every request "
+                "(set AWS_BEARER_TOKEN_BEDROCK or providers.bedrock.keys)"
+            ),
+        ),
         (  # the variable may well be set: it is not for an address of one's own under another name
             (
                 "providers: {mine: {catalog: gemini, base_url: "

@@ -23,6 +23,10 @@ ROW = "dialect: anthropic, base_url: 'http://127.0.0.1:9', credential: client"
             "providers.a.paths: its key signs whole bodies, and those of listed paths stream",
         ),
         (
+            "a: {catalog: bedrock, region: eu-central-1, credential: aws, paths: [GET /a]}",
+            "providers.a.paths: its key signs whole bodies, and those of listed paths stream",
+        ),
+        (
             f"a: {{{ROW}}}, b: {{{ROW}}}",
             "providers.b.credential: a credential of a client that speaks anthropic could be meant for a or",
         ),

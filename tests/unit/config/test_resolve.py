@@ -211,11 +211,30 @@ _AZURES: Final = {
 }
 
 
+def test_a_region_that_is_none_is_told_without_a_guess(mistakes: Callable[..., list[str]]) -> None:
+    (told,) = mistakes("providers: {bedrock: {region: evil.example}}")
+    assert told.endswith("providers.bedrock: 'evil.example' is no name of a region")
+
+
 def test_a_broken_access_key_is_no_bearer_token(mistakes: Callable[..., list[str]]) -> None:
     row = "providers: {bedrock: {region: eu-central-1, keys: ['AKIAIOSFODNN7EXAMPLE:short']}}"
     (told,) = mistakes(row)
     assert "`ID:SECRET`" in told
     assert "short" not in told
+
+
+REGIONS: Final = (
+    *("us-east-1", "eu-central-1", "mx-central-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"),
+    *("us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"),
+)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_bedrock_is_asked_at_the_host_that_amazons_client_asks(region: str) -> None:
+    botocore = pytest.importorskip("botocore.session", reason="the library of Amazon is not installed")
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    theirs = botocore.Session().create_client("bedrock-runtime", region_name=region, **keys)
+    assert provider_of("bedrock", Provider(region=region), {}).base_url == theirs.meta.endpoint_url
 
 
 @pytest.mark.wire

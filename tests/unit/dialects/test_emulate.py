@@ -128,6 +128,31 @@ def test_a_schema_is_asked_for_as_a_forced_tool(dialect: Dialect, facts: Facts, 
     assert seen.candidates == (ir.Candidate((ir.Text('{"name":"Ann"}'),), ir.Stop("end")),)
 
 
+@pytest.mark.parametrize(
+    ("asked", "dialect", "facts", "streams"),
+    [
+        (replace(PLAIN, tools=(WEATHER,)), target(), Facts(streams_tools=False), False),
+        (replace(PLAIN, tools=(WEATHER,)), target(), UNKNOWN, True),
+        (PLAIN, target(), Facts(streams_tools=False), True),
+        (
+            replace(PLAIN, messages=(USER, ir.Message("assistant", (ir.ToolCall("1", "weather", "{}"),)))),
+            target(),
+            Facts(streams_tools=False),
+            False,
+        ),
+        # The answer's own tool is one, too; tools in the prompt are none.
+        (replace(PLAIN, output=SCHEMA), target("schema"), Facts(streams_tools=False), False),
+        (replace(PLAIN, tools=(WEATHER,)), target(), Facts(streams_tools=False, tool_mode="json"), True),
+    ],
+)
+def test_a_model_that_does_not_stream_with_tools(
+    asked: ir.Request, dialect: Dialect, facts: Facts, streams: bool
+) -> None:
+    emulation, report = ask(replace(asked, stream=True, stream_usage=True), dialect, facts)
+    assert (emulation.request.stream, emulation.request.stream_usage) == (streams, True if streams else None)
+    assert ("stream" in [change.path for change in report.changes]) is not streams
+
+
 def test_other_wishes_about_the_output_stay() -> None:
     output = replace(SCHEMA, verbosity="low")
     emulation, _ = ask(replace(PLAIN, output=output), target("schema"))

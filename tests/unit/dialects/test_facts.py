@@ -15,6 +15,8 @@ from dragoman.dialects.facts import UNKNOWN, Facts
         (UNKNOWN, {"temperature": 0.5, "max_tokens": 1}, True),
         (Facts(sampling=False), {"temperature": 1, "top_p": None}, True),
         (Facts(sampling=False), {"top_p": 0.5}, False),
+        (Facts(sampling_pair=False), {"top_p": 0.5, "temperature": None}, True),
+        (Facts(sampling_pair=False), {"top_p": 1, "temperature": 0.5}, False),
         (Facts(max_tokens=False), {"max_tokens": 1}, False),
         (Facts(forced_tool=False), {}, True),
         (Facts(forced_tool=False), {"tool_choice": "auto"}, True),

@@ -32,6 +32,11 @@ def test_only_streams_of_models_that_do_not_think_first_are_left_by_default(
     assert switch_after(one, streamed=streamed) == seconds
 
 
+def test_a_model_that_does_not_stream_with_tools_may_be_silent() -> None:
+    one = Deployment("one", "gpt", Facts(streams_tools=False))
+    assert switch_after(one, streamed=True) is None
+
+
 @pytest.mark.parametrize(
     ("limits", "told"),
     [

@@ -92,6 +92,18 @@ def test_a_model_that_thinks_in_its_text(mode: str) -> None:
     assert seen(stage) == ["model"]
 
 
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [({"tools": [TOOL]}, ["model"]), ({"tools": [TOOL], "stream": False}, []), ({}, [])],
+)
+def test_a_model_that_does_not_stream_with_tools(body: dict[str, Any], reasons: list[str]) -> None:
+    stage = Stage(settings={"models": {"m": {"use": "one/gpt", "supports": {"streams_tools": False}}}})
+    stage.script("one", whole("Hello."))
+    stage.plays(json.dumps({**json.loads(chat(model="m", stream=True)), **body}).encode())
+    assert seen(stage) == reasons
+    assert stage.bodies[0].get("stream", False) is (not reasons and body.get("stream", True))
+
+
 def test_a_model_that_does_not_take_all_of_it() -> None:
     stage = Stage(settings={"models": {"m": {"use": "one/gpt", "supports": {"structured": False}}}})
     stage.script("one", whole("{}"))

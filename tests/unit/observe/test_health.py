@@ -15,6 +15,8 @@ FORBIDDEN = ir.Fault("permission", "No.", status=403, blame="gateway")
 SPENT = ir.Fault("quota", "Pay.", code="insufficient_quota", status=429, blame="gateway")
 ABSENT = ir.Fault("model_not_found", "No such model.", status=404, blame="gateway")
 WRONG = ir.Fault("invalid_request", "Wrong.", status=400, blame="client")
+UNSIGNED = ir.Fault("upstream", "No sign-in.", code="sign_in_failed", blame="gateway")
+ENDED = ir.Fault("upstream", "It has ended.", code="credential_expired", blame="gateway")
 CROWDED = ir.Fault("unavailable", "All taken.", code="pool_exhausted", blame="gateway")
 
 
@@ -34,7 +36,9 @@ def figures() -> Figures:
     return Figures(providers={"up": ProviderHealth(), "other": ProviderHealth()})
 
 
-@pytest.mark.parametrize("fault", [DOWN, REFUSED, FORBIDDEN, SPENT], ids=lambda fault: fault.kind)
+@pytest.mark.parametrize(
+    "fault", [DOWN, REFUSED, FORBIDDEN, SPENT, UNSIGNED, ENDED], ids=lambda fault: fault.code or fault.kind
+)
 def test_what_counts_against_a_provider_until_it_answers(fault: ir.Fault) -> None:
     own = figures()
     noted(own, fault, fault, now=1000.5, end=fault)

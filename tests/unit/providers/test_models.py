@@ -129,6 +129,29 @@ def test_what_is_not_known_is_unknown(model: str) -> None:
     assert facts_for("openrouter", model) == UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("model", "facts"),
+    [
+        ("us.meta.llama4-maverick-17b-instruct-v1:0", (True, False, False)),
+        ("meta.llama3-1-8b-instruct-v1:0", (True, False, False)),
+        (
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.meta.llama3-3-70b-instruct-v1:0",
+            (True, False, False),
+        ),
+        ("meta.llama3-8b-instruct-v1:0", (False, None, None)),
+        ("us.deepseek.r1-v1:0", (False, None, None)),
+        ("deepseek.v3-v1:0", (None, None, None)),
+        ("mistral.mistral-large-2402-v1:0", (True, None, False)),
+        ("mistral.mistral-large-3-675b-instruct", (None, None, None)),
+        ("us.amazon.nova-pro-v1:0", (None, None, None)),
+    ],
+)
+def test_which_models_at_bedrock_call_tools(model: str, facts: tuple[bool | None, ...]) -> None:
+    known = facts_for("bedrock", model)
+    assert (known.tools, known.forced_tool, known.streams_tools) == facts
+    assert facts_for("openrouter", model) == UNKNOWN
+
+
 def test_a_vendors_own_row_is_for_that_vendor() -> None:
     assert facts_for("simulate", "echo").tools is True
     assert facts_for("simulate", "gpt-5.1").efforts is None

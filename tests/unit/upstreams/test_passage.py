@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
+from dragoman.assembly.signing import FixedCredential
 from dragoman.dialects.table import DIALECTS
+from dragoman.errors import RequestFailed
 from dragoman.net.client import Head
 from dragoman.routing.route import Timers
-from dragoman.upstreams.account import Account
+from dragoman.seams.secret import Secret
+from dragoman.upstreams.account import Account, Renewal
+from dragoman.upstreams.credential import Lease
 from dragoman.upstreams.passage import Passage
 from dragoman.wire.json import encode
 
@@ -51,6 +56,15 @@ def passage(transport: Any = None, **more: Any) -> Passage:
         resources=(),
         **more,
     )
+
+
+async def test_a_key_that_signs_cannot_pass_anything() -> None:
+    lease = Lease(Secret("AKIAEXAMPLE"), sign=lambda _: {})
+    renewal = Renewal(FixedCredential("id", lease), lease, lambda _: ACCOUNT)
+    one = passage(Transport()).using(msgspec.structs.replace(ACCOUNT, renewal=renewal))
+    with pytest.raises(RequestFailed, match="signs whole bodies") as refused:
+        await one.send("GET", "/files", {}, None)
+    assert refused.value.fault.kind == "not_implemented"
 
 
 async def test_our_credential_replaces_the_clients_and_its_other_headers_pass() -> None:

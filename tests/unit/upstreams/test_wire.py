@@ -62,6 +62,15 @@ def test_a_dialect_may_be_for_some_models_only() -> None:
     assert up.spoken(CHAT, "gpt-4o", UNKNOWN, request, TEXT) is up
 
 
+def test_the_model_behind_a_name_says_in_which_dialect_it_is_asked() -> None:
+    base = {"prod": "davinci-002"}
+    texts = upstream(TEXT, models=("davinci-*",))
+    up = upstream(CHAT, further=[texts], base_models=base)
+    assert asked(up, TEXT, "prod") == TEXT
+    assert asked(up, TEXT, "davinci-003") == TEXT
+    assert asked(up, TEXT, "other") == CHAT
+
+
 def test_a_refusal_counts_for_its_model_and_dialect() -> None:
     up = provider()
     assert up.learns("m", NOT_CHAT)

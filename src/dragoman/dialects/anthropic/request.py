@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -10,6 +11,7 @@ from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mar
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
 from dragoman.dialects.anthropic.check import MEMBERS
 from dragoman.dialects.anthropic.history import encode_history, plain_ids, without_pictures
+from dragoman.dialects.anthropic.hosted import hosted, understood
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.anthropic.terms import (
@@ -35,7 +37,6 @@ MAX_TOKENS = 8192
 it."""
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
-_HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
 _sampling_values = attrgetter(*_SAMPLING)
@@ -211,38 +212,18 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["stream"] = True
     _encode_rare(request, target, body)
     if own and request.forms is not None:
-        understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
-        headers.update((name, form) for name, form in request.forms.items() if name in understood)
-    if (version := target.quirks.body_version) != "none":
-        return _hosted(body, headers, version, target)
+        headers.update(_own_headers(request.forms, target))
+    if target.quirks.body_version != "none":
+        return hosted(PATH, body, headers.get(BETA_HEADER), target)
     return WireRequest("chat", body, path=PATH, headers=headers)
 
 
-def _hosted(body: dict[str, Any], headers: dict[str, str], version: str, target: Target) -> WireRequest:
-    """Return the request for a cloud that hosts Claude: the path names the model, and the body names the
-    version. At Bedrock the body also names the betas; at Vertex AI the betas stay in their header.
-
-    https://platform.claude.com/docs/en/api/claude-on-amazon-bedrock, read in 2026-11; the client `anthropic`
-    2.12.0 does the same (`lib/bedrock`, `lib/vertex`).
-    """
-    model = body.pop("model", None)
-    if not target.quirks.stream_member:
-        body.pop("stream", None)
-    if body.pop("service_tier", None) is not None:
-        target.report.lose("tier", "Claude has no service tiers at this cloud")
-    params = {} if model is None else {"model": model}
-    stated = headers.get(BETA_HEADER)
-    if version == _VERTEX:
-        kept = {} if stated is None else {BETA_HEADER: stated}
-        return WireRequest(
-            "chat", {"anthropic_version": version, **body}, path=PATH, params=params, headers=kept
-        )
-    betas = [beta.strip() for beta in (stated or "").split(",") if beta.strip()]
-    whole = {"anthropic_version": version, **({"anthropic_beta": betas} if betas else {}), **body}
-    return WireRequest("chat", whole, path=PATH, params=params)
-
-
-_VERTEX = "vertex-2023-10-16"
+def _own_headers(forms: Mapping[str, str], target: Target) -> dict[str, str]:
+    """The headers that the client stated, without the betas that the server does not know."""
+    headers = {VERSION_HEADER: forms[VERSION_HEADER]} if VERSION_HEADER in forms else {}
+    if betas := understood(forms.get(BETA_HEADER, ""), target.quirks, target.report):
+        headers[BETA_HEADER] = betas
+    return headers
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
@@ -307,7 +288,11 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
     elif stated:
-        body.update(stated if own else _fit_sampling(stated, target, body))
+        fitted = stated if own else _fit_sampling(stated, target, body)
+        if target.facts.sampling_pair is False and {"temperature", "top_p"} <= fitted.keys():
+            del fitted["top_p"]
+            report.lose("sampling.top_p", "quality")
+        body.update(fitted)
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
     FIELDS.lose(sampling, report, "sampling")

@@ -44,7 +44,7 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
         for where in thoughts:
             report.lose(where, "reasoning is disabled, so earlier reasoning is left out", "hint")
         return None
-    if not facts.bound_thinking or not target.quirks.server_tools:
+    if not facts.bound_thinking or not target.quirks.knows_beta(BINDING_BETA):
         return None
     thinking = body.setdefault("thinking", {"type": "adaptive"})
     thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}

@@ -32,6 +32,11 @@ _PROVIDED = {
 """Kind of a provider's tool in the IR -> its `type` in this dialect, in the oldest version, which all models
 accept."""
 
+_CLIENT_RUN = frozenset({"bash", "computer", "memory", "text_editor"})
+"""Kinds of tools that Anthropic has defined and the client runs. The clouds that host Claude have them, too:
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html,
+read in 2026-11."""
+
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
     """Decode the `tools` of a request. Raises WireError for an entry that is not an object."""
@@ -131,11 +136,14 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
 
 def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[str, Any] | None:
     known = target.quirks.server_tools
-    if known and tool.dialect == NAME:
+    if tool.dialect == NAME and (
+        known or (tool.kind in _CLIENT_RUN and target.quirks.body_version != "none")
+    ):
         return dict(tool.value)
     kind = _PROVIDED.get(tool.kind)
     if kind is None or not known:
-        target.report.lose(where, f"the Messages API has no tool of the kind {tool.kind}", "meaning")
+        who = "the Messages API" if known else "this provider of the Messages API"
+        target.report.lose(where, f"{who} has no tool of the kind {tool.kind}", "meaning")
         return None
     out: dict[str, Any] = {"type": kind, "name": tool.kind}
     for key, value in (tool.options or {}).items():

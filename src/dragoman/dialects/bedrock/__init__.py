@@ -20,7 +20,7 @@ from dragoman.dialects.access import Headers, Keys, ModelList, Paths
 from dragoman.dialects.bedrock.block_encoder import reads
 from dragoman.dialects.bedrock.check import check
 from dragoman.dialects.bedrock.count import COUNT
-from dragoman.dialects.bedrock.errors import decode_error, encode_error
+from dragoman.dialects.bedrock.errors import decode_error, encode_error, fault_of
 from dragoman.dialects.bedrock.locate import locate
 from dragoman.dialects.bedrock.relay import BedrockRelay
 from dragoman.dialects.bedrock.request import FIELDS, MAPPED, brief, decode_request, encode_request
@@ -58,7 +58,7 @@ DIALECT: Final = Dialect(
     stream=StreamCodec(
         content_type=MIME, framing="eventstream", decoder=BedrockDecoder, encoder=BedrockEncoder, ping=b""
     ),
-    errors=ErrorCodec(decode=decode_error, encode=encode_error),
+    errors=ErrorCodec(decode=decode_error, decode_frame=fault_of, encode=encode_error),
     relay=BedrockRelay(),
     headers=Headers(response=frozenset({"retry-after", "x-amzn-requestid"})),
     abilities=Abilities(

@@ -27,13 +27,15 @@ _Wire = dict[str, Any]
 _NAMELESS: Final = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")
 _BLANKS: Final = re.compile(r"\s{2,}")
 _MOST_NAME: Final = 200
+_WORDS: Final = (ir.Text, ir.Refusal, ir.Json)
 
 
 class Scope(msgspec.Struct):
     """What the block encoders know about the request or response that they write.
 
     own: True = it came in this dialect, so nothing needs repair. answer: True = a response for a client.
-    family: of the model. names: the documents' names that are in use, which must differ.
+    family: of the model. names: the documents' names that are in use, which must differ. result: True = the
+    blocks are the content of a tool result, which alone can hold JSON.
     """
 
     report: Report
@@ -41,6 +43,7 @@ class Scope(msgspec.Struct):
     answer: bool = False
     family: Family = "other"
     names: set[str] = msgspec.field(default_factory=set)
+    result: bool = False
 
 
 def reads(media: ir.Media) -> bool:
@@ -49,17 +52,50 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks, each with its IR path, with cache points behind those that have a mark. Blocks that
-    `encode_block` leaves out are not in the list.
+    """Encode blocks, each with its IR path, with cache points behind those that have a mark, or have one
+    inside. Blocks that `encode_block` leaves out are not in the list.
     """
     out: list[_Wire] = []
     for block, where in blocks:
         wire = encode_block(block, scope, where)
         if wire is not None:
             out.append(wire)
-        mark = getattr(block, "cache", None)
-        if mark is not None:
-            out += encode_mark(mark, scope, where, after=bool(out))
+        points: list[_Wire] = []
+        for one, place in ((block, where), *(() if scope.own else _inner(block, where))):
+            if (mark := getattr(one, "cache", None)) is None:
+                continue
+            written = encode_mark(mark, scope, place, after=bool(out))
+            if written and one is not block:
+                scope.report.change(f"{place}.cache", "cachePoint", "it stands behind the whole block")
+            points = points or written
+        out += points
+    return out
+
+
+def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
+    """The blocks inside of a tool result or a document, each with its IR path."""
+    if type(block) is ir.ToolResult:
+        return [(one, f"{where}.content[{at}]") for at, one in enumerate(block.content)]
+    if type(block) is ir.Media and block.blocks is not None:
+        return [(one, f"{where}.blocks[{at}]") for at, one in enumerate(block.blocks)]
+    return []
+
+
+def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> list[_Wire]:
+    """Encode the blocks inside of a tool result, or of a document, which can only hold texts. Inside of them
+    the API has no cache points: `encode_blocks` writes these behind the whole.
+    """
+    result = type(block) is ir.ToolResult
+    scope = msgspec.structs.replace(scope, result=result)
+    placed = _inner(block, where)
+    if scope.own:
+        return encode_blocks(placed, scope)
+    out: list[_Wire] = []
+    for one, place in placed:
+        if not result and not isinstance(one, _WORDS):
+            scope.report.lose(place, f"a document of {API} has no content but text", "meaning")
+        elif (wire := encode_block(one, scope, place)) is not None:
+            out.append(wire)
     return out
 
 
@@ -215,8 +251,7 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
         why = f"a result of a tool that the {block.by} ran cannot be sent back in {API}"
         scope.report.lose(where, why, "quality")
         return None
-    placed = [(one, f"{where}.content[{at}]") for at, one in enumerate(block.content)]
-    content = encode_blocks(placed, scope)
+    content = _encode_inner(block, scope, where)
     if not content and not scope.own:  # the API refuses an empty list
         content = [{"text": "(no result)"}]
     out: _Wire = {"toolUseId": block.id, "content": content}
@@ -257,11 +292,10 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _search_result_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
-    placed = [(one, f"{where}.blocks[{at}]") for at, one in enumerate(block.blocks or ())]
     out: _Wire = {
         "source": block.context or "",
         "title": block.name or "",
-        "content": encode_blocks(placed, scope),
+        "content": _encode_inner(block, scope, where),
     }
     if block.citable is not None:
         out["citations"] = {"enabled": block.citable}
@@ -274,8 +308,7 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
     if block.text is not None and (scope.own or block.kind == "document"):
         return {"text": block.text}
     if block.blocks is not None:
-        placed = [(one, f"{where}.blocks[{at}]") for at, one in enumerate(block.blocks)]
-        return {"content": encode_blocks(placed, scope)}
+        return {"content": _encode_inner(block, scope, where)}
     if block.file is not None and (block.form == "s3" or block.file.startswith("s3://")):
         return {"s3Location": {"uri": block.file}}
     if block.url is not None and block.url.startswith("s3://"):
@@ -329,9 +362,8 @@ def _name(block: ir.Media, scope: Scope, where: str) -> str:
     return free
 
 
-def _json_out(block: ir.Json, scope: Scope, where: str) -> _Wire:
-    inside = ".content[" in where
-    if inside and (scope.own or type(block.value) is dict):
+def _json_out(block: ir.Json, scope: Scope, _where: str) -> _Wire:
+    if scope.result and (scope.own or type(block.value) is dict):
         return {"json": block.value}
     return {"text": msgspec.json.encode(block.value).decode()}
 

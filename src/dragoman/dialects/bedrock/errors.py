@@ -61,13 +61,21 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("end of its life", "model_not_found"),
     ("access to the model", "permission"),
     ("security token", "authentication"),
-    ("signature", "authentication"),
+    ("request signature", "authentication"),
+    ("signature expired", "authentication"),
+    ("signature not yet current", "authentication"),
+    ("authentication failed", "authentication"),
+    ("bearer token", "authentication"),
     ("blocked by content filter", "content_policy"),
+    ("tokens per day", "quota"),
 )
 """Fault kinds by a part of the message, for the exceptions and statuses with many meanings."""
 _OWN_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 """The kinds that the gateway itself writes as `code`."""
-_VAGUE: Final = frozenset({"invalid_request", "permission", "not_found"})
+_VAGUE: Final = frozenset({"invalid_request", "permission", "not_found", "rate_limit"})
+_ORIGINAL: Final = frozenset({408, 429, 503, 504, 529})
+"""The statuses of a model behind the API (`originalStatusCode`) that say more than that it failed. Others
+below 500 do not show that the request is invalid: some models fail with them now and then."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -80,9 +88,13 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_of(frame: bytes | dict[str, Any]) -> Fault:
     """The fault of an error inside a response or a stream."""
     said = read_body(frame)
+    return _fault(said, None, _original(said), None)
+
+
+def _original(said: Body) -> int | None:
+    """The status of the model behind the API; None = it is not stated."""
     status = said.rest.get("originalStatusCode")
-    known = status if type(status) is int and 400 <= status <= 599 else None
-    return _fault(said, None, known, None)
+    return status if type(status) is int and 400 <= status <= 599 else None
 
 
 def _fault(said: Body, stated: str | None, status: int | None, wait: float | None) -> Fault:
@@ -92,7 +104,7 @@ def _fault(said: Body, stated: str | None, status: int | None, wait: float | Non
     for member in ("Message", "originalMessage"):
         if type(text := said.rest.get(member)) is str and text and text not in message:
             message = text if member == "Message" else f"{message} {text}"
-    kind = ours or _kind(name, message, status)
+    kind = ours or _kind(name, message, status, _original(said))
     rest = {key: value for key, value in said.rest.items() if key not in {"Message", "__type"}}
     return Fault(
         kind,
@@ -113,13 +125,16 @@ def _type_of(said: Body) -> str | None:
     return stated.rpartition("#")[2] or None if type(stated) is str else None
 
 
-def _kind(name: str | None, message: str, status: int | None) -> Kind:
+def _kind(name: str | None, message: str, status: int | None, original: int | None = None) -> Kind:
+    """The kind of a fault. original: the status of the model behind the API, None = it is not stated."""
     kind = _KINDS.get((name or "").lower())
     if kind is None:
         kind = "upstream" if status is None else kind_of_status(status)
-    if status == 424:  # the model failed; its own status is in `originalStatusCode`
+    if status == 424:
         kind = "upstream"
-    if kind not in _VAGUE:
+    if kind == "upstream" and original in _ORIGINAL:
+        kind = kind_of_status(original)
+    if kind not in _VAGUE and original is None:
         return kind
     text = message.lower()
     return next((found for fragment, found in _TEXTS if fragment in text), kind)

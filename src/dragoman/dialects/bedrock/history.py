@@ -137,7 +137,9 @@ def _placed(blocks: tuple[ir.Block, ...], where: str) -> list[tuple[ir.Block, st
 
 
 class _Writer:
-    """Writes turns: the first system text into `system`, all others into `messages`."""
+    """Writes turns: the first system text into `system`, all others into `messages`. Turns of the same role
+    become one message if nothing was written for the turns between them.
+    """
 
     __slots__ = ("_led", "_messages", "_report", "_scope", "_system")
 
@@ -153,13 +155,14 @@ class _Writer:
             self._pieces(turn, self._system)
             return
         self._led = True
-        content: list[_Wire] = []
+        continues = bool(self._messages) and self._messages[-1]["role"] == turn.role
+        content: list[_Wire] = self._messages[-1]["content"] if continues else []
         self._pieces(turn, content)
         turn.tell(self._report)
         if any("document" in block for block in content) and not any("text" in block for block in content):
             content.append({"text": _COMPANION})
             self._report.add("messages[].content[].text", f"{API} requires a text beside a document")
-        if content:
+        if content and not continues:
             self._messages.append({"role": turn.role, "content": content})
 
     def _pieces(self, turn: Turn, content: list[_Wire]) -> None:

@@ -7,6 +7,7 @@ that no other protocol has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from dragoman.dialects.bedrock.terms import (
     STREAM_PATH,
     TIER_WORDS,
     TIERS,
+    Family,
     family_of,
     leftovers,
     restore,
@@ -31,6 +33,7 @@ from dragoman.dialects.bedrock.terms import (
 from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
@@ -50,6 +53,8 @@ MAPPED: Final = frozenset(
 FIELDS_MEMBER: Final = "additionalModelRequestFields"
 _NO_SAMPLING: Final = ir.Sampling()
 _MOST_METADATA: Final = 16
+_METADATA: Final = re.compile(r"[A-Za-z0-9\s:_@$#=/+,.-]{0,256}", re.ASCII)
+"""The keys and values of `requestMetadata`. Keys are not empty."""
 
 
 def _streams(wire: WireRequest) -> bool:
@@ -133,7 +138,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.sampling.n is not None and request.sampling.n > 1:
         raise WireError(f"{API} returns only one candidate", "sampling.n", "unsupported_value")
     model = target.model or request.model
-    family = family_of(model)
+    family = family_of(target.base or model)
     scope = Scope(report, own, family=family)
     body: dict[str, Any] = {}
     fields: dict[str, Any] = {}
@@ -152,7 +157,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
             reconcile(body, fields, target, asked=request.reasoning is not None)
     _limit(request, target, body)
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, body, fields, own=own)
+        _encode_sampling(request.sampling, target, body, fields, scope)
     if request.output is not None:
         _encode_output(request.output, target, body, own=own)
     _encode_rare(request, target, body)
@@ -202,15 +207,15 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _encode_sampling(
-    sampling: ir.Sampling, target: Target, body: dict[str, Any], fields: dict[str, Any], *, own: bool
+    sampling: ir.Sampling, target: Target, body: dict[str, Any], fields: dict[str, Any], scope: Scope
 ) -> None:
-    report = target.report
+    report, own = target.report, scope.own
     config: dict[str, Any] = {}
     for member, field in _SAMPLING.items():
         if (value := getattr(sampling, field)) is not None:
             config[member] = value
     if not own:
-        _fit_sampling(config, sampling, target, fields)
+        _fit_sampling(config, sampling, target, fields, scope.family)
     if sampling.stop is not None:
         kept = [text for text in sampling.stop if own or text.strip()]
         if len(kept) < len(sampling.stop):
@@ -223,10 +228,10 @@ def _encode_sampling(
 
 
 def _fit_sampling(
-    config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any]
+    config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any], family: Family
 ) -> None:
     """Change or remove what the model refuses, and write `top_k`, which each family has elsewhere."""
-    report, family = target.report, family_of(target.model)
+    report = target.report
     if target.facts.sampling is False:
         for member in [*config]:
             del config[member]
@@ -235,6 +240,9 @@ def _fit_sampling(
             )
     elif fields.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         _fit_thinking(config, report)
+    if target.facts.sampling_pair is False and {"temperature", "topP"} <= config.keys():
+        del config["topP"]
+        report.lose("sampling.top_p", "quality")
     if (config.get("temperature") or 0) > 1:
         config["temperature"] = 1.0
         report.change(
@@ -305,11 +313,7 @@ def _text_format(output: ir.Output, target: Target, *, own: bool) -> dict[str, A
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     own, report = request.dialect == NAME, target.report
     if request.metadata:
-        texts = {key: value for key, value in request.metadata.items() if type(value) is str}
-        if own or (len(texts) == len(request.metadata) <= _MOST_METADATA):
-            body["requestMetadata"] = request.metadata
-        else:
-            report.lose("metadata", f"{API} has at most {_MOST_METADATA} texts as metadata", "hint")
+        _encode_metadata(request.metadata, body, report, own=own)
     if request.tier is not None:
         if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is not None:
             body["serviceTier"] = {"type": word}
@@ -320,6 +324,22 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
+
+
+def _encode_metadata(metadata: Mapping[str, Any], body: dict[str, Any], report: Report, *, own: bool) -> None:
+    kept = {key: value for key, value in metadata.items() if own or _is_metadata(key, value)}
+    for key in metadata:
+        if key not in kept:
+            why = f"{API} accepts only texts of at most 256 letters, digits, blanks and `:_@$#=/+,.-`"
+            report.lose(f"metadata.{key}", why, "hint")
+    if len(kept) > _MOST_METADATA and not own:
+        report.lose("metadata", f"{API} has at most {_MOST_METADATA} texts as metadata", "hint")
+    elif kept:
+        body["requestMetadata"] = kept
+
+
+def _is_metadata(key: str, value: Any) -> bool:
+    return bool(key) and type(value) is str and all(map(_METADATA.fullmatch, (key, value)))
 
 
 FIELDS: Final = Fields(

@@ -38,14 +38,16 @@ _NONE: Final[dict[str, Any]] = {}
 
 
 class _Open(msgspec.Struct):
-    """A block that is open. index: its number in the IR. kind: its class. signature: what has come of it.
-    grown: what deltas have added to a block that the wire states in pieces.
+    """A block that is open. index: its number in the IR. kind: its class. signature, withheld: what has come
+    of a signature, or of redacted reasoning in base64. grown: what deltas have added to a block that the
+    wire states in pieces.
     """
 
     index: int
     kind: type
     value: dict[str, Any]
     signature: str = ""
+    withheld: str = ""
     grown: list[Any] = []
 
 
@@ -211,14 +213,11 @@ class BedrockDecoder:
         events: _Events = []
         if text := content.get("text"):
             events.append(ir.ThinkDelta(state.index, text))
-        withheld = content.get("redactedContent")
-        if withheld is not None:
-            state.signature = _joined(state.signature, withheld)
-        elif sealed := content.get("signature"):
+        if (withheld := content.get("redactedContent")) is not None:
+            state.withheld = _joined(state.withheld, withheld)
+        if sealed := content.get("signature"):
             state.signature += sealed
-        if state.signature and not text:
-            read = read_seal(state.signature, NAME) if withheld is None else read_withheld(state.signature)
-            events.append(ir.SealDelta(state.index, read))
+            events.append(ir.SealDelta(state.index, read_seal(state.signature, NAME)))
         return events
 
     def _cite(self, state: _Open, content: dict[str, Any]) -> _Events:
@@ -235,6 +234,8 @@ class BedrockDecoder:
 
     def _end(self, number: int) -> _Events:
         state = self._open.pop(number)
+        if state.withheld:  # told as a whole: some protocols have it in the start of a block
+            return [ir.SealDelta(state.index, read_withheld(state.withheld)), ir.Close(state.index)]
         if state.kind is ir.ToolResult:
             return [ir.Close(state.index, self._result(state.value["toolResult"], state.grown))]
         if state.kind is ir.Native and state.grown:

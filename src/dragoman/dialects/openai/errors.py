@@ -105,8 +105,10 @@ def encode_answer(
     return STATUS[fault.kind], headers, msgspec.json.encode({"error": error})
 
 
-_SHOWN: Final = frozenset({"innererror", "failed_generation"})
+_SHOWN: Final = frozenset({"innererror", "content_filters", "failed_generation"})
 """Further members of an error object that clients read: Azure's filter results, Groq's failed output."""
+_SPOKEN: Final = (NAME, "openai_responses")
+"""The protocols whose error objects may have these members."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -161,7 +163,10 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_member(fault: Fault) -> dict[str, Any]:
     """The error object for a response body or a stream frame, in OpenAI's form."""
-    error = encode_fault(fault, WORDS)
-    kept = (fault.extra or {}).get(NAME, {})
-    error.update({key: value for key, value in kept.items() if key in _SHOWN})
-    return error
+    return encode_fault(fault, WORDS) | shown_members(fault)
+
+
+def shown_members(fault: Fault) -> dict[str, Any]:
+    """The further members of a provider's error object that clients of OpenAI's protocols read."""
+    kept = [(fault.extra or {}).get(name, {}) for name in _SPOKEN]
+    return {key: value for one in kept for key, value in one.items() if key in _SHOWN}

@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from dragoman.dialects.diagnosis import CODES
 from dragoman.dialects.failure import read_body, retry_after, stated_status
-from dragoman.dialects.openai.errors import WORDS, Words, decode_fault, encode_answer, encode_fault
+from dragoman.dialects.openai.errors import (
+    WORDS,
+    Words,
+    decode_fault,
+    encode_answer,
+    encode_fault,
+    shown_members,
+)
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault
 
@@ -65,7 +72,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_member(fault: Fault) -> dict[str, Any]:
     """The error object for a client: the member `error` of an error body."""
-    return encode_fault(fault, _WORDS)
+    return encode_fault(fault, _WORDS) | shown_members(fault)
 
 
 def error_event(fault: Fault) -> dict[str, Any]:

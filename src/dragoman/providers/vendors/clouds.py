@@ -9,6 +9,22 @@ from typing import Final
 from dragoman.dialects.quirks import Quirks
 from dragoman.providers.vendor import ApiRow, Located, Vendor, narrow
 
+_BETAS: Final = frozenset(
+    # https://platform.claude.com/docs/en/build-with-claude/overview, the page
+    # model-parameters-anthropic-claude-messages-tool-use.html of https://docs.aws.amazon.com/bedrock/latest/userguide
+    # with those beside it, and LiteLLM's `anthropic_beta_headers_config.json`, read in 2026-11.
+    {
+        *(
+            "compact-2026-01-12",
+            "computer-use-2025-01-24",
+            "computer-use-2025-11-24",
+            "context-1m-2025-08-07",
+        ),
+        *("context-management-2025-06-27", "interleaved-thinking-2025-05-14", "tool-search-tool-2025-10-19"),
+        *("thinking-binding-controls-2026-08-01", "thinking-display-updates-2026-08-18"),
+    }
+)
+"""Anthropic's beta features that Bedrock and Vertex AI know."""
 _CLAUDE_AT_BEDROCK: Final = ApiRow(
     path="/model/{model}/invoke",
     stream="/model/{model}/invoke-with-response-stream",
@@ -16,6 +32,11 @@ _CLAUDE_AT_BEDROCK: Final = ApiRow(
         body_version="bedrock-2023-05-31",
         stream_member=False,
         server_tools=False,
+        betas=_BETAS
+        | {
+            *("computer-use-2024-10-22", "effort-2025-11-24", "fine-grained-tool-streaming-2025-05-14"),
+            "tool-examples-2025-10-29",
+        },
         media_urls=False,
         odd_call_ids=False,
     ),
@@ -27,7 +48,13 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
     swaps={"/v1beta1/": "/v1/", "/publishers/google": ""},
     path="/publishers/anthropic/models/{model}:rawPredict",
     stream="/publishers/anthropic/models/{model}:streamRawPredict",
-    quirks=Quirks(body_version="vertex-2023-10-16", server_tools=False, media_urls=False, odd_call_ids=False),
+    quirks=Quirks(
+        body_version="vertex-2023-10-16",
+        server_tools=False,
+        betas=_BETAS,
+        media_urls=False,
+        odd_call_ids=False,
+    ),
     models=("claude-*",),
 )
 _VERTEX: Final = Located(
@@ -58,6 +85,15 @@ CLOUDS: Final = (
         base_var="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         region="us-east-1",
         region_vars=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        # The partitions of AWS: `partitions.json` of botocore 1.44.5.
+        domains={
+            "cn-": "amazonaws.com.cn",
+            "eusc-": "amazonaws.eu",
+            "us-iso-": "c2s.ic.gov",
+            "us-isob-": "sc2s.sgov.gov",
+            "eu-isoe-": "cloud.adc-e.uk",
+            "us-isof-": "csp.hci.ic.gov",
+        },
         access_key=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
         quirks=Quirks(media_urls=False, counts=True, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_BEDROCK},

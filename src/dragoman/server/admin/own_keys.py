@@ -8,6 +8,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.own_keys import Cipher, OwnKeys
+from dragoman.assembly.signing import flaw_of_key
 from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.seams.extras import command
@@ -101,6 +102,9 @@ class OwnKeysApi:
         )
         if not asked.body.key.isascii() or not asked.body.key.isprintable() or " " in asked.body.key:
             raise refused("a key has printable ASCII characters without blanks", "key")
+        known = self._registry.gateway.loaded.providers.get(provider)
+        if known is not None and (flaw := flaw_of_key(known, asked.body.key)) is not None:
+            raise refused(f"this key {flaw}", "key")
         _, own = self._own()
         kept = await reachable(own.keep(row, secret))
         await self._changed(who.who)

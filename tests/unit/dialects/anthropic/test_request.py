@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -309,6 +310,17 @@ def test_newer_models_take_no_sampling_at_all() -> None:
     assert "top_p" not in body
     assert body["stop_sequences"] == ["END"]
     assert lost(report) == [("sampling.temperature", "quality"), ("sampling.top_p", "quality")]
+
+
+@pytest.mark.parametrize("dialect", [FOREIGN, "anthropic"])
+def test_some_models_take_one_of_temperature_and_top_p(dialect: str) -> None:
+    facts = Facts(sampling_pair=False)
+    both = ir.Sampling(temperature=0.5, top_p=0.9)
+    body, report = written(msgspec.structs.replace(foreign(sampling=both), dialect=dialect), facts)
+    assert (body["temperature"], "top_p" in body) == (0.5, False)
+    assert lost(report) == [("sampling.top_p", "quality")]
+    body, report = written(foreign(sampling=ir.Sampling(top_p=0.9)), facts)
+    assert (body["top_p"], report.losses) == (0.9, [])
 
 
 def test_a_thinking_model_draws_with_its_own_temperature() -> None:

@@ -146,6 +146,7 @@ def test_thoughts_that_no_longer_fit_are_dropped_instead_of_refused(wish: ir.Rea
         (looped(CALL, reasoning=ON), BOUND, STANDARD),  # no thoughts
         (looped(THOUGHT, CALL, reasoning=ON), ADAPTIVE, STANDARD),  # nothing is bound
         (looped(THOUGHT, CALL, reasoning=ON), BOUND, Quirks(server_tools=False)),  # no betas
+        (looped(THOUGHT, CALL, reasoning=ON), BOUND, Quirks(server_tools=False, betas=frozenset({"x"}))),
     ],
 )
 def test_the_beta_is_asked_for_where_it_matters_alone(

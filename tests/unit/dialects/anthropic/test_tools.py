@@ -196,7 +196,20 @@ def test_a_compatible_server_gets_neither_typed_tools_nor_betas() -> None:
     out = DIALECT.request.encode(request, Target(report, quirks=Quirks(server_tools=False)))
     assert out.body["tools"] == TOOLS
     assert out.headers == {"anthropic-version": "2023-06-01"}
-    assert lost(report) == [("tools[2]", "meaning")]
+    assert lost(report) == [("tools[2]", "meaning"), ("anthropic-beta.x", "hint")]
+
+
+@pytest.mark.parametrize(
+    "kind", ["bash_20250124", "computer_20250124", "memory_20250818", "text_editor_20250728"]
+)
+def test_a_cloud_has_the_tools_that_the_client_runs(kind: str) -> None:
+    request = DIALECT.request.decode(wire(tools=[{"type": kind, "name": "n"}]))
+    report = Report("anthropic")
+    quirks = Quirks(server_tools=False, body_version="bedrock-2023-05-31")
+    assert DIALECT.request.encode(request, Target(report, quirks=quirks)).body["tools"] == [
+        {"type": kind, "name": "n"}
+    ]
+    assert not report.losses
 
 
 def test_another_provider_s_search_becomes_ours() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.bedrock.block_encoder import Scope, encode_block
+from dragoman.dialects.bedrock.block_encoder import Scope, encode_block, encode_blocks
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
@@ -32,6 +32,10 @@ def written(block: ir.Block, **scope: Any) -> tuple[Any, Report]:
         (
             ir.Media("audio", "audio/wav", "AA=="),
             {"audio": {"source": {"bytes": "AA=="}, "format": "wav"}},
+        ),
+        (
+            ir.Media("audio", "audio/m4a", "AA=="),
+            {"audio": {"source": {"bytes": "AA=="}, "format": "m4a"}},
         ),
         (
             ir.Media("document", "text/x-python; charset=utf-8", text="a=1", name="a"),
@@ -95,6 +99,47 @@ def test_a_citation_with_an_address_is_shown_to_the_client() -> None:
     wire, report = written(cited)
     assert wire == {"text": "a"}
     assert [loss.path for loss in report.losses] == ["messages[0].blocks[0].citations[0]"]
+
+
+MARKED = ir.Text("a", cache=ir.CacheMark("1h"))
+POINT = {"cachePoint": {"type": "default", "ttl": "1h"}}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ir.ToolResult("1", (MARKED, ir.Text("b"))),
+        ir.Media("document", blocks=(MARKED, ir.Text("b")), name="n"),
+        ir.Media("document", blocks=(MARKED, ir.Text("b")), form="search_result"),
+    ],
+    ids=["result", "document", "search result"],
+)
+def test_a_cache_mark_inside_of_a_block_becomes_a_point_behind_it(block: ir.Block) -> None:
+    report = Report("bedrock")
+    whole, point = encode_blocks([(block, "here")], Scope(report, own=False, family="claude"))
+    assert point == POINT
+    assert "cachePoint" not in str(whole)
+    assert [change.path for change in report.changes if change.path and "cache" in change.path] == [
+        f"here.{'content' if isinstance(block, ir.ToolResult) else 'blocks'}[0].cache"
+    ]
+    report = Report("bedrock")
+    assert len(encode_blocks([(block, "here")], Scope(report, own=False))) == 1
+    assert [loss.path for loss in report.losses][-1].endswith("[0].cache")
+
+
+def test_a_document_holds_only_texts() -> None:
+    picture = ir.Media("image", "image/png", "AA==")
+    wire, report = written(ir.Media("document", "text/plain", blocks=(ir.Text("a"), picture), name="n"))
+    assert wire["document"]["source"] == {"content": [{"text": "a"}]}
+    assert [(loss.path, loss.severity) for loss in report.losses] == [
+        ("messages[0].blocks[0].blocks[1]", "meaning")
+    ]
+
+
+def test_json_is_an_object_only_in_a_result() -> None:
+    assert written(ir.Json({"a": 1}))[0] == {"text": '{"a":1}'}
+    wire, _ = written(ir.ToolResult("1", (ir.Json({"a": 1}), ir.Json([1]))))
+    assert wire["toolResult"]["content"] == [{"json": {"a": 1}}, {"text": "[1]"}]
 
 
 def test_an_empty_result_says_so() -> None:

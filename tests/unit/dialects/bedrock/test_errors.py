@@ -26,6 +26,16 @@ from dragoman.ir import STATUS, Fault, Kind
             "This model version has reached the end of its life.",
             "model_not_found",
         ),
+        (
+            400,
+            "ValidationException",
+            "messages.1: Invalid `signature` in `thinking` block",
+            "invalid_request",
+        ),
+        (403, "", "The request signature we calculated does not match", "authentication"),
+        (403, "AccessDeniedException", "Authentication failed: your API Key is invalid.", "authentication"),
+        (403, "", "Bearer Token has expired", "authentication"),
+        (429, "ThrottlingException", "Too many tokens per day, please wait.", "quota"),
         (408, "ModelTimeoutException", "Too slow.", "timeout"),
         (424, "ModelErrorException", "The model failed.", "upstream"),
         (429, "ThrottlingException", "Too many requests.", "rate_limit"),
@@ -38,6 +48,27 @@ def test_kinds(status: int, name: str, message: str, kind: str) -> None:
     headers = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/"} if name else {}
     fault = decode_error(status, headers, json.dumps({"message": message}).encode())
     assert (fault.kind, fault.message, fault.type, fault.status) == (kind, message, name or None, status)
+
+
+@pytest.mark.parametrize(
+    ("original", "message", "kind"),
+    [
+        (400, "Bad sequence.", "upstream"),
+        (400, "prompt is too long: 9 tokens > 8 maximum", "context_length"),
+        (408, "Slow.", "timeout"),
+        (429, "Too many.", "rate_limit"),
+        (429, "Too many tokens per day.", "quota"),
+        (500, "Oh.", "upstream"),
+        (529, "Overloaded", "overloaded"),
+        ("?", "Odd.", "upstream"),
+        ([], "Odd.", "upstream"),
+    ],
+)
+def test_the_status_of_the_model_behind_the_api(original: object, message: str, kind: str) -> None:
+    told = {"message": message, "originalStatusCode": original}
+    whole = decode_error(424, {"x-amzn-errortype": "ModelErrorException"}, json.dumps(told).encode())
+    assert (whole.kind, whole.status) == (kind, 424)
+    assert fault_of({**told, "type": "modelStreamErrorException"}).kind == kind
 
 
 def test_other_spellings() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dragoman import ir
 from dragoman.dialects.bedrock.history import safe_id
 from tests.unit.dialects.bedrock.speaking import LLAMA, NOVA, again, asked, assistant, reasons, sent, user
@@ -36,6 +38,31 @@ def test_neighbours_of_one_role_are_joined_and_the_user_begins() -> None:
     body, _ = sent(asked(assistant("I"), user("A"), user("B")))
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
     assert body["messages"][2]["content"] == [{"text": "A"}, {"text": "B"}]
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        ir.Thinking("Hm"),
+        ir.Text(" "),
+        ir.ToolCall("s1", "web_search", "{}", "builtin", "provider"),
+        ir.Media("image", "image/png", "AA=="),
+    ],
+    ids=["thinking", "blank", "search", "image"],
+)
+def test_users_around_a_message_of_which_nothing_is_written_are_joined(silent: ir.Block) -> None:
+    body, _ = sent(asked(user("A"), assistant(silent), user("B")))
+    texts = [block for message in body["messages"] for block in message["content"] if "text" in block]
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert texts == [{"text": "A"}, {"text": "B"}]
+
+
+def test_a_result_without_a_call_is_told_as_text() -> None:
+    body, _ = sent(asked(user("Hi", ir.ToolResult("c9", (ir.Json({"b": 2}),), "f"))))
+    assert body["messages"][0]["content"][1:] == [
+        {"text": "Result of f, called earlier:"},
+        {"text": '{"b":2}'},
+    ]
 
 
 def test_a_call_without_a_result_gets_one() -> None:

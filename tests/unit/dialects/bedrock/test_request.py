@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.bedrock.request import brief
+from dragoman.dialects.bedrock.request import brief, encode_request
 from dragoman.dialects.bedrock.terms import STREAM_PATH
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.request import WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
-from tests.unit.dialects.bedrock.speaking import CLAUDE, LLAMA, NOVA, again, asked, read, reasons, sent
+from tests.unit.dialects.bedrock.speaking import CLAUDE, LLAMA, NOVA, again, asked, read, reasons, sent, user
 
 HELLO = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "minLength": 2}}}
@@ -89,6 +90,15 @@ def test_a_model_without_sampling() -> None:
     assert reasons(report) == [("sampling.temperature", "quality")]
 
 
+def test_a_model_that_takes_one_of_temperature_and_top_p() -> None:
+    both = ir.Sampling(temperature=0.5, top_p=0.9)
+    body, report = sent(asked(sampling=both), facts=Facts(sampling_pair=False))
+    assert body["inferenceConfig"] == {"temperature": 0.5}
+    assert reasons(report) == [("sampling.top_p", "quality")]
+    body, report = sent(asked(sampling=both))
+    assert body["inferenceConfig"] == {"temperature": 0.5, "topP": 0.9}
+
+
 def test_what_a_client_states_for_bedrock_is_added_to_what_the_encoder_writes() -> None:
     extra = {"bedrock": {"additionalModelRequestFields": {"top_k": 9, "x": 1}, "guardrailConfig": {"a": 1}}}
     body, _ = sent(asked(sampling=ir.Sampling(top_k=5), extra=extra))
@@ -102,8 +112,34 @@ def test_metadata_and_tiers() -> None:
     assert body["serviceTier"] == {"type": "priority"}
     assert [change.path for change in report.changes] == ["tier"]
     _, report = sent(asked(metadata={"a": 1}, tier="scale"))
-    assert reasons(report) == [("metadata", "hint"), ("tier", "hint")]
+    assert reasons(report) == [("metadata.a", "hint"), ("tier", "hint")]
     assert "serviceTier" not in sent(asked(tier="auto"))[0]
+
+
+def test_the_family_is_that_of_the_model_behind_a_name() -> None:
+    arn = "arn:aws:bedrock:eu-central-1:000000000000:application-inference-profile/abc"
+    request = asked(user(ir.Text("Hi", cache=ir.CacheMark())), sampling=ir.Sampling(top_k=5))
+    known = encode_request(request, Target(Report("bedrock"), arn, base=CLAUDE))
+    assert known.params == {"model": arn}
+    assert known.body["messages"][0]["content"][1] == {"cachePoint": {"type": "default"}}
+    assert known.body["additionalModelRequestFields"] == {"top_k": 5}
+    unknown = encode_request(request, Target(Report("bedrock"), arn))
+    assert unknown.body["messages"][0]["content"] == [{"text": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("", "b"), ("käse", "b"), ("a", "🎉"), ("a", "x" * 257), ("x" * 257, "b")]
+)
+def test_metadata_that_the_api_refuses_is_left_out_alone(key: str, value: str) -> None:
+    body, report = sent(asked(metadata={"good": "x: y_@$#=/+,.-", key: value}))
+    assert body["requestMetadata"] == {"good": "x: y_@$#=/+,.-"}
+    assert reasons(report) == [(f"metadata.{key}", "hint")]
+
+
+def test_more_metadata_than_the_api_accepts() -> None:
+    body, report = sent(asked(metadata={str(number): "x" for number in range(17)}))
+    assert "requestMetadata" not in body
+    assert reasons(report) == [("metadata", "hint")]
 
 
 @pytest.mark.parametrize(

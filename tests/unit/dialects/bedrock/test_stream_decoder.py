@@ -71,6 +71,17 @@ def test_reasoning_with_a_signature_in_pieces() -> None:
     )
 
 
+def test_redacted_reasoning_in_pieces_is_told_as_a_whole() -> None:
+    """Other protocols have it in the start of a block, where nothing can be added."""
+    pieces = [delta(0, {"reasoningContent": {"redactedContent": piece}}) for piece in ("YWI=", "Yw==")]
+    told = events(START, *pieces, end(0), STOP, USAGE)
+    assert told[1:4] == [
+        ir.Open(0, ir.Thinking(redacted=True)),
+        ir.SealDelta(0, ir.Sealed("bedrock", "YWJj")),
+        ir.Close(0),
+    ]
+
+
 def test_calls_whose_indexes_have_gaps_and_that_are_open_together() -> None:
     told = blocks(
         begin(1, {"toolUse": {"toolUseId": "a", "name": "f"}}),

@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.table import DIALECTS
 
 
 def fault(status: int, body: Any, **headers: str) -> ir.Fault:
@@ -239,10 +240,12 @@ def test_headers_tell_clients_when_to_try_again() -> None:
     assert headers == {"x-should-retry": "false"}
 
 
-def test_what_clients_read_beside_the_message_passes() -> None:
+@pytest.mark.parametrize("face", ["openai_chat", "openai_responses"])
+@pytest.mark.parametrize("asked", ["openai_chat", "openai_responses"])
+def test_what_clients_read_beside_the_message_passes(face: str, asked: str) -> None:
     kept = {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "metadata": {"raw": "x"}}
-    found = ir.Fault("content_policy", "No.", extra={"openai_chat": kept, "elsewhere": {"odd": 1}})
-    told = msgspec.json.decode(DIALECT.errors.encode(found, None)[2])["error"]
+    found = ir.Fault("content_policy", "No.", extra={asked: kept, "elsewhere": {"odd": 1}})
+    told = msgspec.json.decode(DIALECTS[face].errors.encode(found, None)[2])["error"]
     assert told["innererror"] == kept["innererror"]
     assert told.keys() == {"message", "type", "param", "code", "innererror"}
 

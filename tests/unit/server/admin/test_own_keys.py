@@ -18,7 +18,8 @@ PLACE = "/admin/tenants/acme/provider-keys/openai"
 
 def settings(**auth: object) -> dict[str, object]:
     account = {"base_url": "http://127.0.0.1:9", "keys": []}
-    providers = {**SETTINGS["providers"], "openai": account}
+    aws = {"catalog": "bedrock", "base_url": "http://127.0.0.1:9", "region": "eu-west-1", "keys": []}
+    providers = {**SETTINGS["providers"], "openai": account, "aws": aws}
     trace = {"bodies": True, "store": "sqlite"}
     return {**SETTINGS, "providers": providers, "trace": trace, "auth": {**SETTINGS["auth"], **auth}}
 
@@ -53,6 +54,12 @@ async def test_a_key_is_kept_and_never_shown(
     contents = _contents(tmp_path)
     assert "state.db" in contents
     assert all(CANARY.encode() not in content for content in contents.values())
+
+
+async def test_a_part_of_an_access_key_is_refused(office: Office) -> None:
+    answer = await office.ask("PUT", PLACE.replace("openai", "aws"), {"key": "AKIAIOSFODNN7EXAMPLE:short"})
+    assert answer.status == 400
+    assert "is not written `ID:SECRET`" in answer.body["error"]["message"]
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
