@@ -25,7 +25,11 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
     database keeps, None = it keeps none.
     """
     known = Directory(declared_of(config))
-    keys = [Key(_secret(key), _caller(key, known), key.expires) for key in config.auth.keys]
+    keys = [
+        Key(digest, _caller(key, known), key.expires)
+        for key in config.auth.keys
+        if (digest := key.digest) is not None  # `config.check` demands one
+    ]
     own = is_loopback(config.server.host) and not config.auth.open and not config.auth.keys
     anyone = ANYONE if own else EVERYBODY
     models = granted(config.server.keyless_models, config.groups)
@@ -94,13 +98,6 @@ def _permitted(section: Permissions) -> Permitted:
         disabled=section.disabled,
         tenant=tenant,
     )
-
-
-def _secret(key: ClientKey) -> str | bytes:
-    if key.key is not None:
-        return key.key.reveal()
-    assert key.hash is not None, "config.check demands one of both"
-    return bytes.fromhex(key.hash)
 
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:

@@ -158,6 +158,17 @@ async def test_a_mistake_names_its_field(office: Office, body: dict[str, Any], p
     assert (answer.status, answer.body["error"]["param"]) == (400, param), answer.body
 
 
+async def test_a_wrong_word_is_answered_with_the_right_ones(office: Office) -> None:
+    for member, first in (("operations", "chat, count, embed, "), ("scopes", "admin, inference, read.")):
+        told = (await office.ask("POST", "/admin/keys", {"name": "a", member: ["dance"]})).body["error"]
+        assert f"Invalid enum value 'dance', expected one of {first}" in told["message"]
+
+
+async def test_every_operation_of_files_can_be_granted_here(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "a", "operations": ["embed", "pass_through"]})
+    assert (made.status, made.body.get("operations")) == (200, ["embed", "pass_through"])
+
+
 async def test_what_the_configuration_declares_wins(office: Office) -> None:
     taken = await office.ask("POST", "/admin/keys", {"name": "ops"})
     assert (taken.status, taken.body["error"]["code"]) == (409, "declared_elsewhere")
