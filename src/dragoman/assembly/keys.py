@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
+from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller
 from dragoman.accounts.directory import Declared, Directory, disabled
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ClientKeys, Key, is_loopback
@@ -40,7 +40,7 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
         headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
-        keyless={face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces},
+        keyless={face: Caller(f"{KEYLESS}{face}", models) for face in config.server.keyless_faces},
         now=seams.now,
     )
 

@@ -140,6 +140,8 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
         ({"name": "a/b"}, "name"),
         ({"name": " a"}, "name"),
         ({"name": "anyone"}, "name"),
+        ({"name": "keyless ollama"}, "name"),
+        ({"name": "uid 0"}, "name"),
         ({"name": "a", "models": ["group:none"]}, "models[0]"),
         ({"name": "a", "faces": ["soap"]}, "faces[0]"),
         ({"name": "a", "operations": ["dance"]}, "operations[0]"),
@@ -176,6 +178,32 @@ async def test_what_the_configuration_declares_wins(office: Office) -> None:
     assert (await office.ask("PUT", "/admin/tenants/acme", {})).status == 409
     listed = (await office.ask("GET", "/admin/keys")).body["data"]
     assert [(one["name"], one["declared"], one["id"]) for one in listed] == [("ops", True, None)]
+
+
+async def test_a_key_behind_one_of_a_file_is_only_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever revokes it must not take the name for refused: the file's key goes on to work."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    office = started(tmp_path, SETTINGS)
+    made = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body
+    assert made["shadowed"] is False
+    await office.gateway.close()
+    theirs = "the-key-of-the-file"
+    keys = [*SETTINGS["auth"]["keys"], {"name": "ann", "key": theirs}]
+    office = started(tmp_path, {**SETTINGS, "auth": {"keys": keys}})
+    shown = (await office.ask("GET", "/admin/keys/ann")).body
+    assert (shown["state"], shown["shadowed"], shown["declared"]) == ("shadowed", True, False)
+    for method, path in (("PUT", "/admin/keys/ann"), ("POST", "/admin/keys/ann/rotate")):
+        refused = await office.ask(method, path, {})
+        assert (refused.status, refused.body["error"]["code"]) == (409, "declared_elsewhere")
+    gone = (await office.ask("DELETE", "/admin/keys/ann")).body
+    assert (gone["state"], gone["shadowed"]) == ("revoked", True)
+    assert (await office.chat(theirs), await office.chat(made["key"])) == (200, 401)
+    listed = {one["name"]: one for one in (await office.ask("GET", "/admin/keys")).body["data"]}
+    for told in (listed["ann"], (await office.ask("GET", "/admin/keys/ann")).body):
+        assert (told["state"], told["declared"]) == ("valid", True)
+    await office.gateway.close()
 
 
 async def test_keys_in_pages(office: Office) -> None:
