@@ -319,7 +319,7 @@ _NOT_SENT: Final = frozenset(
         *HEADERS,
     }
 )
-_NEVER_SENT: Final = ("x-dragoman-", "sec-", "proxy-", "access-control-", "x-amz-")
+_NEVER_SENT: Final = ("x-dragoman-", "x-litellm-", "sec-", "proxy-", "access-control-", "x-amz-")
 _NOT_ANSWERED: Final = frozenset(
     {
         *(
