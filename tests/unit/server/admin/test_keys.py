@@ -13,6 +13,7 @@ import pytest
 from dragoman.accounts import minting
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
+from dragoman.state.store import StoreFailed
 from tests.unit.turns.asking import Answer, Talk
 
 pytest.importorskip("sqlalchemy")
@@ -241,6 +242,23 @@ async def test_without_a_database_keys_cannot_be_made(
     assert (answer.status, answer.body["error"]["code"]) == (501, "no_database")
     assert [one["name"] for one in (await office.ask("GET", "/admin/keys")).body["data"]] == ["ops"]
     await office.gateway.close()
+
+
+async def test_a_database_that_fails_is_named(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the keys that cannot be read, not what somebody has stored."""
+    following = office.gateway.following
+    assert following is not None
+
+    async def fail(*_: Any) -> Any:
+        raise StoreFailed("down")
+
+    for method in ("version", "find", "page", "change"):
+        monkeypatch.setattr(following.store, method, fail)
+    for method, path, body in (("GET", "/admin/keys", None), ("POST", "/admin/keys", {"name": "a"})):
+        answer = await office.ask(method, path, body)
+        assert (answer.status, answer.body["error"]["code"]) == (503, "store_unavailable")
+        assert answer.body["error"]["message"].startswith("The database of the gateway is not available")
+    assert await office.chat(OPS) == 200
 
 
 async def test_the_first_key_closes_an_open_gateway_for_good(
