@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from dragoman.cli.asked import Asked, asked_of, gateway_options
+from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
 from dragoman.cli.entries import ask, belongs, every, seen, tell
 from dragoman.cli.permissions import permission_options, stated
@@ -166,11 +166,15 @@ def rotate(
 ) -> None:
     """Make a new key of the same name, which keeps everything that the old one has stored."""
     asked = asked_of(terminal, file, url, key)
+    known = ask(asked, _PATH, name)
     if keep in {"0", "0s"}:
-        _confirm(terminal, asked, name, "rotating", yes=yes)
+        _confirm(terminal, known, "rotating", yes=yes)
     made = ask(asked, _PATH, name, "rotate", method="POST", body={"keep": keep})
     until = f"; the old key is valid until {made['old_until']}" if made["old_until"] else ""
     _show_made(terminal, made, f"{clean(name)} has a new key{until}")
+    if known["expires"] is not None and made["expires"] is None:
+        text = f"it had expired, and has no expiry now: dragoman keys update {clean(name)} --expires 90d"
+        terminal.note("warn", text)
 
 
 @command.command("revoke", examples=("dragoman keys revoke ci-agent --yes",))
@@ -183,7 +187,8 @@ def revoke(
 ) -> None:
     """Refuse a key for good, within a second on all servers. Running requests may finish."""
     asked = asked_of(terminal, file, url, key)
-    _confirm(terminal, asked, name, "revoking", yes=yes)
+    if not yes:
+        _confirm(terminal, ask(asked, _PATH, name), "revoking", yes=yes)
     gone = ask(asked, _PATH, name, method="DELETE")
     if terminal.as_json:
         terminal.result(gone)
@@ -238,11 +243,11 @@ def _moment(stated: str) -> str | None:
         raise Failure(MISUSE, text, hint="--expires 90d") from None
 
 
-def _confirm(terminal: Terminal, asked: Asked, name: str, doing: str, *, yes: bool) -> None:
+def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
     """Ask whether a key shall stop working. Raises Failure if the answer is no, or if nobody can be asked."""
     if yes:
         return
-    known = ask(asked, _PATH, name)
+    name = known["name"]
     used = f"last used {known['last_used']}" if known["last_used"] else "never used, as far as is known"
     if not (terminal.for_people and sys.stdin.isatty()):
         text = f"{doing} {clean(name)} needs a yes and this is not a terminal"

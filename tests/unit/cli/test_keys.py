@@ -150,7 +150,22 @@ def test_what_ends_a_key_needs_a_yes(run: Run, gateway: Sent, command: str) -> N
 
 def test_a_rotation_that_keeps_the_old_key_needs_none(run: Run, gateway: Sent) -> None:
     assert run("keys", "rotate", "ann", "--keep", "24h").out == f"{KEY}\n"
-    assert gateway == [("POST", "/admin/keys/ann/rotate", {"keep": "24h"})]
+    assert gateway == [("GET", "/admin/keys/ann", None), ("POST", "/admin/keys/ann/rotate", {"keep": "24h"})]
+
+
+def test_a_rotated_key_that_had_expired_is_told_to_have_no_expiry(
+    run: Run, gateway: Sent, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no expiry now" not in run("keys", "rotate", "ann", "--yes").err
+    told = operator.told
+
+    async def without_expiry(way: Way, method: str, *rest: Any) -> Told:
+        if method == "POST":
+            changed["expires"] = None
+        return await told(way, method, *rest)
+
+    monkeypatch.setattr(operator, "told", without_expiry)
+    assert "no expiry now" in run("keys", "rotate", "ann", "--yes").err
 
 
 @pytest.mark.parametrize(
