@@ -277,6 +277,11 @@ class _Importer:
         without a team, and lets users be of no organisation, or of another one than their teams.
         """
         user = self._of("users", row.get("user_id"))
+        if user is None and row.get("user_id") not in (None, ""):
+            text = (
+                "keys come without their user, who is not in the tables, and without what restricts the user"
+            )
+            self._many[text].append(key)
         if user is None or user.entry is None:
             return user
         entry = user.entry

@@ -285,6 +285,16 @@ def test_the_budget_of_a_member_belongs_to_its_only_key() -> None:
     assert sum("the limits of a member with several keys" in note for note in two.notes) == 2
 
 
+def test_a_user_that_a_dump_does_not_have_is_told() -> None:
+    found = ours(
+        Theirs([{"token": TOKEN, "key_alias": "k", "user_id": "u"}, {"token": OTHER, "user_id": ""}])
+    )
+    assert [row.kind for row in found.rows] == ["keys", "keys"]
+    (note,) = found.notes
+    assert note.startswith("keys come without their user, who is not in the tables")
+    assert note.endswith(": k")
+
+
 def test_keys_of_administrators_lose_their_rights_aloud() -> None:
     theirs = Theirs([{"token": TOKEN, "user_id": "u"}], users=[{"user_id": "u", "user_role": "proxy_admin"}])
     found = ours(theirs)
