@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,22 @@ def test_a_public_gateway_makes_its_key_once(environment: dict[str, str], tmp_pa
             assert response.status == 200
         environment["DRAGOMAN_API_KEY"] = key
         assert run(environment, tmp_path, "test", server.url, "--model", "simulate/echo").returncode == 0
+
+
+def test_a_gateway_says_that_its_database_has_keys(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as server:
+        made = run(environment, tmp_path, "keys", "create", "ann", "--url", server.url)
+        assert made.returncode == 0, made.stderr
+        server.stop()
+    for workers in ("1", "2"):
+        with serving(environment, tmp_path, "--workers", workers) as server:
+            assert server.ready["access"] == "key"
+            assert "Bearer KEY" in server.ready["paste"]["list"]
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                chat(server.url)
+            with chat(server.url, made.stdout.strip()) as response:
+                assert response.status == 200
+            server.stop()
 
 
 def test_no_auth_opens_a_public_host(environment: dict[str, str], tmp_path: Path) -> None:

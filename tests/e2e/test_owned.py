@@ -333,6 +333,28 @@ async def test_a_key_limited_to_models_has_files_alone(visit: Visit, provide: Pr
     assert (refused.status, refused.error["code"]) == (403, "key_limited_to_models")
 
 
+async def test_a_key_limited_to_operations_has_files_alone(
+    visit: Visit, provide: Provide, tmp_path: Any
+) -> None:
+    """A batch may ask for any operation, so the key of an embedding service must not start one for chat."""
+    provider = await provide(Account())
+    settings = configuration(tmp_path, up=row(provider))
+    keys = settings["auth"]["keys"]
+    keys += [{"name": "few", "key": FEW, "operations": ["embed"]}]
+    keys += [{"name": "all", "key": "all-key-0123456789", "operations": ["embed", "pass_through"]}]
+    del keys[2]
+    site = await visit(settings)
+    for key, status in ((FEW, 403), ("all-key-0123456789", 200)):
+        told = await ask(site, "POST", "/v1/files", key, data={"purpose": "batch"})
+        assert told.status == 200
+        body = {"input_file_id": told.body["id"], "endpoint": "/v1/chat/completions"}
+        batch = await ask(site, "POST", "/v1/batches", key, json=body)
+        assert batch.status == status
+        assert (await ask(site, "GET", "/v1/batches", key)).status == status
+        if status == 403:
+            assert batch.error["code"] == "operation_not_granted"
+
+
 async def test_what_was_made_elsewhere(visit: Visit, provide: Provide, tmp_path: Any) -> None:
     """Nobody uses it by default. With `passthrough_ids: upstream` all do, by the provider's id."""
     account = Account()

@@ -162,6 +162,7 @@ async def test_headers_are_filtered_both_ways(visit: Visit, provide: Provide) ->
         "x-hop": "stolen-7",
         "x-tenant": "theirs",
         "x-dragoman-tags": "a",
+        "x-litellm-timeout": "1",
         "accept": "text/plain",
         "x-mine": "kept",
         "te": "trailers",

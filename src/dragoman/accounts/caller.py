@@ -95,6 +95,19 @@ ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}
 EVERYBODY: Final = Caller("anyone")
 """The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
 
+KEYLESS: Final = "keyless "
+"""What stands before the name of a protocol in the name of its clients without a key."""
+OPERATOR: Final = "uid "
+"""What stands before the number of a user of this machine who administers over the Unix socket."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether clients without a key have this name, and what they have stored; or an operator in the audit.
+    No key can be made with it.
+    """
+    return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
+
+
 NO_PROVIDER: Final = ir.Fault(
     "permission",
     "This API key may not use any provider of this model (by their names or regions).",

@@ -25,8 +25,10 @@ from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.directory import UNKNOWN, Directory
 from dragoman.seams.clock import SYSTEM
 
-OURS: Final = "x-dragoman-key"
-"""The header of a client whose other headers hold a credential of its own for a provider."""
+OURS: Final = ("x-dragoman-key", "x-litellm-api-key")
+"""The headers of a client whose other headers hold a credential of its own for a provider: ours, and that of
+LiteLLM's clients, who may write `Bearer` before the key.
+"""
 _AZURES: Final = "api-key"
 """The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
@@ -162,12 +164,14 @@ class ClientKeys:
         return caller if not passed_on(headers) and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The key that the client sent in a header, not checked. It is in `x-dragoman-key`; without that
+        """The key that the client sent in a header, not checked. It is in the first of `OURS`; without such a
         header, in `Authorization: Bearer KEY`; and only if there is no Authorization header either, in the
         first other header that may hold a key. None or "" = no key.
         """
-        if (ours := headers.get(OURS)) is not None:
-            return ours.strip()
+        for name in OURS:
+            if (ours := headers.get(name)) is not None:
+                scheme, blank, token = ours.strip().partition(" ")
+                return token.strip() if blank and scheme.lower() == "bearer" else ours.strip()
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")

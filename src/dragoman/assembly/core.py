@@ -291,6 +291,8 @@ class Core:
                 self.telling.sections["keys"] = assembly.following.state
                 await assembly.restored(self.config, recovered=True)
             self.admitting = self.client_keys
+            if assembly.following is not None:
+                self.readmit()  # keys may have changed since their limits were restored
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
@@ -401,7 +403,8 @@ class Core:
             self.admitting = None if self.admitting is None else self.client_keys
             if self._engine is not None and (following := self.following) is not None:
                 self._engine.own = self.own_keys.know(following.own_keys)
-            spawn(self._assembly.restored(self.config), "restoring limits")
+            if self.admitting is not None:  # else the start restores them, when the keeper may not run yet
+                spawn(self._assembly.restored(self.config), "restoring limits")
 
     @property
     def draining(self) -> bool:

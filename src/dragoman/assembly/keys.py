@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
+from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller
 from dragoman.accounts.directory import Declared, Directory, disabled
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ClientKeys, Key, is_loopback
@@ -25,7 +25,11 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
     database keeps, None = it keeps none.
     """
     known = Directory(declared_of(config))
-    keys = [Key(_secret(key), _caller(key, known), key.expires) for key in config.auth.keys]
+    keys = [
+        Key(digest, _caller(key, known), key.expires)
+        for key in config.auth.keys
+        if (digest := key.digest) is not None  # `config.check` demands one
+    ]
     own = is_loopback(config.server.host) and not config.auth.open and not config.auth.keys
     anyone = ANYONE if own else EVERYBODY
     models = granted(config.server.keyless_models, config.groups)
@@ -36,7 +40,7 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
         headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
-        keyless={face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces},
+        keyless={face: Caller(f"{KEYLESS}{face}", models) for face in config.server.keyless_faces},
         now=seams.now,
     )
 
@@ -94,13 +98,6 @@ def _permitted(section: Permissions) -> Permitted:
         disabled=section.disabled,
         tenant=tenant,
     )
-
-
-def _secret(key: ClientKey) -> str | bytes:
-    if key.key is not None:
-        return key.key.reveal()
-    assert key.hash is not None, "config.check demands one of both"
-    return bytes.fromhex(key.hash)
 
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:

@@ -32,6 +32,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "tenants": "List and set tenants.",
         "teams": "List and set teams.",
         "users": "List and set users.",
+        "provider-keys": "Keep keys of providers that tenants have brought.",
         "providers": "Show, test, disable, add and remove providers.",
         "models": "List, install, add and remove models.",
         "aliases": "Add and remove aliases.",
@@ -44,7 +45,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "import": "Take over the configuration and the keys of LiteLLM.",
     },
 }
-_MODULES: Final = {"test": "selftest", "import": "importing"}
+_MODULES: Final = {"test": "selftest", "import": "importing", "provider-keys": "provider_keys"}
 
 
 class _Dragoman(Group):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -13,10 +13,11 @@ from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import Failure, Terminal
 
 if TYPE_CHECKING:
-    from dragoman.cli.operator import Way
+    from dragoman.cli.operator import Told, Way
     from dragoman.config.load import Loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -50,12 +51,35 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
     path. Raises Failure if the gateway at a given URL does not answer, or if any gateway answers with an
     error.
     """
-    from dragoman.cli.operator import NotRunning, call, named, unreachable
+    from dragoman.cli.operator import call
+
+    return _asked(asked, lambda way: call(way, method, _joined(path), body))
+
+
+def tagged(
+    asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
+) -> Told | None:
+    """The gateway's answer with its ETag, as by `from_gateway`. tag: the ETag that what is changed must still
+    have; None = any.
+    """
+    from dragoman.cli.operator import told
+
+    return _asked(asked, lambda way: told(way, method, _joined(path), body, tag))
+
+
+def _joined(path: Sequence[str]) -> str:
+    from dragoman.cli.operator import named
+
+    return named(*path)
+
+
+def _asked(asked: Asked, ask: Callable[[Way], Coroutine[Any, Any, T]]) -> T | None:
+    from dragoman.cli.operator import NotRunning, unreachable
 
     if asked.way is None:
         return None
     try:
-        return asyncio.run(call(asked.way, method, named(*path), body))
+        return asyncio.run(ask(asked.way))
     except NotRunning as error:
         if asked.way.socket is None:
             raise unreachable(asked.way, str(error)) from None

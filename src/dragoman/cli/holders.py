@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
+from dragoman.cli.entries import ask, every, seen, tell
 from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 
+F = TypeVar("F", bound=Callable[..., Any])
 _SETTABLE = (
     *("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata", "disabled"),
     "tenant",
@@ -21,8 +24,8 @@ _SETTABLE = (
 
 
 def group_of(kind: str, noun: str) -> Group:
-    """Return the commands `list`, `set` and `remove` for tenants, teams or users. kind: the plural ("teams").
-    noun: the singular.
+    """Return the commands `list`, `show`, `set` and `remove` for tenants, teams or users. kind: the plural
+    ("teams"). noun: the singular.
     """
     group = Group(
         kind,
@@ -30,6 +33,7 @@ def group_of(kind: str, noun: str) -> Group:
         examples=(f"dragoman {kind} set NAME --limit 'money=500 USD/month'", f"dragoman {kind} list"),
     )
     _add_list(group, kind, noun)
+    _add_show(group, kind, noun)
     _add_set(group, kind, noun)
     _add_remove(group, kind, noun)
     return group
@@ -42,11 +46,9 @@ def _add_list(group: Group, kind: str, noun: str) -> None:
     @gateway_options
     @click.pass_obj
     def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-        page = from_gateway(asked_of(terminal, file, url, key), f"{path}?limit=1000")
-        if page is None:
-            raise nobody()
+        found = list(every(asked_of(terminal, file, url, key), path))
         if terminal.as_json:
-            terminal.result(page)
+            terminal.result({"data": found})
             return
         rows = [
             [
@@ -56,11 +58,20 @@ def _add_list(group: Group, kind: str, noun: str) -> None:
                 one["tenant"],
                 "configuration" if one["declared"] else one["created_by"],
             ]
-            for one in page["data"]
+            for one in found
         ]
         terminal.table([noun, "state", "models", "tenant", "from"], rows, names=1)
-        if page["has_more"]:
-            terminal.note("warn", f"there are more; GET {path}?after= has them in pages")
+
+
+def _add_show(group: Group, kind: str, noun: str) -> None:
+    @group.command("show", help=f"One {noun} and all its settings.", examples=(f"dragoman {kind} show NAME",))
+    @click.argument("name")
+    @gateway_options
+    @click.pass_obj
+    def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+        found = ask(asked_of(terminal, file, url, key), f"/admin/{kind}", name)
+        state, word = ("off", "disabled") if found["disabled"] else ("ok", "ok")
+        tell(terminal, found, f"{terminal.out.mark(state)} {noun} {clean(name)}: {word}")
 
 
 def _add_set(group: Group, kind: str, noun: str) -> None:
@@ -72,7 +83,7 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
         examples=(f"dragoman {kind} set NAME --model 'openai/*'",),
     )
     @click.argument("name")
-    @click.option("--tenant", metavar="NAME", help="The tenant that it belongs to; `none` = none.")
+    @_tenant_option(kind)
     @click.option("--disable/--enable", "disabled", default=None, help="Refuse all its keys.")
     @permission_options
     @gateway_options
@@ -82,11 +93,11 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
         /,
         *,
         name: str,
-        tenant: str | None,
         disabled: bool | None,
         file: Path | None,
         url: str | None,
         key: str | None,
+        tenant: str | None = None,
         **options: Any,
     ) -> None:
         from dragoman.cli.operator import NothingThere  # here, because it loads aiohttp
@@ -97,17 +108,23 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
         if disabled is not None:
             changes["disabled"] = disabled
         asked = asked_of(terminal, file, url, key)
-        known: dict[str, Any] | None = {}
+        known: dict[str, Any] = {}
+        tag: str | None = None
         with contextlib.suppress(NothingThere):
-            known = from_gateway(asked, path, name)
-        if known is None:
-            raise nobody()
+            known, tag = seen(asked, path, name)
         body = {setting: known[setting] for setting in _SETTABLE if setting in known} | changes
-        made = from_gateway(asked, path, name, method="PUT", body=body)
+        made = ask(asked, path, name, method="PUT", body=body, tag=tag)
         if terminal.as_json:
             terminal.result(made)
         else:
             terminal.note("ok", f"{noun} {clean(name)} is {'changed' if known else 'made'}")
+
+
+def _tenant_option(kind: str) -> Callable[[F], F]:
+    """Add the option `--tenant`; a tenant belongs to no other."""
+    if kind == "tenants":
+        return lambda function: function
+    return click.option("--tenant", metavar="NAME", help="The tenant that it belongs to; `none` = none.")
 
 
 def _add_remove(group: Group, kind: str, noun: str) -> None:
@@ -132,9 +149,7 @@ def _add_remove(group: Group, kind: str, noun: str) -> None:
                 raise Failure(MISUSE, text, hint="add --yes")
             if not click.confirm(f"All keys of {clean(name)} will be refused. Remove it?", err=True):
                 raise click.Abort
-        gone = from_gateway(asked, path, name, method="DELETE")
-        if gone is None:
-            raise nobody()
+        gone = ask(asked, path, name, method="DELETE")
         if terminal.as_json:
             terminal.result(gone)
         else:

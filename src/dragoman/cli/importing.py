@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,12 @@ import msgspec
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal, clean
-from dragoman.state.directory import Row
+from dragoman.state.directory import ROW_KINDS, HolderEntry, KeyEntry, Row, RowKind
 
 if TYPE_CHECKING:
-    from dragoman.config.litellm_keys import Conversion, Imported, Theirs
+    from dragoman.config.litellm_keys import Conversion, Here, Imported, Theirs
     from dragoman.config.load import Loaded
+    from dragoman.config.settings import Config
     from dragoman.state.directory import DirectoryStore
 
 _AT_ONCE: Final = 500
@@ -99,25 +101,23 @@ def _take_over(terminal: Terminal, found: Loaded, theirs: Theirs) -> dict[str, A
         hint = "stores.sql: sqlite, or a URL"
         raise Failure(CONFIGURATION, "this gateway has no database to keep keys in", hint=hint)
     directory = store.directory
-    own = {key.client for key in found.config.auth.keys}
 
-    async def take_over() -> tuple[Conversion, int, int]:
+    async def take_over() -> tuple[Conversion, int]:
         try:
-            return await _written(directory, theirs, own)
+            return await _written(directory, theirs, found.config)
         finally:
             await store.close()
 
     try:
-        conversion, made, known = asyncio.run(take_over())
+        conversion, known = asyncio.run(take_over())
     except StoreFailed as failed:
         raise Failure(UNREACHABLE, f"the keys cannot be written: {failed}") from None
     for note in conversion.notes[:_SHOWN]:
         terminal.note("warn", clean(note))
     if (more := len(conversion.notes) - _SHOWN) > 0:
         terminal.note("warn", f"and {more} more notes: --json shows all")
-    counts = {
-        kind: sum(row.kind == kind for row in conversion.rows) for kind in ("tenants", "teams", "users")
-    }
+    made, *holders = (sum(row.kind == kind for row in conversion.rows) for kind in ROW_KINDS)
+    counts: dict[str, int] = dict(zip(ROW_KINDS[1:], holders, strict=True))
     terminal.note("ok", f"{made} keys are taken over, {known} were here already; {_in_words(counts)}")
     return {"keys": made, "known": known, **counts, "notes": conversion.notes}
 
@@ -126,12 +126,9 @@ def _in_words(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in counts.items())
 
 
-async def _written(directory: DirectoryStore, theirs: Theirs, own: set[str]) -> tuple[Conversion, int, int]:
-    """Write the keys, tenants, teams and users that are not there yet. own: the names of keys that the
-    configuration declares. Returns (what was converted, how many keys were written, how many keys were there
-    before).
-    """
-    from dragoman.config.litellm_keys import converted
+async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) -> tuple[Conversion, int]:
+    """Write what is new of theirs. Returns what was written, and how many keys were there before."""
+    from dragoman.config.litellm_keys import converted, digest_of
     from dragoman.seams.clock import SYSTEM
     from dragoman.state.store import StoreFailed
 
@@ -140,17 +137,50 @@ async def _written(directory: DirectoryStore, theirs: Theirs, own: set[str]) -> 
         while more := await directory.since(rows[-1].version if rows else 0, 5_000):
             rows += more
         latest = rows[-1].version if rows else 0
-        digests = {digest for row in rows for digest in (row.digest, row.before)}
-        places = {(row.kind, row.name) for row in rows if row.text is not None}
-        known = [row for row in theirs.keys if _digest(row) in digests]
-        new = theirs._replace(keys=[row for row in theirs.keys if _digest(row) not in digests])
-        taken = own | {name for kind, name in places if kind == "keys"}
+        digests = {digest for row in rows for digest in (row.digest, row.before)} - {None}
+        known = [row for row in theirs.keys if digest_of(row) in digests]
+        new = theirs._replace(keys=[row for row in theirs.keys if digest_of(row) not in digests])
         now = SYSTEM.now()
-        conversion = converted(new, taken, now, lambda: SYSTEM.random_id()[:24])
-        wanted = [one for one in conversion.rows if one.kind == "keys" or (one.kind, one.name) not in places]
-        if await _all_written(directory, wanted, latest, now):
-            return conversion, sum(one.kind == "keys" for one in wanted), len(known)
+        conversion = converted(new, _here(rows, config), now, lambda: SYSTEM.random_id()[:24])
+        tenants = {one.name for one in conversion.rows if one.kind == "tenants"}
+        if await _forget_own_keys(directory, tenants):
+            if not await directory.change([Row("own_keys", "all", None, latest + 1, _AUTHOR, now)], latest):
+                continue
+            latest += 1
+        if await _all_written(directory, conversion.rows, latest, now):
+            return conversion, len(known)
     raise StoreFailed("others are changing keys all the time")
+
+
+def _here(rows: Sequence[Row], config: Config) -> Here:
+    """What this gateway has. rows: of its database."""
+    from dragoman.config.litellm_keys import Here
+    from dragoman.config.litellm_permits import Names
+
+    keys: dict[str, KeyEntry | None] = {
+        row.name: msgspec.json.decode(row.text, type=KeyEntry)
+        for row in rows
+        if row.kind == "keys" and row.text is not None
+    }
+    holders: dict[tuple[RowKind, str], HolderEntry | None] = {
+        (row.kind, row.name): msgspec.json.decode(row.text, type=HolderEntry)
+        for row in rows
+        if row.kind in ROW_KINDS[1:] and row.text is not None
+    }
+    for kind in ROW_KINDS[1:]:
+        holders |= {(kind, name): None for name in getattr(config, kind)}
+    declared = dict.fromkeys(key.client for key in config.auth.keys)
+    return Here({**keys, **declared}, holders, Names(config.groups, {*config.models, *config.aliases}))
+
+
+async def _forget_own_keys(directory: DirectoryStore, tenants: Collection[str]) -> bool:
+    """Remove the keys of providers that earlier tenants of these names have left, as `server.admin.holders`
+    does. Returns whether there were any.
+    """
+    left = [own for own in await directory.own_keys() if own.tenant in tenants]
+    for own in left:
+        await directory.drop_own(own.tenant, own.provider)
+    return bool(left)
 
 
 async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest: int, now: float) -> bool:
@@ -174,13 +204,6 @@ async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest
             return False
         latest += len(rows)
     return True
-
-
-def _digest(row: Any) -> bytes | None:
-    try:
-        return bytes.fromhex(str(row.get("token") or ""))
-    except ValueError:
-        return None
 
 
 _TRIES: Final = 20

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import click
 
-from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
+from dragoman.cli.entries import ask, belongs, every, seen, tell
 from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 
@@ -68,8 +69,10 @@ def create(
     if hash_ is not None:
         body["hash"] = hash_
     asked = asked_of(terminal, file, url, key)
-    made = _required(from_gateway(asked, _PATH, method="POST", body=body))
+    made = ask(asked, _PATH, method="POST", body=body)
     _show_made(terminal, made, f"{clean(name)} is made")
+    if not {"read", "admin"}.isdisjoint(made["scopes"]) and (owner := belongs(made)) is not None:
+        terminal.note("warn", f"it may look at the whole gateway, also at what is not of {owner}")
 
 
 @command.command("list", examples=("dragoman keys list", "dragoman keys list --json"))
@@ -77,16 +80,7 @@ def create(
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
     """List all keys, by name."""
-    asked = asked_of(terminal, file, url, key)
-    found: list[Any] = []
-    more, after = True, ""
-    while more:
-        from urllib.parse import quote
-
-        query = "?limit=1000" + (f"&after={quote(after, safe='')}" if after else "")
-        page = _required(from_gateway(asked, _PATH + query))
-        found += page["data"]
-        more, after = page["has_more"], page["data"][-1]["name"] if page["data"] else ""
+    found = list(every(asked_of(terminal, file, url, key), _PATH))
     if terminal.as_json:
         terminal.result({"data": found})
         return
@@ -97,7 +91,7 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
             one["shown"],
             " ".join(one["scopes"]),
             "all" if one["models"] is None else " ".join(one["models"]),
-            one["team"] or one["tenant"],
+            belongs(one),
             one["last_used"],
             one["expires"],
             "configuration" if one["declared"] else one["created_by"],
@@ -114,14 +108,9 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
 @click.pass_obj
 def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
     """Show one key: its settings and its state, without the key itself."""
-    found = _found(asked_of(terminal, file, url, key), name)
-    if terminal.as_json:
-        terminal.result(found)
-        return
-    terminal.result(f"{terminal.out.mark(_STATES[found['state']])} {clean(name)}: {found['state']}")
-    for setting, value in found.items():
-        if setting not in {"name", "state", "object"} and value not in (None, [], {}, False):
-            terminal.result(f"  {setting}: {clean(_in_words(value))}")
+    found = ask(asked_of(terminal, file, url, key), _PATH, name)
+    mark = terminal.out.mark(_STATES[found["state"]])
+    tell(terminal, found, f"{mark} {clean(name)}: {found['state']}")
 
 
 @command.command("update", examples=("dragoman keys update ci-agent --model fast --model 'openai/*'",))
@@ -148,9 +137,9 @@ def update(
     if not changes:
         raise Failure(MISUSE, "nothing to change", hint="dragoman keys update NAME --model fast")
     asked = asked_of(terminal, file, url, key)
-    known = _found(asked, name)
+    known, tag = seen(asked, _PATH, name)
     body = {setting: known[setting] for setting in _SETTABLE} | changes
-    changed = _required(from_gateway(asked, _PATH, name, method="PUT", body=body))
+    changed = ask(asked, _PATH, name, method="PUT", body=body, tag=tag)
     if terminal.as_json:
         terminal.result(changed)
     else:
@@ -177,11 +166,15 @@ def rotate(
 ) -> None:
     """Create a new key with the same name. Everything that the old key has stored belongs to the new one."""
     asked = asked_of(terminal, file, url, key)
+    known = ask(asked, _PATH, name)
     if keep in {"0", "0s"}:
-        _confirm(terminal, asked, name, "rotating", yes=yes)
-    made = _required(from_gateway(asked, _PATH, name, "rotate", method="POST", body={"keep": keep}))
+        _confirm(terminal, known, "rotating", yes=yes)
+    made = ask(asked, _PATH, name, "rotate", method="POST", body={"keep": keep})
     until = f"; the old key is valid until {made['old_until']}" if made["old_until"] else ""
     _show_made(terminal, made, f"{clean(name)} has a new key{until}")
+    if known["expires"] is not None and made["expires"] is None:
+        text = f"it had expired, and has no expiry now: dragoman keys update {clean(name)} --expires 90d"
+        terminal.note("warn", text)
 
 
 @command.command("revoke", examples=("dragoman keys revoke ci-agent --yes",))
@@ -194,12 +187,18 @@ def revoke(
 ) -> None:
     """Refuse a key permanently, within a second on all servers. Running requests may finish."""
     asked = asked_of(terminal, file, url, key)
-    _confirm(terminal, asked, name, "revoking", yes=yes)
-    gone = _required(from_gateway(asked, _PATH, name, method="DELETE"))
+    if not yes:
+        _confirm(terminal, ask(asked, _PATH, name), "revoking", yes=yes)
+    gone = ask(asked, _PATH, name, method="DELETE")
     if terminal.as_json:
         terminal.result(gone)
-    else:
-        terminal.note("ok", f"{clean(name)} is revoked")
+        return
+    terminal.note("ok", f"{clean(name)} is revoked")
+    if gone["shadowed"]:
+        text = (
+            "the configuration declares a key of this name (`auth.keys`), which stays valid: remove it there"
+        )
+        terminal.note("warn", text)
 
 
 @command.command("hash", examples=("dragoman keys hash < key.txt",))
@@ -246,13 +245,13 @@ def _moment(stated: str) -> str | None:
         raise Failure(MISUSE, text, hint="--expires 90d") from None
 
 
-def _confirm(terminal: Terminal, asked: Asked, name: str, doing: str, *, yes: bool) -> None:
+def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
     """Ask whether a key shall stop working. Raises click.Abort if the answer is no, and Failure if there is
     no terminal to ask on.
     """
     if yes:
         return
-    known = _found(asked, name)
+    name = known["name"]
     used = f"last used {known['last_used']}" if known["last_used"] else "never used, as far as is known"
     if not (terminal.for_people and sys.stdin.isatty()):
         text = f"{doing} {clean(name)} needs a yes and this is not a terminal"
@@ -260,17 +259,6 @@ def _confirm(terminal: Terminal, asked: Asked, name: str, doing: str, *, yes: bo
     terminal.say(f"{clean(name)} was {used}. Its key will be refused everywhere within a second.")
     if not click.confirm(f"Go on {doing} it?", default=False, err=True):
         raise click.Abort
-
-
-def _found(asked: Asked, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = _required(from_gateway(asked, _PATH, name))
-    return found
-
-
-def _required(answer: Any) -> Any:
-    if answer is None:
-        raise nobody()
-    return answer
 
 
 def _show_made(terminal: Terminal, made: dict[str, Any], said: str) -> None:
@@ -282,13 +270,3 @@ def _show_made(terminal: Terminal, made: dict[str, Any], said: str) -> None:
         return
     terminal.note("ok", f"{said}; this is shown only now:")
     terminal.result(made["key"])
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    if isinstance(value, str | int):
-        return str(value)
-    import json
-
-    return json.dumps(value, ensure_ascii=False)

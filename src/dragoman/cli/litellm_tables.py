@@ -20,6 +20,9 @@ TABLES: Final = {
     "users": "LiteLLM_UserTable",
     "organizations": "LiteLLM_OrganizationTable",
     "budgets": "LiteLLM_BudgetTable",
+    "memberships": "LiteLLM_TeamMembership",
+    "end_users": "LiteLLM_EndUserTable",
+    "tags": "LiteLLM_TagTable",
 }
 _OF_PRISMA: Final = frozenset(
     {"schema", "connection_limit", "pool_timeout", "pgbouncer", "statement_cache_size", "socket_timeout"}

@@ -15,6 +15,9 @@ from dragoman.config.load import Loaded
 from dragoman.net.aio import reason
 from dragoman.providers.address import base_url
 
+_CHANGED = 412
+_ID = "x-request-id"
+"""The header that every answer of a gateway has."""
 _PATIENCE = 90.0
 """Seconds. The test of a provider waits 20 s for each of the provider's answers."""
 
@@ -57,11 +60,25 @@ def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
     return None if socket is None else Way(socket)
 
 
+class Told(NamedTuple):
+    """An answer. body: decoded. tag: its ETag; None = it has none."""
+
+    body: Any
+    tag: str | None = None
+
+
 async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
-    """Send a request, and return the decoded answer. Raises NotRunning if no gateway answers, and Failure if
-    the answer is an error.
+    """Send a request, and return the decoded answer. Raises the errors of `told`."""
+    return (await told(there, method, path, body)).body
+
+
+async def told(there: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
+    """Send a request. tag: the ETag that the object to change must still have; None = any. Raises NotRunning
+    if no gateway answers, and Failure if the answer is an error or not an answer of a gateway.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
+    if tag is not None:
+        headers["if-match"] = tag
     limit = aiohttp.ClientTimeout(total=_PATIENCE, sock_connect=5)
     connector = None if there.socket is None else aiohttp.UnixConnector(str(there.socket))
     try:
@@ -80,9 +97,14 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
         raise Failure(NO_RIGHT, answer.message, hint="--key, or DRAGOMAN_API_KEY: a key of the scope admin")
     if answer.status == 404:
         raise NothingThere(ANSWER_IS_NO, answer.message)
+    if answer.status == _CHANGED:
+        raise Failure(ANSWER_IS_NO, answer.message, hint="somebody else has changed it just now: try again")
     if answer.status >= 400 or answer.body is None:
         raise Failure(ANSWER_IS_NO, answer.message)
-    return answer.body
+    if not isinstance(answer.body, dict) or _ID not in answer.headers:
+        text = f"what answers at {there.named} is not a Dragoman"
+        raise Failure(ANSWER_IS_NO, text, hint="--url http://127.0.0.1:8080")
+    return Told(answer.body, answer.headers.get("etag"))
 
 
 def named(path: str, *names: str) -> str:

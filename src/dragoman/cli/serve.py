@@ -130,13 +130,15 @@ def command(
 class _Offer(msgspec.Struct, frozen=True):
     """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
     providers: a short description of each provider. models: the number of model names. model: one model for
-    the examples, None = there is none. clients: by client's name, the number of its keys.
+    the examples, None = there is none. clients: by client's name, the number of its keys. keyed: whether
+    clients must send a key, for example because the database has keys.
     """
 
     providers: list[str]
     models: int
     model: str | None
     clients: dict[str, int]
+    keyed: bool
 
 
 def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float) -> None:
@@ -229,7 +231,8 @@ def _answer(
         nonlocal answered
         answered = True
         offers = (gateway.describe(), len(gateway.entries()), gateway.example_model())
-        announce(_Offer(*offers, gateway.client_keys.counts))
+        keys = gateway.client_keys
+        announce(_Offer(*offers, keys.counts, keys.required))
 
     def draining(running: int, delay: float) -> None:
         if not terminal.for_people:
@@ -489,7 +492,6 @@ def _keyed(found: Loaded, own: ClientKey) -> Loaded:
 
 def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:
     from dragoman.accounts.keys import is_loopback
-    from dragoman.assembly.keys import needs_key
     from dragoman.stores.open import located
 
     server = found.config.server
@@ -503,7 +505,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
         model=offer.model,
         clients=offer.clients,
         file=found.file,
-        access="key" if needs_key(found.config) else access,
+        access="key" if offer.keyed else access,
         made=key.key if key is not None and key.made else None,
         kept=key.file if key is not None else None,
         store=located(found.config.stores.sql, found.home),

@@ -4,8 +4,10 @@ belong.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
+from dragoman.accounts import minting
 from dragoman.accounts.keys import unnamed
 from dragoman.config.limits import Bounds
 from dragoman.config.scalars import DialectName, Moment
@@ -14,6 +16,10 @@ from dragoman.dialects.request import Operation
 from dragoman.seams.secret import Secret
 
 Json: TypeAlias = dict[str, Any]
+Grantable: TypeAlias = Operation | Literal["pass_through"]
+"""An operation that a key may be limited to."""
+HASH: Final = re.compile(r"[0-9a-f]{64}")
+"""Matches the SHA-256 of a key."""
 KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
@@ -26,8 +32,9 @@ class Permissions(Section, frozen=True):
     behind it under the model's own name. All others get 403, and are in no list of models."""
     faces: Annotated[tuple[DialectName, ...] | None, about(default="all")] = None
     """The protocols that clients may speak to the gateway."""
-    operations: Annotated[tuple[Operation | Literal["pass_through"], ...] | None, about(default="all")] = None
-    """What clients may ask for. `pass_through`: the listed paths of providers (`providers.NAME.paths`)."""
+    operations: Annotated[tuple[Grantable, ...] | None, about(default="all")] = None
+    """What clients may ask for. `pass_through`: the listed paths of providers (`providers.NAME.paths`), and
+    what is passed through besides files, such as batches (`providers.NAME.passthrough`)."""
     providers: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The providers that may be called, by name; `*` matches any text. Deployments at others are left out."""
     regions: Annotated[tuple[str, ...] | None, about(default="all")] = None
@@ -75,9 +82,10 @@ class ClientKey(Permissions, frozen=True):
 
     key: Annotated[Secret | None, about(default="`hash` says which")] = None
     """The key itself."""
-    hash: Annotated[str | None, about(default="`key` says which")] = None
+    hash: Annotated[Secret | None, about(default="`key` says which")] = None
     """Instead of `key`: the SHA-256 of the whole key in hexadecimal digits, so that the file holds no secret.
-    `dragoman keys hash` prints it. LiteLLM keeps its keys in the same form. Needs a `name`."""
+    `dragoman keys hash` prints it. LiteLLM keeps its keys in the same form. Needs a `name`. It is shown
+    nowhere, because the hash of a short key can be guessed."""
     name: Annotated[str | None, about(default="`key` and eight digits that are derived from it")] = None
     """The name of the client, shown in logs. Stored responses, conversations and sessions belong to it: a new
     key with the same name can use them. Several keys may have the same name, so that a new key works before
@@ -101,7 +109,16 @@ class ClientKey(Permissions, frozen=True):
         """The name of the client: `name`, or a name that is derived from the key."""
         if self.name is not None:
             return self.name
-        return unnamed(self.hash or "" if self.key is None else self.key.reveal())
+        secret = self.key or self.hash
+        return unnamed("" if secret is None else secret.reveal())
+
+    @property
+    def digest(self) -> bytes | None:
+        """The SHA-256 of the key; None = the key has none, because its settings are wrong."""
+        if self.key is not None:
+            return minting.digest(self.key.reveal())
+        stated = "" if self.hash is None else self.hash.reveal()
+        return bytes.fromhex(stated) if HASH.fullmatch(stated) else None
 
 
 class Auth(Section, frozen=True):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from dragoman.accounts.grants import GROUP
-from dragoman.config.accounts import ClientKey, Permissions
+from dragoman.config.accounts import HASH, ClientKey, Permissions
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 
-_HASH = re.compile(r"[0-9a-f]{64}")
 _SHORTEST_MASTER = 32
 _OF_KEYS = frozenset({"key", "hash", "expires"})
 """The settings in which two keys with the same name may differ."""
@@ -54,12 +52,25 @@ def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Mi
     for part in ("teams", "users"):
         for name, owner in getattr(config, part).items():
             yield from _known(f"{join(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
+    yield from _of_hashes(config.auth.keys)
     yield from _of_masters(config)
     yield from _of_groups(config)
     for path, permissions in permissions_of(config):
         for setting in ("faces", "operations", "scopes"):
             if getattr(permissions, setting, None) == ():
                 yield Misfit(f"{path}.{setting}", "an empty list allows no request")
+
+
+def _of_hashes(keys: Iterable[ClientKey]) -> Iterator[Misfit]:
+    """Keys that are listed twice, at least once by their hash. `config.check` compares the others."""
+    known: dict[bytes, bool] = {}
+    for index, key in enumerate(keys):
+        if (digest := key.digest) is None:
+            continue
+        hashed = key.hash is not None
+        if digest in known and (hashed or known[digest]):
+            yield Misfit(f"auth.keys[{index}]", "the same key is listed twice")
+        known.setdefault(digest, hashed)
 
 
 def _of_masters(config: Config) -> Iterator[Misfit]:
@@ -96,7 +107,7 @@ def _of_groups(config: Config) -> Iterator[Misfit]:
 def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:
     if (key.key is None) == (key.hash is None):
         yield Misfit(path, "state either `key` or `hash`")
-    elif key.hash is not None and not _HASH.fullmatch(key.hash):
+    elif key.hash is not None and not HASH.fullmatch(key.hash.reveal()):
         yield Misfit(f"{path}.hash", "expected the SHA-256 of the key: 64 hexadecimal digits, in lower case")
     if key.hash is not None and key.name is None:
         yield Misfit(f"{path}.name", "a key that is stated by its hash needs a name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from dragoman.accounts.caller import ANYONE, EVERYBODY
+from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.check_headers import HEADER
@@ -21,7 +21,7 @@ _REFUSING: Final = ("tools", "images", "audio", "documents")
 def client_names(config: Config) -> frozenset[str]:
     """Return the names that clients may have: those of client keys, and those of clients without a key."""
     named = {key.client for key in config.auth.keys}
-    keyless = {f"keyless {face}" for face in config.server.keyless_faces}
+    keyless = {f"{KEYLESS}{face}" for face in config.server.keyless_faces}
     return frozenset(named | keyless | {ANYONE.name, EVERYBODY.name})
 
 

@@ -17,6 +17,7 @@ from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import entry_of
 from dragoman.config.litellm_bounds import BUDGETS, LIMITS, bound_of, budgets_of, conditions, limits_of
+from dragoman.config.litellm_groups import access_groups
 from dragoman.config.tree import join
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.patterns import is_pattern
@@ -132,7 +133,7 @@ class _Conversion:
             name: model for name, model in {**models, **self.models_of_aliases}.items() if model
         }
         settings["aliases"] = self.aliases
-        settings |= self.general
+        settings |= {**self.general, "groups": access_groups(_list(self.written.get("model_list")))}
         if (master := _section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
@@ -410,7 +411,7 @@ class _Conversion:
             if key == "max_output_tokens" and _number(value) is not None:
                 group.model["max_output"] = int(value)
             elif key not in ("max_input_tokens", "base_model"):
-                self.note(join(path, key), words.INFO.get(key, "not needed here"))
+                self.note(join(path, key), words.INFO.get(key, "not needed here"), done=key in words.DONE)
 
     def check_fallbacks(self) -> None:
         """Add a note for each list of fallbacks that is not converted, or only in part."""

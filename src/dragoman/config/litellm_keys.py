@@ -2,58 +2,63 @@
 and tenants.
 
 For each key `sk-…` LiteLLM stores the SHA-256 in hexadecimal digits. Dragoman stores the same hash, so
-clients continue to use their keys. Sources: LiteLLM's schema.prisma (tables LiteLLM_VerificationToken,
-LiteLLM_TeamTable, LiteLLM_UserTable, LiteLLM_OrganizationTable, LiteLLM_BudgetTable) and
+clients continue to use their keys. No key may do more here than at LiteLLM; if LiteLLM restricts something
+that has no counterpart here, a note says so. Sources: LiteLLM's schema.prisma (tables
+LiteLLM_VerificationToken, LiteLLM_TeamTable, LiteLLM_UserTable, LiteLLM_OrganizationTable,
+LiteLLM_BudgetTable, LiteLLM_TeamMembership, LiteLLM_EndUserTable, LiteLLM_TagTable) and
 https://docs.litellm.ai/docs/proxy/virtual_keys. Pure.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from dragoman.config.stated import stated_bounds
+from dragoman.accounts.caller import is_reserved
+from dragoman.accounts.minting import digest
+from dragoman.config.litellm_permits import (
+    SETTINGS,
+    Names,
+    grants_of,
+    json_of,
+    limits_of,
+    operations_of,
+    texts_of,
+)
 from dragoman.state.directory import HolderEntry, KeyEntry, RowKind
 
 Table = Sequence[Mapping[str, Any]]
-_ALL: Final = frozenset({"all-proxy-models", "all-team-models", "*"})
-"""The words for all models. For a key, `all-team-models` means all models that its team may use."""
-_NONE: Final = "no-default-models"
+AUTHOR: Final = "import from LiteLLM"
+THEIR_ID: Final = "litellm_id"
+"""The member of a holder's metadata that has LiteLLM's id, by which another import finds the holder again."""
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
-_DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w|mo)")
-_WINDOWS: Final[Mapping[str, str]] = {
-    "1s": "s",
-    "1m": "min",
-    "60s": "min",
-    "1h": "h",
-    "60m": "h",
-    "1d": "day",
-    "24h": "day",
-    "7d": "week",
-    "1w": "week",
-    "30d": "month",
-    "31d": "month",
-    "1mo": "month",
-}
+_PLAIN: Final = "sk-"
+"""The beginning of a key that an old version of LiteLLM has kept as it is."""
+_PAGES: Final = "litellm-dashboard"
+"""The team of the keys by which LiteLLM's own pages are signed in."""
+_ADMINISTRATORS: Final = frozenset({"proxy_admin", "proxy_admin_viewer"})
 _LEFT: Final = (
-    *("aliases", "config", "permissions", "allowed_cache_controls", "allowed_routes", "model_max_budget"),
-    *("model_rpm_limit", "model_tpm_limit", "router_settings", "object_permission_id"),
+    *("aliases", "config", "permissions", "allowed_cache_controls", "router_settings", "budget_limits"),
+    *("object_permission_id", "project_id", "agent_id", "access_group_ids", "policies", "soft_budget"),
+    *("guardrails", "allowed_passthrough_routes", "default_team_member_models"),
 )
-"""Columns that have no counterpart in Dragoman, or whose meaning is stated elsewhere."""
+"""Columns, and members of metadata, that have no counterpart in Dragoman, or whose meaning is stated
+elsewhere."""
 _SECRET: Final = ("logging", "callback_settings")
 """Fields of a row's metadata in which LiteLLM stores the credentials of logging services. Everybody who may
 look at keys sees the metadata.
 """
+_NAMED: Final = 5
+"""The most names that one note tells."""
 
 
 class Theirs(NamedTuple):
-    """The rows of LiteLLM's tables; each row is {column: value}. organizations, budgets: () in older versions
-    of LiteLLM.
+    """The rows of LiteLLM's tables; each row is {column: value}. All tables except the keys: () in older
+    versions of LiteLLM, or if a dump has only keys.
     """
 
     keys: Table = ()
@@ -61,6 +66,19 @@ class Theirs(NamedTuple):
     users: Table = ()
     organizations: Table = ()
     budgets: Table = ()
+    memberships: Table = ()
+    end_users: Table = ()
+    tags: Table = ()
+
+
+class Here(NamedTuple):
+    """What this gateway has already. keys: by name; holders: the tenants, teams and users, by kind and name;
+    None in either = the configuration declares it. names: of models and their groups.
+    """
+
+    keys: Mapping[str, KeyEntry | None] = {}
+    holders: Mapping[tuple[RowKind, str], HolderEntry | None] = {}
+    names: Names = Names()
 
 
 class Imported(NamedTuple):
@@ -75,163 +93,310 @@ class Imported(NamedTuple):
 
 
 class Conversion(NamedTuple):
-    """The result of an import. rows: what it makes. notes: what it leaves out or changes, in words."""
+    """The result of an import. rows: the new rows, without those that are here already. notes: what the
+    import leaves out or changes, in words.
+    """
 
     rows: list[Imported]
     notes: list[str]
 
 
-def converted(theirs: Theirs, taken: Iterable[str], now: float, id_: Any) -> Conversion:
-    """Convert LiteLLM's keys, organisations, teams and users. taken: names of keys that are already in use.
-    now: Unix seconds. id_: a function that returns 24 unguessable hexadecimal digits.
+class _Holder(NamedTuple):
+    """A tenant, team or user of LiteLLM under its name here. entry: None = the configuration declares it."""
+
+    name: str
+    entry: HolderEntry | None
+
+    @property
+    def id(self) -> str | None:
+        return None if self.entry is None else self.entry.id
+
+    @property
+    def tenant(self) -> str | None:
+        return None if self.entry is None else self.entry.tenant
+
+
+def converted(theirs: Theirs, here: Here, now: float, id_: Callable[[], str]) -> Conversion:
+    """Convert LiteLLM's keys, organisations, teams and users. now: Unix seconds. id_: returns 24 unguessable
+    hexadecimal digits.
     """
-    return _Importer(theirs, set(taken), now, id_).run()
+    return _Importer(theirs, here, now, id_).run()
+
+
+def digest_of(row: Mapping[str, Any]) -> bytes | None:
+    """Return the SHA-256 of the key in a row of LiteLLM's table; None = the row has no key."""
+    token = str(row.get("token") or "")
+    if _TOKEN.fullmatch(token):
+        return bytes.fromhex(token)
+    return digest(token) if token.startswith(_PLAIN) else None
 
 
 class _Importer:
-    def __init__(self, theirs: Theirs, taken: set[str], now: float, id_: Any) -> None:
+    def __init__(self, theirs: Theirs, here: Here, now: float, id_: Callable[[], str]) -> None:
         self._theirs = theirs
-        self._taken = taken
+        self._here = here
+        self._taken = set(here.keys)
         self._now = now
         self._id = id_
         self._budgets = {row.get("budget_id"): row for row in theirs.budgets}
-        self._names: dict[tuple[RowKind, str], str] = {}
+        self._found: dict[tuple[RowKind, str], _Holder] = {}
+        """By kind and LiteLLM's id."""
+        self._used: set[tuple[RowKind, str]] = set()
         self._rows: list[Imported] = []
         self._notes: list[str] = []
+        self._many: dict[str, list[str]] = defaultdict(list)
+        """What is to be said of several names, and these names."""
 
     def run(self) -> Conversion:
         self._holders("tenants", self._theirs.organizations, "organization_id", "organization_alias")
         self._holders("teams", self._theirs.teams, "team_id", "team_alias")
         self._holders("users", self._theirs.users, "user_id", "user_alias")
-        for row in self._theirs.keys:
-            self._key(row)
-        return Conversion(self._rows, self._notes)
+        together = Counter((row.get("user_id"), row.get("team_id")) for row in self._theirs.keys)
+        for row in sorted(self._theirs.keys, key=lambda row: str(row.get("token") or "")):
+            self._key(row, together)
+        self._note_others()
+        told = [f"{text}: {_listed(names)}" for text, names in self._many.items() if names]
+        return Conversion(self._rows, [*self._notes, *told])
+
+    # Tenants, teams, users --------------------------------------------------------------------------------
 
     def _holders(self, kind: RowKind, rows: Table, id_: str, alias: str) -> None:
-        used: set[str] = set()
-        for row in rows:
-            theirs = str(row.get(id_) or "")
-            if not theirs:
-                continue
-            name = _free(_named(row.get(alias) or theirs), used)
-            used.add(name)
-            self._names[kind, theirs] = name
-            tenant = None if kind == "tenants" else self._named("tenants", row.get("organization_id"))
-            self._rows.append(
-                Imported(
-                    kind, name, HolderEntry(**self._permitted(row, f"{kind[:-1]} {name}"), tenant=tenant)
-                )
-            )
+        # In the order of their ids, so that names that several have are given in the same way again.
+        for row in sorted(rows, key=lambda row: str(row.get(id_) or "")):
+            if theirs := str(row.get(id_) or ""):
+                self._found[kind, theirs] = self._holder(kind, theirs, row, alias)
 
-    def _key(self, row: Mapping[str, Any]) -> None:
-        token = str(row.get("token") or "")
-        if not _TOKEN.fullmatch(token):
-            self._notes.append(
-                f"a key is not kept as a SHA-256 and was left out: {_named(row.get('key_name'))}"
+    def _holder(self, kind: RowKind, theirs: str, row: Mapping[str, Any], alias: str) -> _Holder:
+        """Our tenant, team or user for one of theirs: that of an earlier import, one that has its name, or a
+        new one.
+        """
+        for (of, name), entry in self._here.holders.items():
+            if of == kind and entry is not None and entry.metadata.get(THEIR_ID) == theirs:
+                return self._is(kind, name, entry)
+        name = self._free(kind, _named(row.get(alias) or theirs))
+        if (kind, name) in self._here.holders:
+            self._many[f"{kind} that are here already stay as they are, and get their keys"].append(name)
+            return self._is(kind, name, self._here.holders[kind, name])
+        tenant = None if kind == "tenants" else self._of("tenants", row.get("organization_id"))
+        permitted = self._permitted(row, f"{kind[:-1]} {name}")
+        permitted["metadata"] = {**permitted["metadata"], THEIR_ID: theirs}
+        entry = HolderEntry(
+            **permitted,
+            id=self._id(),
+            tenant=None if tenant is None else tenant.name,
+            tenant_id=None if tenant is None else tenant.id,
+        )
+        self._rows.append(Imported(kind, name, entry))
+        return self._is(kind, name, entry)
+
+    def _is(self, kind: RowKind, name: str, entry: HolderEntry | None) -> _Holder:
+        self._used.add((kind, name))
+        return _Holder(name, entry)
+
+    def _free(self, kind: RowKind, name: str) -> str:
+        """The name, or one like it, that no other holder of theirs has."""
+
+        def is_taken(found: str) -> bool:
+            entry = self._here.holders.get((kind, found))
+            earlier = entry is not None and THEIR_ID in entry.metadata  # of another one of theirs
+            return earlier or (kind, found) in self._used
+
+        return _unlike(name, is_taken)
+
+    def _of(self, kind: RowKind, id_: Any) -> _Holder | None:
+        """Our holder for one of theirs; None = none, or one that their tables do not have."""
+        return None if id_ in (None, "") else self._found.get((kind, str(id_)))
+
+    # Keys -------------------------------------------------------------------------------------------------
+
+    def _key(self, row: Mapping[str, Any], together: Mapping[Any, int]) -> None:
+        found = digest_of(row)
+        if found is None:
+            self._many["keys that are not kept as a SHA-256 were left out"].append(
+                _named(row.get("key_name"))
             )
             return
-        name = _free(_named(row.get("key_alias") or f"litellm-{token[:8]}"), self._taken)
+        if row.get("team_id") == _PAGES:
+            self._many["sessions of LiteLLM's own pages were left out"].append(found.hex()[:8])
+            return
+        named = _named(row.get("key_alias") or f"litellm-{found.hex()[:8]}")
+        earlier = self._here.keys.get(named)
+        if earlier is not None and earlier.created_by == AUTHOR and earlier.rotated is not None:
+            self._many["keys that were rotated here keep their new key"].append(named)
+            return
+        name = _unlike(f"litellm {named}" if is_reserved(named) else named, self._taken.__contains__)
         self._taken.add(name)
         shown = str(row.get("key_name") or "…")
         permitted = self._permitted(row, f"key {name}")
-        if row.get("expires") not in (None, "") and _seconds(row.get("expires")) is None:
+        expires = _seconds(row.get("expires"))
+        if row.get("expires") not in (None, "") and expires is None:
             self._notes.append(f"key {name}: it is disabled, because its expiry cannot be read")
             permitted["disabled"] = True
+        self._restrict_operations(row, name, permitted)
+        team, tenant = self._team(row.get("team_id")), self._of("tenants", row.get("organization_id"))
+        user = self._user(row, name, team, tenant)
+        if team is not None and row.get("user_id") is not None:
+            self._member(row, name, together, permitted)
+        if tenant is not None and team is not None and team.tenant not in {None, tenant.name}:
+            self._notes.append(f"key {name}: it is refused, because its team is of another organisation")
         entry = KeyEntry(
             **permitted,
             id=f"key_{self._id()}",
             shown=shown if len(shown) <= 16 else "…",
-            expires=_seconds(row.get("expires")),
-            team=self._team(row.get("team_id"), name),
-            user=self._named("users", row.get("user_id")),
-            tenant=self._named("tenants", row.get("organization_id")),
+            expires=expires,
+            team=None if team is None else team.name,
+            team_id=None if team is None else team.id,
+            user=None if user is None else user.name,
+            user_id=None if user is None else user.id,
+            tenant=None if tenant is None else tenant.name,
+            tenant_id=None if tenant is None else tenant.id,
         )
-        self._rows.append(Imported("keys", name, entry, bytes.fromhex(token)))
+        self._rows.append(Imported("keys", name, entry, found))
 
-    def _team(self, id_: Any, key: str) -> str | None:
-        """Return Dragoman's name of a key's team; None = the key has no team.
+    def _restrict_operations(self, row: Mapping[str, Any], name: str, permitted: dict[str, Any]) -> None:
+        operations, left = operations_of(texts_of(row.get("allowed_routes")))
+        permitted["operations"] = operations or None
+        if operations == ():
+            permitted["disabled"] = True
+            self._notes.append(
+                f"key {name}: it is disabled, because it may call no models: {', '.join(left)}"
+            )
+        elif left:
+            self._notes.append(f"key {name}: not converted: allowed_routes {', '.join(left)}")
 
-        If LiteLLM's tables do not have the team, the team's id becomes its name. No team has this name, so
-        the gateway refuses the key, as LiteLLM does. (A key without a team could do more than before.)
+    def _team(self, id_: Any) -> _Holder | None:
+        """A key's team; None = it has none. A team that their tables do not have is made, disabled: without a
+        team the key could do more than before.
         """
-        if id_ in (None, "") or (found := self._named("teams", id_)) is not None:
-            return None if id_ in (None, "") else found
-        self._notes.append(f"key {key}: it is refused, because its team {_named(id_)} is not in the tables")
-        return _free(_named(id_), {name for (kind, _), name in self._names.items() if kind == "teams"})
+        if id_ in (None, ""):
+            return None
+        if (found := self._of("teams", id_)) is None:
+            before = len(self._rows)
+            found = self._holder("teams", str(id_), {"blocked": True}, "team_alias")
+            self._found["teams", str(id_)] = found
+            if len(self._rows) > before:
+                text = f"the team {found.name} is not in the tables: it is made, and disabled with its keys"
+                self._notes.append(text)
+        return found
 
-    def _named(self, kind: RowKind, id_: Any) -> str | None:
-        """Return Dragoman's name of an organisation, team or user; None = there is no id, or LiteLLM's tables
-        do not have the id.
+    def _user(
+        self, row: Mapping[str, Any], key: str, team: _Holder | None, tenant: _Holder | None
+    ) -> _Holder | None:
+        """The user that a key belongs to from now on. LiteLLM applies a user's models and budget only to keys
+        without a team, and lets users be of no organisation, or of another one than their teams.
         """
-        return None if id_ is None else self._names.get((kind, str(id_)))
+        user = self._of("users", row.get("user_id"))
+        if user is None and row.get("user_id") not in (None, ""):
+            text = (
+                "keys come without their user, who is not in the tables, and without what restricts the user"
+            )
+            self._many[text].append(key)
+        if user is None or user.entry is None:
+            return user
+        entry = user.entry
+        if team is None and entry.metadata.get(_ROLE) in _ADMINISTRATORS:
+            self._many["keys of administrators have the scope inference alone here"].append(key)
+        if team is not None and (entry.models is not None or _spends(entry.limits)):
+            text = "keys of teams come without their user, whose models and budget do not count in a team"
+            self._many[text].append(key)
+            return None
+        tenants = {one.tenant for one in (team, user) if one is not None} | {tenant and tenant.name}
+        if len(tenants - {None}) > 1:
+            self._many["keys come without their user, who is of another organisation"].append(key)
+            return None
+        return user
+
+    def _member(
+        self, row: Mapping[str, Any], key: str, together: Mapping[Any, int], permitted: dict[str, Any]
+    ) -> None:
+        """Add the limits that the key's user has within its team. They belong to all keys of the user in this
+        team together, so they can be taken over if there is one.
+        """
+        place = row.get("user_id"), row.get("team_id")
+        budget = next(
+            (
+                self._budgets.get(one.get("budget_id"))
+                for one in self._theirs.memberships
+                if (one.get("user_id"), one.get("team_id")) == place
+            ),
+            None,
+        )
+        note = partial(self._note, f"key {key}, within its team")
+        if budget is None or not (limits := limits_of(budget, {}, note)):
+            return
+        if together[place] > 1:
+            note("not converted: the limits of a member with several keys")
+        else:
+            permitted["limits"] = _sections([*_listed_sections(permitted["limits"]), *limits])
+
+    # What all have ----------------------------------------------------------------------------------------
 
     def _permitted(self, row: Mapping[str, Any], what: str) -> dict[str, Any]:
         """Return the fields that keys, tenants, teams and users have in common. what: the subject of the
         notes ("key ada").
         """
         stated = {**self._budgets.get(row.get("budget_id"), {}), **_present(row)}
-        left = [name for name in _LEFT if stated.get(name) not in (None, [], {}, "", "{}", "[]")]
+        given = json_of(stated.get("metadata"))
+        metadata: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
+        both = {**metadata, **stated}
+        left = [name for name in _LEFT if both.get(name) not in (None, [], {}, "", "{}", "[]", 0, False)]
         if left:
-            self._notes.append(f"{what}: not converted: {', '.join(left)}")
-        metadata = _json(stated.get("metadata"))
-        if isinstance(metadata, dict) and (secret := [name for name in _SECRET if metadata.get(name)]):
-            metadata = {name: value for name, value in metadata.items() if name not in secret}
-            self._notes.append(f"{what}: not taken over, it may hold secrets: metadata.{', '.join(secret)}")
+            self._note(what, f"not converted: {', '.join(left)}")
+        if secret := [name for name in _SECRET if metadata.pop(name, None)]:
+            self._note(what, f"not taken over, it may hold secrets: metadata.{', '.join(secret)}")
+        if (role := stated.get("user_role")) is not None:
+            metadata[_ROLE] = str(role)
+        models = grants_of(texts_of(stated.get("models")), self._here.names)
+        for name in models or ():
+            if not self._here.names.has(name) and name not in self._many[_STRANGE]:
+                self._many[_STRANGE].append(name)
+        limits = limits_of(stated, metadata, partial(self._note, what))
         return {
-            "models": _models(_list(stated.get("models"))),
-            "limits": self._limits(stated, what),
-            "metadata": metadata if isinstance(metadata, dict) else {},
+            "models": models,
+            "tags": tuple(texts_of(metadata.get("tags"))),
+            "limits": _sections(limits),
+            "metadata": {name: value for name, value in metadata.items() if name not in SETTINGS},
             "disabled": _true(stated.get("blocked")),
             "created": _seconds(stated.get("created_at")) or self._now,
-            "created_by": "import from LiteLLM",
+            "created_by": AUTHOR,
         }
 
-    def _limits(self, row: Mapping[str, Any], what: str) -> dict[str, Any] | None:
-        found: dict[str, Any] = {}
-        for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
-            if (most := _number(row.get(column))) is not None:
-                found[resource] = [f"{max(0, int(most))}/min"]
-        if (most := _number(row.get("max_parallel_requests"))) is not None:
-            found["concurrency"] = max(0, int(most))
-        if (budget := _number(row.get("max_budget"))) is not None:
-            found["money"] = [self._budget(max(0.0, budget), row, what)]
-        for resource in list(found):
-            if stated_bounds({resource: found[resource]})[1]:  # an entry with one such limit would have none
-                self._notes.append(f"{what}: a limit of {resource} cannot be kept: {found.pop(resource)}")
-        return found or None
+    def _note(self, what: str, text: str) -> None:
+        self._notes.append(f"{what}: {text}")
 
-    def _budget(self, budget: float, row: Mapping[str, Any], what: str) -> str:
-        duration = str(row.get("budget_duration") or "").strip().lower()
-        if not duration:
-            spent = _number(row.get("spend")) or 0.0
-            if spent:
-                self._notes.append(
-                    f"{what}: of its {budget:g} USD, {spent:g} are spent; the rest is its budget"
-                )
-            return f"{max(0.0, budget - spent):.9f} USD"
-        window = _WINDOWS.get(duration)
-        if window is None:
-            window = "month"
-            days = _days(duration)
-            if days:
-                budget = budget * 30.4375 / days
-            self._notes.append(f"{what}: a budget for {duration} became {budget:.2f} USD a month")
-        return f"{budget:.9f} USD/{window}"
+    def _note_others(self) -> None:
+        """Note what is in tables that are not taken over."""
+        for row in self._theirs.end_users:
+            if row.get("budget_id") is not None or _true(row.get("blocked")):
+                text = "end users with a budget, or blocked, are not taken over (limits with scope: end_user)"
+                self._many[text].append(_named(row.get("user_id")))
+        for row in self._theirs.tags:
+            if row.get("budget_id") is not None:
+                text = "tags with a budget are not taken over (limits with scope: tag)"
+                self._many[text].append(_named(row.get("tag_name")))
 
 
-def _models(stated: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the models that a key, tenant, team or user may use, for LiteLLM's list; None = all models."""
-    if not stated or _ALL.intersection(stated):
-        return None
-    return tuple(name for name in stated if name != _NONE)
+_ROLE: Final = "user_role"
+_STRANGE: Final = "may be used once the configuration here has such models, or groups of them"
 
 
-def _days(duration: str) -> float:
-    found = _DURATION.fullmatch(duration)
-    if found is None:
-        return 0.0
-    seconds = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "mo": 2629800.0}
-    return int(found[1]) * seconds[found[2]] / 86400
+def _sections(found: Iterable[dict[str, Any]]) -> Any:
+    """Limits as an entry keeps them: one section, a list of several, or None."""
+    sections = list(found)
+    return sections[0] if len(sections) == 1 else sections or None
+
+
+def _listed_sections(kept: Any) -> list[dict[str, Any]]:
+    return [] if kept is None else kept if isinstance(kept, list) else [kept]
+
+
+def _spends(limits: Any) -> bool:
+    return any("money" in section for section in _listed_sections(limits))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _named(stated: Any) -> str:
@@ -242,48 +407,16 @@ def _named(stated: Any) -> str:
     return text.strip()[:180] or "unnamed"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _unlike(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name, with a number behind it if it is taken."""
     found, number = name, 2
-    while found in taken:
+    while is_taken(found):
         found, number = f"{name}-{number}", number + 1
     return found
 
 
 def _present(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value not in (None, "")}
-
-
-def _json(stated: Any) -> Any:
-    """Return a value, decoded if it is JSON text (a database dump may have it so); None if the text is not
-    JSON.
-    """
-    if not isinstance(stated, str):
-        return stated
-    try:
-        return msgspec.json.decode(stated)
-    except msgspec.DecodeError:
-        return None
-
-
-def _list(stated: Any) -> list[str]:
-    """Return the texts of a list in any of its forms: a list of PostgreSQL's client, JSON, PostgreSQL's own
-    form (`{a,"b c"}`), or texts with commas between them.
-    """
-    if isinstance(stated, str) and stated.startswith("{"):
-        found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stated)
-        return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
-    value = _json(stated)
-    if value is None and isinstance(stated, str):
-        value = [text for one in stated.split(",") if (text := one.strip())]  # an empty list would be all
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
-
-
-def _number(stated: Any) -> float | None:
-    try:
-        found = None if stated in (None, "") else float(stated)
-    except (TypeError, ValueError):
-        return None
-    return found if found is not None and math.isfinite(found) else None
 
 
 def _true(stated: Any) -> bool:

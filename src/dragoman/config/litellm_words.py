@@ -126,8 +126,8 @@ _CALLBACKS: Final = (
     "no logging services are called here; /metrics is for Prometheus, the access log on a pipe is JSON,"
     " and hooks of the library see all"
 )
-_PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
-_DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
+_PEOPLE: Final = "here: `dragoman keys`, `teams` and `users`, or auth.keys, teams and users of the file"
+_DATABASE: Final = "here: stores.sql; `dragoman import litellm --database URL` takes over keys and teams"
 _ALERTS: Final = "here: alerts, signed webhooks; GET /health tells of the providers"
 _STRATEGY: Final = "of a strategy nothing but its name is read: models.NAME.policy"
 _COOLDOWN: Final = (
@@ -165,11 +165,14 @@ INFO: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("input_cost_per_token", "output_cost_per_token"), _PRICES),
         "max_tokens": "context_window and max_output of models.NAME say what a model has",
-        "access_groups": _PEOPLE,
+        "access_groups": "here: groups; a key names one as `group:NAME`",
         "health_check_model": "nothing to set: models are not called to see whether they answer",
         "mode": "nothing to set: the path that is asked says it",
     }
 )
+
+DONE: Final = frozenset({"access_groups"})
+"""Those of `INFO` of which nothing is left to do."""
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {

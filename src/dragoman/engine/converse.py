@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.capacity.heavy import Steps
 from dragoman.dialects.live import Heard, Live, Message, Names, Talk
 from dragoman.dialects.request import WireRequest
@@ -21,6 +22,7 @@ from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Client
 from dragoman.engine.decode import refuse_unsafe, tag
 from dragoman.engine.meter import EndedByLimit
+from dragoman.engine.plan import withdrawn
 from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -82,8 +84,8 @@ class SessionClient(Client, Protocol):
         """Set the code and the reason with which `end` closes the WebSocket."""
         ...
 
-    def barred(self) -> ir.Fault | None:
-        """Why the client may not go on with the session; None = it may."""
+    def caller(self) -> Caller | ir.Fault:
+        """The client with what it may do now; or why its key may not be used any more."""
         ...
 
     def on_drain(self, drain: Callable[[], None]) -> None:
@@ -255,13 +257,26 @@ class _Session:
     async def _tell(self, heard: Heard) -> None:
         """Send a provider's message to the client, once what it uses is reserved or charged."""
         if heard.begins and not self._replies.running:
-            if (barred := self._client.barred()) is not None:
-                raise EndedByLimit(barred)
+            self._admit()
             await self._replies.begin()
         self._replies.heard(heard)
         await self._client.say(heard.message)
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
+
+    def _admit(self) -> None:
+        """Raise EndedByLimit if the client may not have another reply, because its key or a grant was taken
+        away. The limits that it has now count for the reply.
+        """
+        caller, attempt = self._client.caller(), self._attempt
+        if not isinstance(caller, ir.Fault):
+            attempt.exchange.called_by(caller)
+            asked = attempt.exchange.asked or attempt.plan.route.asked
+            fault = withdrawn(caller, asked, attempt.deployment.provider, "realtime")
+            if fault is None:
+                return
+            caller = fault
+        raise EndedByLimit(caller)
 
     async def _listen(self) -> None:
         """Send the client's messages to the provider until one side closes the session."""

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYTHING, NO_PROVIDER, Permits
+from dragoman.accounts.caller import ANYTHING, NO_PROVIDER, Caller, Permits
 from dragoman.accounts.grants import Grants
 from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
@@ -174,6 +174,19 @@ def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
     listed = tuple(msgspec.structs.replace(one, asked=name, fallbacks=Fallbacks()) for one in others)
     fallbacks = Fallbacks(listed, listed, listed) if listed else first.fallbacks
     return msgspec.structs.replace(first, asked=name, stands_for=first.model, fallbacks=fallbacks)
+
+
+def withdrawn(caller: Caller, model: str, provider: str, operation: Operation) -> ir.Fault | None:
+    """Why a client may not go on with a request that was granted before; None = it may. model: the name that
+    it has sent. provider: the one that answers.
+    """
+    if not caller.may_use(model):
+        assert caller.models is not None
+        return _not_granted(model, caller.models)
+    if (fault := caller.may.bars(operation)) is not None:
+        return fault
+    providers = caller.may.providers
+    return None if providers is None or provider in providers else NO_PROVIDER
 
 
 def _with_others(table: Table, asked: Asked, found: Route) -> Route:

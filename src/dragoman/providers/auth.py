@@ -25,7 +25,10 @@ def credential_headers() -> frozenset[str]:
 
 
 _ALWAYS: Final = frozenset(
-    {"api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key", "xi-api-key"}
+    {
+        *("api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key", "xi-api-key"),
+        "x-litellm-api-key",
+    }
 )
 
 

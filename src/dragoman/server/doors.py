@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import uvicorn
 from uvicorn.server import ServerState
 
+from dragoman.accounts.caller import OPERATOR
 from dragoman.server.app import App
 from dragoman.server.endpoint import Door
 from dragoman.server.http import HttpProtocol
@@ -140,4 +141,4 @@ def _user(connected: socket.socket) -> str:
         return "operator"
     told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(told)
-    return f"uid {user}"
+    return f"{OPERATOR}{user}"

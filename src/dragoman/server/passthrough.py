@@ -2,10 +2,10 @@
 
 Contents pass byte for byte in both directions. In JSON, the ids of objects are translated (`server.owned`),
 and a list has only what its client owns. The paths and methods that pass are listed in `dialects.resources`,
-the headers here. A client key that is limited to some models may only use what costs nothing, because a batch
-can name any model. The provider is the one that has the objects which a request names; without such, the only
-one that has the resource and speaks the client's protocol, or, among several, the one that the header
-`X-Dragoman-Provider` names.
+the headers here. A client key that is limited to some models or operations may only use what costs nothing,
+because a batch can name any model and any operation. The provider is the one that has the objects which a
+request names; without such, the only one that has the resource and speaks the client's protocol, or, among
+several, the one that the header `X-Dragoman-Provider` names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
-from dragoman.server.sending import ClientBody, with_credential, without_field
+from dragoman.server.sending import ClientBody, with_credential, with_own_key, without_field
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
@@ -76,8 +76,8 @@ clients call it with their own key, which is a key of this gateway.
 
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
-"""The resources that cost nothing to make, also open to keys that are limited to some models. What batches
-and fine-tuning cost is not known here.
+"""The resources that cost nothing to make, also open to keys that are limited to some models or operations.
+What batches and fine-tuning cost is not known here.
 """
 
 
@@ -445,9 +445,11 @@ class PassThroughApi:
 
     def _able(self, resource: Resource, request: HttpRequest, form: str) -> Mapping[str, Passage]:
         """The providers that have a resource and that the client may use, by name. form: of the client's
-        protocol, from `_form`. Raises RequestFailed: 403 for a key limited to some models or to other
-        providers, 501 if no provider has the resource.
+        protocol, from `_form`. Raises RequestFailed: 403 for a key limited to some models, operations or
+        other providers, 501 if no provider has the resource.
         """
+        if resource not in _FREE and (barred := request.caller.may.bars("pass_through")) is not None:
+            raise RequestFailed(barred)
         able = {
             name: passage
             for name, passage in self._gateway.passages.items()
@@ -559,7 +561,8 @@ def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
 
 
 def _sent(request: HttpRequest) -> dict[str, str]:
-    return {name: request.headers[name] for name in _SENT if name in request.headers}
+    sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+    return with_own_key(sent, request.caller)
 
 
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:

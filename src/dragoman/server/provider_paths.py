@@ -29,7 +29,7 @@ from dragoman.providers.paths import METHODS, BadPath, query, spelled
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import LIMITED
-from dragoman.server.sending import ClientBody, with_credential
+from dragoman.server.sending import ClientBody, with_credential, with_own_key
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
 from dragoman.wire.inert import inert_headers
@@ -139,7 +139,7 @@ class ProviderPathsApi:
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
         try:
-            sent = _sent(request.headers)
+            sent = with_own_key(_sent(request.headers), request.caller)
             answer = await passage.send_as_is(exchange.method, call.target, sent, body.flow)
             record.status, record.answered = answer.status, now()
             try:
@@ -319,7 +319,7 @@ _NOT_SENT: Final = frozenset(
         *HEADERS,
     }
 )
-_NEVER_SENT: Final = ("x-dragoman-", "sec-", "proxy-", "access-control-", "x-amz-")
+_NEVER_SENT: Final = ("x-dragoman-", "x-litellm-", "sec-", "proxy-", "access-control-", "x-amz-")
 _NOT_ANSWERED: Final = frozenset(
     {
         *(

@@ -280,10 +280,9 @@ class RealtimeClient:
         """Close with this code and reason in the end."""
         self._closes = code, reason
 
-    def barred(self) -> ir.Fault | None:
-        """Why the client's key may not be used any more; None = it may."""
-        caller = self._handshake.caller()
-        return caller if isinstance(caller, ir.Fault) else None
+    def caller(self) -> Caller | ir.Fault:
+        """The client with what it may do now; or why its key may not be used any more."""
+        return self._handshake.caller()
 
     def on_drain(self, drain: Callable[[], None]) -> None:
         """Call `drain` when the server stops."""

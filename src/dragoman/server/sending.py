@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
+from dragoman.engine.idempotency import key_of
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow
 from dragoman.routing.attempts import NOBODY
@@ -31,6 +33,15 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
     if passage.name in health.disabled if lent is not None else health.shut(passage.name):
         raise RequestFailed(NOBODY)
     return lent or passage
+
+
+def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
+    """The headers for a provider, in which a client's Idempotency-Key is none of another client."""
+    stated = sent.get(_ONCE)
+    return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
+
+
+_ONCE: Final = "idempotency-key"
 
 
 class ClientBody:

@@ -194,7 +194,7 @@ NO_ROOM: Final = ir.Fault(
 )
 UNREACHABLE: Final = ir.Fault(
     "unavailable",
-    "Stored responses are not available at the moment. Try again later.",
+    "The database of the gateway is not available at the moment. Try again later.",
     "store_unavailable",
     blame="gateway",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.accounts.caller import ANYONE, EVERYBODY, NO_PROVIDER, Caller, Permits, Scope
+from dragoman.accounts.caller import ANYONE, EVERYBODY, NO_PROVIDER, Caller, Permits, Scope, is_reserved
 from dragoman.accounts.grants import Grants
 
 
@@ -39,3 +39,8 @@ def test_models() -> None:
     assert Caller("a").may_use("x")
     assert not Caller("a", Grants(["y"])).may_use("x")
     assert NO_PROVIDER.http_status == 403
+
+
+def test_names_that_no_key_may_have() -> None:
+    reserved = ("anyone", "keyless ollama", "uid 1000")
+    assert [is_reserved(one) for one in (*reserved, "Anyone", "ann", "keyless")] == [True] * 3 + [False] * 3

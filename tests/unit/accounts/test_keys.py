@@ -77,6 +77,14 @@ def test_an_authorization_header_counts_before_the_other() -> None:
     assert KEYS.presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
 
 
+@pytest.mark.parametrize("value", ["key-c", " key-c ", "Bearer key-c", "bearer  key-c"])
+@pytest.mark.parametrize("header", ["x-dragoman-key", "x-litellm-api-key"])
+def test_a_header_of_our_own_counts_before_all_others(header: str, value: str) -> None:
+    """The others may hold the client's credential for a provider."""
+    assert KEYS.presented({header: value, "authorization": "Bearer theirs", "x-api-key": "two"}) == "key-c"
+    assert KEYS.authenticate({header: value, "authorization": "Bearer theirs"}) == CAROL
+
+
 @pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "api-key"])
 def test_a_header_is_believed_before_the_address(header: str) -> None:
     assert KEYS.authenticate({}, "key-a") == Caller("ann")

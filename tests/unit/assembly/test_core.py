@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.assembly.assemble import Assembly
 from dragoman.config.load import load
+from dragoman.config.settings import Config
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import ConfigError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
 from dragoman.net.transport import Transport
 from dragoman.seams.clock import SYSTEM
+from dragoman.state.directory import KeyEntry, Row
 from dragoman.state.store import StoreFailed
 from tests.unit.server.test_app import Visit
 
@@ -229,3 +233,33 @@ def test_a_database_that_cannot_be_is_told_when_the_gateway_is_made(
     monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
     with pytest.raises(ConfigError, match="needs the extra `sql`"):
         Gateway({"stores": {"sql": f"sqlite:///{tmp_path}/state.db"}})
+
+
+async def test_a_start_restores_the_limits_of_keys_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a start has ended nobody drains the journal, so whoever waits for that holds up the start."""
+    pytest.importorskip("sqlalchemy")
+    (tmp_path / "dragoman.yaml").write_text("stores: {sql: sqlite}\nproviders: {simulate: {enabled: true}}\n")
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    gateway = Gateway(tmp_path / "dragoman.yaml")
+    await gateway.start()
+    following = gateway.following
+    assert following is not None
+    entry = KeyEntry(id="key_1", shown="…", created=1.0, created_by="x", limits={"requests": "5/min"})
+    row = Row("keys", "ann", msgspec.json.encode(entry), 1, "x", 1.0, bytes(32))
+    assert await following.store.change([row], 0)
+    await gateway.close()
+    asked: list[tuple[bool, bool | None]] = []
+    gateway = Gateway(tmp_path / "dragoman.yaml")
+    restored = Assembly.restored
+
+    async def noted(self: Assembly, config: Config, *, recovered: bool | None = None) -> bool:
+        asked.append((gateway.admitting is not None, recovered))
+        return await restored(self, config, recovered=recovered)
+
+    monkeypatch.setattr(Assembly, "restored", noted)
+    await gateway.start()
+    await asyncio.sleep(0.01)
+    assert asked == [(False, True), (False, True), (True, None)]
+    await gateway.close()

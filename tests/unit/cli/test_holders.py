@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman.cli import operator, teams, tenants, users
-from dragoman.cli.operator import NothingThere, Way
+from dragoman.cli.operator import NothingThere, Told, Way
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, UNREACHABLE
 from tests.unit.cli.conftest import Run
 
@@ -41,17 +41,21 @@ class Asked:
 
     async def call(self, _: Way, method: str, path: str, body: Any = None) -> Any:
         self.sent.append((method, path, body))
-        if method == "GET" and "?" in path:
-            return {"data": [KNOWN], "has_more": True}
+        return {"data": [KNOWN], "has_more": "after" not in path}
+
+    async def told(self, _: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
+        self.sent.append((method, path, body))
         if method == "GET" and not self.known:
             raise NothingThere(ANSWER_IS_NO, "There is no team")
-        return KNOWN
+        assert tag == ('"7"' if method == "PUT" and self.known else None)
+        return Told(KNOWN, '"7"')
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Asked:
     made = Asked()
     monkeypatch.setattr(operator, "call", made.call)
+    monkeypatch.setattr(operator, "told", made.told)
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: Way(Path("/run/x.sock")))
     return made
 
@@ -75,9 +79,26 @@ def test_a_new_one(run: Run, gateway: Asked) -> None:
 def test_the_list(run: Run, gateway: Asked) -> None:
     ended = run("users", "list")
     assert ended.out.splitlines()[1].split("\t") == ["lab", "ok", "fast", "acme", "me"]
-    assert "there are more" in ended.err
-    assert json.loads(run("users", "list", "--json").out)["has_more"] is True
-    assert gateway.sent[0] == ("GET", "/admin/users?limit=1000", None)
+    assert len(json.loads(run("users", "list", "--json").out)["data"]) == 2
+    pages = ["/admin/users?limit=1000", "/admin/users?limit=1000&after=lab"]
+    assert [path for _, path, _ in gateway.sent] == pages * 2
+
+
+def test_one_with_all_its_settings(run: Run, gateway: Asked) -> None:
+    assert run("teams", "show", "lab").out.splitlines() == [
+        "● team lab: ok",
+        "  tenant: acme",
+        "  models: fast",
+        "  created_by: me",
+    ]
+    gateway.known = False
+    missing = run("teams", "show", "lap")
+    assert (missing.code, "dragoman teams list" in missing.err) == (ANSWER_IS_NO, True)
+
+
+def test_a_tenant_belongs_to_no_tenant(run: Run, gateway: Asked) -> None:
+    assert run("tenants", "set", "acme", "--tenant", "x").code == MISUSE
+    assert gateway.sent == []
 
 
 def test_a_removal_needs_a_yes(run: Run, gateway: Asked) -> None:
@@ -89,7 +110,7 @@ def test_a_removal_needs_a_yes(run: Run, gateway: Asked) -> None:
 
 def test_without_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: None)
-    for arguments in (("list",), ("set", "lab"), ("remove", "lab", "--yes")):
+    for arguments in (("list",), ("show", "lab"), ("set", "lab"), ("remove", "lab", "--yes")):
         assert run("teams", *arguments).code == UNREACHABLE
 
 

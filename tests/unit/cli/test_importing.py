@@ -11,6 +11,8 @@ import pytest
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
+from dragoman.state.directory import OwnKey
+from dragoman.stores.open import open_store
 from tests.unit.cli.conftest import Run
 from tests.unit.turns.asking import Talk
 
@@ -38,7 +40,7 @@ def test_clients_keep_their_keys(run: Run, folder: Path) -> None:
     assert first.code == 0, first.err
     assert "1 keys are taken over, 0 were here already; 0 tenants, 1 teams, 0 users" in first.err
     again = run(*arguments, "--json")
-    counts = {"keys": 0, "known": 1, "tenants": 0, "teams": 1, "users": 0, "notes": []}
+    counts = {"keys": 0, "known": 1, "tenants": 0, "teams": 0, "users": 0, "notes": []}
     assert json.loads(again.out) == {"keys": counts}
 
     async def used() -> tuple[int, int, int]:
@@ -53,6 +55,54 @@ def test_clients_keep_their_keys(run: Run, folder: Path) -> None:
         return found[0], found[1], found[2]
 
     assert asyncio.run(used()) == (200, 403, 401)
+
+
+def test_what_the_gateway_has_counts(run: Run, folder: Path) -> None:
+    """Groups of its configuration are granted by their names. A tenant that is made gets no key of a provider
+    that an earlier tenant of its name has left.
+    """
+    text = (folder / "dragoman.yaml").read_text()
+    (folder / "dragoman.yaml").write_text(f"{text}groups: {{beta: [fast]}}\nteams: {{lab: {{}}}}\n")
+    token = hashlib.sha256(THEIRS.encode()).hexdigest()
+    tables = {
+        "LiteLLM_VerificationToken": [{"token": token, "models": ["beta"], "team_id": "t"}],
+        "LiteLLM_TeamTable": [{"team_id": "t", "team_alias": "lab"}],
+        "LiteLLM_OrganizationTable": [{"organization_id": "o", "organization_alias": "acme"}],
+    }
+    (folder / "dump.json").write_text(json.dumps(tables))
+
+    async def own_keys(*kept: OwnKey) -> list[str]:
+        store = open_store("sqlite", folder)
+        assert store.directory is not None
+        for one in kept:
+            await store.directory.keep_own(one)
+        found = [one.tenant for one in await store.directory.own_keys()]
+        await store.close()
+        return found
+
+    left = [OwnKey(name, "simulate", b"", "", "…", "me", 1.0) for name in ("acme", "other")]
+    assert asyncio.run(own_keys(*left)) == ["acme", "other"]
+    ended = run(
+        *("import", "litellm", "--database", str(folder / "dump.json")),
+        *("--config", str(folder / "dragoman.yaml"), "--json"),
+    )
+    told = json.loads(ended.out)["keys"]
+    assert (told["keys"], told["tenants"], told["teams"]) == (1, 1, 0)
+    assert told["notes"] == ["teams that are here already stay as they are, and get their keys: lab"]
+    assert asyncio.run(own_keys()) == ["other"]
+
+    async def used() -> list[int]:
+        gateway = Gateway(folder / "dragoman.yaml")
+        headers = {"authorization": f"Bearer {THEIRS}"}
+        found = []
+        for model in ("fast", "simulate/echo"):
+            body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+            talk = Talk(App(gateway), "POST", "/v1/chat/completions", body, headers)
+            found.append((await talk.answer()).status)
+        await gateway.close()
+        return found
+
+    assert asyncio.run(used()) == [200, 403]
 
 
 def test_a_configuration_is_printed_as_ours(run: Run, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dragoman.cli import operator
-from dragoman.cli.operator import Way
+from dragoman.cli.operator import Told, Way
 from dragoman.cli.terminal import MISUSE, UNREACHABLE
 from tests.unit.cli.conftest import Run
 
@@ -21,6 +21,7 @@ KNOWN: dict[str, Any] = {
     "name": "ann",
     "state": "valid",
     "declared": False,
+    "shadowed": False,
     "shown": "dgm_0123…",
     "scopes": ["inference"],
     "tenant": None,
@@ -46,18 +47,28 @@ KNOWN: dict[str, Any] = {
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Sent:
+def changed() -> dict[str, Any]:
+    """Members in which the gateway's key differs from `KNOWN`."""
+    return {}
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]) -> Sent:
     """A running gateway, and what it was asked."""
     sent: Sent = []
 
     async def call(_: Way, method: str, path: str, body: Any = None) -> Any:
         sent.append((method, path, body))
-        if method == "GET" and path.startswith("/admin/keys?"):
-            first = "after" not in path
-            return {"data": [{**KNOWN, "name": "ann" if first else "bob"}], "has_more": first}
-        return {**KNOWN, "key": KEY}
+        first = "after" not in path
+        return {"data": [{**KNOWN, "name": "ann" if first else "bob"}], "has_more": first}
+
+    async def told(_: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
+        sent.append((method, path, body))
+        assert tag == ('"7"' if method == "PUT" else None)
+        return Told({**KNOWN, "key": KEY, **changed}, '"7"')
 
     monkeypatch.setattr(operator, "call", call)
+    monkeypatch.setattr(operator, "told", told)
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: Way(Path("/run/x.sock")))
     return sent
 
@@ -117,6 +128,17 @@ def test_one_key_is_shown(run: Run, gateway: Sent) -> None:
     assert gateway == [("GET", "/admin/keys/ann", None)]
 
 
+@pytest.mark.parametrize("changed", [{"shadowed": True}])
+def test_whoever_revokes_a_key_behind_one_of_a_file_is_told(run: Run, gateway: Sent) -> None:
+    """The file's key has the same name, and goes on to work."""
+    assert "which stays valid" in run("keys", "revoke", "ann", "--yes").err
+
+
+@pytest.mark.parametrize("changed", [{"scopes": ["inference", "read"]}])
+def test_whoever_gives_a_tenants_key_a_look_at_everything_is_told(run: Run, gateway: Sent) -> None:
+    assert "look at the whole gateway, also at what is not of team lab" in run("keys", "create", "a").err
+
+
 @pytest.mark.parametrize("command", ["revoke", "rotate"])
 def test_what_ends_a_key_needs_a_yes(run: Run, gateway: Sent, command: str) -> None:
     ended = run("keys", command, "ann")
@@ -128,7 +150,22 @@ def test_what_ends_a_key_needs_a_yes(run: Run, gateway: Sent, command: str) -> N
 
 def test_a_rotation_that_keeps_the_old_key_needs_none(run: Run, gateway: Sent) -> None:
     assert run("keys", "rotate", "ann", "--keep", "24h").out == f"{KEY}\n"
-    assert gateway == [("POST", "/admin/keys/ann/rotate", {"keep": "24h"})]
+    assert gateway == [("GET", "/admin/keys/ann", None), ("POST", "/admin/keys/ann/rotate", {"keep": "24h"})]
+
+
+def test_a_rotated_key_that_had_expired_is_told_to_have_no_expiry(
+    run: Run, gateway: Sent, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no expiry now" not in run("keys", "rotate", "ann", "--yes").err
+    told = operator.told
+
+    async def without_expiry(way: Way, method: str, *rest: Any) -> Told:
+        if method == "POST":
+            changed["expires"] = None
+        return await told(way, method, *rest)
+
+    monkeypatch.setattr(operator, "told", without_expiry)
+    assert "no expiry now" in run("keys", "rotate", "ann", "--yes").err
 
 
 @pytest.mark.parametrize(

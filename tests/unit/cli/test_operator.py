@@ -9,10 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from dragoman.cli.operator import NotRunning, Way, call, named, unreachable, way
+from dragoman.cli.operator import NotRunning, Told, Way, call, named, told, unreachable, way
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure
 
 Serve = Callable[..., Any]
+OTHER = {"of": "another server"}
 
 
 @pytest.fixture
@@ -25,7 +26,10 @@ async def serve() -> AsyncIterator[Serve]:
         async def answer(request: web.Request) -> web.Response:
             await request.read()
             seen.append(request)
-            return web.json_response(body, status=status) if body is not None else web.Response(status=status)
+            headers = {"x-request-id": "req_1", "etag": '"1"'}
+            if body is None:
+                return web.Response(status=status)
+            return web.json_response(body, status=status, headers=headers if body != OTHER else None)
 
         app = web.Application()
         app.router.add_route("*", "/{rest:.*}", answer)
@@ -56,10 +60,22 @@ async def test_an_error_is_told_in_its_words(serve: Serve, status: int, code: in
     assert (failed.value.message, failed.value.code) == ("No.", code)
 
 
+async def test_a_change_names_the_etag_that_it_wants(serve: Serve) -> None:
+    there, seen = await serve(200, {"a": 1})
+    assert await told(there, "PUT", "/admin/x", {}, '"0"') == Told({"a": 1}, '"1"')
+    assert seen[0].headers["if-match"] == '"0"'
+    there, seen = await serve(412, {"error": {"message": "It has been changed."}})
+    with pytest.raises(Failure) as failed:
+        await told(there, "PUT", "/admin/x", {}, '"0"')
+    assert "try again" in (failed.value.hint or "")
+
+
 async def test_what_is_no_gateway_is_told(serve: Serve) -> None:
-    there, _ = await serve(200, None)
-    with pytest.raises(Failure):
-        await call(there, "GET", "/admin")
+    for body in (None, OTHER, ["a"]):
+        there, _ = await serve(200, body)
+        with pytest.raises(Failure) as failed:
+            await call(there, "GET", "/admin")
+        assert failed.value.code == ANSWER_IS_NO
     with pytest.raises(NotRunning):
         await call(Way(None, "http://127.0.0.1:9"), "GET", "/admin")
 

@@ -40,3 +40,11 @@ auth: {{keys: [{{name: ci, hash: {stated}, tenant: acme, limits: {{money: 5 USD/
     assert caller.may.providers is not None
     assert "far" in caller.may.providers
     assert stated not in repr(caller)
+    assert stated not in repr(config)
+    assert str(config.auth.keys[0].hash) == f"…{stated[-4:]}"
+
+
+def test_the_digest_of_a_key() -> None:
+    stated = digest(THEIRS)
+    assert ClientKey(key=Secret(THEIRS)).digest == ClientKey(hash=Secret(stated.hex())).digest == stated
+    assert ClientKey(hash=Secret("no hash")).digest is ClientKey().digest is None

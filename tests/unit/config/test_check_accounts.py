@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from dragoman.accounts.minting import digest
 from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.load import Loaded
 from dragoman.errors import ConfigError
 
 HASH = "ab" * 32
 KEY = "key: a-key-of-sixteen-letters"
+SAME = digest("a-key-of-sixteen-letters").hex()
 OWNED = "tenants: {a: {}, b: {}}\nteams: {t: {tenant: a}}"
 
 
@@ -28,6 +30,14 @@ OWNED = "tenants: {a: {}, b: {}}\nteams: {t: {tenant: a}}"
         (
             f"{OWNED}\nauth: {{keys: [{{{KEY}, team: t, tenant: b}}]}}",
             "auth.keys[0].team: t belongs to the tenant a",
+        ),
+        (
+            f"auth: {{keys: [{{name: a, {KEY}}}, {{name: b, hash: {SAME}}}]}}",
+            "auth.keys[1]: the same key is listed twice",
+        ),
+        (
+            f"auth: {{keys: [{{name: a, hash: {HASH}}}, {{name: b, hash: {HASH}}}]}}",
+            "auth.keys[1]: the same key is listed twice",
         ),
         ("users: {u: {operations: []}}", "users.u.operations: an empty list allows no request"),
         (f"auth: {{keys: [{{{KEY}, scopes: []}}]}}", "auth.keys[0].scopes: an empty list allows no request"),

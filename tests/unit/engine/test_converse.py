@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller, Permits
+from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
@@ -66,7 +68,7 @@ class Client:
         self.first = None
         self.closed: tuple[int, str] | None = None
         self.bounds = Bounds(**bounds)
-        self.fault: ir.Fault | None = None
+        self.now: Caller | ir.Fault = Caller("ann")
         self.drain: Any = None
         self.heard = asyncio.Event()
 
@@ -87,8 +89,8 @@ class Client:
     def closes(self, code: int, reason: str) -> None:
         self.closed = code, reason
 
-    def barred(self) -> ir.Fault | None:
-        return self.fault
+    def caller(self) -> Caller | ir.Fault:
+        return self.now
 
     def on_drain(self, drain: Any) -> None:
         self.drain = drain
@@ -216,14 +218,37 @@ async def test_a_drain_waits_for_the_running_reply() -> None:
     assert [event["type"] for event in talked.client.told][-1] == "response.done"
 
 
-async def test_a_client_that_is_barred_gets_no_further_reply() -> None:
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        (ir.Fault("authentication", "revoked", "invalid_api_key"), "invalid_api_key"),
+        (Caller("ann", Grants(["other"])), "model_not_granted"),
+        (Caller("ann", may=Permits(operations=frozenset({"chat"}))), "operation_not_granted"),
+        (Caller("ann", may=Permits(providers=Grants(["two"]))), "provider_not_granted"),
+        (Caller("ann", Grants([]), may=Permits(providers=Grants(["one"]))), "model_not_granted"),
+    ],
+)
+async def test_a_client_from_whom_something_was_taken_gets_no_further_reply(
+    now: Caller | ir.Fault, code: str
+) -> None:
     talked = Talked()
-    talked.client.fault = ir.Fault("authentication", "revoked")
+    talked.client.now = now
     talked.upstream.tell(type="response.created", response={})
     with pytest.raises(EndedByLimit) as caught:
         await talked.run()
-    assert caught.value.fault.message == "revoked"
+    assert caught.value.fault.code == code
     assert len(talked.client.told) == 1
+
+
+async def test_a_reply_counts_against_the_limits_that_the_client_has_now() -> None:
+    talked = Talked()
+    talked.client.now = now = Caller("ann", Grants(["v*"]), team="new")
+    talked.upstream.tell(type="response.created", response={})
+    talked.upstream.tell(type="response.done", response={})
+    talked.client.leave(1000, "")
+    await talked.run()
+    assert talked.session._attempt.exchange.caller is now
+    assert len(talked.client.told) == 3
 
 
 async def test_an_error_of_ours_ends_the_session() -> None:

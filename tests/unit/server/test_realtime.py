@@ -154,9 +154,9 @@ def test_headers_for_the_provider() -> None:
 
 
 def test_a_key_is_asked_again() -> None:
-    barred = Sides().client.barred()
-    assert barred is not None
-    assert barred.kind == "permission"
+    refused = Sides().client.caller()
+    assert isinstance(refused, ir.Fault)
+    assert refused.kind == "permission"
 
 
 def test_paths() -> None:

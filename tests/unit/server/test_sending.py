@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow
 from dragoman.server.endpoint import HttpRequest
-from dragoman.server.sending import ClientBody, without_field
+from dragoman.server.sending import ClientBody, with_own_key, without_field
 from dragoman.wire.headers import HeaderMap
 
 
@@ -66,3 +66,12 @@ async def test_a_form_without_a_field(cut: int) -> None:
 
 def split(data: bytes, cut: int) -> list[bytes]:
     return [data[place : place + cut] for place in range(0, len(data), cut)]
+
+
+def test_an_idempotency_key_is_none_of_another_client() -> None:
+    sent = {"idempotency-key": "order-7", "range": "bytes=0-1"}
+    alice, bob, anyone = (with_own_key(sent, one) for one in (Caller("alice"), Caller("bob"), ANYONE))
+    assert anyone == sent
+    assert alice["range"] == bob["range"] == "bytes=0-1"
+    assert len({one["idempotency-key"] for one in (alice, bob, anyone)}) == 3
+    assert with_own_key({"range": "x"}, Caller("alice")) == {"range": "x"}

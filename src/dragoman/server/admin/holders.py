@@ -20,6 +20,7 @@ from dragoman.server.admin.registry import (
     declared,
     missing,
     refused,
+    require_name,
 )
 from dragoman.state.directory import HolderEntry, Row, RowKind
 from dragoman.turns.keeping import reachable
@@ -163,6 +164,8 @@ class HoldersApi:
             made |= self._ids(was, wish.tenant)
             return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
 
+        if kind == "tenants":
+            await self._forget_earlier(asked, name)
         changed = await self._registry.change(kind, name, who.who, decide)
         after = _told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
@@ -194,6 +197,16 @@ class HoldersApi:
         if kind == "tenants":
             await self._drop_own_keys(asked, name)
         return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
+
+    async def _forget_earlier(self, asked: Asked, name: str) -> None:
+        """Remove the keys of providers that an earlier tenant of this name has left, if there is no tenant of
+        this name now: one that a file declared, or whose removal broke off.
+        """
+        require_name(name)
+        if name in self._of_configuration("tenants") or self._registry.gateway.following is None:
+            return
+        if await self._registry.find("tenants", name) is None:
+            await self._drop_own_keys(asked, name)
 
     async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
         """Remove the keys of providers that a tenant had brought: another tenant that gets its name must not

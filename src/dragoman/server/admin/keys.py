@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts import minting
-from dragoman.accounts.caller import EVERYBODY
+from dragoman.accounts.caller import is_reserved
 from dragoman.config.accounts import ClientKey, KeyScope
 from dragoman.config.scalars import Duration, Moment
 from dragoman.errors import RequestFailed
@@ -72,6 +72,9 @@ class KeyObject(msgspec.Struct, kw_only=True):
     name: str
     state: Literal["valid", "disabled", "expired", "revoked", "shadowed"]
     declared: bool = False
+    shadowed: Annotated[
+        bool, msgspec.Meta(description="The configuration declares a key of the same name, which counts.")
+    ] = False
     shown: Annotated[str, msgspec.Meta(description="The first characters, by which people recognise it.")]
     scopes: tuple[str, ...]
     tenant: str | None
@@ -144,7 +147,7 @@ class KeysApi:
         after = wanted.after or ""
         rows = await self._registry.page("keys", after, wanted.limit + 1)
         used = await self._last_used(rows)
-        found = [self._told(row, used) for row in rows]
+        found = [told for row in rows if not _is_past(told := self._told(row, used))]
         # A key of the configuration shadows no more than one stored key, so no name is passed by.
         keys = self._registry.config.auth.keys
         own = sorted({key.client: key for key in reversed(keys) if key.client > after}.items())
@@ -157,8 +160,8 @@ class KeysApi:
     async def show_key(self, asked: Asked) -> Told:
         name = asked.params["name"]
         row = await self._registry.find("keys", name)
-        if row is not None:
-            return Told(self._told(row, await self._last_used([row])), _tag(row))
+        if row is not None and not _is_past(told := self._told(row, await self._last_used([row]))):
+            return Told(told, _tag(row))
         for key in self._registry.config.auth.keys:
             if key.client == name:
                 return Told(self._declared(key))
@@ -174,10 +177,9 @@ class KeysApi:
 
         def decide(before: Row | None) -> Written:
             self._require(wish, now)
-            if wish.name == EVERYBODY.name:
-                raise refused("clients without a key have this name, and what they have stored", "name")
-            if self._is_declared(wish.name):
-                raise declared("keys", wish.name)
+            if is_reserved(wish.name):
+                raise refused("clients and operators without a key have such a name", "name")
+            self._require_own(wish.name)
             if before is not None:
                 was = msgspec.json.decode(before.text or b"{}", type=KeyEntry)
                 more = " (it was revoked: rotate makes it anew)" if was.revoked is not None else ""
@@ -198,6 +200,7 @@ class KeysApi:
         now = self._now()
 
         def change(row: Row, entry: KeyEntry) -> Written:
+            self._require_own(row.name)
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)
             self._require(wish, None if _moment(wish.expires) == entry.expires else now)
@@ -210,6 +213,7 @@ class KeysApi:
         key, now, keep = self._minted(), self._now(), _seconds(asked.body.keep)
 
         def change(row: Row, entry: KeyEntry) -> Written:
+            self._require_own(row.name)
             expired = entry.expires is not None and entry.expires <= now
             valid = entry.revoked is None and not expired
             new = msgspec.structs.replace(
@@ -284,6 +288,13 @@ class KeysApi:
                 ids[f"{member}_id"] = getattr(was, f"{member}_id")
         return ids
 
+    def _require_own(self, name: str) -> None:
+        """Raise RequestFailed (409) if the configuration declares a key of this name: a change of the stored
+        one would have no effect, as long as it does.
+        """
+        if self._is_declared(name):
+            raise declared("keys", name)
+
     def _is_declared(self, name: str) -> bool:
         return any(key.client == name for key in self._registry.config.auth.keys)
 
@@ -319,6 +330,7 @@ class KeysApi:
             id=entry.id,
             name=row.name,
             state=state,
+            shadowed=self._is_declared(row.name),
             shown=entry.shown,
             scopes=entry.scopes,
             team=entry.team,
@@ -370,6 +382,11 @@ def _stated(section: Any) -> dict[str, Any]:
         for name, value in values.items()
         if value != getattr(usual, name)
     }
+
+
+def _is_past(told: KeyObject) -> bool:
+    """Whether only the key that the configuration declares says what its name is good for now."""
+    return told.shadowed and told.state == "revoked"
 
 
 def _entry(wish: KeyWish, kept: dict[str, Any]) -> KeyEntry:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import inspect
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
 
 _PLACE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
-_LONGEST: Final = 200
+_STEP: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
+"""Matches one step of a place: `operations[0]` has two."""
+_LONGEST: Final = 400
 """The most characters of a mistake that an error shows."""
 
 
@@ -25,7 +28,7 @@ def body(sent: bytes, kind: Any) -> Any:
     try:
         found = msgspec.json.decode(sent or b"{}", type=wanted)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise _refused(str(error), wanted) from None
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise RequestFailed(ir.Fault("invalid_request", "The body is not JSON.")) from None
     return None if kind is None else found
@@ -37,7 +40,7 @@ def query(stated: Mapping[str, str], kind: Any) -> Any:
     try:
         found = msgspec.convert(dict(stated), type=wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise _refused(str(error), wanted) from None
     return None if kind is None else found
 
 
@@ -45,11 +48,38 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """An object without members."""
 
 
-def _refused(text: str) -> RequestFailed:
+def _refused(text: str, kind: Any) -> RequestFailed:
     found = _PLACE.fullmatch(text)
     assert found is not None
     what, place = found["what"], found["place"] or ""
     if (named := _NAMED.search(what)) is not None:
         place = f"{place}.{named[1]}" if place else named[1]
+    if what.startswith("Invalid enum value") and (choices := _choices(kind, place)):
+        what = f"{what}, expected one of {', '.join(choices)}"
     told = f"{place or 'the body'}: {what}."[:_LONGEST]
     return RequestFailed(ir.Fault("invalid_request", told, "invalid_value", place[:_LONGEST] or None))
+
+
+def _choices(kind: Any, place: str) -> list[str]:
+    """The values that a type lists for a place in it (`operations[0]`)."""
+    found = [inspect.type_info(kind)]
+    for step in _STEP.findall(place):
+        found = [inner for one in found for inner in _inside(one, step)]
+    return sorted({str(value) for one in found for value in getattr(one, "values", ())})
+
+
+def _inside(outer: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    """Yield the types that a step leads to."""
+    if isinstance(outer, inspect.UnionType):
+        for one in outer.types:
+            yield from _inside(one, step)
+        return
+    inner: inspect.Type | None = None
+    if isinstance(outer, inspect.StructType):
+        inner = next((field.type for field in outer.fields if field.encode_name == step), None)
+    elif isinstance(outer, inspect.ListType | inspect.VarTupleType):
+        inner = outer.item_type
+    if isinstance(inner, inspect.UnionType):
+        yield from inner.types
+    elif inner is not None:
+        yield inner

@@ -17,10 +17,10 @@ from dragoman import ir
 from dragoman.accounts.grants import GROUP
 from dragoman.assembly.core import Core
 from dragoman.assembly.directory import Following
+from dragoman.config.accounts import Grantable
 from dragoman.config.check_limits import unkept
 from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
-from dragoman.dialects.request import Operation as Kind
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.seams.tasks import spawn
@@ -42,7 +42,7 @@ class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     models: tuple[str, ...] | None = None
     faces: tuple[str, ...] | None = None
-    operations: tuple[Kind, ...] | None = None
+    operations: tuple[Grantable, ...] | None = None
     providers: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import pytest
 from dragoman.accounts import minting
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
+from dragoman.state.store import StoreFailed
 from tests.unit.turns.asking import Answer, Talk
 
 pytest.importorskip("sqlalchemy")
@@ -140,6 +141,8 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
         ({"name": "a/b"}, "name"),
         ({"name": " a"}, "name"),
         ({"name": "anyone"}, "name"),
+        ({"name": "keyless ollama"}, "name"),
+        ({"name": "uid 0"}, "name"),
         ({"name": "a", "models": ["group:none"]}, "models[0]"),
         ({"name": "a", "faces": ["soap"]}, "faces[0]"),
         ({"name": "a", "operations": ["dance"]}, "operations[0]"),
@@ -158,6 +161,17 @@ async def test_a_mistake_names_its_field(office: Office, body: dict[str, Any], p
     assert (answer.status, answer.body["error"]["param"]) == (400, param), answer.body
 
 
+async def test_a_wrong_word_is_answered_with_the_right_ones(office: Office) -> None:
+    for member, first in (("operations", "chat, count, embed, "), ("scopes", "admin, inference, read.")):
+        told = (await office.ask("POST", "/admin/keys", {"name": "a", member: ["dance"]})).body["error"]
+        assert f"Invalid enum value 'dance', expected one of {first}" in told["message"]
+
+
+async def test_every_operation_of_files_can_be_granted_here(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "a", "operations": ["embed", "pass_through"]})
+    assert (made.status, made.body.get("operations")) == (200, ["embed", "pass_through"])
+
+
 async def test_what_the_configuration_declares_wins(office: Office) -> None:
     taken = await office.ask("POST", "/admin/keys", {"name": "ops"})
     assert (taken.status, taken.body["error"]["code"]) == (409, "declared_elsewhere")
@@ -165,6 +179,32 @@ async def test_what_the_configuration_declares_wins(office: Office) -> None:
     assert (await office.ask("PUT", "/admin/tenants/acme", {})).status == 409
     listed = (await office.ask("GET", "/admin/keys")).body["data"]
     assert [(one["name"], one["declared"], one["id"]) for one in listed] == [("ops", True, None)]
+
+
+async def test_a_key_behind_one_of_a_file_is_only_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever revokes it must not take the name for refused: the file's key goes on to work."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    office = started(tmp_path, SETTINGS)
+    made = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body
+    assert made["shadowed"] is False
+    await office.gateway.close()
+    theirs = "the-key-of-the-file"
+    keys = [*SETTINGS["auth"]["keys"], {"name": "ann", "key": theirs}]
+    office = started(tmp_path, {**SETTINGS, "auth": {"keys": keys}})
+    shown = (await office.ask("GET", "/admin/keys/ann")).body
+    assert (shown["state"], shown["shadowed"], shown["declared"]) == ("shadowed", True, False)
+    for method, path in (("PUT", "/admin/keys/ann"), ("POST", "/admin/keys/ann/rotate")):
+        refused = await office.ask(method, path, {})
+        assert (refused.status, refused.body["error"]["code"]) == (409, "declared_elsewhere")
+    gone = (await office.ask("DELETE", "/admin/keys/ann")).body
+    assert (gone["state"], gone["shadowed"]) == ("revoked", True)
+    assert (await office.chat(theirs), await office.chat(made["key"])) == (200, 401)
+    listed = {one["name"]: one for one in (await office.ask("GET", "/admin/keys")).body["data"]}
+    for told in (listed["ann"], (await office.ask("GET", "/admin/keys/ann")).body):
+        assert (told["state"], told["declared"]) == ("valid", True)
+    await office.gateway.close()
 
 
 async def test_keys_in_pages(office: Office) -> None:
@@ -202,6 +242,23 @@ async def test_without_a_database_keys_cannot_be_made(
     assert (answer.status, answer.body["error"]["code"]) == (501, "no_database")
     assert [one["name"] for one in (await office.ask("GET", "/admin/keys")).body["data"]] == ["ops"]
     await office.gateway.close()
+
+
+async def test_a_database_that_fails_is_named(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the keys that cannot be read, not what somebody has stored."""
+    following = office.gateway.following
+    assert following is not None
+
+    async def fail(*_: Any) -> Any:
+        raise StoreFailed("down")
+
+    for method in ("version", "find", "page", "change"):
+        monkeypatch.setattr(following.store, method, fail)
+    for method, path, body in (("GET", "/admin/keys", None), ("POST", "/admin/keys", {"name": "a"})):
+        answer = await office.ask(method, path, body)
+        assert (answer.status, answer.body["error"]["code"]) == (503, "store_unavailable")
+        assert answer.body["error"]["message"].startswith("The database of the gateway is not available")
+    assert await office.chat(OPS) == 200
 
 
 async def test_the_first_key_closes_an_open_gateway_for_good(

@@ -101,6 +101,25 @@ async def test_a_tenant_that_goes_takes_its_keys_along(office: Office) -> None:
         assert office.gateway.following.own_keys == []
 
 
+async def test_a_tenant_gets_nothing_that_another_of_its_name_has_left(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file declared a tenant, which then brought a key. Later the name is given to somebody else."""
+    assert (await office.ask("PUT", PLACE, {"key": CANARY})).status == 200
+    assert (await office.ask("PUT", "/admin/tenants/acme", {})).status == 409
+    assert len((await office.ask("GET", "/admin/provider-keys")).body["data"]) == 1
+    await office.gateway.close()
+    without = {**settings(encryption_key=MASTER), "tenants": {}}
+    office = started(tmp_path, without)
+    await office.gateway.start()
+    assert (await office.ask("PUT", "/admin/tenants/acme", {})).status == 200
+    assert (await office.ask("GET", "/admin/provider-keys")).body["data"] == []
+    assert (await office.ask("PUT", PLACE, {"key": CANARY})).status == 200
+    assert (await office.ask("PUT", "/admin/tenants/acme", {"tags": ["x"]})).status == 200
+    assert len((await office.ask("GET", "/admin/provider-keys")).body["data"]) == 1
+    await office.gateway.close()
+
+
 async def test_mistakes(office: Office, tmp_path: Path) -> None:
     assert (await office.ask("PUT", "/admin/tenants/nobody/provider-keys/openai", {"key": "x"})).status == 400
     unknown = await office.ask("PUT", "/admin/tenants/acme/provider-keys/none", {"key": "x"})

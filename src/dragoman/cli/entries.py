@@ -1,0 +1,80 @@
+"""Reads the keys, tenants, teams and users of a running gateway for the commands, and prints one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from dragoman.cli.asked import Asked, from_gateway, nobody, tagged
+from dragoman.cli.terminal import Terminal, clean
+
+_HOLDERS: Final = ("tenant", "team", "user")
+_DEEP: Final = 3
+"""The most segments of a path to an entry; a longer one leads to a part, which has a list of its own."""
+_NOT_LISTED: Final = frozenset({"name", "state", "object"})
+"""Members that the first line has, or that say nothing to a person."""
+
+
+def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None) -> Any:
+    """The gateway's answer. path: as for `from_gateway`; its first segment leads to a list. tag: the ETag
+    that what is changed must still have; None = any. Raises Failure.
+    """
+    return seen(asked, *path, method=method, body=body, tag=tag)[0]
+
+
+def seen(
+    asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
+) -> tuple[Any, str | None]:
+    """The gateway's answer and its ETag. Raises Failure; for a name that the list does not have, the failure
+    says by which command the list is shown.
+    """
+    from dragoman.cli.operator import NothingThere
+
+    try:
+        found = tagged(asked, *path, method=method, body=body, tag=tag)
+    except NothingThere as error:
+        listed = path[2] if len(path) > _DEEP else path[0].removeprefix("/admin/")
+        hint = f"dragoman {listed} list"
+        raise NothingThere(error.code, error.message, hint=hint) from None
+    if found is None:
+        raise nobody()
+    return found.body, found.tag
+
+
+def every(asked: Asked, path: str) -> Iterator[dict[str, Any]]:
+    """Yield all entries of a list, which the gateway tells in pages. Raises Failure."""
+    more, after = True, ""
+    while more:
+        query = "?limit=1000" + (f"&after={quote(after, safe='')}" if after else "")
+        page = from_gateway(asked, path + query)
+        if page is None:
+            raise nobody()
+        yield from page["data"]
+        more, after = page["has_more"], page["data"][-1]["name"] if page["data"] else ""
+
+
+def belongs(entry: Mapping[str, Any]) -> str | None:
+    """To whom an entry belongs, in words; None = to nobody."""
+    found = [f"{kind} {clean(entry[kind])}" for kind in _HOLDERS if entry.get(kind) is not None]
+    return ", ".join(found) or None
+
+
+def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
+    """Print an entry: the line `first`, then each setting that is stated."""
+    if terminal.as_json:
+        terminal.result(entry)
+        return
+    terminal.result(first)
+    for setting, value in entry.items():
+        if setting not in _NOT_LISTED and value not in (None, [], {}, False):
+            terminal.result(f"  {setting}: {clean(_in_words(value))}")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    if isinstance(value, str | int):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

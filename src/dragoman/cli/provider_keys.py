@@ -1,0 +1,124 @@
+"""`dragoman provider-keys`: keeps, lists and removes keys of providers that tenants have brought."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.command import Group
+from dragoman.cli.entries import ask
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
+
+_LIST: Final = "/admin/provider-keys"
+_TENANTS: Final = "/admin/tenants"
+
+command = Group(
+    "provider-keys",
+    help="Keep, list and remove keys of providers that tenants have brought.",
+    examples=("dragoman provider-keys set acme openai < key.txt", "dragoman provider-keys list"),
+)
+
+
+@command.command("set", examples=("dragoman provider-keys set acme openai < key.txt",))
+@click.argument("tenant")
+@click.argument("provider")
+@gateway_options
+@click.pass_obj
+def set_(
+    terminal: Terminal, tenant: str, provider: str, *, file: Path | None, url: str | None, key: str | None
+) -> None:
+    """Keep the key on stdin, encrypted. The tenant's requests, and no others, call the provider with it."""
+    secret = _secret(terminal, tenant, provider)
+    asked = asked_of(terminal, file, url, key)
+    kept = ask(asked, _TENANTS, tenant, "provider-keys", provider, method="PUT", body={"key": secret})
+    if terminal.as_json:
+        terminal.result(kept)
+    else:
+        terminal.note(
+            "ok", f"{clean(tenant)} calls {clean(provider)} with its own key {clean(kept['key'])} now"
+        )
+
+
+@command.command("list", examples=("dragoman provider-keys list",))
+@gateway_options
+@click.pass_obj
+def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """All keys that tenants have brought, by their last characters."""
+    found = from_gateway(asked_of(terminal, file, url, key), _LIST)
+    if found is None:
+        raise nobody()
+    if terminal.as_json:
+        terminal.result(found)
+        return
+    members = ("tenant", "provider", "key", "master", "created", "created_by")
+    titles = ["tenant", "provider", "key", "master key", "kept", "by"]
+    terminal.table(titles, [[one[name] for name in members] for one in found["data"]], names=2)
+
+
+@command.command("remove", examples=("dragoman provider-keys remove acme openai --yes",))
+@click.argument("tenant")
+@click.argument("provider")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@gateway_options
+@click.pass_obj
+def remove(
+    terminal: Terminal,
+    tenant: str,
+    provider: str,
+    *,
+    yes: bool,
+    file: Path | None,
+    url: str | None,
+    key: str | None,
+) -> None:
+    """Remove a key. Requests of the tenant call the provider with your keys again."""
+    asked = asked_of(terminal, file, url, key)
+    named = f"{clean(tenant)} at {clean(provider)}"
+    if not yes:
+        if not (terminal.for_people and sys.stdin.isatty()):
+            text = f"removing the key of {named} needs a yes and this is not a terminal"
+            raise Failure(MISUSE, text, hint="add --yes")
+        if not click.confirm(f"Requests of {named} will cost your money. Remove its key?", err=True):
+            raise click.Abort
+    gone = ask(asked, _TENANTS, tenant, "provider-keys", provider, method="DELETE")
+    if terminal.as_json:
+        terminal.result(gone)
+    else:
+        terminal.note("ok", f"the key of {named} is removed")
+
+
+@command.command("reencrypt", examples=("dragoman provider-keys reencrypt",))
+@gateway_options
+@click.pass_obj
+def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """Encrypt all keys with the current master key; 1 if some cannot be decrypted.
+
+    Before it, the old master key stands in `auth.old_encryption_keys`; afterwards it can go.
+    """
+    done = ask(asked_of(terminal, file, url, key), _LIST, "reencrypt", method="POST", body={})
+    if terminal.as_json:
+        terminal.result(done)
+    else:
+        terminal.note("ok", f"{done['changed']} keys are encrypted anew with the master key {done['master']}")
+        for why in done["failed"]:
+            terminal.note("bad", clean(why))
+    if done["failed"]:
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
+def _secret(terminal: Terminal, tenant: str, provider: str) -> str:
+    """The key: from a terminal without showing it, else the first line of stdin. Raises Failure."""
+    if terminal.for_people and sys.stdin.isatty():
+        asked: str = click.prompt(
+            f"The key of {clean(tenant)} for {clean(provider)}", hide_input=True, err=True
+        )
+        return asked.strip()
+    text = sys.stdin.readline().strip()
+    if not text:
+        hint = f"dragoman provider-keys set {clean(tenant)} {clean(provider)} < key.txt"
+        raise Failure(MISUSE, "there is no key on stdin", hint=hint)
+    return text

@@ -1,0 +1,24 @@
+"""LiteLLM's access groups of models, as our `groups`. Pure.
+
+https://docs.litellm.ai/docs/proxy/model_access_groups
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def access_groups(entries: Sequence[Any]) -> dict[str, list[str]]:
+    """The names of models, also patterns, by the access groups that they belong to. entries: of `model_list`;
+    several may have the same name.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if not isinstance(entry, Mapping) or not isinstance(name := entry.get("model_name"), str):
+            continue
+        info = entry.get("model_info")
+        stated = info.get("access_groups") if isinstance(info, Mapping) else None
+        for group in stated if isinstance(stated, list) else ():
+            found.setdefault(str(group), {})[name] = None
+    return {group: list(names) for group, names in found.items()}

@@ -1,0 +1,212 @@
+"""What a row of LiteLLM's tables permits, in our words: models, operations and limits. Pure.
+
+Sources: LiteLLM's schema.prisma, its `LiteLLMRoutes`, https://docs.litellm.ai/docs/proxy/virtual_keys,
+https://docs.litellm.ai/docs/proxy/users and https://docs.litellm.ai/docs/proxy/model_access_groups.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from dragoman.accounts.grants import GROUP, WILDCARD
+from dragoman.config.stated import stated_bounds
+
+Note: TypeAlias = Callable[[str], None]
+"""Notes what is not taken over of a row."""
+_ALL: Final = frozenset({"all-proxy-models", "all-team-models", WILDCARD})
+"""What LiteLLM writes for all models; of a key `all-team-models`: all that its team may use."""
+_NONE: Final = "no-default-models"
+_DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w|mo)")
+_WINDOWS: Final[Mapping[str, str]] = {
+    "1s": "s",
+    "1m": "min",
+    "60s": "min",
+    "1h": "h",
+    "60m": "h",
+    "1d": "day",
+    "24h": "day",
+    "daily": "day",
+    "7d": "week",
+    "1w": "week",
+    "weekly": "week",
+    "30d": "month",
+    "31d": "month",
+    "1mo": "month",
+    "monthly": "month",
+}
+_ROUTES: Final = (
+    ("/utils/token_counter", "count"),
+    ("/chat/completions", "chat"),
+    ("/completions", "chat"),
+    ("/responses", "chat"),
+    ("/messages", "chat"),
+    ("/embeddings", "embed"),
+    ("/images/", "image"),
+    ("/audio/speech", "speech"),
+    ("/audio/transcriptions", "transcription"),
+    ("/moderations", "moderation"),
+    ("/rerank", "rerank"),
+    ("/models", "models"),
+    ("/realtime", "realtime"),
+    ("/batches", "pass_through"),
+    ("/files", "pass_through"),
+    ("/fine_tuning", "pass_through"),
+    ("/vector_stores", "pass_through"),
+    ("/containers", "pass_through"),
+)
+"""Paths of LiteLLM, without the version before them, and the operations that they are here."""
+_GROUPS_OF_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic_routes": ("chat", "count"),
+    "google_routes": ("chat", "count"),
+}
+_EVERY_ROUTE: Final = frozenset({"llm_api_routes", "openai_routes", "/*", WILDCARD})
+_VERSION: Final = re.compile(r"/v\d\w*(?=/)|/openai/deployments/[^/]*|/engines/[^/]*")
+_OF_MODELS: Final = (("model_rpm_limit", "requests"), ("model_tpm_limit", "tokens"))
+"""Limits for single models, which LiteLLM keeps in columns or in `metadata`."""
+SETTINGS: Final = frozenset({"tags", *(name for name, _ in _OF_MODELS)})
+"""Members of LiteLLM's `metadata` that are settings here."""
+
+
+class Names(NamedTuple):
+    """What the configuration of this gateway has. groups: of models, by name. models: names of models and
+    aliases.
+    """
+
+    groups: Collection[str] = ()
+    models: Collection[str] = ()
+
+    def has(self, grant: str) -> bool:
+        """Whether this gateway can know which models a grant is for."""
+        return WILDCARD in grant or "/" in grant or grant.startswith(GROUP) or grant in self.models
+
+
+def grants_of(stated: Sequence[str], names: Names) -> tuple[str, ...] | None:
+    """Our grants; None = all models. LiteLLM's access groups become our groups, as far as there are some."""
+    if not stated or _ALL.intersection(stated):
+        return None
+    return tuple(entry for name in stated if name != _NONE for entry in _granted(name, names))
+
+
+def _granted(name: str, names: Names) -> Iterator[str]:
+    if name in names.groups:
+        yield GROUP + name
+    if name not in names.groups or name in names.models:
+        yield name
+
+
+def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
+    """The operations that a key may ask for (None = all), and the routes that are no operation here."""
+    if not routes or _EVERY_ROUTE.intersection(routes):
+        return None, []
+    found: set[str] = set()
+    left: list[str] = []
+    for route in routes:
+        path = _VERSION.sub("", route)
+        operations = _GROUPS_OF_ROUTES.get(route) or tuple(
+            operation for start, operation in _ROUTES if path.startswith(start) or path == start.rstrip("/")
+        )
+        found.update(operations[:2] if route in _GROUPS_OF_ROUTES else operations[:1])
+        left += [] if operations else [route]
+    return tuple(sorted(found)), left
+
+
+def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -> list[dict[str, Any]]:
+    """The limits of a row as sections: those for all models first, then those for single models."""
+    found: dict[str, Any] = {}
+    for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
+        if (most := number(row.get(column))) is not None:
+            found[resource] = [f"{max(0, int(most))}/min"]
+    if (most := number(row.get("max_parallel_requests"))) is not None:
+        found["concurrency"] = max(0, int(most))
+    if (budget := number(row.get("max_budget"))) is not None:
+        spent = number(row.get("spend")) or 0.0
+        found["money"] = [_budget(max(0.0, budget), row.get("budget_duration"), spent, note)]
+    sections = [found] if found else []
+    for name, resource in _OF_MODELS:
+        stated = json_of(row.get(name)) or metadata.get(name)
+        for model, most in stated.items() if isinstance(stated, Mapping) else ():
+            if (count := number(most)) is not None:
+                sections.append({resource: [f"{max(0, int(count))}/min"], "models": [str(model)]})
+    budgets = json_of(row.get("model_max_budget"))
+    for model, stated in budgets.items() if isinstance(budgets, Mapping) else ():
+        sections += _of_model(str(model), stated, note)
+    return [kept for section in sections if (kept := _kept(section, note))]
+
+
+def _of_model(model: str, stated: Any, note: Note) -> list[dict[str, Any]]:
+    """The budget for one model: a number, or an object, whose members had other names in older versions."""
+    named = stated if isinstance(stated, Mapping) else {"budget_limit": stated}
+    most = number(named.get("budget_limit", named.get("max_budget")))
+    if most is None:
+        note(f"the budget for {model} cannot be read")
+        return []
+    duration = named.get("time_period", named.get("budget_duration"))
+    return [{"money": [_budget(max(0.0, most), duration, 0.0, note)], "models": [model]}]
+
+
+def _kept(section: dict[str, Any], note: Note) -> dict[str, Any]:
+    """A section without limits that ours cannot be: with one of those the whole entry would have none."""
+    found = dict(section)
+    models = {"models": found.pop("models")} if "models" in found else {}
+    for resource in list(found):
+        if stated_bounds({resource: found[resource]})[1]:
+            note(f"a limit of {resource} cannot be kept: {found.pop(resource)}")
+    return {**found, **models} if found else {}
+
+
+def _budget(budget: float, stated: Any, spent: float, note: Note) -> str:
+    duration = str(stated or "").strip().lower()
+    if not duration:
+        if spent:
+            note(f"of its {budget:g} USD, {spent:g} are spent; the rest is its budget")
+        return f"{max(0.0, budget - spent):.9f} USD"
+    window = _WINDOWS.get(duration)
+    if window is None:
+        window = "month"
+        if days := _days(duration):
+            budget = budget * 30.4375 / days
+        note(f"a budget for {duration} became {budget:.2f} USD a month")
+    return f"{budget:.9f} USD/{window}"
+
+
+def _days(duration: str) -> float:
+    found = _DURATION.fullmatch(duration)
+    if found is None:
+        return 0.0
+    seconds = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "mo": 2629800.0}
+    return int(found[1]) * seconds[found[2]] / 86400
+
+
+def json_of(stated: Any) -> Any:
+    """A value that a dump may have as text; None = it is no JSON."""
+    if not isinstance(stated, str):
+        return stated
+    try:
+        return msgspec.json.decode(stated)
+    except msgspec.DecodeError:
+        return None
+
+
+def texts_of(stated: Any) -> list[str]:
+    """A list of texts: as PostgreSQL's client has it, as JSON, or in PostgreSQL's own form (`{a,"b c"}`)."""
+    if isinstance(stated, str) and stated.startswith("{"):
+        found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stated)
+        return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
+    value = json_of(stated)
+    if value is None and isinstance(stated, str):
+        value = [text for one in stated.split(",") if (text := one.strip())]  # an empty list would be all
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+
+
+def number(stated: Any) -> float | None:
+    """A finite number, which a dump may have as text; None = it is none."""
+    try:
+        found = None if stated in (None, "") or isinstance(stated, bool) else float(stated)
+    except (TypeError, ValueError):
+        return None
+    return found if found is not None and math.isfinite(found) else None
