@@ -27,9 +27,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about one LiteLLM setting. path: its place in the file. done: False = somebody should look at
-    it.
-    """
+    """A note about one LiteLLM setting. path: its place in the file. done: False = a person should look."""
 
     path: str
     text: str
