@@ -237,7 +237,9 @@ class Exchange(msgspec.Struct, eq=False):
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set `losses` and `changes` to those in `taken`, followed by the given ones of the running attempt."""
+        """Set `losses` and `changes` to those in `taken`, followed by the given ones, which are the running
+        attempt's.
+        """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
