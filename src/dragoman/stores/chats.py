@@ -26,7 +26,7 @@ class MemoryChats:
         self._room = room
         self._now = now
         self._kept: dict[str, dict[str, _KeptChat]] = {}
-        """The stored completions by tenant and by id, in the order in which they were stored."""
+        """The stored completions by client and by id, in the order in which they were stored."""
 
     async def save(self, chat: StoredChat) -> None:
         tenant, id_ = chat.tenant, chat.id

@@ -56,7 +56,7 @@ class Lazy(Generic[S]):
         self.healthy: bool | None = None
         self.last_error: str | None = None
         self.store: S | None = None
-        """What was opened; None = it is not open."""
+        """The opened store; None = it is not open."""
         self._open = open_
         self._opening: asyncio.Task[S | StoreFailed] | None = None
         self._closed = False

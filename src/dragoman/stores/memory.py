@@ -153,9 +153,9 @@ class _Items:
     def __init__(self, most: int) -> None:
         self._most = most
         self._latest: dict[str, dict[str, _Holder]] = {}
-        """By tenant and item id: the holder that got an item with this id last."""
+        """By client and item id: the holder that got an item with this id last."""
         self._earlier: dict[str, dict[str, list[_Holder]]] = {}
-        """By tenant and item id: the other holders that have an item with this id, the oldest first."""
+        """By client and item id: the other holders that have an item with this id, the oldest first."""
 
     def add(self, holder: _Holder, items: Iterable[Item]) -> None:
         tenant, bodies = holder.place.tenant, {item.id: item.body for item in items}
@@ -455,7 +455,7 @@ class MemorySessions:
         self._now = now
         self._sessions: dict[tuple[str, str], _KeptSession] = {}
         self._owners: dict[str, OrderedDict[str, None]] = {}
-        """By tenant: the ids of its sessions, the least recently used first."""
+        """By client: the ids of its sessions, the least recently used first."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         session = self._live(tenant, id_)

@@ -19,8 +19,8 @@ HEAD: Final = "0009"
 
 class Standing(NamedTuple):
     """The schema of a database. revision: the newest migration that the database has; None = it has no tables
-    yet. compatible_from: the oldest HEAD whose code may use the database; None = the database does not state
-    it.
+    yet. compatible_from: the oldest HEAD whose code may use the database; None = not known, or not needed
+    because the database is not newer.
     """
 
     revision: str | None

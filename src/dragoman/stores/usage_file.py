@@ -106,7 +106,9 @@ class UsageFile:
         self._connection: sqlite3.Connection | None = None
         self._known: set[int] = set()
         self._looked: dict[tuple[int, str], int] = {}
-        """By (step, dimension): the time up to which no period has too many values, in Unix seconds."""
+        """By (index of the step in STEPS, dimension): the time up to which no period has too many values, in
+        Unix seconds.
+        """
         self._closed = False
 
     async def keep(self, records: Sequence[UsageRecord]) -> int | None:
