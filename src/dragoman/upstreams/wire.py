@@ -1,8 +1,9 @@
 """A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
 A provider with several protocols has one upstream for each, with the same keys and transport. The first of
-them knows the others and chooses the one for a request. To relay a request, the engine calls `send`; `chat`
-and `complete` translate it. What all requests share (URLs, headers with the credential) is prepared once.
+them knows the others and chooses the upstream for a request. To relay a request, the engine calls `send`; to
+translate it, the engine calls `chat` or `complete`. What all requests need (URLs, headers with the
+credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ from dragoman.wire.multipart import Pieces, content_type, written
 
 _AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
-"""The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
+"""The most models for which an upstream caches facts or headers of one kind; the next model empties the
+cache.
+"""
 
 
 class Spent(Protocol):
-    """Is called when a key has nothing left for a model (its rate limit is reached). key: the id of the key's
-    account. pause: for how many seconds nothing is left. now: monotonic seconds.
+    """Called when a key's rate limit for a model is used up. key: the id of the key's account. pause: the
+    seconds until the limit is reset. now: monotonic seconds.
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
@@ -84,14 +87,15 @@ class Spent(Protocol):
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
-    same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
-    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. live_url: where realtime
-    sessions are opened, with its query; None = there are none. query: is put at the end of every other URL
-    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
-    pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
-    yields: names of headers for which a request's own value is used instead of the account's. service: the
-    vendor's own API for operations beside chat, None = it has none.
+    chat_url: the URL of chat. stream_url: the URL of streamed chat, None = the same. base_url: the beginning
+    of the URLs of the model list and the other operations, None = there are none. list_base: the beginning of
+    the URL of the model list, None = as for other operations. bases: {operation: base URL} for operations
+    that have another one. live_url: the URL of realtime sessions, with its query; None = there are none.
+    query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the models
+    that can chat in this dialect, None = all models; a pattern with `!` before it excludes models. further:
+    the same provider's upstreams in other dialects, best first. yields: names of headers for which a
+    request's own value is used instead of the account's. service: the vendor's own API for operations beside
+    chat, None = it has none.
     """
 
     success: Final = 200
@@ -150,7 +154,7 @@ class WireUpstream:
         if live_url is not None:
             self._operations["realtime"] = {"": Address(live_url)}
         self._heads: dict[tuple[Any, ...], Head] = {}
-        """By the address, the account, and what the call says about the model."""
+        """By the address, the model, the account, and the headers that the call adds: the prepared head."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
         self._serves = None if models is None else _pattern(models)
@@ -159,11 +163,11 @@ class WireUpstream:
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
         self.spent: Spent | None = None
-        """Is called when an answer says that a key has nothing left; None = nobody wants to know."""
+        """Called when an answer says that a key's rate limit is used up; None = nothing is called."""
 
     def remember(self, before: WireUpstream) -> None:
-        """Take over what this provider's upstream in the old configuration has learnt about models, in each
-        dialect whose chat endpoint has the same URL as before.
+        """Copy what this provider's upstream in the old configuration has learnt about models, for each
+        dialect whose chat URL is the same as before.
         """
         for name, upstream in self._spoken.items():
             known = before._spoken.get(name)
@@ -171,8 +175,9 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
-        """A copy of this upstream that calls with another account, and shares the connections and what is
-        known of models. accounts: for each of the provider's dialects. spent: as the attribute.
+        """Return a copy of this upstream that calls with another account. It shares the connections and what
+        was learnt about models. accounts: the account for each of the provider's dialects, by the dialect's
+        name. spent: see the attribute `spent`.
         """
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
@@ -195,14 +200,16 @@ class WireUpstream:
         self._headers = [_prepared(account.headers) for account in accounts]
         self._heads = {}
         self._changes = any(account.renewal is not None for account in accounts)
-        """Whether some credential may change before a request."""
+        """Whether any credential may change before a request."""
         for index, account in enumerate(accounts):
             if account.renewal is not None:
                 credential = account.renewal.credential
                 credential.follow(self.language, partial(self._follow, index, credential))
 
     def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease of a credential, unless the account with this index has another one by now."""
+        """Use a new lease of a credential for the account with this index, unless that account has another
+        credential by now.
+        """
         before = self.accounts[index]
         if (renewal := before.renewal) is not None and renewal.credential is credential:
             renewal = msgspec.structs.replace(renewal, lease=lease)
@@ -212,7 +219,7 @@ class WireUpstream:
             self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """This provider's upstream in the dialect `name`. Raises KeyError if it has none."""
+        """Return this provider's upstream in the dialect `name`. Raises KeyError if the provider has none."""
         return self._spoken[name]
 
     def spoken(
@@ -237,8 +244,9 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. Returns True if it says
-        something, even if that is known already, because several requests may get the same failure.
+        """Remember for later requests what a failure says about calling this model in this dialect. Return
+        whether it says something, also if that is already known, because several requests may get the same
+        failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -260,23 +268,26 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """This provider's upstream in a dialect that has the operation, if possible in the client's, `face`;
-        None = there is none. model: not used, because nobody knows which models have the operation.
+        """Return this provider's upstream in a dialect that has the operation, if possible in the client's
+        dialect `face`; None = no dialect has it. model: not used, because it is not known which models have
+        the operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
-        """The codec of an operation. Raises KeyError if the dialect has none, which `able` excludes."""
+        """Return the codec of an operation. Raises KeyError if there is none, which `able` excludes."""
         return self._codecs[operation]
 
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat unchanged, and start `call.watch`. Raises RequestFailed if no answer comes.
+        """POST the body of a chat request unchanged, start `call.watch`, and return the answer, of any
+        status. Raises RequestFailed if no answer comes.
 
-        headers: the request's own. The account's headers replace them, except those in `yields`; the headers
-        configured for the model replace both. stream: the body asks for a stream, which may have another URL.
+        headers: the request's own headers. The account's headers replace those of the same name, except those
+        in `yields`; the headers that are configured for the model replace both. stream: True = the body asks
+        for a stream, which may have another URL.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -291,7 +302,9 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """As `send`, for an operation other than chat. outgoing: the request, which is JSON or a form."""
+        """Send a request as `send` does, for an operation other than chat. outgoing: the request; its body is
+        JSON, a form or a file.
+        """
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -323,8 +336,8 @@ class WireUpstream:
         headers: Mapping[str, str],
         stated: Mapping[str, str] = {},
     ) -> Answer:
-        """Wait until a credential that changes is valid, then send a request with it. stated: headers that
-        replace those of all requests.
+        """Send a request with a credential that changes: wait until it is valid, and sign the request if the
+        credential signs. stated: headers that replace all other headers of the same name.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -340,8 +353,9 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """The handshake of a realtime session, and where to send it. headers: as for `send`. search: is put
-        at the end of the URL's query. Raises RequestFailed if there is no valid credential.
+        """Return the head of the handshake of a realtime session, and the transport to send it with. headers:
+        as for `send`. search: added to the end of the URL's query. Raises RequestFailed if there is no valid
+        credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -362,9 +376,10 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """The provider's model list as it was sent. Only if `lists_models` is true. Raises RequestFailed.
+        """Return the body of the provider's model list, as it was sent. Call this only if `lists_models` is
+        True. Raises RequestFailed.
 
-        signed: False = leave out the headers that hold secrets of the account. query: parameters to add to
+        signed: False = leave out the headers that contain secrets of the account. query: parameters to add to
         the URL. largest: the most bytes, None = as for all answers.
         """
         assert self._list is not None
@@ -386,8 +401,8 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """The method, URL and headers (the account's, the model's) of all calls of a model with an
-        account.
+        """Return the method, the URL and the headers (the account's and the model's) that all calls of a
+        model with the same account share.
         """
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
@@ -403,7 +418,9 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Add a request's own headers: (the head, with the values that it replaces; headers to be added)."""
+        """Add a request's own headers. Return (the head, with those values that the request replaces; the
+        headers to add to it).
+        """
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
             if name not in fixed:
@@ -419,7 +436,9 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
+        """Return the chat request in this dialect, with the configured members. Raises WireError if it cannot
+        be encoded.
+        """
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -430,7 +449,10 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
+        """Return a request for an operation other than chat in this dialect. The configured members are added
+        to JSON and to a form; for a body that is a file, they are added to the query. Raises WireError if the
+        request cannot be encoded.
+        """
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -443,13 +465,15 @@ class WireUpstream:
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
-        """Send a chat, and encode it before if the call has not. The answer may have a failure's status."""
+        """Send a chat request, and encode it first if `call.encoded` is None. The answer may have the status
+        of an error.
+        """
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer, operation: Operation = "chat") -> RequestFailed:
-        """The error that a failed answer states. For a status outside of 400 to 599 it names only the status.
-        Raises RequestFailed if the answer breaks off.
+        """Return (not raise) the error that an answer states. For a status outside 400 to 599, the error only
+        names the status. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
@@ -458,7 +482,7 @@ class WireUpstream:
     def refusal(
         self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"
     ) -> RequestFailed:
-        """As `refused`, for an answer that has been read."""
+        """Return what `refused` returns, for an answer whose body was already read."""
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
         service = self._service
@@ -470,8 +494,9 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
-        """Note that the head of an answer has come. If it says that the key has nothing left, call `spent`. A
-        429 is not looked at here, because the failure of the attempt tells of it.
+        """Record the time at which the head of an answer came. If the head says that the key's rate limit is
+        used up, call `spent`. A 429 is not looked at here, because it fails the attempt, and the failure says
+        the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -481,12 +506,12 @@ class WireUpstream:
 
     @property
     def dialects(self) -> Collection[WireUpstream]:
-        """The upstreams in all dialects of this provider, this one included."""
+        """The upstreams in all dialects of this provider, including this one."""
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault without the secrets of the call's account and headers. `located` is not used, because the
-        parameter of such a fault is not a path in the IR.
+        """Return the fault without the secrets of the call's account and headers. `located` is not used,
+        because the parameter of a provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -505,7 +530,9 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """The whole answer of a provider that streams without being asked to. Raises RequestFailed."""
+        """Return the complete answer of a provider that streams although the request asks for no stream.
+        Raises RequestFailed.
+        """
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 
@@ -578,8 +605,9 @@ class WireUpstream:
 
 
 def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """What matches the names of models that fit a pattern. If all patterns begin with `!`, it matches the
-    names that fit none of them.
+    """Return an expression that matches the names of models which fit at least one pattern. If any pattern
+    begins with `!`, it matches the names that fit none of the patterns with `!`; patterns without `!` are
+    ignored then.
     """
     excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:
@@ -595,7 +623,7 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    """A copy of a head in which `headers` replace those of the same name."""
+    """Return a copy of a head in which `headers` replace the headers of the same name."""
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)
