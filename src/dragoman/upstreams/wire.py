@@ -1,9 +1,8 @@
 """A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
 A provider with several protocols has one upstream for each, with the same keys and transport. The first of
-them knows the others and chooses the upstream for a request. To relay a request, the engine calls `send`; to
-translate it, the engine calls `chat` or `complete`. What all requests need (URLs, headers with the
-credential) is prepared once.
+them knows the others and chooses one for a request. The engine calls `send` to relay a request, `chat` or
+`complete` to translate it. What all requests need (URLs, headers) is made once.
 """
 
 from __future__ import annotations
@@ -71,14 +70,12 @@ from dragoman.wire.multipart import Pieces, content_type, written
 
 _AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
-"""The most models for which an upstream caches facts or headers of one kind; the next model empties the
-cache.
-"""
+"""The most models or heads of requests in a cache of an upstream. The next one empties the cache."""
 
 
 class Spent(Protocol):
-    """Called when a key's rate limit for a model is used up. key: the id of the key's account. pause: the
-    seconds until the limit is reset. now: monotonic seconds.
+    """Called when a key's rate limit for a model is used up. key: the id of the key's account. pause: seconds
+    until the limit is reset. now: monotonic seconds.
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
@@ -87,15 +84,14 @@ class Spent(Protocol):
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url: the URL of chat. stream_url: the URL of streamed chat, None = the same. base_url: the beginning
-    of the URLs of the model list and the other operations, None = there are none. list_base: the beginning of
-    the URL of the model list, None = as for other operations. bases: {operation: base URL} for operations
-    that have another one. live_url: the URL of realtime sessions, with its query; None = there are none.
-    query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the models
-    that can chat in this dialect, None = all models; a pattern with `!` before it excludes models. further:
-    the same provider's upstreams in other dialects, best first. yields: names of headers for which a
-    request's own value is used instead of the account's. service: the vendor's own API for operations beside
-    chat, None = it has none.
+    chat_url: the URL of chat. stream_url: of streamed chat, None = the same. base_url: the beginning of the
+    URLs of the model list and the other operations, None = there are none. list_base: as base_url, for the
+    model list; None = the same. bases: {operation: base URL} for operations with another one. live_url: the
+    URL of realtime sessions, with its query; None = there are none. query: added to the end of every other
+    URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before
+    a pattern excludes them), None = all. further: the provider's upstreams in other dialects, best first.
+    yields: names of headers for which a request's own value is used instead of the account's. service: the
+    vendor's own API for operations beside chat, None = it has none.
     """
 
     success: Final = 200
@@ -166,7 +162,7 @@ class WireUpstream:
         """Called when an answer says that a key's rate limit is used up; None = nothing is called."""
 
     def remember(self, before: WireUpstream) -> None:
-        """Copy what this provider's upstream in the old configuration has learnt about models, for each
+        """Take over what this provider's upstream in the old configuration has learnt about models, for each
         dialect whose chat URL is the same as before.
         """
         for name, upstream in self._spoken.items():
@@ -175,9 +171,9 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
-        """Return a copy of this upstream that calls with another account. It shares the connections and what
-        was learnt about models. accounts: the account for each of the provider's dialects, by the dialect's
-        name. spent: see the attribute `spent`.
+        """Return a copy of this upstream that calls with another account, over the same connections.
+        accounts: one for each of the provider's dialects, by the dialect's name. spent: see the attribute
+        `spent`.
         """
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
@@ -207,9 +203,7 @@ class WireUpstream:
                 credential.follow(self.language, partial(self._follow, index, credential))
 
     def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease of a credential for the account with this index, unless that account has another
-        credential by now.
-        """
+        """Use a new lease of a credential for the account `index`, unless that has another credential now."""
         before = self.accounts[index]
         if (renewal := before.renewal) is not None and renewal.credential is credential:
             renewal = msgspec.structs.replace(renewal, lease=lease)
@@ -219,7 +213,7 @@ class WireUpstream:
             self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """Return this provider's upstream in the dialect `name`. Raises KeyError if the provider has none."""
+        """Return this provider's upstream in the dialect `name`. Raises KeyError if there is none."""
         return self._spoken[name]
 
     def spoken(
@@ -244,9 +238,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember for later requests what a failure says about calling this model in this dialect. Return
-        whether it says something, also if that is already known, because several requests may get the same
-        failure.
+        """Remember what a failure says about calling this model in this dialect. Return whether it says
+        something, also if that is already known, because several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -268,9 +261,9 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """Return this provider's upstream in a dialect that has the operation, if possible in the client's
-        dialect `face`; None = no dialect has it. model: not used, because it is not known which models have
-        the operation.
+        """Return this provider's upstream in a dialect that has the operation, if possible in the client's,
+        `face`; None = there is none. model: not used, because it is not known which models have the
+        operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
@@ -282,12 +275,11 @@ class WireUpstream:
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat request unchanged, start `call.watch`, and return the answer, of any
-        status. Raises RequestFailed if no answer comes.
+        """POST the body of a chat unchanged, start `call.watch`, return the answer. Raises RequestFailed for
+        none.
 
-        headers: the request's own headers. The account's headers replace those of the same name, except those
-        in `yields`; the headers that are configured for the model replace both. stream: True = the body asks
-        for a stream, which may have another URL.
+        headers: the request's own. The account's headers replace them, except those in `yields`; the headers
+        configured for the model replace both. stream: the body asks for a stream, which may have another URL.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -302,9 +294,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """Send a request as `send` does, for an operation other than chat. outgoing: the request; its body is
-        JSON, a form or a file.
-        """
+        """As `send`, for an operation other than chat. outgoing: JSON, a form or a file."""
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -336,8 +326,8 @@ class WireUpstream:
         headers: Mapping[str, str],
         stated: Mapping[str, str] = {},
     ) -> Answer:
-        """Send a request with a credential that changes: wait until it is valid, and sign the request if the
-        credential signs. stated: headers that replace all other headers of the same name.
+        """Wait until a credential that changes is valid; then sign the request, if the credential signs, and
+        send it. stated: headers that replace all other headers of the same name.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -353,9 +343,8 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """Return the head of the handshake of a realtime session, and the transport to send it with. headers:
-        as for `send`. search: added to the end of the URL's query. Raises RequestFailed if there is no valid
-        credential.
+        """Return the handshake request of a realtime session, and the transport for it. headers: as for
+        `send`. search: added to the URL's query. Raises RequestFailed if there is no valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -376,11 +365,10 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """Return the body of the provider's model list, as it was sent. Call this only if `lists_models` is
-        True. Raises RequestFailed.
+        """Return the provider's model list as it was sent; only if `lists_models`. Raises RequestFailed.
 
-        signed: False = leave out the headers that contain secrets of the account. query: parameters to add to
-        the URL. largest: the most bytes, None = as for all answers.
+        signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
+        largest: the most bytes, None = as for all answers.
         """
         assert self._list is not None
         if signed and (renewal := self.accounts[call.account].renewal) is not None:
@@ -401,9 +389,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """Return the method, the URL and the headers (the account's and the model's) that all calls of a
-        model with the same account share.
-        """
+        """Return the head for all calls of a model with one account: method, URL, the headers of both."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -418,9 +404,7 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Add a request's own headers. Return (the head, with those values that the request replaces; the
-        headers to add to it).
-        """
+        """Add a request's own headers. Return (head with the values that they replace, headers to add)."""
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
             if name not in fixed:
@@ -436,9 +420,7 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """Return the chat request in this dialect, with the configured members. Raises WireError if it cannot
-        be encoded.
-        """
+        """Return the chat request in this dialect, with the configured members. Raises WireError."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -449,10 +431,7 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Return a request for an operation other than chat in this dialect. The configured members are added
-        to JSON and to a form; for a body that is a file, they are added to the query. Raises WireError if the
-        request cannot be encoded.
-        """
+        """As `encode`, for other operations. Configured members go into the JSON, the form or the query."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -465,9 +444,7 @@ class WireUpstream:
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
-        """Send a chat request, and encode it first if `call.encoded` is None. The answer may have the status
-        of an error.
-        """
+        """Send a chat request, encoded first if `call.encoded` is None. Returns an answer of any status."""
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
@@ -494,9 +471,8 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
-        """Record the time at which the head of an answer came. If the head says that the key's rate limit is
-        used up, call `spent`. A 429 is not looked at here, because it fails the attempt, and the failure says
-        the same.
+        """Record when the head of an answer came. If it says that the key's rate limit is used up, call
+        `spent`; not for a 429, because that fails the attempt, and the failure says the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -510,8 +486,8 @@ class WireUpstream:
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """Return the fault without the secrets of the call's account and headers. `located` is not used,
-        because the parameter of a provider's fault is not a path in the IR.
+        """Return the fault without secrets of the call's account and headers. `located` is not used, because
+        the parameter of a provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -530,9 +506,7 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """Return the complete answer of a provider that streams although the request asks for no stream.
-        Raises RequestFailed.
-        """
+        """Return the complete answer if a provider streams unasked. Raises RequestFailed."""
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 
@@ -605,9 +579,8 @@ class WireUpstream:
 
 
 def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression that matches the names of models which fit at least one pattern. If any pattern
-    begins with `!`, it matches the names that fit none of the patterns with `!`; patterns without `!` are
-    ignored then.
+    """Return an expression for names of models: those that fit a pattern; or, if any pattern begins with `!`,
+    those that fit no pattern with `!` (then the other patterns are ignored).
     """
     excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:
