@@ -40,8 +40,8 @@ class Span(NamedTuple):
 
 def span(window: Window | None, every: int, now: float) -> Span:
     """Return the window that contains the moment `now` (Unix seconds). window: the unit of its length; None =
-    a window without end, as for `concurrency`. every: how many units long the window is; not used for `month`
-    and `lifetime`.
+    a window without end, as for `concurrency`. every: how many units long the window is; not used for None,
+    `month` and `lifetime`.
 
     Windows of a fixed length begin at multiples of their length since 1970 (UTC); weeks begin on Monday.
     """

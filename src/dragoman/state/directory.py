@@ -39,8 +39,9 @@ class Row(msgspec.Struct, frozen=True):
 class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a client key, or everybody who belongs to a tenant, team or user, may use. A list contains the
     allowed names; None = everything is allowed. models: names, patterns (`openai/*`) and `group:NAME`. tags:
-    those that each request gets. limits: as in the configuration, as JSON. disabled: True = nothing may be
-    used at all. tenant: the name of the tenant that the key, team or user belongs to.
+    those that each request gets. limits: as in the configuration, as JSON. metadata: values of the operator's
+    choice. disabled: True = nothing may be used at all. tenant: the name of the tenant that the key, team or
+    user belongs to.
     """
 
     models: tuple[str, ...] | None = None
@@ -69,11 +70,12 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A client key. id: `key_…`, which never changes. shown: the first characters of the key. expires: the
-    time from which the key is refused. before_until: the time until which the key before the last rotation is
-    valid. rotated: the time of the last rotation. revoked: the time since which the key is refused for good.
-    Times are in Unix seconds, None = never. tenant_id, team_id, user_id: the ids of the key's tenant, team
-    and user, as in `HolderEntry`.
+    """A client key. id: `key_…`, which never changes. shown: the first characters of the key. team, user: the
+    names of the team and the user that the key belongs to. tenant_id, team_id, user_id: the ids of the key's
+    tenant, team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds.
+    expires: the time from which the key is refused, None = never. before_until: the time until which the key
+    before the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None =
+    there was none. revoked: the time since which the key is refused for good, None = it is not revoked.
     """
 
     id: str

@@ -1,4 +1,5 @@
-"""Put back into a history what the client could not send back: thinking, seals, and the provider's own tools.
+"""Puts the parts of earlier answers that a client could not send back into the client's next request:
+thinking, seals, and calls and results of the provider's own tools.
 
 An example: a client of the Chat Completions protocol, and Anthropic as the upstream. Anthropic answers:
 
@@ -11,19 +12,19 @@ Chat Completions has no member for the signature, so the client's next request s
     {"role": "assistant", "content": "Let me look.", "tool_calls": [{"id": "toolu_01A09q90qw", ...}]}
     {"role": "tool", "tool_call_id": "toolu_01A09q90qw", "content": "12 degrees"}
 
-When Anthropic answered, the vault got an entry under keys that the client's message leads to:
+When Anthropic answered, the vault got an entry. Its keys can be computed from the client's message:
 
-    keys         digest of (tenant, "toolu_01A09q90qw", "get_weather", {"city":"Paris"}), and others
+    keys         digest of (client, "toolu_01A09q90qw", "get_weather", {"city":"Paris"}), and others
     scope        anthropic/claude-sonnet-4-5
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
-in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it:
-another model gets the message as the client sent it, and the report names a loss. The same happens when the
-client has changed the call.
+in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it.
+So if the request goes to another model, the message stays as the client sent it, and the report names a loss.
+The same happens if the client has changed the call.
 
-Ways to an entry: a call's id, name and arguments; for an answer without calls the conversation before it and
-its text; for a picture its bytes. A call whose id is not random is found only in its conversation.
+An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
+it and its text; for a picture, by its bytes. A call whose id is not random is found only in its conversation.
 """
 
 from __future__ import annotations

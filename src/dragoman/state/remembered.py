@@ -104,8 +104,8 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """Sort the client's blocks into two groups: those that are found in the answer, with their seals, by
-        the index of their piece; and the list of the others, which the client has changed or added.
+        """Divide the client's blocks into two groups: those that are found in the answer, with their seals,
+        by the index of their piece; and the list of the others, which the client has changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []

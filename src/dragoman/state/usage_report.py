@@ -20,10 +20,10 @@ MOST_ROWS: Final = 50_000
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A query for usage: of the exchanges that began at `begin` or later and before `end`, in Unix seconds.
-    Both are rounded outwards to whole hours, or for end users to whole days. step: the length of the buckets,
-    None = no buckets. by: the dimensions to group by, at most two. only: {dimension: value}; only usage with
-    these values is counted, "" = usage without a value. top: how many groups are shown separately; the others
-    are added up. rank: the sum by which groups are sorted, largest first.
+    The store rounds both outwards to the periods that it has sums for (see `widened`). step: the length of
+    the buckets, None = no buckets. by: the dimensions to group by, at most two. only: {dimension: value};
+    only usage with these values is counted, "" = usage without a value. top: how many groups are shown
+    separately; the others are added up. rank: the sum by which groups are sorted, largest first.
     """
 
     begin: int

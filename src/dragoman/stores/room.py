@@ -56,9 +56,10 @@ class Room:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` further bytes of the client `tenant` fit. The client with the most
-        bytes loses entries first; `more` counts as bytes of `tenant`. spared: an entry that is not removed.
-        Raises StoreFull, and removes nothing, if too few entries may be removed.
+        """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
+        free a part of the limit (`_SPARE`) in addition, if possible. The client with the most bytes loses
+        entries first; `more` counts as bytes of `tenant`. spared: an entry that is not removed. Raises
+        StoreFull, and removes nothing, if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:

@@ -1,7 +1,8 @@
 """Usage in memory, since the process began; implements `state.usage_archive.UsageArchive`.
 
 Sums are stored for each hour and each combination of values that occurred in it. If there are too many sums,
-those of the oldest hour are dropped, and reports state the time since which usage is known.
+those of the oldest hour are dropped (but never those of the only hour), and reports state the time since
+which usage is known.
 """
 
 from __future__ import annotations

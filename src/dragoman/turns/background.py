@@ -72,8 +72,8 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
 class Silences:
-    """Measures for how long the lease of each running response has stayed the same, as this process has
-    observed: a response gives no sign of life in this time.
+    """Measures how long each running response has given no sign of life: the time for which its lease has
+    stayed the same, as this process has observed.
 
     The time between two looks counts as at most twice `_LOOK`. A longer pause means that this process, and
     perhaps other processes too, was suspended or blocked, so it proves nothing.
@@ -100,7 +100,9 @@ class Silences:
 
 
 class BackgroundTurn(ResponseTurn):
-    """The turn of a background response. Its writer stores the response, not the engine's `kept`."""
+    """The turn of a background response. The writer stores this response; the engine does not call `kept` for
+    it.
+    """
 
     def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
         super().__init__(keeping, tenant, background=True)

@@ -186,8 +186,8 @@ class SessionTurn:
         return self._inner is not None and self._inner.keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return True for every body, because even a body that names no session may continue one by its
-        messages.
+        """Return True: every body concerns this turn, because even a body that names no session may continue
+        one by its messages.
         """
         return True
 

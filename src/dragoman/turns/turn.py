@@ -126,7 +126,9 @@ class ResponseTurn:
         """The items of the history and of the client's input. `expand` sets them only if `asks` is set."""
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return True for every body, because a response is stored unless the body forbids it."""
+        """Return True: every body concerns this turn, because a response is stored unless the body forbids
+        it.
+        """
         return True
 
     async def expand(self, asked: Asked) -> Asked:
@@ -206,7 +208,9 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other."""
+        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other,
+        and for a background response that would not be stored.
+        """
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation

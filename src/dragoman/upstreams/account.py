@@ -51,8 +51,8 @@ class Account(msgspec.Struct, frozen=True):
     lent: bool = False
 
     def succeeding(self, before: Account) -> Account:
-        """Return this account with the secrets of `before` added, the account that it replaces: late answers
-        may still repeat those secrets.
+        """Return this account with the secrets of `before` added, so that they stay hidden: late answers may
+        still repeat them. before: the account that this account replaces.
         """
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])

@@ -57,10 +57,10 @@ class Backend(Answering, Protocol):
         preferred: str | None = None,
     ) -> Backend:
         """Return the provider's upstream in the best protocol for a chat request: `preferred`, the operator's
-        choice, if the provider has it; else `face`, the client's own protocol, if the provider has it; else
-        the provider's first protocol. A protocol in which the model cannot answer this request, according to
-        `facts`, is passed over (but not `preferred`), if another protocol is left. asked: returns the
-        request.
+        choice, if the provider has it for the model; else `face`, the client's own protocol, if the provider
+        has it for the model; else the first protocol that the provider has for the model. A protocol in which
+        the model cannot answer this request, according to `facts`, is passed over (but not `preferred`), if
+        another protocol is left. asked: returns the request.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
@@ -163,8 +163,8 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch, and tell whoever waits for a connection that it can go on, because this
-    upstream needs no connection.
+    """Start the call's stopwatch, and call the function in `CONNECTED`, if there is one, as if a connection
+    had been made: this upstream needs no connection.
     """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:

@@ -23,7 +23,9 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.upstreams.credential")
 
 _AGAIN: Final = 1.0
-"""Seconds. No refresh begins for this time after a refresh that failed or brought no new lease."""
+"""Seconds. After a refresh that failed, `Refreshing.current` starts no other one for this time. After a
+refresh that brought the same lease again, it starts one in this time only if the lease has expired.
+"""
 
 
 class Prepared(msgspec.Struct, frozen=True):

@@ -275,8 +275,7 @@ class WireUpstream:
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat unchanged, start `call.watch`, return the answer. Raises RequestFailed for
-        none.
+        """POST the body of a chat unchanged, and start `call.watch`. Raises RequestFailed if no answer comes.
 
         headers: the request's own. The account's headers replace them, except those in `yields`; the headers
         configured for the model replace both. stream: the body asks for a stream, which may have another URL.

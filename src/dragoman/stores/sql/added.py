@@ -38,7 +38,7 @@ _FORGET = delete(ADDED).where(_A.version <= bindparam("oldest_"), _REPLACED.exis
 
 
 class SqlAdditions:
-    """Stores the entries that operators have added in a database."""
+    """Stores in a database the entries that operators have added to the configuration."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

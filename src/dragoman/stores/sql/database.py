@@ -76,7 +76,7 @@ class Database(Protocol):
 
 
 class Part:
-    """A part of the SQL store. room: limits the bytes of the store. now: returns Unix seconds."""
+    """A part of the SQL store. room: limits the bytes of its rows. now: returns Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database

@@ -274,8 +274,8 @@ class _Job:
 
 
 class _CastDouble(Double[float]):
-    """Names the type of a parameter in the statement. In `%s IS NULL`, the server cannot know the type
-    otherwise.
+    """The type of a DOUBLE parameter, which is written into the statement as a cast. In `%s IS NULL`, the
+    server could not know the parameter's type without the cast.
     """
 
     render_bind_cast = True

@@ -239,7 +239,9 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether rewriting the file would at least halve it, and would not copy too many bytes."""
+        """Whether the file should be rewritten: this would at least halve the file, remove more than
+        `_FREE_PAGES` pages, and copy at most `_REWRITE_MOST_BYTES`.
+        """
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 

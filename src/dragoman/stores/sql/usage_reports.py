@@ -1,10 +1,10 @@
 """Makes reports on usage from the sums in a database.
 
-A report needs up to three SELECTs for each segment of its span (`state.periods`). The first one finds the
-largest groups by one column. The second one adds up all columns for these groups. The third one adds up all
-columns for everything; the largest groups are subtracted from its result, which leaves the sums of all other
-groups. So most rows are read in the order in which they are stored, or not at all. To group all rows, the
-database would have to sort them with all their columns, which takes longer than adding them up.
+A report is made with up to three kinds of SELECTs. The first kind finds the largest groups by one column. The
+second kind adds up all columns for these groups. The third kind adds up all columns for everything; the
+largest groups are subtracted from its result, which leaves the sums of all other groups. So most rows are
+read in the order in which they are stored, or not at all. To group all rows, the database would have to sort
+them with all their columns, which takes longer than adding them up.
 """
 
 from __future__ import annotations

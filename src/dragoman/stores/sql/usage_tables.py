@@ -152,8 +152,8 @@ class Adding:
         self._texts: dict[str, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows. No two of them may have the same key. Their values are in the order of the table's
-        columns.
+        """Insert or add these rows, as the class describes. No two of them may have the same key. The values
+        of a row are in the order of the table's columns.
         """
         if not rows:
             return

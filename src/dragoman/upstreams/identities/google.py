@@ -51,8 +51,8 @@ def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG0
 
 
 def _stated(file: Path, scopes: list[str]) -> Any:
-    """Return the credentials that a file describes. Raises NotRenewed for a file that names a program to run,
-    because anybody who can write the file could run any program.
+    """Return the credentials that a file describes. Raises NotRenewed for a file of an unknown type, and for
+    a file that names a program to run, because anybody who can write the file could run any program.
     """
     info = json.loads(file.read_text("utf-8"))
     kind = info.get("type") if isinstance(info, dict) else None

@@ -28,8 +28,8 @@ def render(model: Model, request: Generate | Count) -> str:
     """Return the prompt text for a request. If the last message is an assistant's text, the prompt ends with
     this text, and the model continues it.
 
-    If the model's chat template rejects the conversation, the template gets it again with user and assistant
-    messages in turn (see `prompts.alternating`). Raises EngineRefused if the template rejects that too.
+    If the model's chat template rejects the conversation, the template gets it again with alternating user
+    and assistant messages (`prompts.alternating`). Raises EngineRefused if the template rejects that too.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:

@@ -49,8 +49,8 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Return both bounds as integers. A bound that is None becomes the number of 15 nines, or of one nine
-    more than the other bound has digits if that is longer; in place of `low` it is negative.
+    """Return both bounds as integers. A missing bound becomes the number 99…9 (for `low` its negative) with
+    15 digits, or with one digit more than the other bound, whichever is longer.
     """
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)

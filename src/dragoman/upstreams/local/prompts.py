@@ -37,7 +37,7 @@ def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[s
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the same conversation for a chat template that requires user and assistant messages in turn.
+    """Return the same conversation for a chat template that requires alternating user and assistant messages.
     System messages become user messages, and adjacent messages of the same role are joined. Tool messages,
     and messages with calls, are not joined with others.
     """
