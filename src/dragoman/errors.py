@@ -1,4 +1,4 @@
-"""The exceptions of this package that callers can catch. Other modules define further ones.
+"""The gateway's main exceptions. Other modules define further ones.
 
 A class exists only if some code handles it differently:
 

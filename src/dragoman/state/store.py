@@ -34,8 +34,8 @@ class StoreFailed(DragomanError):
 
 class DataRefused(StoreFailed):
     """The database does not accept these data: a value is out of range, a text is not valid, a row is too
-    large, or the id exists already. A second try would fail too. Every other StoreFailed can go away without
-    a change of the data.
+    large, or the id exists already. A second try would fail too. Any other failure of the database can go
+    away without a change of the data.
     """
 
 

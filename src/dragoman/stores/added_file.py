@@ -1,4 +1,5 @@
-"""Reads the entries that operators have added directly from a database.
+"""Reads the entries that operators have added to the configuration, from a database that is not opened as a
+store.
 
 A start and a reload need these entries in processes that must not open the store. The parent of several
 workers must have no thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a

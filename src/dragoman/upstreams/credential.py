@@ -104,9 +104,9 @@ class Refreshing:
 
     id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease. fetch:
     takes the present lease, and returns a new lease, or the same one if nothing has changed; raises
-    NotRenewed. now: returns Unix seconds. early: how many seconds before a lease expires it is refreshed;
-    requests use the present lease until then. every: seconds after which `fetch` is called for a lease
-    without `expires`, None = never.
+    NotRenewed. now: returns Unix seconds. early: how many seconds before it expires a lease is refreshed;
+    requests use the present lease until the new one has come. every: seconds after which `fetch` is called
+    for a lease without `expires`, None = never.
     """
 
     def __init__(

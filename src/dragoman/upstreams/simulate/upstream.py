@@ -197,9 +197,9 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. If the
-        plan says `die`, the stream ends with an error event. If it says `silence`, nothing more is sent, and
-        RequestFailed is raised when the call's timer `idle` has run out.
+        """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. After
+        `plan.die` tokens, the stream ends with an error event. After `plan.silence` tokens, nothing more is
+        sent, and RequestFailed is raised when the call's timer `idle` has run out.
         """
         batch: list[ir.Event] = []
         count = 0
