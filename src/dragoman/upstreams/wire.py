@@ -419,7 +419,7 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """Return the chat request in this dialect, with the configured members. Raises WireError."""
+        """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -430,7 +430,7 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """As `encode`, for other operations. Configured members go into the JSON, the form or the query."""
+        """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
