@@ -60,8 +60,8 @@ _HOMES = {name: f"dragoman.{module}" for module, names in _NAMES.items() for nam
 
 
 def __getattr__(name: str) -> Any:
-    """The value of a public name, imported from its module at the first use. Raises AttributeError for
-    others.
+    """Return a public name's value, imported from its module at its first use. Raises AttributeError for any
+    other name.
     """
     if name == "ir":
         return importlib.import_module("dragoman.ir")

@@ -1,4 +1,4 @@
-"""`python -m dragoman` is the command `dragoman`."""
+"""Runs the command `dragoman` for `python -m dragoman`."""
 
 from dragoman.cli import main
 

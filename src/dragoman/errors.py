@@ -1,4 +1,4 @@
-"""The gateway's exceptions, as one small tree, to which other modules add classes of their own.
+"""The gateway's main exceptions. Other modules define further ones.
 
 A class exists only if some code handles it differently:
 
@@ -8,8 +8,9 @@ A class exists only if some code handles it differently:
     ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
-A WireError in a client's request becomes the client's fault (400; 413 if the request is too large), as does
-one while the request is encoded for a provider. One in an answer becomes the upstream's fault (502).
+A WireError from reading a client's request becomes the client's fault (400; 413 if the request is too large).
+So does a WireError from encoding that request for a provider. A WireError from reading an answer becomes the
+upstream's fault (502).
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 
 
 class DragomanError(Exception):
-    """The base class of most exceptions that Dragoman defines, and of all in this module."""
+    """The base class of all exceptions in this module, and of many others in this package. Some internal
+    exceptions do not derive from it.
+    """
 
 
 class WireError(DragomanError):
     """Bytes or values that do not fit their protocol. message: one sentence for a person, without the path.
-    path: the place of the mistake, as the protocol's own errors write it (`messages[0].content`), or an IR
-    path while a request is encoded; "" = everything. code: as in `ir.Fault`, mostly OpenAI's; None = none.
+    path: the place of the mistake, as the protocol's own errors write a place (`messages[0].content`); while
+    a request is encoded for a provider, a path in the IR; "" = the mistake has no single place. code: the
+    machine-readable code, as in `ir.Fault`; None = no code.
     """
 
     def __init__(self, message: str, path: str = "", code: str | None = None) -> None:
@@ -43,7 +47,9 @@ class WireError(DragomanError):
 
 
 class RequestFailed(DragomanError):
-    """A request has failed for a known reason: `fault`, from which the error for the client is written."""
+    """A request has failed for a known reason. fault: the failure; the error for the client is written from
+    it.
+    """
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -51,9 +57,10 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request that this program sent to its own gateway was answered with an error. status: the HTTP
-    status; 200 if the error came inside a stream, 503 if there was no answer. error: the body of the error
-    answer, decoded if it is JSON, else its text; or the error event; None = there was no answer.
+    """A request that this program sent to its own gateway was answered with an error, or not at all. status:
+    the HTTP status; 200 if the error came inside a stream, 503 if there was no answer. error: for an error
+    answer, its body, decoded if it is JSON, else as text; for an error inside a stream, the decoded event;
+    None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -63,16 +70,19 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """The error message in the body of an error answer of any protocol; None = not found."""
+    """Return the error message in the body of an error answer, whichever protocol the body is in; None = not
+    found.
+    """
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
     return found if isinstance(found, str) else None
 
 
 class Problem(NamedTuple):
-    """One mistake in a configuration. No field holds a secret's value. path: the setting
-    (`providers.openai.base_url`), "" = none. line: in `file`, counted from 1; None = not known. hint: how to
-    correct the mistake, in a few words; None = no hint.
+    """One mistake, or one unusual but usable setting, in a configuration. No field contains a secret. path:
+    the setting (`providers.openai.base_url`); "" = the problem belongs to no setting. file: None = not known,
+    or no file. line: the line in `file`, counted from 1; None = not known. hint: how to correct the mistake,
+    in a few words; None = no hint.
     """
 
     path: str
@@ -90,8 +100,8 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used. problems: all its mistakes. warnings: its unusual but usable
-    settings.
+    """A configuration that cannot be used. problems: every mistake that was found. warnings: the settings
+    that are unusual but usable.
     """
 
     def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:

@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The server and the engine write it; observers (log, metrics, traces) read it when it is closed. Times are
-seconds on the monotonic clock; only `created` is Unix seconds.
+The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed. Times
+are seconds on the monotonic clock; only `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ Phase: TypeAlias = Literal[
     "head", "auth", "url", "body", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
 ]
 """The current step of an exchange: it reads the request's headers (`head`), identifies the client (`auth`),
-checks path, method and content type (`url`), reads the body (`body`), checks it in the client's protocol
-(`decode`), chooses a deployment or waits before the next attempt (`route`), writes the upstream request
-(`encode`), waits for a connection (`connect`), waits for the first byte of the answer (`first_byte`), sends a
-stream to the client (`stream`), has been answered (`done`). An exchange that fails or is cut off keeps the
-step at which this happened, and one that needs no model may skip steps, `done` too.
+checks path, method and content type (`url`), reads the body (`body`), checks the body in the client's
+protocol (`decode`), chooses a deployment or waits before the next attempt (`route`), writes the upstream
+request (`encode`), waits for a connection (`connect`), waits for the first byte of the answer (`first_byte`),
+sends a stream to the client (`stream`), has been answered (`done`). An exchange that fails or is cut off
+keeps the step at which this happened. An exchange that needs no model may skip any of these steps, also
+`done`.
 """
 
 Reason: TypeAlias = Literal[
@@ -49,11 +50,11 @@ Reason: TypeAlias = Literal[
 ]
 """Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
 operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
-whole request unchanged; some members are for one provider only (`addressed`); the request continues a session
-(`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook has
-changed the request or reads answers (`hook`); the request is shortened to fit the window (`truncation`); the
-answer is checked against a schema (`output_check`); another deployment may have to go on with the answer
-(`continuing`).
+whole request unchanged; some members are for one provider only (`addressed`); earlier messages of a session
+or conversation were added to the request (`continued`); the request contains seals of another provider
+(`seals`); an alias adds something (`alias`); a hook has changed the request or reads answers (`hook`); the
+request is shortened to fit the window (`truncation`); the answer is checked against a schema
+(`output_check`); another deployment may have to go on with the answer (`continuing`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -64,24 +65,30 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 OVERTAKEN: Final = "overtaken"
-"""The outcome of an attempt that was ended because another one, which ran beside it, had content first."""
+"""The `outcome` of an attempt that the gateway ended because a second attempt, which ran beside it, had
+content first.
+"""
 
 
 class AttemptRecord(msgspec.Struct, eq=False):
     """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
-    key's last characters, "" = too short, None = no key. reasons: why it was translated; () = relayed. first:
-    when the first content of a stream, or a whole answer, came; None = neither did. ended: None = the call is
-    still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
-    is still running, or was cut off by the client, a hook or an error of the gateway. sent: when the latest
-    request had got its connection. answered: when the head of the latest answer came. outcome: the class of
-    the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or
-    the file that the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
-    continues: it goes on with the answer that the attempts before it have begun. usage: the tokens of this
-    attempt alone; None = it has used none, or they are unknown. units: what it has used besides tokens (of
-    images, sound, searches, …), by the names in `ir.units`. guessed: `units` were counted in the request, as
-    the provider has stated none. tier: the service tier that the provider has
-    stated. cost: nano-USD; None = unknown, or not known yet. price: which price the cost was made with, for
-    people. own: the client's tenant has brought the key, so the call costs the operator nothing.
+    last characters of the key; "" = the key is too short to show any, None = no key. reasons: why the request
+    was translated; () = it was relayed. started: when the attempt began. sent: when the latest upstream
+    request of this attempt had got its connection. answered: when the response headers of that request came.
+    first: when the first content of a stream, or the complete answer, came. ended: when the attempt ended;
+    None = it is still running. status: the HTTP status of the provider's answer; None = there was no HTTP
+    answer. fault: the failure; None = the call succeeded, is still running, or was cut off by the client, a
+    hook or an error of the gateway. outcome: the class of `fault`, as the name of an `Outcome` in lower case,
+    or `OVERTAKEN`; None = neither. key_source: the environment variable or the file that the key came from;
+    it is set only if the provider has refused the key. key_id: the id of the key, "" = unknown. continues:
+    True = this attempt goes on with the answer that earlier attempts have begun. usage: the tokens of this
+    attempt alone; None = the attempt has used none, or they are unknown. units: the amounts of everything
+    else that the attempt has used (images, sound, searches, …), by the names in `ir.units`. guessed: True =
+    `units` were counted in the request, because the provider has stated none. tier: the service tier that the
+    provider has stated. cost: nano-USD; None = unknown, or not known yet. price: the price that `cost` was
+    computed with, as text for people. own: True = the client's tenant has brought the key, so the call costs
+    the operator nothing. Where this text does not explain None, None means unknown, or that it has not
+    happened.
     """
 
     id: str
@@ -109,8 +116,8 @@ class AttemptRecord(msgspec.Struct, eq=False):
     own: bool = False
 
     def classify(self, source: str) -> None:
-        """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was
-        refused.
+        """Set `outcome` if the attempt has a fault. Set `key_source` too if the provider has refused the key.
+        source: the environment variable or the file that the key came from, "" = unknown.
         """
         if self.fault is not None:
             outcome = classify(self.fault)
@@ -120,8 +127,9 @@ class AttemptRecord(msgspec.Struct, eq=False):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A wait before an attempt. reason: `resting` (all keys rested), `retry_after` (a provider stated the
-    time), `backoff`, or another word. began: monotonic seconds.
+    """A wait during an exchange, before an attempt. reason: `resting` (all keys were resting), `retry_after`
+    (a provider stated the time), `backoff` (the gateway's own pause after a failure), or `queue` (for a place
+    at a model or provider). began: monotonic seconds. seconds: the duration.
     """
 
     reason: str
@@ -130,8 +138,9 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class KeptBodies(msgspec.Struct, eq=False):
-    """The bodies of one exchange as its client sent and got them. most: the bytes of each that are kept.
-    request_size, answer_size: bytes of the whole bodies. The bodies may contain secrets.
+    """The first bytes of the bodies of one exchange, as the client sent and received them. most: how many
+    bytes of each body are stored. request_size, answer_size: the number of bytes of each complete body. The
+    bodies may contain secrets.
     """
 
     most: int
@@ -141,36 +150,42 @@ class KeptBodies(msgspec.Struct, eq=False):
     answer_size: int = 0
 
     def asked(self, body: bytes) -> None:
-        """Keep the beginning of the request's body."""
+        """Store the first bytes of the request's body, and its size. body: the complete body."""
         self.request, self.request_size = body[: self.most], len(body)
 
     def told(self, data: bytes) -> None:
-        """Keep a piece of the answer's body, as far as there is room."""
+        """Add the next bytes of the answer's body: count them all, and store those that `most` still has room
+        for.
+        """
         self.answer_size += len(data)
         if (room := self.most - len(self.answer)) > 0:
             self.answer += data[:room]
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
+    """Everything that is recorded of one client request: ids, decisions, attempts, usage, losses, times and
+    the end.
 
-    client: the name of the client's key. caller: whose key it is, and what it may do. end_user: the person or
-    thing on whose behalf the client asks, as it names them. address: the peer address of the connection.
-    forwarded: the client address that a proxy states, agent: the client's User-Agent, both cut to 200
-    characters. asked: the model name that the client sent. answered: the deployment that was called last.
-    taken: losses and changes from reading headers and body, which therefore hold for every attempt. tags: the
-    client's tags of this request. metadata: values that the client sent for the gateway to keep. deployments:
-    those of the model's route, and of the fallbacks that the request has turned to. dropped: which of them
-    cannot answer this request, and why. weighed: the candidates in the order in which they could be called,
-    and what was known of each; () = nothing was known against any, and the first one has answered. waits:
-    between attempts. bodies: None = they are not kept. fault: why the exchange failed, None = it did not.
-    status: the HTTP status that the client got. tier: the service tier that the request asks for. cost: of
-    all attempts, in nano-USD; None = unknown, also if only a part of it is. priced: the part of the cost that
-    is known, None = nobody has looked. refused_by: the name of the limit that has refused the request, or one
-    of its attempts. waited: seconds of waiting for upstreams, between attempts, in queues, and for the
-    client's body. queued: those of them in the queues of models and providers. first: when the first content
-    of a stream came. end: who ended it, in which phase, with which code ("done", "client/stream",
-    "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
+    client: the name of the client's key. caller: whose key it is, and what the key may do. end_user: the
+    person or thing on whose behalf the client asks, as the client names them. address: the peer address of
+    the connection. forwarded: the client address that a proxy states, agent: the client's User-Agent, both
+    cut to 200 characters. asked: the model name that the client sent. answered: the deployment that was
+    called last. taken: losses and changes from reading headers and body; they hold for every attempt. losses,
+    changes: those in `taken`, and those of the latest attempt. tags: the client's tags of this request.
+    metadata: values that the client sent for the gateway to keep. deployments: the deployments of the model's
+    route, and of the fallbacks that the request has turned to. dropped: pairs of a deployment that cannot
+    answer this request, and the reason. weighed: the candidates in the order in which they could be called,
+    and what was known of each; () = nothing was known against any candidate and the first one has answered,
+    or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None = they are not
+    stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that the client
+    got. tier: the service tier that the request asks for. cost: the cost of all attempts, in nano-USD; None =
+    at least a part of it is unknown. priced: the part of the cost that is known; None = no cost was computed.
+    refused_by: the name of the limit that has refused the request, or one of its attempts. waited: seconds of
+    waiting for upstreams, between attempts, in queues, and for the client's body. queued: the part of
+    `waited` that was spent in the queues of models and providers. first: when the first content of a stream
+    came. end: who ended the exchange, in which phase, with which code ("done", "client/stream",
+    "upstream/first_byte/server_error"). Where this text does not explain None, None means unknown, or that it
+    has not happened yet.
     """
 
     id: str
@@ -217,26 +232,29 @@ class Exchange(msgspec.Struct, eq=False):
     end: str | None = None
 
     def called_by(self, caller: Caller) -> None:
-        """Note whose request it is."""
+        """Set `caller` and `client`: whose request it is."""
         self.caller = caller
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set `losses` and `changes` to those in `taken`, followed by these, the running attempt's."""
+        """Set `losses` and `changes` to those in `taken`, followed by the given ones, which are the running
+        attempt's.
+        """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self, now: Callable[[], float]) -> None:
-        """Set the phase `first_byte`, and note the time: the connection to the provider is open, the request
-        is being sent. now: the monotonic clock.
+        """Set the phase `first_byte`, and the time `sent` of the latest attempt: the connection to the
+        provider is open, and the request is being sent. now: returns monotonic seconds.
         """
         self.phase = "first_byte"
         if self.attempts:
             self.attempts[-1].sent = now()
 
     def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
-        """Note a wait of so many seconds that begins at `now`, or began then. reason: as in `Wait`; None =
-        the wait is before an attempt, and the reason follows from the latest failure.
+        """Add a wait to `waits`. seconds: its duration. now: when the wait begins or began, in monotonic
+        seconds. reason: as in `Wait`; None = derive it from the latest attempt: `resting` if there was no
+        attempt, `retry_after` if the failure stated a time, else `backoff`.
         """
         if reason is None:
             fault = self.attempts[-1].fault if self.attempts else None
@@ -245,20 +263,22 @@ class Exchange(msgspec.Struct, eq=False):
         self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
-        """Seconds that the gateway itself has needed until `now`, at least 0: the time since the start, less
-        the time in `waited`. For a stream only the time until its first content counts, because afterwards it
-        mostly waits for the provider.
+        """Return the seconds that the gateway itself has needed until `now`, at least 0: the time since the
+        start, minus `waited`. For a stream, the time after its first content is left out, because the gateway
+        then mostly waits for the provider. now: monotonic seconds.
         """
         until = now if self.first is None else min(now, self.first)
         return max(0.0, until - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:
-        """At most `most` losses: first those of meaning, then of quality, then hints, each in their order."""
+        """Return at most `most` losses: first those with the severity `meaning`, then `quality`, then `hint`.
+        Losses of the same severity stay in order.
+        """
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange at `now`: set `ended` and `end`, and remove a usage with impossible token counts.
-        gone: True = the client disconnected before its answer was complete.
+        """End the exchange: set `ended` and `end`, and remove a usage with impossible token counts. now:
+        monotonic seconds. gone: True = the client disconnected before its answer was complete.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible():
@@ -266,7 +286,9 @@ class Exchange(msgspec.Struct, eq=False):
         self.end = self.ending(gone=gone)
 
     def ending(self, *, gone: bool = False) -> str:
-        """Who ended the exchange, in which phase, with which code, if it ends now. gone: as for `close`."""
+        """Return the value that `end` would get if the exchange ended now: "done", or who ended it, in which
+        phase and, for a failure, with which code. gone: as for `close`.
+        """
         if gone:
             return f"client/{self.phase}"
         if (fault := self.fault) is not None:

@@ -1,10 +1,11 @@
-"""The whole gateway as one object, for a server or for a program that embeds it.
+"""A gateway as one object, for a server or for a program that embeds it.
 
     gateway = Gateway()                     # what `dragoman serve` would read here
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
 
-`Gateway("dragoman.yaml")` reads that file, `Gateway({"providers": …})` takes settings as a file states them,
-and `Gateway.from_env()` reads no file but the one that DRAGOMAN_CONFIG names. A process may have several.
+`Gateway("dragoman.yaml")` reads that file, and `Gateway({"providers": …})` takes settings in the form of such
+a file. `Gateway.from_env()` reads no file except the one that the environment variable DRAGOMAN_CONFIG names.
+A process may have several gateways.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Gateway(Core):
-    """A gateway that other programs call as an ASGI application, and this program directly. Parameters: of
-    `Core`.
+    """A gateway that other programs call as an ASGI application, and that this program can call directly. The
+    constructor's parameters: see `Core`.
     """
 
     _app: App | None = None
 
     def asgi(self) -> App:
-        """A new ASGI application that serves this gateway's HTTP API."""
+        """Return a new ASGI application that serves this gateway's HTTP API."""
         from dragoman.server.app import App
 
         return App(self)
@@ -38,10 +39,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a request from this program itself, without a connection. Returns the body of the answer:
-        decoded if it is JSON, else its bytes. body: sent as JSON. path, headers: as a client of any protocol
-        sends them; if the gateway asks for client keys, one must be among them. Raises CallFailed if the
-        answer is an error.
+        """Send a POST request from this program to its own gateway, without a connection. Return the body of
+        the answer: decoded if it is JSON, else its bytes. body: the request, which is sent as JSON. path,
+        headers: as a client of any protocol sends them; if the gateway requires client keys, `headers` must
+        contain one. Raises CallFailed if the answer is an error, or if there is no answer.
         """
         from dragoman.server import inprocess
 
@@ -54,10 +55,11 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
-        """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive; a
-        JSON answer is one event. Closing the generator cancels the request. Raises CallFailed for an error
-        answer or an error event (but yields `response.failed`). Adds `stream: true` to a body without
-        `stream`, unless `path` contains `:stream` (Gemini).
+        """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
+        An answer that is JSON instead of a stream is yielded as one event. Closing the generator cancels the
+        request. Raises CallFailed for an error answer and for an error event; the event `response.failed` is
+        yielded instead. Adds `stream: true` to a body without `stream`, unless `path` contains `:stream`
+        (Gemini).
         """
         from dragoman.server import inprocess
 

@@ -1,15 +1,18 @@
 """Hooks: the points where other people's code, and the gateway's own features, take part in an exchange.
 
-A hook is any object with one or more of the methods below, `async` or not; its `name`, else its class's, is
-for the log. Hooks run in the order of their registration. A hook that raises `RequestFailed` ends the request
-with that fault, as `EndedByHook`. Any other exception, or a result of another type, becomes `HookFailed`: it
-is logged, and the client gets a 500 without details, or, from `on_error`, the fault as it was.
+A hook is any object with one or more of the methods below, `async` or not. Its attribute `name`, or if it has
+none the name of its class, appears in the log. Hooks run in the order of their registration. A hook that
+raises `RequestFailed` ends the request with that fault, as `EndedByHook`. Any other exception, or a result of
+another type, becomes `HookFailed`: it is logged, and the client gets a 500 without details. If `on_error`
+fails in this way, the client gets the original fault instead.
 
-    resolve(exchange, name) -> str | list[str] | None        says which models to use for a client's name
-    before(exchange, request) -> ir.Request | None           replaces a chat or its count; None = no change
-    after(exchange, response) -> ir.Response | None          replaces a chat's whole answer
-    on_event(exchange, event) -> Sequence[ir.Event] | None   replaces an event of its stream; () = no event
-    on_error(exchange, fault) -> ir.Fault | None             replaces the error of any request to the engine
+    resolve(exchange, name) -> str | list[str] | None        chooses the models for the name a client sent
+    before(exchange, request) -> ir.Request | None           replaces a chat request, also one to count
+    after(exchange, response) -> ir.Response | None          replaces a chat answer that is not streamed
+    on_event(exchange, event) -> Sequence[ir.Event] | None   replaces one event of a streamed chat answer
+    on_error(exchange, fault) -> ir.Fault | None             replaces the error of a request, of any operation
+
+None always means no change. An empty sequence from `on_event` removes the event.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
 class HookFailed(DragomanError):
-    """A hook raised another error than RequestFailed, returned a value of a wrong type, or named a model that
-    does not exist. hook: the hook's name. point: the method that failed. `__cause__`: the hook's own error, a
-    TypeError that names the wrong type, or the RequestFailed for the unknown model.
+    """A hook raised another exception than RequestFailed, returned a value of a wrong type, or named a model
+    that does not exist. hook: the name of the hook. point: the method that failed. `__cause__`: the exception
+    that the hook raised, a TypeError that names the wrong type, or the RequestFailed for the unknown model.
     """
 
     def __init__(self, hook: str, point: str) -> None:
@@ -40,8 +43,8 @@ class HookFailed(DragomanError):
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed with this fault: no other deployment is called. hook: the hook's name.
-    point: the method that raised it.
+    """A hook raised RequestFailed with this fault, so no other deployment is called. hook: the name of the
+    hook. point: the method that raised RequestFailed.
     """
 
     def __init__(self, fault: ir.Fault, hook: str, point: str) -> None:
@@ -51,18 +54,21 @@ class EndedByHook(RequestFailed):
 
 
 class Resolved(NamedTuple):
-    """What a hook's `resolve` has said. hook: its name. names: of models, in the order to ask them."""
+    """The models that a hook's `resolve` has chosen. hook: the name of the hook. names: the names of the
+    models, in the order in which they are called.
+    """
 
     hook: str
     names: tuple[str, ...]
 
 
 class Hooks:
-    """All hooks of one gateway. Raises TypeError for an object without any of the five methods. resolves:
-    whether a hook may say which models a name stands for. change_requests: whether a hook may change
-    requests. need_events: whether a hook reads or changes answers, which therefore must be translated. Each
-    hook gets the value that the hooks before it have left, and the methods return what the last one leaves;
-    but the first `resolve` that names models decides. They raise EndedByHook and HookFailed.
+    """All hooks of one gateway. The constructor raises TypeError for an object without any of the five
+    methods. resolves: whether a hook may choose the models for a name. change_requests: whether a hook may
+    change requests. need_events: whether a hook reads or changes answers; such answers must be translated.
+    Each hook gets the value that the hooks before it have left, and the methods return the value that the
+    last hook leaves. `resolve` differs: the first hook that names models decides. All methods raise
+    EndedByHook and HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
@@ -78,8 +84,8 @@ class Hooks:
         self.need_events = bool(self._hooks["on_event"] or self._hooks["after"])
 
     async def resolve(self, exchange: Exchange, name: str | None) -> Resolved | None:
-        """The models to use for the name that the client has sent (None = it sent none), by the first hook
-        that names some; None = the configuration decides.
+        """Return the models that the first hook with a choice names for a client's name; None = no hook names
+        any, so the configuration decides. name: the model name that the client has sent; None = it sent none.
         """
         for hook_name, hook in self._hooks["resolve"]:
             if (told := await _run(hook_name, "resolve", str, hook, exchange, name)) is not None:
@@ -87,15 +93,15 @@ class Hooks:
         return None
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """The request after all `before` hooks."""
+        """Return the request after all `before` hooks."""
         return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """The whole answer after all `after` hooks."""
+        """Return the answer after all `after` hooks. The answer is complete, not streamed."""
         return await self._through("after", exchange, response)
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events that replace the events `batch` after all `on_event` hooks."""
+        """Return the events that replace the events in `batch`, after all `on_event` hooks."""
         for name, hook in self._hooks["on_event"]:
             passed: list[ir.Event] = []
             for event in batch:
@@ -105,7 +111,7 @@ class Hooks:
         return batch
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """The fault after all `on_error` hooks, from which the client's error is written."""
+        """Return the fault after all `on_error` hooks. The client's error is written from it."""
         return await self._through("on_error", exchange, fault)
 
     async def _through(self, point: str, exchange: Exchange, value: _T) -> _T:
@@ -115,9 +121,9 @@ class Hooks:
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a hook's method with these arguments. Returns what it returned: None or an `expected`, which is a
-    type of value; Sequence = a sequence of events; str = a name or a list of names. Raises EndedByHook and
-    HookFailed with `name` and `point`.
+    """Call a hook's method with these arguments and return its result, which is None or fits `expected`.
+    expected: `str` = a name or a list of names; `Sequence` = a sequence of stream events; any other type = an
+    object of that type. Raises EndedByHook and HookFailed with `name` and `point`.
     """
     try:
         result = hook(*arguments)

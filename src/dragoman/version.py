@@ -1,3 +1,3 @@
-"""The version of Dragoman, the single place where it is stated."""
+"""The version of Dragoman. No other file states it."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,3 @@
-"""What is kept between requests: the interface of the store, and the seals of earlier answers."""
+"""The interfaces of the stores, the values that stores keep between requests, and the code that puts stored
+thinking and seals back into requests.
+"""

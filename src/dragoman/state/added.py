@@ -1,8 +1,8 @@
 """What operators have added to the configuration while the gateway ran, and the interface of the store that
-keeps it.
+keeps this.
 
-Each change gets the next number, the version. A process that remembers the version of the entries in use
-needs to compare only this number to see whether anything has changed since.
+Each change gets the next number, called the version. A process that knows the version of the entries that it
+uses needs to read only this number to find out whether anything has changed since.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases", "limits
 
 
 class AddedEntry(msgspec.Struct, frozen=True):
-    """One entry that was added. kind: the part of the configuration. name: the entry's name in it. text: the
-    entry as JSON, as the client sent it: variables are not replaced. version: the number of the change that
-    wrote it. author: who made this change. at: when, Unix seconds.
+    """One entry that was added. kind: the part of the configuration. name: the entry's name in that part.
+    text: the entry as JSON, as the operator sent it; variables in it are not replaced. version: the number of
+    the change that wrote the entry. author: who made this change. at: when, in Unix seconds.
     """
 
     kind: AddedKind
@@ -39,8 +39,8 @@ class AddedEntry(msgspec.Struct, frozen=True):
 
 
 class KeptEntries(msgspec.Struct, frozen=True):
-    """All entries that are kept, in the order of their versions. version: the number of the latest change,
-    also of one that removed an entry; 0 = there was none.
+    """All entries in the store, in the order of their versions. version: the number of the latest change,
+    which may be a change that removed an entry; 0 = there was no change.
     """
 
     version: int = 0
@@ -48,13 +48,13 @@ class KeptEntries(msgspec.Struct, frozen=True):
 
 
 class Additions(Protocol):
-    """Keeps the entries that were added. Each method raises StoreFailed if the database fails."""
+    """Stores the entries that operators have added. Each method raises StoreFailed if the database fails."""
 
     async def read(self) -> KeptEntries:
-        """All entries."""
+        """Return all entries."""
 
     async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
-        """Write an entry, which replaces an older one of the same name; or, if `removed`, remove it. Returns
-        False, and changes nothing, unless `entry.version` is the number after the latest change: otherwise
-        somebody else has made a change in between.
+        """Write an entry, which replaces an older entry of the same kind and name; or, if `removed` is True,
+        remove that entry. Do nothing and return False if `entry.version` is not the number after the latest
+        change, because then somebody else has made a change.
         """

@@ -1,6 +1,6 @@
-"""What the name of a counter of limits says: which limit, whom it counts, and which window of time. Pure.
+"""Reads the name of a counter of limits: which limit, whom it counts, and which window of time. Pure.
 
-Usage records state by these names what they charge to counters. So stores have to read the names;
+Usage records state by these names how much they charge to which counter. So stores have to read the names;
 `accounts.windows` makes them.
 """
 
@@ -12,8 +12,8 @@ from math import inf
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 Resource: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens", "money", "concurrency"]
-"""What is limited. `tokens`: of input and output together. `concurrency`: requests that run at once, which
-have no window.
+"""What a limit counts. `tokens`: input and output together. `concurrency`: requests that run at the same
+time; it has no window.
 """
 Window: TypeAlias = Literal["second", "minute", "hour", "day", "week", "month", "lifetime"]
 SECONDS: Final[Mapping[Window, int]] = {
@@ -23,23 +23,27 @@ SECONDS: Final[Mapping[Window, int]] = {
     "day": 86_400,
     "week": 604_800,
 }
-"""The length in seconds of those windows whose length is always the same."""
+"""The length in seconds of each window that always has the same length."""
 _MONDAY: Final = 4 * 86_400
-"""The first Monday after the beginning of 1970, in Unix seconds."""
+"""The first Monday after the beginning of 1970 (UTC), in Unix seconds."""
 _RESOURCES: Final = frozenset(get_args(Resource))
 
 
 class Span(NamedTuple):
-    """One window of time, in Unix seconds: from `start` to `ends`, which is not part of it."""
+    """One window of time, in Unix seconds. start: its first moment. ends: the first moment after it; infinity
+    = it never ends.
+    """
 
     start: int
     ends: float
 
 
 def span(window: Window | None, every: int, now: float) -> Span:
-    """The window that a moment is in. window: None = for ever, as for `concurrency`. now: Unix seconds.
+    """Return the window that contains the moment `now` (Unix seconds). window: the unit of its length; None =
+    a window without end, as for `concurrency`. every: how many units long the window is; not used for None,
+    `month` and `lifetime`.
 
-    Windows of several seconds, minutes or hours begin at multiples of their length since 1970 (UTC).
+    Windows of a fixed length begin at multiples of their length since 1970 (UTC); weeks begin on Monday.
     """
     if window is None or window == "lifetime":
         return Span(0, inf)
@@ -59,9 +63,10 @@ def _first(year: int, month: int) -> int:
 
 
 class Counter(NamedTuple):
-    """What the name of a counter says. name: of the limit. mark: of the models that the limit is for; "" =
-    all. value: whom it counts: a key's name, a tag, …; `*` = everybody; `#` and 32 digits = the hash of a
-    name. start: when the window began, in Unix seconds.
+    """The parts of a counter's name. name: the name of the limit. window, every: as for `span`. mark: a hash
+    of the models that the limit is for; "" = all models. value: whom the counter counts (a key's name, a tag,
+    …); `*` = everybody together; `#` and 32 digits = the hash of a long name. start: when the window began,
+    in Unix seconds.
     """
 
     name: str
@@ -74,12 +79,12 @@ class Counter(NamedTuple):
 
     @property
     def ends(self) -> float:
-        """When the window is over, in Unix seconds; infinity = never."""
+        """When the window ends, in Unix seconds; infinity = never."""
         return span(self.window, self.every, self.start).ends
 
 
 def read(counter: str) -> Counter | None:
-    """What the name of a counter says; None = it is no such name."""
+    """Return the parts of a counter's name; None = the text is not the name of a counter."""
     head, _, start = counter.rpartition("|")
     parts = head.split("|", 4)
     if len(parts) != 5 or not start.isdecimal() or parts[1] not in _RESOURCES:

@@ -1,8 +1,8 @@
-"""Client keys, and the tenants, teams and users that they belong to, as a database keeps them; and the
-interface of the store that keeps them.
+"""Client keys, and the tenants, teams and users that they belong to, in the form in which a database stores
+them; and the interface of the store that keeps them.
 
-Each change has a number, the version. A row has the version of the change that wrote it last. So a process
-that knows all rows up to a version asks only for the later ones.
+Each change gets the next number, called the version. A row has the version of the change that last wrote it.
+So a process that knows all rows up to a version needs to read only the rows with a higher version.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ ROW_KINDS: Final[tuple[RowKind, ...]] = ("keys", "tenants", "teams", "users")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key, tenant, team or user. There is also a single row of the kind `own_keys`, whose version says
-    when a key that a tenant has brought was last changed.
+    """One key, tenant, team or user. There is also a single row of the kind `own_keys`; its version tells
+    when any tenant's provider key was last changed.
 
-    name: unique among the rows of its kind. text: the entry as JSON (see `KeyEntry` and `HolderEntry`); None
-    = it was removed. version: of the change that wrote the row. author: who made this change. at: when, in
-    Unix seconds. digest: the SHA-256 of a key; before: that of the key that was valid before the last
-    rotation; None = there is none.
+    name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = it
+    was removed. version: the number of the change that wrote the row. author: who made this change. at: when,
+    in Unix seconds. digest: the SHA-256 of a client key; before: that of the key that was valid before the
+    last rotation; None = there is none.
     """
 
     kind: RowKind
@@ -37,10 +37,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a key may use, or everybody who belongs to a tenant, team or user. A list has the allowed names;
-    None = all. models: names, patterns (`openai/*`) and `group:NAME`. tags: those that each request gets.
-    limits: as in the configuration, as JSON. disabled: nothing may be used at all. tenant: the name of the
-    tenant that the entry belongs to.
+    """What a client key, or everybody who belongs to a tenant, team or user, may use. A list contains the
+    allowed names; None = everything is allowed. models: names, patterns (`openai/*`) and `group:NAME`. tags:
+    those that each request gets. limits: as in the configuration, as JSON. metadata: values of the operator's
+    choice. disabled: True = nothing may be used at all. tenant: the name of the tenant that the key, team or
+    user belongs to.
     """
 
     models: tuple[str, ...] | None = None
@@ -56,9 +57,10 @@ class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A tenant, a team or a user. id: differs from the id of any earlier holder of the same name that was
-    removed; None = the entry was made before there were ids. tenant_id: the `id` of the entry's tenant; None
-    = the tenant has no id, because a file declares it, for example.
+    """A tenant, a team or a user. id: differs from the id of every earlier tenant, team or user of the same
+    name that was removed; None = the entry was made before ids existed. tenant_id: the id of the tenant in
+    `tenant`; None = that tenant has no id, for example because the configuration file declares it. created:
+    Unix seconds. created_by: who made the entry.
     """
 
     id: str | None = None
@@ -68,10 +70,12 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A client key. id: `key_…`, which stays the same for ever. shown: the first characters of the key.
-    expires: from when the key is refused. before_until: until when the key before the last rotation is valid.
-    revoked: since when the key is refused for good. Times are in Unix seconds, None = never. tenant_id,
-    team_id, user_id: the ids of the tenant, team and user, as in `HolderEntry`.
+    """A client key. id: `key_…`, which never changes. shown: the first characters of the key. team, user: the
+    names of the team and the user that the key belongs to. tenant_id, team_id, user_id: the ids of the key's
+    tenant, team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds.
+    expires: the time from which the key is refused, None = never. before_until: the time until which the key
+    before the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None =
+    there was none. revoked: the time since which the key is refused for good, None = it is not revoked.
     """
 
     id: str
@@ -91,9 +95,10 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class OwnKey(msgspec.Struct, frozen=True):
-    """A provider's key that a tenant has brought, encrypted. cipher: the nonce, then the output of AES-GCM.
-    master: the name of the master key that has encrypted it: 8 hexadecimal digits that are derived from that
-    key. shown: the last characters of the tenant's key.
+    """A provider's key that a tenant has brought, encrypted. cipher: the nonce, followed by the output of
+    AES-GCM. master: the id of the master key that was used for encryption: 8 hexadecimal digits derived from
+    that master key. shown: the last characters of the provider's key. author: who stored it. at: when, in
+    Unix seconds.
     """
 
     tenant: str
@@ -106,43 +111,47 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 
 class DirectoryStore(Protocol):
-    """Keeps the rows. Each method raises StoreFailed if the database fails."""
+    """Stores client keys, tenants, teams and users as rows. Each method raises StoreFailed if the database
+    fails.
+    """
 
     async def version(self) -> int:
-        """The number of the latest change; 0 = there was none."""
+        """Return the number of the latest change; 0 = there was no change."""
 
     async def since(self, version: int, limit: int) -> Sequence[Row]:
-        """The rows that were written after this version, also removed ones, sorted by version; at most
-        `limit`.
+        """Return at most `limit` rows whose version is higher than `version`, sorted by version. Rows of
+        removed entries (`text` is None) are included.
         """
 
     async def change(self, rows: Sequence[Row], latest: int) -> bool:
-        """Write rows, which replace those of the same kind and name. latest: the number of the latest change
-        that the caller knows. If somebody else has made a change since, nothing is written, and the result is
-        False. The rows must have the next versions after `latest`.
+        """Write rows, which replace the rows of the same kind and name. The rows must have the next versions
+        after `latest`. latest: the number of the latest change that the caller knows. If somebody else has
+        made a change since then, write nothing and return False.
         """
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
-        """The row of this name; None = there is none, or it was removed."""
+        """Return the row of this kind and name; None = there is none, or the entry was removed."""
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
-        """The rows of a kind whose names come after `after`, sorted by name; at most `limit`. Removed ones
-        are left out.
+        """Return at most `limit` rows of a kind whose names come after `after` in the sort order, sorted by
+        name. Rows of removed entries are left out.
         """
 
     async def used(self, uses: Mapping[str, float]) -> None:
-        """Note when keys were used last. uses: {id of the key: Unix seconds}. An earlier time does not
-        replace a later one.
+        """Store when client keys were last used. uses: {id of the key: Unix seconds}. An earlier time does
+        not replace a later one.
         """
 
     async def last_used(self, ids: Sequence[str]) -> Mapping[str, float]:
-        """When these keys were used last: {id: Unix seconds}. Keys that were never used are missing."""
+        """Return when these client keys were last used: {id of the key: Unix seconds}. Keys that were never
+        used are missing.
+        """
 
     async def own_keys(self) -> Sequence[OwnKey]:
-        """All keys that tenants have brought."""
+        """Return all provider keys that tenants have brought."""
 
     async def keep_own(self, key: OwnKey) -> None:
-        """Keep a tenant's key for a provider; it replaces the one that was kept."""
+        """Store a tenant's key for a provider. It replaces the tenant's earlier key for that provider."""
 
     async def drop_own(self, tenant: str, provider: str) -> bool:
-        """Remove a tenant's key for a provider. Returns whether there was one."""
+        """Remove a tenant's key for a provider. Return whether there was one."""

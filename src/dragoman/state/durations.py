@@ -1,6 +1,6 @@
-"""How long answers took, as counts in logarithmic buckets. Counts of several hours, or of several models, are
-added bucket by bucket; so a percentile of the sum is that of all answers together, which an average of
-percentiles would not be. Pure.
+"""Counts durations of answers in logarithmic buckets. The counts of several hours, or of several models, are
+added bucket by bucket. So a percentile of the sum is a percentile of all answers together, which an average
+of percentiles would not be. Pure.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from collections.abc import Mapping
 from typing import Final
 
 BUCKETS: Final = 40
-"""The number of buckets: from 1 ms to 1000 s, of which each ends 41 % later than the one before."""
+"""The number of buckets. They cover 1 ms to 1000 s; each bucket ends 41 % later than the one before."""
 _LEAST: Final = 0.001
-"""Seconds. Whatever is shorter counts in the first bucket."""
+"""Seconds. Shorter durations count in the first bucket."""
 _PER_DECADE: Final = 20 / 3
 
 
 def bucket_of(seconds: float) -> int:
-    """The bucket of a duration, from 0 to BUCKETS - 1."""
+    """Return the index of a duration's bucket, from 0 to BUCKETS - 1. Durations outside 1 ms to 1000 s count
+    in the first or the last bucket.
+    """
     if seconds <= _LEAST:
         return 0
     return min(BUCKETS - 1, int(math.log10(seconds / _LEAST) * _PER_DECADE))
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:
-    """The duration in seconds that this share (0 to 1) of all durations does not exceed; None = there are
-    none. counts: by bucket. It is found inside of its bucket on the logarithmic scale, so it is 41 % off at
-    most, and usually below 10 %.
+    """Return the duration in seconds that this share (0 to 1) of all durations does not exceed; None = there
+    are no durations. counts: the number of durations by bucket. The position inside a bucket is estimated on
+    the logarithmic scale, so between 1 ms and 1000 s the error is at most 41 %, and usually below 10 %.
     """
     total = sum(counts.values())
     if not total:

@@ -1,4 +1,6 @@
-"""Makes an entry of the seal vault: parts of an answer that its client cannot send back, and their keys."""
+"""Makes an entry of the seal vault from the parts of an answer that its client cannot send back, and the keys
+of the entry.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_c
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One block of an answer as the vault keeps it. Blocks of the kinds "thinking" and "native" are kept
-    whole; of other blocks only their digest and their seal, if they have one.
+    """One block of an answer in the form in which the vault stores it. Blocks of the kinds "thinking" and
+    "native" are stored completely. Of other blocks, only the digest is stored, and the seal if the block has
+    one.
 
-    digest: of the block's content. size: the number of characters of a text. native: a block of the
-    provider's own tools, in JSON of the answer's own protocol. bare: the digest of a call without its id, for
-    clients that drop ids; b"" = the block is no call.
+    digest: the digest of the block's content; b"" for the two kinds that are stored completely. size: the
+    number of characters of a text, else 0. native: a block of the provider's own tools, in JSON of the
+    protocol that the answer came in. bare: the digest of a call without its id, for clients that drop ids;
+    b"" = the block is not a call.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -30,19 +34,19 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def whole(self) -> ir.Block | None:
-        """The block itself; None = only its digest is kept."""
+        """The stored block; None = only its digest is stored."""
         return self.native if self.thinking is None else self.thinking
 
     @property
     def matters(self) -> bool:
-        """Whether the provider needs this piece back: it has a seal or is kept whole."""
+        """Whether the provider needs this piece back: the piece has a seal, or is stored completely."""
         return self.sealed is not None or self.whole is not None
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """The content of an entry of the vault, for one answer. scope: the model that answered. pieces: the
-    answer's blocks, in order. before: the digest of the conversation before the answer; by it two entries
-    with equal pieces differ.
+    """The content of a vault entry, for one answer. scope: the provider and model that answered. pieces: the
+    answer's blocks, in order. before: the digest of the conversation before the answer. Entries with equal
+    pieces in different conversations differ by it.
     """
 
     scope: Scope
@@ -60,8 +64,8 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """Whether an answer may hold something that its client cannot send back. This is a fast check before
-    `entry`, with parameters of the same meaning.
+    """Return whether an answer may contain something that its client cannot send back. This is a fast check
+    before `entry`; the parameters mean the same.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts
@@ -84,12 +88,13 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """The keys and the packed content of the vault's entry for an answer. None = no entry is needed, because
-    the client can send back everything, or the answer is only thinking.
+    """Return the keys and the encoded content of the vault entry for an answer. None = no entry is needed,
+    because the client can send back everything, or because the answer has only thinking or empty texts.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
-    scope: the model that answered. unsealed: True = thinking without a seal is kept too. native: writes a
-    call or result of the provider's own tools in the answer's protocol; None = these are not kept.
+    scope: the provider and model that answered. unsealed: True = thinking without a seal is stored too.
+    native: returns a call or result of the provider's own tools in JSON of the answer's protocol; None =
+    these blocks are not stored.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)
@@ -127,13 +132,13 @@ def _piece(
 
 
 def _bare(call: ir.ToolCall) -> ir.ToolCall:
-    """A copy of the call without its id: clients of Ollama, and some of Gemini, drop ids."""
+    """Return a copy of the call without its id. Clients of Ollama, and some clients of Gemini, drop ids."""
     return msgspec.structs.replace(call, id=None)
 
 
 def is_provided(block: ir.Block) -> bool:
-    """Whether the block is a call or a result of a tool that the provider itself runs, or a block of the
-    class `ir.Native`.
+    """Return whether the block is a call or a result of a tool that the provider itself runs, or an
+    `ir.Native` block.
     """
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"

@@ -1,7 +1,7 @@
-"""The interface of the store that keeps finished exchanges, so that traces last longer than the process.
+"""The interface of the store that keeps finished exchanges, so that traces outlive the process.
 
-The store reads only the values that it finds exchanges by. The line of a list and the trace are bytes to it.
-Times are Unix seconds. A store that fails raises StoreFailed.
+The store reads only the values that it finds exchanges by. It does not read `line` and `trace`. Times are
+Unix seconds. A store that fails raises StoreFailed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import msgspec
 class StoredExchange(msgspec.Struct, frozen=True):
     """One finished exchange.
 
-    id: the gateway's own, which is unique. request_id: the client's, or made from `id`. created: when the
-    exchange began. client, model, status, end, error (a code): as in its trace; None = the trace has none.
-    called: the deployments that its attempts called (`provider/model`). attempts, losses: how many it had.
-    line: its entry in a list of exchanges, as JSON. trace: its whole trace, as JSON, perhaps compressed.
+    id: the gateway's id of the exchange, which is unique. request_id: the id that the client sent, or one
+    made from `id`. created: when the exchange began. client: the name of the client's key. model: the name
+    that the client sent. status, end: as in `Exchange`. error: the code of its error. called: the deployments
+    that its attempts called (`provider/model`). attempts, losses: how many the exchange had. line: its entry
+    in a list of exchanges, as JSON. trace: its complete trace, as JSON, which may be compressed. None =
+    unknown, or there is none.
     """
 
     id: str
@@ -37,13 +39,15 @@ class StoredExchange(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """Which exchanges are wanted: those that match every field that is set (not None or False).
+    """A filter for exchanges: an exchange matches if it matches every field that is set (not None and not
+    False).
 
-    client, model, error: must be equal. deployment, provider: one of the attempts called it. status: the
-    smallest and the largest one. end: a text with which the exchange's `end` begins. since, until: bounds of
-    the time when it began, Unix seconds. losses, failover, failed: True = only exchanges that have some. q:
-    the beginning of the id, or a part of the request's id. before: the last exchange (`created`, `id`) of the
-    previous page; the wanted ones come after it in the list.
+    client, model, error: must be equal. deployment, provider: at least one attempt called it. status: the
+    smallest and the largest status. end: a prefix of the exchange's `end`. since, until: the earliest and the
+    latest beginning of the exchange, Unix seconds. losses: True = it has losses. failover: True = it has more
+    than one attempt. failed: True = it has an error. q: a prefix of the id, or a part of the request id.
+    before: `created` and `id` of the last exchange on the previous page; only exchanges after it in the list
+    match.
     """
 
     client: str | None = None
@@ -63,24 +67,25 @@ class Search(msgspec.Struct, frozen=True):
 
 
 class Exchanges(Protocol):
-    """Keeps finished exchanges until they are too old or too many."""
+    """Stores finished exchanges until they are too old or take too much space."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
-        """Store exchanges, and return how many of them are stored now. An exchange whose id is stored already
-        stays as it is, and counts. One that is too large for the store is left out. Raises StoreFailed.
+        """Store exchanges. Return how many of the given ones are stored now, those that were stored before
+        included. An exchange whose id is stored already is not changed. An exchange that is too large for the
+        store is left out. Raises StoreFailed.
         """
 
     async def find(self, id_: str) -> bytes | None:
-        """The trace of the exchange with this id, or of the latest with this request id; None = it is not
-        stored. Raises StoreFailed.
+        """Return the trace of the latest exchange whose id or request id is `id_`; None = not stored. Raises
+        StoreFailed.
         """
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:
-        """The lines of at most `limit` of the wanted exchanges, the latest first. Raises StoreFailed."""
+        """Return the `line` of at most `limit` exchanges that match, the latest first. Raises StoreFailed."""
 
     async def sweep(self, now: float) -> None:
-        """At the time `now`, delete the exchanges that are too old, and further ones while all together are
-        too large. Raises StoreFailed.
+        """Delete the exchanges that are too old at the time `now` (Unix seconds), and more exchanges if all
+        together take too much space. Raises StoreFailed.
         """
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Makes the keys of vault entries, and digests of blocks and conversations, for one tenant.
+"""Makes the keys of vault entries, and digests of blocks and conversations, for one client.
 
-Keys and digests are made with the vault's secret and the tenant's name, so no tenant finds an entry of
-another.
+The vault's secret and the client's name go into every key and digest. So no client finds an entry of another
+client.
 """
 
 from __future__ import annotations
@@ -18,19 +18,23 @@ from dragoman import ir
 _DIGEST = 20
 """The length in bytes of each vault key and each digest."""
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
-"""Matches a call's id that no other call has: at least 8 letters and digits, both kinds, without a break."""
+"""Matches a call's id that no other call has: at least 8 successive letters and digits, with at least one of
+each.
+"""
 _SPACE = b" \t\n\r\v\f"
 _LONG_ARGUMENTS = 200_000
-"""The arguments of a call with more characters are compared as text: parsing them would cost too much."""
+"""Characters. Longer arguments of a call are compared as text, because parsing them would take too long."""
 _PIECE = 1 << 14
-"""The number of characters at each end of a medium's data that go into the digest of a conversation."""
+"""The number of characters, at the beginning and at the end of a medium's data, that go into the digest of a
+conversation.
+"""
 
 _to_json = msgspec.json.Encoder(order="sorted").encode
 _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The model of a provider that made a seal. Only this model at this provider can read the seal."""
+    """The provider and the model that made a seal. Only this model at this provider can read the seal."""
 
     provider: str
     model: str
@@ -40,7 +44,9 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Marks:
-    """Makes the keys and digests of one tenant. secret: the vault's, at most 64 bytes."""
+    """Makes the keys and digests of one client. secret: the vault's secret, at most 64 bytes. tenant: the
+    name of the client.
+    """
 
     __slots__ = ("_seed",)
 
@@ -49,36 +55,42 @@ class Marks:
         self._seed.update(_framed(tenant))
 
     def digest(self, *facts: str | bytes) -> bytes:
-        """The tenant's digest of a list of facts; different lists have different digests."""
+        """Return the client's digest of a list of facts. Different lists have different digests."""
         digest = self._seed.copy()
         digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
 
     @property
     def owner(self) -> bytes:
-        """The digest that stands for the tenant."""
+        """The digest that stands for the client as the owner of entries."""
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """The digest of a call's id, name and arguments, which clients send back (some without the id)."""
+        """Return the digest of a call's id, name and arguments. Clients send these back, some clients without
+        the id.
+        """
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
     def block_digest(self, block: ir.Text | ir.Media) -> bytes:
-        """The digest of a text's characters, or of a medium's data, else URL, else file id."""
+        """Return the digest of a block's content: a text's characters; or a medium's data, or if it has none
+        its URL, or if it has none its file id.
+        """
         if isinstance(block, ir.Text):
             return self.digest("text", block.text)
         return self.digest("media", block.data or block.url or block.file or "")
 
     def call_key(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
-        """The vault key of a call. before: the digest of the conversation before the answer with the call; it
-        is a part of the key if the call's id is not random. digest: the call's, from `call_digest`.
+        """Return the vault key of a call. before: the digest of the conversation before the answer that
+        contains the call; it is a part of the key if the call's id is not random. digest: the call's digest,
+        from `call_digest`.
         """
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """The vault keys of an answer's calls; the parameters are as for `call_key`. Of the calls without an
-        id only the first call of the answer gets a key: the order of such calls tells which result belongs to
-        which call, so an answer whose calls come in another order must not be found.
+        """Return the vault keys of an answer's calls. digests: for each call, from `call_digest`. before: as
+        for `call_key`. A call without an id gets a key only if it is the first call of the answer. The order
+        of calls without ids tells which result belongs to which call, so an answer whose calls come in
+        another order must not be found.
         """
         return [
             self.call_key(before, call, digest)
@@ -87,32 +99,40 @@ class Marks:
         ]
 
     def id_keys(self, calls: Iterable[ir.ToolCall]) -> list[bytes]:
-        """Vault keys of the random ids among these calls' ids, to find a call that the client has changed."""
+        """Return a vault key for each of these calls with a random id. By it a call is found that the client
+        has changed.
+        """
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """The vault key by which the entry of one model (`scope`) is found, if several models have entries
-        under `key`.
+        """Return the vault key under which the entry of one model (`scope`) is found, if several models have
+        entries under the same `key`.
         """
         return self.digest("scope", scope.provider, scope.model, key)
 
     def text_key(self, before: bytes, text: str) -> bytes:
-        """The vault key of an answer without calls. before: the digest of the conversation before it."""
+        """Return the vault key of an answer without calls. before: the digest of the conversation before the
+        answer. text: the joined texts of the answer.
+        """
         return self.answer_text(before).key(text)
 
     def answer_text(self, before: bytes) -> AnswerText:
-        """Makes the vault keys of an answer without calls whose text comes in several messages."""
+        """Return a maker of vault keys for an answer without calls whose text comes in several messages.
+        before: the digest of the conversation before the answer.
+        """
         digest = self._seed.copy()
         digest.update(b"said " + before)
         return AnswerText(digest)
 
     def conversation(self) -> Conversation:
-        """The digest of a conversation, still empty, to which messages are added."""
+        """Return the digest of an empty conversation, to which messages can be added."""
         return Conversation(self, self._seed.copy())
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls. White space makes no difference: clients change it."""
+    """Makes the vault keys of an answer without calls. White space makes no difference, because clients
+    change it.
+    """
 
     __slots__ = ("_begun", "_digest")
 
@@ -133,7 +153,9 @@ class AnswerText:
 
 
 class Conversation:
-    """The digest of a conversation's messages so far. It leaves out thinking and seals: clients drop them."""
+    """The digest of a conversation's messages so far. Thinking and seals are left out, because clients drop
+    them.
+    """
 
     __slots__ = ("_digest", "_marks")
 
@@ -143,8 +165,8 @@ class Conversation:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """Add the next message. Returns the digests of its calls of the client's tools, from `call_digest`. A
-        message that holds only thinking is not added: some protocols have no such message.
+        """Add the next message, and return the digests (`call_digest`) of its calls of the client's tools. A
+        message that has only thinking is not added, because some protocols have no such message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()
@@ -159,7 +181,9 @@ class Conversation:
         return calls
 
     def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
-        """Add blocks to the digest, adjacent texts as one, and the digests of client calls to `calls`."""
+        """Add blocks to the digest, and the digests of client calls to `calls`. Adjacent texts count as one
+        text.
+        """
         text = ""
         for block in blocks:
             if isinstance(block, ir.Text | ir.Refusal):
@@ -194,34 +218,37 @@ class Conversation:
         self._digest.update(data)
 
     def digest(self) -> bytes:
-        """The digest of the messages so far."""
+        """Return the digest of the messages so far."""
         digest: bytes = self._digest.digest()
         return digest
 
 
 def is_client_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
-    """Whether the block is a call of a tool that the client runs."""
+    """Return whether the block is a call of a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def client_calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
-    """The calls of tools that the client runs."""
+    """Return those of the blocks that are calls of tools that the client runs."""
     return [block for block in blocks if is_client_call(block)]
 
 
 def joined_text(blocks: Iterable[ir.Block]) -> str:
-    """The text of all text blocks, joined."""
+    """Return the text of all text blocks, joined without a separator."""
     return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """Whether the call's id looks random, so that no other call, in whatever conversation, has it."""
+    """Return whether the call's id looks random, so that no other call in any conversation has the
+    same id.
+    """
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> str:
-    """A call's arguments as JSON with sorted members and no white space, because clients may write them anew.
-    Those of a custom tool, very long ones, and text that is no JSON only lose white space at their ends.
+    """Return a call's arguments in a form that stays the same if a client writes the JSON anew: sorted
+    members, no white space. Arguments that are not valid JSON, are very long, or belong to a custom tool only
+    lose the white space at both ends.
     """
     text = call.arguments.strip()
     if call.kind == "custom":

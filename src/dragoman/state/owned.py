@@ -1,8 +1,8 @@
-"""Who owns the objects that clients have made at providers, such as files and batches; and the interface of
-the store that keeps the owners.
+"""Which client owns which object at a provider (a file, a batch, …), and the interface of the store that
+keeps this.
 
-A client never sees the id that the provider gave to an object, but a random one that the gateway has minted.
-So an id says nothing about the account at the provider, and nobody but the owner can use it.
+A client never sees the id that the provider gave to an object. It sees a random id that the gateway has made.
+So an id reveals nothing about the account at the provider, and only the owner can use it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import msgspec
 
 
 class OwnedObject(msgspec.Struct, frozen=True):
-    """One object at a provider.
+    """One object at a provider, and the client that owns it.
 
     id: the id that clients use, unique at this gateway. owner: the name of the client (`Caller.name`).
-    provider: the name of the provider's account in the configuration. kind: what it is, as in
-    `dialects.object_ids`. upstream: the provider's id. created: when the gateway first saw it, Unix seconds.
+    provider: the name of the configured provider. kind: the kind of object, as in `dialects.object_ids`.
+    upstream: the id that the provider uses. created: when the gateway first saw the object, Unix seconds.
     """
 
     id: str
@@ -30,22 +30,26 @@ class OwnedObject(msgspec.Struct, frozen=True):
 
 
 class OwnedObjects(Protocol):
-    """Keeps who owns which object. Each method raises StoreFailed if the database fails."""
+    """The store's part for the owners of objects. Each method raises StoreFailed if the database fails."""
 
     async def keep(self, objects: Collection[OwnedObject]) -> Sequence[OwnedObject]:
-        """Store the objects that are new. Returns all of the objects as they are stored: an object that is
-        known already, by its provider and the provider's id, keeps the gateway's id and its owner. Raises
-        StoreFull if there is no space.
+        """Store the objects that are not stored yet, and return all given objects as they are stored. An
+        object is stored already if its provider and the provider's id are the same; its id and owner then
+        stay as they are stored. Raises StoreFull, and stores nothing, if there is no space.
         """
 
     async def find(self, owner: str, ids: Collection[str]) -> Sequence[OwnedObject]:
-        """The objects of this owner that have one of these ids (the ids that clients use)."""
+        """Return the objects of this owner whose `id` (the id that clients use) is in `ids`."""
 
     async def known(self, provider: str, upstream: Collection[str]) -> Sequence[OwnedObject]:
-        """The objects at a provider that have one of these provider's ids, whoever owns them."""
+        """Return the objects at a provider, of any owner, whose `upstream` (the provider's id) is in the
+        given ids.
+        """
 
     async def has(self, owner: str, provider: str, kind: str) -> bool:
-        """Whether an owner has any object of this kind at a provider."""
+        """Return whether an owner has any object of this kind at a provider."""
 
     async def remove(self, owner: str, id_: str) -> bool:
-        """Forget an object. False = the owner has none with this id."""
+        """Remove an object from the store; the object at the provider stays. Return False if the owner has no
+        object with this `id`.
+        """

@@ -1,4 +1,4 @@
-"""The hours, days and months (UTC) in which usage is summed up, and how they cover a span of time. Pure.
+"""The hours, days and months (UTC) for which usage is added up, and how they cover a span of time. Pure.
 
 Times are whole Unix seconds.
 """
@@ -11,15 +11,15 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 Step: TypeAlias = Literal["hour", "day", "month"]
 STEPS: Final[tuple[Step, ...]] = ("hour", "day", "month")
-"""From the shortest to the longest. The database names a step by its place in this list."""
+"""The lengths of periods, the shortest first. The database stores the index of a length in this list."""
 HOUR: Final = 3_600
 DAY: Final = 86_400
 _SECONDS: Final = {"hour": HOUR, "day": DAY}
 
 
 class Segment(NamedTuple):
-    """A part of a span: whole periods of one length, from `begin` to `end` (not included). bucket: the start
-    of the bucket that all of them belong to; None = each period is a bucket of its own.
+    """A part of a span: complete periods of one length, from `begin` to `end` (not included). bucket: the
+    start of the bucket that all of these periods belong to; None = each period is a bucket.
     """
 
     step: Step
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 
 
 def start_of(step: Step, time: float) -> int:
-    """When the period began that this time belongs to."""
+    """Return when the period of this length that contains `time` began."""
     seconds = _SECONDS.get(step)
     if seconds is not None:
         return int(time // seconds) * seconds
@@ -38,19 +38,19 @@ def start_of(step: Step, time: float) -> int:
 
 
 def end_of(step: Step, time: float) -> int:
-    """When the period ends that this time belongs to, which is when the next one begins."""
+    """Return when the period of this length that contains `time` ends, which is when the next one begins."""
     start = start_of(step, time)
     return start + _SECONDS[step] if step in _SECONDS else start_of(step, start + 32 * DAY)
 
 
 def rounded_up(step: Step, time: float) -> int:
-    """The first start of a period that is not before this time."""
+    """Return the earliest start of a period of this length that is not before `time`."""
     start = start_of(step, time)
     return start if start == time else end_of(step, time)
 
 
 def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
-    """Yield the starts of all periods that a span touches."""
+    """Yield the start of each period of this length that overlaps the span from `begin` to `end`."""
     start = start_of(step, begin)
     while start < end:
         yield start
@@ -58,8 +58,8 @@ def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
 
 
 def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
-    """The fewest periods that cover a span, whose begin and end are whole hours. step: the length of the
-    buckets; a bucket at an edge of the span may be there only in part. None = the span is one bucket.
+    """Return as few periods as possible that exactly cover a span. begin, end: whole hours. step: the length
+    of the buckets; the first and last bucket may be covered only in part. None = the span is one bucket.
     """
     if begin >= end:
         return []
@@ -75,7 +75,7 @@ def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
 
 
 def _cover(begin: int, end: int, step: Step, bucket: int) -> Iterator[Segment]:
-    """Yield the segments of one bucket, of periods up to this length."""
+    """Yield the segments that cover a span in one bucket, with periods of at most this length."""
     if begin >= end:
         return
     first, last = rounded_up(step, begin), start_of(step, end)

@@ -1,4 +1,5 @@
-"""Put back into a history what the client could not send back: thinking, seals, and the provider's own tools.
+"""Puts the parts of earlier answers that a client could not send back into the client's next request:
+thinking, seals, and calls and results of the provider's own tools.
 
 An example: a client of the Chat Completions protocol, and Anthropic as the upstream. Anthropic answers:
 
@@ -11,19 +12,19 @@ Chat Completions has no member for the signature, so the client's next request s
     {"role": "assistant", "content": "Let me look.", "tool_calls": [{"id": "toolu_01A09q90qw", ...}]}
     {"role": "tool", "tool_call_id": "toolu_01A09q90qw", "content": "12 degrees"}
 
-When Anthropic answered, the vault got an entry under keys that the client's message leads to:
+When Anthropic answered, the vault got an entry. Its keys can be computed from the client's message:
 
-    keys         digest of (tenant, "toolu_01A09q90qw", "get_weather", {"city":"Paris"}), and others
+    keys         digest of (client, "toolu_01A09q90qw", "get_weather", {"city":"Paris"}), and others
     scope        anthropic/claude-sonnet-4-5
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
-in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it:
-another model gets the message as the client sent it, and the report names a loss. The same happens when the
-client has changed the call.
+in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it.
+So if the request goes to another model, the message stays as the client sent it, and the report names a loss.
+The same happens if the client has changed the call.
 
-Ways to an entry: a call's id, name and arguments; for an answer without calls the conversation before it and
-its text; for a picture its bytes. A call whose id is not random is found only in its conversation.
+An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
+it and its text; for a picture, by its bytes. A call whose id is not random is found only in its conversation.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ replace = msgspec.structs.replace
 class Question(msgspec.Struct, frozen=True):
     """The vault keys to look up for one assistant message.
 
-    index: the position of the message in the request. keys: the first of them that has an entry decides.
-    hints: further keys, for the case that none of `keys` has an entry; an entry under one of them shows that
-    the client has changed the message.
+    index: the position of the message in the request. keys: the first key in this order that has an entry
+    decides. hints: more keys, which are used only if no key in `keys` has an entry. An entry that is found by
+    a hint shows that the client has changed the message, so nothing is put back.
     """
 
     index: int
@@ -54,17 +55,19 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether one of `keys` does not depend on a random id. Such a key may lead to the entry of another
-        model that has given the same answer.
+        """Whether at least one of `keys` does not depend on a random id. Such a key may find the entry of
+        another model that has given the same answer.
         """
         return len(self.hints) < len(self.keys)
 
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
-    """The vault keys to look up for the history in a request, and the digest of the whole conversation.
+    """Return the vault keys to look up for the assistant messages of a request, and the digest of the
+    complete conversation.
 
-    search: False = the vault is empty, so no keys are wanted. A message with calls of the provider's own
-    tools, or other native blocks, has no keys: its client speaks the provider's protocol and lacks nothing.
+    search: False = the vault is empty, so no keys are returned. A message with calls of the provider's own
+    tools, or with other native blocks, gets no keys: its client speaks the provider's protocol, so nothing is
+    missing.
     """
     questions: list[Question] = []
     conversation = marks.conversation()
@@ -96,11 +99,11 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """The result of `recall`: a request with the blocks that were put back.
+    """The result of `recall`. request: the request with the blocks that were put back.
 
-    messages: the indices of the messages that changed. losses: (path, reason) of each answer in the history
-    that stays incomplete. wanted: further keys to look up, after which `recall` is to be called again: under
-    the first keys another model's entry was found, and this model may have an entry of its own.
+    messages: the indices of the messages that changed. losses: (path, reason) for each earlier answer that
+    stays incomplete. wanted: more keys to look up; then `recall` has to be called again. They are set if only
+    the entry of another model was found, because this model may have an entry under its own keys.
     """
 
     request: ir.Request
@@ -119,9 +122,10 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """Put back into a request the thinking and seals that its client could not send, if `scope` issued them.
+    """Put the thinking and seals that the client could not send back into a request, if `scope` issued them.
 
-    questions: from `ask`. found: the vault's entries by their keys. scope: the model that will be asked.
+    questions: from `ask`. found: the vault's entries by their keys. scope: the provider and model that the
+    request will be sent to. marks: the maker of the client's keys and digests.
     """
     messages = list(request.messages)
     entries: dict[bytes, Remembered] = {}
@@ -161,9 +165,9 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """The indices of the messages directly before `index` that belong to the same answer, because they hold
-    only texts and thinking of this answer. The Responses protocol has a message for each text and each
-    thought.
+    """Return the indices of the assistant messages directly before `index` that are part of the same answer,
+    because they contain only texts and thinking of this answer. The Responses protocol has a separate message
+    for each text and each thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):
@@ -181,8 +185,8 @@ def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
 
 
 def _with_calls(blocks: tuple[ir.Block, ...]) -> tuple[ir.Block, ...]:
-    """The blocks, with each native block that stands for a tool call replaced by that call. The Responses
-    protocol has item types of its own for some tools that the client runs.
+    """Return the blocks, with each native block that stands for a tool call replaced by that call. The
+    Responses protocol has special item types for some tools that the client runs.
     """
     if not any(type(block) is ir.Native for block in blocks):
         return blocks

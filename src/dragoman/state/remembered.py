@@ -16,9 +16,9 @@ replace = msgspec.structs.replace
 
 
 class Remembered:
-    """One entry of the vault while its blocks are put back. where: the path of the first message for which
-    the entry was found. used: the indices of the pieces that need no more work: they were put back, or must
-    not be.
+    """One entry of the vault, while its blocks are put back into messages. kept: the entry's content. where:
+    the path of the first message for which the entry was found. used: the indices in `kept.pieces` of the
+    pieces that need no more work, because they were put back or must not be put back.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -35,13 +35,13 @@ class Remembered:
 
     @property
     def lacks(self) -> bool:
-        """Whether a piece that the provider needs back is not in `used`."""
+        """Whether any piece that the provider needs back is not in `used`."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Whether these blocks are a part of this answer. They must all be texts or thinking, and at least
-        one of them must be found in the entry. If all are thinking without a seal, it is enough that the
-        entry has thinking.
+        """Return whether these blocks are a part of the entry's answer. All of them must be texts or
+        thinking, and at least one must be found in the entry. If all blocks are thinking without a seal, it
+        is enough that the entry has thinking.
         """
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
@@ -52,12 +52,12 @@ class Remembered:
         return kept and bool(blocks) and len(unsigned) == len(blocks)
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
-        """The blocks of one message of the client, in the order of the answer, together with the answer's
-        thinking and seals. The pieces that are put back are added to `used`. The blocks are returned
-        unchanged if calls without ids would change places: their order tells which result belongs to which
+        """Return the blocks of one client message, in the order of the answer, together with the answer's
+        thinking and seals. Add the pieces that were put back to `used`. If calls without ids would change
+        their order, return the blocks unchanged, because their order tells which result belongs to which
         call.
 
-        later: the seals of the thinking that the client sends in later messages of the same answer.
+        later: the seals of the thinking that the client itself sends in later messages of the same answer.
         """
         used, sent = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -88,10 +88,10 @@ class Remembered:
         return sent
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """The blocks without the client's copies of thinking that have lost their seals; the kept thinking
-        will replace them. In two cases all blocks are returned, and the kept thinking is added to `used`, as
-        it must not be put back: no kept thinking has a seal, or the client sends thinking with a seal that is
-        not kept.
+        """Return the blocks without the client's copies of thinking that have lost their seals: the stored
+        thinking will replace them. In two cases return all blocks, and add the stored thinking to `used`,
+        because it must not be put back: no stored thinking has a seal, or the client sends thinking with a
+        seal that is not stored.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
@@ -104,8 +104,8 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """The client's blocks that are found in the answer, with their seals, by the index of their piece;
-        and the list of the other blocks, which the client has changed or added.
+        """Divide the client's blocks into two groups: those that are found in the answer, with their seals,
+        by the index of their piece; and the list of the others, which the client has changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
@@ -123,9 +123,9 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """The client's one text, cut into the texts of the answer, by the index of their piece. {} = the
-        client's text is not the joined texts of the answer. Some protocols join all texts of an answer, some
-        with white space between them.
+        """Return the client's only text, cut into the texts of the answer, by the index of their piece; {} =
+        the client's text is not the joined texts of the answer. Some protocols join all texts of an answer,
+        some of them with white space between the texts.
         """
         cut: dict[int, ir.Block] = {}
         left = text.text
@@ -141,8 +141,8 @@ class Remembered:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
-        """The index of the first piece with this block's digest or seal that is neither in `placed` nor in
-        `used`; None = there is none.
+        """Return the index of the first piece with this block's digest or seal that is neither in `placed`
+        nor in `used`; None = no such piece.
         """
         identity: object = None
         if isinstance(block, ir.Thinking):
@@ -159,9 +159,9 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index up to which pieces are put into this message: that of the next call after the message's
-        own pieces, which belongs to a later message; without such a call, the number of pieces. placed: the
-        message's blocks, by the index of their piece.
+        """Return the index before which pieces are put into this message: the index of the first unused call
+        after the pieces in `placed`, because that call belongs to a later message; without such a call, the
+        number of pieces. placed: the message's blocks, by the index of their piece.
         """
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):
@@ -171,8 +171,8 @@ class Remembered:
 
 
 def _resealed(block: Any, piece: Piece) -> ir.Block:
-    """The client's block with the seal of its piece, if the client's has none. Thinking of the client that
-    has nothing but a text and a seal is replaced by the kept thinking, which may also have parts and an id.
+    """Return the client's block with the seal of its piece, if the block has no seal. A client's thinking
+    with only a text and a seal is replaced by the stored thinking, which may also have a summary and an id.
     """
     if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
         return piece.thinking
@@ -183,5 +183,5 @@ def _resealed(block: Any, piece: Piece) -> ir.Block:
 
 
 def _without_ids(blocks: Iterable[ir.Block]) -> list[tuple[str, str]]:
-    """The names and arguments of the calls without ids of client tools, in order."""
+    """Return the names and arguments of the calls of client tools that have no id, in order."""
     return [(block.name, block.arguments) for block in blocks if is_client_call(block) and block.id is None]

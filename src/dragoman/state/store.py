@@ -1,9 +1,10 @@
 """The interface of the store, which keeps data between requests: responses, conversations, sessions, chat
 completions and seals.
 
-Every entry belongs to a tenant. A tenant that asks for another tenant's id gets the same result as for an id
-that does not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry
-is treated as deleted. A store that fails raises StoreFailed.
+Every entry belongs to one client. The parameters and fields `tenant` contain the name of this client
+(`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, the entry does
+not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry is treated
+as deleted. A store that fails raises StoreFailed.
 """
 
 from __future__ import annotations
@@ -21,25 +22,26 @@ from dragoman.state.seals import Vault
 from dragoman.state.usage_archive import UsageArchive
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
-"""The status of a response. `queued` and `in_progress` may still change; the others are final."""
+"""The status of a response. `queued` and `in_progress` may still change; the other statuses are final."""
 
 UNSETTLED: frozenset[Status] = frozenset({"queued", "in_progress"})
-"""The statuses of an unfinished response."""
+"""The statuses of an unfinished response, which are not final."""
 
 
 class StoreFailed(DragomanError):
-    """The store cannot be reached, or an operation failed."""
+    """The store cannot be reached, or an operation of the store failed."""
 
 
 class DataRefused(StoreFailed):
-    """The database does not take these data: a value is out of range, a text is not valid, a row is too
-    large. A second try would fail as well. Every other failure can go away without a change of the data.
+    """The database does not accept these data: a value is out of range, a text is not valid, a row is too
+    large, or the id exists already. A second try would fail too. Any other failure of the database can go
+    away without a change of the data.
     """
 
 
 class StoreFull(StoreFailed):
-    """There is no space for an entry. Either it is larger than a limit of the store; or too few other entries
-    may be removed for it, because they belong to running responses.
+    """There is no space for an entry. Either the entry is larger than a limit of the store; or too few other
+    entries may be removed for it, for example because they belong to running responses.
     """
 
 
@@ -57,11 +59,12 @@ class Item(msgspec.Struct, frozen=True):
 class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     """One response of the Responses API.
 
-    created, expires: Unix seconds; expires None = never. body: the response object as JSON, without `output`.
-    input: the items of its own request, without the items of earlier responses. previous: the id of the
-    response that it continues, None = none. conversation: the id of its conversation, None = none.
-    deployment: the deployment that answered, None = none, or not known yet. background: True = it runs
-    although no client waits for it.
+    tenant: the name of the client that owns the response. created, expires: Unix seconds; expires None =
+    never. body: the response object as JSON, without `output`. input: the items of the response's own
+    request, without the items of earlier responses. previous: the id of the response that this response
+    continues, None = none. conversation: the id of the conversation it belongs to, None = none. deployment:
+    the deployment that answered; None = none, or not known yet. background: True = the response runs although
+    no client waits for it.
 
     lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
     regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
@@ -88,7 +91,7 @@ _Entry = TypeVar("_Entry", Item, "StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The lease of the running response `id`; see `StoredResponse.lease`."""
+    """The lease of the running response with this id; see `StoredResponse.lease`."""
 
     id: str
     tenant: str
@@ -99,10 +102,11 @@ class Responses(Protocol):
     """The store's part for responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
-        """Store a new response with its items. If the store is shared, other processes see it from then on.
+        """Store a new response with its items. If other processes share the store, they see the response as
+        soon as this method returns.
 
-        If the store is full, the tenant with the most data loses its least recently used entries. Raises
-        StoreFull, and stores nothing, if no space can be made.
+        If the store is full, the client with the most data loses its least recently used entries. Raises
+        StoreFull, and stores nothing, if no space can be made. Raises DataRefused if the id exists already.
         """
 
     async def settle(
@@ -114,8 +118,8 @@ class Responses(Protocol):
         lease: float | None = None,
     ) -> bool:
         """Update an unfinished response to the status, body, output and deployment of `response`, and store
-        `events` (numbered from `first`) in the same step. The response then expires at `response.expires`, or
-        later if it was to expire later before. A final status removes the lease.
+        `events` (numbered from `first`) in the same step. The response then expires at `response.expires`,
+        unless its earlier expiry time is later. A final status removes the lease.
 
         lease: update only if the response still has this lease; None = whatever lease it has. Returns False,
         and writes nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
@@ -123,48 +127,52 @@ class Responses(Protocol):
         """
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        """One response with its items; None = there is none with this id."""
+        """Return one response with its items; None = this client has no response with this id."""
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        """A response and all responses before it, the oldest first. None if one of them does not exist.
-        Raises HistoryTooLarge.
+        """Return a response and all responses that it continues, the oldest first; None = at least one of
+        them does not exist. Raises HistoryTooLarge.
 
-        expires: all of them are kept at least until this time, because a new response will continue them;
-        None = for ever.
+        expires: extend the expiry time of each returned response to this time if it would expire earlier,
+        because a new response will continue them; None = they never expire.
         """
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        """The bodies of items by their ids, from all responses and conversations of the tenant; unknown ids
-        are left out. Raises HistoryTooLarge.
+        """Return the bodies of items by the ids of the items, from all responses and conversations of the
+        client. Unknown ids are missing. Raises HistoryTooLarge.
         """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a response, its items and its events. False = there is no such response."""
+        """Delete a response, its items and its events. Return False if there is no such response."""
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """Store further events of a response, if it exists. events: JSON objects, numbered from `first`.
-        Raises StoreFull.
+        """Store further events of a response; do nothing if it does not exist. events: JSON objects, numbered
+        from `first`. Raises StoreFull.
         """
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """The stored events of a response with numbers above `after`, in order: (number, JSON). Empty if
-        there is no such response. At most `limit` events; a database also returns at most `PAGE_SIZE` bytes,
-        but at least one event.
+        """Return the stored events of a response with numbers above `after`, in order, as (number, JSON);
+        empty if there is no such response. At most `limit` events are returned. A database also returns at
+        most `PAGE_SIZE` bytes, but at least one event if there is any.
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Write `lease` to those of these responses that are unfinished. Returns their ids."""
+        """Set the lease of those of these responses that are unfinished. Return the ids of those
+        responses.
+        """
 
     async def leases(self) -> Sequence[Lease]:
-        """The leases of all running responses, of every tenant and process."""
+        """Return the leases of all running responses, of every client and process."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored conversation, without its items. metadata: a JSON object. expires: None = never."""
+    """A stored conversation, without its items. tenant: the name of the client that owns it. metadata: a JSON
+    object. created, expires: Unix seconds; expires None = never.
+    """
 
     id: str
     tenant: str
@@ -174,26 +182,26 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGE_SIZE: Final = 4_000_000
-"""The most bytes of one page, unless its first entry alone is larger."""
+"""The most bytes of one page. A single entry may be larger; then the page contains only this entry."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some items of a list, in the requested order. more: True = further items follow."""
+    """Some items of a list, in the requested order. more: True = more items follow."""
 
     items: Sequence[Item]
     more: bool = False
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """A page with the first items, as many as it may hold: `limit` items, and PAGE_SIZE bytes. At most one
-    item after them is read.
+    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes).
+    At most one more item is read from `items`.
     """
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """The first entries, as many as a page may hold (`limit` entries, and PAGE_SIZE bytes), and whether more
-    follow. At most one entry after them is read.
+    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes), and
+    whether more entries follow. At most one more entry is read from `entries`.
     """
     held: list[_Entry] = []
     size = 0
@@ -206,52 +214,60 @@ def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]
 
 
 class Conversations(Protocol):
-    """The store's part for conversations with their items in order."""
+    """The store's part for conversations. The items of a conversation are in order."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
-        """Store a new conversation with its first items. Raises StoreFull."""
+        """Store a new conversation with its first items. Raises StoreFull, and DataRefused if the id exists
+        already.
+        """
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        """A conversation without its items; None = there is none with this id."""
+        """Return a conversation without its items; None = this client has no conversation with this id."""
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        """Replace a conversation's metadata. False = there is no such conversation. Raises StoreFull."""
+        """Replace a conversation's metadata. Return False if there is no such conversation. Raises
+        StoreFull.
+        """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a conversation and its items. False = there is no such conversation."""
+        """Delete a conversation and its items. Return False if there is no such conversation."""
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        """Add all items at the end of a conversation, or none. The conversation then expires at `expires` or
-        later. False = there is no such conversation.
+        """Add all items at the end of a conversation, or none. The conversation then expires at `expires`
+        (None = never), unless its earlier expiry time is later. Return False if there is no such
+        conversation.
 
-        Raises StoreFull if it would become larger than one call may read, or if no space can be made.
+        Raises StoreFull if the conversation would become larger than a conversation may be, or if no space
+        can be made.
         """
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        """All items of a conversation, the oldest first; None = there is no such conversation. Raises
+        """Return all items of a conversation, the oldest first; None = there is no such conversation. Raises
         HistoryTooLarge.
         """
 
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        """A page of a conversation's items; None = there is no such conversation. There is no limit on the
-        size of the whole conversation.
+        """Return a page of a conversation's items; None = there is no such conversation. The conversation may
+        have more items than `items` can return.
 
-        after: the page begins after the item with this id. limit: the largest number of items. newest: the
-        latest items come first. Raises KeyError if there is no item `after`.
+        after: the page begins after the item with this id; None = with the first item. limit: the largest
+        number of items. newest: True = the latest items come first, False = the oldest. Raises KeyError if no
+        item has the id `after`.
         """
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        """The first item of a conversation with the id `item`; None = there is none."""
+        """Return the first item of a conversation with the id `item`; None = there is none."""
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        """Remove all items with the id `item` from a conversation. False = there is no such item."""
+        """Remove all items with the id `item` from a conversation. Return False if there is no such item."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry in the list of sessions. turns: the number of stored turns. size: the bytes of all turns.
-    used: when a turn was last added. used, expires: Unix seconds.
+    """An entry in the list of sessions. tenant: the name of the client that owns the session. turns: the
+    number of stored turns. size: the bytes of all turns. used: when a turn was last added. used, expires:
+    Unix seconds.
     """
 
     id: str
@@ -263,41 +279,47 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """The store's part for sessions. A session is a list of turns (JSON bytes), in order of their finish."""
+    """The store's part for sessions. A session is a list of turns (JSON bytes), in the order in which they
+    were added.
+    """
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The stored turns of a session, the oldest first; empty if there is no such session."""
+        """Return the stored turns of a session, the oldest first; empty if there is no such session."""
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
-        """Add a finished turn to a session, which is created if necessary. The session then expires at
-        `expires`.
+        """Add a finished turn to a session. The session is created if it does not exist. It then expires at
+        `expires`. now: Unix seconds.
 
-        If the session gets more bytes than a session may have, its oldest turns are removed. If there are
-        more sessions than the store may keep, the tenant with the most sessions loses its least recently used
-        one. Raises StoreFull if the turn alone is larger than a session may be, or no space can be made.
+        If the session then has more bytes than a session may have, its oldest turns are removed. If there are
+        then more sessions than the store may keep, the client with the most sessions loses its least recently
+        used one. Raises StoreFull if the turn alone is larger than a session may be, or if no space can be
+        made.
         """
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        """Change the id of a session from `id_` to `to`; another session with the id `to` is deleted. False =
-        there is no session with the id `id_`.
+        """Change the id of a session from `id_` to `to`. Another session of the client with the id `to` is
+        deleted. Return False if there is no session with the id `id_`.
         """
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
-        """The sessions of one tenant (None = all tenants), at most `limit`, most recently used first."""
+        """Return at most `limit` sessions of one client (None = of all clients), most recently used first."""
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
-        """Delete the sessions with this id of one tenant (None = of all tenants). Returns their number."""
+        """Delete the sessions with this id of one client (None = of all clients). Return the number of
+        deleted sessions.
+        """
 
     async def count(self) -> int:
-        """The number of sessions of all tenants."""
+        """Return the number of sessions of all clients."""
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
     """A stored chat completion with the messages of its request.
 
-    id: unique for its tenant. model: the model's name in the completion. body: the completion as JSON,
-    without `metadata`. messages: the messages of the request as a JSON array; b"[]" in a ChatPage. created,
-    expires: Unix seconds; expires None = never.
+    id: unique for its client. tenant: the name of the client that owns it. model: the model's name in the
+    completion. body: the completion as JSON, without `metadata`. messages: the messages of the request as a
+    JSON array; always b"[]" in a ChatPage. metadata: the pairs that the client has set. created, expires:
+    Unix seconds; expires None = never.
     """
 
     id: str
@@ -311,11 +333,11 @@ class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page of chat completions is wanted.
+    """A query for one page of chat completions.
 
     limit: the most completions in the page. model: only completions of this model, None = of all models.
     metadata: only completions that have all these pairs. after: the page begins after the completion with
-    this id; None = with the first. newest: True = the latest come first, False = the oldest.
+    this id; None = with the first one. newest: True = the latest come first, False = the oldest.
     """
 
     limit: int
@@ -326,44 +348,51 @@ class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatPage(msgspec.Struct, frozen=True):
-    """Some chat completions, in the requested order. more: True = further completions follow."""
+    """Some chat completions, in the requested order. more: True = more completions follow."""
 
     chats: Sequence[StoredChat]
     more: bool = False
 
 
 class Chats(Protocol):
-    """The store's part for stored chat completions (`store: true`), in the order in which they finished."""
+    """The store's part for stored chat completions (`store: true`). They are listed in the order in which
+    they were stored.
+    """
 
     async def save(self, chat: StoredChat) -> None:
-        """Store a completion; it replaces a completion with the same id. Raises StoreFull as
+        """Store a completion. It replaces the client's completion with the same id. Raises StoreFull as
         `Responses.save` does.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """A completion with its messages; None = there is none with this id."""
+        """Return a completion with its messages; None = this client has no completion with this id."""
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
+        """Return a page of completions, without their messages. Raises KeyError if no completion has the id
+        `query.after`.
+        """
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of a completion. False = there is no such completion. Raises StoreFull."""
+        """Replace the metadata of a completion. Return False if there is no such completion. Raises
+        StoreFull.
+        """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there is no such completion."""
+        """Delete a completion. Return False if there is no such completion."""
 
 
 class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
-    seals: the vault, None = no seals are kept. added: the entries that operators have added to the
-    configuration, directory: client keys and whom they belong to, usage: usage records; None = none are kept.
-    owned: who owns which object at a provider.
-    shared: True = other processes see the data, and it stays when this process ends. kind: `memory`, `sqlite`
-    or `postgresql`. is_open: False = the next use has to open a database first, which loads its libraries;
-    usage may be written before. version: of the database; None = there is none, or it is not open yet.
-    healthy: whether the latest use succeeded, None = the store was not used yet. last_error: the error of the
-    latest use, without secrets; None = there was none.
+    seals: the vault. added: the entries that operators have added to the configuration. directory: client
+    keys, and the tenants, teams and users that they belong to. usage: usage records. These four are None if
+    the store does not keep such data. owned: which client owns which object at a provider. shared: True =
+    other processes see the data, and the data outlive this process. kind: `memory`, `sqlite` or `postgresql`.
+    is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
+    usage records may be written before that. version: the version of the database software; None = there is
+    no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
+    used yet. last_error: the error of the latest use, without secrets; None = the latest use succeeded, or
+    there was none.
     """
 
     responses: Responses
@@ -393,8 +422,8 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete entries that have expired at `now`, and, where a limit is exceeded, the least recently used
-        entries.
+        """Delete the entries that have expired at `now` (Unix seconds), and, where a limit is exceeded, more
+        entries until it holds.
         """
 
     async def close(self) -> None:

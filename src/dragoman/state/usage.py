@@ -1,7 +1,7 @@
 """The usage record of one exchange, and the interface of the store that keeps these records.
 
-Everything that counts usage (limits, budgets, metrics, reports, the client's own numbers) reads this record,
-so that all of them agree. Money is in nano-USD (10⁻⁹ USD), as whole numbers.
+Everything that counts usage (limits, budgets, metrics, reports, the numbers that a client may read) reads
+this record, so that all of them agree. Money is in nano-USD (10⁻⁹ USD), as integers.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import msgspec
 
 class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as `ir.units` names
-    them, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of the cost,
-    None = all of it is known. estimated: units were estimated, because the provider did not state them.
-    outcome: as `AttemptRecord.outcome`, "" = the provider has answered. key: the id of the provider's key.
-    own: the key is the tenant's own, so the operator does not pay the cost. price: which price was used, for
-    people. New fields come last, as in `UsageRecord`.
+    the units, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of the
+    cost; None = all of it is known. estimated: True = units were estimated, because the provider did not
+    state them. outcome: as `AttemptRecord.outcome`; "" = the attempt has not failed. key: the id of the
+    provider's key. own: True = the client's tenant has brought the key, so the operator does not pay the
+    cost. price: the price that `cost` was computed with, as text for people. A new field must come last, as
+    in `UsageRecord`.
     """
 
     deployment: str
@@ -34,21 +35,23 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
 
 
 class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """What one exchange has used, written once when it ends.
+    """What one exchange has used. Written once, when the exchange ends.
 
-    id: of the exchange. created: when it began, ended: when it ended, both in Unix seconds. client: the name
-    of the key; key: its id. tenant, team, user: those that the key belongs to. end_user: the person whom the
-    client names in its request (`user`, `safety_identifier`, …). model: as the client named it. deployment,
-    provider: the last ones that were called. status: of the answer. end: as `Exchange.end`. failed: the
-    client got an error, or a cut stream. first: seconds until the first content; seconds: until the end;
-    overhead: the part of these that the gateway itself took; None = unknown. attempts: how many calls were
-    made. units, cost, estimated: of all lines together. cost: None = the cost of any line is unknown; then
-    `priced` is the sum of the known costs. settled: (counter of a limit, charged amount) pairs. cut: the
-    process ended before the exchange did, so units and cost are the reserved ones. process: the name of the
-    process that has served the exchange; its ledger has the same name.
+    id: the id of the exchange. created, ended: when the exchange began and ended, in Unix seconds. client:
+    the name of the client's key; key: the id of that key. tenant, team, user: the names of the tenant, team
+    and user that the key belongs to. end_user: the person whom the client names in its request (`user`,
+    `safety_identifier`, …). tags: those of the key and of the request. model: the name that the client sent.
+    deployment, provider: the ones that were called last. status: the HTTP status of the answer. end: as
+    `Exchange.end`. failed: True = the client got an error or an incomplete stream, or disconnected. first:
+    seconds until the first content. seconds: the duration. overhead: the part of the duration that the
+    gateway itself took. attempts: the number of calls. units, cost, estimated: of all `lines` together. cost:
+    None = the cost of at least one line is unknown; then `priced` is the sum of the known costs. settled:
+    pairs of a limit's counter and the charged amount. cut: True = the process ended before the exchange did,
+    so units and cost are the reserved amounts. process: the name of the process that has served the exchange;
+    its ledger has the same name. None = unknown, or there is none.
 
-    A journal has the fields in this order, without their names (`accounts.bodies`). So a field keeps its
-    place, and a new one comes last, with a default: then each version reads the journals of the version
+    A journal stores the fields in this order, without their names (`accounts.bodies`). So no field may change
+    its place, and a new field comes last, with a default: then each version reads the journals of the version
     before.
     """
 
@@ -86,9 +89,9 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=Tr
 
 
 class UsageStore(Protocol):
-    """Keeps usage records. Each method raises StoreFailed if the database fails."""
+    """Stores usage records. Each method raises StoreFailed if the database fails."""
 
     async def keep(self, records: Sequence[UsageRecord]) -> int:
         """Store records and add them to the sums of reports, in one transaction. A record whose id is stored
-        already is left out, so that a batch can be written again. Returns how many were new.
+        already is left out, so that a batch can safely be written again. Return how many records were new.
         """

@@ -1,5 +1,5 @@
-"""The interface of the store that keeps usage records and answers questions about them: reports, limits,
-lists.
+"""The interface of the store that keeps usage records and answers questions about them: for reports, limits
+and lists.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dragoman.state.usage_sums import Dimension, Sums
 
 
 class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records are wanted: of exchanges that began from `begin` to `end` (not included), Unix seconds,
-    and that match all other fields that are not None. before: `created` and `id` of the last record of the
-    previous page; the wanted records come after it in the list.
+    """A filter for usage records. A record matches if its exchange began at `begin` or later and before `end`
+    (Unix seconds), and if it equals every other field that is not None. key: the name of the client's key.
+    before: `created` and `id` of the last record on the previous page; only records after it in the list
+    match.
     """
 
     begin: float = 0.0
@@ -31,7 +32,9 @@ class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(NamedTuple):
-    """What one subject has used since a time. money: the known cost, nano-USD. calls: of providers."""
+    """What one value of a dimension (a key, a tenant, …) has used since a time. money: the known cost,
+    nano-USD. calls: the number of calls of providers.
+    """
 
     requests: int
     input_tokens: int
@@ -41,30 +44,32 @@ class Spent(NamedTuple):
 
 
 def spent_of(sums: Sums) -> Spent:
-    """The amounts of these sums that limits count."""
+    """Return the amounts in these sums that limits count."""
     return Spent(sums["requests"], sums.input_tokens, sums.output_tokens, sums["cost"], sums["calls"])
 
 
 class UsageArchive(UsageStore, Protocol):
-    """Keeps usage records and their sums. Each method raises StoreFailed if the database fails."""
+    """Stores usage records and their sums. Each method raises StoreFailed if the database fails."""
 
     async def report(self, query: Query, now: float) -> Report:
-        """Answer a query without a `problem` (`state.usage_report`). now: Unix seconds."""
+        """Return the report for a query. The query must be one for which `usage_report.problem` returns None.
+        now: Unix seconds.
+        """
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later.
-        dimension: None = all usage together, under the value "". Records that are not stored yet are not
-        counted.
+        """Return the amounts that each value of a dimension has used in exchanges that began at `since` (Unix
+        seconds) or later. dimension: None = all usage together, under the key "". Usage whose record is not
+        stored yet is not counted.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """What records have charged (`UsageRecord.settled`) to the counters of these limits, by the counter's
-        name; only the counters whose windows are running at `now` (Unix seconds). limits: names of limits.
-        Empty if the store does not outlive its process.
+        """Return the amounts that stored records have charged (`UsageRecord.settled`) to the counters of
+        these limits, by the counter's name. Only counters whose window contains `now` (Unix seconds) are
+        returned. limits: names of limits. Returns {} if the store does not outlive the process.
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
-        """At most `limit` of the wanted records, the latest first, without `settled`."""
+        """Return at most `limit` of the records that match, the latest first. Their `settled` is empty."""
 
     async def sweep(self, now: float) -> None:
-        """Delete what is too old at the time `now`."""
+        """Delete the records and sums that are too old at the time `now` (Unix seconds)."""

@@ -1,4 +1,4 @@
-"""Reports on usage: what is asked, and what is answered. Pure."""
+"""Reports on usage: the query and the report. Pure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dragoman.state.usage_sums import OPEN, Dimension, Sums
 Rank: TypeAlias = Literal["requests", "cost", "tokens", "failed"]
 MOST_BUCKETS: Final = 1000
 MOST_GROUPS: Final = 1000
-"""The most groups of one report, `other` not counted."""
+"""The most groups of one report; the group of all others is not counted."""
 MOST_ROWS: Final = 50_000
-"""The most buckets times groups."""
+"""The most buckets times groups of one report."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), in Unix
-    seconds; both are rounded outwards to whole hours, for end users to whole days. step: the length of the
-    buckets, None = no buckets. by: the dimensions to group by, two at most. only: {dimension: value}; only
-    usage with these values is counted, "" = usage that has no value. top: how many groups are shown
-    separately; the others are added up. rank: which groups come first.
+    """A query for usage: of the exchanges that began at `begin` or later and before `end`, in Unix seconds.
+    The store rounds both outwards to the periods that it has sums for (see `widened`). step: the length of
+    the buckets, None = no buckets. by: the dimensions to group by, at most two. only: {dimension: value};
+    only usage with these values is counted, "" = usage without a value. top: how many groups are shown
+    separately; the others are added up. rank: the sum by which groups are sorted, largest first.
     """
 
     begin: int
@@ -36,20 +36,22 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dimensions(self) -> frozenset[Dimension]:
-        """All dimensions that the answer needs."""
+        """All dimensions that the report needs."""
         return frozenset([*self.by, *self.only])
 
 
 class Found(NamedTuple):
-    """One group of a report. values: of `Query.by`, in its order, "" = none; None = all other groups."""
+    """One group of a report. values: the group's value in each dimension of `Query.by`, in the same order; ""
+    = no value. None instead of a tuple = all groups that are not shown separately.
+    """
 
     values: tuple[str, ...] | None
     sums: Sums
 
 
 class Bucket(NamedTuple):
-    """One bucket of a report, from `begin` to `end`. complete: the bucket is over, and wholly inside the span
-    of the report, so its sums do not change any more, unless records come late.
+    """One bucket of a report, from `begin` to `end` (not included). complete: True = the bucket is over and
+    lies completely inside the report's span, so its sums change only if records come late.
     """
 
     begin: int
@@ -59,9 +61,10 @@ class Bucket(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The answer. begin, end: the span that it covers. groups: of the whole span, by rank, the others last.
-    total: of the whole span; with tags it is less than the sum of the groups, as a request may have several.
-    since: usage before this time (Unix seconds) is not known; None = all is known.
+    """The answer to a query. begin, end: the span that the report covers. groups: the groups of the complete
+    span, the largest first; the added-up others come last. total: the sums of the complete span. If usage is
+    grouped by tags, the sum of the groups may be larger, because a request may have several tags. since:
+    usage before this time (Unix seconds) is not known; None = all usage is known.
     """
 
     begin: int
@@ -73,7 +76,9 @@ class Report(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Sums of one group in one bucket. values: as in `Found`."""
+    """The sums of one group in one bucket. bucket: the start of the bucket, in Unix seconds. values: as in
+    `Found`.
+    """
 
     bucket: int
     values: tuple[str, ...] | None
@@ -81,7 +86,9 @@ class Cell(NamedTuple):
 
 
 def problem(query: Query) -> tuple[str, str] | None:
-    """The field that makes a query impossible to answer, and why; None = it can be answered."""
+    """Return why a query cannot be answered, as (name of the parameter of the HTTP API, reason); None = it
+    can be answered.
+    """
     if query.begin >= query.end:
         return "to", "is not later than `from`"
     if len(query.by) > 2 or len(set(query.by)) != len(query.by):
@@ -105,8 +112,8 @@ def problem(query: Query) -> tuple[str, str] | None:
 
 
 class Known(NamedTuple):
-    """The times since which the sums of hours, days and months are kept, in Unix seconds; None = all are
-    kept.
+    """The times since which the sums of hours, days and months are stored, in Unix seconds; None = none of
+    them were deleted.
     """
 
     hours: int | None = None
@@ -114,7 +121,9 @@ class Known(NamedTuple):
     months: int | None = None
 
     def since(self, step: Step | None) -> int | None:
-        """The time since which a report with buckets of this length is complete; None = it is complete."""
+        """Return the time since which a report with buckets of this length is complete; None = it is always
+        complete. step: None = no buckets.
+        """
         if step == "hour":
             return self.hours
         return self.days if step == "day" else self.months
@@ -124,8 +133,8 @@ EVER: Final = Known()
 
 
 def widened(query: Query, known: Known = EVER) -> Query:
-    """The query with its span rounded outwards: to whole hours; to whole days where the sums of hours are
-    deleted; to whole months where the sums of days are deleted.
+    """Return the query with its span rounded outwards: to whole hours; to whole days where the sums of hours
+    are deleted; to whole months where the sums of days are deleted.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
     steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
@@ -145,13 +154,15 @@ RANKED: Final[Mapping[Rank, Callable[[Sums], int]]] = {
 
 
 def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ...]]:
-    """The groups with the largest amounts, at most `top`; of equal ones those whose names come first."""
+    """Return at most `top` groups, those with the largest amounts first. Groups with the same amount are
+    sorted by their values. amounts: by the values of the group.
+    """
     return sorted(amounts, key=lambda values: (-amounts[values], values))[:top]
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """The report of these cells, whose sums it may change. total: the sums of the whole span; None = those of
-    all cells together. now: Unix seconds.
+    """Return the report made of these cells. The sums in the cells may be changed. total: the sums of the
+    complete span; None = add up all cells. now: Unix seconds.
     """
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
@@ -180,7 +191,7 @@ def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) ->
 
 
 def _spans(query: Query) -> list[tuple[int, int]]:
-    """The begin and end of each bucket of a query."""
+    """Return (begin, end) of each bucket of a query; [] = it has no buckets."""
     step = query.step
     if step is None:
         return []

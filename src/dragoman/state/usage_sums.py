@@ -1,8 +1,9 @@
-"""What a usage record adds to the sums of reports. All stores use this, so that they agree. Pure.
+"""What a usage record adds to the sums of reports. All stores use this module, so that they agree. Pure.
 
 A record has a part for each deployment that its attempts called. The part of the deployment that was called
-last is the request itself: its outcome and its duration. The parts of the others have only what their calls
-have used. So the spend of a deployment is what its provider bills, and a request is still counted once.
+last counts as the request: it has the outcome and the duration. The parts of the other deployments have only
+what their calls have used. So the spend of a deployment is what its provider bills, and each request is
+counted once.
 """
 
 from __future__ import annotations
@@ -47,16 +48,18 @@ CROSSED: Final[tuple[Dimension, ...]] = (
 )
 """The dimensions that can be combined with each other."""
 OPEN: Final[tuple[Dimension, ...]] = ("tag", "end_user")
-"""The dimensions with any number of values, that clients choose. They can be combined with no other one."""
+"""The dimensions whose values clients choose, so that there may be any number of values. A query cannot
+combine them with another dimension.
+"""
 OTHER: Final = "(other)"
-"""The value of a tag or end user that stands for many small ones, which were added up."""
+"""The value under which the usage of many tags or end users with little usage was added up."""
 DIMENSIONS: Final = (*CROSSED, *OPEN)
 LONGEST: Final = 128
-"""The most characters of a value of a dimension; what is longer is cut."""
+"""The most characters of a value of a dimension; a longer value is cut."""
 
 _NOT_FOUND: Final = 404
 _REMEMBERED: Final = 1_000
-"""How many groups are remembered, by the values of records before these are cut."""
+"""The most groups that are cached by the values of their records, before these values are cut."""
 COUNTS: Final = ("requests", "failed", "recovered", "cut", "streamed", "estimated", "calls", "failed_calls")
 COST: Final = ("unpriced", "cost")
 COMMON: Final = (
@@ -68,11 +71,13 @@ COMMON: Final = (
     "output",
     "reasoning",
 )
-"""The units that have a column of their own."""
+"""The units that have their own column in the database."""
 
 
 class Group(NamedTuple):
-    """The values of one part of a record, in each dimension that can be combined; "" = it has no value."""
+    """The values of one part of a record, in each dimension that can be combined; "" = the part has no value
+    in this dimension.
+    """
 
     key: str = ""
     tenant: str = ""
@@ -87,12 +92,13 @@ class Group(NamedTuple):
 
 
 class Sums:
-    """Sums of usage. Each field has its sums by name; a missing name has the sum 0.
+    """Sums of usage. Each attribute maps names to sums; a missing name has the sum 0.
 
-    counts: `requests`; of these `failed`, `recovered` (a call failed, and the client got its answer), `cut`
-    (the process ended first), `streamed` and `estimated`; `calls` of providers and `failed_calls`; `unpriced`
-    (amounts whose cost is unknown) and `cost` (the known cost, nano-USD). units: as `ir.units` names them.
-    total, first: the durations until the end and until the first content, by bucket (`state.durations`).
+    counts: `requests`; and how many of these `failed`, `recovered` (a call failed, but the client got an
+    answer), were `cut` (the process ended before the request did), `streamed`, or `estimated`; `calls` of
+    providers, and how many were `failed_calls`; `unpriced` (parts of records with an unknown cost) and `cost`
+    (the known cost, nano-USD). units: amounts, by the names in `ir.units`. total, first: the number of
+    durations until the end, and until the first content, by bucket (`state.durations`).
     """
 
     __slots__ = ("counts", "first", "total", "units")
@@ -110,11 +116,11 @@ class Sums:
         self.first: dict[int, int] = dict(first or {})
 
     def __getitem__(self, name: str) -> int:
-        """One of the counts."""
+        """Return the count with this name, 0 if it is missing."""
         return self.counts.get(name, 0)
 
     def add(self, other: Sums) -> None:
-        """Add other sums to these."""
+        """Add other sums to these sums."""
         _add(self.counts, other.counts)
         _add(self.units, other.units)
         _add(self.total, other.total)
@@ -122,17 +128,17 @@ class Sums:
 
     @property
     def input_tokens(self) -> int:
-        """All tokens of input, those of caches included."""
+        """The number of all input tokens, those read from or written to caches included."""
         return sum([self.units.get(unit, 0) for unit in INPUT])
 
     @property
     def output_tokens(self) -> int:
-        """All tokens of output, those of reasoning included."""
+        """The number of all output tokens, those of reasoning included."""
         return sum([self.units.get(unit, 0) for unit in OUTPUT])
 
     @property
     def cached_tokens(self) -> int:
-        """The tokens of input that were read from a cache."""
+        """The number of input tokens that were read from a cache."""
         return sum([self.units.get(unit, 0) for unit in _CACHED])
 
     def __eq__(self, other: object) -> bool:
@@ -146,7 +152,7 @@ class Sums:
         return f"Sums{self._stated()}"
 
     def _stated(self) -> tuple[dict[Any, int], ...]:
-        """The amounts that are not 0."""
+        """Return the four maps without the sums that are 0."""
         every: tuple[dict[Any, int], ...] = (self.counts, self.units, self.total, self.first)
         return tuple({name: amount for name, amount in one.items() if amount} for one in every)
 
@@ -167,7 +173,9 @@ class Part(NamedTuple):
 
 
 def parts_of(record: UsageRecord) -> list[Part]:
-    """The parts of a record; the first one is the request itself."""
+    """Return the parts of a record. The first part is that of the request; its deployment is the one that was
+    called last.
+    """
     own = _own(record)
     found = [Part(group_of(record), own)]
     others = _other_deployments(record)
@@ -181,8 +189,8 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 
 def text(value: str | None) -> str:
-    """The value of a dimension as it is stored: cut to `LONGEST` characters, and without characters that
-    databases refuse.
+    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters, and
+    with characters that databases refuse replaced. None becomes "".
     """
     if not value:
         return ""
@@ -193,18 +201,19 @@ def text(value: str | None) -> str:
 
 
 def tags_of(record: UsageRecord) -> list[str]:
-    """The tags of a record as they are stored, each once."""
+    """Return the tags of a record in the form in which they are stored, each once."""
     return list(dict.fromkeys(filter(None, map(text, record.tags))))
 
 
 def outcome_of(end: str) -> str:
-    """Who ended an exchange: the first word of its `end`."""
+    """Return the first word of an exchange's `end`: `done`, or who ended the exchange."""
     return end.partition("/")[0]
 
 
 def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
-    """The values of a record in the dimensions of a `Group`, before they are cut; of the outcome its `end`.
-    Records that are equal in them have the same group.
+    """Return the values of a record in the order of the fields of `Group`, before they are cut; the last
+    value is the record's `end`, not the outcome. Records that are equal in all of these values have the same
+    group.
     """
     deployment, model = record.deployment, record.model
     if deployment is None and record.failed and record.status == _NOT_FOUND:
@@ -226,12 +235,12 @@ def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
 
 
 def group_of(record: UsageRecord) -> Group:
-    """The group of the request itself."""
+    """Return the group of a record's first part, which is that of the request."""
     return _named(*dimensions_of(record))
 
 
 def is_plain(record: UsageRecord) -> bool:
-    """Whether a record has only one part, and that part only one call, which did not fail."""
+    """Return whether a record has only one part with at most one line, which did not fail."""
     lines = record.lines
     if not lines:
         return True
@@ -240,13 +249,15 @@ def is_plain(record: UsageRecord) -> bool:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _named(*values: str | None) -> Group:
-    """The group of these values. The last value is an `end`, of which the group gets the first word."""
+    """Return the group of these values, in the order of its fields. The last value is an `end`; the group
+    gets its first word.
+    """
     return Group._make(map(text, (*values[:-1], outcome_of(values[-1] or ""))))
 
 
 def _own(record: UsageRecord) -> Sums:
-    """The sums of a whole record. But `calls`, `failed_calls` and `unpriced` are those of its last deployment
-    alone, and `parts_of` subtracts the `units` and `cost` of the other deployments.
+    """Return the sums of a record, before `parts_of` subtracts the `units` and `cost` of the other
+    deployments. `calls`, `failed_calls` and `unpriced` are already those of the last deployment alone.
     """
     lines = [line for line in record.lines if line.deployment == record.deployment]
     # A cut exchange was about to call a provider. Limits that begin with these sums count that call.
@@ -275,14 +286,18 @@ def _own(record: UsageRecord) -> Sums:
 
 
 def is_unpriced(record: UsageRecord) -> bool:
-    """Whether the cost of the last deployment's calls is unknown. A request without a call cost nothing."""
+    """Return whether the cost of the last deployment's calls is unknown. A request without a call costs
+    nothing, so its cost is known.
+    """
     if unknown := [line.deployment for line in record.lines if line.cost is None]:
         return record.deployment in unknown
     return record.cost is None and bool(record.units or record.attempts or record.lines)
 
 
 def _other_deployments(record: UsageRecord) -> dict[tuple[str, str], list[UsageLine]]:
-    """The lines of the deployments that were called before the last one, by deployment and provider."""
+    """Return the lines of the deployments other than the one that was called last, by (deployment,
+    provider).
+    """
     found: dict[tuple[str, str], list[UsageLine]] = {}
     if len(record.lines) > 1 or record.deployment is None:
         for line in record.lines:
@@ -292,7 +307,7 @@ def _other_deployments(record: UsageRecord) -> dict[tuple[str, str], list[UsageL
 
 
 def _called(lines: Sequence[UsageLine]) -> Sums:
-    """What the calls of one deployment have used."""
+    """Return the sums of the calls of one deployment."""
     sums = Sums(
         {
             "calls": len(lines),

@@ -1,9 +1,10 @@
-"""Reads the entries that operators have added straight from a database.
+"""Reads the entries that operators have added to the configuration, from a database that is not opened as a
+store.
 
-A start and a reload need them in processes that must not open the store: the parent of several workers has no
-thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a start should not load
-SQLAlchemy. So each call opens the database, reads, and closes it: a SQLite file in less than a millisecond, a
-server's database in some milliseconds.
+A start and a reload need these entries in processes that must not open the store. The parent of several
+workers must have no thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a
+start should not load SQLAlchemy. So each call opens the database, reads, and closes it. This takes less than
+a millisecond for a SQLite file, and some milliseconds for a server's database.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.standing import Standing
 
 _PATIENCE: Final = 2.0
-"""Seconds for which a call waits while somebody locks the file; a reader does not wait for writers."""
+"""Seconds for which a call waits while another process locks the SQLite file, where a reader does not wait
+for writers; and the most seconds for one statement in a server.
+"""
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'added'"
 _TABLES: Final = "SELECT to_regclass('added'), to_regclass('alembic_version'), to_regclass('schema_marks')"
 _REVISION: Final = "SELECT max(version_num) FROM alembic_version"
@@ -41,8 +44,8 @@ _Run: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 
 def read(database: Location) -> KeptEntries:
-    """All entries; none if the database does not exist, or has no table for them yet. Raises StoreFailed, and
-    SchemaRefused if this version cannot use the database.
+    """Return all entries; none if the database or its table does not exist yet. Raises StoreFailed, and
+    SchemaRefused if this version cannot use the PostgreSQL database.
     """
     with _opened(database) as run:
         if run is None:
@@ -52,14 +55,14 @@ def read(database: Location) -> KeptEntries:
 
 
 def version(database: Location) -> int:
-    """The number of the latest change; 0 = there was none. Raises as `read`."""
+    """Return the number of the latest change; 0 = there was no change. Raises as `read` does."""
     with _opened(database) as run:
         return 0 if run is None else int(run(_LATEST)[0][0])
 
 
 @contextmanager
 def _opened(database: Location) -> Generator[_Run | None]:
-    """Runs SELECTs; None = there is no file, or no table in the database."""
+    """Give a function that runs SELECTs in the database; None = the file or the table does not exist."""
     with _in_server(database) if isinstance(database, PostgresUrl) else _in_file(database) as run:
         yield run
 

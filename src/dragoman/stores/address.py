@@ -1,6 +1,6 @@
 """Parses the settings that name a database (`stores.sql`, `trace.store`).
 
-`config.check` uses this to check a setting, `stores.open` to open the database.
+`config.check` uses this module to check a setting, `stores.open` to open the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dragoman.seams.secret import Secret
 HINT: Final = "for example sqlite:////var/lib/state.db or postgresql://user:password@host:5432/name"
 
 _SCHEME: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://(.*)", re.DOTALL)
-"""`postgresql+psycopg` is SQLAlchemy's name for the same."""
+"""Matches a PostgreSQL URL. `postgresql+psycopg` is the scheme that SQLAlchemy uses for it."""
 _SERVER: Final = re.compile(
     r"""
     (?: (?P<user> [^:@/?\#\s]* ) (?: : [^:@/?\#\s]* )? @ )?
@@ -31,8 +31,8 @@ _PORTS: Final = re.compile(r"(?: \[ [^\]]* \] | [^:,\[\]]* ) (?: : \d{0,5} )?", 
 
 
 class PostgresUrl(msgspec.Struct, frozen=True):
-    """A PostgreSQL database. uri: a connection URI of libpq with all its parameters. shown: user, hosts and
-    name of the database, without password and parameters: `postgresql://user@host:5432/name`.
+    """A PostgreSQL database. uri: a connection URI of libpq with all its parameters. shown: a URL with user,
+    hosts and name of the database, but without password and parameters: `postgresql://user@host:5432/name`.
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
     """
 
@@ -44,13 +44,15 @@ class PostgresUrl(msgspec.Struct, frozen=True):
 
 
 Location: TypeAlias = Path | PostgresUrl
-"""The place of a database: a SQLite file, or a database of a PostgreSQL server. Its `str` holds no secret."""
+"""The place of a database: a SQLite file, or a database of a PostgreSQL server. Its `str` contains
+no secret.
+"""
 
 
 def database(stated: str) -> str | PostgresUrl | None:
-    """The database that the setting names: the path of a SQLite file, "" = the file in Dragoman's own folder
-    (`sqlite`), None = no database (`memory`). Raises ValueError for any other setting; its text quotes
-    nothing, because the setting may hold a password.
+    """Parse a setting. Return the path of a SQLite file; "" = the file in Dragoman's own folder (`sqlite`); a
+    PostgresUrl; or None = no database (`memory`). Raises ValueError for any other setting. The error does not
+    quote the setting, because the setting may contain a password.
     """
     if stated == "memory":
         return None
@@ -66,7 +68,9 @@ def database(stated: str) -> str | PostgresUrl | None:
 
 
 def shown(stated: str) -> str:
-    """The setting, as it may be shown to people: without the password and the parameters of a server."""
+    """Return the setting in a form that people may see: a PostgreSQL URL without its password and
+    parameters.
+    """
     if _SCHEME.match(stated) is None:
         return stated
     try:

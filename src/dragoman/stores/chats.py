@@ -11,7 +11,7 @@ from dragoman.stores.limits import is_over
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
-"""The approximate memory of a completion beside its content, in bytes."""
+"""The approximate memory of a completion, without its content, in bytes."""
 
 
 class _KeptChat(msgspec.Struct, eq=False):
@@ -20,13 +20,13 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Keeps chat completions in memory. room: limits the memory of the store. now: returns Unix seconds."""
+    """Stores chat completions in memory. room: limits the memory of the store. now: returns Unix seconds."""
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:
         self._room = room
         self._now = now
         self._kept: dict[str, dict[str, _KeptChat]] = {}
-        """The stored completions by tenant and by id, in the order in which they were stored."""
+        """The stored completions by client and by id, in the order in which they were stored."""
 
     async def save(self, chat: StoredChat) -> None:
         tenant, id_ = chat.tenant, chat.id

@@ -1,7 +1,7 @@
-"""Reads the version of the client keys straight from the file of a SQLite database.
+"""Reads the version of the client keys directly from the file of a SQLite database.
 
-Most gateways with a SQLite store have no keys in it. They need not load SQLAlchemy and open the store to see
-that: each call opens the file, reads one number and closes it, in less than a millisecond.
+Most gateways with a SQLite store have no keys in it. To see that, they need not load SQLAlchemy and open the
+store: each call opens the file, reads one number and closes the file, in less than a millisecond.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final
 from dragoman.state.store import StoreFailed
 
 _PATIENCE: Final = 0.05
-"""Seconds for which a call waits while somebody locks the file; a reader does not wait for writers."""
+"""Seconds for which a call waits while another process locks the file. A reader does not wait for writers."""
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'directory'"
 _LATEST: Final = "SELECT coalesce(max(version), 0) FROM directory"
 
 
 def version(file: Path) -> int:
-    """The number of the latest change; 0 = there was none, or there is no such file or table yet. Raises
-    StoreFailed.
+    """Return the number of the latest change to keys, tenants, teams and users; 0 = there was no change, or
+    the file or its table does not exist yet. Raises StoreFailed.
     """
     try:
         if not file.exists():

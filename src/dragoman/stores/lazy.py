@@ -1,6 +1,6 @@
-"""A store that is opened at its first use, and that notes whether its latest use succeeded.
+"""A store that is opened at its first use, and that records whether its latest use succeeded.
 
-If opening fails, all uses that wait for it raise StoreFailed, and the next use tries again. A caller that is
+If opening fails, all callers that wait for it get StoreFailed, and the next use tries again. A caller that is
 cancelled while it waits does not cancel the opening, because other callers may wait for it too.
 """
 
@@ -44,9 +44,11 @@ S = TypeVar("S", bound=_Closable)
 
 
 class Lazy(Generic[S]):
-    """Something that is kept in a database, and opened at its first use.
+    """A store in a database that is opened at its first use.
 
-    kind: its name in `/health`. open_: opens it; it may raise only StoreFailed.
+    kind: the kind of the database in `/health`. open_: opens the store; it may raise only StoreFailed.
+    healthy: whether the latest use succeeded, None = not used yet. last_error: the error of the latest use,
+    None = there was none.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -54,13 +56,15 @@ class Lazy(Generic[S]):
         self.healthy: bool | None = None
         self.last_error: str | None = None
         self.store: S | None = None
-        """What was opened; None = it is not open."""
+        """The opened store; None = it is not open."""
         self._open = open_
         self._opening: asyncio.Task[S | StoreFailed] | None = None
         self._closed = False
 
     async def opened(self) -> S:
-        """The store, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
+        """Return the store; open it first if necessary. Raises StoreFailed if that fails, or after
+        `close`.
+        """
         if self._closed:
             raise StoreFailed("the store is closed")
         if self.store is not None:
@@ -83,8 +87,9 @@ class Lazy(Generic[S]):
             self._opening = None
 
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
-        """Call `what` with the opened store, and return its result. Raises StoreFailed. Whether this
-        succeeded is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
+        """Call `what` with the opened store, and return its result. Set `healthy` and `last_error` to the
+        outcome, but do not change them for StoreFull and HistoryTooLarge, because the store works then.
+        Raises StoreFailed.
         """
 
         async def used() -> T:
@@ -93,7 +98,9 @@ class Lazy(Generic[S]):
         return await self.noted(used())
 
     async def noted(self, work: Awaitable[T]) -> T:
-        """Wait for some work on the database, and return its result. What is noted: see `use`."""
+        """Wait for `work` on the database, and return its result. Set `healthy` and `last_error` as `use`
+        does. Raises StoreFailed.
+        """
         try:
             result = await work
         except (StoreFull, HistoryTooLarge):
@@ -105,7 +112,7 @@ class Lazy(Generic[S]):
         return result
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the store is open, else do nothing."""
+        """Delete expired entries if the store is open, else do nothing. now: Unix seconds."""
         if self.store is not None:
             await self.use(lambda store: store.sweep(now))
 
@@ -122,8 +129,9 @@ class Lazy(Generic[S]):
 class LazyStore(Lazy[Store]):
     """A store that opens another store at its first use, and passes all calls on to that store.
 
-    kind, open_: as for `Lazy`. seals: True = the other store keeps seals. usage: makes the object that writes
-    usage while the other store is not open; None = there is none, so the first record opens the store.
+    kind, open_: as for `Lazy`. seals: True = the other store has a vault of seals. usage: makes the object
+    that writes usage records while the other store is not open; None = no such object, so the first record
+    opens the store.
     """
 
     shared = True
@@ -160,7 +168,9 @@ class LazyStore(Lazy[Store]):
         return None if self.store is None else self.store.version
 
     def _usage_file(self) -> UsageFile:
-        """The object that writes usage until the other store is open. Raises StoreFailed after `close`."""
+        """Return the object that writes usage records until the other store is open. Raises StoreFailed after
+        `close`.
+        """
         if self._closed:
             raise StoreFailed("the store is closed")
         if self._file is None:
@@ -169,8 +179,8 @@ class LazyStore(Lazy[Store]):
         return self._file
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. A store that is not open is opened if usage was written to its file, and
-        anything in there is to be deleted.
+        """Delete expired entries if the store is open. Open it for this if usage was written to its file, and
+        the file contains anything that must be deleted or added up. now: Unix seconds.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()
@@ -183,7 +193,7 @@ class LazyStore(Lazy[Store]):
 
 
 class LazyExchanges(Lazy[Exchanges]):
-    """The store of finished exchanges; opens a database at its first use. Implements `Exchanges`."""
+    """The store of finished exchanges. It opens a database at its first use. Implements `Exchanges`."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
         return await self.use(lambda store: store.keep(exchanges))
@@ -196,8 +206,8 @@ class LazyExchanges(Lazy[Exchanges]):
 
 
 class _Part:
-    """One part of a lazy store. Any method may be called: the call opens the other store if necessary, and
-    calls the method of the same name of the part `name` of that store.
+    """One part of a lazy store. A call of any method opens the other store if necessary, and calls the method
+    of the same name of that store's part `name`.
     """
 
     def __init__(self, store: LazyStore, name: str) -> None:
@@ -215,8 +225,9 @@ class _Part:
 
 
 class _LazyUsage(_Part):
-    """The usage of a lazy store in a file. Records are written without opening the store, if it is not open
-    and the file has the schema of this version. Everything else opens it.
+    """The usage part of a lazy store in a SQLite file. While the store is not open, records are written
+    without opening it if the file has the schema of this version. All other methods open the store. file:
+    returns the object that writes them.
     """
 
     def __init__(self, store: LazyStore, file: Callable[[], UsageFile]) -> None:
@@ -237,7 +248,9 @@ def _usage(store: Store) -> UsageArchive:
 
 
 class LazyVault:
-    """The vault of a lazy store. `holds` is always True: a store that is not open yet may have seals."""
+    """The vault of a lazy store. `holds` is always True, because a store that is not open yet may contain
+    seals.
+    """
 
     holds = True
 

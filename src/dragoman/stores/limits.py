@@ -1,4 +1,4 @@
-"""The limits of a store: how much it keeps, and how much one call reads."""
+"""The limits of a store: how much it stores, for how long, and how much one call reads."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from dragoman.state.store import HistoryTooLarge
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one store.
 
-    size: total bytes of responses, conversations, sessions and chat completions. history_size: bytes that one
-    call reads (a response with all responses before it, or the items that a request refers to), and bytes of
-    one conversation. history_count: items, or responses, that one call reads. session_count: the number of
-    sessions. session_size: bytes of one session. seals_size: total bytes of seals. seals_ttl: seconds that a
-    seal is kept after its last use. If `seals_size` or `seals_ttl` is 0, no seals are kept.
-    usage_records: seconds that usage records are kept. usage_hours, usage_days, usage_months: seconds that
-    their sums are kept; None = for ever. usage_values: how many tags, and how many end users, are kept apart
-    in the sums of a period that is over.
+    size: total bytes of responses, conversations, sessions and chat completions. history_size: the most bytes
+    that one call reads (a response with all responses before it, or the items that a request refers to), and
+    the most bytes of one conversation. history_count: the most items, or responses, that one call reads.
+    session_count: the number of sessions. session_size: bytes of one session. seals_size: total bytes of
+    seals. seals_ttl: seconds that a seal is stored after its last use. If `seals_size` or `seals_ttl` is 0,
+    no seals are stored. usage_records: seconds that usage records are stored. usage_hours, usage_days,
+    usage_months: seconds that the sums of hours, days and months are stored. None for one of these four = for
+    ever. usage_values: the most tags, and the most end users, whose sums are stored separately for a period
+    that is over.
     """
 
     size: int = 500_000_000
@@ -35,7 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seals(self) -> bool:
-        """Whether seals are kept at all."""
+        """Whether seals are stored."""
         return self.seals_size > 0 and self.seals_ttl > 0
 
 
@@ -43,16 +44,16 @@ DEFAULT_LIMITS = Limits()
 
 
 def later(end: float | None, other: float | None) -> float | None:
-    """The later of two expiry times; None (never expires) if one of them is None."""
+    """Return the later of two expiry times; None (never expires) if at least one of them is None."""
     return None if end is None or other is None else max(end, other)
 
 
 def is_over(expires: float | None, now: float) -> bool:
-    """Whether an expiry time has passed at `now`. None = never expires."""
+    """Return whether an expiry time has passed at `now` (Unix seconds). expires: None = never."""
     return expires is not None and expires <= now
 
 
 def check_read(count: int, most: int, what: str = "bytes") -> None:
-    """Raise HistoryTooLarge if `count` is above `most`. what: the unit of both, for the error's text."""
+    """Raise HistoryTooLarge if `count` is above `most`. what: the unit of both, for the text of the error."""
     if count > most:
         raise HistoryTooLarge(f"{count} {what} are more than the {most} {what} that can be read at once")

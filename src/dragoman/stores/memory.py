@@ -44,15 +44,15 @@ from dragoman.stores.usage import MemoryUsage
 
 replace = msgspec.structs.replace
 _OBJECT = 800
-"""The approximate memory of a response, a conversation or a session beside its content, in bytes."""
+"""The approximate memory of a response, a conversation or a session, without its content, in bytes."""
 _ITEM = 500
-"""The approximate memory of an item beside its content, in bytes."""
+"""The approximate memory of an item, without its content, in bytes."""
 _PIECE = 120
-"""The approximate memory of an event or a turn beside its content, in bytes."""
+"""The approximate memory of an event or a turn, without its content, in bytes."""
 
 
 class MemoryStore:
-    """Keeps everything in memory. seams: gives the clocks, and the random secret of the vault."""
+    """Stores everything in memory. seams: gives the clocks and the random secret of the vault."""
 
     kind = "memory"
     version: str | None = None
@@ -84,8 +84,8 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. Expired seals are deleted by the next use of the vault instead. The limits
-        need no sweep, because each write keeps them.
+        """Delete expired entries. Expired seals are deleted by the next use of the vault instead. The other
+        limits need no sweep, because each write keeps them. now: Unix seconds.
         """
         for part in self._parts:
             part.sweep(now)
@@ -103,8 +103,8 @@ def _weight(body: bytes, items: Collection[Item]) -> int:
 
 
 class _KeptResponse(msgspec.Struct, eq=False):
-    """A stored response. bodies: the JSON of its items by their ids. events: the number and JSON of each
-    event, in order. events_size: their memory in bytes.
+    """A stored response. bodies: the JSON of its items by the items' ids. events: the number and JSON of each
+    event, in order. events_size: the memory of the events in bytes.
     """
 
     response: StoredResponse
@@ -119,13 +119,13 @@ class _KeptResponse(msgspec.Struct, eq=False):
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """Whether the response has expired, and no worker runs it."""
+        """Return whether the response has expired, and no worker runs it. now: Unix seconds."""
         return is_over(self.response.expires, now) and not self.runs
 
 
 class _KeptConversation(msgspec.Struct, eq=False):
-    """A stored conversation. items: by numbers that count up as items are added. next: the number of the next
-    item. bodies: the JSON of the items by their ids.
+    """A stored conversation. items: by numbers that count up as items are added. next: the number that the
+    next item gets. bodies: the JSON of the items by the items' ids.
     """
 
     conversation: Conversation
@@ -144,7 +144,7 @@ _H = TypeVar("_H", _KeptResponse, _KeptConversation)
 
 class _Items:
     """Finds the items of responses and conversations by the ids of the items. A response or conversation is
-    called the holder of its items. most: the largest number of bytes that one search may return.
+    called the holder of its items. most: the most bytes that one search may return.
 
     A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
     are added with a few set operations. Only an id that several holders have needs more work.
@@ -153,9 +153,9 @@ class _Items:
     def __init__(self, most: int) -> None:
         self._most = most
         self._latest: dict[str, dict[str, _Holder]] = {}
-        """By tenant and item id: the holder that got an item with this id last."""
+        """By client and item id: the holder that got an item with this id last."""
         self._earlier: dict[str, dict[str, list[_Holder]]] = {}
-        """By tenant and item id: the other holders that have an item with this id, the oldest first."""
+        """By client and item id: the other holders that have an item with this id, the oldest first."""
 
     def add(self, holder: _Holder, items: Iterable[Item]) -> None:
         tenant, bodies = holder.place.tenant, {item.id: item.body for item in items}
@@ -202,7 +202,9 @@ class _Items:
 
 
 class _Shelf(Generic[_H]):
-    """What responses and conversations in memory have in common: each has a unique id, and holds items."""
+    """The common part of the stores for responses and for conversations in memory. Each response or
+    conversation has a unique id, and contains items.
+    """
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -232,7 +234,7 @@ class _Shelf(Generic[_H]):
 
 
 class MemoryResponses(_Shelf[_KeptResponse]):
-    """Keeps responses in memory; implements `state.store.Responses`."""
+    """Stores responses in memory; implements `state.store.Responses`."""
 
     async def save(self, response: StoredResponse) -> None:
         if response.id in self._kept:
@@ -349,7 +351,7 @@ class MemoryResponses(_Shelf[_KeptResponse]):
 
 
 class MemoryConversations(_Shelf[_KeptConversation]):
-    """Keeps conversations in memory; implements `state.store.Conversations`."""
+    """Stores conversations in memory; implements `state.store.Conversations`."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         id_, tenant = conversation.id, conversation.tenant
@@ -426,8 +428,9 @@ class MemoryConversations(_Shelf[_KeptConversation]):
         return bool(gone)
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for `more` further bytes of a conversation that will then have `size` bytes. Raises
-        StoreFull.
+        """Make room for `more` further bytes of a conversation that will then have `size` bytes. spared: the
+        place of this conversation, which is not removed. Raises StoreFull, also if `size` is more than a
+        conversation may have.
         """
         most = min(self._limits.size, self._limits.history_size)
         if size > most:
@@ -444,7 +447,7 @@ class _KeptSession(msgspec.Struct, eq=False):
 
 
 class MemorySessions:
-    """Keeps sessions in memory; implements `state.store.Sessions`."""
+    """Stores sessions in memory; implements `state.store.Sessions`."""
 
     def __init__(self, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -452,7 +455,7 @@ class MemorySessions:
         self._now = now
         self._sessions: dict[tuple[str, str], _KeptSession] = {}
         self._owners: dict[str, OrderedDict[str, None]] = {}
-        """By tenant: the ids of its sessions, the least recently used first."""
+        """By client: the ids of its sessions, the least recently used first."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         session = self._live(tenant, id_)
@@ -485,8 +488,9 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """Delete the least recently used session of the tenant that has the most sessions, but never the
-        session `newest` (tenant, id).
+        """Delete the least recently used session of the client that has the most sessions. If that is the
+        session `newest` (client, id), delete the next one instead: of this client, or if it has no other, of
+        the next client.
         """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))

@@ -1,4 +1,4 @@
-"""Makes the stores that the settings `stores.sql` and `trace.store` name.
+"""Makes the stores for the settings `stores.sql` and `trace.store`.
 
 A database is opened at its first use.
 """
@@ -29,18 +29,20 @@ if TYPE_CHECKING:
 FILE_NAME = "state.db"
 """The name of the database file in Dragoman's own folder."""
 EXCHANGES_FILE_NAME = "exchanges.db"
-"""The name of the file with finished exchanges there. It is a file of its own, because a SQLite file has only
-one writer at a time: no session waits until exchanges are written.
+"""The name of the file with finished exchanges in Dragoman's own folder. It is a separate file, because a
+SQLite file has only one writer at a time: so no session waits until exchanges are written.
 """
 
 
 def installed() -> bool:
-    """Whether the libraries of the extra `sql` are installed."""
+    """Return whether the libraries of the extra `sql` are installed."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:
-    """Whether a file can be created in this folder; for a missing folder, in its nearest existing parent."""
+    """Return whether a file can be created in this folder; if the folder does not exist, in its nearest
+    existing parent.
+    """
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
@@ -48,11 +50,12 @@ def writable(folder: Path) -> bool:
 def open_store(
     where: str | None, home: Path, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM
 ) -> Store:
-    """The store that the setting `stores.sql` names; a database is not opened yet.
+    """Return the store for the setting `stores.sql`. A database is not opened yet.
 
-    where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in `home`; or a URL
-    `sqlite:///path` or `postgresql://…`. Raises ConfigError if the setting is wrong, or if a database is
-    wanted and its extra (`sql`, `postgres`) is not installed.
+    where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in the folder `home`; or a URL
+    `sqlite:///path` or `postgresql://…`. limits: how much is stored, and for how long. seams: gives the
+    clocks and the random secret of the vault. Raises ConfigError if the setting is wrong, or if the extra for
+    its database (`sql`, `postgres`) is not installed.
     """
     place = located(where, home)
     if place is None:
@@ -76,10 +79,11 @@ def open_store(
 def open_exchanges(
     where: str | None, home: Path, size: int, ttl: float, seams: Seams = SYSTEM
 ) -> LazyExchanges | None:
-    """The store of finished exchanges that the setting `trace.store` names; None = they are not stored.
+    """Return the store of finished exchanges for the setting `trace.store`; None = finished exchanges are not
+    stored.
 
-    where, home: as for `open_store`. size: the most bytes of all exchanges. ttl: seconds for which each is
-    kept. Raises ConfigError, as `open_store`.
+    where, home: as for `open_store`. size: the most bytes of all exchanges together. ttl: seconds for which
+    each exchange is stored. Raises ConfigError as `open_store` does.
     """
     place = located_exchanges(where, home)
     if place is None:
@@ -95,16 +99,18 @@ def open_exchanges(
 
 
 def located_exchanges(where: str | None, home: Path) -> Location | None:
-    """The database that the setting `trace.store` names; None = exchanges are not stored."""
+    """Return the database for the setting `trace.store`; None = exchanges are not stored. Raises ConfigError
+    as `open_store` does.
+    """
     return located(where, home, "trace.store", EXCHANGES_FILE_NAME)
 
 
 def located(
     where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME
 ) -> Location | None:
-    """The database that the setting `where` names; None = the store is in memory. setting: its path, for
-    errors. name: the name of the file in `home`. The other parameters, and when ConfigError is raised: see
-    `open_store`.
+    """Return the database for the setting `where`; None = the store is in memory. home: the folder for the
+    file of the setting `sqlite`. setting: the name of the setting, for errors. name: the name of the file in
+    `home`. Raises ConfigError as `open_store` does.
     """
     try:
         place = database(where or "memory")
@@ -122,12 +128,14 @@ def located(
 
 
 def kind_of(place: Location) -> str:
-    """The kind of a database, as `/health` names it."""
+    """Return the kind of a database, as `/health` names it: `sqlite` or `postgresql`."""
     return "sqlite" if isinstance(place, Path) else "postgresql"
 
 
 def _require(place: str | PostgresUrl, setting: str) -> None:
-    """Raise ConfigError if the libraries for this database are not installed."""
+    """Raise ConfigError if the libraries for this database are not installed. setting: the name of the
+    setting, for the error.
+    """
     extra, there = "sql", installed()
     if isinstance(place, PostgresUrl):
         extra, there = "postgres", there and find_spec("psycopg") is not None

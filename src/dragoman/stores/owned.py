@@ -1,6 +1,7 @@
-"""Owners of objects at providers, in memory; implements `state.owned.OwnedObjects`.
+"""Which client owns which object at a provider, in memory; implements `state.owned.OwnedObjects`.
 
-Nothing is removed to make room: a client that lost an id could never reach or delete its file again.
+No entry is removed to make room, because a client whose id was removed could never reach or delete its file
+again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dragoman.state.owned import OwnedObject
 from dragoman.state.store import StoreFull
 
 MOST = 100_000
-"""The most objects; they take about 60 MB."""
+"""The most objects in one store; they take about 60 MB."""
 
 
 class MemoryOwned:
-    """Keeps owners until the process ends. most: the most objects of all owners."""
+    """Stores the owners of objects until the process ends. most: the most objects of all owners together."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

@@ -1,7 +1,7 @@
-"""Connects to PostgreSQL, and says what an error of the connection means.
+"""Connects to PostgreSQL, and classifies the errors of a connection.
 
-A server may be down, frozen or cut off at any time, so each wait has an end: the connection attempt, each
-statement, each wait for a lock. https://www.postgresql.org/docs/current/libpq-connect.html
+A server may be down, frozen or cut off at any moment. So each wait has a time limit: the attempt to connect,
+each statement, each wait for a lock. https://www.postgresql.org/docs/current/libpq-connect.html
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dragoman.stores.address import PostgresUrl
 CONNECT: Final = 3
 """Seconds for one attempt to connect to one host, unless the URL states `connect_timeout`."""
 STATEMENT: Final = 5.0
-"""Seconds for one statement, the wait for locks included."""
+"""The most seconds for one statement, including its wait for locks."""
 _DEFAULTS: Final = {
     "application_name": "dragoman",
     "connect_timeout": CONNECT,
@@ -27,27 +27,30 @@ _DEFAULTS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Parameters of libpq that are used unless the URL states others. The last four let the system notice within
-some 20 s that the server's machine is gone.
+"""Parameters of libpq that are used unless the URL states others. With the last four, the operating system
+notices within about 20 s that the server's machine cannot be reached any more.
 """
 _LOST: Final = ("08", "57P", "53300", "25006")
-"""The beginnings of SQLSTATE codes after which a new connection is needed: lost, shut down, too many of them,
-and a server that has become a standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""Prefixes of the SQLSTATE codes after which a new connection is needed: the connection is lost, the server
+is shut down, it has too many connections, or it has become a standby.
+https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 _CLOGGED: Final = ("53", "55P03", "57014")
-"""The same for errors that the next step would meet too, after the same wait: no disk space or memory, a lock
-that was not free in time, a statement that took too long.
+"""Prefixes of the SQLSTATE codes of errors that the next step would get too, after the same wait: no disk
+space or memory, a lock that was not free in time, a statement that took too long.
 """
 _REFUSED: Final = ("22", "23", "54")
-"""The same for errors of the values themselves: not a number, a broken constraint, a row too large."""
+"""Prefixes of the SQLSTATE codes of errors in the values themselves: not a number, a broken constraint, a row
+that is too large.
+"""
 _WHERE: Final = re.compile(
     r"^.*(?:connection to server (?:at|on) .*? failed|connection is bad|connection failed): ", re.DOTALL
 )
 
 
 def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Connection[Any]:
-    """A new connection, which commits each statement at once unless a transaction is begun. statement: the
-    most seconds that the server spends on one statement. Raises psycopg.Error.
+    """Return a new connection. It commits each statement at once unless a transaction is begun. statement:
+    the most seconds that the server spends on one statement. Raises psycopg.Error.
     """
     uri = address.uri.reveal()
     stated = conninfo_to_dict(uri)
@@ -68,7 +71,9 @@ def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Conne
 
 
 def checked(address: PostgresUrl) -> None:
-    """Raise ValueError if libpq does not understand the URL, with the reason, which quotes no value."""
+    """Raise ValueError with the reason if libpq does not understand the URL. The reason contains no value of
+    the URL.
+    """
     try:
         conninfo_to_dict(address.uri.reveal())
     except psycopg.ProgrammingError as error:
@@ -79,7 +84,7 @@ def checked(address: PostgresUrl) -> None:
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Whether the error means that its connection cannot be used any more."""
+    """Return whether the connection cannot be used any more after this error."""
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -87,24 +92,24 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def is_hopeless(error: psycopg.Error) -> bool:
-    """Whether the next step would very likely fail as well, after as long a wait."""
+    """Return whether the next step would very likely fail too, after an equally long wait."""
     return is_lost(error) or (error.sqlstate or "").startswith(_CLOGGED)
 
 
 def refuses_data(error: psycopg.Error) -> bool:
-    """Whether the server refuses the values of a statement, and would refuse them again."""
+    """Return whether the server refuses the values of a statement, and would refuse them again."""
     return (error.sqlstate or "").startswith(_REFUSED)
 
 
 def in_words(error: psycopg.Error) -> str:
-    """What the server or the driver says, in one line and without addresses."""
+    """Return the error text of the server or the driver, in one line and without addresses."""
     last = str(error).strip().rpartition("\n- ")[2]  # of several hosts, the last one that was tried
     return _WHERE.sub("", last).partition("\n")[0].strip() or type(error).__name__
 
 
 class _Text(StrDumperUnknown):
-    """Sends a text. U+0000, which PostgreSQL's texts cannot hold, becomes its picture, U+2400; so it does in
-    the conditions of a SELECT, and the row is found again.
+    """Sends a text to the server. U+0000, which PostgreSQL cannot store in a text, is replaced by U+2400,
+    also in the conditions of a SELECT, so that the row is found again.
     """
 
     def dump(self, obj: str) -> Any:

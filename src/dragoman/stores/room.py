@@ -1,6 +1,6 @@
 """Counts the memory of stored entries, and removes entries to keep it below a limit.
 
-When the limit is reached, the tenant that uses the most memory loses its least recently used entries.
+When the limit is reached, the client that uses the most memory loses its least recently used entries.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import msgspec
 from dragoman.state.store import StoreFull
 
 _SPARE = 64
-"""When entries must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every new
-entry in a full store would have to remove others.
+"""When entries must be removed, 1/64 of the limit is freed in addition to the space that is needed. Otherwise
+every new entry in a full store would have to remove others.
 """
 
 
 class Place(msgspec.Struct, eq=False):
     """The memory that one entry takes.
 
-    size: approximate bytes. leave: deletes the entry, and takes it out of the count (`Room.free`). stays:
-    True = the entry is not removed to make room for others, because its request still runs.
+    tenant: the name of the client that owns the entry. size: approximate bytes. leave: deletes the entry and
+    calls `Room.free` for it. stays: True = the entry is not removed to make room for others, because its
+    request still runs.
     """
 
     tenant: str
@@ -33,14 +34,16 @@ class Place(msgspec.Struct, eq=False):
 
 
 class _Share(msgspec.Struct):
-    """The memory that one tenant's entries take. size: bytes. places: the least recently used first."""
+    """The memory that one client's entries take. size: bytes. places: the entries, the least recently used
+    first.
+    """
 
     size: int = 0
     places: OrderedDict[Place, None] = msgspec.field(default_factory=OrderedDict)
 
 
 class Room:
-    """Counts the memory of all entries. max_size: the limit in approximate bytes."""
+    """Counts the memory of all entries. max_size: the limit, in approximate bytes."""
 
     def __init__(self, max_size: int) -> None:
         self.size = 0
@@ -48,14 +51,15 @@ class Room:
         self._shares: dict[str, _Share] = {}
 
     def check(self, size: int) -> None:
-        """Raise StoreFull if an entry of this size is above the limit of the whole store."""
+        """Raise StoreFull if an entry of this size would not fit into an empty store."""
         if size > self._max_size:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` further bytes of `tenant` fit. The tenant with the most bytes loses
-        entries first; the new bytes count as its own. spared: an entry that is not removed. Raises StoreFull,
-        and removes nothing, if too few entries may be removed.
+        """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
+        free a part of the limit (`_SPARE`) in addition, if possible. The client with the most bytes loses
+        entries first; `more` counts as bytes of `tenant`. spared: an entry that is not removed. Raises
+        StoreFull, and removes nothing, if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:
@@ -95,18 +99,18 @@ class Room:
         self.size += place.size
 
     def resize(self, place: Place, size: int) -> None:
-        """Count an entry's new size, and mark it as used. If it grows, call `make` before."""
+        """Count the new size of an entry, and mark the entry as used. Call `make` before if it grows."""
         more, place.size = size - place.size, size
         self._shares[place.tenant].size += more
         self.size += more
         self.touch(place)
 
     def touch(self, place: Place) -> None:
-        """Mark an entry as used just now, so that others are removed before it."""
+        """Mark an entry as just used, so that other entries of its client are removed before it."""
         self._shares[place.tenant].places.move_to_end(place)
 
     def free(self, place: Place) -> None:
-        """Stop counting an entry, which was deleted."""
+        """Stop counting an entry that was deleted."""
         share = self._shares[place.tenant]
         del share.places[place]
         share.size -= place.size

@@ -10,9 +10,9 @@ import msgspec
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 750
-"""The approximate memory of an entry beside its content, in bytes."""
+"""The approximate memory of an entry, without its content and keys, in bytes."""
 _KEY = 200
-"""The approximate memory of each key of an entry beside the key's content, in bytes."""
+"""The approximate memory of each key of an entry, without the key's content, in bytes."""
 
 
 class _Held(msgspec.Struct, eq=False):
@@ -23,11 +23,11 @@ class _Held(msgspec.Struct, eq=False):
 
 
 class MemoryVault:
-    """Keeps entries in memory. When it is full, the owner with the most data loses its least recently used
-    ones.
+    """Stores entries in memory. When it is full, the owner with the most data loses its least recently used
+    entries.
 
-    secret: 32 random bytes. ttl: seconds that an entry is kept after its last use. max_size: approximate
-    bytes of memory for all entries together. now: a monotonic clock in seconds.
+    secret: 32 random bytes. ttl: seconds that an entry is stored after its last use. max_size: approximate
+    bytes of memory for all entries together. now: returns monotonic seconds.
     """
 
     def __init__(self, secret: bytes, *, ttl: float, max_size: int, now: Callable[[], float]) -> None:
@@ -85,7 +85,9 @@ class MemoryVault:
             self._drop(oldest)
 
     def _forget(self, key: bytes) -> None:
-        """Remove a key that will get a new entry. Delete its old entry if that has no other key."""
+        """Remove a key because it will get a new entry. Delete its old entry if that entry has no
+        other key.
+        """
         held = self._by_key.pop(key, None)
         if held is not None:
             held.keys.discard(key)

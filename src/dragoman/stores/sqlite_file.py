@@ -1,4 +1,4 @@
-"""Sets the options of all connections to the SQLite file of a store. Needs no SQLAlchemy.
+"""Sets the options of each connection to the SQLite file of a store. Needs no SQLAlchemy.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
 """
@@ -12,30 +12,32 @@ from pathlib import Path
 from typing import Final
 
 _LOCKED_PAUSE = 0.01
-"""Seconds between two tries to set an option of a locked file; in a thread."""
+"""Seconds between two tries to set an option of a locked file. The thread sleeps for this time."""
 PATIENCE = 5.0
 """The most seconds for which a transaction waits for another process that writes."""
 _LOG_KEPT_BYTES = 8_000_000
-"""The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
+"""The most bytes of SQLite's log file that stay on disk after its content was moved into the database file;
+SQLite truncates a longer log to this size.
+"""
 LOG_MOST_BYTES = 16_000_000
-"""If the log has more bytes than this after a commit, the writer empties it."""
+"""If SQLite's log has more bytes than this after a commit, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""The most seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
+"""The most seconds for which emptying the log waits for readers. Nothing can be written while it waits."""
 INCREMENTAL = 2
-"""The value of `PRAGMA auto_vacuum` for a file that gives back unused pages on request."""
+"""The value of `PRAGMA auto_vacuum` for a file that gives unused pages back to the system on request."""
 
 
 def make_file(file: Path) -> None:
-    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
-    rights.
+    """Create the file and its folder if they do not exist, with access for their owner only. Missing folders
+    above that folder are created with the usual access rights.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def empty_log(driver: sqlite3.Connection) -> None:
-    """Move the log's content into the database file and truncate the log. If readers still use the log after
-    `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
+    """Move the content of SQLite's log into the database file and truncate the log. If readers still use the
+    log after `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
     """
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
@@ -46,12 +48,13 @@ def empty_log(driver: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set the options of a new SQLite connection.
+    """Set the options of a new SQLite connection. Raises sqlite3.OperationalError if the file stays locked.
 
-    With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, though not always a crash
-    of the system. `auto_vacuum` comes first: it works only before the first page of a new file is written,
-    and `journal_mode` writes that page. Where several processes open a new file at once, SQLite refuses the
-    change of its mode without waiting, whatever the time-out (https://www.sqlite.org/wal.html).
+    With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, but not always a crash of
+    the system. `auto_vacuum` is set first, because it works only before the first page of a new file is
+    written, and `journal_mode` writes that page. If several processes open a new file at the same time,
+    SQLite refuses the change of the journal mode without waiting, whatever the time-out is
+    (https://www.sqlite.org/wal.html); so this function tries again.
     """
     cursor = connection.cursor()
     for pragma in (
@@ -66,12 +69,12 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError
-"""Errors of values that SQLite never stores. A full disk is none of them."""
+"""The errors for values that SQLite will never store. The error for a full disk is not one of them."""
 
 
 def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Execute a PRAGMA. While the file is locked, try again, up to `PATIENCE` seconds. Raises
-    sqlite3.OperationalError after that.
+    """Execute a PRAGMA. While the file is locked, try again for up to `PATIENCE` seconds; then raise
+    sqlite3.OperationalError.
     """
     tries = int(PATIENCE / _LOCKED_PAUSE)
     while True:

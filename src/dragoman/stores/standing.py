@@ -1,9 +1,10 @@
-"""Whether this version of Dragoman can use a database, by its schema. No library is needed to say so.
+"""Decides by the schema of a database whether this version of Dragoman can use it. Needs no libraries.
 
 Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an
 index, or a column that may be NULL or has a default in the database. An unused column is dropped one release
-after the last release that used it. The migration that drops it states the oldest schema whose code may go on
-(`compatible_from`), and the database keeps this in a table, because older code cannot know it.
+after the last release that used it. The migration that drops it states the oldest schema whose code can still
+use the database (`compatible_from`). The database stores this value in a table, because older code cannot
+know it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Final, NamedTuple
 from dragoman.state.store import StoreFailed
 
 HEAD: Final = "0009"
-"""The newest migration. A database that has it is opened without loading Alembic."""
+"""The newest migration that this version knows. A database that has it is opened without loading Alembic."""
 
 
 class Standing(NamedTuple):
-    """What a database says of its schema. revision: its newest migration; None = it has no tables yet.
-    compatible_from: the oldest HEAD whose code may use it; None = it does not say.
+    """The schema of a database. revision: the newest migration that the database has; None = it has no tables
+    yet. compatible_from: the oldest HEAD whose code may use the database; None = not known, or not needed
+    because the database is not newer.
     """
 
     revision: str | None
@@ -31,12 +33,12 @@ class Standing(NamedTuple):
 
     @property
     def is_older(self) -> bool:
-        """Whether migrations are missing in a database with tables."""
+        """Whether the database has tables but lacks migrations that this version knows."""
         return self.revision is not None and self.revision < HEAD
 
     def check(self, *, upgrades_itself: bool) -> None:
         """Raise SchemaRefused if this version cannot use the database. upgrades_itself: True = an older
-        schema is upgraded when the database is opened.
+        schema is upgraded when the database is opened, so it is not refused.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
             raise SchemaRefused(
@@ -51,4 +53,4 @@ class Standing(NamedTuple):
 
 
 class SchemaRefused(StoreFailed):
-    """This version cannot use the database's schema. The text says what to do."""
+    """This version cannot use the database's schema. The message says what to do."""

@@ -16,9 +16,9 @@ _PAUSE = 60.0
 
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
-    """Sweep the store about once a minute, until cancelled. A failure is logged.
+    """Sweep the store about once a minute, until the task is cancelled. Log a failure and continue.
 
-    The interval is random, so that processes which started together do not sweep at the same time.
+    The interval is random, so that processes that started together do not sweep at the same time.
     """
     while True:
         await asyncio.sleep(_PAUSE * (0.5 + seams.uniform()))

@@ -1,7 +1,8 @@
 """Usage in memory, since the process began; implements `state.usage_archive.UsageArchive`.
 
-Sums are kept by hour for each combination of values that occurred. If there are too many of them, those of
-the oldest hour are dropped, and reports say since when usage is known.
+Sums are stored for each hour and each combination of values that occurred in it. If there are too many sums,
+those of the oldest hour are dropped (but never those of the only hour), and reports state the time since
+which usage is known.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from dragoman.state.usage_report import RANKED, Cell, Query, Report, best, made,
 from dragoman.state.usage_sums import Dimension, Group, Sums, parts_of, tags_of, text
 
 _MOST: Final = 20_000
-"""The most sums: about 40 MB."""
+"""The most sums in memory, which take about 40 MB."""
 _RECORDS: Final = 10_000
-"""The latest records, which are kept one by one."""
+"""The most records that are stored one by one; the latest ones."""
 
 
 class _Key(NamedTuple):
-    """What sums are kept for."""
+    """The combination of values that sums are stored for."""
 
     group: Group
     tags: tuple[str, ...]
     end_user: str
 
     def values(self, dimension: Dimension) -> tuple[str, ...]:
-        """The values of a dimension: several tags, else one value."""
+        """Return the values of a dimension: for `tag` all tags, else one value; "" = no value."""
         if dimension == "tag":
             return self.tags or ("",)
         if dimension == "end_user":
@@ -42,7 +43,7 @@ class _Key(NamedTuple):
 
 
 class MemoryUsage:
-    """Keeps usage in memory. now: returns Unix seconds. most: the most sums. records: the most records."""
+    """Stores usage in memory. now: returns Unix seconds. most: the most sums. records: the most records."""
 
     def __init__(self, now: Callable[[], float], most: int = _MOST, records: int = _RECORDS) -> None:
         self._since = now()
@@ -97,7 +98,9 @@ class MemoryUsage:
         return {value: spent_of(sums) for value, sums in found.items()}
 
     def _of(self, since: float) -> Iterator[tuple[_Key, Sums]]:
-        """Yield the sums since a time; those of the hour in which it lies from the latest records."""
+        """Yield the sums since a time. For the hour that contains this time, they are made from the latest
+        records.
+        """
         for hour, kept in self._hours.items():
             if hour >= since:
                 yield from kept.items()
@@ -107,7 +110,7 @@ class MemoryUsage:
                     yield _Key(group, tuple(tags_of(record)), text(record.end_user)), sums
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """Nothing: the counters of limits are in the memory of the same process, and end with it."""
+        """Return {}: the counters of limits are in the memory of the same process, and end with it."""
         return {}
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
@@ -115,7 +118,7 @@ class MemoryUsage:
         return sorted(found, key=lambda record: (record.created, record.id), reverse=True)[:limit]
 
     async def sweep(self, now: float) -> None:
-        """Do nothing: keeping a record drops what is too much."""
+        """Do nothing: `keep` drops what exceeds the limits."""
 
 
 def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float, now: float) -> Report:
@@ -136,7 +139,7 @@ def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float
 
 
 def _combined(key: _Key, query: Query) -> Iterator[tuple[str, ...]]:
-    """Yield the groups of a query that these sums belong to."""
+    """Yield the groups of a query that these sums belong to, as the values of `Query.by`."""
     values = [key.values(name) for name in query.by]
     if not values:
         yield ()

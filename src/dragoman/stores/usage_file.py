@@ -1,8 +1,8 @@
-"""Writes usage records straight into the SQLite file of a store.
+"""Writes usage records directly into the SQLite file of a store.
 
-Every gateway with a file writes usage, and many use nothing else of their store. They need not load
-SQLAlchemy for it (20 MB of memory), nor Alembic: a new file gets its tables from `schema.sql`, which makes
-the same tables as the migrations. A file with another schema is left to the store, which upgrades it or
+Every gateway with a SQLite file writes usage, and many of them use nothing else of their store. For this they
+need not load SQLAlchemy (20 MB of memory) and Alembic: a new file gets its tables from `schema.sql`, which
+makes the same tables as the migrations. A file with another schema is left to the store, which upgrades or
 refuses it.
 """
 
@@ -30,14 +30,14 @@ from dragoman.stores.standing import HEAD
 
 T = TypeVar("T")
 SCHEMA: Final = Path(__file__).with_name("schema.sql")
-"""The statements that make all tables, with an empty line after each."""
+"""The file with the statements that make all tables. There is an empty line after each statement."""
 _TABLES: Final = "SELECT count(*), coalesce(sum(name = 'alembic_version'), 0) FROM sqlite_master"
 _REVISION: Final = "SELECT max(version_num) FROM alembic_version"
 
 
 def inserting(table: str, columns: Sequence[str], rows: int = 1) -> str:
-    """The statement that writes rows, except those whose key is there. Its parameters are in the order of the
-    columns, row after row.
+    """Return the SQL statement that inserts rows, except rows whose key is already in the table. Its
+    parameters are the values of the rows in the order of `columns`, row after row. rows: the number of rows.
     """
     names = ", ".join(f'"{one}"' for one in columns)
     row = f"({', '.join('?' * len(columns))})"
@@ -46,9 +46,9 @@ def inserting(table: str, columns: Sequence[str], rows: int = 1) -> str:
 
 
 def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
-    """The statement that inserts a row; or, if the table has a row with the same key, adds the values to
-    those of that row. Its parameters are in the order of keys, kept, added. added: the columns to add. kept:
-    columns that an existing row keeps as they are.
+    """Return the SQL statement that inserts a row; or, if the table has a row with the same key, adds the
+    values to the values of that row. keys: the columns of the key. added: the columns whose values are added.
+    kept: columns that an existing row does not change. The parameters are in the order of keys, kept, added.
     """
     columns = (*keys, *kept, *added)
     names = ", ".join(f'"{one}"' for one in columns)
@@ -67,8 +67,9 @@ _RECORD: Final = (
 )
 _values: Final[Callable[[Mapping[str, Any]], tuple[Any, ...]]] = itemgetter(*_RECORD)
 _KEEP: Final = {rows: f"{inserting('usage_records', _RECORD, rows)} RETURNING id" for rows in (100, 10, 1)}
-"""By the number of records. The thread gives up the interpreter for each statement, and must wait to get it
-back while requests are served: one for each record would take longer than everything else.
+"""The statements that insert records, by their number of rows. The thread releases the interpreter for each
+statement, and then waits to get it back while requests are served. With a statement for each record, this
+would take longer than everything else.
 """
 _NAME_GROUP: Final = inserting("usage_groups", ("id", *(f"{name}_name" for name in Group._fields)))
 _ADD_BY_GROUP: Final = adding("usage_by_group", _BY_GROUP, SUMMED)
@@ -92,7 +93,9 @@ _EXPIRED: Final = tuple(
 
 
 class UsageFile:
-    """Writes usage into one file, which is opened by the first record. limits: how long usage is kept."""
+    """Writes usage records into one SQLite file, which the first record opens. limits: how long usage is
+    stored.
+    """
 
     def __init__(self, file: Path, limits: Limits) -> None:
         self._file = file
@@ -103,18 +106,20 @@ class UsageFile:
         self._connection: sqlite3.Connection | None = None
         self._known: set[int] = set()
         self._looked: dict[tuple[int, str], int] = {}
-        """By (step, dimension): the time up to which no period has too many values, in Unix seconds."""
+        """By (index of the step in STEPS, dimension): the time up to which no period has too many values, in
+        Unix seconds.
+        """
         self._closed = False
 
     async def keep(self, records: Sequence[UsageRecord]) -> int | None:
-        """Store the records that are not stored yet, all or none; returns how many. None = nothing was
-        stored, because the schema of the file is not the one of this version. Raises StoreFailed.
+        """Store the records that are not stored yet, all or none, and return how many were stored. None =
+        nothing was stored, because the file does not have the schema of this version. Raises StoreFailed.
         """
         return await self._run(lambda: self._keep(records)) if records else 0
 
     async def is_due(self, now: float) -> bool:
-        """Whether anything in the file is to be deleted, or added up, at the time `now` (Unix seconds). False
-        if this object has written nothing. Raises StoreFailed.
+        """Return whether anything in the file must be deleted, or added up, at the time `now` (Unix seconds).
+        Return False if this object has written nothing yet. Raises StoreFailed.
         """
         return self._connection is not None and await self._run(lambda: self._is_due(now))
 
@@ -158,7 +163,7 @@ class UsageFile:
         return len(batch.rows)
 
     def _opened(self) -> sqlite3.Connection | None:
-        """The connection to the file, with all tables; None = the file has another schema."""
+        """Return the connection to the file, with all tables; None = the file has another schema."""
         if self._connection is None:
             make_file(self._file)
             connection = sqlite3.connect(
@@ -212,7 +217,7 @@ class UsageFile:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Write the records that are not there yet. Returns their ids."""
+    """Insert the records that are not in the table yet. Return their ids."""
     new: set[str] = set()
     at = 0
     for size, statement in _KEEP.items():
@@ -224,8 +229,8 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
-    """The newest migration that the database has; None = the tables are not Dragoman's. If there are no
-    tables, they are made first; several processes may do so at once.
+    """Return the newest migration that the database has; None = the tables were not made by Dragoman. If
+    there are no tables, make them first. Several processes may call this at the same time.
     """
     tables, marked = connection.execute(_TABLES).fetchone()
     if not tables:

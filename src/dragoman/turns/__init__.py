@@ -1,6 +1,8 @@
-"""Stateful turns: continued conversations, stored and background answers, stored chats, sessions.
+"""Stateful turns: continued conversations, stored and background responses, stored chat completions,
+sessions.
 
-The gateway owns this state. Providers get the whole input and store nothing, so a conversation can continue
-at another provider and, from a database, in another process or after a crash. Items of the Responses API are
-stored as the JSON that the client sent or read, because a later answer must repeat exactly that.
+The gateway owns this state. Providers get the complete input and store nothing. So a conversation can
+continue at another provider and, if the state is in a database, in another process or after a crash. Items of
+the Responses API are stored as the JSON that the client sent or read, because a later response must repeat
+exactly this JSON.
 """

@@ -1,11 +1,11 @@
-"""Background answers: they run without a waiting client, and their events are stored.
+"""Background responses: they run without a waiting client, and their events are stored.
 
 A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
-read it, and clients read only the store, through any process. A running answer has a lease that its process
-renews; after `_LEASE` seconds without a renewal, another process marks the answer as failed. Each process
-measures these seconds with its own monotonic clock, because the time of day may jump. To cancel an answer,
-any process writes its new status; the process that runs it notices this at its next renewal.
-https://platform.openai.com/docs/guides/background
+read it. Clients read only the store, so they can read through any process. A running response has a lease
+that its process renews. After `_LEASE` seconds without a renewal, another process marks the response as
+failed. Each process measures these seconds with its own monotonic clock, because the time of day may jump. To
+cancel a response, any process writes the new status; the process that runs the response notices this at its
+next renewal. https://platform.openai.com/docs/guides/background
 """
 
 from __future__ import annotations
@@ -37,26 +37,28 @@ from dragoman.wire.json import encode
 log = logging.getLogger("dragoman.background")
 
 _LEASE: Final = 20.0
-"""Seconds without a renewal after which the process of a running answer counts as dead."""
+"""Seconds without a renewal after which the process of a running response counts as dead."""
 _LOOK: Final = 5.0
 """Seconds between two reads of the leases."""
 _RENEWAL: Final = 2.0
-"""Seconds between two renewals of a lease, each of which also finds cancellations by other processes."""
+"""Seconds between two renewals of a lease. Each renewal also finds cancellations by other processes."""
 _FAREWELL: Final = 5.0
-"""Seconds for which `close` waits until the stopped answers have stored their end."""
+"""Seconds for which `close` waits until the stopped responses have stored their end."""
 _FLUSH: Final = 0.05
 """Seconds for which events are collected before they are stored together."""
 _BUFFER: Final = 1_000_000
-"""Bytes of collected events above which no more are read from the upstream until these are stored."""
+"""Bytes. While more collected events than this wait to be stored, nothing is read from the upstream."""
 _POLL: Final = 0.25
-"""Seconds between two reads of an answer that another process runs."""
+"""Seconds between two reads of a response that another process runs."""
 _ENDINGS: Final[Mapping[Status, str]] = {
     "completed": "response.completed",
     "incomplete": "response.incomplete",
     "failed": "response.failed",
     "cancelled": "response.failed",
 }
-"""The type of an answer's last event, by the answer's status. The API has none for cancelled answers."""
+"""The type of a response's last event, by the response's status. The API has no type for cancelled
+responses.
+"""
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
@@ -70,20 +72,24 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
 class Silences:
-    """For how long each running answer has given no sign of life: its lease has stayed the same, as this
-    process has observed.
+    """Measures how long each running response has given no sign of life: the time for which its lease has
+    stayed the same, as this process has observed.
 
     The time between two looks counts as at most twice `_LOOK`. A longer pause means that this process, and
-    perhaps the others too, was suspended or blocked, so it proves nothing.
+    perhaps other processes too, was suspended or blocked, so it proves nothing.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, float]] = {}
-        """For each answer, the value of its lease, and the seconds for which it has stayed unchanged."""
+        """For each response: the value of its lease, and the seconds for which the lease has stayed
+        unchanged.
+        """
         self._looked: float | None = None
 
     def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
-        """Note these leases at `now` (monotonic seconds); return those unchanged for `_LEASE` seconds."""
+        """Record these leases at the time `now` (monotonic seconds). Return those that have been unchanged
+        for at least `_LEASE` seconds.
+        """
         passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
         self._looked = now
         before, self._seen = self._seen, {}
@@ -94,20 +100,24 @@ class Silences:
 
 
 class BackgroundTurn(ResponseTurn):
-    """A turn whose answer is stored by its writer instead of by the engine's `kept`."""
+    """The turn of a background response. The writer stores this response; the engine does not call `kept` for
+    it.
+    """
 
     def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
         super().__init__(keeping, tenant, background=True)
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the answer as queued. Returns None: a model is called. Raises RequestFailed (503)."""
+        """Store the response as queued. Return None: a model is called. Raises RequestFailed (503)."""
         await self._writer.accept(self, asked, last_words)
         return None
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The HTTP answer for a request that failed before its background answer existed. fault: why."""
+    """The HTTP answer for a request that failed before its background response existed. fault: why; None =
+    unknown.
+    """
 
     status: int
     headers: Headers
@@ -116,7 +126,9 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """The engine's client for one background answer: stores its events. Implements `Client`, for "ndjson"."""
+    """The engine's client for one background response: stores its events. Implements `Client`, for the
+    framing "ndjson".
+    """
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -126,23 +138,29 @@ class Writer:
         self._buffer: list[bytes] = []
         self._size = self._next = self._kept = 0
         self._full: ir.Fault | None = None
-        """Why no more events can be stored; None = they can."""
+        """Why no more events can be stored; None = they can be stored."""
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
-        """Held while events are stored, so that they stay in order, however slow the store is."""
+        """Locked while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """Makes of a fault the last event (JSON), which tells readers that the answer has failed."""
+        """Returns, for a fault, the last event (JSON) that tells readers that the response has failed."""
         self.begun = False
         self.gone = True
-        """`abandon` tells of a stop, because a cancellation stops the answer in the same way."""
+        """Always True, so that the engine writes nothing when the flight is stopped: `abandon` writes the end
+        then, because a cancellation stops the flight in the same way.
+        """
         self.over = False
-        """Whether the last event has come from the engine. Only storing is left, so nobody stops it."""
+        """Whether the engine has given the last event. Only storing is left then, so the flight is not
+        stopped any more.
+        """
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
-        """The answer as first stored, or why there is none (no exception: nobody may be waiting)."""
+        """Set to the response when it is first stored, or to the reason why there is none (as a value, not an
+        exception, because nobody may be waiting).
+        """
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
-        """Store the answer as queued, with its first two events, and set `accepted` to it.
+        """Store the response as queued, with its first two events, and set `accepted` to it.
 
         last_words: as for `Turn.admitted`. Raises RequestFailed (503).
         """
@@ -162,21 +180,21 @@ class Writer:
         self.accepted.set_result(record)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Set `accepted` to this HTTP answer: the request failed before the background answer existed."""
+        """Set `accepted` to this HTTP answer: the request failed before the background response existed."""
         self._exchange.status = status
         self.accepted.set_result(Refused(status, headers, body))
 
     def expect_stream(self) -> None:
-        """Do nothing: no client is waiting who needs a heartbeat."""
+        """Do nothing: no waiting client needs a heartbeat."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Note the status. A background answer has no headers."""
+        """Record the status. A background response has no headers."""
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one per line. They are stored within `_FLUSH` seconds, or at once if more than
-        `_BUFFER` bytes are collected. Raises RequestFailed if the store has no room left, or if it fails
-        while so much is collected.
+        """Collect more events, one in each line. They are stored within `_FLUSH` seconds, or at once if more
+        than `_BUFFER` bytes are collected. Raises RequestFailed if the store has no space left, or if it
+        fails while more than `_BUFFER` bytes are collected.
         """
         self._take(data)
         if self._full is not None:
@@ -191,9 +209,9 @@ class Writer:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the last events together with the answer's final status. Raises StoreFailed.
+        """Store the last events together with the response's final status. Raises StoreFailed.
 
-        If the store has no room for the answer, the answer fails and is stored without its output.
+        If the store has no space for them, the response is stored as failed, without its output.
         """
         self._take(data)
         try:
@@ -207,7 +225,7 @@ class Writer:
             await self.flush()
 
     def _give_up(self, fault: ir.Fault) -> None:
-        """Drop the collected events, which cannot be stored. The next `write` raises this fault."""
+        """Drop the collected events, because they cannot be stored. The next `write` raises this fault."""
         self._full = fault
         self._buffer, self._size = [], 0
         self._next = self._kept
@@ -239,7 +257,7 @@ class Writer:
             log.exception("events of the response %s could not be stored", self._record.id)
 
     async def flush(self) -> None:
-        """Store the collected events. Raises StoreFailed; the events then stay collected."""
+        """Store the collected events. Raises StoreFailed; then the events stay collected."""
         async with self._flushing:
             events, self._buffer = self._buffer, []
             size, self._size = self._size, 0
@@ -268,7 +286,9 @@ class Writer:
         self._background.wake(self._record.id)
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
-        """Store the final `response` with its last events, unless it was cancelled or deleted meanwhile."""
+        """Store the final `response` with its last events, unless the response was cancelled or deleted
+        before.
+        """
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
         status: Status = response["status"]
@@ -283,8 +303,8 @@ class Writer:
         self._background.wake(record.id)
 
     async def abandon(self, fault: ir.Fault) -> None:
-        """End an answer whose flight was stopped or raised an exception: set `accepted` to the fault, or, if
-        the answer exists already, store its failure as its last event.
+        """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
+        set `accepted` to the fault. Otherwise store the response's failure as its last event.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)
@@ -293,11 +313,11 @@ class Writer:
 
 
 class Background:
-    """The background answers that this process runs.
+    """The background responses that this process runs.
 
     run: sends a request through the engine. begun, finished: called for each exchange, when it starts and
-    when it is over. most: answers that may run for one client at the same time. most_in_all: the same for all
-    clients.
+    when it has ended. most: how many responses may run for one client at the same time. most_in_all: how many
+    may run for all clients together.
     """
 
     def __init__(
@@ -325,11 +345,12 @@ class Background:
         self.running: dict[str, Writer] = {}
 
     async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
-        """Start an answer, and wait until it is stored as queued or is refused.
+        """Start a background response, and wait until it is stored as queued or is refused.
 
-        parent: the exchange of the client's request; the answer gets an exchange of its own. inbound: the
-        request, as a stream with the framing "ndjson". Raises RequestFailed: 429 if too many answers run
-        already; the answer's own fault if it was stopped or crashed before it was stored.
+        parent: the exchange of the client's request; the response gets a separate exchange. inbound: the
+        request, as a stream with the framing "ndjson". tenant: the name of the client that owns the response.
+        Raises RequestFailed: 429 if too many responses run already; the response's own fault if it was
+        stopped or crashed before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()
@@ -398,14 +419,14 @@ class Background:
             self._finished(exchange)
 
     def wake(self, id_: str) -> None:
-        """Wake the readers of an answer in this process: it may have new events."""
+        """Wake the readers of a response in this process, because it may have new events."""
         if (news := self._news.pop(id_, None)) is not None:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield the events of an answer with numbers above `after`, as they come: (number, type, JSON). If
-        the answer ended without a last event (it was cancelled, or its process died), one is made. Raises
-        RequestFailed (404, 503).
+        """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). If
+        the response ended without a last event (it was cancelled, or its process died), a last event is made.
+        Raises RequestFailed (404, 503).
         """
         responses = self._keeping.store.responses
         while True:
@@ -436,9 +457,9 @@ class Background:
                 await news.wait()
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
-        """Cancel an answer if it still runs, in whichever process, and return it as it is then.
+        """Cancel a response if it still runs, in whichever process, and return it as it is then stored.
 
-        Raises RequestFailed (404, 503; 400 for an answer that was not requested in the background).
+        Raises RequestFailed (404, 503; 400 for a response that was not requested in the background).
         """
         record = await self._keeping.get(tenant, id_)
         if not record.background:
@@ -453,7 +474,7 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete an answer, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
+        """Delete a response, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
 
@@ -477,7 +498,9 @@ class Background:
                 self._stop(id_)
 
     async def watch(self) -> None:
-        """Call `sweep` every `_LOOK` seconds if the store is in use, until cancelled. Log failures."""
+        """Call `sweep` every `_LOOK` seconds if the store is open and works, until cancelled. Log
+        failures.
+        """
         store = self._keeping.store
         while True:
             await asyncio.sleep(_LOOK)
@@ -488,7 +511,7 @@ class Background:
                 log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
-        """Mark the answers of dead processes as failed. Raises StoreFailed and RequestFailed."""
+        """Mark the responses of dead processes as failed. Raises StoreFailed and RequestFailed."""
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
             if one.id not in self.running:
@@ -509,13 +532,13 @@ class Background:
         await reachable(self._keeping.store.responses.settle(failed, lease=lease))
 
     async def drain(self, seconds: float) -> None:
-        """Wait for running answers, but at most this long."""
+        """Wait until the running responses have ended, but at most `seconds` seconds."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop the running answers, which are then stored as failed, and the tasks of this object. Waits at
-        most `_FAREWELL` seconds for that.
+        """Stop the running responses, which are then stored as failed, and the tasks of this object. Waits at
+        most `_FAREWELL` seconds.
         """
         self.stop()
         if self._tasks:
@@ -525,8 +548,8 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """Stop the running answers without waiting. An answer that is complete, and only has to be stored,
-        goes on.
+        """Stop the running responses without waiting. A response that is complete, and only has to be stored,
+        is not stopped.
         """
         for task, writer in list(self._tasks.items()):
             if not writer.over:

@@ -1,7 +1,8 @@
-"""Stores chat completions if client (`store: true`) and configuration want that, whichever model answers.
+"""Stores chat completions if the client (`store: true`) and the configuration want this, whichever model
+answers.
 
-https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in
-the gateway, so no provider stores it. A completion is stored before the client reads its end.
+https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in the
+gateway, so no provider stores the completion. A completion is stored before its end is sent to the client.
 """
 
 from __future__ import annotations
@@ -26,19 +27,23 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""A request body without these bytes asks for no stored answer."""
+"""A request body that does not contain these bytes asks for no stored completion."""
 _OWN: Final = ("store", "metadata")
-"""Members of a chat request that are not sent to a provider if the gateway stores the answer."""
+"""Members of a chat request that are not sent to a provider if the gateway stores the completion."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a stored completion repeats; null = the request lacks it."""
+"""Members of the request that a stored completion repeats. Its value is null if the request has no such
+member.
+"""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Stores the answer to a chat request with `store: true`, for `tenant`. Implements `asked.Turn`."""
+    """Stores the answer to a chat request with `store: true`. tenant: the name of the client that owns it.
+    Implements `asked.Turn`.
+    """
 
     relayed = True
     precedes = False
@@ -47,25 +52,25 @@ class ChatTurn:
         self._keeping = keeping
         self._tenant = tenant
         self._head: Mapping[str, msgspec.Raw] | None = None
-        """The members of the client's request as undecoded JSON; None = the answer is not stored."""
+        """The members of the client's request as raw JSON; None = the answer is not stored."""
         self._metadata: Mapping[str, str] = {}
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored; known after `expand`. It is if an OpenAI chat request has
-        `store: true` and the gateway stores answers. A whole answer is stored by `kept`, a streamed one by
-        `heard`.
+        """Whether the answer is stored; known after `expand`. It is stored if an OpenAI chat request has
+        `store: true` and the gateway stores answers. `kept` stores an answer that is not streamed, `heard` a
+        streamed one.
         """
         return self._head is not None
 
     hears = keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Whether the body may ask for a stored answer."""
+        """Return whether the body may ask for a stored answer."""
         return "store" in body
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request without `store` and `metadata` if its answer is to be stored, else unchanged."""
+        """Return the request without `store` and `metadata` if its answer is stored, else unchanged."""
         said = asked.said
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
@@ -84,14 +89,16 @@ class ChatTurn:
         """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store a whole answer. Always returns True: a failure to store is only logged or counted."""
+        """Store an answer that is not streamed. Always return True: a failure to store is only logged or
+        counted.
+        """
         assert self._head is not None
         await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store a streamed answer, unless it failed or is empty. Does nothing for a whole answer, which
-        `kept` stores.
+        """Store a streamed answer, unless it failed or is empty. Do nothing for an answer that is not
+        streamed, because `kept` stores it.
         """
         exchange = answer.exchange
         if (
@@ -138,7 +145,7 @@ class ChatTurn:
 
 
 def _value(value: Any) -> Any:
-    """A value, decoded if it is raw JSON; None if the decoder refuses that (a number out of its range)."""
+    """Return a value, decoded if it is raw JSON; None if it cannot be decoded (a number out of range)."""
     try:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
@@ -146,5 +153,7 @@ def _value(value: Any) -> Any:
 
 
 def written(chat: StoredChat) -> bytes:
-    """A stored completion as JSON for the client: the stored object, undecoded, and its metadata."""
+    """Return a stored completion as JSON for the client: the stored object, without decoding it, and its
+    metadata.
+    """
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

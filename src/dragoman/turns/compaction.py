@@ -18,7 +18,7 @@ from dragoman.wire.json import encode
 TAG: Final = b"dgmc1."
 """The beginning of `encrypted_content` in compaction items of the gateway."""
 _MOST_KEPT: Final = 80_000
-"""The most bytes of the user's messages that are kept beside the summary."""
+"""The most bytes of the user's messages that stay in the conversation beside the summary."""
 
 ASK: Final = (
     "Summarize the conversation so far for whoever continues it without having seen it: the goals, every "
@@ -29,18 +29,20 @@ _HEADING: Final = "Summary of the conversation until here:\n\n"
 
 
 def asking(items: Sequence[Any]) -> list[Any]:
-    """The input that asks a model for a summary: these items, and a message of the user that asks for it."""
+    """Return the input that asks a model for a summary: these items, and a user message with the
+    instruction.
+    """
     return [*items, {"type": "message", "role": "user", "content": [{"type": "input_text", "text": ASK}]}]
 
 
 def compacted(summary: str, id_: str) -> Wire:
-    """The compaction item for the client with this summary and this id."""
+    """Return the compaction item for the client, with this summary and this id."""
     sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
     return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
 
 
 def opened(item: Wire) -> Wire | None:
-    """The summary in a compaction item of the gateway as a user message; None for any other item."""
+    """Return the summary in a compaction item of the gateway, as a user message; None for any other item."""
     content = item.get("encrypted_content")
     if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
         return None
@@ -55,7 +57,9 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """The user's latest messages, at most `_MOST_KEPT` bytes as JSON together, oldest first."""
+    """Return the latest user messages among these items, at most `_MOST_KEPT` bytes as JSON together, oldest
+    first.
+    """
     kept: list[Wire] = []
     room = _MOST_KEPT
     for item in reversed(items):

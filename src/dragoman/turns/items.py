@@ -1,6 +1,6 @@
-"""Input and output items of the Responses API as they are stored: the client's or provider's JSON, and an id.
+"""Input and output items of the Responses API in stored form: the JSON of the client or provider, and an id.
 
-Members that clients may leave out are filled in only when a client is shown an item (`displayed`).
+Members that clients may leave out are filled in only when an item is shown to a client (`displayed`).
 https://platform.openai.com/docs/api-reference/responses/create#responses-create-input. Pure.
 """
 
@@ -37,7 +37,7 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """The items of a request's `input`: none for None; for a text, one message of the user."""
+    """Return the items of a request's `input`: [] for None; for a text, one user message."""
     if given is None:
         return []
     if isinstance(given, str):
@@ -46,7 +46,7 @@ def items_of(given: Any) -> list[Wire]:
 
 
 def kind(item: Mapping[str, Any]) -> str:
-    """An item's type. Without `type`, an item with a role is a message, and any other is a reference."""
+    """Return an item's type. An item without `type` is a message if it has a role, else a reference."""
     stated = item.get("type")
     if isinstance(stated, str):
         return stated
@@ -54,7 +54,9 @@ def kind(item: Mapping[str, Any]) -> str:
 
 
 def displayed(item: Item) -> dict[str, Any]:
-    """A stored item as clients are shown it: the members that clients may leave out are filled in."""
+    """Return a stored item in the form in which clients read it: the members that clients may leave out are
+    filled in.
+    """
     body: Wire = decode(item.body)
     sort = kind(body)
     whole = {**body, "type": sort, "id": item.id}
@@ -78,7 +80,7 @@ _PARTS: Final[Mapping[Any, Wire]] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},
 }
-"""By a content part's type, the members that clients may leave out, with their defaults."""
+"""The members of a content part that clients may leave out, with their defaults, by the part's type."""
 
 
 def _parts(message: Mapping[str, Any]) -> list[Any]:
@@ -91,7 +93,7 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 
 class _Named(msgspec.Struct, omit_defaults=True):
-    """The members of an item that its id depends on."""
+    """The members of an item that decide its id."""
 
     id: Any = None
     type: Any = None
@@ -102,8 +104,8 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items in stored form: (id, JSON). An item without an id gets a new id, which is stored beside its JSON
-    and not in it. mint: makes the random part of a new id.
+    """Return items in stored form: (id, JSON). An item without an id gets a new id, which is not written into
+    its JSON. mint: returns the random part of a new id.
     """
     made = []
     for item in items:
@@ -119,7 +121,7 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids of the stored items that these items need: those of references, and of reasoning whose
+    """Return the ids of the stored items that these items need: the ids of references, and of reasoning whose
     encrypted content the client has left out.
     """
     return [
@@ -139,9 +141,11 @@ _HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_cal
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
-    """The position and the call id of the first tool output without an earlier call; None if there is none.
+    """Return the position and the call id of the first tool output without an earlier call; None if there is
+    none.
 
-    A compaction or a tool search hides earlier calls, so items from the first of these on are not checked.
+    A compaction or a tool search hides earlier calls, so the first such item and all items after it are not
+    checked.
     """
     calls: set[Any] = set()
     for place, item in enumerate(items):

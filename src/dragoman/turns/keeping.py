@@ -1,4 +1,6 @@
-"""Stores and finds answers of the Responses API, finds items and conversations; failures become faults."""
+"""Stores and finds responses of the Responses API, and finds items and conversations. Failures of the store
+become faults.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ _T = TypeVar("_T")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some items of a history. deployment: the one (`provider/model`) that gave the answer among them; None =
-    not known, as for a conversation.
+    """Some items of a history. deployment: the deployment (`provider/model`) that gave the answer among them;
+    None = not known, as for a conversation.
     """
 
     items: Sequence[Item]
@@ -43,7 +45,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Keeping:
-    """The stored answers of one gateway.
+    """The stored responses of one gateway.
 
     largest: the most bytes of a request with everything that it continues and refers to. reached: called when
     a limit is exceeded, with the limit's name and a text such as `"by CLIENT: …"`. heavy: runs steps on large
@@ -64,20 +66,20 @@ class Keeping:
         self.seams = seams
         self.largest = largest
         self.most = int(settings.max_size)
-        """The largest answer, in bytes, that is stored, or added to a conversation."""
+        """The most bytes of a response that is stored, or added to a conversation."""
         self.reached = reached
         self.retains = settings.retain
         self.heavy = heavy or HeavySteps()
         self.held = 0
-        """Bytes of the answers that all WebSockets together remember (`turn.Connection`)."""
+        """The bytes of the responses that all WebSockets together remember (`turn.Connection`)."""
         self._ttl = float(settings.ttl)
 
     def expires(self) -> float | None:
-        """When an answer that is stored now expires, in Unix seconds; None = never."""
+        """Return when a response that is stored now expires, in Unix seconds; None = never."""
         return self.seams.now() + self._ttl if self._ttl else None
 
     async def save(self, response: StoredResponse) -> bool:
-        """Store an answer. Returns False if that failed, which has been logged or counted."""
+        """Store a response. Return False if that failed; the failure was logged or counted then."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
@@ -89,9 +91,10 @@ class Keeping:
         return True
 
     async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
-        """The items of an answer's turn and of all turns before it, one Piece a turn, oldest first.
+        """Return the items of a response's turn and of all turns before it: one Piece for each turn, the
+        oldest first.
 
-        Raises RequestFailed (404, 409 if the answer still runs, 413, 503).
+        Raises RequestFailed (404, 409 if the response still runs, 413, 503).
         """
         found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
         if not found:
@@ -103,17 +106,17 @@ class Keeping:
         return [Piece((*one.input, *one.output), one.deployment) for one in found]
 
     async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
-        """The items of a conversation, oldest first. Raises RequestFailed (404, 413, 503)."""
+        """Return the items of a conversation, the oldest first. Raises RequestFailed (404, 413, 503)."""
         items = await reachable(self.store.conversations.items(tenant, id_))
         if items is None:
             raise RequestFailed(conversation_missing(id_))
         return items
 
     async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
-        """The stored items with these ids, decoded, by id; unknown ids are left out.
+        """Return the stored items with these ids, decoded, by id; unknown ids are missing.
 
-        ids: each as often as its item will be inserted into the request. Raises RequestFailed: 413 if these
-        insertions are larger than `largest`, 503.
+        ids: each id as often as its item will be inserted into the request. Raises RequestFailed: 413 if
+        these insertions together are larger than `largest`, 503.
         """
         if not ids:
             return {}
@@ -123,20 +126,22 @@ class Keeping:
         return {id_: decode(body) for id_, body in found.items()}
 
     async def get(self, tenant: str, id_: str) -> StoredResponse:
-        """One stored answer. Raises RequestFailed (404, 503)."""
+        """Return one stored response. Raises RequestFailed (404, 503)."""
         found = await reachable(self.store.responses.get(tenant, id_))
         if found is None:
             raise RequestFailed(missing(id_))
         return found
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete an answer. Raises RequestFailed (404, 503)."""
+        """Delete a stored response. Raises RequestFailed (404, 503)."""
         if not await reachable(self.store.responses.delete(tenant, id_)):
             raise RequestFailed(missing(id_))
 
 
 async def reachable(operation: Awaitable[_T]) -> _T:
-    """The result of a store operation. Raises RequestFailed (413: the history is too large; 503)."""
+    """Return the result of a store operation. Raises RequestFailed: 413 if the history is too large; 503 if
+    there is no space, or the store failed.
+    """
     try:
         return await operation
     except HistoryTooLarge as error:
@@ -150,29 +155,35 @@ async def reachable(operation: Awaitable[_T]) -> _T:
 
 
 def shown(response: StoredResponse) -> dict[str, Any]:
-    """A stored answer as the response object that the client reads; its output items stay raw JSON."""
+    """Return a stored response as the response object that the client reads. Its output items stay
+    raw JSON.
+    """
     return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
 
 
 def written(response: StoredResponse) -> bytes:
-    """A stored answer as JSON for the client: the stored object and its output items, copied undecoded."""
+    """Return a stored response as JSON for the client: the stored object and its output items, copied without
+    decoding.
+    """
     output = b",".join([item.body for item in response.output])
     return b'%b,"output":[%b]}' % (response.body[:-1], output)
 
 
 def missing(id_: str) -> ir.Fault:
-    """The fault (404) for a stored answer (`id_`) that does not exist or belongs to another tenant."""
+    """Return the fault (404) for a stored response that does not exist or belongs to another client."""
     return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", "response_not_found")
 
 
 def previous_missing(id_: str) -> ir.Fault:
-    """The fault (404) for a `previous_response_id` of which this tenant has no stored answer."""
+    """Return the fault (404) for a `previous_response_id` of which this client has no stored response."""
     text = f"Previous response with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, "previous_response_not_found", "previous_response_id")
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
-    """The fault (404) for a conversation that this tenant does not have. param: the field that names it."""
+    """Return the fault (404) for a conversation that this client does not have. param: the field that names
+    the conversation; None = no field, the path names it.
+    """
     text = f"Conversation with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, "conversation_not_found", param)
 

@@ -1,12 +1,14 @@
 """Sessions: the gateway remembers a conversation for a client that sends only new messages.
 
-A request names its session by the header `X-Session-Id`, or by a member of its body if the configuration
-allows that (`sessions.by`). The session's turns are put before the request's messages, but after system ones;
-these messages and the complete answer become the next turn. Turns are stored as IR values, so a session can
-continue in another protocol and at another provider; a seal is sent only to the provider that made it.
+A request names its session in the header `X-Session-Id`, or in a member of its body if the configuration
+allows that (`sessions.by`). The session's turns are put before the request's messages, but after its system
+messages. The request's messages and the complete answer become the next turn. Turns are stored as IR values,
+so a session can continue in another protocol and at another provider. A seal is sent only to the provider
+that made it.
 
-A client that sends its whole history may have a session, too (`sessions.by: history`). A hash of the earlier
-messages is the session's id, and its turns, with their thinking and seals, replace the client's copy of them.
+A client that sends its complete history each time may have a session too (`sessions.by: history`). The
+session's id is then a hash of the earlier messages, and the session's turns, with their thinking and seals,
+replace the client's copy of them.
 """
 
 from __future__ import annotations
@@ -32,14 +34,16 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""Values of `sessions.by` that count only if the request continues nothing else, as a stored response."""
+"""Values of `sessions.by` that name a session only if the request continues nothing else, such as a stored
+response.
+"""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _SYSTEM: Final = frozenset({"system", "developer"})
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
-    """One stored turn: a request's new messages and the answer to them. provider: the name of the one that
-    answered, None = unknown.
+    """One stored turn: the new messages of a request and the answer to them. provider: the name of the
+    provider that answered, None = unknown.
     """
 
     messages: tuple[ir.Message, ...]
@@ -63,10 +67,14 @@ class Remembering:
         self.seams = seams
         self.ttl = float(settings.ttl)
         self.by = settings.by
-        """What of a body names a session: the first of these members, or "history" = its messages."""
+        """The places in a body that may name a session, first match first: names of members, or "history" =
+        the earlier messages.
+        """
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The stored turns of a session, each encoded, oldest first. Raises RequestFailed (503)."""
+        """Return the stored turns of a session, each encoded, the oldest first. Raises
+        RequestFailed (503).
+        """
         try:
             return await self.store.sessions.turns(tenant, id_)
         except StoreFailed as error:
@@ -75,12 +83,13 @@ class Remembering:
 
 
 def read(kept: Sequence[bytes]) -> list[StoredTurn]:
-    """Stored turns, decoded."""
+    """Decode stored turns."""
     return [_decode(turn) for turn in kept]
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """The messages of these encoded turns, and which of them hold seals of which provider.
+    """Return the messages of these encoded turns, and for each turn with a known provider the positions of
+    its messages and the provider whose seals they may contain.
 
     start: the position that the first message will have in the request.
     """
@@ -95,7 +104,9 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """The session id of these messages: a hash of roles, texts, calls, results and media, without ids."""
+    """Return the session id that stands for these messages: a hash of roles, texts, calls, results and media,
+    without ids.
+    """
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
     ]
@@ -103,8 +114,8 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """The parts of a block that are equal in an answer and in the client's copy of it, as a list to be
-    hashed; [] = the block has no such part.
+    """Return, as a list to be hashed, the parts of a block that are the same in an answer and in the client's
+    copy of it; [] = the block has no such part.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
@@ -125,7 +136,9 @@ def _written(arguments: str) -> Any:
 
 
 def session_id(stated: str, param: str = HEADER) -> str:
-    """Return the client's session id unchanged. Raises RequestFailed, naming `param`, if it is invalid."""
+    """Return the client's session id unchanged. Raises RequestFailed, naming the parameter `param`, if the id
+    is invalid.
+    """
     if not _ID.match(stated):
         text = f"Invalid '{param}': expected 1 to 128 printable ASCII characters."
         raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", param))
@@ -135,16 +148,16 @@ def session_id(stated: str, param: str = HEADER) -> str:
 class SessionTurn:
     """The Turn of a request that may belong to a session. Implements `asked.Turn`.
 
-    id_: the session's id from the header; None = the request's body may name a session. inner: the Turn that
-    the request would have without a session (for stored responses or chats), which is used as well; None = it
-    would have none.
+    tenant: the name of the client that owns the session. id_: the session's id from the header; None = the
+    body may name a session. inner: the Turn that the request would have without sessions (for stored
+    responses or chat completions); it is used too. None = there is none.
     """
 
     def __init__(
         self, remembering: Remembering, tenant: str, id_: str | None, inner: Continued | None = None
     ) -> None:
         self._named = id_ is not None
-        """Whether the request is in a session."""
+        """Whether the request belongs to a session."""
         self.precedes = True
         self._inner = inner
         self._remembering = remembering
@@ -153,30 +166,34 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """The earlier messages in the request, up to the last answer, if these name the session."""
+        """The earlier messages in the request, up to the last answer, if they name the session."""
 
     @property
     def relayed(self) -> bool:
-        """Whether the request may be relayed: it is in no session, and `inner`, if any, allows it."""
+        """Whether the request may be relayed: it belongs to no session, and `inner`, if there is one, allows
+        it.
+        """
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
     def hears(self) -> bool:
-        """Whether `heard` must be called: the request is in a session, or `inner` wants it."""
+        """Whether `heard` must be called: the request belongs to a session, or `inner` needs it."""
         return self._named or (self._inner is not None and self._inner.hears)
 
     @property
     def keeps(self) -> bool:
-        """Whether `kept` must be called: `inner` wants it."""
+        """Whether `kept` must be called, because `inner` needs it."""
         return self._inner is not None and self._inner.keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return True for every body: even a body that names no session may continue one by its messages."""
+        """Return True: every body concerns this turn, because even a body that names no session may continue
+        one by its messages.
+        """
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Note the session that the body names, if any. Returns the request without the member `session_id`,
-        if that names it, else unchanged. Raises RequestFailed for an invalid id.
+        """Store which session the body names, if any. Return the request without the member `session_id` if
+        this member names it, else the unchanged request. Raises RequestFailed for an invalid id.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -199,9 +216,10 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request, expanded by `inner`, and with the session's stored turns: they follow its system
-        messages, or replace the client's copies of them. Without a session only `inner` expands it. Raises
-        RequestFailed: 400, 503 (no store or no memory), and what `inner` raises.
+        """Return the request, expanded by `inner`, and with the session's stored turns after its system
+        messages; with `sessions.by: history` they replace the client's copies of them. Without a session,
+        only `inner` expands it. Raises RequestFailed: 400, 503 (no store or no memory), and what `inner`
+        raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -238,17 +256,19 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
-        """A session's encoded turns, charged to the request's memory. Raises RequestFailed (503, no room)."""
+        """Return a session's encoded turns, and charge them to the request's memory. Raises RequestFailed
+        (503; or no memory left).
+        """
         kept = await self._remembering.turns(self._tenant, id_)
         asked.inbound.room.take(sum(map(len, kept)))
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session of a client that sends its whole history again. Returns the request with the
-        stored turns instead of the client's copies of them; unchanged if no session is found, or if the
+        """Find the session of a client that sends its complete history again. Return the request with the
+        stored turns in place of the client's copies of them; unchanged if no session is found, or if the
         numbers of messages differ.
 
-        opening: the number of system messages at the request's beginning.
+        opening: the number of system messages at the beginning of the request.
         """
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
@@ -268,29 +288,31 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """What `inner.admitted` returns, or None (a model is called) if there is no `inner`."""
+        """Return the result of `inner.admitted`; None (a model is called) if there is no `inner`."""
         return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """What `inner.kept` returns, or True if there is no `inner`."""
+        """Return the result of `inner.kept`; True if there is no `inner`."""
         return self._inner is None or await self._inner.kept(answer, ending)
 
     def failed(self) -> None:
-        """Tell `inner` that the request has failed."""
+        """Tell `inner`, if there is one, that the request has failed."""
         if self._inner is not None:
             self._inner.failed()
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Give the answer to `inner` if it wants that; store this turn if it is in a session."""
+        """Give the answer to `inner` if it needs that. Store this turn if the request belongs to a
+        session.
+        """
         if self._inner is not None and self._inner.hears:
             await self._inner.heard(answer, response)
         if self._named:
             await self._remember(answer, response)
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store this turn, unless the answer failed or is empty; a failure to store is logged or counted.
-        With `sessions.by: history` the session then gets a new id, which is made from all its messages; a new
-        conversation becomes a session here.
+        """Store this turn, unless the answer failed or is empty. A failure to store is logged or counted.
+        With `sessions.by: history`, the session then gets a new id, which is made from all its messages; a
+        new conversation becomes a session here.
         """
         if response.error is not None or not response.candidates:
             return

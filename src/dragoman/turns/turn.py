@@ -1,8 +1,9 @@
-"""One request to the Responses API: its history is put before its input, and its answer is stored.
+"""One request to the Responses API: its history is put before its input, and its response is stored.
 
-Providers never see `previous_response_id`, `conversation`, `background` or `generate`: they get the whole
-input and `store: false`. An answer is stored before the client reads its end, so the client can continue it
-at once, with a database also through another process; if storing fails, the answer says `store: false`.
+Providers never get `previous_response_id`, `conversation`, `background` and `generate`: they get the complete
+input and `store: false`. A response is stored before its end is sent to the client, so the client can
+continue it at once, and with a database also through another process. If storing fails, the response says
+`store: false`.
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ from dragoman.turns.keeping import TOO_LARGE, UNREACHABLE, Keeping, Piece, previ
 from dragoman.wire.json import encode, refuse_many_values
 
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
-"""Members of the client's request that are for the gateway only; providers do not get them."""
+"""Members of the client's request that are only for the gateway; providers do not get them."""
 _FOREIGN: Final = b'"dgm1.'
-"""The beginning of a seal from another protocol's provider: no server of this protocol can read it."""
+"""The beginning of a seal from a provider with another protocol. No server of the Responses protocol can read
+it.
+"""
 _REMEMBERED: Final = 8
-"""Answers that one WebSocket remembers."""
+"""The most responses that one WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""The most bytes of the histories that one WebSocket remembers; the latest alone may have more."""
+"""The most bytes of the histories that one WebSocket remembers; a single history may have more."""
 _TOGETHER: Final = 256_000_000
 """The most bytes of the histories that all WebSockets of the gateway remember together."""
 
 
 class Connection:
-    """The memory of one WebSocket: its latest answers with their histories, stored or not."""
+    """The memory of one WebSocket: its latest responses with their histories, whether or not they
+    are stored.
+    """
 
     __slots__ = ("_answers", "_held", "_keeping")
 
@@ -44,15 +49,18 @@ class Connection:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
         self._keeping = keeping
         self._held = 0
-        """How many bytes of `Keeping.held` are this socket's."""
+        """The part of `Keeping.held` (bytes) that this WebSocket has added."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """The remembered history that ends with this answer; None = it is not remembered."""
+        """Return the history that ends with the response `id_`; None = this WebSocket does not
+        remember it.
+        """
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember the history that ends with this answer. If this socket then remembers too much, its oldest
-        histories are forgotten; so they are while all sockets together hold more than `_TOGETHER` bytes.
+        """Remember the history that ends with the response `id_`. If this WebSocket then remembers too much,
+        it forgets its oldest histories. While all WebSockets together remember more than `_TOGETHER` bytes,
+        it forgets its histories too, the oldest first.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -64,7 +72,7 @@ class Connection:
             self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
-        """Forget everything: the socket has closed."""
+        """Forget everything, because the WebSocket has closed."""
         self._answers.clear()
         self._count()
 
@@ -74,22 +82,23 @@ class Connection:
         self._held = size
 
     def _size(self) -> int:
-        """Bytes of the remembered histories. A piece that several of them share counts once."""
+        """Return the bytes of the remembered histories. A piece that several histories share counts once."""
         pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
         return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
-        """Forget the history that ends with this answer; do nothing for None."""
+        """Forget the history that ends with the response `id_`; None = do nothing."""
         if id_ is not None:
             self._answers.pop(id_, None)
             self._count()
 
 
 class ResponseTurn:
-    """Puts the history before one request's input, and stores its answer. Implements `asked.Turn`.
+    """Puts the history before the input of one request, and stores its response. Implements `asked.Turn`.
 
-    tenant: the owner of the stored answers. connection: the memory of the request's WebSocket; None = it came
-    over HTTP. background: True = the background writer stores the answer.
+    tenant: the name of the client that owns the stored responses. connection: the memory of the request's
+    WebSocket; None = the request came over HTTP. background: True = the background writer stores the
+    response.
     """
 
     relayed = True
@@ -110,19 +119,23 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """Makes the input that is sent from the history and the client's input; None = both are sent."""
+        """Makes the input for the provider out of all items of the history and the client's input; None =
+        these items are the input.
+        """
         self.everything: list[Wire] = []
-        """The items of the history and the input, set by `expand` if `asks` is set."""
+        """The items of the history and of the client's input. `expand` sets them only if `asks` is set."""
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return True for every body: an answer is stored unless the body forbids it."""
+        """Return True: every body concerns this turn, because a response is stored unless the body forbids
+        it.
+        """
         return True
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request with its stored history before its input, stored items in place of references, `store:
-        false`, and without the members `_STATE`. Sets this turn's fields. Raises RequestFailed if a stored
-        answer, conversation or item is missing or still runs, if the request has no input, contradicts itself
-        or is too large, or if the store fails.
+        """Return the request with its stored history before its input, stored items in place of references,
+        `store: false`, and without the members `_STATE`. Sets this turn's fields. Raises RequestFailed if a
+        stored response, conversation or item is missing, if the previous response still runs, if the request
+        has no input, contradicts itself or is too large, or if the store fails.
         """
         body = asked.wire.body
         self._read(body)
@@ -139,8 +152,8 @@ class ResponseTurn:
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
-        """The request with `_pieces` before its input. own: the input's items; found: `_resolved` ones.
-        Raises RequestFailed if it is too large, or for a tool output without a call.
+        """Return the request with `_pieces` before its input. own: the items of the input. found: the result
+        of `_resolved`. Raises RequestFailed if the request is too large, or for a tool output without a call.
         """
         wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
@@ -184,7 +197,9 @@ class ResponseTurn:
         )
 
     def _check(self, sent: bytes, max_values: int) -> None:
-        """Raise RequestFailed (413) if this JSON has more than `max_values` values or `largest` bytes."""
+        """Raise RequestFailed (413) if this JSON has more than `max_values` values or more bytes than the
+        limit for a request.
+        """
         try:
             refuse_many_values(sent, max_values)
         except WireError as error:
@@ -193,7 +208,9 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other."""
+        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other,
+        and for a background response that would not be stored.
+        """
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -206,7 +223,7 @@ class ResponseTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether `kept` must be called to store or remember the answer; False in the background."""
+        """Whether `kept` must be called to store or remember the response; always False in the background."""
         return self._remembers and not self._background
 
     @property
@@ -226,8 +243,9 @@ class ResponseTurn:
         return ()
 
     async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
-        """The request's items: stored ones in place of references, and missing encrypted content added.
-        Raises RequestFailed for an unknown reference, too many bytes, or a store that fails.
+        """Return the request's items with stored items in place of references, and with missing encrypted
+        content added from the store. Raises RequestFailed for an unknown reference, too many bytes, or a
+        store that fails.
         """
         known = await self.keeping.items(self.tenant, wanted(own))
         items: list[Wire] = []
@@ -253,21 +271,21 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """None = a model has to be called. With `generate: false`, an empty answer: the request only adds its
-        input to the history, and no model is called.
+        """Return None if a model has to be called. With `generate: false`, return an empty response instead:
+        such a request only adds its input to the history.
         """
         if self._generates:
             return None
         return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Do nothing: `kept` stores the answer as the client reads it."""
+        """Do nothing: `kept` stores the response in the form that the client reads."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Keep a finished answer wherever the request wants it: in the store, in the conversation, and in the
-        WebSocket's memory. A failed answer is kept only in the store. Returns False if it should be in the
-        store but is not, because it is too large or the store failed. Raises RequestFailed if the answer
-        cannot be added to its conversation.
+        """Store a finished response wherever the request wants it: in the store, in the conversation, and in
+        the WebSocket's memory. A failed response goes only into the store. Return False if the response
+        should be in the store but is not, because it is too large or the store failed. Raises RequestFailed
+        if the response cannot be added to its conversation.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":
@@ -295,8 +313,8 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """This turn's answer as the store takes it. response: the response object as the client reads it.
-        deployment: the one that answered, None = not known yet.
+        """Return this turn's response in the form for the store. response: the response object as the client
+        reads it. deployment: the deployment that answered, None = not known yet.
         """
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
@@ -327,14 +345,16 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """The answer failed: make the WebSocket forget the history that it continued."""
+        """Make the WebSocket forget the history that this request continued, because the request
+        has failed.
+        """
         if self._connection is not None:
             self._connection.forget(self.previous)
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a response object in which the members that this module reads (`_READ`) are decoded, and
-    `output` is a list; its items may stay raw JSON.
+    """Return a copy of a response object in which the members that `kept` reads (`_READ`) are decoded, and
+    `output` is a list, whose items may stay raw JSON.
     """
     plain = dict(response)
     for name in _READ:
@@ -346,13 +366,15 @@ def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    """A stored item as providers get it: its JSON, or the message that a compaction of the gateway holds."""
+    """Return a stored item in the form for providers: its JSON; or, for a compaction of the gateway, the
+    message with its summary.
+    """
     message = opened(decode(item.body)) if TAG in item.body else None
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
 _READ: Final = ("id", "status", "created_at")
-"""Members of an answer, beside its output, that `kept` reads."""
+"""The members of a response, besides its output, that `kept` reads."""
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 _CONVERSATION_FULL: Final = ir.Fault(
     "too_large", "The conversation is too large to add another turn.", "request_too_large", "conversation"

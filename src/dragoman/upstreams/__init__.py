@@ -1,3 +1,3 @@
-"""What an attempt to answer a request calls: providers over HTTP, embedded models (on this machine), the
-simulator.
+"""The upstreams that an attempt calls to answer a request: providers over HTTP, models on this machine, and
+the simulator.
 """

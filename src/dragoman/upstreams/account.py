@@ -1,4 +1,6 @@
-"""One credential of a provider, as each request needs it: headers, and which parts of them are secret."""
+"""One credential of a provider, in the form that each request needs: headers, and which parts of the headers
+are secret.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,17 @@ from dragoman.upstreams.credential import Credential, Lease
 from dragoman.wire.json import reworded
 
 _SHORTEST_SECRET = 8
-"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+"""Characters. A shorter secret is not hidden, because many words contain it. A header's value such as "eu" is
+an example.
+"""
 _MOST_SECRETS = 64
-"""Secrets of one account that are hidden, those of replaced credentials included."""
+"""The most secrets of one account that are hidden, including those of replaced credentials."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
-"""Fields of a fault whose text is never a provider's."""
+"""The fields of a fault that never contain text of a provider."""
 
 
 class Renewal(msgspec.Struct, frozen=True, eq=False):
-    """How an account follows a credential that changes. lease: the state of the credential for which the
+    """How an account follows a credential that changes. lease: the lease of the credential for which the
     account was made. account: makes the account for another lease.
     """
 
@@ -29,11 +33,12 @@ class Renewal(msgspec.Struct, frozen=True, eq=False):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider. headers: those of every request, with the credential. tail: the key's
-    last characters, for people to read; None = there is no key. secrets: parts of the headers that must not
-    be shown. id: stays the same as long as the credential does, and does not reveal it. renewal: None = the
-    credential never changes. source: where the key came from, for people to read. own: a tenant has brought
-    the key. lent: it is the client's own credential, for one request.
+    """One credential of a provider. headers: the headers of every request, with the credential. tail: the
+    last characters of the key, for people to read; None = there is no key. secrets: the parts of the headers
+    that must not be shown. id: identifies the credential without revealing it, and stays the same as long as
+    the credential does. renewal: None = the credential never changes. source: where the key came from, for
+    people to read. own: True = the client's tenant has brought the key. lent: True = it is the client's own
+    credential, for one request.
     """
 
     headers: Mapping[str, str]
@@ -46,12 +51,16 @@ class Account(msgspec.Struct, frozen=True):
     lent: bool = False
 
     def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of `before`, which it replaces: late answers may repeat them."""
+        """Return this account with the secrets of `before` added, so that they stay hidden: late answers may
+        still repeat them. before: the account that this account replaces.
+        """
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault with `[redacted]` for each secret, except very short ones. more: further secrets."""
+        """Return the fault with `[redacted]` in place of each secret, except very short ones. more: further
+        secrets.
+        """
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The URLs of endpoints, of which some name the model."""
+"""The URLs of a provider's endpoints. Some of them contain the model's name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import quote
 from yarl import URL
 
 _MOST: Final = 1024
-"""The most models whose URLs an address remembers; one more makes it forget all of them."""
+"""The most models whose URLs an address caches; the next model empties the cache."""
 
 
 class Address:
-    """The URL of an endpoint. If it contains `{model}`, this stands for the model's name."""
+    """The URL of an endpoint. If the URL contains `{model}`, the model's name is put there."""
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")
@@ -21,8 +21,9 @@ class Address:
         self._met: dict[str, URL] = {}
 
     def of(self, model: str) -> URL:
-        """The URL for one model. The model's name is escaped to a single segment of the path. If the name
-        begins with the folder that is before it in the URL ("models/…"), the folder is not repeated.
+        """Return the URL for one model. The model's name is escaped to a single segment of the path. If the
+        name begins with the path segment that is before it in the URL ("models/…"), this segment is not
+        repeated.
         """
         if self._fixed is not None:
             return self._fixed

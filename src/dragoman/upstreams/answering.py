@@ -1,5 +1,5 @@
-"""The interface of what answers chat requests: an upstream, or `Several`, which asks an upstream several
-questions.
+"""The interface of an object that answers chat requests: an upstream, or `Several`, which asks an upstream
+several questions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dragoman.upstreams.upstream import Batches, Call
 
 
 class Answering(Protocol):
-    """Answers chat requests. name: the provider's, for errors. limits: how large an answer may be."""
+    """Answers chat requests. name: the provider's name, for errors. limits: how large an answer may be."""
 
     @property
     def name(self) -> str: ...
@@ -21,8 +21,8 @@ class Answering(Protocol):
     def limits(self) -> AnswerLimits: ...
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to a chat request: either as bytes, which `decode` reads, or already decoded.
-        Raises RequestFailed.
+        """Return the complete answer to a chat request: either as bytes, which `decode` reads, or already
+        decoded. Raises RequestFailed.
         """
 
     def decode(self, body: bytes) -> ir.Response:
@@ -31,6 +31,6 @@ class Answering(Protocol):
         """
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """The answer to a chat request as events, even if the request asks for no stream. Raises
-        RequestFailed.
+        """Answer a chat request: entering the context sends the request and gives the events of the answer,
+        also if the request asks for no stream. Raises RequestFailed.
         """

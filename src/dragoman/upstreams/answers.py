@@ -1,9 +1,9 @@
-"""Limits for a provider's answer; most are checked before the answer is decoded.
+"""Limits for a provider's answer; most of them are checked before the answer is decoded.
 
 An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
 values are counted in the bytes, at a hundredth of the cost. What the gateway must remember of a stream is
-limited as well. An answer above a limit fails its attempt; the next attempt follows, unless the client has
-got content already.
+limited too. An answer above a limit fails its attempt; another attempt may follow, unless the client has
+already got content.
 """
 
 from __future__ import annotations
@@ -27,20 +27,28 @@ TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"
 LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
-"""Codes of a `WireError` that mean that an answer is too large, not invalid."""
+"""Codes of a `WireError` which mean that an answer is too large, not that it is invalid."""
 
 MAX_REFUSAL: Final = 256 * 1024
-"""The most bytes of an error answer that are used. Some answers repeat the request, after the message."""
+"""The most bytes of an error answer that are read. Some error answers repeat the request after the
+message.
+"""
 _REFUSAL_VALUES: Final = 20_000
-"""JSON values up to which an error answer is decoded. Of a larger one, the beginning is shown as text."""
+"""The most JSON values of an error answer that is decoded. Of an error answer with more values, the first
+20,000 bytes are shown as text.
+"""
 PART: Final = 16 * 1024
-"""The most bytes of a stream that are handled before other tasks run. A token's event has about 200."""
+"""The most bytes of a stream that are handled before other tasks run. The event of a token has about 200
+bytes.
+"""
 _PLAIN: Final = 8
-"""An eighth of the allowed values may stand outside of log probabilities, where each may become a block."""
+"""An eighth of the allowed values may be outside log probabilities, because each of them may become
+a block.
+"""
 _EVENT: Final = 4
-"""A quarter of the allowed values may stand in one event of a translated stream, which is decoded at once."""
+"""A quarter of the allowed values may be in one event of a translated stream, which is decoded at once."""
 _RELAYED: Final = 2.5
-"""So many times the allowed values may stand in a relayed answer, because only its head is decoded. This is
+"""A relayed answer may have 2.5 times the allowed values, because only its beginning is decoded. This is
 enough for 20 alternatives to each of 10,000 tokens.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
@@ -51,11 +59,11 @@ _decode = msgspec.json.Decoder().decode
 class AnswerLimits(msgspec.Struct, frozen=True):
     """How large a provider's answer may be: the settings `providers.NAME.answers`, except `max_size`.
 
-    values: JSON values of one answer (of a relayed chat 2.5 times as many). numbers: JSON values of an answer
-    with embeddings. event: bytes of one event. opening: bytes of a stream before its first content. stream:
-    bytes of a translated stream. blocks: content blocks of one translated chat answer; its citations count as
-    blocks, and so do the candidates (alternative answers) of an answer that is no stream. silence: seconds
-    that a provider may send no content, None = no limit.
+    values: JSON values of one answer; a relayed chat answer may have 2.5 times as many. numbers: JSON values
+    of an answer with embeddings. event: bytes of one event. opening: bytes of a stream before its first
+    content. stream: bytes of a translated stream. blocks: content blocks of one translated chat answer. Its
+    citations count as blocks too, and in an answer that is not streamed also its candidates (alternative
+    answers). silence: seconds for which a provider may send no content, None = no limit.
     """
 
     values: int = 800_000
@@ -68,21 +76,21 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """The most values that are allowed outside of log probabilities. A body of at most so many bytes
-        cannot have more values, so its values are not counted.
+        """The most values that are allowed outside log probabilities. A value takes at least one byte, so the
+        values of a body with at most this number of bytes need not be counted.
         """
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a translated stream, and in all that the gateway must remember
-        of the stream.
+        """The most JSON values in one event of a translated stream, and the most in everything that the
+        gateway must remember of the stream.
         """
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Count the values in the body of a chat answer. Returns whether `hold_plain` must check the answer
-        when it is decoded.
+        """Count the JSON values in the body of a chat answer. Return whether `hold_plain` must check the
+        answer after it is decoded.
 
         Raises WireError for too many values.
         """
@@ -92,19 +100,21 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return len(body) > self.unsuspicious and self._hold_values(body, most, "values") > self.unsuspicious
 
     def hold_relayed(self, body: bytes) -> None:
-        """Raise WireError if a chat answer, or one event of it, has too many JSON values to be relayed."""
+        """Raise WireError if a chat answer, or one event of a chat stream, has too many JSON values to be
+        relayed.
+        """
         most = int(_RELAYED * self.values)
         if len(body) > most:
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError if a decoded answer or event has too many values outside of log probabilities."""
+        """Raise WireError if a decoded answer or event has too many values outside log probabilities."""
         if _many_outside(value, self.unsuspicious):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
-        """Raise WireError if an event of a translated stream has too many values. Invalid JSON that is not
-        refused for that is accepted here: the stream's decoder reports it.
+        """Raise WireError if an event of a translated stream has too many values. Invalid JSON with few
+        enough values is accepted here, because the stream's decoder reports it.
         """
         if self._may_be_blocks(frame, self.event_values):
             try:
@@ -114,8 +124,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """Raise WireError if an answer to another operation than chat, or one event of it, has too many
-        values.
+        """Raise WireError if an answer to an operation other than chat, or one event of its stream, has too
+        many values.
         """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
@@ -126,8 +136,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """The number of JSON values in `body`, or a larger number. Raises WireError if they are more than
-        `most`. name: the setting that the error names is `max_NAME`.
+        """Return the number of JSON values in `body`, or a larger number. Raises WireError if it is more than
+        `most`. name: the error names the setting `max_NAME`.
         """
         beginning = 4 * most
         count = 0
@@ -140,8 +150,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """Return the response unchanged, or raise WireError if its blocks, citations and candidates together
-        are too many.
+        """Return the response unchanged; raise WireError if it has too many blocks, citations and candidates
+        together.
         """
         blocks = len(response.candidates)
         for candidate in response.candidates:
@@ -183,12 +193,12 @@ def _many_outside(decoded: Any, most: int) -> bool:
 
 _NESTED: Final = (dict, list)
 _KEPT: Final = frozenset({ir.Open, ir.Cite, ir.Close, ir.SealDelta, ir.More})
-"""The events that add to what is kept of a stream, besides its text."""
+"""The types of events that add to what the gateway must remember of a stream, besides its text."""
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
-    """The number of blocks and citations in a stream, those of this batch included. Raises WireError for too
-    many.
+    """Return the number of blocks and citations in a stream, including those of this batch. Raises WireError
+    for too many.
 
     opened: the number before this batch. kept: counts the values inside blocks, citations, signatures and
     unknown members; it raises WireError for too many values.
@@ -212,20 +222,24 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
 
 
 def too_long(limits: AnswerLimits) -> WireError:
-    """The error for a translated stream of more than `limits.stream` bytes."""
+    """Return (not raise) the error for a translated stream of more than `limits.stream` bytes."""
     return WireError(
         f"a stream of more than {limits.stream:d} bytes (setting answers.max_stream)", code=ANSWER_TOO_LARGE
     )
 
 
 def without_content(name: str, most: int) -> ir.Fault:
-    """The fault of a stream that has no content in its first `most` bytes. name: the provider's name."""
+    """Return the fault for a stream that has no content in its first `most` bytes. name: the
+    provider's name.
+    """
     message = f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening)."
     return ir.Fault("upstream", message, code=NO_CONTENT, blame="upstream")
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that sent no content for so many seconds, nothing or only pings."""
+    """Return the fault for a provider that sent nothing, or only pings, for `seconds` seconds. name: the
+    provider's name.
+    """
     message = f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence)."
     return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
@@ -235,19 +249,19 @@ DEFAULT_LIMITS: Final = AnswerLimits()
 
 
 def unexpected(name: str, status: int) -> RequestFailed:
-    """The error for an HTTP status that means neither success nor an error (101, 304, 999). name: the
-    provider's name.
+    """Return (not raise) the error for an HTTP status that means neither success nor an error (101, 304,
+    999). name: the provider's name.
     """
     message = f"{name} responded with status {status}."
     return RequestFailed(ir.Fault("upstream", message, code="unexpected_status", blame="upstream"))
 
 
 class Parts:
-    """The parts of the bytes of one large read from the network. Other tasks run before each part except the
-    first.
+    """Divides the bytes of one large read from the network into parts. Other tasks run before each part
+    except the first.
 
-    One read may bring 256 kB. In lines of two bytes, this would be a tenth of a second of work without a
-    pause.
+    One read may bring 256 kB. If these are lines of two bytes, handling them without a pause would take a
+    tenth of a second.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -258,12 +272,14 @@ class Parts:
         self.more = False  # whether there is a next part
 
     def first(self, data: bytes) -> bytes:
-        """Begin with a read of more than `PART` bytes. Returns its first part; `next` returns the others."""
+        """Begin with a read of more than `PART` bytes. Return its first part; `next` returns the
+        other parts.
+        """
         self._data, self._at, self.more = data, 0, True
         return data[:PART]
 
     async def next(self) -> bytes:
-        """Let other tasks run, then return the next part. Call it only while `more` is true."""
+        """Let other tasks run, then return the next part. Call this only while `more` is True."""
         await asyncio.sleep(0)
         self._at += PART
         part = self._data[self._at : self._at + PART]
@@ -274,8 +290,8 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """The whole body of an answer. Raises RequestFailed if the body is longer than `most` bytes or breaks
-    off. name: the provider's name.
+    """Return the complete body of an answer. Raises RequestFailed if the body is longer than `most` bytes or
+    ends too early. name: the provider's name.
     """
     parts: list[bytes] = []
     size = 0
@@ -289,8 +305,8 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """The body of an error answer. It is cut if it has many bytes or JSON values. Raises RequestFailed if it
-    breaks off.
+    """Return the body of an error answer, cut if it has too many bytes or JSON values. Raises RequestFailed
+    if the body ends too early.
     """
     parts: list[bytes] = []
     size = 0

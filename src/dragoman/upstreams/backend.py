@@ -1,4 +1,4 @@
-"""The interface through which the engine uses every upstream: a provider over HTTP, models of this machine,
+"""The interface through which the engine uses every upstream: a provider over HTTP, models on this machine,
 the simulator, or a custom upstream.
 """
 
@@ -24,11 +24,11 @@ from dragoman.upstreams.wire import WireUpstream
 class Backend(Answering, Protocol):
     """A provider's upstream in one of the protocols that the provider supports.
 
-    dialect: that protocol, None = the upstream takes requests in the IR itself. language: the protocol's
-    name; without a protocol, the upstream's name. sole: True = the provider has no other protocol. native:
-    the features that need no emulation. quirks: the provider's deviations from the protocol. accounts: the
-    provider's credentials, at least one. success: the HTTP status of a good answer, None = the upstream does
-    not use HTTP. silence: seconds that the provider may send no content, None = no limit.
+    dialect: that protocol; None = the upstream takes requests in the IR. language: the name of the protocol;
+    without a protocol, the name of the upstream. sole: True = the provider has no other protocol. native: the
+    features that need no emulation. quirks: the provider's deviations from the protocol. accounts: the
+    provider's credentials, at least one. success: the HTTP status of a good answer; None = the upstream does
+    not use HTTP. silence: the most seconds for which the provider may send no content; None = no limit.
     """
 
     @property
@@ -56,41 +56,42 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """The upstream in the best protocol for a chat request. That is the operator's choice `preferred`, if
-        the provider has it. Otherwise it is `face`, the client's own protocol, if the provider has it and
-        `facts` allow it for this request; else the first protocol that `facts` allow; else any. asked:
-        returns the request.
+        """Return the provider's upstream in the best protocol for a chat request: `preferred`, the operator's
+        choice, if the provider has it for the model; else `face`, the client's own protocol, if the provider
+        has it for the model; else the first protocol that the provider has for the model. A protocol in which
+        the model cannot answer this request, according to `facts`, is passed over (but not `preferred`), if
+        another protocol is left. asked: returns the request.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """The provider's upstream in a protocol that has this operation, if possible in `face`, the client's
-        own protocol. None = no protocol has the operation for `model`.
+        """Return the provider's upstream in a protocol that has this operation, if possible in `face`, the
+        client's own protocol. None = no protocol of the provider has the operation for `model`.
         """
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model: `known`, but with `reasoning` False if `learns_thoughtless` has remembered
-        the model.
+        """Return the facts about a model: `known`, but with `reasoning` set to False if `learns_thoughtless`
+        has remembered the model.
         """
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about a model in this protocol: the model is not available in it, or
-        it cannot use tools while it thinks. Returns True if the failure says one of these, so that another
+        """Remember for later requests that a model is not available in this protocol, or cannot use tools in
+        it while it thinks, if a failure says so. Return whether the failure says one of these; then another
         attempt may succeed.
         """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """If a failure says that the model cannot return encrypted thinking, remember that and return True,
-        so that another attempt may succeed. Otherwise return False.
+        """Remember for later requests that the model cannot return encrypted thinking, if a failure says so.
+        Return whether the failure says so; then another attempt may succeed.
         """
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The failure of a call, in the form that clients may read. located: turns a fault whose parameter is
-        a path in the IR into one whose parameter is a path in the client's request.
+        """Return the failure of a call in the form that clients may read. located: turns a fault whose
+        parameter is a path in the IR into a fault whose parameter is a path in the client's request.
         """
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call, with the chat request encoded in it. An upstream that takes the IR itself returns the
-        call unchanged. Raises WireError if the request cannot be encoded.
+        """Return the call with the chat request encoded in it. An upstream that takes requests in the IR
+        returns the call unchanged. Raises WireError if the request cannot be encoded.
         """
 
 
@@ -121,11 +122,13 @@ class OwnUpstream:
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """This upstream, if it has the method of the operation for this model; else None."""
+        """Return this upstream if it has the operation for this model; else None."""
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """The upstream's method for an operation other than chat; None = it has none for this model."""
+        """Return the upstream's method for an operation other than chat; None = it has no such method for
+        this model.
+        """
         return performer(self.upstream, operation, model)
 
     def facts(self, model: str, known: Facts) -> Facts:
@@ -160,8 +163,8 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch. Tell whoever waits for a connection that there is one: this upstream needs
-    none.
+    """Start the call's stopwatch, and call the function in `CONNECTED`, if there is one, as if a connection
+    had been made: this upstream needs no connection.
     """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
@@ -169,24 +172,24 @@ def begin(call: Call) -> None:
 
 
 def backend_of(upstream: Upstream) -> Backend:
-    """The upstream as a `Backend`. A provider over HTTP is one already; any other upstream is wrapped in
-    `OwnUpstream`.
+    """Return the upstream as a `Backend`. A provider over HTTP is already one; any other upstream is wrapped
+    in `OwnUpstream`.
     """
     return upstream if isinstance(upstream, WireUpstream) else OwnUpstream(upstream)
 
 
 def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
-    """Every upstream as a `Backend`, by the same keys (the names of providers)."""
+    """Return every upstream as a `Backend`, by the same keys (the names of providers)."""
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}
 
 
 def all_over_http(upstreams: Mapping[str, object]) -> dict[str, WireUpstream]:
-    """Those upstreams or backends that are providers over HTTP, by the same keys."""
+    """Return those upstreams or backends that are providers over HTTP, by the same keys."""
     return {name: one for name, one in upstreams.items() if isinstance(one, WireUpstream)}
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """The same backend, which must be a provider over HTTP. Raises AssertionError if it is another
+    """Return the same backend as a provider over HTTP. Raises AssertionError if it is another kind of
     upstream.
     """
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"

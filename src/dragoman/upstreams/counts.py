@@ -1,7 +1,7 @@
 """Limits for the numbers in a request that decide how much work a model on this machine has. Pure.
 
-A provider over HTTP checks such numbers itself. For a model on this machine, nobody else checks them: a
-request for a million alternative answers would make the model write a million answers.
+A provider over HTTP checks such numbers itself. For a model on this machine, nothing else checks them: a
+request for a million candidates (alternative answers) would make the model write a million answers.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 
 MOST_CANDIDATES: Final = 128
-"""The most candidates of one chat request, as in OpenAI's API."""
+"""The most candidates (alternative answers) of one chat request, as in OpenAI's API."""
 MOST_TOP_LOGPROBS: Final = 20
 """The most alternatives to each token of an answer, as in OpenAI's API."""
 MOST_STOPS: Final = 64
-"""The most stop sequences, each of which is searched in the answer. OpenAI's API takes 4, DeepSeek's 16."""
+"""The most stop sequences, because the answer is searched for each of them. OpenAI's API takes 4, DeepSeek's
+16.
+"""
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Raise RequestFailed for a chat request that asks for too many alternative answers (`n`), too many
-    alternatives to each token (`top_logprobs`) or too many stop sequences.
+    """Raise RequestFailed for a chat request that asks for too many candidates (`n`), too many alternatives
+    to each token (`top_logprobs`) or too many stop sequences.
     """
     sampling = request.sampling
     for field, value, most in (
@@ -35,8 +37,8 @@ def hold_to_counts(request: ir.Request) -> None:
 
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
-    """The error for a value above its limit. param: the path of the value in the IR. limit: the limit in
-    words ("64 sequences").
+    """Return (not raise) the error for a value above its limit. param: the path of the value in the IR.
+    limit: the limit as text ("64 sequences"). code: the machine-readable code of the fault.
     """
     message = f"Models on this machine accept at most {limit} per request."
     return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

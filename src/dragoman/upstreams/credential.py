@@ -1,9 +1,9 @@
 """Credentials that change while the gateway runs: keys in files that are replaced, tokens that expire,
 signatures of each request.
 
-A lease is what such a credential is at present: for example the token of this hour. A key that never changes
-needs nothing of this module: its account holds the headers that were made when the gateway started
-(`wire.Account`).
+A lease is the present value of such a credential, for example the token of this hour. A key that never
+changes does not need this module: the headers with it are made once, when the gateway starts, and are stored
+in its account (`account.Account`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.upstreams.credential")
 
 _AGAIN: Final = 1.0
-"""Seconds after a refresh that brought no new lease, in which no other one begins."""
+"""Seconds. After a refresh that failed, `Refreshing.current` starts no other one for this time. After a
+refresh that brought the same lease again, it starts one in this time only if the lease has expired.
+"""
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A request that only lacks its signature. headers: with lower-case names. body: None = the body is sent
-    in pieces, so that it cannot be signed.
+    """A request that is complete except for its signature. headers: with lower-case names. body: None = the
+    body is sent in parts, so it cannot be signed.
     """
 
     method: str
@@ -38,9 +40,9 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True, eq=False):
-    """What a credential is at present. secret: the key or token, which is put into each request as the
-    provider's protocol says; None = there is none. expires: Unix seconds, None = unknown or never. sign: a
-    function that returns further headers for one request, such as a signature; None = there are none.
+    """The present value of a credential. secret: the key or token, which is put into each request as the
+    provider's protocol requires; None = there is none. expires: Unix seconds, None = unknown or never. sign:
+    returns further headers for one request, such as a signature; None = requests are not signed.
     """
 
     secret: Secret | None
@@ -51,7 +53,7 @@ class Lease(msgspec.Struct, frozen=True, eq=False):
 class State(msgspec.Struct, frozen=True):
     """The condition of a credential, for people to read. id: identifies the credential; it stays the same
     when the secret changes. tail: the last characters of the secret, None = there is no secret. expires: as
-    for `Lease`. error: why the last refresh failed, None = it did not.
+    for `Lease`. error: why the latest refresh failed, None = it did not fail.
     """
 
     id: str
@@ -68,24 +70,24 @@ class Credential(Protocol):
 
     @property
     def lease(self) -> Lease:
-        """What the credential is at present. The lease may have expired."""
+        """The present value of the credential. The lease may have expired."""
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Call `follower` with each new lease from now on. Several followers are called in the order in which
-        they were added. A follower replaces an earlier one of the same `name`.
+        """Call `follower` with each new lease from now on, in place of an earlier follower of the same
+        `name`. Several followers are called in the order in which their names were added.
         """
 
     def leave(self) -> None:
-        """Forget all followers, because nobody uses the credential any more."""
+        """Remove all followers, because nobody uses the credential any more."""
 
     async def current(self) -> Lease:
-        """The lease to use for a request. It is refreshed before if it has to be. Raises RequestFailed if
-        there is no valid lease.
+        """Return the lease to use for a request, after a refresh if that is necessary. Raises RequestFailed
+        if there is no valid lease.
         """
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused `lease`. Returns whether there is
-        a new one.
+        """Look for a new lease, because the provider has refused `lease`. Return whether there is a
+        new one.
         """
 
     @property
@@ -98,12 +100,13 @@ class NotRenewed(Exception):
 
 class Refreshing:
     """A credential that is refreshed before it expires. All requests that wait for a refresh wait for the
-    same one.
+    same refresh.
 
-    id_: identifies the credential. provider: the provider's name, for errors. fetch: gets the present lease
-    and returns a new one, or the same one if nothing has changed; raises NotRenewed. now: returns Unix
-    seconds. early: a lease is refreshed so many seconds before it expires, while requests go on using it.
-    every: seconds after which `fetch` is called for a lease that states no end, None = never.
+    id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease. fetch:
+    takes the present lease, and returns a new lease, or the same one if nothing has changed; raises
+    NotRenewed. now: returns Unix seconds. early: how many seconds before it expires a lease is refreshed;
+    requests use the present lease until the new one has come. every: seconds after which `fetch` is called
+    for a lease without `expires`, None = never.
     """
 
     def __init__(
@@ -128,14 +131,14 @@ class Refreshing:
         self._refresh: asyncio.Task[None] | None = None
         self._error: str | None = None
         self._looked = now()
-        """When the latest refresh has ended."""
+        """When the latest refresh ended, in Unix seconds."""
 
     def follow(self, name: str, follower: Follower) -> None:
         """Call `follower` with each new lease from now on, in place of an earlier follower of this name."""
         self._followers[name] = follower
 
     def leave(self) -> None:
-        """Forget all followers, because nobody uses the credential any more."""
+        """Remove all followers, because nobody uses the credential any more."""
         self._followers.clear()
 
     @property
@@ -145,8 +148,9 @@ class Refreshing:
         return State(self._id, None if secret is None else secret.tail, self.lease.expires, self._error)
 
     async def current(self) -> Lease:
-        """The present lease. If it has expired, wait until it is refreshed; raises RequestFailed if that did
-        not help. If it expires soon, a refresh begins, but the present lease is returned at once.
+        """Return the present lease. If it has expired, first wait until it is refreshed; raise RequestFailed
+        if it is still expired then. If it expires soon, start a refresh, but return the present lease at
+        once.
         """
         now = self._now()
         if self._expired(now):
@@ -159,8 +163,8 @@ class Refreshing:
         return self.lease
 
     async def refused(self, lease: Lease) -> bool:
-        """The provider has refused `lease`: refresh, unless the present lease is another one already. Returns
-        whether there is a new lease.
+        """Refresh the credential because the provider has refused `lease`, unless the present lease is
+        already another one. Return whether there is a new lease.
         """
         if lease is self.lease:
             ran = self._refresh is not None
@@ -182,14 +186,14 @@ class Refreshing:
         return self.lease.expires is None and self._every is not None and since >= self._every
 
     def _begin(self) -> asyncio.Task[None]:
-        """The task of the refresh. A running refresh is returned; if none runs, one begins now."""
+        """Return the task of the running refresh; if none runs, start one."""
         if self._refresh is None:
             self._refresh = spawn(self._run(), f"refreshing the credential of {self._provider}")
         return self._refresh
 
     async def _refreshed(self) -> None:
-        """Wait for the running refresh; if none runs, begin one. If the waiting task is cancelled, the
-        refresh goes on.
+        """Wait for the running refresh; if none runs, start one. If the waiting task is cancelled, the
+        refresh continues.
         """
         await asyncio.shield(self._begin())
 
@@ -212,7 +216,7 @@ class Refreshing:
             self._refresh = None
 
     def _expiry(self) -> ir.Fault:
-        """The fault to answer with: 502, because the gateway cannot use the provider."""
+        """Return the fault to answer with: 502, because the gateway cannot use the provider."""
         if self.lease.secret is None:
             text, code = f"The gateway cannot sign in to the provider {self._provider!r}", "sign_in_failed"
             text += "." if self._error is None else f": {self._error}."

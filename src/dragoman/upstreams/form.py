@@ -1,4 +1,4 @@
-"""What the status and the content type of a provider's answer say: success, stream, framing, web page."""
+"""Reads the status and the content type of a provider's answer: success, stream, framing, web page."""
 
 from __future__ import annotations
 
@@ -28,35 +28,42 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 
 _STREAMS = ("text/event-stream", "application/x-ndjson", MIME)
 PAGE: Final = "text/html"
-"""The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.
+"""The content type of the web pages that some proxies send in place of a stream. Any other content type may
+be a wrong label of a stream, so it is not refused.
 """
 
 
 def is_success(answer: Answer) -> bool:
-    """Whether the answer's status is 200 to 299."""
+    """Return whether the answer's status is 200 to 299."""
     return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:
-    """Whether the answer's content type is that of server-sent events or NDJSON."""
+    """Return whether the answer's content type is that of server-sent events, of NDJSON, or of AWS's event
+    stream.
+    """
     return answer.headers.get("content-type", "").startswith(_STREAMS)
 
 
 def framing_of(dialect: Dialect, answer: Answer) -> Framing:
-    """The framing of a streamed answer: AWS's, if its content type says so, else the dialect's. Claude's
-    events come in AWS's framing at Bedrock.
+    """Return the framing of a streamed answer: AWS's event stream if the content type says so, else the
+    dialect's. At Bedrock, Claude's events come in AWS's framing.
     """
     kind = answer.headers.get("content-type", "")
     return "eventstream" if kind.startswith(MIME) else dialect.stream.framing
 
 
 def page(name: str) -> RequestFailed:
-    """The error for a web page that was sent in place of a stream. name: the provider's name."""
+    """Return (not raise) the error for a web page that was sent in place of a stream. name: the provider's
+    name.
+    """
     return unreadable(name, WireError("it is a web page"))
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The error for an answer that the dialect of the provider `name` does not allow, or above a limit."""
+    """Return (not raise) the error for an answer that does not fit the provider's dialect, or exceeds a
+    limit. name: the provider's name. error: what is wrong with the answer.
+    """
     message = f"{name} sent a response that cannot be parsed: {error}"
     return RequestFailed(
         ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")

@@ -1,7 +1,8 @@
 """Counts the gateways that a request has passed, so that a request in a loop ends.
 
-A provider's address may be this gateway's own, or that of another gateway that calls this one; no
-configuration shows that. So a header counts, as Via does (https://www.rfc-editor.org/rfc/rfc9110#name-via).
+A provider's address may be the address of this gateway, or of another gateway that calls this one. No
+configuration shows that. So a header counts the gateways, similar to Via
+(https://www.rfc-editor.org/rfc/rfc9110#name-via).
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ from dragoman import ir
 
 HEADER: Final = "x-dragoman-hop"
 MOST: Final = 5
-"""Gateways in a row that an operator may have set up on purpose. The next one takes it for a loop."""
+"""How many gateways in a row a request may pass. A gateway that gets a request which has passed this number
+treats it as a loop.
+"""
 
 _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
-"""The count of the request that the running task, or the one that started it, serves."""
+"""How many gateways the request has passed that the running task serves. A task inherits the value from the
+task that started it.
+"""
 
 
 def arrived(stated: str) -> ir.Fault | None:
-    """Store how many gateways a request has passed, for the task that serves it. stated: the value of the
-    request's header; a text that is no number is ignored. Returns None. If the number is `MOST` or more,
-    stores nothing and returns a fault; it blames the client, so that no gateway on the way tries again.
+    """Store the number of gateways that a request has passed, for the task that serves the request, and
+    return None. If the number is `MOST` or more, store nothing and return a fault; the fault blames the
+    client, so that no gateway on the way tries again. stated: the value of the request's header; a value that
+    is not a number is ignored.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None
@@ -37,4 +43,6 @@ def arrived(stated: str) -> ir.Fault | None:
 
 
 passed: Final = _PASSED.get
-"""The number of gateways that the running task's request passed before this one, as far as stated."""
+"""Returns how many gateways the running task's request passed before this one; 0 if the request
+does not say.
+"""

@@ -1,4 +1,4 @@
-"""Puts a request's parameters into its URL: names in the path, and the query."""
+"""Puts a request's parameters into its URL: the values for the names in the path, and the query."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dragoman.wire.json import encode
 
 
 def filled(url: URL, outgoing: Outgoing) -> URL:
-    """The URL with a request's values for the names in its path, and with the request's query parameters. A
-    value is escaped to a single segment of the path.
+    """Return the URL with the values of `outgoing.params` in place of the names in braces, and with
+    `outgoing.query` added. A value is escaped to a single segment of the path.
     """
     text = str(url)
     for name, value in outgoing.params.items():
@@ -24,5 +24,7 @@ def filled(url: URL, outgoing: Outgoing) -> URL:
 
 
 def parameter(value: Any) -> str:
-    """A configured value as a parameter of a query: JSON, but a string as it is."""
+    """Return a configured value as the value of a query parameter: a string unchanged, any other value as
+    JSON.
+    """
     return value if isinstance(value, str) else encode(value).decode()

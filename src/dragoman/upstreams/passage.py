@@ -1,7 +1,7 @@
-"""Requests that are sent to a provider as they are, with the provider's credential, and not interpreted.
+"""Sends requests to a provider unchanged, with the provider's credential, and without interpreting them.
 
-The first credential is always used, because files that belong to one key may be invisible to another. Only
-one attempt is made: a streamed body is gone after it, and files and jobs belong to one provider only.
+Always the first credential is used, because files that belong to one key may be invisible to another. Only
+one attempt is made: a streamed body cannot be sent again, and files and jobs exist at one provider only.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ NO_PATHS: Final = Paths()
 class Passage:
     """Sends requests about files and jobs to one provider.
 
-    base_url: the beginning of the URLs of these requests. query: what every URL has to state
-    ("?api-version=2024-10-21"), "" = nothing. account: the credential. resources: the kinds of
-    objects that requests may be about. ids: `minted` = clients use only ids of the gateway; `upstream` = also
-    the provider's, for objects that no client of the gateway owns. yields: names of headers for which the
-    client's value is used instead of the account's. origin: of the provider's server (`https://host`); paths:
-    those of this server that clients may call as they are.
+    base_url: the beginning of the URLs of these requests. query: the query that every URL needs
+    ("?api-version=2024-10-21"), "" = none. account: the credential. resources: the kinds of objects that
+    requests may be about. ids: `minted` = clients can use only ids that the gateway has made; `upstream` =
+    also the provider's ids, for objects that no client of the gateway owns. yields: names of headers for
+    which the client's value is used instead of the account's. origin: scheme and host of the provider's
+    server (`https://host`). paths: the paths of this server that clients may call without a description of
+    them in the gateway.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Passage:
         self._origin = origin
 
     def renew(self, account: Account) -> None:
-        """Use another account from now on. The secrets of the old account are still hidden in what clients
-        read.
+        """Use another account from now on. The secrets of the old account stay hidden in answers to
+        clients.
         """
         self.account = account.succeeding(self.account)
 
     def using(self, account: Account) -> Passage:
-        """A copy that calls with another account, over the same connections."""
+        """Return a copy that calls the provider with another account, over the same connections."""
         other = copy(self)
         other.account = account
         return other
@@ -89,7 +90,8 @@ class Passage:
         answer comes.
 
         target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
-        may be passed on; the account's headers replace those of the same name, except those in `yields`.
+        may be passed on. The account's headers replace headers of the same name, except those in `yields`.
+        body: None = no body.
         """
         query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
         return await self._send(method, self._base_url + target + query, headers, body)
@@ -97,14 +99,14 @@ class Passage:
     async def send_as_is(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """As `send`, but target is a path from the root of the provider's server, with its query, which
-        `providers.paths` has read. So nothing is called but this server.
+        """Call the provider as `send` does, but `target` is a path from the root of the provider's server,
+        with its query. `providers.paths` must have checked `target`, so that only this server is called.
         """
         return await self._send(method, self._origin + target, headers, body)
 
     def below_origin(self, url: str, before: str) -> str | None:
-        """A URL at the provider's server as a path of this gateway, which begins with `before`; None = it
-        leads elsewhere.
+        """Return a URL of the provider's server as a path of this gateway: `before`, followed by the URL's
+        path and query. None = the URL leads to another server.
         """
         rest = url.removeprefix(self._origin)
         return before + rest if rest.startswith("/") and not rest.startswith("//") else None
@@ -130,10 +132,11 @@ class Passage:
         return await self._transport.send(Head(method, URL(url, encoded=True), prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error for an answer whose status is not one of success; the account's secrets are hidden in it.
-        For a status outside of 400 to 599, the error only names the status. For 401 and 403 it blames the
-        gateway, because the client cannot correct the gateway's credential, unless it is the client's own.
-        Raises RequestFailed if the answer breaks off.
+        """Return (not raise) the error for an answer without a status of success; the account's secrets are
+        hidden in it. For a status outside 400 to 599, the error only names the status. For 401 and 403, it
+        says whose credential the provider has refused: the gateway's (then it blames the gateway, because the
+        client cannot correct this) or the tenant's; but a client that has sent its own credential gets the
+        provider's error. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

@@ -1,5 +1,5 @@
-"""Turns the reads of a provider's stream into IR events. A run (successive events that differ in their text
-alone) is decoded at once, all other events one by one.
+"""Turns the bytes of a provider's stream into IR events. A run (successive events that differ only in their
+text) is decoded in one step, all other events one by one.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from dragoman.upstreams.answers import PART, AnswerLimits
 from dragoman.wire.sse import SSESplitter
 
 _TURNS: Final = 8
-"""How often a read may change between an event that is decoded alone and a run of events that are alike."""
+"""How often one part of the stream may change between an event that is decoded alone and a run. After that,
+the rest of the part is decoded event by event.
+"""
 _Run = Callable[[bytes], tuple[list[ir.Event], int]]
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames, whatever pieces the bytes come in. Both methods raise
-    WireError.
-    """
+    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError."""
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:
-        """The frames that this chunk completes. If there is a mistake behind some of them, they come before
-        the error where the frames are yielded one by one.
+        """Return the frames that this chunk completes. If the error comes after some frames, a splitter that
+        yields frames one by one yields these frames before it raises WireError.
         """
 
     def close(self) -> list[bytes]:
-        """The frames that the end of the stream completes."""
+        """Return the frames that the end of the stream completes."""
 
 
 class Reading:
     """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None if the decoder has no such
-    method, if the stream is not one of server-sent events, or if the limits are so low that each event must
-    be measured. between: True = the next read begins with a new event, so it may be a run.
+    method, if the stream does not consist of server-sent events, or if the limits are so low that each event
+    must be measured. between: True = the next bytes begin a new event, so a run may begin with them.
     """
 
     __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")
@@ -50,8 +50,8 @@ class Reading:
         self.between = self.run is not None
 
     def read(self, part: bytes, batch: list[ir.Event]) -> None:
-        """Add the events in `part`, at most `PART` bytes, to `batch`. Raises WireError or RecursionError for
-        a mistake; the events before the mistake are in `batch` then.
+        """Decode `part`, at most `PART` bytes, and add its events to `batch`. Raises WireError or
+        RecursionError for a mistake in the stream; then `batch` has the events before the mistake.
         """
         run, at = self.run, 0
         if run is not None:
@@ -69,7 +69,7 @@ class Reading:
             self._feed(part[at:], batch)
 
     def close(self, batch: list[ir.Event]) -> None:
-        """Add the events that the end of the stream gives to `batch`. Raises as `read`."""
+        """Add the events that the end of the stream completes to `batch`. Raises as `read` does."""
         for frame in self._splitter.close():
             self._limits.hold_event(frame)
             batch += self._decoder.feed(frame)

@@ -1,8 +1,8 @@
-"""Asks an upstream several questions, one after another; the answers become the choices (alternatives) of one
-answer.
+"""Asks an upstream several questions, one after another. The answers become the candidates (alternative
+answers) of one answer.
 
-This is for a request with a list of prompts, if the upstream takes one prompt at a time. The first failure
-ends the whole answer.
+This is used for a request with a list of prompts, if the upstream takes one prompt at a time. The first
+failure ends the complete answer.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question. call: its `encoded` is the question in the upstream's protocol, None = not encoded yet.
-    estimate: adds estimated token counts if the answer states none, None = none are added.
+    """One question. request: the chat request with one prompt. call: its `encoded` is the question in the
+    upstream's protocol, None = not encoded yet. estimate: adds estimated token counts if the answer states
+    none; None = no estimate.
     """
 
     request: ir.Request
@@ -29,8 +30,8 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The same events of the answer. `estimate`, if there is one, adds token counts before the end if the
-        answer has stated none.
+        """Return the events of the answer, with estimated token counts added before the end if the answer has
+        stated none and `estimate` is set.
         """
         if self.estimate is None:
             return batch
@@ -39,7 +40,7 @@ class Question(msgspec.Struct, frozen=True):
 
 class Several:
     """Answers a request by asking an upstream all `questions`. Its methods ignore the request and the call
-    that they get, because each question has its own.
+    that they get, because each question has its own request and call.
     """
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
@@ -58,8 +59,8 @@ class Several:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """The events of one answer with a choice for each question, numbered as the questions. Its usage is
-        the sum of all.
+        """Give the events of one answer. It has a candidate for each question, in the order of the questions.
+        Its usage is the sum of the usages of all answers.
         """
         async with aclosing(self._batches()) as batches:
             yield batches
@@ -86,8 +87,8 @@ class Several:
 
 
 class _One:
-    """Turns the answer to one question into one choice of the whole answer. number: the question's number,
-    from 0. last: True = it is the last question.
+    """Turns the answer to one question into one candidate of the combined answer. number: the index of the
+    question. last: True = it is the last question.
     """
 
     def __init__(self, number: int, *, last: bool) -> None:
@@ -96,9 +97,9 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """The events of the answer's first choice, renumbered as this choice. Token counts are not among
-        them: they go into `usages`. A Start is passed on only for the first question, an End only for the
-        last one; an End with an error becomes an `ir.Error`.
+        """Return the events of the answer's first candidate, with the candidate's index changed to `number`.
+        Token counts are left out and go into `usages`. A Start is returned only for the first question, an
+        End only for the last one. An End with an error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -127,8 +128,8 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """The sum of the token counts, without `detail` and `extra`. A count stays None if none of the usages
-    states it.
+    """Return the sum of the token counts of several usages, without `detail` and `extra`. A count is None if
+    none of the usages states it.
     """
     sums: dict[str, Any] = {}
     for name in _COUNTS:

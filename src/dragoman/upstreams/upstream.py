@@ -1,6 +1,6 @@
 """The interface of upstreams. An upstream answers an `ir.Request` with events.
 
-The smallest upstream of a third party has one method:
+The smallest custom upstream has one method:
 
     class Echo:
         name = "echo"
@@ -13,8 +13,8 @@ The smallest upstream of a third party has one method:
                 yield [ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()]
             yield answer()
 
-Leaving the context cancels the work at once. A failure is a `RequestFailed` with a fault, raised before the
-first batch or between two batches; a failure within the answer may also be an `ir.Error` event.
+Leaving the context must cancel the work at once. A failure is a `RequestFailed` with a fault, raised before
+the first batch or between two batches. A failure after the answer has begun may also be an `ir.Error` event.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
-"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read, perhaps none."""
+"""Events in the order of `ir.GRAMMAR`. One item contains the events of one read, which may be none."""
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """The whole answer that the events of a stream make. Raises RequestFailed if an `ir.Error` is
-    among them.
+    """Return the complete answer that the events of a stream make. Raises RequestFailed at the first
+    `ir.Error`.
     """
     answer = ir.Fold()
     async for batch in batches:
@@ -53,36 +53,38 @@ async def collected(batches: Batches) -> ir.Response:
 
 class Stopwatch(msgspec.Struct, eq=False):
     """Adds up the seconds in which an attempt waits for its upstream: the times between `start` and `stop`.
-    clock: returns monotonic seconds.
+    _clock: returns monotonic seconds.
     """
 
     _clock: Callable[[], float]
     _since: float | None = None
     _seconds: float = 0.0
     answered: float | None = None
-    """When the head of the upstream's (last) answer came; None = none has, or it has no head."""
+    """When the head of the upstream's latest answer came, in monotonic seconds; None = no head came, or the
+    upstream's answers have none.
+    """
 
     def headed(self) -> None:
-        """Note the time at which the head of an answer (its status and headers) has come."""
+        """Record that the head of an answer (its status and headers) has just come."""
         self.answered = self._clock()
 
     def start(self) -> None:
-        """The attempt begins to wait: measure from now on. If the stopwatch already measures, nothing
-        changes.
+        """Start measuring, because the attempt begins to wait. Do nothing if the stopwatch already
+        measures.
         """
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """The upstream has sent something: stop measuring. If the stopwatch does not measure, nothing
-        changes.
+        """Stop measuring, because the upstream has sent something. Do nothing if the stopwatch does not
+        measure.
         """
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None
 
     def take(self) -> float:
-        """Stop, and return the seconds that were measured since the last `take`."""
+        """Stop measuring, and return the seconds that were measured since the last `take`."""
         if self._since is not None:
             self.stop()
         seconds, self._seconds = self._seconds, 0.0
@@ -92,15 +94,16 @@ class Stopwatch(msgspec.Struct, eq=False):
 class Call(msgspec.Struct, frozen=True):
     """The context of one attempt.
 
-    attempt: the attempt's id. model: the upstream's own name of the model. report: collects losses (what the
-    upstream cannot be told). watch: measures the waiting for the upstream; a custom upstream may ignore it.
-    timers: how long to wait for the upstream. facts: what is known about the model. account: the index of the
-    provider's credential. headers, body: what the configuration adds to requests for this model. encoded: the
-    chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed if strict
-    mode refuses the reported losses; a custom upstream calls it before its work, except for chat, where the
-    gateway calls it when the context of `chat` is entered. client: the name of the client's key, "" =
-    unknown; an upstream with a queue shares it fairly between clients. once: the client's `Idempotency-Key`,
-    None = the client sent none.
+    attempt: the id of the attempt. model: the name that the upstream uses for the model. report: collects
+    losses (values that the upstream cannot be told). watch: measures how long the attempt waits for the
+    upstream; a custom upstream may ignore it. timers: how long to wait for the upstream. facts: what is known
+    about the model. account: the index of the provider's credential. headers, body: what the configuration
+    adds to requests for this model. encoded: the chat request in the upstream's protocol, None = not encoded
+    yet. ready: raises RequestFailed if strict mode refuses the reported losses. A custom upstream calls it
+    before its work, except for chat, where the gateway calls it when the context of `chat` is entered.
+    client: the name of the client's key, "" = unknown; an upstream with a queue shares the queue fairly
+    between clients. once: the client's `Idempotency-Key`, None = it is not to be sent to this upstream, or
+    the client sent none.
     """
 
     attempt: str
@@ -119,11 +122,12 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Native(msgspec.Struct, frozen=True):
-    """The features that a custom upstream supports itself. The gateway emulates all others.
+    """The features that a custom upstream supports itself. The gateway emulates all other features.
 
-    tool_name: a regular expression that a whole tool name must match; names that do not match are replaced.
-    It must match the replacements: names of at least ten small letters, digits and `_`. formats_alone:
-    whether a request may have either a form of the answer (a schema, JSON) or tools, not both.
+    tool_name: a regular expression that must match a complete tool name; names that do not match are
+    replaced. The expression must match the replacements: names of at least ten characters, which are small
+    letters, digits and `_`. formats_alone: True = a request may have either a form of the answer (a schema,
+    JSON) or tools, not both.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -132,16 +136,16 @@ class Native(msgspec.Struct, frozen=True):
 
 
 def native(upstream: Upstream) -> Native:
-    """The features that the upstream states in its attribute `native`. Without this attribute, the usual ones
-    (`Native()`).
+    """Return the features that the upstream states in its attribute `native`; without this attribute, the
+    usual features (`Native()`).
     """
     stated: Native = getattr(upstream, "native", Native())
     return stated
 
 
 class Upstream(Protocol):
-    """What every upstream has. An upstream may state its features in an attribute `native: Native`; without
-    this attribute, it has the usual ones (`Native()`).
+    """The attributes that every upstream has. An upstream may also state its features in an attribute
+    `native: Native`; without this attribute, it has the usual features (`Native()`).
     """
 
     @property
@@ -149,7 +153,9 @@ class Upstream(Protocol):
         """The provider's name: the first part of `provider/model`."""
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """The answer to a chat request as events, streamed when `request.stream` is true."""
+        """Answer a chat request: entering the context gives the events of the answer. If `request.stream` is
+        True, they are streamed.
+        """
 
 
 Perform: TypeAlias = Callable[[Any, Call], Awaitable[Outcome]]
@@ -182,8 +188,8 @@ If only some of its models support an operation, it has a method `performs(opera
 
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
-    """The upstream's method for an operation other than chat. None = it has no such method, or not for
-    `model`.
+    """Return the upstream's method for an operation other than chat. None = it has no such method, or does
+    not support the operation for `model`. model: None = any model.
     """
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):

@@ -1,8 +1,8 @@
 """A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
 A provider with several protocols has one upstream for each, with the same keys and transport. The first of
-them knows the others and chooses the one for a request. To relay a request, the engine calls `send`; `chat`
-and `complete` translate it. What all requests share (URLs, headers with the credential) is prepared once.
+them knows the others and chooses one for a request. The engine calls `send` to relay a request, `chat` or
+`complete` to translate it. What all requests need (URLs, headers) is made once.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ from dragoman.wire.multipart import Pieces, content_type, written
 
 _AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
-"""The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
+"""The most models or heads of requests in a cache of an upstream. The next one empties the cache."""
 
 
 class Spent(Protocol):
-    """Is called when a key has nothing left for a model (its rate limit is reached). key: the id of the key's
-    account. pause: for how many seconds nothing is left. now: monotonic seconds.
+    """Called when a key's rate limit for a model is used up. key: the id of the key's account. pause: seconds
+    until the limit is reset. now: monotonic seconds.
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
@@ -85,12 +85,12 @@ class Spent(Protocol):
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
-    same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
-    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. live_url: where realtime
-    sessions are opened, with its query; None = there are none. query: is put at the end of every other URL
-    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
-    pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
+    chat_url: the URL of chat. stream_url: of streamed chat, None = the same. base_url: the beginning of the
+    URLs of the model list and the other operations, None = there are none. list_base: as base_url, for the
+    model list; None = the same. bases: {operation: base URL} for operations with another one. live_url: the
+    URL of realtime sessions, with its query; None = there are none. query: added to the end of every other
+    URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before
+    a pattern excludes them), None = all. further: the provider's upstreams in other dialects, best first.
     yields: names of headers for which a request's own value is used instead of the account's. service: the
     vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
     that hosts this one, in whose form the cloud's own servers fail; None = no cloud does. base_models: {name:
@@ -157,7 +157,7 @@ class WireUpstream:
         if live_url is not None:
             self._operations["realtime"] = {"": Address(live_url)}
         self._heads: dict[tuple[Any, ...], Head] = {}
-        """By the address, the account, and what the call says about the model."""
+        """By the address, the model, the account, and the headers that the call adds: the prepared head."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
         self._serves = None if models is None else _pattern(models)
@@ -166,11 +166,11 @@ class WireUpstream:
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
         self.spent: Spent | None = None
-        """Is called when an answer says that a key has nothing left; None = nobody wants to know."""
+        """Called when an answer says that a key's rate limit is used up; None = nothing is called."""
 
     def remember(self, before: WireUpstream) -> None:
-        """Take over what this provider's upstream in the old configuration has learnt about models, in each
-        dialect whose chat endpoint has the same URL as before.
+        """Take over what this provider's upstream in the old configuration has learnt about models, for each
+        dialect whose chat URL is the same as before.
         """
         for name, upstream in self._spoken.items():
             known = before._spoken.get(name)
@@ -178,8 +178,9 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
-        """A copy of this upstream that calls with another account, and shares the connections and what is
-        known of models. accounts: for each of the provider's dialects. spent: as the attribute.
+        """Return a copy of this upstream that calls with another account, over the same connections.
+        accounts: one for each of the provider's dialects, by the dialect's name. spent: see the attribute
+        `spent`.
         """
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
@@ -202,14 +203,14 @@ class WireUpstream:
         self._headers = [_prepared(account.headers) for account in accounts]
         self._heads = {}
         self._changes = any(account.renewal is not None for account in accounts)
-        """Whether some credential may change before a request."""
+        """Whether any credential may change before a request."""
         for index, account in enumerate(accounts):
             if account.renewal is not None:
                 credential = account.renewal.credential
                 credential.follow(self.language, partial(self._follow, index, credential))
 
     def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease of a credential, unless the account with this index has another one by now."""
+        """Use a new lease of a credential for the account `index`, unless that has another credential now."""
         before = self.accounts[index]
         if (renewal := before.renewal) is not None and renewal.credential is credential:
             renewal = msgspec.structs.replace(renewal, lease=lease)
@@ -219,7 +220,7 @@ class WireUpstream:
             self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """This provider's upstream in the dialect `name`. Raises KeyError if it has none."""
+        """Return this provider's upstream in the dialect `name`. Raises KeyError if there is none."""
         return self._spoken[name]
 
     def spoken(
@@ -245,8 +246,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. Returns True if it says
-        something, even if that is known already, because several requests may get the same failure.
+        """Remember what a failure says about calling this model in this dialect. Return whether it says
+        something, also if that is already known, because several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -268,14 +269,15 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """This provider's upstream in a dialect that has the operation, if possible in the client's, `face`;
-        None = there is none. model: not used, because nobody knows which models have the operation.
+        """Return this provider's upstream in a dialect that has the operation, if possible in the client's,
+        `face`; None = there is none. model: not used, because it is not known which models have the
+        operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
-        """The codec of an operation. Raises KeyError if the dialect has none, which `able` excludes."""
+        """Return the codec of an operation. Raises KeyError if there is none, which `able` excludes."""
         return self._codecs[operation]
 
     def send(
@@ -299,7 +301,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """As `send`, for an operation other than chat. outgoing: the request, which is JSON or a form."""
+        """As `send`, for an operation other than chat. outgoing: JSON, a form or a file."""
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -331,8 +333,8 @@ class WireUpstream:
         headers: Mapping[str, str],
         stated: Mapping[str, str] = {},
     ) -> Answer:
-        """Wait until a credential that changes is valid, then send a request with it. stated: headers that
-        replace those of all requests.
+        """Wait until a credential that changes is valid; then sign the request, if the credential signs, and
+        send it. stated: headers that replace all other headers of the same name.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -348,8 +350,8 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """The handshake of a realtime session, and where to send it. headers: as for `send`. search: is put
-        at the end of the URL's query. Raises RequestFailed if there is no valid credential.
+        """Return the handshake request of a realtime session, and the transport for it. headers: as for
+        `send`. search: added to the URL's query. Raises RequestFailed if there is no valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -370,10 +372,10 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """The provider's model list as it was sent. Only if `lists_models` is true. Raises RequestFailed.
+        """Return the provider's model list as it was sent; only if `lists_models`. Raises RequestFailed.
 
-        signed: False = leave out the headers that hold secrets of the account. query: parameters to add to
-        the URL. largest: the most bytes, None = as for all answers.
+        signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
+        largest: the most bytes, None = as for all answers.
         """
         assert self._list is not None
         if signed and (renewal := self.accounts[call.account].renewal) is not None:
@@ -394,9 +396,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """The method, URL and headers (the account's, the model's) of all calls of a model with an
-        account.
-        """
+        """Return the head for all calls of a model with one account: method, URL, the headers of both."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -411,7 +411,7 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Add a request's own headers: (the head, with the values that it replaces; headers to be added)."""
+        """Add a request's own headers. Return (head with the values that they replace, headers to add)."""
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
             if name not in fixed:
@@ -455,13 +455,13 @@ class WireUpstream:
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
-        """Send a chat, and encode it before if the call has not. The answer may have a failure's status."""
+        """Send a chat request, encoded first if `call.encoded` is None. Returns an answer of any status."""
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer, operation: Operation = "chat") -> RequestFailed:
-        """The error that a failed answer states. For a status outside of 400 to 599 it names only the status.
-        Raises RequestFailed if the answer breaks off.
+        """Return (not raise) the error that an answer states. For a status outside 400 to 599, the error only
+        names the status. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
@@ -470,7 +470,7 @@ class WireUpstream:
     def refusal(
         self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"
     ) -> RequestFailed:
-        """As `refused`, for an answer that has been read."""
+        """Return what `refused` returns, for an answer whose body was already read."""
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
         service = self._service
@@ -486,8 +486,8 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
-        """Note that the head of an answer has come. If it says that the key has nothing left, call `spent`. A
-        429 is not looked at here, because the failure of the attempt tells of it.
+        """Record when the head of an answer came. If it says that the key's rate limit is used up, call
+        `spent`; not for a 429, because that fails the attempt, and the failure says the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -497,12 +497,12 @@ class WireUpstream:
 
     @property
     def dialects(self) -> Collection[WireUpstream]:
-        """The upstreams in all dialects of this provider, this one included."""
+        """The upstreams in all dialects of this provider, including this one."""
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault without the secrets of the call's account and headers. `located` is not used, because the
-        parameter of such a fault is not a path in the IR.
+        """Return the fault without secrets of the call's account and headers. `located` is not used, because
+        the parameter of a provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -521,7 +521,7 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """The whole answer of a provider that streams without being asked to. Raises RequestFailed."""
+        """Return the complete answer if a provider streams unasked. Raises RequestFailed."""
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 
@@ -596,8 +596,8 @@ class WireUpstream:
 
 
 def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """What matches the names of models that fit a pattern. If all patterns begin with `!`, it matches the
-    names that fit none of them.
+    """Return an expression for names of models: those that fit a pattern; or, if any pattern begins with `!`,
+    those that fit no pattern with `!` (then the other patterns are ignored).
     """
     excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:
@@ -613,7 +613,7 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    """A copy of a head in which `headers` replace those of the same name."""
+    """Return a copy of a head in which `headers` replace the headers of the same name."""
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)

@@ -1,1 +1,1 @@
-"""The store in a database. Several processes can share it, and it stays when a process ends."""
+"""The store in a database. Several processes can share it, and its data outlive them."""

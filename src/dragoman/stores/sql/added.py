@@ -1,8 +1,9 @@
-"""The entries of the configuration that operators have added; implements `state.added.Additions`.
+"""The entries of the configuration that operators have added, in a database; implements
+`state.added.Additions`.
 
-The table has a row for each change, so that it also tells who changed what and when. The latest row of a name
-is the entry in force. The version is the primary key: of two writers with the same version only one can
-succeed, in every database.
+The table has a row for each change, so it also shows who changed what and when. The latest row with a kind
+and a name is the entry in force. The version is the primary key: of two writers with the same version, only
+one can succeed, in every database.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.schema import ADDED
 
 HISTORY: Final = 1_000
-"""The changes that are kept although later ones have replaced them; older ones are deleted."""
+"""How many of the latest changes are stored even if later changes have replaced them. Older replaced changes
+are deleted.
+"""
 
 _A = ADDED.c
 _LATER = ADDED.alias("later").c
@@ -35,7 +38,7 @@ _FORGET = delete(ADDED).where(_A.version <= bindparam("oldest_"), _REPLACED.exis
 
 
 class SqlAdditions:
-    """Keeps the entries that were added in a database."""
+    """Stores in a database the entries that operators have added to the configuration."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,7 +1,7 @@
 """Puts steps that wait to write together into transactions.
 
-Steps that arrive while a transaction runs go into the next one together: each step then costs half as much as
-in a transaction of its own, or less where a commit waits for a disk or a network.
+Steps that arrive while a transaction runs are put into the next transaction together. Each step then costs
+half as much as in its own transaction, or less if a commit waits for a disk or a network.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ T = TypeVar("T")
 Step: TypeAlias = Callable[[Connection], Any]
 
 _STEPS = 64
-"""The most steps in one transaction. The first step waits for the last one."""
+"""The most steps in one transaction. All callers wait until the last step is done, so it must not have too
+many.
+"""
 _BYTES = 4_000_000
-"""The most bytes that the steps of one transaction write, unless one step alone writes more."""
+"""The most bytes that the steps of one transaction write, unless its first step alone writes more."""
 
 
 class Outcome(NamedTuple):
@@ -30,7 +32,9 @@ class Outcome(NamedTuple):
 
 
 class _Write(NamedTuple):
-    """A step that waits to write. answer: gets the step's result. size: the bytes that the step writes."""
+    """A step that waits to write. answer: the future that gets the step's result. size: the bytes that the
+    step writes.
+    """
 
     step: Step
     answer: asyncio.Future[Any]
@@ -41,8 +45,8 @@ class Batches:
     """The waiting steps of one database. Used from one event loop.
 
     run: starts a transaction with some steps in the writing thread, and returns a future of their outcomes.
-    hopeless: whether an error tells that each waiting step would wait as long and then fail too; the waiting
-    steps then get the error at once.
+    hopeless: returns whether, after this error, each waiting step would wait equally long and then fail too;
+    if so, all waiting steps fail with this error at once.
     """
 
     def __init__(
@@ -56,8 +60,8 @@ class Batches:
         self._writing: asyncio.Future[list[Outcome]] | None = None
 
     async def write(self, step: Callable[[Connection], T], size: int) -> T:
-        """The result of a step, after its transaction is committed. size: the approximate bytes that it
-        writes. Raises the error of the step or of the transaction.
+        """Run a step and return its result after its transaction is committed. size: the approximate bytes
+        that the step writes. Raises the error of the step or of the transaction.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Write(step, answer, size))
@@ -66,13 +70,13 @@ class Batches:
         return await answer
 
     async def finish(self) -> None:
-        """Wait until no step is left."""
+        """Wait until no step runs or waits."""
         while self._writing is not None:
             await asyncio.wait([self._writing])
 
     def _begin(self) -> None:
-        """Start a transaction with the first of the waiting steps (up to `_STEPS`, `_BYTES`). Waiting steps
-        whose callers were cancelled are dropped.
+        """Start a transaction with the first of the waiting steps, limited by `_STEPS` and `_BYTES`; do
+        nothing if no step waits. Drop the waiting steps whose callers were cancelled.
         """
         wanted = [write for write in self._waiting if not write.answer.done()]
         count, size = 0, 0

@@ -14,7 +14,7 @@ from dragoman.stores.sql.rows import BIT_BY_BIT, ID, NOW, TENANT, alive, check, 
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
-"""The approximate bytes of a metadata pair beside its key and value."""
+"""The approximate bytes of a metadata pair, without its key and value."""
 _C, _M = CHATS.c, CHAT_METADATA.c
 _OWN = and_(_C.tenant == TENANT, _C.id == ID)
 _IS = and_(_OWN, alive(CHATS))
@@ -43,7 +43,7 @@ _LISTED = (
 
 
 class SqlChats(Part):
-    """Keeps chat completions in a database."""
+    """Stores chat completions in a database."""
 
     async def save(self, chat: StoredChat) -> None:
         size = entry_size(chat.body, chat.messages) + 2 * len(chat.id) + _pairs_size(chat.metadata)

@@ -84,11 +84,11 @@ _REMOVE = (
 )
 _SHRINK = sa.update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 _END = 2**31 - 1
-"""Larger than the place of every item."""
+"""Larger than the place of any item."""
 
 
 class SqlConversations(Part):
-    """Keeps conversations in a database."""
+    """Stores conversations in a database."""
 
     @property
     def _max_size(self) -> int:

@@ -16,13 +16,16 @@ if sys.platform != "win32":
     import fcntl
 
 _PATIENCE: Final = 5.0
-"""Seconds to wait while somebody locks the file; a reader does not wait for writers."""
+"""Seconds for which making a copy waits while another process locks the file. A reader does not wait for
+writers.
+"""
 
 
 def keep_copy(file: Path, before: str, most: int) -> None:
-    """Make the copy `FILE.before-REVISION` unless it is there, readable only by its owner, and delete all
-    such copies but the latest `most`. before: the revision that comes. Processes that call this at once make
-    one copy. Raises OSError and sqlite3.Error; the file is then unchanged, and no half copy is left.
+    """Make the copy `FILE.before-REVISION` unless it exists, with access for its owner only. Then delete all
+    such copies except the latest `most`. before: the revision that the file will be upgraded to. Processes
+    that call this at the same time make one copy together. Raises OSError and sqlite3.Error; the file is then
+    unchanged, and no incomplete copy is left.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

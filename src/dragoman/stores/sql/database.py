@@ -1,8 +1,8 @@
 """The interface between the SQL store and its database.
 
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
-database decides in which thread it runs, so the same steps work with every database. Each error of a driver
-becomes StoreFailed.
+database decides in which thread it runs a step, so the same steps work with every database. Each error of a
+driver becomes StoreFailed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ T = TypeVar("T")
 
 class Database(Protocol):
     """Runs the store's steps in a database. kind: `sqlite` or `postgresql`. upgrades_itself: True = the first
-    process that opens an older schema upgrades it.
+    process that opens a database with an older schema upgrades it.
 
-    If the caller is cancelled, its step is still run completely, or not at all. In all processes together,
-    only one writes at a time: what a writing step reads stays as it is until the step is committed.
+    If the caller of a method is cancelled, its step is still run completely, or not at all. Of all processes
+    that write the same kind of data (`opening.Use`), only one writes at a time: what a writing step reads
+    stays unchanged until the step is committed.
     """
 
     @property
@@ -50,24 +51,24 @@ class Database(Protocol):
     ) -> Sequence[Sequence[Any]]:
         """Run a fast SELECT (`wanted`) that finds rows by an index, and return these rows.
 
-        keys: the value of its parameter `keys_`. values: its other parameters. Raises StoreFailed.
+        keys: the value of the SELECT's parameter `keys_`. values: its other parameters. Raises StoreFailed.
         """
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """Run a step that writes, in one transaction, and return its result after the commit.
 
-        A step may run a second time after a rollback, so it must change nothing outside of the database.
-        size: the approximate number of bytes that it writes. Raises StoreFailed.
+        A step may run a second time after a rollback, so it must change nothing outside the database. size:
+        the approximate number of bytes that the step writes. Raises StoreFailed.
         """
 
     async def shrink(self) -> None:
-        """Give unused disk space back to the system, in steps that do not block writers for long. Raises
+        """Give unused disk space back to the system, without blocking writers for long. Raises
         StoreFailed.
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data before the schema is upgraded, if copies are kept here. before: the
-        revision that comes. Raises StoreFailed.
+        """Make a copy of all data before the schema is upgraded, if this database makes copies. before: the
+        revision that the schema will be upgraded to. Raises StoreFailed.
         """
 
     async def close(self) -> None:
@@ -75,7 +76,7 @@ class Database(Protocol):
 
 
 class Part:
-    """A part of the SQL store. room: limits the bytes of the store. now: returns the time in Unix seconds."""
+    """A part of the SQL store. room: limits the bytes of its rows. now: returns Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -84,12 +85,14 @@ class Part:
         self._now = now
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        """The values of the SQL parameters TENANT, ID and NOW."""
+        """Return the values of the SQL parameters TENANT, ID and NOW."""
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def failed(error: Exception) -> StoreFailed:
-    """A StoreFailed (returned, not raised) for a driver's error, without SQL, values and addresses."""
+    """Return (not raise) the StoreFailed or DataRefused for a driver's error, without SQL, values and
+    addresses.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]
     kind = DataRefused if isinstance(cause, REFUSALS) else StoreFailed

@@ -1,7 +1,8 @@
 """Client keys, tenants, teams and users in a database; implements `state.directory.DirectoryStore`.
 
-The version is unique: of two writers with the same version only one can succeed, in every database. A row
-keeps only its latest version, so a table with 100,000 keys is read at once at a start, and in steps later.
+The version is unique: of two writers with the same version, only one can succeed, in every database. Only the
+latest row of each entry is stored. So at a start, a table with 100,000 keys is read once, and later only the
+changes are read.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _NAMED_AT_ONCE = 500
 
 
 class SqlDirectory:
-    """Keeps client keys, tenants, teams and users in a database."""
+    """Stores client keys, tenants, teams and users in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

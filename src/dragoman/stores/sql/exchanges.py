@@ -24,21 +24,25 @@ _FIND = (
 )
 _KIND = Kind(_E.id, _E.owner, _E.created, _E.size)
 _PORTION: Final = 8
-"""The exchanges for which room is made at once take at most 1/8 of the store, and so does each of them."""
+"""Exchanges for which room is made together take at most 1/8 of the store. A single exchange that is larger
+is not stored.
+"""
 _BATCH: Final = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
 _FAILED: Final = 400
-"""The index of statuses has only those from here."""
+"""The index of statuses contains only statuses from this one upwards."""
 
 
 _LONGEST: Final = 500
-"""The most characters of a text with an index. Clients choose names of any length, and an entry of an index
-of PostgreSQL has at most 2,704 bytes. The trace has the whole text.
+"""The most characters of a text with an index. Clients choose names of any length, and an index entry in
+PostgreSQL has at most 2,704 bytes. The trace contains the complete text.
 """
 
 
 class SqlExchanges:
-    """Keeps finished exchanges in one database. size: the most bytes of all. ttl: seconds for each."""
+    """Stores finished exchanges in one database. size: the most bytes of all exchanges together. ttl: seconds
+    for which each exchange is stored.
+    """
 
     def __init__(self, database: Database, size: int, ttl: float) -> None:
         self._database = database
@@ -48,7 +52,9 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database (`opening.opened`), and delete what is too old. Raises StoreFailed."""
+        """Open a database (`opening.opened`), and delete the exchanges that are too old. The parameters are
+        as for `SqlExchanges`. Raises StoreFailed.
+        """
         database = await opened(where, "exchanges")
         try:
             exchanges = cls(database, size, ttl)
@@ -140,7 +146,7 @@ def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[s
 
 
 def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield the SQL conditions that an exchange has to meet, all of them."""
+    """Yield the SQL conditions of a search. An exchange must meet all of them."""
     for column, value in ((_E.owner, search.client), (_E.model, search.model), (_E.error, search.error)):
         if value is not None:
             yield column == value[:_LONGEST]

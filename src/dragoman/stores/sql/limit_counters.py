@@ -1,10 +1,10 @@
-"""The amounts that were charged to the counters of limits, in the database, so that the counters go on after
-a restart.
+"""The amounts that were charged to the counters of limits, in the database, so that the counters continue
+after a restart.
 
 A usage record states its charges (`UsageRecord.settled`). The transaction that stores the record adds them to
-the rows of their counters, so a record that is stored once is charged once. A start reads one row for each
-counter whose window is running, however many records there are. This works for all limits: also for those on
-models, on addresses, and on the requests for some models.
+the rows of their counters, so a record that is stored once is charged once. At a start, one row is read for
+each counter whose window is running, however many records exist. This works for all limits, also for limits
+on models, on addresses, and on the requests for some models.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _ADD: Final = Adding(LIMIT_COUNTERS, ["used"])
 
 
 def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None:
-    """Add rows of `Batch.charges`."""
+    """Add amounts to counters. rows: as in `Batch.charges`."""
     _ADD.run(connection, rows)
 
 
 async def charged(database: Database, limits: Collection[str], now: float) -> dict[str, int]:
-    """What was charged to the counters of these limits, by the counter's name; only the counters whose
-    windows are running at `now` (Unix seconds). limits: the names of limits.
+    """Return the amounts that were charged to the counters of these limits, by the counter's name. Only
+    counters whose window ends after `now` (Unix seconds) are returned. limits: the names of limits.
     """
     found: dict[str, int] = {}
     after: str | None = ""
@@ -61,7 +61,7 @@ async def charged(database: Database, limits: Collection[str], now: float) -> di
 
 
 async def remove_over(database: Database, now: float) -> None:
-    """Delete the counters whose windows are over at `now` (Unix seconds), in several transactions."""
+    """Delete the counters whose windows have ended at `now` (Unix seconds), in several transactions."""
     over = sa.select(_C.counter).where(_C.ends <= now).limit(_BATCH)
     some = sa.delete(LIMIT_COUNTERS).where(_C.counter.in_(over))
     removed = _BATCH

@@ -1,8 +1,8 @@
-"""Runs the missing migrations of a database. `stores.standing` says which databases a version can use.
+"""Runs the missing migrations of a database. `stores.standing` decides which databases a version can use.
 
-A SQLite file upgrades itself when a process opens it, after a copy was made. A PostgreSQL database gets its
-tables by the first process that opens it; later migrations are run by `dragoman db upgrade`, because an
-operator decides when many machines change to a new version.
+A SQLite file is upgraded when a process opens it, after a copy was made. A PostgreSQL database gets its
+tables when a process opens it for the first time. Later migrations of a PostgreSQL database are run by
+`dragoman db upgrade`, because an operator decides when many machines change to a new version.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from dragoman.stores.sql.schema import SCHEMA_MARKS
 from dragoman.stores.standing import HEAD, Standing
 
 _ALEMBIC = threading.Lock()
-"""`alembic.context` is one for the whole process, so two databases must not be upgraded at the same time."""
+"""`alembic.context` exists once in a process, so two databases must not be upgraded at the same time."""
 FOLDER = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x647261676F0003
-"""The number of the advisory lock in PostgreSQL for who changes the schema."""
+"""The number of the advisory lock that a process takes in PostgreSQL before it changes the schema."""
 _OLDEST = "0001"
 
 
 class Migration(NamedTuple):
-    """A step of the schema. revision: its number. does: its description. compatible_from: the oldest HEAD
-    whose code may use the schema from then on; None = as before.
+    """One migration of the schema. revision: its number. does: its description. compatible_from: the oldest
+    HEAD whose code may use the schema after this migration; None = this migration does not change that.
     """
 
     revision: str
@@ -38,9 +38,9 @@ class Migration(NamedTuple):
 
 
 async def migrate(database: Database) -> None:
-    """Make the database usable by this version: create its tables, or run the missing migrations if it
-    upgrades itself. Several processes may call this at once. Raises SchemaRefused if this version cannot use
-    the database, and StoreFailed.
+    """Make the database usable by this version: create its tables if it has none, and run missing migrations
+    if the database upgrades itself. Several processes may call this at the same time. Raises SchemaRefused if
+    this version cannot use the database, and StoreFailed.
     """
     standing = await database.read(standing_of)
     standing.check(upgrades_itself=database.upgrades_itself)
@@ -49,8 +49,8 @@ async def migrate(database: Database) -> None:
 
 
 async def upgrade_database(database: Database) -> None:
-    """Create the tables, or run the missing migrations, after a copy where the database makes one. Raises
-    StoreFailed.
+    """Create the tables, or run the missing migrations. If the database makes copies, make one before the
+    migrations. Raises StoreFailed.
     """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
     standing = await database.read(standing_of)
@@ -60,8 +60,8 @@ async def upgrade_database(database: Database) -> None:
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
-    """Run the missing migrations up to `to` in this connection's transaction; none if a newer Dragoman has
-    upgraded the database.
+    """Run the missing migrations up to `to` in this connection's transaction. Do nothing if the database
+    already has the migration `to` or a newer one.
     """
     from alembic import command
 
@@ -79,7 +79,9 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
 
 
 def migrations(after: str | None = None) -> list[Migration]:
-    """All migrations that this version knows, oldest first; after: only those after this one."""
+    """Return the migrations that this version knows, oldest first. after: only the migrations after this
+    revision; None = all.
+    """
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -92,7 +94,7 @@ def migrations(after: str | None = None) -> list[Migration]:
 
 
 def configuration(connection: Connection) -> Any:
-    """The configuration for Alembic's commands, with this connection."""
+    """Return the configuration for Alembic's commands; they use this connection."""
     from alembic.config import Config
 
     return _located(Config(attributes={"connection": connection}))
@@ -105,7 +107,9 @@ def _located(config: Any) -> Any:
 
 
 def standing_of(connection: Connection) -> Standing:
-    """What the database says of its schema."""
+    """Return the schema of the database: its newest migration and, if that is newer than HEAD,
+    `compatible_from`.
+    """
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):
         return Standing(None)

@@ -1,4 +1,4 @@
-"""Opens the database at a place, with the schema that this version needs."""
+"""Opens a database, with the schema that this version needs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from dragoman.stores.sql.sqlite import SqliteDatabase
 from dragoman.stores.sqlite_file import make_file
 
 Use: TypeAlias = Literal["state", "exchanges"]
-"""What is kept in a database. The writers of one use wait for each other, those of different uses do not."""
+"""The kind of data in a database. Writers of the same kind wait for each other; writers of different kinds do
+not.
+"""
 _UPGRADE: Final = 3600.0
-"""The most seconds for an upgrade of a server's database by an operator, who waits for it."""
+"""The most seconds for an upgrade of a PostgreSQL database by an operator, who waits for it."""
 
 
 async def opened(where: Location, use: Use = "state") -> Database:
-    """The database at a place, ready for steps. A missing SQLite file is created, and only its owner may read
-    it. Raises StoreFailed.
+    """Return the database at a place, ready for steps, with the schema that this version needs. A missing
+    SQLite file is created, and only its owner may read it. Raises StoreFailed.
     """
     if isinstance(where, Path):
         try:
@@ -37,8 +39,8 @@ async def opened(where: Location, use: Use = "state") -> Database:
 
 
 def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
-    """The same, whatever its schema is. A SQLite file must exist. patient: True = statements may take as long
-    as an upgrade does.
+    """Return the database at a place as `opened` does, but do not look at its schema. A SQLite file must
+    exist. patient: True = a statement may take as long as an upgrade needs.
     """
     if isinstance(where, Path):
         # Exchanges tell of the past and do not last: a copy would cost more than they are worth.

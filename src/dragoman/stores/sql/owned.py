@@ -1,7 +1,7 @@
-"""Owners of objects at providers, in a database; implements `state.owned.OwnedObjects`.
+"""Which client owns which object at a provider, in a database; implements `state.owned.OwnedObjects`.
 
-A provider's id is unique in the table. So if two processes see a new object at once, only one of them mints
-an id for it.
+Provider and provider's id together are unique in the table. So if two processes store a new object at the
+same time, only one row is written, and both get the id in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AT_ONCE = 500
 
 
 class SqlOwned:
-    """Keeps owners in a database."""
+    """Stores the owners of objects in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,7 +83,7 @@ def _known(connection: Connection, provider: str, upstream: Collection[str]) -> 
 
 
 def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    """Yield the ids, sorted, in lists of at most `_AT_ONCE`."""
+    """Yield the ids, sorted and each once, in lists of at most `_AT_ONCE`."""
     ordered = sorted(set(ids))
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]

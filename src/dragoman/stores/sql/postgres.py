@@ -1,16 +1,16 @@
 """A database of a PostgreSQL server, through psycopg.
 
-Writers: at any time only one transaction writes in all processes together. Each transaction begins by taking
-an advisory lock, so a step may read before it writes, as with SQLite's single writer: totals stay right, and
-two transactions never wait for each other's rows. One lock for many steps costs little, because the steps
-that wait in a process are put together into its next transaction (`batches`).
+Writers: of all writers of one kind of data, in all processes together, only one transaction writes at a time.
+Each writing transaction begins by taking an advisory lock, so a step may read before it writes, as with
+SQLite's single writer: totals stay right, and two transactions never wait for each other's rows. The lock
+costs little, because the steps that wait in a process are put together into its next transaction (`batches`).
 
-Threads: one thread writes, two read, each with its own connection. No connection exists before the first
-step, so the process may fork before it.
+Threads: one thread writes, two threads read, each with its own connection. No connection exists before the
+first step, so the process may fork before it.
 
-Failures: a connection that was lost while it was idle is replaced, and its step runs again. The server ends a
-statement after `postgres.STATEMENT` seconds. If it does not even do that, the connection is cut after
-`_PATIENCE` seconds, and the step fails.
+Failures: if a connection was lost while it was idle, it is replaced and the step runs again. The server ends
+a statement after `postgres.STATEMENT` seconds. If the server does not do that either, the connection is cut
+after `_PATIENCE` seconds, and the step fails.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -43,18 +43,19 @@ STATE, EXCHANGES = 0x647261676F0001, 0x647261676F0002
 _PATIENCE: Final = 8.0
 """The most seconds for which a step waits for the server."""
 _READERS: Final = 2
-"""The number of reading threads. A server has a hundred connections by default, for all processes
-together."""
+"""The number of reading threads in a process. By default a server allows a hundred connections for all
+processes together.
+"""
 _LATE: Final = "the database does not answer in time"
 _TRIES: Final = 3
-"""How often a transaction is tried that the server has rolled back because of another one."""
+"""How often a transaction is tried if the server rolls it back because of another transaction."""
 
 
 class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
-    lock: the number of the advisory lock that its writers take. patience, statement: the most seconds for a
-    step and for one of its statements.
+    lock: the number of the advisory lock that writers take. patience: the most seconds for a step, or for a
+    transaction of several steps. statement: the most seconds for one statement.
     """
 
     kind = "postgresql"
@@ -87,7 +88,7 @@ class PostgresDatabase:
 
     @property
     def version(self) -> str | None:
-        """The version of the server ("16.4"); None = there was no connection yet."""
+        """The version of the server ("16.4"); None = no connection was made yet."""
         return self._version
 
     async def read(self, step: Callable[[Connection], T]) -> T:
@@ -108,10 +109,10 @@ class PostgresDatabase:
             return await self._batches.write(step, size)
 
     async def shrink(self) -> None:
-        """Do nothing: the server's autovacuum lets new rows use the space of deleted ones."""
+        """Do nothing: the server's autovacuum lets new rows use the space of deleted rows."""
 
     async def keep_copy(self, before: str) -> None:
-        """Do nothing: who runs a server makes its backups."""
+        """Do nothing: backups are made by whoever operates the server."""
 
     async def close(self) -> None:
         self._closed = True
@@ -123,7 +124,9 @@ class PostgresDatabase:
             raise StoreFailed("the store is closed")
 
     def _run(self, threads: ThreadPoolExecutor, call: Callable[[_Job], T]) -> asyncio.Future[T]:
-        """Call `call` in one of the threads, with the job that cuts its connection when its time is over."""
+        """Call `call` in one of the threads and return a future of its result. The job that `call` gets cuts
+        its connection after `patience` seconds.
+        """
         loop, job = asyncio.get_running_loop(), _Job()
         running = loop.run_in_executor(threads, call, job)
         timer = loop.call_later(self._patience, job.cut)
@@ -151,8 +154,8 @@ class PostgresDatabase:
         return [outcome for step in steps for outcome in self._write([step], job)]
 
     def _on_connection(self, job: _Job, act: Callable[[Connection], T]) -> T:
-        """Call `act` with this thread's connection. If the connection was lost since its last use, `act` is
-        called again with a new one, unless it had already begun to commit.
+        """Return the result of `act` with this thread's connection. If the connection was lost since its last
+        use, call `act` again with a new one, unless the loss came during the commit.
         """
         known: _Opened | None = getattr(self._threads, "opened", None)
         if known is not None:
@@ -219,7 +222,9 @@ class PostgresDatabase:
 
 
 class _Opened:
-    """A connection. wire: a second descriptor of its socket, by which another thread can cut it."""
+    """A connection. wire: a second file descriptor of its socket, through which another thread can cut the
+    connection.
+    """
 
     def __init__(self, connection: Connection, driver: psycopg.Connection[Any], wire: socket.socket) -> None:
         self.connection = connection
@@ -236,13 +241,15 @@ class _Opened:
 
 
 class _Job:
-    """A job in a thread. The event loop can cut its connection: the thread then wakes up with an error."""
+    """A job in a thread. When its time is over, the event loop cuts its connection, and the thread gets an
+    error.
+    """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._wire: socket.socket | None = None
         self.late = False
-        """Whether its time is over."""
+        """Whether the job's time is over."""
 
     def check(self) -> None:
         """Raise StoreFailed if the job's time is over."""
@@ -267,7 +274,9 @@ class _Job:
 
 
 class _CastDouble(Double[float]):
-    """Names the type of a parameter in the statement: of `%s IS NULL` the server cannot know it otherwise."""
+    """The type of a DOUBLE parameter, which is written into the statement as a cast. In `%s IS NULL`, the
+    server could not know the parameter's type without the cast.
+    """
 
     render_bind_cast = True
 
@@ -277,7 +286,7 @@ class _Late(StoreFailed):
 
 
 class _CommitFailed(psycopg.OperationalError):
-    """The connection was lost while a transaction was committed: nobody knows whether it was."""
+    """The connection was lost during a commit, so it is not known whether the transaction was committed."""
 
 
 def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], list[Any]]:
@@ -299,8 +308,8 @@ def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], li
 def _begin_for_cursor(
     connection: Connection, _statement: Any, _many: Any, _values: Any, options: Mapping[str, Any]
 ) -> None:
-    """Begin a transaction for a SELECT whose rows are fetched bit by bit: its cursor lives in a
-    transaction.
+    """Begin a transaction for a SELECT whose rows are fetched a few at a time, because its cursor exists only
+    in a transaction.
     """
     if options.get("stream_results"):
         driver = _driver(connection)

@@ -55,7 +55,9 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """SQL condition: a worker runs the response; see `StoredResponse.lease`. table: RESPONSES or an alias."""
+    """SQL condition: a worker runs the response; see `StoredResponse.lease`. table: RESPONSES or an alias of
+    it.
+    """
     return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 
@@ -67,13 +69,15 @@ _IS = sa.and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
 def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
-    """A SELECT of the responses in `source`: one row for each item, or one for a response without items."""
+    """Return a SELECT of the responses in `source`: one row for each item, or one row for a response without
+    items.
+    """
     return sa.select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
 
 def _chain() -> Any:
-    """A recursive SQL query: the id and `previous` of a response and of those before it, up to `deepest_`
-    steps back. `depth`: how many steps back a row is.
+    """Return a recursive SQL query for a response and the responses that it continues, up to `deepest_` steps
+    back: their columns id and `previous`, and `depth`, the number of steps back.
     """
     start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
@@ -128,7 +132,7 @@ _ITEMS = sa.union_all(
 _HISTORY_SIZE = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""SELECT: the number of responses in a history, and their bytes, those of their events included."""
+"""SELECT: the number of responses in a history, and their bytes, including the bytes of their events."""
 _HISTORY_LENGTH = sa.select(
     sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_I.body)), 0)
 ).select_from(_CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id))
@@ -150,7 +154,7 @@ _LEASES = sa.select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLE
 
 
 class SqlResponses(Part):
-    """Keeps responses in a database."""
+    """Stores responses in a database."""
 
     async def save(self, response: StoredResponse) -> None:
         items = (*response.input, *response.output)
@@ -314,8 +318,8 @@ def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, A
 
 
 def _folded(result: sa.Result[Any]) -> list[StoredResponse]:
-    """The responses in the rows of a SELECT by `_whole`. The rows of a response follow each other, in the
-    order of its items.
+    """Return the responses in the rows of a SELECT by `_whole`. The rows of one response must be adjacent, in
+    the order of its items.
     """
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()

@@ -22,8 +22,8 @@ from dragoman.stores.sql.schema import SHARES
 _BATCH = 200
 """The most rows that are removed with one statement."""
 _SPARE = 64
-"""When rows must be removed, 1/64 of a limit in bytes is freed in addition to what is needed. Otherwise every
-write to a full store would have to remove rows.
+"""When rows must be removed, 1/64 of a limit in bytes is freed in addition to the space that is needed.
+Otherwise every write to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
 """The most bytes that one transaction removes because the limit was lowered; later sweeps remove the rest. A
@@ -37,8 +37,8 @@ _H = SHARES.c
 class Kind(NamedTuple):
     """A table whose rows may be removed. key, owner, used: its columns with a row's key, the row's owner, and
     a time; the rows with the earliest time are removed first. size: an SQL expression for a row's bytes.
-    leaves: an SQL condition that is true for rows which may be removed, None = all rows. named: turns an
-    owner's name in the table `shares` into the value of the column `owner`.
+    leaves: an SQL condition that is true for the rows which may be removed; None = all rows. named: converts
+    an owner's name in the table `shares` to the value of the column `owner`.
     """
 
     key: sa.Column[Any]
@@ -50,8 +50,8 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed; rows are removed in the order of these tuples, so by `used`. place: the
-    index of the Kind of its table.
+    """A row that may be removed. Rows are removed in the order of these tuples, so those with the earliest
+    `used` first. place: the index of the Kind of its table. size: bytes, or 1 if rows are counted.
     """
 
     used: float
@@ -61,7 +61,9 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """Limits the rows of some tables together. limit: their total bytes, or with `counts` their number."""
+    """Limits the rows of some tables together. limit: their total bytes; if `counts` is True, their
+    number.
+    """
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
         self._limit = limit
@@ -83,8 +85,8 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit. If far too much is stored, this
-        call removes only about `more` + `_ONCE`. Runs in the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit. If the limit is exceeded by
+        more than `_ONCE`, this call removes only about `more` + `_ONCE`. Runs in the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
@@ -97,8 +99,8 @@ class Room:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: sa.Connection) -> bool:
-        """Remove rows if the limit is exceeded, about `_ONCE` bytes (or rows) at most. True = rows were
-        removed, but too few; so call this again.
+        """Remove rows if the limit is exceeded, at most about `_ONCE` bytes (or rows). Return True if rows
+        were removed but the limit is still exceeded; then call this again.
         """
         over = self._taken(connection) - self._limit
         if over <= 0:
@@ -106,8 +108,8 @@ class Room:
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: sa.Connection) -> int:
-        """The total bytes (or number) of all rows. Every write needs it, so the driver reads it without
-        SQLAlchemy, in a fifth of the time.
+        """Return the total bytes (or number) of all rows. Every write needs this, so the driver reads it
+        without SQLAlchemy, in a fifth of the time.
         """
         if self._text is None:
             options = {"literal_binds": True}
@@ -125,8 +127,8 @@ class Room:
     ) -> int:
         """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
 
-        spare: bytes to remove in addition. coming: the size of new rows by their owners. spared: the key of a
-        row that is not removed.
+        spare: bytes to remove in addition. coming: the size of new rows, by owner. spared: the key of a row
+        that is not removed.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
@@ -149,7 +151,7 @@ class Room:
 
     def _remove(self, connection: sa.Connection, owner: str, much: int, spared: Any) -> int:
         """Remove an owner's least recently used rows, except the row `spared`, until `much` bytes (or rows)
-        are removed or none is left. Returns how many were removed.
+        are removed or none is left. Return how many bytes (or rows) were removed.
         """
         gone = 0
         while gone < much:

@@ -1,7 +1,8 @@
-"""SQL expressions and sizes that several tables share: parameters, expiry, and bytes of rows.
+"""SQL expressions and sizes that several tables use: parameters, expiry, and bytes of rows.
 
-Most statements are built at import, so that SQLAlchemy compiles each once; values of one call are parameters.
-Names of parameters end in `_`: SQLAlchemy writes a parameter with a column's name into that column.
+Most statements are built at import, so that SQLAlchemy compiles each statement once; the values of a call are
+parameters. Names of parameters end in `_`, because SQLAlchemy would write a parameter with a column's name
+into that column.
 """
 
 from __future__ import annotations
@@ -16,43 +17,45 @@ from dragoman.state.store import Item, StoreFull
 
 T = TypeVar("T")
 _IN_LIST = 500
-"""The most values in one IN list of a statement, as SQLite limits the parameters of a statement."""
+"""The most values in one IN list, because SQLite limits the number of parameters of a statement."""
 _ENTRY = 400
-"""The approximate bytes of a response, conversation, completion or seal beside its content: its row and its
-entries in indexes, whose pages are two thirds full.
+"""The approximate bytes of a response, conversation, completion, exchange or seal without its content: its
+row and its entries in indexes, whose pages are two thirds full.
 """
 LEAST_ITEM = _ITEM = 250
-"""The approximate bytes of an item's row beside the item's JSON and id."""
+"""The approximate bytes of an item's row without the item's JSON and id."""
 _EVENT = 150
-"""The approximate bytes of an event's row beside the event itself."""
+"""The approximate bytes of an event's row without the event."""
 SESSION_TURN = 400
-"""The approximate bytes of a session's turn beside its JSON; a session's own row counts as many bytes. The
-migration `v0002_shares` contains the same number.
+"""The approximate bytes of a session's turn without its JSON. The row of the session counts as the same
+number of bytes. The migration `v0002_shares` contains the same number.
 """
 
 ID = sa.bindparam("id_", type_=sa.String)
 IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
 BIT_BY_BIT: Mapping[str, Any] = {"stream_results": True, "max_row_buffer": 8}
-"""Execution options of a SELECT whose rows are large, and are fetched only up to a limit of bytes: a server
-then sends a few rows at a time. SQLite always does so.
+"""Execution options for a SELECT with large rows that are fetched only up to a limit of bytes: a server then
+sends a few rows at a time. SQLite always does so.
 """
 TENANT = sa.bindparam("tenant_", type_=sa.String)
 NOW = sa.bindparam("now_", type_=sa.Double)
 UNTIL = sa.bindparam("until_", type_=sa.Double)
-"""SQL parameter: the time until which a row is to be kept; NULL = for ever."""
+"""SQL parameter: the time until which a row must not expire; NULL = it never expires."""
 BODY = sa.bindparam("body_", type_=sa.LargeBinary)
 
 
 def alive(table: sa.FromClause) -> sa.ColumnElement[bool]:
-    """SQL condition: the row has not expired at the time of the parameter NOW; NULL never expires."""
+    """SQL condition: the row has not expired at the time of the parameter NOW; a row whose `expires` is NULL
+    never expires.
+    """
     return sa.or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
 def item_rows(
     parent: str, parent_id: str, tenant: str, items: Sequence[Item], first: int
 ) -> list[dict[str, Any]]:
-    """The rows of items of a response or conversation. parent: the column for `parent_id`. first: the place
-    of the first item.
+    """Return the rows for items of a response or conversation. parent: the name of the column for
+    `parent_id`. first: the place of the first item.
     """
     return [
         {parent: parent_id, "place": place, "tenant": tenant, "id": item.id, "body": item.body}
@@ -61,7 +64,9 @@ def item_rows(
 
 
 def lasting(table: sa.FromClause) -> sa.ColumnElement[Any]:
-    """SQL: the later of the row's expiry time and the parameter UNTIL; NULL (never) if either is NULL."""
+    """SQL expression: the later of the row's expiry time and the parameter UNTIL; NULL (never) if at least
+    one of them is NULL.
+    """
     return sa.case((UNTIL.is_(None), sa.null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
@@ -73,17 +78,21 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
 
 
 def entry_size(*contents: bytes) -> int:
-    """The approximate bytes of a response, conversation, completion or seal, without its items."""
+    """Return the approximate bytes of a response, conversation, completion, exchange or seal, without its
+    items.
+    """
     return _ENTRY + sum(map(len, contents))
 
 
 def items_size(items: Iterable[Item]) -> int:
-    """The approximate bytes of items in the database; each id is stored twice: in a row and in an index."""
+    """Return the approximate bytes of items in the database. Each id is stored twice: in a row and in an
+    index.
+    """
     return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
 
 
 def events_size(events: Sequence[bytes]) -> int:
-    """The approximate bytes of events in the database."""
+    """Return the approximate bytes of events in the database."""
     return _EVENT * len(events) + sum(map(len, events))
 
 
@@ -94,9 +103,9 @@ def check(size: int, most: int) -> None:
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
-    """How much each owner must give up so that the sum of `totals` (the size of each owner's data) is at most
-    `limit`; {} = the sum is not larger. Only the largest owners give something up: afterwards they all have
-    the same size, and no other owner has more.
+    """Return how much each owner must give up so that the sum of `totals` (the size of each owner's data) is
+    at most `limit`; {} = the sum is not larger. Only the largest owners give something up. Afterwards these
+    owners have the same size, and no other owner has more.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 METADATA = sa.MetaData()
 
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""The type of a key that the database numbers. SQLite numbers only columns of the type INTEGER."""
+"""The type of a primary key whose values the database makes. SQLite does this only for columns of the type
+INTEGER.
+"""
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """The options of an index that has only the rows which meet a condition."""
+    """Return the options of an index that contains only the rows which meet a condition."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
@@ -158,8 +160,8 @@ SHARES = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("entries", sa.BigInteger, nullable=False),
 )
-"""How many bytes and rows each owner has. Triggers update it, so it is right whichever process or version
-writes.
+"""How many bytes and rows each owner has. Triggers update this table, so it is right whichever process and
+version of Dragoman writes rows.
 """
 EXCHANGES = sa.Table(
     "exchanges",
@@ -192,8 +194,9 @@ SCHEMA_MARKS = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.String, nullable=False),
 )
-"""What older versions need to know of the schema: `compatible_from` (`stores.standing`). `migrate` creates
-it."""
+"""What older versions need to know about the schema: `compatible_from` (`stores.standing`). `migrate` creates
+this table.
+"""
 SECRETS = sa.Table(
     "secrets",
     METADATA,
@@ -211,7 +214,7 @@ ADDED = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
     sa.Index("added_by_name", "kind", "name", "version"),
 )
-"""The changes of what operators have added to the configuration."""
+"""The changes to the entries that operators have added to the configuration."""
 DIRECTORY = sa.Table(
     "directory",
     METADATA,
@@ -256,4 +259,4 @@ OWNED = sa.Table(
     sa.Index("owned_by_upstream", "provider", "upstream", unique=True),
     sa.Index("owned_by_owner", "owner", "provider", "kind"),
 )
-"""Whose the objects at providers are: files, batches and others."""
+"""Which client owns which object at a provider: files, batches and others."""

@@ -1,5 +1,5 @@
 """The vault of seals in a database; implements `state.seals.Vault`. All processes share one secret, so each
-finds what the others have stored.
+process finds the entries that other processes have stored.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _KEY = 200
-"""The approximate bytes of one key of an entry beside the key's content (stored in a row and an index)."""
+"""The approximate bytes of one key of an entry, without the key's content, which is stored twice: in a row
+and in an index.
+"""
 _PRECISION = 1 / 16
-"""Finding an entry extends its life only if more than 1/16 of its time has passed. Otherwise every find would
-be a write. An entry may therefore expire up to 1/16 of its time too early.
+"""Finding an entry extends its life only if at least 1/16 of its time has passed. Otherwise every find would
+write to the database. An entry may therefore expire up to 1/16 of its time too early.
 """
 
 _KEYS = bindparam("keys_", type_=LargeBinary, expanding=True)
@@ -43,9 +45,10 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault(Part):
-    """Keeps seals in a database. room: limits the bytes of all seals. secret: the vault's secret.
+    """Stores seals in a database. room: limits the bytes of all seals. now: returns Unix seconds. secret: the
+    vault's secret.
 
-    `holds` is always True, because another process may store a seal at any time.
+    `holds` is always True, because another process may store a seal at any moment.
     """
 
     holds = True
@@ -98,7 +101,9 @@ class SqlVault(Part):
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys that will get a new entry, and delete their old entries if no other key leads to them."""
+    """Delete keys because they will get a new entry. Delete their old entries too, if no other key leads to
+    them.
+    """
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())
         if left:
@@ -106,8 +111,8 @@ def _forget(connection: Connection, keys: list[bytes]) -> None:
 
 
 async def secret(database: Database, made: bytes) -> bytes:
-    """The vault's secret, which all processes of the database share. made: becomes the secret if the database
-    has none yet.
+    """Return the vault's secret, which all processes that use the database share. made: becomes the secret if
+    the database has none yet. Raises StoreFailed.
     """
     new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)

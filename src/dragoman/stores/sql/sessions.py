@@ -64,7 +64,7 @@ _ALIVE = sa.select(sa.func.count()).select_from(SESSIONS).where(_S.expires > NOW
 
 
 class SqlSessions(Part):
-    """Keeps sessions in a database. count: limits the number of sessions."""
+    """Stores sessions in a database. count: limits the number of sessions."""
 
     def __init__(
         self, database: Database, room: Room, limits: Limits, now: Callable[[], float], count: Room
@@ -135,8 +135,8 @@ class SqlSessions(Part):
 
 
 def _trim(connection: sa.Connection, values: dict[str, Any], size: int, most: int) -> None:
-    """Delete the oldest turns of a session of `size` bytes until it has at most `most` bytes. values: its id
-    and tenant as SQL parameters.
+    """Delete the oldest turns of a session of `size` bytes until it has at most `most` bytes. values: the id
+    and client of the session as SQL parameters.
     """
     cut = gone = 0
     for turn in connection.execute(_SIZES, values).all():

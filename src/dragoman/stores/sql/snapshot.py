@@ -1,4 +1,4 @@
-"""Several SELECTs over sums of usage that see one state of the database."""
+"""Lets several SELECTs over sums of usage see the same state of the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _BEGIN: Final[Mapping[str, str]] = {
 
 @contextmanager
 def snapshot(connection: Connection) -> Generator[None]:
-    """Begin a transaction that only reads: inside of it, what others write is not seen. It blocks no writer.
+    """Begin a transaction that only reads, and end it afterwards. Inside it, changes by others are not
+    visible. It blocks no writer.
 
     https://www.sqlite.org/isolation.html ·
     https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ

@@ -5,8 +5,8 @@ arrive while the thread writes are put together into the next transaction (`batc
 read; in WAL mode, readers do not wait for writers. Each thread has its own connection. No connection exists
 before the first step, so the process may fork before it.
 
-Disk: under constant load SQLite could never empty its write-ahead log, because some reader always uses it. So
-after a commit, if the log is too long, the writer waits for the readers and empties the log.
+Disk: under constant load SQLite could never empty its write-ahead log, because some reader always uses the
+log. So after a commit, if the log is too long, the writer waits for the readers and empties the log.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum ·
 https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
@@ -36,16 +36,20 @@ T = TypeVar("T")
 _READERS = 4
 """The number of reading threads."""
 _LOOKUP_KEYS = 250
-"""The most keys that are looked up on the event loop. More keys would block the loop too long."""
+"""The most keys that are looked up on the event loop. More keys would block the event loop for too long."""
 _FREE_PAGES = 512
-"""The most unused pages (2 MB) that `shrink` leaves in the file, and that one of its steps removes."""
+"""The most unused pages (2 MB) that `shrink` leaves in the file. One step of `shrink` also removes at most
+this number of pages.
+"""
 _REWRITE_MOST_BYTES = 256_000_000
-"""An old file with more used bytes than this is not rewritten. Nothing can be written meanwhile."""
+"""An old file with more used bytes than this is not rewritten, because nothing can be written during that
+time.
+"""
 
 
 class SqliteDatabase:
     """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file. copies:
-    how many copies of it are kept that were made before upgrades; 0 = none are made.
+    how many copies of the file, made before upgrades, are stored; 0 = no copies are made.
     """
 
     kind = "sqlite"
@@ -80,8 +84,8 @@ class SqliteDatabase:
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         """See `Database.look_up`. The SELECT runs on the event loop and without SQLAlchemy: a thread, or
-        SQLAlchemy, costs ten times as much as the SELECT itself. If the database is locked, or there are more
-        than `_LOOKUP_KEYS` keys, a thread runs it instead.
+        SQLAlchemy, costs ten times as much as the SELECT itself. If the database is locked, or if there are
+        more than `_LOOKUP_KEYS` keys, the SELECT runs in a thread instead.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
@@ -96,7 +100,9 @@ class SqliteDatabase:
     def _lookup(
         self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
     ) -> tuple[str, Sequence[str]]:
-        """The SQL of a SELECT for as many keys as `values` has, and the names of its parameters in order."""
+        """Return the SQL of a SELECT for as many keys as `values["keys_"]` has, and the names of its
+        parameters in order.
+        """
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
         if known is None:
@@ -114,7 +120,7 @@ class SqliteDatabase:
 
     async def shrink(self) -> None:
         """Give unused pages back to the system in steps, then empty the log. An old file that cannot give
-        back pages is rewritten if it pays.
+        pages back is rewritten if this saves enough space.
         """
         pages = await self.read(_pages)
         if not pages.vacuums:
@@ -134,7 +140,7 @@ class SqliteDatabase:
             await self._run(self._readers, lambda: keep_copy(self._file, before, self._copies))
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `job` in the writing thread, outside of a transaction, and return its result."""
+        """Call `job` in the writing thread, outside a transaction, and return its result."""
         return await self._run(self._writer, lambda: job(_driver(self._connection())))
 
     async def close(self) -> None:
@@ -212,7 +218,7 @@ def _as_store_failed() -> Generator[None]:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Whether the error says that another process held the write lock for too long."""
+    """Return whether the error says that another process held the write lock for too long."""
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -233,7 +239,9 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether to rewrite the file: it would at least halve, and few enough bytes have to be copied."""
+        """Whether the file should be rewritten: this would at least halve the file, remove more than
+        `_FREE_PAGES` pages, and copy at most `_REWRITE_MOST_BYTES`.
+        """
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
@@ -251,7 +259,7 @@ def _give_back(connection: Connection) -> None:
 
 
 def _rewrite(driver: sqlite3.Connection) -> None:
-    """Rewrite a file so that it can give back unused pages, unless another process has just done so.
+    """Rewrite a file so that it can give unused pages back, unless another process has just done so.
     https://www.sqlite.org/lang_vacuum.html
     """
     driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value

@@ -1,4 +1,4 @@
-"""The store in a database: opens it, and removes expired and surplus rows."""
+"""The store in a database: opens it, and removes expired rows and rows that exceed a limit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 
 
 class SqlStore:
-    """Keeps everything in one database. Made with `open`. secret_: the vault's secret, 32 bytes."""
+    """Stores everything in one database. Use `open` to make it. secret_: the vault's secret, 32 bytes."""
 
     shared = True
     is_open = True
@@ -80,7 +80,9 @@ class SqlStore:
 
     @classmethod
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a database (`opening.opened`). Raises StoreFailed."""
+        """Open the store in a database (`opening.opened`). limits: how much is stored, and for how long.
+        Raises StoreFailed.
+        """
         database = await opened(where)
         try:
             made = bytes.fromhex(seams.random_id() + seams.random_id())

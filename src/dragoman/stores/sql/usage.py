@@ -30,7 +30,7 @@ from dragoman.stores.sql.usage_tables import (
 )
 
 _ROW_BYTES: Final = 1_500
-"""The approximate bytes that a record writes, including its share of the sums."""
+"""The approximate bytes that are written for a record, including its share of the sums."""
 
 
 _GROUP: Final = upsert(USAGE_GROUPS).on_conflict_do_nothing()
@@ -41,7 +41,7 @@ _GROUP_UNITS: Final = Adding(USAGE_GROUP_UNITS, ["amount"])
 
 
 class SqlUsage:
-    """Keeps usage in one database."""
+    """Stores usage in one database. limits: how long usage is stored."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -78,14 +78,16 @@ class SqlUsage:
         return await self._reading.records(search, limit)
 
     async def sweep(self, now: float) -> None:
-        """Delete what is too old, in small steps. Raises StoreFailed."""
+        """Delete the records, sums and counters that are too old at the time `now` (Unix seconds), in several
+        small transactions. Raises StoreFailed.
+        """
         await self._retention.sweep(now)
         await limit_counters.remove_over(self._database, now)
 
 
 def _write(batch: Batch, connection: sa.Connection, known: Collection[int]) -> set[int]:
-    """Write the sums of a batch. known: the numbers of groups that the database had before. Returns the
-    numbers of the batch's groups, which it has now.
+    """Write the sums and charges of a batch. known: the numbers of groups that are already in the database.
+    Return the numbers of the batch's groups, which are then in the database.
     """
     names = [{"id": id_, **_named(group)} for id_, group in batch.groups.items() if id_ not in known]
     if names:

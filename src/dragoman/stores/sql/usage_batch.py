@@ -1,5 +1,5 @@
-"""The rows of some usage records, and what these add to the sums and to the counters of limits. Pure, and
-without SQLAlchemy.
+"""The rows for some usage records, and the amounts that these records add to the sums and to the counters of
+limits. Pure, and without SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -32,22 +32,23 @@ _Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
 _REMEMBERED: Final = 1_000
-"""The groups whose numbers are remembered."""
+"""The most groups whose numbers are cached."""
 _NEVER: Final = 2**53
 """The end of a window that lasts for ever, in Unix seconds."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def group_id(group: Group) -> int:
-    """The number of a group, the same in every process: 63 bits of a hash of its values."""
+    """Return the number of a group: 63 bits of a hash of its values, so it is the same in every process."""
     digest = blake2b("\0".join(group).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
 
 
 class _Place:
-    """What all records with the same values in all dimensions add to. cell: where their sums belong. group,
-    id_: of a record's own part. exact: whether the group has the records' values unchanged. sums, units: what
-    the plain ones add to each column, and of units without a column.
+    """The sums of the records of one hour that have the same values in all dimensions. cell: where these sums
+    belong. group, id_: the group of a record's first part, and its number. exact: whether the group has the
+    records' values unchanged. sums: what the plain records add to each column of SUMMED. units: their units
+    without a column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
@@ -62,7 +63,10 @@ class _Place:
 
 
 class Batch:
-    """The rows of some records, and what these add to the sums."""
+    """The rows for some records, and the amounts that they add to the sums. rows: of `usage_records`. groups:
+    by number. by_group, by_value, group_units, value_units: rows of the tables with sums. charges: as
+    `charges_of` returns them.
+    """
 
     def __init__(self, records: Iterable[UsageRecord]) -> None:
         self._records = {(record.created, record.id): record for record in records}
@@ -105,16 +109,18 @@ class Batch:
         self.charges = charges_of(self._records.values())
 
     def without_known(self, new: Collection[str]) -> Batch:
-        """The batch of only those records whose ids are in `new`, which the database did not have before."""
+        """Return the batch of only those records whose ids are in `new`: the ids that the database did not
+        have before.
+        """
         if len(new) == len(self._records):
             return self
         return Batch([record for record in self._records.values() if record.id in new])
 
 
 def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
-    """The rows that records add to the counters of limits: (counter, end of its window in Unix seconds,
-    amount). They are sorted by counter, so that no two writers block each other. Counters whose windows were
-    over when the last of the records ended are left out, because nobody reads them any more.
+    """Return the rows that records add to the counters of limits: (counter, end of its window in Unix
+    seconds, amount). They are sorted by counter, so that no two writers block each other. Counters whose
+    windows had ended when the last of these records ended are left out, because nobody reads them any more.
     """
     sums: dict[str, int] = {}
     latest = 0.0
@@ -135,7 +141,7 @@ def _book(
     by_group: dict[tuple[int, Group], dict[K, int]],
     by_value: dict[tuple[int, int, str], dict[K, int]],
 ) -> None:
-    """Add the sums of the cells to the sums by group, and to those by tag and by end user."""
+    """Add the sums of the cells to the sums by group, and to the sums by tag and by end user."""
     for (hour, group, tags, end_user), found in cells.items():
         _add(by_group, (hour, group), found)
         for tag in tags or ("",):
@@ -150,7 +156,9 @@ def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[
 def _spread(
     by_group: Mapping[tuple[int, Group], dict[K, int]], by_value: dict[tuple[int, int, str], dict[K, int]]
 ) -> None:
-    """Add the sums by group to the sums by single value, and to the sums of everything."""
+    """Add the sums by group to the sums by each single value of the group, and to the sums of everything
+    (dimension 0).
+    """
     for (hour, group), found in by_group.items():
         _add(by_value, (0, hour, ""), found)
         for number, value in enumerate(group, 1):
@@ -158,9 +166,10 @@ def _spread(
 
 
 def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tuple[Any, ...], dict[K, int]]]:
-    """Yield the sums by hour, then by day, then by month. Each key begins with the number of the step. The
-    keys are sorted, so that rows that are next to each other in the database are written one after the other.
-    hours: the sums by hour. place: the index of the hour in their keys.
+    """Yield the sums by hour, then by day, then by month. Each yielded key begins with the index of the
+    length in STEPS. The keys are sorted, so that adjacent rows of the database are written one after the
+    other. End users get no sums by hour. hours: the sums by hour. place: the index of the hour in the keys of
+    `hours`.
     """
     for number, step in enumerate(STEPS):
         if step == "hour":

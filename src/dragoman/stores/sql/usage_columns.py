@@ -1,7 +1,7 @@
-"""The columns of the tables of usage, and how sums are put into them. Pure, and without SQLAlchemy.
+"""The columns of the tables of usage, and how sums are written into them. Pure, and without SQLAlchemy.
 
-Durations are counted in buckets (`state.durations`). One column holds the counts of two buckets: the first
-count, plus the second count times 2³¹. So the sum of a column holds the sums of both.
+Durations are counted in buckets (`state.durations`). One column holds the counts of two buckets: the count of
+the first, plus the count of the second times 2³¹. So adding up a column adds up both counts.
 https://www.sqlite.org/datatype3.html (8 bytes)
 """
 
@@ -25,9 +25,11 @@ SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
 NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
 """The number of each dimension in the database; "" = all usage together."""
 SETTLED: Final = DAY
-"""Seconds from the end of a period until its small values are added up, because records may be late."""
+"""Seconds from the end of a period until its small values are added up. This time is needed because records
+may come late.
+"""
 KNOWN: Final = 20_000
-"""The most groups of which a process remembers that the database has them."""
+"""The most groups that a process remembers as being in the database."""
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
 ZEROS: Final = (0,) * len(SUMMED)
@@ -40,12 +42,12 @@ _IN_TOTAL, _IN_FIRST = (
 )
 """By bucket of a duration: the place of its column, and what one duration adds to it."""
 Amounts: TypeAlias = dict[int, int]
-"""Sums: {place of the column in SUMMED: value}."""
+"""Sums: {index of the column in SUMMED: value}."""
 
 
 def amounts(sums: Sums) -> Amounts:
-    """The columns of these sums that are not 0. The units that have no column are left out: see
-    `other_units`.
+    """Return the values of the columns for these sums, without zeros. The units that have no column are left
+    out: see `other_units`.
     """
     found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
     for unit, amount in sums.units.items():
@@ -59,9 +61,9 @@ def amounts(sums: Sums) -> Amounts:
 
 
 def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
-    """Add a plain record (`is_plain`) to sums, which has a value for each column of SUMMED, and its units
-    that have no column to `units`. Does what `parts_of`, `amounts` and `other_units` do, without values in
-    between: nearly all records are plain.
+    """Add a plain record (`is_plain`) to `sums`, which has a value for each column of SUMMED, and add its
+    units that have no column to `units`. The result is the same as with `parts_of`, `amounts` and
+    `other_units`, but no objects are made in between, because nearly all records are plain.
     """
     sums[_REQUESTS] += 1
     sums[_CALLS] += 1 if record.lines else record.attempts or record.cut
@@ -88,12 +90,12 @@ def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
 
 
 def stated(sums: Sequence[int]) -> Amounts:
-    """The columns that are not 0, of a value for each column."""
+    """Return the values that are not 0, by index. sums: a value for each column of SUMMED."""
     return {place: amount for place, amount in enumerate(sums) if amount}
 
 
 def full(found: Amounts) -> tuple[int, ...]:
-    """The values of all columns of SUMMED."""
+    """Return a value for each column of SUMMED; the missing ones are 0."""
     row = list(ZEROS)
     for place, amount in found.items():
         row[place] = amount
@@ -101,12 +103,12 @@ def full(found: Amounts) -> tuple[int, ...]:
 
 
 def other_units(sums: Sums) -> dict[str, int]:
-    """The units of these sums that have no column."""
+    """Return the amounts of the units in these sums that have no column, without zeros."""
     return {unit: amount for unit, amount in sums.units.items() if unit not in _OF_UNITS and amount}
 
 
 def read(values: Sequence[int]) -> Sums:
-    """The sums of a row's values, in the order of SUMMED."""
+    """Return the sums in a row. values: in the order of SUMMED."""
     return Sums(
         {name: value for name, value in zip(_COUNTED, values, strict=False) if value},
         {unit: value for unit, value in zip(COMMON, values[_UNITS_AT:_TOTAL_AT], strict=True) if value},

@@ -1,4 +1,4 @@
-"""Reads usage from a database: reports from the sums (`usage_reports`), and records one by one."""
+"""Reads usage from a database: reports from the sums (`usage_reports`), and single records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads usage. limits: how long sums are kept."""
+    """Reads usage. limits: how long sums are stored."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -42,8 +42,8 @@ class UsageReading:
         return await self._database.read(step)
 
     def _known(self, now: float, query: Query) -> Known:
-        """The times since which sums of hours, days and months are kept for this query (earlier ones are
-        deleted, see `UsageRetention`). now: Unix seconds.
+        """Return the times since which the sums of hours, days and months are stored for this query; earlier
+        sums are deleted (see `UsageRetention`). now: Unix seconds.
         """
         limits = self._limits
         if "end_user" in query.dimensions:
@@ -121,8 +121,8 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _values(record: UsageRecord, dimension: Dimension | None) -> Iterator[tuple[str, Sums]]:
-    """Yield what a record adds to the values of a dimension: (value, sums); the value is "" for the dimension
-    None.
+    """Yield (value, sums) for each value of a dimension that a record adds to. For the dimension None the
+    value is "".
     """
     for group, sums in parts_of(record):
         if dimension is None:

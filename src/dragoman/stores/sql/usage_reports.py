@@ -1,10 +1,10 @@
-"""Makes reports on usage out of the sums in a database.
+"""Makes reports on usage from the sums in a database.
 
-A report needs up to three statements for each segment of its span (`state.periods`). The first one finds the
-largest groups by one column. The second one adds up all columns for these groups. The third one adds up all
-columns for everything; the largest groups are subtracted from that, which gives the sums of all other groups.
-So most rows are read in the order in which they are stored, or not at all. To group all rows, the database
-would have to sort them with all their columns, which takes longer than to add them up.
+A report is made with up to three kinds of SELECTs. The first kind finds the largest groups by one column. The
+second kind adds up all columns for these groups. The third kind adds up all columns for everything; the
+largest groups are subtracted from its result, which leaves the sums of all other groups. So most rows are
+read in the order in which they are stored, or not at all. To group all rows, the database would have to sort
+them with all their columns, which takes longer than adding them up.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _Top: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(NamedTuple):
-    """The tables that answer a query. sums, units: the tables. labels, unit_labels: their columns to group
-    by. values: {column: the value that rows must have}. joined: True = `labels` and `values` are in
-    `usage_groups`.
+    """The tables that answer a query. sums, units: the tables. labels, unit_labels: the columns to group by
+    in each of them. joined: True = the query is about columns of `usage_groups`, which has to be joined.
+    values: the values that rows must have, by column of `sums`; if `joined` is True, by dimension.
     """
 
     sums: sa.Table
@@ -58,7 +58,9 @@ class Source(NamedTuple):
     joined: bool
 
     def rows(self, table: sa.Table, segment: Segment) -> tuple[Any, list[sa.ColumnElement[bool]]]:
-        """The table or join to select from, and the conditions on its rows."""
+        """Return the table or join to select from, and the conditions on its rows, for one segment. table:
+        `sums` or `units`.
+        """
         found = _within(table, segment)
         if not self.joined:
             return table, [*found, *(table.c[name] == value for name, value in self.values.items())]
@@ -66,7 +68,7 @@ class Source(NamedTuple):
         return table.join(USAGE_GROUPS, USAGE_GROUPS.c.id == table.c.group_id), found
 
     def chosen(self) -> list[sa.ColumnElement[bool]]:
-        """The conditions on the rows of `usage_groups`."""
+        """Return the conditions on the rows of `usage_groups`."""
         return [NAMES[name] == value for name, value in self.values.items()]  # type: ignore[index]
 
 
@@ -76,7 +78,7 @@ def _within(table: sa.Table, segment: Segment) -> list[sa.ColumnElement[bool]]:
 
 
 def source_of(query: Query) -> Source:
-    """The tables and columns that answer a query."""
+    """Return the tables and columns that answer a query."""
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(NAMES[name] for name in query.by)
@@ -90,7 +92,9 @@ def source_of(query: Query) -> Source:
 
 
 def answered(connection: sa.Connection, query: Query, known: Known, now: float) -> Report:
-    """The answer to a query whose span is `widened`. The statements have to see one state of the database."""
+    """Return the report for a query, whose span must be `widened`. All statements must see the same state of
+    the database. known: the times since which sums are stored. now: Unix seconds.
+    """
     source = source_of(query)
     spans = segments(query.begin, query.end, query.step)
     top = _top(connection, source, query, known) if query.by else None
@@ -114,7 +118,7 @@ def _ungrouped(query: Query) -> Query:
 
 
 def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
-    """The groups that the report shows separately; () = it shows all of them."""
+    """Return the groups that the report shows separately; () = it shows all of them separately."""
     amounts: Counter[tuple[str, ...]] = Counter()
     names = _names(connection, source) if source.joined else None
     for span in _ranked(query, known):
@@ -127,9 +131,9 @@ def _top(connection: sa.Connection, source: Source, query: Query, known: Known) 
 
 
 def _ranked(query: Query, known: Known) -> list[Segment]:
-    """The segments by which groups are ranked: a few long periods. But the periods of the report are used for
-    tags and end users, because their small values are added up separately in each period; and if the report
-    begins before the first period that is kept.
+    """Return the segments by which groups are ranked. Usually these are a few long periods. They are the
+    periods of the report in two cases: for tags and end users, because their small values are added up
+    separately in each period; and if the report begins before the first period that is stored.
     """
     since = known.since(query.step)
     same = query.dimensions.intersection(OPEN) or (since is not None and query.begin < since)
@@ -137,7 +141,9 @@ def _ranked(query: Query, known: Known) -> list[Segment]:
 
 
 def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ...]]:
-    """The labels of all combinations of values that the query asks for, by the number of the combination."""
+    """Return the values of `Query.by` for each combination of values that matches the query, by the number of
+    the combination.
+    """
     wanted = sa.select(USAGE_GROUPS.c.id, *source.labels).where(*source.chosen())
     return {id_: tuple(values) for id_, *values in connection.execute(wanted)}
 
@@ -145,9 +151,8 @@ def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ..
 def _amounts(
     connection: sa.Connection, source: Source, query: Query, span: Segment
 ) -> Iterator[tuple[Any, int]]:
-    """Yield the amount of each value or group, by which they are ranked: (value or number of the group,
-    amount). The names of groups are not joined to the rows here, because sorting numbers takes a third of the
-    time.
+    """Yield the amounts by which groups are ranked, in one segment: (value or number of the group, amount).
+    The names of groups are not joined to the rows here, because sorting by numbers takes a third of the time.
     """
     table = source.sums
     label = table.c.group_id if source.joined else table.c.value
@@ -160,14 +165,16 @@ def _amounts(
 def cells(
     connection: sa.Connection, source: Source, spans: Sequence[Segment], top: _Top | None
 ) -> Iterator[Cell]:
-    """Yield the sums of some segments. top: the groups that are wanted, () = all, None = all together."""
+    """Yield the sums of some segments. top: the groups to return; () = all groups, None = everything together
+    as one group.
+    """
     for place in _PLACES:
         yield from map(_cell, _rows(connection, source, place, spans, top))
 
 
 class _Row(NamedTuple):
-    """A row of sums as it was read: `Cell` says what bucket and values are. unit: None = these are the
-    amounts of the columns `SUMMED`, else there is one amount.
+    """A row of sums as it was read from the database. bucket, values: as in `Cell`. unit: None = `amounts`
+    are the values of the columns `SUMMED`; else `amounts` has one value, the amount of this unit.
     """
 
     bucket: int
@@ -179,7 +186,9 @@ class _Row(NamedTuple):
 def _rows(
     connection: sa.Connection, source: Source, place: _Place, spans: Sequence[Segment], top: _Top | None
 ) -> list[_Row]:
-    """The sums, or the units that have no column, of some segments. top: as for `cells`."""
+    """Return the rows of some segments. place: "sums" = the sums in columns, "units" = the units that have no
+    column. top: as for `cells`.
+    """
     of_units = place == "units"
     table, labels = (source.units, source.unit_labels) if of_units else (source.sums, source.labels)
     names = ("amount",) if of_units else SUMMED
@@ -207,8 +216,8 @@ def _rows(
 
 
 def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
-    """The rows of `everything` minus those of `told`, added up: the sums of all groups that are not shown
-    separately.
+    """Return the rows of `everything` minus the rows of `told`: the sums of all groups that are not shown
+    separately, as one group.
     """
     left: dict[tuple[int, str | None], Sequence[int]] = {}
     for row in everything:
@@ -226,8 +235,8 @@ def _cell(row: _Row) -> Cell:
 
 
 def summed(value: Any) -> sa.ColumnElement[int]:
-    """The sum of a column as a whole number. Without the cast, PostgreSQL returns a decimal number, and
-    reading that takes longer than adding up.
+    """Return the SQL expression for the sum of a column as an integer. Without the cast, PostgreSQL returns a
+    decimal number, and reading decimal numbers takes longer than adding up.
     """
     return sa.cast(sa.func.sum(value), sa.BigInteger)
 

@@ -1,8 +1,8 @@
 """Deletes usage that is too old, and adds up the small values of tags and end users.
 
-Records are deleted first; the sums of hours, days and months stay as long as the settings say. Tags and end
-users may have any number of values. When a period is over, only its largest values are kept separately. The
-others become one value (`OTHER`), so that the sums stay complete, and the rows stay few.
+Records, and the sums of hours, days and months, are stored for as long as the settings say. Tags and end
+users may have any number of values. When a period is over, only its largest values keep their own sums. The
+others are added up under one value (`OTHER`), so that the sums stay complete, and the rows stay few.
 """
 
 from __future__ import annotations
@@ -35,16 +35,20 @@ _ADD_UNITS: Final = Adding(USAGE_UNITS, ["amount"])
 
 
 class UsageRetention:
-    """Keeps usage as long as the limits say. Several processes may sweep at once."""
+    """Deletes usage that is older than the limits allow. Several processes may sweep at the same time."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
         self._folded: dict[tuple[int, int], int] = {}
-        """By step and dimension: the time up to which the small values were added up."""
+        """By (index of the step in STEPS, number of the dimension): the time up to which small values were
+        added up, in Unix seconds.
+        """
 
     async def sweep(self, now: float) -> None:
-        """Delete what is too old at this time. Raises StoreFailed."""
+        """Delete the records and sums that are too old at the time `now` (Unix seconds), and add up small
+        values. Raises StoreFailed.
+        """
         limits = self._limits
         if limits.usage_records is not None:
             await self._remove(USAGE_RECORDS, USAGE_RECORDS.c.created < now - limits.usage_records)
@@ -58,7 +62,9 @@ class UsageRetention:
                 await self._fold(number, step, NUMBERS[name], now)
 
     async def _remove_periods(self, table: sa.Table, number: int, before: int) -> None:
-        """Delete the periods of one length that begin before a time."""
+        """Delete the rows for periods that begin before `before` (Unix seconds). number: the index of the
+        periods' length in STEPS.
+        """
         own = table.c
         old = own.step == number, own.begin < before
         if "dimension" not in own:
@@ -78,7 +84,9 @@ class UsageRetention:
     # Values of tags and end users ---------------------------------------------------------------------
 
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
-        """Add up the small values of all periods that are over."""
+        """Add up the small values of one dimension, in each period of one length that ended at least SETTLED
+        seconds ago. number: the index of `step` in STEPS. dimension: as in NUMBERS. now: Unix seconds.
+        """
         most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
         before = start_of(step, now - SETTLED)
         own = _V.step == number, _V.dimension == dimension
@@ -92,7 +100,10 @@ class UsageRetention:
 
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
-    """The step that adds up some of the small values of one period. It returns whether more are left."""
+    """Return a step that adds up some of the small values of one period, until at most `most` values are
+    left. The step returns whether it must be run again. number: the index of the period's length in STEPS.
+    begin: the start of the period.
+    """
 
     def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:
         columns = table.c
@@ -125,5 +136,7 @@ def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa
 
 
 def _plain(value: Any) -> str | int:
-    """The value of a sum, which some drivers return as a decimal number; texts stay."""
+    """Return a sum as an integer, because some drivers return a decimal number. A text is returned
+    unchanged.
+    """
     return value if isinstance(value, str) else int(value)

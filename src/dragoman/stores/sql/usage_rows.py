@@ -1,4 +1,4 @@
-"""A usage record as a row of the database, and back. Pure."""
+"""Converts a usage record to a row of the database, and back. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ _OF_GROUP: Final = {
     "client": "key",
     **{name: name for name in Group._fields if name not in {"key", "outcome"}},
 }
-"""The fields of a record that its group has: {name in the record: name in the group}."""
+"""The fields of a record that its group contains too: {name in the record: name in the group}."""
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
 _DIGITS: Final = 6
-"""Decimals of the seconds that are kept."""
+"""The number of decimals of seconds that are stored."""
 
 
 class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
-    """A line of a record. A value that is the same as in the record is None here."""
+    """A line of a record. In the fields from `deployment` to `units`, None means: the same value as in the
+    record.
+    """
 
     outcome: str = ""
     key: str = ""
@@ -39,7 +41,9 @@ class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
-    """The fields of a record that have no column, the usual ones first, as trailing defaults are left out."""
+    """The fields of a record that have no column. The fields that are usually set come first, because
+    trailing defaults are left out.
+    """
 
     end: str
     seconds: float | None
@@ -55,13 +59,14 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
     priced: int = 0
     cut: bool = False
     more: dict[str, Any] = {}
-    """The fields whose values differ from those of the group, because the group has them cut, or not at all.
+    """The fields whose values differ from the values in the group, because the group has them cut or does not
+    have them.
     """
 
 
 def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
-    """The row of a record. group: that of the record's own part (`parts_of`). id_: the group's number. exact:
-    as `is_exact` says.
+    """Return the row for a record. group: the group of the record's first part (`parts_of`). id_: the number
+    of the group. exact: the result of `is_exact`.
     """
     more: dict[str, Any] = {}
     if not exact:
@@ -109,7 +114,7 @@ def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[
 
 
 def is_exact(record: UsageRecord, group: Group) -> bool:
-    """Whether a group has the values of a record unchanged: none of them was cut or left out."""
+    """Return whether a group has the values of a record unchanged: none of them was cut or left out."""
     return group[:-1] == (
         record.client or "",
         record.tenant or "",
@@ -124,7 +129,9 @@ def is_exact(record: UsageRecord, group: Group) -> bool:
 
 
 def record_of(row: Any, group: Group) -> UsageRecord:
-    """The record of a row; without `settled`, which only the journal has."""
+    """Return the record of a row. Its `settled` is empty, because only the journal stores it. group: the
+    row's group.
+    """
     rest = msgspec.json.decode(row.rest, type=_Rest)
     stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
     stated["face"], stated["operation"] = group.face, group.operation
@@ -191,7 +198,9 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _storable(value: str) -> str:
-    """The text without what a database refuses: NUL, and halves of characters."""
+    """Return the text with the characters replaced that a database refuses: NUL, and halves of surrogate
+    pairs.
+    """
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

@@ -1,12 +1,12 @@
 """The tables of usage: the records, and their sums by hour, day and month.
 
-Sums are kept twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …), which
-most reports ask for. `usage_by_group` has them for each combination of values that occurred, which answers
-every other report. The transaction that stores a record also adds it to both, by hour, day and month. So no
-report ever reads a record, and the sums depend on no later job. End users are the exception: there may be as
-many of them as records in an hour, so their sums begin with days.
+Sums are stored twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …); most
+reports need only these. `usage_by_group` has them for each combination of values that occurred; all other
+reports are made from these. The transaction that stores a record also adds it to both tables, by hour, day
+and month. So reports do not read records, and the sums do not depend on a later job. End users are an
+exception: there may be as many end users as records in an hour, so they have sums only by day and by month.
 
-`usage_columns` says what is in the columns of sums.
+`usage_columns` describes the columns of sums.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from dragoman.stores.sql.schema import METADATA
 from dragoman.stores.sql.usage_columns import SUMMED
 
 PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
-"""With free space in a page, PostgreSQL writes the new version of a row into the same page."""
+"""Options of a table whose rows are often updated. PostgreSQL leaves free space in each page, and writes the
+new version of a row into the same page.
+"""
 
 
 def summed() -> Iterator[sa.Column[Any]]:
-    """Yield new columns for sums."""
+    """Yield new columns for sums, one for each name in SUMMED."""
     for name in SUMMED:
         yield sa.Column(name, sa.BigInteger, nullable=False)
 
@@ -53,8 +55,8 @@ USAGE_RECORDS = sa.Table(
     sa.Column("rest", sa.LargeBinary, nullable=False),  # JSON: the fields of the record beside the others
     sqlite_with_rowid=False,
 )
-"""The time comes first in the key, so that new rows stand together: ids are random, and an index that begins
-with them would have a page to write for each record.
+"""The key begins with the time, so that new rows are written next to each other. Ids are random, so with an
+index that begins with the id, each record would need another page.
 """
 USAGE_BY_VALUE = sa.Table(
     "usage_by_value",
@@ -86,7 +88,7 @@ USAGE_UNITS = sa.Table(
     sa.Column("amount", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""The units that have no column: by value of one dimension."""
+"""The amounts of units that have no column, by value of one dimension."""
 USAGE_GROUP_UNITS = sa.Table(
     "usage_group_units",
     METADATA,
@@ -97,14 +99,15 @@ USAGE_GROUP_UNITS = sa.Table(
     sa.Column("amount", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""The units that have no column, by combination of values."""
+"""The amounts of units that have no column, by combination of values."""
 
 
 def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert the records that the database does not have yet. rows: as `usage_rows.row_of` makes them.
-    Returns the ids of the inserted records.
+    """Insert the records that are not in the database yet, and return their ids. rows: as `usage_rows.row_of`
+    makes them.
 
-    In SQLite the statement runs without SQLAlchemy, which would need more time for a row than the database.
+    In SQLite the statement runs without SQLAlchemy, which would need more time for a row than the database
+    does.
     """
     if connection.dialect.name == "postgresql":
         return set(connection.execute(_KEEP, rows).scalars())
@@ -125,21 +128,22 @@ def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> 
 _KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
 _COLUMNS: Final = tuple(USAGE_RECORDS.c.keys())
 _AT_ONCE: Final = 100, 10, 1
-"""How many rows one statement may have. Three sizes are enough for any number of rows, and SQLite's driver
-remembers the statement of each size.
+"""The numbers of rows that one statement may have, in SQLite. Three sizes are enough for any number of rows,
+and SQLite's driver caches the statement of each size.
 """
 _TEXTS: Final[dict[int, str]] = {}
 """The statements for SQLite, by their number of rows."""
 
 
 class Adding:
-    """Inserts rows; where the table has a row with the same key, adds the values to those of that row. names:
-    the columns to add. The statement runs without SQLAlchemy, which would take more time for a row than the
-    database.
+    """Inserts rows into a table; if the table has a row with the same key, adds the values to the values of
+    that row. names: the columns whose values are added. The statement runs without SQLAlchemy, which would
+    need more time for a row than the database does.
 
     SQLite runs the statement for each row. PostgreSQL gets an array for each column, and runs the statement
-    once for many rows. That takes a fifth of the time, as a row has 60 values, and each statement has its own
-    cost in the server. https://www.postgresql.org/docs/current/functions-array.html (unnest)
+    once for up to 1,000 rows. This takes a fifth of the time, because a row has about 60 values, and each
+    statement has its own cost in the server. https://www.postgresql.org/docs/current/functions-array.html
+    (unnest)
     """
 
     def __init__(self, table: sa.Table, names: Iterable[str]) -> None:
@@ -148,7 +152,9 @@ class Adding:
         self._texts: dict[str, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows, no two of which have the same key. Their values are in the order of the columns."""
+        """Insert or add these rows, as the class describes. No two of them may have the same key. The values
+        of a row are in the order of the table's columns.
+        """
         if not rows:
             return
         dialect = connection.dialect
@@ -186,7 +192,7 @@ _ROWS_AT_ONCE: Final = 1_000
 
 
 def _array(column: sa.Column[Any], values: Sequence[Any]) -> list[str] | str:
-    """The values of a column for PostgreSQL. Numbers are written as text here, which is faster than the
-    driver.
+    """Return the values of a column as a parameter for PostgreSQL. Numbers are written as text here, because
+    this is faster than the driver.
     """
     return list(values) if isinstance(column.type, sa.String) else f"{{{','.join(map(str, values))}}}"

@@ -1,1 +1,3 @@
-"""Tokens of identities in clouds, by the clouds' own libraries. Each module needs the extra of its cloud."""
+"""Tokens and access keys of identities in clouds, from the clouds' own libraries. Each module needs the extra
+of its cloud.
+"""

@@ -1,7 +1,7 @@
-"""Access keys of AWS identities, by the library botocore (read in version 1.44.5).
+"""Access keys of AWS identities, from the library botocore (read in version 1.44.5).
 
-botocore looks in this order: environment variables, a role for a web identity, profiles (also with SSO and
-with a program), the container's endpoint (ECS, EKS) and the instance's metadata service.
+botocore looks for credentials in this order: environment variables, a role for a web identity, profiles (also
+with SSO and with a program), the container's endpoint (ECS, EKS) and the instance's metadata service.
 https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html
 """
 
@@ -24,9 +24,9 @@ _REQUESTS = Config(connect_timeout=10, read_timeout=10, retries={"total_max_atte
 
 
 def token(identity: Identity, region: str | None = None) -> Token:
-    """A new access key, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`. Raises NotRenewed. Each call begins with
-    a new session, because a session remembers keys, and files are replaced. region: of the token service that
-    lets roles be assumed; None = as AWS's configuration says.
+    """Return a new access key, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`. Each call makes a new session,
+    because a session caches keys, and files are replaced. region: the region of AWS's token service, which is
+    called to assume a role; None = as AWS's configuration says. Blocks. Raises NotRenewed.
     """
     try:
         session = Session(profile=identity.profile)

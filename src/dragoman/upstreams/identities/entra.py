@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra, by the library azure-identity (read in version 1.27.0)."""
+"""Tokens of Microsoft Entra, from the library azure-identity (read in version 1.27.0)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ it), read in 2026-11."""
 
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
-    """A new token. Raises NotRenewed. Each call makes the library's object anew, because the library would
-    remember tokens. region: not used.
+    """Return a new token. Each call makes the library's object anew, because the library would cache tokens.
+    region: not used. Blocks. Raises NotRenewed.
     """
     try:
         with _credential(identity) as credential:
@@ -56,7 +56,9 @@ def _credential(identity: Identity) -> Any:
 
 
 def _read(secret: Secret) -> str:
-    """The secret. If it came from a file, the file is read again, because such files are replaced."""
+    """Return the secret. If it came from a file, the file is read again, because such files are replaced.
+    Raises NotRenewed if the file cannot be read.
+    """
     if secret.file is None:
         return secret.reveal()
     try:

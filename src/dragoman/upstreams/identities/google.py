@@ -1,7 +1,7 @@
-"""Tokens of Google Cloud, by the library google-auth (read in version 2.62.2).
+"""Tokens of Google Cloud, from the library google-auth (read in version 2.62.2).
 
 The application default credentials are, in this order: the file in GOOGLE_APPLICATION_CREDENTIALS, the user
-of the `gcloud` tool, and the service account of the machine, by its metadata server.
+of the `gcloud` tool, and the service account of the machine, from its metadata server.
 https://google-auth.readthedocs.io/en/latest/reference/google.auth.html
 """
 
@@ -33,7 +33,7 @@ _PATIENCE: Final = 10
 
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
-    """A new token. Raises NotRenewed. region: not used."""
+    """Return a new token. region: not used. Blocks. Raises NotRenewed."""
     request: Any = partial(Request(), timeout=_PATIENCE)
     scopes = [identity.scope or SCOPE]
     try:
@@ -51,8 +51,8 @@ def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG0
 
 
 def _stated(file: Path, scopes: list[str]) -> Any:
-    """The credentials that a file describes. A file that names a program to run is refused: whoever may only
-    write the file could run anything.
+    """Return the credentials that a file describes. Raises NotRenewed for a file of an unknown type, and for
+    a file that names a program to run, because anybody who can write the file could run any program.
     """
     info = json.loads(file.read_text("utf-8"))
     kind = info.get("type") if isinstance(info, dict) else None
@@ -65,7 +65,9 @@ def _stated(file: Path, scopes: list[str]) -> Any:
 
 
 def _federation(info: Mapping[str, Any], name: str) -> Any:
-    """What loads a workload identity federation, which exchanges another provider's token for Google's."""
+    """Return the function that loads a workload identity federation, which exchanges another provider's token
+    for a token of Google. info: the content of the file. name: the name of the file, for errors.
+    """
     source = info.get("credential_source") or {}
     if "executable" in source:
         raise NotRenewed(f"{name} names a program to run, which is not done")
@@ -80,4 +82,4 @@ _FORMS: Final[Mapping[Any, Any]] = {
         impersonated_credentials.Credentials.from_impersonated_service_account_info
     ),
 }
-"""What loads the credentials of a file, by the file's `type`."""
+"""The functions that load the credentials of a file, by the file's `type`."""

@@ -12,42 +12,49 @@ from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Lease, NotRenewed
 
 PATIENCE: Final = 30.0
-"""Seconds after which a sign-in counts as failed. Requests that need the token wait as long at most."""
+"""Seconds after which a sign-in counts as failed. Requests that need the token wait for at most this time."""
 EARLY: Final = 240.0
-"""Seconds before a token's end at which the next one is fetched. Requests go on using the present one.
+"""Seconds before a token expires at which the next token is fetched. Until it has come, requests use the
+present token.
 
-It is less than the five minutes before the end at which the metadata servers of Google and AWS and the
-library azure-identity 1.27.0 (`DEFAULT_REFRESH_OFFSET`) hand out a new one: before, they repeat the old one.
+This is less than five minutes, because the metadata servers of Google and AWS and the library azure-identity
+1.27.0 (`DEFAULT_REFRESH_OFFSET`) return the old token again until five minutes before it expires.
 """
 _MOST: Final = 8
-"""Sign-ins that run at the same time. A library that hangs keeps its thread until it gives up."""
+"""The most sign-ins that run at the same time. A library that hangs keeps its thread until the library gives
+up.
+"""
 _LONGEST: Final = 300
-"""Characters of an error that are told."""
+"""The most characters of a library's error that are shown."""
 
 
 class Token(NamedTuple):
-    """A token. text: what is sent or signs. expires: Unix seconds, None = unknown."""
+    """A token, or an access key. text: the value that is sent, or that signs requests. expires: Unix seconds,
+    None = unknown.
+    """
 
     text: str
     expires: float | None
 
 
 Obtain: TypeAlias = Callable[[], Token]
-"""Gets a token, and blocks meanwhile. Raises NotRenewed."""
+"""Returns a new token, and blocks until it has come. Raises NotRenewed."""
 
 
 class SignIn:
-    """Gets the tokens of one identity, each in a thread of its own."""
+    """Gets the tokens of one identity. Each token is fetched in its own thread."""
 
     running = 0
-    """Sign-ins of all identities that run now, abandoned ones included."""
+    """The number of sign-ins of all identities that run now, including those that nobody waits for
+    any more.
+    """
 
     def __init__(self, obtain: Obtain) -> None:
         self._obtain = obtain
 
     async def fetch(self, lease: Lease) -> Lease:
-        """A lease with a new token, or `lease` itself if the cloud hands out the same token again. Raises
-        NotRenewed, also if there is no answer after `PATIENCE` seconds.
+        """Return a lease with a new token, or `lease` itself if the cloud returns the same token again.
+        Raises NotRenewed, also if there is no answer after `PATIENCE` seconds.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")
@@ -90,6 +97,6 @@ class SignIn:
 
 
 def told(error: Exception) -> str:
-    """An error of a library in one line of at most 300 characters."""
+    """Return the text of a library's error in one line of at most about 300 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

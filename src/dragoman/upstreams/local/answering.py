@@ -1,5 +1,5 @@
-"""Turns what a model process sends for one candidate (one of several alternative answers) into IR events, in
-the order that `ir.GRAMMAR` demands. Pure.
+"""Turns the messages that a model process sends for one candidate (alternative answer) into IR events, in the
+order of `ir.GRAMMAR`. Pure.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
 class CandidateDecoder:
-    """Turns the model's messages for one candidate (alternative answer) into events. candidate: its number.
-    new_id: a function that makes the id of a call.
+    """Turns the model's messages for one candidate (alternative answer) into events. candidate: the index of
+    the candidate. new_id: returns the id for a call.
 
-    forced: True = a grammar makes the whole text a tool call. chosen: the tools that the model may call by
-    its own choice; as long as the text may still become such a call, no events are made of it.
+    forced: True = a grammar makes the complete text a tool call. chosen: the names of the tools that the
+    model may call by its own choice. As long as the text may still become such a call, it gives no events.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """The events for more text. There are none as long as the text may still become a tool call."""
+        """Return the events for more text; [] as long as the text may still become a tool call."""
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
         if self._held is None:
@@ -44,8 +44,8 @@ class CandidateDecoder:
         return self._prose(released)
 
     def finish(self, done: Done) -> list[ir.Event]:
-        """The last events. Among them are those for text that was not shown yet, because it might have become
-        a tool call.
+        """Return the last events. They include the events for text that was held back because it might have
+        become a tool call.
         """
         whole = done.finish == "stop"
         events: list[ir.Event] = []

@@ -1,8 +1,8 @@
 """Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice. Pure.
 
-A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires. What follows,
-without the last brace, is the arguments. A call by the model's own choice counts only if the whole reply
-consists of calls of declared tools.
+A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires. The text after
+that, without the last brace, is the arguments. A call by the model's own choice counts only if the complete
+reply consists of calls of declared tools.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import msgspec
 
 
 class Begun(NamedTuple):
-    """The beginning of a tool call. name: the tool's name."""
+    """The beginning of a tool call. name: the name of the tool."""
 
     name: str
 
 
 class ForcedCall:
-    """Reads a forced call while the model writes it. begun: True = the tool's name has been read."""
+    """Reads a forced call while the model writes it. begun: True = the tool's name was read."""
 
     def __init__(self) -> None:
         self._held = ""
         self.begun = False
 
     def feed(self, text: str) -> list[Begun | str]:
-        """What is certain after more text: a `Begun` once the tool's name is complete, then pieces of the
-        arguments; [] = nothing more.
+        """Return the parts of the call that more text completes: a `Begun` when the tool's name is complete,
+        then pieces of the arguments; [] = nothing.
         """
         self._held += text
         parts: list[Begun | str] = []
@@ -45,8 +45,9 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """The text that `feed` has not returned yet. whole: True = the model finished the call; then that
-        text is only the brace that closes the call, and "" is returned, unless the name was never read.
+        """Return the text that `feed` has not returned yet. whole: True = the model finished the call. Then
+        that text is only the brace that closes the call, and "" is returned; but if the name was never read,
+        the complete text is returned.
         """
         held = "" if whole and self.begun else self._held
         self._held = ""
@@ -72,7 +73,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """Whether a reply that begins with `text` may still become a tool call."""
+    """Return whether a reply that begins with `text` may still become a tool call."""
     text = text.lstrip()
     if text.startswith("{"):
         rest = text[1:].lstrip()
@@ -81,8 +82,8 @@ def may_be_call(text: str) -> bool:
 
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """A pair (tool, arguments as JSON) for each call in a reply. The list is empty if the reply contains
-    anything else, or calls a tool that is not in `names`.
+    """Return (name of the tool, arguments as JSON) for each call in a reply. The list is empty if the reply
+    contains anything else, or calls a tool that is not in `names`.
     """
     tagged = text.lstrip().startswith(_TAG)
     if tagged and _TAGGED.sub("", text).strip():

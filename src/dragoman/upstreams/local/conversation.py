@@ -1,4 +1,4 @@
-"""Translates an IR request for an embedded model: its messages, tools, sampling and grammar. Pure.
+"""Translates an IR chat request for a model on this machine: its messages, tools, sampling and grammar. Pure.
 
 A field that the model cannot be told is reported as a loss. A request for something that the model cannot do
 (images, tools with free text, a schema that no grammar can enforce) is refused; the error names the place as
@@ -23,9 +23,10 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A chat request in the terms of the model process. turns: the messages. limit: the most tokens of the
-    answer, None = unstated. grammar: the GBNF grammar that the answer must follow, None = any text. forced:
-    True = the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
+    """A chat request in the form of the model process. turns: the messages. tools: the tools that may be
+    called. draw: the sampling. limit: the most tokens of the answer, None = not stated. stop: the stop
+    sequences. grammar: the GBNF grammar that the answer must follow, None = any text. forced: True = the
+    answer can only be a tool call. chosen: the names of the tools that the model may call by its own choice.
     """
 
     turns: tuple[PromptTurn, ...]
@@ -39,11 +40,11 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request. report: gets the losses. draw: the model's default sampling; its repetition
-    penalty is not used if the answer must follow a grammar.
+    """Return a request in the form of the model process. report: gets the losses. draw: the model's default
+    sampling; its repetition penalty is not used if the answer must follow a grammar.
 
-    Raises RequestFailed for a request that is not supported, WireError for an invalid one, for example with a
-    bad schema.
+    Raises RequestFailed for a request that is not supported, WireError for an invalid request, for example
+    one with an invalid schema.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
@@ -77,8 +78,8 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether the request wants no reasoning: it turns reasoning off, or states nothing that would turn it
-    on.
+    """Return whether the request wants no reasoning: it turns reasoning off, or states nothing that would
+    turn it on.
     """
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
@@ -126,9 +127,8 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """Split a user's message: one turn for each tool result in it, and one for each run of other blocks
-    before, between and after the results. where: the path of `blocks` in the IR. names: {call's id: tool's
-    name}.
+    """Split a user message: yield one turn for each tool result in it, and one turn for each group of
+    adjacent other blocks. where: the path of `blocks` in the IR. names: {id of a call: name of its tool}.
     """
     start = 0
     for index, block in enumerate(blocks):
@@ -147,8 +147,8 @@ def _user_turns(
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of blocks[start:end], joined by newlines. Calls of the client's tools and their results are
-    left out. where: the path of `blocks` in the IR.
+    """Return the text of blocks[start:end], joined by newlines. Calls of the client's tools and their results
+    are left out. where: the path of `blocks` in the IR.
     """
     texts = (
         _block(block, f"{where}[{index}]", report)
@@ -192,14 +192,16 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The error for a request that embedded models do not support. param: the path of the unsupported value
-    in the IR.
+    """Return (not raise) the error for a request that is not supported. param: the path of the unsupported
+    value in the IR.
     """
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """(tools that may be called, each with its index in the request; whether one of them must be called)."""
+    """Return (the tools that may be called, each with its index in the request; whether one of them must be
+    called).
+    """
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -251,8 +253,8 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments. If it states no type, "object" is added. None = the tool takes no
-    arguments.
+    """Return the schema of a tool's arguments, with the type "object" if it states no type; None = the tool
+    takes no arguments.
     """
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
@@ -316,4 +318,6 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""What becomes of each field of a request. The grammar enforces a schema, strict or not, under any name."""
+"""How each field of a request is treated. A schema is enforced by the grammar, whether it is strict or not,
+and under any name.
+"""

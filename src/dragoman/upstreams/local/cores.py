@@ -1,6 +1,7 @@
 """How many threads a model should use on this machine.
 
-With more threads than cores, llama.cpp is ten times slower: its threads wait for each other at every layer.
+With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
+layer.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """The number of physical cores that this process may use, at least 1. A container's CPU quota limits it.
+    """Return the number of physical cores that this process may use, at least 1. It is at most a container's
+    CPU quota.
 
     cpus: the numbers of the logical processors to choose from, None = those that the system allows. system:
-    the folder in which Linux states topology and quota; on other systems every logical processor counts as a
+    the folder in which Linux states topology and quota. On other systems every logical processor counts as a
     core.
     """
     allowed = set(_allowed() if cpus is None else cpus)
@@ -36,8 +38,8 @@ def _siblings(system: Path, cpu: int) -> str:
 
 
 def _quota(system: Path) -> int:
-    """The whole processors in the container's CPU quota (cgroup v2, else v1), at least 1. Without a quota,
-    65,536.
+    """Return the container's CPU quota (cgroup v2, else v1) in processors, rounded down, at least 1; 65,536
+    if there is no quota.
     """
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:

@@ -1,7 +1,7 @@
 """The interface between the model process and an inference library (an engine).
 
-A chat engine yields raw tokens. The code that calls it turns them into characters, finds stop sequences,
-keeps limits and counts. One thread uses an engine; only `cancel` may be called from any thread.
+A chat engine yields raw tokens. Its caller turns them into characters, finds stop sequences, enforces limits
+and counts. One thread uses an engine; only `cancel` may be called from any thread.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dragoman.upstreams.local import protocol
 
 
 class EngineRefused(DragomanError):
-    """Ends a job without an answer, because of the request or because the engine cannot be used. kind: which
-    of the reasons in `protocol.FailureKind`.
+    """Ends a job without an answer, because of the request, or because the engine or its model cannot be
+    used. kind: the reason, as in `protocol.FailureKind`.
     """
 
     def __init__(self, kind: protocol.FailureKind, message: str) -> None:
@@ -29,8 +29,8 @@ class EngineRefused(DragomanError):
 
 
 def library(name: str, extra: str) -> Any:
-    """Import a module of an inference library. Raises EngineRefused("model") if it is not installed. extra:
-    Dragoman's extra that installs it.
+    """Import a module of an inference library and return it. Raises EngineRefused("model") if the module is
+    not installed. name: the module. extra: Dragoman's extra that installs it.
     """
     try:
         return importlib.import_module(name)
@@ -39,8 +39,8 @@ def library(name: str, extra: str) -> Any:
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
-    """The error for a model whose engine is not installed. extra: Dragoman's extra that installs
-    the engine.
+    """Return (not raise) the error for a model whose engine is not installed. extra: Dragoman's extra that
+    installs the engine.
     """
     how = make_target(extra) or f"an installation with the extra {extra}"
     return EngineRefused(
@@ -49,7 +49,7 @@ def missing_engine(extra: str, error: ImportError) -> EngineRefused:
 
 
 class Token(msgspec.Struct, gc=False):
-    """One token of an answer. piece: the token's bytes; they may be only a part of a character. prob: the
+    """One token of an answer. piece: the token's bytes, which may be only a part of a character. prob: the
     token's log probability, None = not requested.
     """
 
@@ -66,7 +66,7 @@ class Resident(Protocol):
 
     def cancel(self) -> None:
         """Interrupt the running computation, if possible. Before this call, the function `cancelled` that the
-        computation got must already return True.
+        computation was given must already return True.
         """
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Resident(Protocol):
 
 
 class Model(Resident, Protocol):
-    """One loaded chat model, with the context (the memory of the tokens) that it works in."""
+    """One loaded chat model, with its context (the memory for the tokens that it works on)."""
 
     @property
     def context(self) -> int:
@@ -82,24 +82,24 @@ class Model(Resident, Protocol):
 
     @property
     def takes_tools(self) -> bool:
-        """Whether the model's chat template can itself format tools and calls."""
+        """Whether the model's chat template can format tools and calls itself."""
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The prompt text for a conversation. It ends where the assistant's message begins.
+        """Return the prompt text for a conversation. It ends where the assistant's message begins.
 
         messages, tools: with the keys of OpenAI's chat API, as chat templates expect. Raises
         EngineRefused("invalid") with the template's own message if the template rejects them.
         """
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a prompt text that `render` returned, special tokens included."""
+        """Return the tokens of a prompt text that `render` returned, including special tokens."""
 
     def generate(
         self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
         """Read the prompt, then yield tokens until the model ends its answer or `cancelled` returns True. The
-        prompt must be shorter than the context; the caller stops when the context is full. grammar: GBNF,
-        None = any text.
+        prompt must be shorter than the context, and the caller must stop when the context is full. grammar:
+        GBNF, None = any text.
         """
 
 
@@ -107,15 +107,15 @@ class Embedder(Resident, Protocol):
     """An embedding model."""
 
     def answer(self, order: protocol.Embed, cancelled: Callable[[], bool]) -> protocol.Embedded | None:
-        """The embedding vectors. None if `cancelled` returned True before all were made."""
+        """Return the embedding vectors; None if `cancelled` returned True before all were made."""
 
 
 class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
     def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
-        """The audio. None if `cancelled` returned True before it was complete. Raises EngineRefused for a
-        text that cannot be spoken, and if no encoder for the audio format is installed.
+        """Return the audio; None if `cancelled` returned True before it was complete. Raises EngineRefused
+        for a text that cannot be spoken, and if no encoder for the audio format is installed.
         """
 
 
@@ -125,8 +125,8 @@ class Transcriber(Resident, Protocol):
     def answer(
         self, order: protocol.Transcribe, cancelled: Callable[[], bool]
     ) -> protocol.Transcribed | None:
-        """The transcript. None if `cancelled` returned True before it was complete. Raises EngineRefused:
-        "invalid" for a file that cannot be used.
+        """Return the transcript; None if `cancelled` returned True before it was complete. Raises
+        EngineRefused: "invalid" for a recording that cannot be used, "model" if no decoder is installed.
         """
 
 
@@ -137,4 +137,4 @@ class Engine(Protocol):
     """Loads models of one kind."""
 
     def load(self, options: protocol.Options) -> AnyModel:
-        """Load one model. Raises EngineRefused("model") if the file cannot be used."""
+        """Load one model and return it. Raises EngineRefused("model") if the file cannot be used."""

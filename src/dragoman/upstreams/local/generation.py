@@ -1,5 +1,5 @@
-"""One answer of a chat model: turns tokens into text, and decides when and why the answer ends. Knows no
-process.
+"""One answer of a chat model: turns tokens into text, and decides when and why the answer ends. Does not
+depend on processes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dragoman.upstreams.local.protocol import (
 
 
 def render(model: Model, request: Generate | Count) -> str:
-    """The prompt text for a request. If the last message is an assistant's text, the prompt ends with this
-    text, and the model continues it.
+    """Return the prompt text for a request. If the last message is an assistant's text, the prompt ends with
+    this text, and the model continues it.
 
-    If the model's chat template rejects the conversation, it gets the conversation again with users and
-    assistants in turn. Raises EngineRefused if that is rejected, too.
+    If the model's chat template rejects the conversation, the template gets it again with alternating user
+    and assistant messages (`prompts.alternating`). Raises EngineRefused if the template rejects that too.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -50,7 +50,9 @@ def render(model: Model, request: Generate | Count) -> str:
 
 
 def count(model: Model, request: Count) -> Counted:
-    """The tokens of the prompt that an answer would begin with. Raises EngineRefused as `render`."""
+    """Return the number of tokens in the prompt for this conversation. Raises EngineRefused as
+    `render` does.
+    """
     return Counted(request.id, len(model.tokenize(render(model, request))))
 
 
@@ -61,10 +63,10 @@ def generate(
     clock: Callable[[], float],
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
-    """Answer a request: a Started, a Delta for each piece of text, a Done. Ends without a Done once
+    """Answer a request: yield a Started, a Delta for each piece of text, and a Done. End without a Done if
     `cancelled` returns True. Raises EngineRefused before the first message.
 
-    clock: returns seconds. timings: the seconds spent before this call, which `Done` repeats.
+    clock: returns seconds. timings: the seconds spent before this call; `Done` contains them too.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))
@@ -119,7 +121,7 @@ class _Text:
         return self._holdback.matched
 
     def add(self, token: Token) -> Delta | None:
-        """The text that may be shown after one more token; None = nothing more than before."""
+        """Return the text that may be shown after one more token; None = no further text may be shown yet."""
         start = self._holdback.decoded
         shown = self._holdback.feed(token.piece)
         if token.prob is not None:
@@ -127,8 +129,8 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """What remains to be shown when the answer ends: text that might have become a stop sequence, and log
-        probabilities. None = nothing remains.
+        """Return the rest when the answer ends: text that was held back because it might have become a stop
+        sequence, and log probabilities. None = there is no rest.
         """
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None

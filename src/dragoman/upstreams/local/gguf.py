@@ -49,11 +49,12 @@ _TENSOR_TYPES = (
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What the header of a GGUF file says about its model. None = not stated.
+    """The facts about a model in the header of its GGUF file. None = not stated.
 
-    version: of the format. parameters: the number of weights. context: the context window in tokens, as in
-    training. embedding: numbers in a token's vector. quantisation: llama.cpp's name ("Q4_K_M"), of the file
-    or of most weights. template: the chat template (Jinja). metadata: all values of the header except arrays.
+    version: the version of the format. parameters: the number of weights. context: the context window in
+    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: llama.cpp's
+    name ("Q4_K_M") for the file, or if the file states none for most of its weights. template: the chat
+    template (Jinja). metadata: all values of the header except arrays.
     """
 
     version: int
@@ -70,8 +71,8 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """The header of the file at `path`. Raises WireError if it is not a GGUF file, OSError if it cannot be
-    read.
+    """Return the header of the file at `path`. Raises WireError if it is not a valid GGUF file, OSError if it
+    cannot be read.
     """
     with path.open("rb") as file:
         if not path.stat().st_size:
@@ -81,7 +82,9 @@ def read(path: Path) -> Header:
 
 
 def parse(data: Buffer) -> Header:
-    """The header at the beginning of `data`. Raises WireError if it is malformed or of another version."""
+    """Return the header at the beginning of `data`. Raises WireError if the header is malformed or has
+    another version than 2 or 3.
+    """
     reader = _Reader(data)
     if reader.take(4) != b"GGUF":
         raise WireError("not a GGUF file: it does not begin with 'GGUF'")
@@ -100,7 +103,7 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """(number of weights in all `count` tensors, number of weights by storage type)."""
+    """Return (number of weights in all `count` tensors, number of weights by storage type)."""
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -150,7 +153,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Move on by `count` bytes. Returns the position before the move."""
+        """Advance by `count` bytes. Return the position before that."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")
@@ -168,8 +171,8 @@ class _Reader:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """Read one metadata value. kind: the number of its type. None for an array, whose elements are
-        skipped.
+        """Read and return one metadata value; None for an array, whose elements are skipped. kind: the number
+        of the value's type.
         """
         if kind == _STRING:
             return self.text()

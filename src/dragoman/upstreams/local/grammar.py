@@ -1,12 +1,13 @@
-"""Translates JSON Schema (2020-12) to GBNF, the grammar format by which llama.cpp restricts a model's output.
+"""Translates JSON Schema (2020-12) to GBNF, the grammar format with which llama.cpp restricts a model's
+output.
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
 allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions). A schema that no grammar can enforce is refused with the path of the keyword. Of the constraints
-that are known here only `format` may be ignored: if it is not in `_FORMATS`, or stands beside a length.
+repetitions). A schema that no grammar can enforce is refused with the path of the keyword. `format` is the
+only known constraint that may be ignored: if it is not in `_FORMATS`, or if a length is stated too.
 
-Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write blanks tends to write only
-blanks. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
+Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write spaces tends to write only
+spaces. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 """
 
 from __future__ import annotations
@@ -23,22 +24,28 @@ from dragoman.upstreams.local import numerals
 from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
 
 MOST = 1000
-"""The most repetitions that a grammar spells out. llama.cpp makes a rule of each, and refuses 2000."""
+"""The most repetitions that a grammar states. llama.cpp makes a rule for each repetition, and
+refuses 2000.
+"""
 MOST_WAYS = 1000
 """The most ways in which a text may begin or continue at one place: enum values, alternatives, optional
-properties. llama.cpp follows all of them with every token: 1,000 ways take about a second a token, and ways
-that multiply (30 levels of two alternatives each) kill the process.
+properties. llama.cpp follows all of them with every token: 1,000 ways take about a second for each token, and
+ways that multiply (30 levels of two alternatives each) kill the process.
 """
 LARGEST_SCHEMA = 200_000
-"""The most bytes of one schema as JSON without blanks: far more than fit into a model's context."""
+"""The most bytes of one schema as JSON without spaces: far more than fits into a model's context."""
 _LONGEST_BOUND = 320
 """The most digits of a number's bound. The largest double has 309."""
 _REPEATED = 4
-"""Repetitions for one step of the budget (`SchemaBudget`). Each takes some of llama.cpp's memory."""
+"""The number of repetitions that take one step of the budget (`SchemaBudget`). Each repetition takes some of
+llama.cpp's memory.
+"""
 _RULE = 5
-"""Steps of the budget for finding the rule of a schema."""
+"""The steps of the budget that finding the rule of a schema takes."""
 _WRITTEN = 32
-"""Characters of a schema for one step of the budget: finding its rule writes it as text."""
+"""The number of characters of a schema that take one step of the budget: to find its rule, the schema is
+written as text.
+"""
 
 _SHARED = {
     "value": 'object | array | string | number | boolean | "null"',
@@ -64,11 +71,13 @@ _FORMATS = {
     "date-time": r'"\"" date "T" time "\""',
     "uuid": r'"\"" uuid "\""',
 }
-"""The formats that are enforced, unless a length is stated. The specification allows all to be ignored."""
+"""The formats that are enforced, unless a length is stated too. The specification allows ignoring all
+formats.
+"""
 
 
 class CallableTool(NamedTuple):
-    """A tool that may be called. parameters: the JSON Schema of its arguments, None = it takes no arguments.
+    """A tool that may be called. parameters: the JSON Schema of its arguments; None = it takes no arguments.
     path: the path of this schema, for errors.
     """
 
@@ -78,16 +87,16 @@ class CallableTool(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """The GBNF grammar for one JSON value. schema: what the value must match, None = it may be any JSON
-    object. path: the schema's path, for errors. Raises WireError with a path for an invalid schema, for a
-    keyword that cannot be enforced, and for a schema whose grammar would be too large.
+    """Return the GBNF grammar for one JSON value. schema: the schema of the value; None = any JSON object.
+    path: the schema's path, for errors. Raises WireError with a path for an invalid schema, for a keyword
+    that cannot be enforced, and for a schema whose grammar would be too large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
-    """The GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises as
-    `json_grammar`.
+    """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
+    WireError as `json_grammar` does.
 
     answer: the (schema, path) of a JSON answer that is allowed instead of a call; None = only a call is
     allowed.
@@ -144,9 +153,9 @@ class _Compiler:
         self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
-        """The name of the rule for a schema. If there is no rule yet, it is compiled. begun: the names of the
-        rules that are being compiled and have not produced any text yet. Raises WireError if the schema's own
-        rule is one of them, because such a value would never end.
+        """Return the name of the rule for a schema. Compile the rule first if it does not exist. begun: the
+        names of the rules that are being compiled and have not produced any text yet. Raises WireError if the
+        schema's rule is one of them, because such a value would never end.
         """
         if schema is True or schema == {}:
             return "value"
@@ -161,15 +170,15 @@ class _Compiler:
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
-        """Remember in how many ways a text of the rule `name` may begin. Raises WireError if there are more
-        than `MOST_WAYS`.
+        """Store in how many ways a text of the rule `name` may begin. Raises WireError if there are more than
+        `MOST_WAYS`.
         """
         if ways > MOST_WAYS:
             raise too_complex(path)
         self._ways[name] = ways
 
     def _times(self, least: int, most: float) -> str:
-        """The GBNF suffix for `least` to `most` repetitions, for example `{2,5}`."""
+        """Return the GBNF suffix for `least` to `most` repetitions, for example `{2,5}`."""
         self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
         if most == math.inf:
             return "*" if least == 0 else f"{{{least},}}"
@@ -210,10 +219,10 @@ class _Compiler:
         return f'"{{" {self._list([], pair, least, most)} "}}"'
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
-        """GBNF for an object with its declared properties in order; those that are not required may be left
-        out.
+        """Return GBNF for an object with its declared properties in order. Properties that are not required
+        may be left out.
 
-        Every property but the first one that is written begins with a comma. So there is one alternative for
+        Each property except the first that is written begins with a comma. So there is one alternative for
         each property that can be the first, and from there a single path to the end.
         """
         if len(declared) - len(required) > MOST_WAYS:
@@ -233,8 +242,8 @@ class _Compiler:
         return f'"{{" ({" | ".join(ways)})'
 
     def _named(self, body: str) -> str:
-        """Make `body` a rule of its own, and return the rule's name. Several rules can end with this name
-        instead of the whole text, so that the grammar's size stays linear.
+        """Make `body` a separate rule, and return the rule's name. Several rules can end with this name
+        instead of with the complete text, so that the grammar's size stays linear.
         """
         name = f"{self._prefix}-end{len(self.rules)}"
         self.rules[name] = body
@@ -258,8 +267,8 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """GBNF for a list of `least` to `most` elements, separated by commas. first: the rules of the first
-        elements, which are all required. item: the rule of each further element.
+        """Return GBNF for a list of `least` to `most` elements, separated by commas. first: the rules of the
+        first elements, which are all required. item: the rule of each further element.
         """
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
@@ -329,8 +338,8 @@ def _cost(*bounds: int | None) -> int:
 
 
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
-    """The bound of a number as an integer, None if the schema does not state it. rounded: makes an equivalent
-    integer of a bound that is no integer; None = such a bound raises WireError.
+    """Return the bound of a number as an integer; None if the schema does not state it. rounded: converts a
+    bound that is not an integer to an equivalent integer; None = such a bound raises WireError.
     """
     bound = flat.get(keyword, None)
     if bound is None:

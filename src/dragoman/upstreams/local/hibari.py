@@ -1,6 +1,6 @@
 """Speech by hibari: English text to audio, one voice, several hundred times faster than real time.
 
-Only the voice within the package is used; others would be downloaded. https://github.com/MMWilliams/hibari
+Only the voice in the package is used; other voices would be downloaded. https://github.com/MMWilliams/hibari
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import LONGEST, encoded
 
 _LONGEST: Final = 400
-"""The most characters that are spoken at once. Time and memory grow with the square of their number."""
+"""The most characters that are spoken at once. Time and memory grow with the square of this number."""
 _SPELLED: Final = 100
-"""The same for text mostly of capitals, digits and signs, each of which may be spoken as a whole word."""
+"""The most characters that are spoken at once if a text has mostly capitals, digits and signs, each of which
+may be spoken as a word.
+"""
 
 
 class Hibari:
@@ -39,7 +41,7 @@ class Hibari:
 
 
 class HibariModel:
-    """The loaded voice. It always speaks the same text in the same way."""
+    """The loaded voice. The same text and speed always give the same audio."""
 
     context = None
 
@@ -69,8 +71,8 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Do nothing: a sentence takes only a fraction of a second, and `answer` looks for a cancellation
-        before each.
+        """Do nothing: a sentence takes only a fraction of a second, and `answer` checks for a cancellation
+        before each sentence.
         """
 
     def close(self) -> None:
@@ -78,8 +80,8 @@ class HibariModel:
 
 
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
-    """The sentences in pieces that are short enough for the voice. A long sentence is cut between words, a
-    word that is too long is cut inside.
+    """Yield the sentences in pieces that are short enough for the voice. A long sentence is cut between
+    words, and a word that is too long is cut inside.
     """
     for sentence in sentences:
         prose = sum(char.islower() or char.isspace() for char in sentence)

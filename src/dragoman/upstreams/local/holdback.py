@@ -1,7 +1,7 @@
-"""Turns tokens into text that may be shown: whole characters only, without stop sequences. Pure.
+"""Turns tokens into text that may be shown: complete characters only, without stop sequences. Pure.
 
-A character or a stop sequence may consist of several tokens. So text that may still become a part of one is
-held back: it is returned only when more tokens have shown what it is.
+A character or a stop sequence may consist of several tokens. So text that may still become a part of a stop
+sequence is held back until more tokens have decided it, and so are the bytes of an incomplete character.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ class Holdback:
     """Takes the bytes of one answer in pieces of any size, and returns its text.
 
     stops: sequences that end the text and are not part of it. The sequence that is complete first counts; if
-    several are complete at the same place, the longest. Invalid UTF-8 becomes U+FFFD. decoded: the number of
-    characters so far, those that were not returned yet included. matched: the stop sequence that was found,
-    None = none yet.
+    several are complete at the same place, the longest one. Invalid UTF-8 becomes U+FFFD. decoded: the number
+    of characters so far, including those that were not returned yet. matched: the stop sequence that was
+    found, None = none yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -26,13 +26,13 @@ class Holdback:
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
-        """The text that may be shown after these bytes. "" = nothing yet; always "" once a stop sequence has
-        been found.
+        """Return the text that may be shown after these bytes; "" = nothing yet. Always "" after a stop
+        sequence was found.
         """
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """The text that was held back until the end of the bytes."""
+        """Return the text that was held back until the end of the bytes."""
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text

@@ -1,8 +1,8 @@
 """llama.cpp as an engine, through the binding cyllama: https://github.com/shakfu/cyllama
 
-This code works around problems of cyllama 0.2.18: `get_logits` reads the member `n_vocab` of the model, but
-only the vocabulary has this member; the text of a token that is a part of a character contains U+FFFD; a
-batch larger than `n_batch`, or an invalid grammar, ends the process.
+This code works around problems of cyllama 0.2.18. `get_logits` reads the attribute `n_vocab` of the model,
+but only the vocabulary has this attribute. The text of a token that is a part of a character contains U+FFFD.
+A batch larger than `n_batch`, or an invalid grammar, ends the process.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, To
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
 _CHUNK = 64
-"""Tokens of a prompt that are computed at once. Larger chunks are no faster on a CPU."""
+"""The number of prompt tokens that are computed at once. Larger chunks are not faster on a CPU."""
 CHATML = (
     "{% for message in messages %}"
     "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""The chat template for a model without one, as in llama.cpp."""
+"""The chat template for a model without a template, as in llama.cpp."""
 
 _ENVIRONMENT = {
     # llama.cpp's threads wait for each other at every layer, by default in a busy loop. If the machine does
@@ -48,7 +48,7 @@ _ENVIRONMENT = {
 
 
 class Llama:
-    """The llama.cpp engine. verbose: llama.cpp may write its log to standard error."""
+    """The llama.cpp engine. verbose: True = llama.cpp may write its log to standard error."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():
@@ -78,9 +78,9 @@ class Llama:
 class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
-    If a prompt begins like the one before it, the common beginning is not computed again, unless the kind of
-    model forbids that. The last digits of a logit depend on how many tokens are computed at once. So only
-    whole chunks (of `_CHUNK` tokens) are reused, to give the same digits each time.
+    If a prompt begins like the previous prompt, the common beginning is not computed again, unless the kind
+    of model forbids that. The last digits of a logit depend on how many tokens are computed at once. So only
+    complete chunks (of `_CHUNK` tokens) are reused, which gives the same digits each time.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -122,8 +122,8 @@ class LlamaModel:
             raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The prompt's tokens. They begin with a single beginning-of-text token, even if the template has
-        already written one.
+        """Return the prompt's tokens. They begin with a single beginning-of-text token, even if the template
+        has already written one.
         """
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
@@ -155,8 +155,8 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt. The chunks at its beginning that are the same as in the prompt before it are
-        not computed again.
+        """Compute the prompt. The chunks at its beginning that are the same as in the previous prompt are not
+        computed again.
         """
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
@@ -202,7 +202,7 @@ class LlamaModel:
         return sampler
 
     def _piece(self, token: int) -> bytes:
-        """The bytes of a token; b"" for a control token."""
+        """Return the bytes of a token; b"" for a control token."""
         text = str(self._vocab.token_to_piece(token, special=False))
         if "�" not in text:
             return text.encode()
@@ -227,8 +227,8 @@ class LlamaModel:
 
 
 def _counting(native: Any) -> Any:
-    """The binding's model class, extended by the member `n_vocab` (the vocabulary's size), which a context's
-    `get_logits` needs.
+    """Return the binding's model class with the added attribute `n_vocab` (the size of the vocabulary), which
+    a context's `get_logits` needs.
     """
 
     class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
@@ -254,7 +254,7 @@ def _compile(source: str) -> Any:
 
 
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    """JSON as chat templates expect it: not escaped for HTML, unlike Jinja's own filter."""
+    """Return JSON as chat templates expect it: not escaped for HTML, unlike Jinja's own filter."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
@@ -263,8 +263,8 @@ def _raise(message: str) -> None:
 
 
 def _byte_table() -> dict[str, int]:
-    """{character: byte} for the printable characters that stand for bytes in byte-pair vocabularies (GPT-2's
-    alphabet).
+    """Return {character: byte} for the printable characters that stand for bytes in byte-pair vocabularies
+    (GPT-2's alphabet).
     """
     printable = [
         *range(ord("!"), ord("~") + 1),

@@ -1,7 +1,7 @@
-"""Sentence embeddings by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
+"""Sentence embeddings by all-MiniLM-L6-v2: a BERT model with six layers, computed with numpy.
 
-The texts of a batch are joined to one sequence, so that one multiplication serves all of them and no text is
-padded. Only attention is computed for each text by itself.
+The texts of a batch are joined to one sequence, so that one multiplication handles all of them and no text is
+padded. Only attention is computed for each text separately.
 https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
 """
 
@@ -20,13 +20,13 @@ from dragoman.upstreams.local.wordpiece import WordPiece
 
 WIDTH: Final = 384
 LONGEST: Final = 256
-"""The most tokens of a text, its two special tokens included: as in the model's training."""
+"""The most tokens of a text, including its two special tokens, as in the model's training."""
 
 _LAYERS: Final = 6
 _HEADS: Final = 12
 _EPSILON: Final = 1e-12
 _AT_ONCE: Final = 1024
-"""Tokens of one pass. A cancellation is noticed between two passes."""
+"""The most tokens of one pass. A cancellation is noticed between two passes."""
 
 
 class MiniLM:
@@ -75,16 +75,16 @@ class MiniLMModel:
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
-        """Do nothing: one pass of the model takes less than a second, and `answer` looks for a cancellation
-        before each.
+        """Do nothing: one pass of the model takes less than a second, and `answer` checks for a cancellation
+        before each pass.
         """
 
     def close(self) -> None:
         self._weights = {}
 
     def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:
-        """The vectors of a batch of texts, as 32-bit floats. batch: the tokens of each text. Each vector is
-        cut to its first `width` numbers and then scaled to length 1.
+        """Return the vectors of a batch of texts, as 32-bit floats. batch: the tokens of each text. Each
+        vector is cut to its first `width` floats and then scaled to length 1.
         """
         np, spans, start = self._np, list[slice](), 0
         for ids in batch:
@@ -141,8 +141,8 @@ _Read: TypeAlias = tuple[list[int], bool]
 
 
 def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """The texts in their order, in batches of at most `_AT_ONCE` tokens; a longer text is a batch
-    of its own.
+    """Yield the texts in order, in batches of at most `_AT_ONCE` tokens. A longer text is a batch
+    by itself.
     """
     batch: list[_Read] = []
     size = 0
@@ -158,7 +158,7 @@ def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
-    """{name: tensor} of the 32-bit floats in a Safetensors file: 8 bytes of length, a JSON header, raw
+    """Return {name: tensor} of the 32-bit floats in a Safetensors file: 8 bytes of length, a JSON header, raw
     numbers.
     """
     begin = 8 + int.from_bytes(data[:8], "little")
@@ -173,7 +173,7 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """The activation function GELU: x times the normal distribution function at x. numpy has no error
+    """Return the activation function GELU: x times the normal distribution function at x. numpy has no error
     function, so Abramowitz and Stegun's formula 7.1.26 is used; its error (1.5e-7) is as small as that of a
     32-bit float.
     """

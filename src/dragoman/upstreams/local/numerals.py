@@ -1,7 +1,8 @@
 """Decimal numbers as GBNF: any number, or the numbers between two bounds, written as alternatives of digit
 classes (`[3-9] [0-9]`).
 
-Without bounds, integers and whole parts have at most 15 digits, the precision that every JSON reader keeps.
+Without bounds, integers and the integer parts of numbers have at most 15 digits, the precision that every
+JSON reader keeps.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """GBNF for the integers from `low` to `high`, both included. A bound of None = there is no bound on this
-    side. Returns None if there is no such integer.
+    """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. A
+    bound of None = there is no bound on this side.
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
@@ -28,9 +29,9 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """GBNF for the numbers from `low` to `high`, as `integers`. without_low, without_high: True = this bound
-    itself is excluded. Numbers have at most six decimals; between an excluded bound and the next integer
-    farther from zero, up to twelve.
+    """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None =
+    there is no bound on this side. without_low, without_high: True = this bound itself is excluded. Numbers
+    have at most six decimals; between an excluded bound and the next integer farther from zero, up to twelve.
     """
     low, high = _bounds(low, high)
     parts: list[str] = []
@@ -48,8 +49,8 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Both bounds as numbers. A bound that is None becomes a number of 15 digits, or of one digit more than
-    the other bound if that is longer; it is negative in place of `low`.
+    """Return both bounds as integers. A missing bound becomes the number 99…9 (for `low` its negative) with
+    15 digits, or with one digit more than the other bound, whichever is longer.
     """
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
@@ -59,8 +60,8 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer below `high` with any
-    fraction, and `high` itself. without_low, without_high: True = this bound itself is excluded.
+    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer below `high`
+    with any fraction, and `high` itself. without_low, without_high: True = this bound itself is excluded.
     """
     parts: list[str] = []
     if without_low and low < high:
@@ -74,7 +75,7 @@ def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> 
 
 
 def _whole(low: int, high: int) -> list[str]:
-    """GBNF alternatives for the integers from `low` to `high` (0 <= low), without leading zeros."""
+    """Return GBNF alternatives for the integers from `low` to `high` (0 <= low), without leading zeros."""
     parts: list[str] = []
     for size in range(len(str(low)), len(str(max(low, high))) + 1):
         least = max(low, 10 ** (size - 1) if size > 1 else 0)
@@ -85,7 +86,7 @@ def _whole(low: int, high: int) -> list[str]:
 
 
 def _same_length(low: str, high: str) -> str:
-    """GBNF for the digit strings from `low` to `high`, two digit strings of the same length."""
+    """Return GBNF for the digit strings from `low` to `high`, two digit strings of the same length."""
     rest = len(low) - 1
     if not rest:
         return _class(low, high)

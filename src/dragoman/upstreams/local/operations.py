@@ -1,7 +1,8 @@
-"""Translates embeddings, speech and transcription for the embedded models, and their answers to the IR. Pure.
+"""Translates embeddings, speech and transcription for the models on this machine, and the models' answers to
+the IR. Pure.
 
-A field that the model cannot be told is reported as a loss. What the model cannot do (another language, an
-unknown voice) is refused by RequestFailed, which names the place as a path in the IR.
+A field that the model cannot be told is reported as a loss. A request for something that the model cannot do
+(another language, an unknown voice) is refused with RequestFailed, which names the place as a path in the IR.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.sound import KINDS, PLAIN
 
 WIDTH: Final = 384
-"""The numbers of an embedding vector."""
+"""The number of floats in an embedding vector."""
 _OPENAI_VOICES: Final = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
 VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
-"""Names of the only voice: its own two, and OpenAI's, so that clients need not change theirs."""
+"""The names of the only voice: its own two names, and OpenAI's names, so that clients need not
+change theirs.
+"""
 SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
-"""The most characters of a text that is spoken: about twenty minutes."""
+"""The most characters of a text to speak: about twenty minutes."""
 MOST_TEXTS: Final = 10_000
 """The most texts of one embedding request; their vectors have 15 MB. OpenAI's API takes 2,048."""
 LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
@@ -38,8 +41,8 @@ LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 def embed_order(
     request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Embed:
-    """The job for the model process that embeds the inputs. report: gets the losses. Raises RequestFailed for
-    what is not supported.
+    """Return the job for the model process that embeds the inputs. keep_alive: seconds for which the idle
+    model stays in memory. report: gets the losses. Raises RequestFailed for a request that is not supported.
     """
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
@@ -68,8 +71,9 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
 def vectors(
     answer: protocol.Embedded, request: ir.EmbedRequest, model: str, report: Report
 ) -> ir.EmbedResponse:
-    """The response with the answer's vectors. If a text was cut because it is longer than the model's
-    context, this is reported as a loss; if the request forbids cutting, RequestFailed is raised.
+    """Return the response with the answer's vectors. A text that was cut because it is longer than the
+    model's context is reported as a loss. Raises RequestFailed if a text was cut and the request forbids
+    cutting.
     """
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
@@ -81,8 +85,9 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """The job for the model process that speaks the text. report: gets the losses. encodes: whether an
-    encoder for compressed formats is installed. Raises RequestFailed for what is not supported.
+    """Return the job for the model process that speaks the text. keep_alive: as for `embed_order`. report:
+    gets the losses. encodes: whether an encoder for compressed formats is installed. Raises RequestFailed for
+    a request that is not supported.
     """
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
@@ -115,15 +120,15 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
 
 
 def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.SpeechResponse:
-    """The response with the answer's audio. order: the job that was answered."""
+    """Return the response with the answer's audio. order: the job that was answered."""
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """The job for the model process that transcribes the recording. report: gets the losses. Raises
-    RequestFailed for what is not supported.
+    """Return the job for the model process that transcribes the recording. keep_alive: as for `embed_order`.
+    report: gets the losses. Raises RequestFailed for a request that is not supported.
     """
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
@@ -144,7 +149,7 @@ def transcribe_order(
 
 
 def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResponse:
-    """The response with the answer's transcript."""
+    """Return the response with the answer's transcript."""
     words = None
     if answer.words is not None:
         words = tuple(ir.Word(word.text, word.start, word.end) for word in answer.words)
@@ -155,8 +160,8 @@ def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResp
 
 
 def english(language: str | None) -> bool:
-    """Whether the language is English: a code or name of English ("en", "en-GB", "English"), or None (not
-    stated).
+    """Return whether the language is English: a code or name of English ("en", "en-GB", "English"), or None
+    (not stated).
     """
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
@@ -180,5 +185,7 @@ def _listed(names: Mapping[str, str] | frozenset[str]) -> str:
 
 
 def refused(message: str, param: str) -> RequestFailed:
-    """The error for a value that is not supported. param: the path of the value in the IR."""
+    """Return (not raise) the error for a value that is not supported. param: the path of the value
+    in the IR.
+    """
     return RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param=param))

@@ -1,9 +1,9 @@
 """The gateway's side of a model process. The process is started when it is first needed, and again after a
 crash.
 
-Each engine has a process of its own, so no event loop ever waits for a model. Each request has its own buffer
-of answers. When more than `buffer` bytes of an answer wait for a slow reader, the gateway reads no more from
-the process, so that the model waits for the reader. When a process dies, its requests fail.
+Each engine has its own process, so the event loop never waits for a model. Each request has its own buffer
+for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway stops reading
+from the process, so that the model waits for the reader. When a process dies, its requests fail.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from dragoman.upstreams.local import protocol
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
-"""Bytes that may wait for one slow reader: more than a whole answer without log probabilities."""
+"""The most bytes that may wait for one slow reader. A complete answer without log probabilities is
+smaller.
+"""
 ROOM = 128 << 20
-"""The most bytes of all requests to one process: room for the largest one and many smaller ones."""
+"""The most bytes of all requests to one process: enough for the largest request and many smaller ones."""
 _STOP_TIMEOUT = 5.0
 
 
@@ -96,17 +98,17 @@ class _Running:
         self._inboxes.pop(id_).close()
 
     def post(self, order: protocol.Order) -> None:
-        """Send one message. It is dropped if the process has ended."""
+        """Send one message. Drop it if the process has ended."""
         self.write(protocol.frame(order))
 
     def write(self, frame: bytes) -> None:
-        """Send one message that is already a frame. It is dropped if the process has ended."""
+        """Send one message that is already a frame. Drop it if the process has ended."""
         if not self._orders.is_closing():
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Wait until the process has read enough of what was written to it. Returns at once if the process
-        has ended.
+        """Wait until the process has read enough of what was written to it. Return at once if the process has
+        ended.
         """
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
@@ -132,8 +134,8 @@ class _Running:
                 inbox.put(protocol.Failed(id_, "crashed", _ended(code)), 0)
 
     async def stop(self) -> None:
-        """Close the process's input, which makes it end, and wait for that. If it has not ended after
-        `_STOP_TIMEOUT` seconds, kill it.
+        """Close the process's input, which makes it end, and wait until it has ended. Kill it after
+        `_STOP_TIMEOUT` seconds.
         """
         self._orders.close()
         try:
@@ -150,12 +152,13 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The process of one engine, for as long as the gateway runs. Used by one event loop.
+    """The process of one engine. It may be started several times while the gateway runs. Used by one event
+    loop.
 
-    engine: the engine that runs in it. queue: how many requests may wait for the running one; further
-    requests are refused as overloaded. room: the most bytes of all requests together; a single request may be
-    larger. verbose: True = llama.cpp may write its log to standard error. buffer: the bytes of an answer that
-    may wait for a slow reader.
+    engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
+    further requests are refused as overloaded. room: the most bytes of all requests together; a single
+    request may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the most
+    bytes of an answer that may wait for a slow reader.
     """
 
     def __init__(
@@ -177,15 +180,16 @@ class ModelProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's id; None if it does not run."""
+        """The id of the process; None if it does not run."""
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
         """Send a request (its `id` is replaced) and yield the messages of the answer as they come. A failure
-        is such a message, too.
+        is such a message too (`Failed`).
 
-        To cancel, close the generator (`contextlib.aclosing`). Then a model that writes text stops within one
-        token, and one that does other work within a second; a request that still waits leaves the queue.
+        To cancel the request, close the generator (`contextlib.aclosing`). Then a model that writes text
+        stops within one token, and a model that does other work within about a second; a request that still
+        waits leaves the queue.
         """
         id_ = next(self._ids)
         try:
@@ -221,8 +225,8 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> protocol.Report:
-        """The loaded models and the queue. If the process does not run, the report is empty; this call does
-        not start the process.
+        """Return the loaded models and the queue. If the process does not run, the report is empty; this call
+        does not start the process.
         """
         running = self._running
         if running is None or not running.alive:
@@ -237,8 +241,8 @@ class ModelProcess:
             running.close(id_)
 
     def unload(self, path: str) -> None:
-        """Free every model that was loaded from this file, as soon as it is idle. This call does not wait for
-        that.
+        """Free each model that was loaded from this file, as soon as the model is idle. This call does not
+        wait for that.
         """
         if self._running is not None and self._running.alive:
             self._running.post(protocol.Unload(path))
@@ -270,12 +274,12 @@ _PASSED = (
     ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV"),
     ("LC_", "PYTHON", "OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "ROCR_", "VK_"),
 )
-"""The environment variables that the model process gets: names, and beginnings of names."""
+"""The environment variables that the model process gets: names, and prefixes of names."""
 
 
 def _environment() -> dict[str, str]:
-    """The environment variables for the process. Credentials are not among them, because the process reads
-    files that strangers made.
+    """Return the environment variables for the process. Variables with credentials are left out, because the
+    process reads files that strangers made.
     """
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}

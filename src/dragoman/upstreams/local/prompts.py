@@ -1,10 +1,10 @@
-"""Turns a conversation into messages for a chat template, and describes tools to models whose template knows
-none. Pure.
+"""Turns a conversation into messages for a chat template, and describes tools to models whose template does
+not know tools. Pure.
 
 If the template formats tools itself, calls and results keep their structure. Otherwise the system prompt
 describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A small
-model seldom follows such a description. A call that the request forces does not depend on it, because a
-grammar enforces such a call.
+model seldom follows such a description. A call that the request forces does not depend on the description,
+because a grammar enforces that call.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A tool call as text, in the form that `grammar.call_grammar` enforces. arguments: JSON, "" = no
+    """Return a tool call as text, in the form that `grammar.call_grammar` enforces. arguments: JSON, "" = no
     arguments.
     """
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
 
 
 def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
-    """(messages, tools) as dicts, for a chat template that formats tools itself."""
+    """Return (messages, tools) as dicts, for a chat template that formats tools itself."""
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
 def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Messages with only role and text, for a chat template that knows no tools. The tools, calls and results
-    become text.
+    """Return messages with only role and text, for a chat template that does not know tools. The tools, calls
+    and results become text.
     """
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same conversation for a chat template that requires users and assistants in turn. System messages
-    become the user's, and neighbouring messages of one role become one. Tool messages, and messages with
-    calls, are not joined with others.
+    """Return the same conversation for a chat template that requires alternating user and assistant messages.
+    System messages become user messages, and adjacent messages of the same role are joined. Tool messages,
+    and messages with calls, are not joined with others.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:
@@ -53,7 +53,7 @@ def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """Text for the system message: which tools there are, and how to call one."""
+    """Return the text for the system message that lists the tools and says how to call one."""
     lines = [
         "You can use these tools. To use one, answer with nothing but one JSON object of this form:",
         call_text("TOOL", '{"PARAMETER": "VALUE"}'),

@@ -1,9 +1,9 @@
 """The messages between the gateway and its model process: MessagePack values in length-prefixed frames.
 
 A frame is four bytes (the number of bytes that follow, big-endian) and one message. The gateway numbers its
-requests, and each answer carries the number of its request. The process answers a `Generate` with `Started
-Delta* Done`, any other job with one message. A `Failed` may end every answer at any point. The answer to a
-cancelled request may have no last message.
+requests, and each message of an answer has the number of its request. The process answers a `Generate` with
+`Started Delta* Done`, and any other job with one message. A `Failed` may end an answer at any point. The
+answer to a cancelled request may have no last message.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import msgspec
 from dragoman.errors import DragomanError
 
 MAX_FRAME = 64 * 1024 * 1024
-"""The most bytes of one frame, its length excluded. Longer ones are never written."""
+"""The most bytes of one frame, without its four length bytes. A longer frame is never written."""
 DEFAULT_CONTEXT = 4096
-"""The default context of a model in tokens, unless the model was trained for fewer."""
+"""The default context of a model, in tokens; less if the model was trained for a smaller context."""
 QUEUE = 16
-"""The default number of requests that may wait for the running one of a model process."""
+"""The default number of requests that may wait while a model process runs another request."""
 EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
-"""An engine. Each has its own process, so that a long chat does not delay embeddings."""
+"""The name of an engine. Each engine has its own process, so that a long chat does not delay embeddings."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The base of all messages and of the values in them."""
+    """The base class of all messages and of the values in them."""
 
 
 class Options(Message, frozen=True):
     """How one model file is run. If one file is used with different options, it is loaded several times.
 
-    path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or what
-    the model was trained for if that is less. threads: 0 = one for each usable physical core; only for chat
-    and transcription. gpu_layers: how many layers run on the GPU, if the engine supports one; negative = all.
-    context and gpu_layers are only for chat.
+    path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or the
+    number that the model was trained for if that is less. threads: 0 = one for each usable physical core;
+    used only for chat and transcription. gpu_layers: how many layers run on the GPU, if the engine supports a
+    GPU; negative = all. context and gpu_layers are used only for chat.
     """
 
     path: str
@@ -45,8 +45,8 @@ class Options(Message, frozen=True):
 
 
 class Invocation(Message, frozen=True):
-    """A tool call in an earlier message of the conversation. arguments: the JSON text as the model
-    wrote it.
+    """A tool call in an earlier message of the conversation. arguments: the JSON text as the model wrote it.
+    id: None = the call has no id.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Invocation(Message, frozen=True):
 
 
 class PromptTurn(Message, frozen=True):
-    """One message of the conversation, as plain text. calls: the tool calls in it. name, id: the tool's name
-    and the call's id, if the role is "tool".
+    """One message of the conversation, as plain text. calls: the tool calls in the message. name, id: the
+    name of the tool and the id of the call, if the role is "tool".
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -67,7 +67,7 @@ class PromptTurn(Message, frozen=True):
 
 
 class ToolSpec(Message, frozen=True):
-    """A tool that the model may call. parameters: a JSON Schema, None = the tool takes none."""
+    """A tool that the model may call. parameters: a JSON Schema; None = the tool has no parameters."""
 
     name: str
     description: str | None = None
@@ -75,12 +75,13 @@ class ToolSpec(Message, frozen=True):
 
 
 class Draw(Message, frozen=True):
-    """How the next token is sampled. The defaults are llama.cpp's own.
+    """How the next token is sampled. The defaults are llama.cpp's.
 
     temperature: 0 = always the likeliest token. seed: None = random. repetition, frequency, presence:
-    penalties for tokens that are among the last `window` tokens. bias: pairs (token id, value added to its
-    logit). top_logprobs: report the log probability of each token of the answer, and those of the
-    `top_logprobs` likeliest tokens at its place; None = report none.
+    penalties for tokens that are among the last `window` tokens. bias: pairs (token id, value that is added
+    to the token's logit). top_logprobs: how many of the likeliest tokens to report with each token of the
+    answer, with their log probabilities; 0 = report the log probability of the token itself only, None =
+    report no log probabilities.
     """
 
     temperature: float = 0.8
@@ -100,10 +101,11 @@ class Generate(Message, frozen=True, tag="generate"):
     """The job to answer a conversation.
 
     turns: the messages. limit: the most tokens of the answer, None = until the context is full. stop:
-    sequences that end the answer and are not part of it. grammar: GBNF that the answer must follow, None =
-    any text. Every job has the fields keep_alive and client. keep_alive: seconds that the model stays in
-    memory after the job; 0 = not at all, negative = for ever. client: the client whose request it is. If the
-    queue is full, the client with the most waiting jobs loses its last one, which is refused.
+    sequences that end the answer and are not part of it. grammar: a grammar in GBNF that the answer must
+    follow, None = any text. All jobs have the fields keep_alive and client. keep_alive: seconds for which the
+    model stays in memory after the job; 0 = it does not stay, negative = for ever. client: the client that
+    sent the request. If the queue is full, the client with the most waiting jobs loses its last one, which is
+    refused.
     """
 
     id: int
@@ -119,7 +121,7 @@ class Generate(Message, frozen=True, tag="generate"):
 
 
 class Count(Message, frozen=True, tag="count"):
-    """The job to count the tokens of a conversation, as the model would read it."""
+    """The job to count the tokens of a conversation, as the model would read it. Fields as in `Generate`."""
 
     id: int
     options: Options
@@ -130,7 +132,7 @@ class Count(Message, frozen=True, tag="count"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """The job to embed texts. dimensions: how many numbers each vector has, None = all that the model
+    """The job to embed texts. dimensions: the number of floats in each vector, None = as many as the model
     computes.
     """
 
@@ -157,9 +159,9 @@ class Speak(Message, frozen=True, tag="speak"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """The job to transcribe a recording. prompt: the text that precedes the words of the recording.
-    temperature: None = begin with 0 and raise it until the words make sense. words: True = also report the
-    time of each word.
+    """The job to transcribe a recording. prompt: text that counts as spoken before the recording.
+    temperature: None = begin with 0 and raise the temperature until the words make sense. words: True = also
+    report the time of each word.
     """
 
     id: int
@@ -177,13 +179,13 @@ Job: TypeAlias = Generate | Count | Embed | Speak | Transcribe
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Cancel the request `id`, whether it waits or runs."""
+    """Cancel the request with this `id`, whether it waits or runs."""
 
     id: int
 
 
 class Unload(Message, frozen=True, tag="unload"):
-    """Free every model loaded from `path`, as soon as it is idle."""
+    """Free each model that was loaded from `path`, as soon as the model is idle."""
 
     path: str
 
@@ -198,8 +200,9 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token. piece: its bytes. logprob: its log probability, before temperature and the like are applied.
-    top: the likeliest tokens at its place.
+    """A token with its log probability. id: the token's number. piece: the token's bytes. logprob: the log
+    probability before temperature and other sampling settings are applied. top: the likeliest tokens at the
+    same position.
     """
 
     id: int
@@ -209,8 +212,8 @@ class TokenProb(Message, frozen=True):
 
 
 class Timings(Message, frozen=True):
-    """How many seconds a job took. queued: to wait in the queue. load: to load the model. prompt: to compute
-    the prompt. answer: to write the answer.
+    """How many seconds the parts of a job took. queued: waiting in the queue. load: loading the model.
+    prompt: computing the prompt. answer: writing the answer.
     """
 
     queued: float = 0.0
@@ -220,8 +223,8 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The model begins to compute the prompt. prompt_tokens: how many tokens the prompt has, counted by the
-    model's tokenizer.
+    """The model begins to compute the prompt. prompt_tokens: the number of tokens in the prompt, counted by
+    the model's tokenizer.
     """
 
     id: int
@@ -230,7 +233,7 @@ class Started(Message, frozen=True, tag="started"):
 
 class Delta(Message, frozen=True, tag="delta"):
     """More text of a chat answer. logprobs: the log probabilities of the tokens that this text completes;
-    empty if not requested.
+    empty if they were not requested.
     """
 
     id: int
@@ -239,12 +242,14 @@ class Delta(Message, frozen=True, tag="delta"):
 
 
 Finish: TypeAlias = Literal["stop", "sequence", "length", "context"]
-"""The model ended its turn; a stop sequence came; the request's limit is reached; the context is full."""
+"""Why a chat answer ended: the model ended its turn (`stop`); a stop sequence came (`sequence`); the
+request's limit was reached (`length`); the context is full (`context`).
+"""
 
 
 class Done(Message, frozen=True, tag="done"):
-    """A chat answer is complete. tokens: how many tokens the model wrote, with those of a stop sequence that
-    is not in the text. sequence: the stop sequence that ended the answer, None = none did.
+    """A chat answer is complete. tokens: the number of tokens that the model wrote, including those of a stop
+    sequence, which is not in the text. sequence: the stop sequence that ended the answer, None = none did.
     """
 
     id: int
@@ -255,15 +260,17 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class Counted(Message, frozen=True, tag="counted"):
-    """The number of tokens of a conversation, with those that the chat template puts around its messages."""
+    """The number of tokens in a conversation, including those that the chat template adds around its
+    messages.
+    """
 
     id: int
     tokens: int
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
-    """The vectors of the texts, as little-endian 32-bit floats. tokens: how many tokens the model read. cut:
-    the indexes of the texts that were cut, because they are longer than the model's context.
+    """The vectors of the texts, as little-endian 32-bit floats. tokens: the number of tokens that the model
+    read. cut: the indices of the texts that were cut because they are longer than the model's context.
     """
 
     id: int
@@ -282,7 +289,7 @@ class Spoken(Message, frozen=True, tag="spoken"):
 
 class Span(Message, frozen=True):
     """A word or a segment of a transcript. start, end: seconds from the beginning of the recording. detail:
-    other values of a segment (`avg_logprob`, …), None for a word.
+    further values of a segment (`avg_logprob`, …); None for a word.
     """
 
     text: str
@@ -292,7 +299,7 @@ class Span(Message, frozen=True):
 
 
 class Transcribed(Message, frozen=True, tag="transcribed"):
-    """The transcript. duration: the length of the recording in seconds. words: None = not requested."""
+    """The transcript. duration: the duration of the recording in seconds. words: None = not requested."""
 
     id: int
     text: str
@@ -302,14 +309,15 @@ class Transcribed(Message, frozen=True, tag="transcribed"):
 
 
 FailureKind: TypeAlias = Literal["overloaded", "context_length", "invalid", "model", "crashed", "internal"]
-"""The queue is full; the prompt is longer than the context; the model cannot take the request; the model
-cannot be loaded; the process died; an error in our own code.
+"""Why a request failed: the queue is full (`overloaded`); the prompt is longer than the context
+(`context_length`); the model cannot take the request (`invalid`); the model cannot be loaded (`model`); the
+process died (`crashed`); an error in our own code (`internal`).
 """
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """The request `id` has failed, before or during its answer. message: a sentence for the client, without a
-    full stop.
+    """The request with this `id` has failed, before or during its answer. message: a sentence for the client,
+    without a full stop at its end.
     """
 
     id: int
@@ -318,9 +326,9 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. context: how many tokens its context holds (of prompt and answer together, if it
-    writes text); None = it reads no tokens. idle: seconds since its last answer, None = it is working.
-    expires: seconds until its memory is freed if no request comes, None = never.
+    """A model in memory. context: the most tokens in its context (of prompt and answer together, if it writes
+    text); None = it reads no tokens. idle: seconds since its last answer, None = it is working. expires:
+    seconds until its memory is freed if no request comes, None = never.
     """
 
     options: Options
@@ -330,8 +338,8 @@ class Loaded(Message, frozen=True):
 
 
 class Report(Message, frozen=True, tag="report"):
-    """The loaded models and the queue. waiting: how many jobs wait. running: the id of the running job, None
-    = no job runs. resident: bytes of the process in memory, None = unknown.
+    """The loaded models and the queue. waiting: the number of waiting jobs. running: the id of the running
+    job, None = no job runs. resident: the bytes of the process in physical memory, None = unknown.
     """
 
     id: int
@@ -350,9 +358,11 @@ Reply: TypeAlias = Event | Report
 _ENCODER = msgspec.msgpack.Encoder()
 
 order = msgspec.msgpack.Decoder[Order](Order).decode
-"""Decodes a frame's body from the gateway, without its length. Raises msgspec.DecodeError."""
+"""Decodes the body of a frame (without its length bytes) from the gateway. Raises msgspec.DecodeError."""
 answer = msgspec.msgpack.Decoder[Reply](Reply).decode
-"""Decodes a frame's body from the model process, without its length. Raises msgspec.DecodeError."""
+"""Decodes the body of a frame (without its length bytes) from the model process. Raises
+msgspec.DecodeError.
+"""
 
 
 class FrameTooLarge(DragomanError):
@@ -360,7 +370,7 @@ class FrameTooLarge(DragomanError):
 
 
 def frame(message: Order | Reply) -> bytes:
-    """The message as one frame. Raises FrameTooLarge."""
+    """Return the message as one frame. Raises FrameTooLarge."""
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
         raise FrameTooLarge(f"a message of more than {MAX_FRAME >> 20} MiB")
@@ -368,7 +378,7 @@ def frame(message: Order | Reply) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """The number of bytes that follow the first four bytes of a frame. head: these four bytes. Raises
+    """Return the number of bytes that follow the first four bytes of a frame. head: these four bytes. Raises
     ValueError if the number is larger than `MAX_FRAME`.
     """
     size = int.from_bytes(head, "big")

@@ -30,7 +30,9 @@ _OF_TYPE: dict[str, dict[str, tuple[type, ...]]] = {
     "string": {"minLength": _COUNT, "maxLength": _COUNT},
     "number": dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _NUMBER),
 }
-"""The enforced keywords by the type of value that they restrict, with the types of their own values."""
+"""The enforced keywords by the type of value that they restrict, with the types that the keyword's value may
+have.
+"""
 _HELD: dict[str, tuple[type, ...]] = {
     "type": (str, list),
     "enum": (list,),
@@ -41,7 +43,7 @@ _HELD: dict[str, tuple[type, ...]] = {
     "anyOf": (list,),
     "oneOf": (list,),
 } | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
-"""All enforced keywords, with the types of their own values. Unknown keywords are ignored."""
+"""All enforced keywords, with the types that the keyword's value may have. Unknown keywords are ignored."""
 _REFUSED = frozenset(
     {
         *("not", "if", "then", "else", "pattern", "patternProperties", "propertyNames"),
@@ -50,7 +52,9 @@ _REFUSED = frozenset(
         *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
-"""Keywords that grammars cannot enforce: a schema with one is refused, unless its value restricts nothing."""
+"""Keywords that grammars cannot enforce. A schema with such a keyword is refused, unless the keyword's value
+restricts nothing.
+"""
 
 _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -64,27 +68,30 @@ _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
 
 
 _SHOWN = 100
-"""The most characters of a value in an error text. A value may be as long as the whole body."""
+"""The most characters of a value in an error text. A value may be as long as the complete body."""
 
 
 def refused(path: str, message: str) -> WireError:
-    """The error for a schema that cannot be enforced. path: the path of the keyword or subschema at fault."""
+    """Return (not raise) the error for a schema that cannot be enforced. path: the path of the wrong keyword
+    or subschema.
+    """
     return WireError(message, path, "invalid_json_schema")
 
 
 def shown(value: Any) -> str:
-    """The value as Python writes it, cut at `_SHOWN` characters, for error texts."""
+    """Return the value as Python writes it, cut at `_SHOWN` characters, for error texts."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class Flat:
-    """A schema without references and without `allOf`, `anyOf`, `oneOf`. keywords: what remains, {keyword:
-    value}.
+    """A schema without references and without `allOf`, `anyOf`, `oneOf`. keywords: the remaining keywords,
+    {keyword: value}. path: the schema's path.
 
-    types: the JSON types that a value may have, stated or inferred from the keywords; None = any. literals:
-    the only values that are allowed, None = there is no such list. Raises WireError for an unknown type, for
-    a schema that allows no value, and for literals beside keywords that are about one type.
+    types: the JSON types that a value may have, as stated or as inferred from the keywords; None = any type.
+    literals: the only values that are allowed; None = no such list. The constructor raises WireError for an
+    unknown type, for a schema that allows no value, and for literals together with keywords that restrict one
+    type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -94,7 +101,7 @@ class Flat:
         self.literals = self._literals()
 
     def at(self, keyword: str) -> str:
-        """The path of one of this schema's keywords."""
+        """Return the path of one of this schema's keywords."""
         return f"{self.path}.{keyword}"
 
     def refused(self, keyword: str, message: str) -> WireError:
@@ -134,8 +141,8 @@ class Flat:
 
 
 class Reader:
-    """Simplifies the subschemas of one document. path: the document's path, for errors. budget: every
-    followed reference, merge and comparison takes steps from it; when it is used up, it raises WireError.
+    """Simplifies the subschemas of one document. path: the document's path, for errors. budget: each followed
+    reference, merge and comparison takes steps from it. When the budget is used up, WireError is raised.
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
@@ -144,8 +151,8 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """The schema as a `Flat`, or, if it consists of alternatives, a list of (alternative, path). Raises
-        WireError if no grammar can enforce the schema.
+        """Return the schema as a `Flat`; or, if the schema consists of alternatives, a list of (alternative,
+        path). Raises WireError if no grammar can enforce the schema.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -170,7 +177,7 @@ class Reader:
         return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-        """(keywords, path) of a schema after references and `allOf` have been merged into it. seen: the
+        """Return (keywords, path) of a schema, with references and `allOf` merged into it. seen: the
         references that led to this schema.
         """
         self._budget.spend(1 + size(schema))
@@ -208,8 +215,8 @@ class Reader:
         }
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """(schema, path) to which a reference points. pointer: `#` and a JSON pointer. path: the path of the
-        schema with the reference.
+        """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
+        of the schema that contains the reference.
         """
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
@@ -228,8 +235,8 @@ class Reader:
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
-        """Raise WireError for a `oneOf` of which one value may match two branches, because a grammar cannot
-        exclude that.
+        """Raise WireError for a `oneOf` if one value may match two branches, because a grammar cannot exclude
+        that.
         """
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
         values = [_listed_values(flat) for flat in flats]
@@ -249,9 +256,7 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Whether the value of a keyword that the grammar enforces has the form that the specification
-    requires.
-    """
+    """Return whether the value of an enforced keyword has the form that the specification requires."""
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
@@ -261,8 +266,8 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether it is certain that no value matches both schemas. Only their types, their listed values and the
-    listed values of their properties are compared.
+    """Return whether it is certain that no value matches both schemas. Only the schemas' types, listed values
+    and the listed values of their properties are compared.
     """
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
@@ -274,8 +279,8 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _kinds(schema: dict[str, Any]) -> set[str]:
-    """The JSON types that a schema allows, with "number" in place of "integer". A schema without `type`
-    allows all.
+    """Return the JSON types that a schema allows, with "number" in place of "integer". A schema without
+    `type` allows all types.
     """
     stated = schema.get("type", TYPES)
     return {
@@ -284,7 +289,7 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """The only values that a schema allows (`const`, `enum`); None if it has no such list."""
+    """Return the only values that a schema allows (`const`, `enum`); None if it has no such list."""
     if not isinstance(schema, dict):
         return None
     listed = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -292,20 +297,20 @@ def _listed(schema: Any) -> list[Any] | None:
 
 
 _COMPARED = 32
-"""Comparisons of values for one step of the budget."""
+"""The number of comparisons of values that take one step of the budget."""
 
 
 def _listed_values(schema: dict[str, Any]) -> int:
-    """A measure of the work of a comparison: how many values the schema and its properties list, plus one for
-    each property.
+    """Return a measure of the work of a comparison: the number of values that the schema and its properties
+    list, plus one for each property.
     """
     inner = (_listed(each) for each in schema.get("properties", {}).values())
     return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether some property, which `one` requires, has a list of values in both schemas and the two lists
-    have no value in common.
+    """Return whether there is a property, required by `one`, for which both schemas list values and the two
+    lists have no value in common.
     """
     properties = one.get("properties", {})
     for name in one.get("required", ()):
@@ -316,8 +321,8 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
-    """The keywords of both schemas, merged into one schema. Raises WireError if they cannot be merged. path:
-    the path of `other`.
+    """Return the keywords of both schemas, merged into one schema. Raises WireError if they cannot be merged.
+    path: the path of `other`.
     """
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True

@@ -16,7 +16,7 @@ from dragoman.wire.wav import Pcm, wav
 
 
 class _Codec(NamedTuple):
-    """An audio format. container, codec: PyAV's names for it. kind: its media type."""
+    """An audio format. container, codec: the names that PyAV uses for it. kind: its media type."""
 
     container: str
     codec: str
@@ -32,12 +32,12 @@ _CODECS: Final = {
 KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
     name: codec.kind for name, codec in _CODECS.items()
 }
-"""Media types by format. "pcm" = 16-bit little-endian samples of one channel, without header."""
+"""The media types, by format. "pcm" = 16-bit little-endian samples of one channel, without header."""
 PLAIN: Final = frozenset({"wav", "pcm"})
-"""Formats that are encoded without a library."""
+"""The formats that are encoded without a library."""
 LONGEST: Final = 3600
-"""The most seconds of audio, heard or spoken. A small file can hold days of silence, which would take memory
-when decoded; a short text can hold long numbers.
+"""The most seconds of audio that are transcribed or spoken. A small file can contain days of silence, which
+would take memory when decoded; and a short text can contain long numbers.
 """
 
 
@@ -51,8 +51,8 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Encode 16-bit samples of one channel. rate: samples per second. output: a key of KINDS. Raises
-    EngineRefused("model") if the encoder for this format is not installed.
+    """Return 16-bit samples of one channel in an audio format. rate: samples per second. output: a key of
+    KINDS. Raises EngineRefused("model") if the encoder for this format is not installed.
     """
     if output == "pcm":
         return samples
@@ -73,9 +73,9 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
     """Decode a recording to a numpy array of 32-bit floats, with one channel and `rate` samples per second.
-    The formats are those in `_OPTIONS`. None if `cancelled` returned True meanwhile. Raises EngineRefused:
-    "invalid" if the recording cannot be decoded, is empty or is longer than `LONGEST` seconds, "model" if no
-    decoder is installed.
+    The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the end. Raises
+    EngineRefused: "invalid" if the recording cannot be decoded, is empty or is longer than `LONGEST` seconds,
+    "model" if no decoder is installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

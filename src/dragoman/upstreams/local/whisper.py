@@ -1,4 +1,5 @@
-"""Transcription by Whisper, English weights, through faster-whisper and CTranslate2: nothing is downloaded.
+"""Transcription by Whisper with English weights, through faster-whisper and CTranslate2. Nothing is
+downloaded.
 
 https://github.com/SYSTRAN/faster-whisper, https://huggingface.co/Systran/faster-whisper-tiny.en
 """
@@ -16,9 +17,9 @@ from dragoman.upstreams.local.protocol import Options, Span, Transcribe, Transcr
 from dragoman.upstreams.local.sound import samples_of
 
 _RATE: Final = 16_000
-"""Samples of sound a second that Whisper reads."""
+"""The number of samples per second that Whisper reads."""
 _PIECE: Final = 3000
-"""Columns of a spectrum that are computed at once: half a minute of audio."""
+"""The number of columns of a spectrum that are computed at once: half a minute of audio."""
 
 
 class Whisper:
@@ -53,8 +54,8 @@ class _Cancelled(Exception):
 
 
 class _Encode:
-    """Wraps the model's encoder to notice a cancellation: the encoder runs for every half minute of audio,
-    even a silent one. cancelled: returns True once the job is cancelled.
+    """Wraps the model's encoder to notice a cancellation. The encoder runs for every half minute of audio,
+    also for silence. cancelled: returns whether the job is cancelled.
     """
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
@@ -68,11 +69,10 @@ class _Encode:
 
 
 class Spectra:
-    """Computes the same spectrum of a recording as the engine does, but in pieces; all at once, it would take
-    55 MB for each minute. The spectrum has one column for each hundredth of a second.
+    """Computes the same spectrum of a recording as the engine's own object does, but in parts; all at once,
+    this would take 55 MB for each minute. The spectrum has one column for each hundredth of a second.
 
-    native: the engine's own object for this. All attributes that this class does not have are those of
-    `native`.
+    native: the engine's own object. Attributes that this class does not have are read from `native`.
     """
 
     def __init__(self, native: Any) -> None:
@@ -84,8 +84,9 @@ class Spectra:
         return getattr(self._native, name)
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
-        """The spectrum, bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many zeros
-        follow them. chunk_length: always None; the engine never passes another value. Raises _Cancelled.
+        """Return the spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many
+        zeros follow the samples. chunk_length: always None, because the engine never passes another value.
+        Raises _Cancelled.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native
@@ -109,8 +110,8 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """The samples from position `start` to `stop`. After the end of `samples` come zeros, up to the
-        position `end`. Before 0 and after `end`, the sound is mirrored.
+        """Return the samples from position `start` to `stop`. Zeros follow the end of `samples`, up to the
+        position `end`. Before position 0 and after `end`, the sound is mirrored.
         """
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
@@ -163,7 +164,7 @@ class WhisperModel:
 
 
 def _segment(segment: Any) -> Span:
-    """A segment of the engine as a `Span`, with Python's numbers instead of numpy's."""
+    """Return a segment of the engine as a `Span`, with Python's numbers instead of numpy's."""
     detail = {
         "seek": int(segment.seek),
         "tokens": [int(token) for token in segment.tokens],

@@ -1,7 +1,7 @@
-"""The tokenizer of BERT's uncased vocabularies: it normalises a text, splits it into words, and takes the
+"""The tokenizer of BERT's uncased vocabularies. It normalises a text, splits it into words, and takes the
 longest known pieces of each word. Pure.
 
-The package `tokenizers` does the same, but is 12 MB large and needs the model hub's client. Algorithm:
+The package `tokenizers` does the same, but it is 12 MB large and needs the model hub's client. Algorithm:
 https://github.com/google-research/bert/blob/master/tokenization.py
 """
 
@@ -16,17 +16,21 @@ _STRETCH = re.compile(r"[^ \t\n\r]+")
 _LONGEST_WORD = 100
 """The most characters of a word. A longer word becomes one unknown token."""
 _READ = 20_000
-"""The most characters of a text that are read. Usual texts fill a model's context with fewer."""
+"""The most characters of a text that are read. An ordinary text fills a model's context with fewer
+characters.
+"""
 _IDEOGRAPHS = (
     *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
 )
-"""The code points that are words of their own. One range is wrong, as in the original algorithm."""
+"""The ranges of code points that count as separate words. One range is wrong, as in the original
+algorithm.
+"""
 
 
 class WordPiece:
-    """Turns texts into tokens. vocabulary: {piece: number of its token}. A "[SEP]" in a text is ordinary
-    text.
+    """Turns texts into tokens. vocabulary: {piece: number of its token}. A special token such as "[SEP]" in a
+    text is treated as ordinary text.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
@@ -35,8 +39,8 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """(tokens, whole). tokens: at most `most` of them, the special tokens at both ends included. whole:
-        True = no text was cut off.
+        """Return (tokens, complete). tokens: at most `most` token numbers, including the special tokens at
+        both ends. complete: True = no text was cut off.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
@@ -60,7 +64,7 @@ class WordPiece:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words and the single punctuation marks, in lower case without accents."""
+    """Yield the words and the single punctuation marks, in lower case without accents."""
     for chunk in chain.from_iterable(_plain(match[0]).split() for match in _STRETCH.finditer(text)):
         word = ""
         for char in chunk:
@@ -82,8 +86,8 @@ def _plain(stretch: str) -> str:
 
 
 def _clean(char: str) -> str:
-    """The character, or what replaces it: " " for any kind of blank, "" for a control character; an ideograph
-    gets blanks around it.
+    """Return the character, or its replacement: " " for a space character of any kind, "" for a control
+    character. Spaces are added around an ideograph.
     """
     category, code = unicodedata.category(char), ord(char)
     if category == "Zs":

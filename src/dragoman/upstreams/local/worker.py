@@ -1,11 +1,11 @@
 """A model process: `python -m dragoman.upstreams.local.worker [--engine NAME] [--queue N] [--verbose]`.
 
-It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come on
-standard input and leave on standard output; other output is redirected to standard error. The process ends
-when standard input ends, which happens when its parent ends.
+It loads models when they are needed, answers one request at a time, and frees idle models. Messages
+(`protocol`) come on standard input and leave on standard output. Any other output is redirected to standard
+error. The process ends when standard input ends, which happens when its parent ends.
 
 The reader thread takes messages, so that a cancellation is noticed while a model computes (native code runs
-without Python's global lock). The main thread loads, computes and unloads.
+without Python's global lock). The main thread loads models, computes and unloads models.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ log = logging.getLogger("dragoman.upstreams.local")
 
 
 class _Slot(msgspec.Struct):
-    """A loaded model. keep_alive: seconds that it stays in memory after its last use, negative = for ever.
-    used: the clock's time of its last use.
+    """A loaded model. keep_alive: seconds for which it stays in memory after its last use, negative = for
+    ever. used: the time of its last use, by the worker's clock.
     """
 
     model: AnyModel
@@ -40,16 +40,15 @@ class _Slot(msgspec.Struct):
 
     @property
     def expires(self) -> float | None:
-        """The clock's time from which the model's memory is to be freed, None = never."""
+        """The time from which the model's memory is to be freed, by the worker's clock; None = never."""
         return None if self.keep_alive < 0 else self.used + self.keep_alive
 
 
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: a function that makes the engine; it is called when the first model is needed. send: a function
-    that writes one message to the gateway. queue: how many jobs may wait for the running one. clock: returns
-    seconds.
+    engine: makes the engine; it is called when the first model is needed. send: writes one message to the
+    gateway. queue: how many jobs may wait while another job runs. clock: returns seconds.
     """
 
     def __init__(
@@ -74,8 +73,8 @@ class Worker:
     # --- The reader's half ---
 
     def take(self, order: protocol.Order) -> None:
-        """Handle one message from the gateway, in the reader thread. If the message asks for a report, or is
-        a job that the queue refuses, the answer is sent at once.
+        """Handle one message from the gateway, in the reader thread. If the message asks for a report, or if
+        the queue refuses a job because of it, the answer is sent at once.
         """
         answer: protocol.Reply | None = None
         with self._changed:
@@ -101,9 +100,9 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: protocol.Job) -> protocol.Failed | None:
-        """Put a job into the queue. If the queue is full, one job is refused. It is the last waiting job of
-        the client with the most waiting jobs, which leaves the queue; or this job, if its own client would
-        have as many with it. Returns the failure for the refused job, None = no job is refused.
+        """Put a job into the queue. If the queue is full, one job is refused: the last waiting job of the
+        client with the most waiting jobs, which then leaves the queue; or this job, if its client would then
+        have as many waiting jobs. Return the failure for the refused job; None = no job is refused.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -153,7 +152,7 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait until there is work. Free the models that have expired, then answer one waiting job, if there
+        """Wait until there is work. Free the models that have expired, then answer one waiting job if there
         is one.
         """
         with self._changed:
@@ -190,7 +189,7 @@ class Worker:
                 slot.used = self._clock()
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
-        """The messages that answer a job. model: a model of the kind that the job needs."""
+        """Return the messages that answer a job. model: a model of the kind that the job needs."""
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
         if isinstance(request, protocol.Count):
@@ -199,8 +198,8 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """The loaded model for these options. If it is not in memory, it is loaded. keep_alive: how long the
-        model stays after this job; it replaces what earlier jobs said.
+        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive: how
+        long the model stays after this job; it replaces the value of earlier jobs.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -233,7 +232,7 @@ class Worker:
 
 
 def _resident() -> int | None:
-    """How many bytes of this process are in physical memory; None on a system without /proc."""
+    """Return the number of bytes of this process in physical memory; None on a system without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path, a question
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -251,7 +250,7 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Waits as long as the gateway reads nothing and the pipe is full."""
+        """Write one message. Wait while the pipe is full because the gateway does not read."""
         with self._writing:
             try:
                 self._answers.write(protocol.frame(answer))
@@ -260,8 +259,8 @@ class _Pipes:
                 os._exit(0)
 
     def read(self, take: Callable[[protocol.Order], None]) -> None:
-        """Call `take` with each message from the gateway. When the messages end, or one is invalid, end this
-        process.
+        """Call `take` with each message from the gateway. End this process when the messages end, or when a
+        message is invalid.
         """
         try:
             while len(head := self._orders.read(4)) == 4:
@@ -294,8 +293,8 @@ def _engine(name: protocol.EngineName, *, verbose: bool) -> Engine:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run as a model process until the gateway closes the pipe. argv: the arguments, None = those of the
-    program.
+    """Run as a model process until the gateway closes the pipe. argv: the arguments, None = the program's own
+    arguments.
     """
     import argparse  # only a model process reads arguments
 

@@ -1,7 +1,7 @@
-"""The simulator's answer as events. Pure: the same request, plan and seed give the same answer.
+"""Makes the simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
-Each candidate (alternative answer) is made with random numbers of its own, as parts: blocks with their
-tokens. The limit of tokens and the stop sequences cut the parts; the tokens that remain are counted.
+Each candidate (alternative answer) is made as parts, which are blocks with their tokens, and with its own
+random numbers. The limit of tokens and the stop sequences cut the parts. The tokens that remain are counted.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from dragoman.upstreams.simulate.words import Draw, prose, sentence, token_count
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
-"""The tokens that one medium counts as, except a document that is given as text."""
+"""The number of tokens that one medium counts as, except a document that is given as text."""
 MOST: Final = 100_000
-"""The most tokens of all candidates together, with the alternatives in log probabilities. An answer cut at
-this limit has the stop reason `length`.
+"""The most tokens of all candidates together; alternatives in log probabilities count as tokens here. An
+answer that is cut at this limit has the stop reason `length`.
 """
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
-"""Characters at the end of the user's text that are searched for names of tools."""
+"""Only this number of characters at the end of the user's text are searched for names of tools."""
 _SEARCHED: Final = 20_000_000
-"""The most characters that are searched for all names together; with many, a shorter end of the text."""
+"""The most characters that are searched for all tool names together; with many tools, a shorter end of the
+text is searched.
+"""
 _CALL: Final = 10
-"""Steps of the budget (`SchemaBudget`) for a tool call, besides its arguments."""
+"""The steps of the budget (`SchemaBudget`) that a tool call takes, in addition to those for its arguments."""
 
 
 class Part(msgspec.Struct):
-    """One block of an answer. block: the block without its content. pieces: the tokens that are its
-    content.
-    """
+    """One block of an answer. block: the block without its content. pieces: the content, as tokens."""
 
     block: ir.Text | ir.Refusal | ir.Thinking | ir.ToolCall
     pieces: list[str]
 
 
 Candidate: TypeAlias = tuple[list[Part], ir.Stop]
-"""The parts of one candidate, and why it ends."""
+"""The parts of one candidate, and its stop reason."""
 
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
-    """The candidates (alternative answers) of the answer. Together they have at most `MOST` tokens. said: the
-    text of the last user message, without instructions to the simulator. Raises WireError, with a path in the
-    IR, for a schema whose value would be too large.
+    """Return the candidates (alternative answers) of the answer. Together they have at most `MOST` tokens.
+    said: the text of the last user message, without instructions to the simulator. Raises WireError, with a
+    path in the IR, for a schema whose value would be too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -69,13 +69,13 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
 
 
 def spoken(candidates: Sequence[Candidate]) -> int:
-    """The number of tokens in all candidates together."""
+    """Return the number of tokens in all candidates together."""
     return sum(len(part.pieces) for parts, _ in candidates for part in parts)
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """The events of an answer with these candidates. The candidates take turns: one event of each, then the
-    next of each.
+    """Yield the events of an answer with these candidates. The candidates take turns: one event of each
+    candidate, then the next event of each.
     """
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
@@ -125,8 +125,8 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """The text, cut to twelve characters for each token of the limit (and one more), so that a long text
-        takes no time.
+        """Return the text, cut to twelve characters for each token of the limit and for one more token, so
+        that a long text takes no time.
         """
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
@@ -168,8 +168,8 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
-    """(the text before the first stop sequence in it, this sequence); (the whole text, None) if it
-    has none.
+    """Return (the text before the first stop sequence in it, that sequence); or (the complete text, None) if
+    the text contains none.
     """
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
@@ -179,8 +179,8 @@ def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _shorten(parts: list[Part], limit: int) -> bool:
-    """Cut the parts in place, so that they have at most `limit` tokens together. Returns whether something
-    was cut.
+    """Cut the parts in place, so that they have at most `limit` tokens together. Return whether anything was
+    cut.
     """
     left = limit
     for place, part in enumerate(parts):
@@ -197,13 +197,13 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, each with its index in the request's tools.
+    """Return the functions to call, each with its index in the request's tools; [] = call none.
 
-    They are the functions that the user's text names. If the tool choice forces a call and the user names
-    none, it is the first function. If it forces none, functions that were called since the user's message are
-    left out; if none is left after tool results, none is called. `plan.calls` is the number of calls to make,
-    of these functions or else of all that are allowed; 0 = one call of each. If the request forbids parallel
-    calls, only the first is made.
+    These are the allowed functions that the user's text names. If the tool choice forces a call and the text
+    names none, it is the first allowed function. If the tool choice does not force a call, functions that
+    were called since the user's message are left out; if none is left and there are tool results, none is
+    called. If `plan.calls` is set, this number of calls is made, with these functions in turn, or if there
+    are none with all allowed functions. If the request forbids parallel calls, only the first call is made.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -227,8 +227,8 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """The names of the tools that were called after the user's last message. A message with tool results does
-    not count as the user's.
+    """Return the names of the tools that were called after the user's last message. A message with tool
+    results does not count as a message of the user.
     """
     called: set[str | None] = set()
     for message in reversed(request.messages):
@@ -241,8 +241,8 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """Those of `names` that the text contains as whole words, in upper or lower case; blanks may replace `_`.
-    Of a long text only the end is searched.
+    """Return those of `names` that the text contains as whole words. Upper and lower case count as equal, and
+    so do white space and `_`. Only the end of a long text is searched.
     """
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
@@ -260,7 +260,7 @@ def _stands_alone(said: str, name: str) -> bool:
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """A pair (tool's name, text) for each tool result in the messages at the end of the conversation."""
+    """Return (name of the tool, text) for each tool result in the messages at the end of the conversation."""
     calls = {
         block.id: block.name
         for message in request.messages
@@ -305,8 +305,8 @@ def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate
 
 
 def _logprob(piece: str, top: int | None) -> ir.Logprob:
-    """A made-up log probability of a token. top: how many alternatives are listed with it, the token itself
-    included; None or 0 = none.
+    """Return a made-up log probability of a token. top: how many alternatives to list with it, including the
+    token; None or 0 = none.
     """
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
@@ -314,8 +314,8 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
 
 
 def counted(request: ir.Request) -> int:
-    """The tokens of the input: its text, calls and tool definitions, MEDIUM for each picture, sound, video or
-    file, and 4 for each message.
+    """Return the number of input tokens: those of the text, calls and tool definitions, MEDIUM for each
+    picture, sound, video or file, and 4 for each message.
     """
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:

@@ -1,7 +1,7 @@
-"""Makes a value for a JSON Schema from random numbers. The value is valid where all keywords of the schema
-are supported. Pure.
+"""Makes a value for a JSON Schema from random numbers. Pure.
 
-Not supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
+The value is valid if the schema uses only supported keywords and does not require very deep nesting. Not
+supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
-"""From this depth on, only what is required is made, so that recursive schemas end. References count, too."""
+"""From this depth on, only required properties and items are made, so that recursive schemas end. Following a
+reference counts as one level, too.
+"""
 _DEEPEST: Final = 60
-"""The depth below which every value is null, valid or not: a schema that requires itself has no value."""
+"""Below this depth every value is null, valid or not: a schema that requires itself has no valid value."""
 
 
 _LETTERS: Final = 4
-"""Letters of the value for one step of the budget."""
+"""The number of letters of the value that take one step of the budget."""
 _COMPARED: Final = 32
-"""Comparisons of array items for one step of the budget."""
+"""The number of comparisons of array items that take one step of the budget."""
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema. Below a certain depth, every value is null. draw: the random numbers. Raises
-    WireError when `budget` is used up.
+    """Return a value for the schema. Below the depth `_DEEPEST`, every value is null. draw: the random
+    numbers. Raises WireError when `budget` is used up.
 
-    budget: None = a new one. Each part and letter of the value, and each merge of schemas, takes steps from
-    it.
+    budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
+    from it.
     """
     return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
 
@@ -89,8 +91,8 @@ class _Examples:
         return _merged(first, second)
 
     def _paid(self, value: Any) -> Any:
-        """The same value, which comes from the schema itself (`const`, `enum`). It takes as many steps from
-        the budget as a value that is made.
+        """Return the same value, which comes from the schema (`const`, `enum`). It takes as many steps from
+        the budget as a made-up value of the same size.
         """
         self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
         return value
@@ -216,8 +218,8 @@ _FORMATS: Final[dict[str, Callable[[Draw], str]]] = {
 
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """(least, greatest) value of a number. Excluded bounds are returned like included ones. A bound that the
-    schema does not state is made up.
+    """Return (least, greatest) value of a number. An exclusive bound is returned as if it were inclusive. A
+    bound that the schema does not state is made up.
     """
     low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
     high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)
@@ -227,15 +229,15 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """The cost of writing a very large integer (more than 1,000 bits): a quarter of its bits. 0 for any other
-    number.
+    """Return the steps of the budget for writing a very large integer (more than 1,000 bits): a quarter of
+    its bits. Return 0 for any other number.
     """
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:
-    """A rank of an alternative by how deep its values may nest, 0 = not at all. An alternative without a
-    type, such as a reference, has the highest rank.
+    """Return a rank of an alternative by how deep its values may nest, 0 = not at all. An alternative without
+    a known type, such as a reference, has the highest rank.
     """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
@@ -244,8 +246,8 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """One schema of two. It has the `properties` and `required` of both; of every other keyword it has the
-    value in `second`, or else that in `first`.
+    """Return one schema made of two. It has the `properties` and `required` of both. For any other keyword it
+    has the value in `second`, or if `second` has none the value in `first`.
     """
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})

@@ -1,6 +1,6 @@
 """Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-A text is flagged if it contains one of the words in `WORDS`. Images are never flagged.
+A text is flagged if it contains at least one of the words in `WORDS`. Images are never flagged.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ WORDS: Final[dict[str, frozenset[str]]] = {
     "violence": frozenset({"kill", "murder", "stab"}),
     "violence/graphic": frozenset({"gore"}),
 }
-"""By OpenAI's categories, the words that flag a text. docs/simulator.md has the same list."""
+"""The words that flag a text, by OpenAI's categories. docs/simulator.md has the same list."""
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """A moderation result for each input, by the words in it."""
+    """Return a moderation result for each input, which depends on the words in it."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
@@ -49,8 +49,8 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """The documents in the order of how many words they share with the query, the nearest first; at most
-    `request.top` of them (None = all).
+    """Return the documents sorted by how many words they share with the query, the nearest first; at most
+    `request.top` documents (None = all).
     """
     query_words = set(words(request.query))
     results = [
@@ -61,8 +61,8 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 
 def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
-    """How many words the query and the document share, as a number from 0 to 1: the cosine of both sets of
-    words. In a document that is an object, the words of its values count.
+    """Return how many words the query and the document share, as a number from 0 to 1: the cosine of the two
+    sets of words. Of a document that is an object, the words in its values count.
     """
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     document_words = set(words(text))

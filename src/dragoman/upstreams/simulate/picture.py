@@ -1,7 +1,7 @@
-"""PNG images without a model: a pattern of squares. The same prompt, images, seed and index give the same
-pattern. Pure.
+"""Makes PNG images without a model: a pattern of squares. The same prompt, images, seed and index give the
+same pattern. Pure.
 
-Specification: https://www.w3.org/TR/png-3/. A picture is at most `MOST` pixels wide and high.
+Specification: https://www.w3.org/TR/png-3/. An image is at most `MOST` pixels wide and high.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dragoman.upstreams.simulate.words import Draw
 MOST: Final = 2048
 _USUAL: Final = (256, 256)
 _SQUARES: Final = 8
-"""Squares in each row and in each column. The right half mirrors the left one."""
+"""The number of squares in each row and in each column. The right half mirrors the left half."""
 _COLOURS: Final = 4
 _BITS: Final = 2
 _BY_PALETTE: Final = 3
@@ -30,8 +30,8 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """(width, height) in pixels; `_USUAL` if the request states none. Raises WireError for an invalid size,
-    or one above `MOST`.
+    """Return (width, height) in pixels; `_USUAL` if the request states none. Raises WireError for an invalid
+    size, or if the width or height is above `MOST`.
     """
     if request.size is None or request.size == AUTO:
         return _USUAL
@@ -42,8 +42,8 @@ def size_of(request: ir.ImageRequest) -> tuple[int, int]:
 
 
 def drawn(request: ir.ImageRequest, size: tuple[int, int], seed: int, index: int) -> str:
-    """One PNG image in base64. size: (width, height) in pixels. index: the image's number among those of the
-    request.
+    """Return one PNG image in base64. size: (width, height) in pixels. index: the index of the image among
+    those of the request.
     """
     told = blake2b(f"{seed}/{index}/{request.prompt}".encode("utf-8", "surrogatepass"))
     for image in (*request.images, *(() if request.mask is None else (request.mask,))):
@@ -59,8 +59,8 @@ def _row(draw: Draw) -> list[int]:
 
 
 def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """A PNG image of squares, with two bits for each pixel. rows: for each row of squares, the index of each
-    square's colour in the palette. palette: three bytes (red, green, blue) for each colour.
+    """Return a PNG image of squares, with two bits for each pixel. rows: for each row of squares, the index
+    of each square's colour in the palette. palette: three bytes (red, green, blue) for each colour.
     """
     width, height = size
     lines = [_line(width, colours) for colours in rows]
@@ -71,7 +71,7 @@ def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -
 
 
 def _line(width: int, colours: Sequence[int]) -> bytes:
-    """One line of a PNG image, `width` pixels wide: the filter byte 0, then four pixels in each byte.
+    """Return one line of a PNG image, `width` pixels wide: the filter byte 0, then four pixels in each byte.
     colours: the index of the colour of each square in the line.
     """
     pixels_ = [colours[across * _SQUARES // width] for across in range(width)] + [0] * (-width % 4)

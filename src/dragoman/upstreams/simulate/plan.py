@@ -2,8 +2,8 @@
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-`+` joins behaviours, `:` separates their arguments. If the last user text has a line like `simulate:
-fail:503`, the first such line is added to the instructions in the model's name.
+`+` joins behaviours, `:` separates their arguments. If the text of the last user message has a line like
+`simulate: fail:503`, the first such line is added to the instructions in the model's name.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from dragoman import ir
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What the simulator is instructed to do. None = no instruction.
+    """The simulator's instructions for one request. None = no instruction.
 
-    kind: "lorem" = answer with random words, "echo" = with the user's own text. length: tokens of the random
-    text. calls: how many tool calls to make, 0 = as the request says. thinks: begin with thinking. refuses:
-    refuse instead of answering. wait: seconds before the first token. rate: tokens per second. status: the
-    HTTP status to fail with. retry_after: the seconds to wait that this failure states. die: the number of
-    tokens after which the stream breaks off. silence: the number of tokens after which nothing more is sent.
+    kind: "lorem" = answer with random words, "echo" = with the user's own text. length: the number of tokens
+    of the random text. calls: the number of tool calls to make, 0 = as the request requires. thinks: begin
+    with thinking. refuses: refuse instead of answering. wait: seconds before the first token. rate: tokens
+    per second. status: the HTTP status to fail with. retry_after: the seconds to wait that this failure
+    states. die: the number of tokens after which the stream ends with an error. silence: the number of tokens
+    after which nothing more is sent.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -71,8 +72,9 @@ def _status(text: str) -> int:
 
 
 class _Behaviour(msgspec.Struct, frozen=True):
-    """One behaviour that a user can name. sets: values that it gives to fields of the plan. takes: for each
-    argument, the field to set and the function that reads it. needs: how many arguments are required.
+    """One behaviour that a user can name. sets: the values that it gives to fields of the plan. takes: for
+    each argument, the field that the argument sets and the function that reads it. needs: the number of
+    required arguments.
     """
 
     sets: dict[str, Any] = {}
@@ -95,12 +97,15 @@ _BEHAVIOURS: Final = {
 }
 
 MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
-"""The model names that lists show, one behaviour each. Other behaviours and combinations are models, too."""
+"""The model names in the model list, one behaviour each. Any other behaviour or combination of behaviours is
+a model name, too.
+"""
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The plan for instructions in a text (`lorem:50+think`). base: a plan that they change, None = the
-    default one. Raises ValueError, in words for users, if the text is invalid.
+    """Return the plan for instructions in a text (`lorem:50+think`). base: the plan that the instructions
+    change, None = the default plan. Raises ValueError, with a text for users, if the instructions are
+    invalid.
     """
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
@@ -125,12 +130,15 @@ def plan(told: str, base: Plan | None = None) -> Plan:
 
 
 _LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
-"""An instruction line; group 1 is its behaviours. Reads each character once, also of many blanks."""
+"""Matches an instruction line; group 1 is its behaviours. It reads each character once, even if there are
+many blanks.
+"""
 
 
 def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
-    """(plan for a chat request, last user text without its instruction line). named: the plan that the
-    model's name states. A valid instruction line changes it; an invalid one is treated as ordinary text.
+    """Return (the plan for a chat request, the text of the last user message without its instruction line).
+    named: the plan for the model's name. A valid instruction line changes this plan; an invalid line is
+    treated as ordinary text.
     """
     said = last_said(request)
     line = _LINE.search(said) if "simulate:" in said else None
@@ -144,7 +152,7 @@ def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
 
 
 def last_said(request: ir.Request) -> str:
-    """The text of the last user message that has text; "" if no user message has any."""
+    """Return the text of the last user message that has text; "" if no user message has text."""
     for message in reversed(request.messages):
         if message.role == "user":
             texts = [block.text for block in message.blocks if isinstance(block, ir.Text)]

@@ -1,8 +1,9 @@
 """Speech without a model, and made-up transcripts of recordings, whose content is not recognised. Pure: the
 same request and seed give the same answer.
 
-Speech is one tone for each word. The word, the voice and the seed decide the tone's pitch; the word's length
-and the speed decide how long it lasts. As mp3, speech is silence of the same length, which needs no encoder.
+Speech is one tone for each word. The word, the voice and the seed decide the pitch of the tone; the number of
+letters and the speed decide its duration. As mp3, speech is silence of the same duration, because that needs
+no encoder.
 """
 
 from __future__ import annotations
@@ -22,29 +23,37 @@ from dragoman.wire.wav import Pcm, unpacked, wav
 RATE: Final = 24_000
 KINDS: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm"}
 _LETTER: Final = 0.06
-"""Seconds of a tone for each letter of its word, and of the pause after the word."""
+"""Seconds of a tone for each letter of its word. The pause after a word has the same duration as
+one letter.
+"""
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
 """The possible lengths of one wave of a tone, in samples: 400 to 133 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
-"""One silent frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without data."""
+"""One silent mp3 frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without
+data.
+"""
 _FRAME: Final = 576
-"""Samples of one mp3 frame."""
+"""The number of samples in one mp3 frame."""
 MOST: Final = 12_000_000
-"""The most bytes of speech: four minutes, or 4,096 letters (the limit of OpenAI's API) at usual speed."""
+"""The most bytes of speech: four minutes, or 4,096 letters (the limit of OpenAI's API) at normal speed."""
 _WORD: Final = 0.4
-"""Seconds of a word in a transcript of another recording than a WAV file."""
+"""Seconds of a word in the transcript of a recording whose duration is unknown, because it is not a
+WAV file.
+"""
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """About how many bytes the speech for this request will have. output: a key of KINDS."""
+    """Return approximately how many bytes the speech for this request will have. output: the format, a key of
+    KINDS.
+    """
     letters = sum(len(word) + 1 for word in request.text.split())
     samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
     return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
 
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
-    """The speech for the request's text, as a file. output: the format of the file, a key of KINDS."""
+    """Return the speech for the request's text, as a file. output: the format of the file, a key of KINDS."""
     tones = [_tone(word, request, seed) for word in request.text.split()]
     size = sum(tone.size for tone in tones)
     if output == "mp3":
@@ -59,8 +68,8 @@ def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
 
 
 class _Tone(NamedTuple):
-    """The tone of one word. wave: the samples of one wave. waves: how often the wave is repeated. size: the
-    bytes of all these waves and of the pause after them.
+    """The tone of one word. wave: the samples of one wave, 16 bits each. waves: how often the wave is
+    repeated. size: the bytes of all these waves and of the pause after them.
     """
 
     wave: bytes
@@ -82,7 +91,9 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """A transcript with random words: two sentences, whose words share the recording's length equally."""
+    """Return a transcript with random words: two sentences, whose words share the duration of the recording
+    equally.
+    """
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))
@@ -111,7 +122,7 @@ def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.S
 
 
 def _length(data: bytes | memoryview) -> float:
-    """The length of a WAV file in seconds; 0 for any other data."""
+    """Return the duration of a WAV file in seconds; 0 for any other data."""
     try:
         samples, pcm = unpacked(memoryview(data))
     except WireError:

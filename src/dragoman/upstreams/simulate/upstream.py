@@ -1,4 +1,5 @@
-"""The simulator as an upstream: it sends its answers with the delays and failures that a plan says.
+"""The simulator as an upstream. It sends its answers with the delays and failures that the plan of a request
+states.
 
 It obeys the timers of a call as a provider over HTTP does, so that timeouts can be tested without a provider.
 """
@@ -27,19 +28,21 @@ from dragoman.upstreams.upstream import Batches, Call
 
 _DAY: Final = 86_400.0
 _BATCH: Final = 16
-"""Tokens in a batch of a stream without delays: as many as one read from a fast provider brings."""
+"""The number of tokens in a batch of a stream without delays, which is about what one read from a fast
+provider contains.
+"""
 _WHOLE: Final = 10_000
-"""Tokens in a batch of an answer that is not streamed. Between two batches other tasks run."""
+"""The number of tokens in a batch of an answer that is not streamed. Other tasks run between two batches."""
 _MOST_NUMBERS: Final = 1_000_000
-"""The most numbers in all vectors of one request: 2,048 inputs with 488 numbers each."""
+"""The most floats in all vectors of one request: 2,048 inputs with 488 floats each."""
 _MOST_LETTERS: Final = 16_384
-"""The most letters of a text for speech, as for the embedded voice. OpenAI's API takes 4,096."""
+"""The most characters of a text for speech, as for the embedded voice. OpenAI's API takes 4,096."""
 _MOST_PICTURES: Final = 10
 """The most images of one request, as in OpenAI's API."""
 _MOST_DOCUMENTS: Final = 10_000
-"""The most documents of one reranking, as in Cohere's API."""
+"""The most documents of one rerank request, as in Cohere's API."""
 _MOST_JUDGED: Final = 2_048
-"""The most inputs of one moderation."""
+"""The most inputs of one moderation request."""
 
 _KINDS: Final[dict[int, ir.Kind]] = {404: "model_not_found", 503: "unavailable"}
 _TOO_LONG: Final = "string_above_max_length"
@@ -47,11 +50,11 @@ _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limi
 
 
 class SimulateUpstream:
-    """The simulator. The model's name instructs it; in chat, the user's text can, too.
+    """The simulator. The model's name instructs it; in chat, the user's text can instruct it, too.
 
     name: the provider's name, in the configuration and in faults. seed: for the random numbers of all
-    answers, unless a request states its own. first_token: seconds before an answer begins; token_interval:
-    seconds between two tokens; an instruction may replace both. sleep: a function that waits for a number of
+    answers, unless a request states a seed. first_token: seconds before an answer begins. token_interval:
+    seconds between two tokens. An instruction may replace these two times. sleep: waits for a number of
     seconds.
     """
 
@@ -158,9 +161,7 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait as the model's name says, then return, or raise RequestFailed if the name says that the
-        request fails.
-        """
+        """Wait as the model's name says. Raises RequestFailed if the name says that the request fails."""
         await self._begin(self._planned(call.model), call)
 
     def _planned(self, model: str) -> Plan:
@@ -196,9 +197,9 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """The events in batches of `size` tokens, `interval` seconds apart. If the plan says so, the stream
-        breaks off with an error event, or nothing more is sent; then RequestFailed is raised when the call's
-        timer `idle` has run out.
+        """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. After
+        `plan.die` tokens, the stream ends with an error event. After `plan.silence` tokens, nothing more is
+        sent, and RequestFailed is raised when the call's timer `idle` has run out.
         """
         batch: list[ir.Event] = []
         count = 0

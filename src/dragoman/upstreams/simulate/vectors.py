@@ -1,5 +1,6 @@
-"""Embedding vectors without a model. They have length 1, and the same text and seed give the same vector. The
-more words two texts share, the nearer are their vectors, so that a ranking has a meaning.
+"""Makes embedding vectors without a model. Each vector has the length (Euclidean norm) 1, and the same text
+and seed give the same vector. The more words two texts share, the nearer are their vectors, so that a ranking
+by vectors makes sense.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from dragoman import ir
 from dragoman.wire.vectors import from_floats
 
 LENGTH: Final = 384
-"""Numbers of a vector by default."""
+"""The default number of floats in a vector."""
 MOST: Final = 4096
 _WORDS: Final = 256
-"""The most words of a text that count. A vector takes time in proportion to their number."""
+"""The most words of a text that count. The time for a vector grows with this number."""
 _READ: Final = 100_000
 """The most characters of a text, or tokens of an input of tokens, that are read."""
 _MIDDLE: Final = 127.5
-"""The mean of a byte's values. Subtracting it from each centres the numbers around 0."""
+"""The mean of a byte's values. It is subtracted from each byte, so that the numbers are centred around 0."""
 _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """The embedding vector of an input, as 32-bit floats. Only the first `_WORDS` words of the input count.
-    length: how many floats.
+    """Return the embedding vector of an input, as 32-bit floats. Only the first `_WORDS` words of the input
+    count. length: the number of floats.
     """
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
@@ -38,8 +39,8 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """The words at the beginning of an input, in lower case. If the input consists of token ids, each id as
-    text is a word.
+    """Return the words at the beginning of an input (its first `_READ` characters or tokens), in lower case.
+    If the input consists of token ids, each id counts as a word.
     """
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
@@ -48,9 +49,9 @@ def words(item: ir.Input) -> Sequence[str]:
 
 
 def _direction(word: str, length: int, seed: int) -> int:
-    """The direction of one word: `length` numbers of one byte each. They are packed into one large integer,
-    with 16 bits for each number, so that one addition of such integers adds all their numbers. 16 bits are
-    enough for a sum of `_WORDS` words.
+    """Return the direction of one word: `length` random numbers of one byte each. They are packed into one
+    large integer, with 16 bits for each number, so that adding two such integers adds all their numbers. 16
+    bits are enough for a sum of `_WORDS` words.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)

@@ -1,7 +1,7 @@
-"""Random words from a key: the same key gives the same text everywhere. Pure.
+"""Random words from a key: the same key gives the same text on every machine. Pure.
 
-A token here is up to six characters of one word, with the blanks before it. That is about as large as a real
-model's token.
+A token here is up to six characters of one word, together with the white space before them. This is about as
+large as a token of a real model.
 """
 
 from __future__ import annotations
@@ -18,24 +18,28 @@ _TOKEN: Final = re.compile(r"\s*\S{1,6}|\s+\Z")
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens of a text. Joined, they are the text again."""
+    """Return the tokens of a text. Joined, they are the text again."""
     return _TOKEN.findall(text)
 
 
 _COUNTED: Final = 50_000
-"""Characters up to which a text's tokens are counted; a longer text's are estimated from its beginning."""
+"""The most characters of a text whose tokens are counted. The tokens of a longer text are estimated from its
+beginning.
+"""
 
 
 def token_count(text: str) -> int:
-    """How many tokens a text has; for more than `_COUNTED` characters, an estimate from its beginning."""
+    """Return the number of tokens in a text; for more than `_COUNTED` characters, an estimate from its
+    beginning.
+    """
     if len(text) <= _COUNTED:
         return len(tokens(text))
     return len(tokens(text[:_COUNTED])) * len(text) // _COUNTED
 
 
 class Draw:
-    """Random numbers that depend on nothing but a key. A hash (BLAKE2b) of the key and a counter gives eight
-    numbers at a time. key: bytes, or a BLAKE2b hash of 32 bytes into which they have been written.
+    """Random numbers that depend only on a key. A hash (BLAKE2b) of the key and a counter gives eight numbers
+    at a time. key: bytes, or a BLAKE2b hash object with a digest of 32 bytes to which the bytes were added.
     """
 
     __slots__ = ("_blocks", "_key", "_numbers")
@@ -47,7 +51,7 @@ class Draw:
         self._numbers: list[int] = []
 
     def below(self, bound: int) -> int:
-        """A random number from 0 to bound - 1. bound: at least 1."""
+        """Return a random number from 0 to bound - 1. bound: at least 1."""
         if not self._numbers:
             self._blocks += 1
             block = blake2b(self._blocks.to_bytes(8, "big"), key=self._key).digest()
@@ -55,11 +59,11 @@ class Draw:
         return self._numbers.pop() % bound
 
     def one(self, choices: Sequence[T]) -> T:
-        """A random one of the choices. There must be at least one."""
+        """Return one of the choices at random. There must be at least one."""
         return choices[self.below(len(choices))]
 
     def hex(self, digits: int) -> str:
-        """A random string of so many hexadecimal digits."""
+        """Return a random string of `digits` hexadecimal digits."""
         return "".join(f"{self.below(16):x}" for _ in range(digits))
 
 
@@ -79,18 +83,18 @@ _WHERE: Final = (
 
 
 def word(draw: Draw) -> str:
-    """One random word."""
+    """Return one random word."""
     return draw.one(_WHICH + _WHO)
 
 
 def sentence(draw: Draw) -> str:
-    """One random sentence."""
+    """Return one random sentence."""
     who = f"The {draw.one(_WHICH)} {draw.one(_WHO)}"
     return f"{who} {draw.one(_DOES)} the {draw.one(_WHICH)} {draw.one(_WHO)} {draw.one(_WHERE)}."
 
 
 def prose(draw: Draw, length: int) -> str:
-    """Random sentences of exactly `length` tokens; the last sentence may be cut."""
+    """Return random sentences of exactly `length` tokens together; the last sentence may be cut."""
     pieces: list[str] = []
     while len(pieces) < length:
         pieces += tokens((" " if pieces else "") + sentence(draw))

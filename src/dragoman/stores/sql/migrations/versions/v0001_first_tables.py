@@ -116,8 +116,9 @@ def upgrade() -> None:
 
 
 def _index_items(table: str) -> None:
-    """Create the index of items by id. Clients choose ids of any length. A B-tree of PostgreSQL refuses more
-    than 2,704 bytes, so there it is a hash index. https://www.postgresql.org/docs/current/hash-index.html
+    """Create the index of items by id. Clients choose ids of any length, and a B-tree of PostgreSQL refuses
+    more than 2,704 bytes, so the index is a hash index in PostgreSQL.
+    https://www.postgresql.org/docs/current/hash-index.html
     """
     if op.get_bind().dialect.name == "postgresql":
         op.create_index(f"{table}_by_id", table, ["id"], postgresql_using="hash")

@@ -1,7 +1,8 @@
 """The migration that creates the table `shares`: how many bytes and rows each owner has. Triggers update it.
 
-With it, a write need not add up the sizes of all rows. The triggers also count rows that other versions of
-Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL need different words for them.
+With this table, a write need not add up the sizes of all rows. The triggers also count rows that other
+versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL need different
+statements for the triggers.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def upgrade() -> None:
 
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
-    """Add up the rows of one table (`kind`), and create the triggers that count later changes. The parameters
-    are the members of an entry of KINDS.
+    """Add up the existing rows of one table (`kind`), and create the triggers that count later changes. The
+    parameters are as in an entry of KINDS.
     """
     postgres = op.get_bind().dialect.name == "postgresql"
     if postgres:

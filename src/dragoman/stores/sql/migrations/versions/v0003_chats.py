@@ -14,7 +14,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables, and the triggers that count their rows."""
+    """Create the tables, and the triggers that count the rows of `chats`."""
     op.create_table(
         "chats",
         sa.Column("number", NUMBER, primary_key=True),

@@ -1,4 +1,4 @@
-"""The migration that creates the table of who owns which object at a provider."""
+"""The migration that creates the table of the clients that own objects at providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migration that creates the table of what was charged to the counters of limits."""
+"""The migration that creates the table of the amounts that were charged to the counters of limits."""
 
 from __future__ import annotations
 
