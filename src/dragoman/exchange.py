@@ -289,8 +289,6 @@ class Exchange(msgspec.Struct, eq=False):
         """Return the value that `end` would get if the exchange ended now: "done", or who ended it, in which
         phase and, for a failure, with which code. gone: as for `close`.
         """
-        if gone:
-            return f"client/{self.phase}"
         if (fault := self.fault) is not None:
             return f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"
-        return "done"
+        return f"client/{self.phase}" if gone else "done"

@@ -163,8 +163,13 @@ class Finished:
         """Return the stored exchange with this id, or the latest one with this request id; None = there is
         none.
         """
-        found = [one for one in self.all() if id_ in (one.id, one.request_id)]
-        return max(found, key=place, default=None)
+        named: list[Exchange] = []
+        for one in self.all():
+            if one.id == id_:
+                return one
+            if one.request_id == id_:
+                named.append(one)
+        return max(named, key=place, default=None)
 
     def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:
         """Return at most `limit` of the exchanges that match `wanted`, the latest first. before: a position

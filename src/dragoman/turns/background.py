@@ -302,6 +302,12 @@ class Writer:
         self._record = record
         self._background.wake(record.id)
 
+    def stopped(self) -> None:
+        """Record that the gateway, not the client, ends the exchange. Call this before the flight is
+        cancelled.
+        """
+        self._exchange.fault = _STOPPED
+
     async def abandon(self, fault: ir.Fault) -> None:
         """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
         set `accepted` to the fault. Otherwise store the response's failure as its last event.
@@ -400,11 +406,11 @@ class Background:
             del self._running_for[tenant]
 
     async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:
-        seams = self._keeping.seams
+        seams, cancelled = self._keeping.seams, False
         try:
             await self._run(exchange, inbound, writer)
         except asyncio.CancelledError:
-            exchange.fault = _STOPPED
+            cancelled = exchange.fault is None  # by the client; see `Writer.stopped`
             await writer.abandon(_STOPPED)
             raise
         except Exception:
@@ -415,7 +421,7 @@ class Background:
             id_ = exchange.id.replace("ex_", "resp_", 1)
             self.running.pop(id_, None)
             self.wake(id_)
-            exchange.close(seams.monotonic())
+            exchange.close(seams.monotonic(), gone=cancelled)
             self._finished(exchange)
 
     def wake(self, id_: str) -> None:
@@ -553,6 +559,7 @@ class Background:
         """
         for task, writer in list(self._tasks.items()):
             if not writer.over:
+                writer.stopped()
                 task.cancel()
 
 

@@ -42,6 +42,11 @@ def test_a_usual_exchange_is_kept_as_it_is() -> None:
     assert kept(one).find("ex_00000001") is one
 
 
+def test_nobody_hides_an_exchange_by_its_id() -> None:
+    one, other = exchange(1), exchange(2, request_id="ex_00000001")
+    assert kept(one, other).find("ex_00000001") is one
+
+
 def test_the_oldest_goes_first() -> None:
     finished = kept(*map(exchange, range(5)), keep=3)
     assert numbers(finished) == [4, 3, 2]

@@ -13,6 +13,7 @@ import pytest
 
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import Lease, StoreFailed
+from dragoman.state.usage_archive import UsageSearch
 from dragoman.turns import background
 from tests.unit.turns.asking import Answer, Asker, Paced
 
@@ -146,6 +147,30 @@ async def test_closing_ends_what_runs_as_failed(tmp_path: Path) -> None:
         "The response was cancelled before it was complete.",
     )
     await other.close()
+
+
+@pytest.mark.parametrize("by", ["client", "gateway"])
+async def test_usage_and_exchange_tell_alike_who_has_stopped_it(by: str) -> None:
+    asker = Asker(Paced("one "))
+    told = await begun(asker)
+    follower = asker.talk("GET", f"/v1/responses/{told['id']}?stream=true")
+    await follower.until(b"one ")
+    if by == "client":
+        await asker.ask("POST", f"/v1/responses/{told['id']}/cancel")
+    else:
+        asker.gateway.background.stop()
+    await follower.answer()
+    expected = "client/stream" if by == "client" else "gateway/stream/stopped"
+    usage = asker.gateway.keeping.store.usage
+    assert usage is not None
+    for _ in range(3000):
+        if await usage.records(UsageSearch(), 10):
+            break
+        await asyncio.sleep(0.01)
+    assert [one.end for one in await usage.records(UsageSearch(), 10)] == [expected]
+    exchanges = asker.gateway.finished.all()
+    assert expected in [one.end for one in exchanges]
+    await asker.close()
 
 
 async def test_another_process_follows_and_cancels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

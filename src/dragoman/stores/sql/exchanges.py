@@ -20,8 +20,12 @@ from dragoman.stores.sql.schema import EXCHANGES
 _E = EXCHANGES.c
 _KEEP = upsert(EXCHANGES).on_conflict_do_nothing()
 _FIND = (
-    sa.select(_E.trace).where(sa.or_(_E.id == ID, _E.request_id == ID)).order_by(_E.created.desc()).limit(1)
+    sa.select(_E.trace)
+    .where(sa.or_(_E.id == ID, _E.request_id == ID))
+    .order_by(sa.case((_E.id == ID, 0), else_=1), _E.created.desc())
+    .limit(1)
 )
+"""The id comes first: clients choose request ids, and may send the id of another exchange."""
 _KIND = Kind(_E.id, _E.owner, _E.created, _E.size)
 _PORTION: Final = 8
 """Exchanges for which room is made together take at most 1/8 of the store. A single exchange that is larger

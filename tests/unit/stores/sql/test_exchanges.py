@@ -64,6 +64,12 @@ async def test_one_is_found_by_either_id_the_latest_of_a_repeated_one(store: Sql
     assert await store.find("nobody") is None
 
 
+async def test_nobody_hides_an_exchange_by_its_id(store: SqlExchanges) -> None:
+    """A client may send the id of an exchange as the id of its own request."""
+    await store.keep([one(1), one(2, request_id="ex_0001")])
+    assert await store.find("ex_0001") == b"trace 1"
+
+
 async def test_a_second_writing_changes_nothing(store: SqlExchanges) -> None:
     """A write may be repeated if nobody has heard that it succeeded."""
     await store.keep([one(1)])
