@@ -224,8 +224,8 @@ class OneArguments:
         self._arguments = _Arguments("")
         return [Begun(self._name), *self._arguments.feed(stripped)]
 
-    def close(self) -> Sequence[Piece]:
-        """The last pieces: the end of a call that broke off, or text that was held back."""
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        """What was held back; the same if the answer was cut off."""
         if self._arguments is not None:
             return self._arguments.close()
         return [self._held] if self._held else []
@@ -264,8 +264,8 @@ class OneCall:
         self._other = True
         return [text]
 
-    def close(self) -> Sequence[Piece]:
-        """The last pieces: the end of a call that broke off, or text that was held back."""
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        """What was held back; the same if the answer was cut off."""
         if self._arguments is not None:
             return self._arguments.close()
         return [self._held] if self._held else []
