@@ -122,7 +122,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
         if notation is not None:
             request = as_text(request, notation)
         keeps = notation is None and _says_forced(target, quirks)
-        request, reader = chosen(request, report, keeps=keeps)
+        request, reader = chosen(request, report, notation, keeps=keeps)
         undo = Undo(
             custom=custom,
             names=back,
