@@ -121,6 +121,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     reasoning_text: ReasoningText = "apart"
     """Where the models write their reasoning. `apart`: in a field of its own. `tags`: at the beginning of the
     text, between `<think>` and `</think>`. `open`: the same, but without the opening tag."""
+    # --- OpenAI Completions ---------------------------------------------------------------------
+    completion_format: bool = False
+    """Whether the Completions API accepts chat's `response_format`, so that answers can be held to a schema
+    and tool calls can be forced by it."""
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""
@@ -217,7 +221,16 @@ _BY_KEY = {
 """Field of `Quirks` -> the only member of a body with which the quirk deals."""
 # These concern only requests of other dialects, or other operations than chat.
 _FOREIGN = (
-    *("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens"),
+    *(
+        "cache_marks",
+        "completion_format",
+        "counts",
+        "extensions",
+        "idempotency_keys",
+        "pictures",
+        "ranking",
+        "widens",
+    ),
     *("server_call_parts", "vertex_operations"),
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
