@@ -82,9 +82,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         "reasoning_effort"
     )
     """The field that requests reasoning: OpenAI's, OpenRouter's, DeepSeek's, DashScope's, or none."""
-    reasoning_field: Literal["reasoning_content", "reasoning", "tags", "none"] = "none"
-    """The field of an assistant message that holds its reasoning text when it is sent back. `tags`: the
-    reasoning stands at the beginning of the content, between `<think>` and `</think>`."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "reasoning_details", "tags", "none"] = "none"
+    """The field of an assistant message that holds its reasoning text when it is sent back.
+    `reasoning_details`: OpenRouter's list, with signatures, as it came; other reasoning is sent as
+    `reasoning`. `tags`: the reasoning stands at the beginning of the content, between `<think>` and
+    `</think>`."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
     """Which earlier assistant messages must include their reasoning text."""
     null_members: bool = True
@@ -165,6 +167,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     @cached_property
     def _rewrites_all(self) -> bool:
         """Whether one of the vendor's quirks requires that the codec rewrites every body."""
+        if self.reasoning_field != "none" and self.reasoning_replay != "tool_turns":
+            return True
         return bool(_need_codec(self) != _need_codec(STANDARD))
 
     @cached_property
@@ -173,14 +177,16 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         not relayed.
         """
         odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
+        if self.reasoning_replay == "tool_turns":
+            odd.add("tools")
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
-        The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
-        calls in OpenAI's older form (`function_call`), signatures on calls, and ids of calls. This method
-        runs for every relayed attempt, so it looks at each message and each part only once.
+        That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
+        older form (`function_call`), calls that need their reasoning beside them, signatures on calls, and
+        ids of calls. Every relayed attempt runs this, so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -200,6 +206,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if not self.answer_images and ("images" in message or _has(message.get("content"), _is_image)):
             return True
         if not self.functions and "function_call" in message:
+            return True
+        if self.reasoning_replay == "tool_turns" and "tool_calls" in message:
             return True
         if not self.odd_call_ids and _has(message.get("content"), _has_odd_id):
             return True
@@ -234,7 +242,10 @@ _FOREIGN = (
     *("server_call_parts", "vertex_operations"),
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
-_LOOKED_FOR = ("answer_images", "call_signatures", "functions", "odd_call_ids", "refuses", "strange_items")
+_LOOKED_FOR = (
+    *("answer_images", "call_signatures", "functions", "odd_call_ids", "reasoning_field"),
+    *("reasoning_replay", "refuses", "strange_items"),
+)
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )

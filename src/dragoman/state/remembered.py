@@ -174,9 +174,10 @@ def _resealed(block: Any, piece: Piece) -> ir.Block:
     """The client's block with the seal of its piece, if the client's has none. Thinking of the client that
     has nothing but a text and a seal is replaced by the kept thinking, which may also have parts and an id.
     """
-    if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
-        return piece.thinking
-    if piece.sealed is None or isinstance(block, ir.Thinking) or block.sealed is not None:
+    if piece.thinking is not None and isinstance(block, ir.Thinking):
+        bare = ir.Thinking(block.text, sealed=block.sealed, redacted=block.redacted)
+        return piece.thinking if block == bare else block
+    if piece.sealed is None or block.sealed is not None:
         return block  # type: ignore[no-any-return]
     resealed: ir.Block = replace(block, sealed=piece.sealed)
     return resealed

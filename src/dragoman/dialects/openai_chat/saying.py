@@ -22,7 +22,9 @@ from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
 
 TAGS: Final = "tags"
-"""The value of the quirk `reasoning_field` that means: reasoning stands inside the content."""
+"""The value of the quirk `reasoning_field` for reasoning in the content."""
+DETAILS: Final = "reasoning_details"
+"""The value of the quirk `reasoning_field` for entries of this list."""
 
 
 class Saying(Collected):
@@ -144,7 +146,7 @@ class Saying(Collected):
         if self.history and block.form and self._refused(block.form):
             self.draft.report.lose(where, "the provider rejects reasoning that is sent back", "hint")
             return
-        if not (self.own and block.form):
+        if not (self.own and block.form) and not self._returns(block):
             if block.sealed is not None:
                 self.draft.leave_seal(where)
             if self.history and not self._replays():
@@ -152,6 +154,13 @@ class Saying(Collected):
                 return
             restore({}, block.extra, self.draft.report, where)
         self.thoughts.append((block, where))
+
+    def _returns(self, block: ir.Thinking) -> bool:
+        """Whether a block is an entry of `reasoning_details` that goes back to the vendor that made it."""
+        if not self.history or self.draft.quirks.reasoning_field != DETAILS:
+            return False
+        sealed = block.sealed is not None and block.sealed.origin == NAME
+        return sealed or (block.form or "").startswith("details")
 
     def _refused(self, form: str) -> bool:
         members = ["reasoning_details"] if form.startswith("details") else form.split("+")
@@ -174,12 +183,13 @@ class Saying(Collected):
         mirrored: list[str] = []
         foreign: list[str] = []
         for block, where in self.thoughts:
-            form = block.form if self.own and isinstance(block, ir.Thinking) else None
             if isinstance(block, ir.Native):
                 details.append(block.value)
-            elif form in {"details", "details_only"}:
+                continue
+            form = block.form if self.own else None
+            if form in {"details", "details_only"} or self._returns(block):
                 details.append(encode_detail(block, self.draft, where))
-                if form == "details" and (spoken := spoken_text(block)):
+                if form != "details_only" and (spoken := spoken_text(block)):
                     mirrored.append(spoken)
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
@@ -199,6 +209,8 @@ class Saying(Collected):
         a request and the vendor has this field; otherwise `member`.
         """
         field = self.draft.quirks.reasoning_field
+        if field == DETAILS:
+            field = "reasoning"
         return field if self.history and field != "none" else member
 
     def _call(self, block: ir.ToolCall, where: str) -> None:

@@ -69,6 +69,10 @@ HOSTS: Final = (
         quirks=Quirks(
             functions=False,
             reasoning_request="reasoning",
+            # https://openrouter.ai/docs/guides/best-practices/reasoning-tokens#preserving-reasoning-blocks;
+            # a Gemini model's calls without theirs get a 400: LibreChat-AI/agents#37
+            reasoning_field="reasoning_details",
+            reasoning_replay="tool_turns",
             answer_images=True,
             cache_marks="cache_control",
             extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
