@@ -28,12 +28,19 @@ STOPS: Final[dict[str, ir.Stop]] = {
     "STOP_SEQUENCE": ir.Stop("sequence"),
     "MAX_TOKENS": ir.Stop("length"),
     "TOOL_CALL": ir.Stop("tool"),
-    "ERROR": ir.Stop("error"),
-    "TIMEOUT": ir.Stop("error", raw="TIMEOUT"),
     "ERROR_TOXIC": ir.Stop("filter"),
     "ERROR_LIMIT": ir.Stop("context"),
 }
-"""The IR's stop by Cohere's finish reason; the last two are of older models."""
+"""The IR's stop by Cohere's finish reason; the last two are of older models. Those in `FAILURES` are none."""
+FAILURES: Final[dict[str, ir.Fault]] = {
+    "ERROR": ir.Fault("upstream", "The provider could not complete the response.", blame="upstream"),
+    "TIMEOUT": ir.Fault(
+        "timeout", "The provider took longer for the response than it allows.", blame="upstream"
+    ),
+}
+"""The fault by a finish reason that says so: the generation failed, or exceeded the allowed time
+(https://docs.cohere.com/reference/chat, read 2026-11). What came before is no complete answer.
+"""
 STOP_WORDS: Final[dict[str, str]] = {
     "end": "COMPLETE",
     "tool": "TOOL_CALL",
