@@ -2,8 +2,8 @@
 
 `message-start`, then for each block its start, deltas and end, then `message-end` with the finish reason and
 the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block. Citations
-belong to the content part that they name, else to the latest text. A failure is a `message-end` with `error`, or
-with the finish reason of one.
+belong to the content part that they name, else to the latest text. A failure is a `message-end` with
+`error`, or with the finish reason of one.
 https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
