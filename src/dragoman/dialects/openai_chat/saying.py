@@ -20,6 +20,7 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.openai_chat.thought_parts import FORMS
 
 TAGS: Final = "tags"
 """The value of the quirk `reasoning_field` for reasoning in the content."""
@@ -143,6 +144,9 @@ class Saying(Collected):
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
+        if self.parts is not None and self.own and block.form in FORMS:
+            self._part(block, where)
+            return
         if self.history and block.form and self._refused(block.form):
             self.draft.report.lose(where, "the provider rejects reasoning that is sent back", "hint")
             return
@@ -333,9 +337,9 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block is a content part of a vendor's own type. Such a part can stand only in a list of
-    parts.
-    """
+    """Whether a block is a content part of a vendor's own type, which can stand only in a list of parts."""
+    if isinstance(block, ir.Thinking):
+        return block.form in FORMS
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
     return block.kind != "images" and not block.kind.startswith("reasoning.")
