@@ -127,3 +127,28 @@ async def test_requests_without_tools_are_relayed(visit: Visit, provide: Provide
         async with site.session.post(f"{site.base}/v1/chat/completions", json={**asked, **more}) as response:
             assert response.status == 200
         assert exchanges[-1].attempts[-1].mode == mode
+
+
+@pytest.mark.parametrize(
+    ("vendor", "said", "sent"),
+    [
+        ("groq", {"reasoning_content": "Hm."}, {}),
+        ("groq", {"reasoning": "Hm."}, {"reasoning": "Hm."}),
+        ("cerebras", {"reasoning_content": "Hm."}, {"reasoning": "Hm."}),
+        ("cerebras", {"reasoning": "Hm."}, {"reasoning": "Hm."}),
+        ("cerebras", {"reasoning_details": DETAILS}, {}),
+    ],
+)
+async def test_vendors_that_refuse_reasoning_in_fields_of_others(
+    visit: Visit, provide: Provide, vendor: str, said: Wire, sent: Wire
+) -> None:
+    """The gateway's own answers to clients of chat have `reasoning_content`, which these vendors refuse."""
+    provider = await provide(model)
+    row = {"base_url": f"{provider.url}/v1", "keys": ["up-key"]}
+    site = await visit({"providers": {vendor: row}})
+    asked = {"role": "user", "content": "Is it cold?"}
+    messages = [asked, {"role": "assistant", "content": "Where?", **said}, asked]
+    body = {"model": f"{vendor}/m", "messages": messages}
+    async with site.session.post(f"{site.base}/v1/chat/completions", json=body) as response:
+        assert response.status == 200
+    assert provider.last.body["messages"][1] == {"role": "assistant", "content": "Where?", **sent}

@@ -65,7 +65,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether `stream_options` is accepted. If not, a stream has the usage that the provider sends anyway."""
     refuses: frozenset[str] = frozenset()
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
-    Responses API. They are left out and reported as lost."""
+    Responses API, and fields with the reasoning of assistant messages (`reasoning_content`). They are left
+    out and reported as lost."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -167,9 +168,18 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     @cached_property
     def _rewrites_all(self) -> bool:
         """Whether one of the vendor's quirks requires that the codec rewrites every body."""
-        if self.reasoning_field != "none" and self.reasoning_replay != "tool_turns":
+        if self.reasoning_replay == "always":
             return True
         return bool(_need_codec(self) != _need_codec(STANDARD))
+
+    @cached_property
+    def _odd_reasoning(self) -> frozenset[str]:
+        """The reasoning members of a message that the codec must rename or leave out."""
+        refused = _REASONING & self.refuses
+        if self.reasoning_field == "none":
+            return refused
+        own = {self.reasoning_field, *(("reasoning",) if self.reasoning_field == "reasoning_details" else ())}
+        return refused | _REASONING - own
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
@@ -185,8 +195,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """Whether a message of the history contains something that this vendor does not accept.
 
         That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
-        older form (`function_call`), calls that need their reasoning beside them, signatures on calls, and
-        ids of calls. Every relayed attempt runs this, so it looks at each message and each part only once.
+        older form (`function_call`), calls that need their reasoning beside them, reasoning in fields that
+        the vendor does not have, signatures on calls, and ids of calls. Every relayed attempt runs this, so
+        it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -208,6 +219,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if not self.functions and "function_call" in message:
             return True
         if self.reasoning_replay == "tool_turns" and "tool_calls" in message:
+            return True
+        if self._odd_reasoning and not self._odd_reasoning.isdisjoint(message):
             return True
         if not self.odd_call_ids and _has(message.get("content"), _has_odd_id):
             return True
@@ -249,6 +262,7 @@ _LOOKED_FOR = (
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
+_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _FUNCTIONS = frozenset({"functions", "function_call"})
 plain_id: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 """Matches the ids of tool calls that Anthropic's API accepts."""

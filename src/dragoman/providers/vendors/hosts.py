@@ -24,6 +24,7 @@ HOSTS: Final = (
                 {
                     *("frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
                     *("metadata", "n", "store"),
+                    *("reasoning_content", "reasoning_details"),  # NousResearch/hermes-agent#11089
                 }
             ),
             null_members=False,  # BerriAI/litellm#5839
@@ -88,7 +89,13 @@ HOSTS: Final = (
         page="https://inference-docs.cerebras.ai/api-reference/chat-completions",
         keys=("CEREBRAS_API_KEY",),
         base_var="CEREBRAS_BASE_URL",
-        quirks=Quirks(functions=False, call_signatures=False, refuses=frozenset({"metadata", "store"})),
+        quirks=Quirks(
+            functions=False,
+            call_signatures=False,
+            refuses=frozenset({"metadata", "reasoning_details", "store"}),
+            # It accepts its own field, as recorded, and rejects others: QwenLM/qwen-code#11045
+            reasoning_field="reasoning",
+        ),
         also={"openai_completions": USUAL},
     ),
     Vendor(
