@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 _FLAT: Final = 500_000
-_SHARE: Final = 24
-"""A call with six levels of elements, which is tried at four closing tags, takes about so many readings."""
+_SHARE: Final = 12
+"""A call with four levels of elements, which is tried at three closing tags, takes about so many readings."""
 
 
 class Work:
