@@ -40,7 +40,8 @@ RequestT = TypeVar("RequestT", bound=Extended)
 def addressed(
     request: RequestT, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[RequestT, Mapping[str, dict[str, Any]]]:
-    """Take the objects under a provider's name out of a request.
+    """Take out of a request the top-level members that are named after a provider or a protocol and hold an
+    object.
 
     names: the names of the chosen provider and its protocol. An object under one of these names is returned
     as name -> members, and reported as a change. others: the names of all other providers and protocols. An
@@ -87,8 +88,9 @@ def added(
     `_NEVER`; the member is in both `maps` and `client`, and its value is not an object.
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
-    client's protocol. configured: the members that the configuration has added to the body; the error says
-    so. unasked: members of the body that the encoder has added of itself; they may be replaced.
+    client's protocol. configured: the members that the configuration has added to the body; the error names
+    the configuration as the cause for these members. unasked: the members that the encoder has added to the
+    body although the client has not asked for them; the client's own replace them.
     """
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)

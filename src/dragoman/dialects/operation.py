@@ -199,10 +199,10 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     type, the most bytes of an event. None, also as the function's result = the response is read as a whole.
     """
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
-    """Changes the encoded request once more, after the configuration's own members were added."""
+    """Changes the encoded request after the members from the configuration were added."""
     unasked: Callable[[AskedT], frozenset[str]] = _nothing
-    """The members that the encoder adds of itself to this request. A client that states them for this
-    provider (`addressed`) replaces them."""
+    """The members that the encoder adds although this request does not ask for them. A client that states
+    them under the provider's name (`addressed`) replaces them."""
     suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
     """Returns another provider side for a vendor with these quirks, if the vendor has other paths or forms;
     None = this provider side is used."""

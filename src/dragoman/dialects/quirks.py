@@ -194,10 +194,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
-        That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
-        older form (`function_call`), calls that need their reasoning beside them, reasoning in fields that
-        the vendor does not have, signatures on calls, and ids of calls. Every relayed attempt runs this, so
-        it looks at each message and each part only once.
+        The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
+        calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
+        that the vendor does not have, signatures on calls, and ids of calls. This method runs for every
+        relayed attempt, so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):

@@ -23,9 +23,9 @@ from dragoman.dialects.openai_chat.terms import SEALS
 from dragoman.dialects.openai_chat.thought_parts import FORMS
 
 TAGS: Final = "tags"
-"""The value of the quirk `reasoning_field` for reasoning in the content."""
+"""The value of the quirk `reasoning_field` that means: reasoning stands inside the content."""
 DETAILS: Final = "reasoning_details"
-"""The value of the quirk `reasoning_field` for entries of this list."""
+"""The value of the quirk `reasoning_field` that means: reasoning stands in entries of this list."""
 
 
 class Saying(Collected):
@@ -337,7 +337,9 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block is a content part of a vendor's own type, which can stand only in a list of parts."""
+    """Whether a block is a content part of a vendor's own type. Such a part can stand only in a list of
+    parts.
+    """
     if isinstance(block, ir.Thinking):
         return block.form in FORMS
     if not isinstance(block, ir.Native) or block.dialect != NAME:

@@ -26,11 +26,12 @@ _CUT: Final = frozenset({"length", "context", "sequence", "filter"})
 class TextCalls:
     """Turns the calls and the reasoning in the texts of one answer into blocks.
 
-    reader: makes a reader of calls for each text; None = the texts have no calls. thoughts: how the reasoning
-    is marked with which an answer may begin; None = the answer has none in its texts.
+    reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
+    at the beginning of the answer is marked; None = the texts contain no reasoning.
 
-    The end of a text is passed on with the next block or with the stop reason: in an answer that was cut off
-    inside a call, the text of this call holds no other calls. It may be the content of a file.
+    The end of a text is passed on with the next block or with the stop reason. The stop reason decides: if
+    the answer was cut off inside a call, no calls are read from the text of this call, because this text may
+    be the content of a file.
     """
 
     __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
@@ -68,14 +69,16 @@ class TextCalls:
         return [*ended, event]
 
     def _ended(self, candidate: int, *, cut: bool = False) -> Sequence[ir.Event]:
-        """The events for the end of the candidate's last text; [] = they have been passed on."""
+        """The events for the client at the end of the candidate's last text. [] = no text has ended, or its
+        end has been passed on. cut: True = the model has not ended its answer itself.
+        """
         if (ending := self._ending.pop(candidate, None)) is None:
             return []
         text, event = ending
         return text.close(event, cut=cut)
 
     def _about_block(self, event: Any) -> Sequence[ir.Event]:
-        """The events in place of one that names a block of the upstream."""
+        """The events for the client in place of an event that names a block of the upstream."""
         ended = self._ended(event.candidate)
         return [*ended, *self._in_block(event, (event.candidate, event.index))]
 
@@ -171,7 +174,9 @@ class _Text:
         return events
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
-        """The events for the end of the block. cut: the model has not ended its answer itself."""
+        """The events for the client at the end of the block. cut: True = the model has not ended its answer
+        itself.
+        """
         events: list[ir.Event] = []
         final = event.block
         if isinstance(final, ir.Text) and not self._fed:

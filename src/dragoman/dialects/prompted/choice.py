@@ -53,9 +53,10 @@ def chosen(
     """(the request that asks for its forced call as structured output, a function that makes the reader of
     the answer). `is_choice` must be true for the request.
 
-    notation: how the model writes calls where nothing holds it to the schema; None = it has no such way.
-    keeps: True = the target obeys a choice of no tool, so the tools stay in the request: some providers
-    demand them if the history has calls. report: gets a change.
+    notation: how the model writes a call if its server ignores the schema; None = such an answer is plain
+    text. keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys:
+    some providers require the tools if the history has calls. False = the tools are removed. report: gets the
+    changes and losses.
     """
     allowed = offered(request, report)
     single = request.parallel is False
@@ -92,7 +93,7 @@ def chosen(
 
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of arguments, which are an object also if the tool does not say so."""
+    """The schema of a tool's arguments, with the type "object" if it states no type."""
     if not schema.keys().isdisjoint(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")):
         return schema
     return {"type": "object", **schema}
@@ -109,7 +110,9 @@ def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
 
 
 def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a call of the tool. Its definitions are added to `definitions` under other names."""
+    """The schema of a call of one tool. The definitions in the tool's schema are added to `definitions`,
+    under new names. index: the tool's index in `anyOf`.
+    """
     own = dict(_object(parameters(tool)))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
@@ -205,12 +208,12 @@ class _Arguments:
 
 
 class ForcedCall:
-    """Reads an answer that is a call. A text that begins differently is not one: `otherwise` reads it, or it
-    stays text. A Markdown code fence around the answer is left out: models that are not held to the schema
-    like to write one.
+    """The `CallReader` of an answer that is one call. A Markdown code fence around the answer is left out,
+    because models whose server ignores the schema often write one.
 
-    heads: how an answer may begin, up to the first brace of the arguments, without white space; each with the
-    name of its tool. ending: what closes the objects around the arguments.
+    heads: how an answer may begin, without white space, up to the first brace of the arguments -> the name of
+    the tool. ending: the braces that close the objects around the arguments. otherwise: makes the reader of
+    an answer that begins in another way; None = such an answer is plain text.
     """
 
     __slots__ = ("_arguments", "_ending", "_heads", "_held", "_other", "_otherwise")
@@ -249,7 +252,7 @@ class ForcedCall:
         return self._other.feed(text)
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """What was held back; the same if the answer was cut off."""
+        """The last pieces: the end of a call that broke off, or text that was held back."""
         if self._arguments is not None:
             return self._arguments.close()
         if self._other is not None:
@@ -258,7 +261,7 @@ class ForcedCall:
 
 
 class _Plain:
-    """Reads a text without calls."""
+    """The `CallReader` of a text without calls."""
 
     def feed(self, text: str) -> Sequence[Piece]:
         return [text] if text else []
@@ -268,9 +271,8 @@ class _Plain:
 
 
 _LONGEST: Final = 2000
-"""The most characters of an answer's beginning that are held back. White space may be as long as a model
-likes to write it.
-"""
+"""The most characters of an answer's beginning that are held back. A limit is needed because a model may
+write any amount of white space."""
 _FENCE: Final = re.compile(r"\s*```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
 _MAY_FENCE: Final = re.compile(r"\s*(?:`{1,3}|```(?:j|js|jso|json)?[ \t]*\r?)", re.IGNORECASE)
 

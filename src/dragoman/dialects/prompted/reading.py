@@ -53,8 +53,8 @@ class CallReader(Protocol):
         """
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """What was held back. Called once, after the last piece. cut: True = the model has not ended its
-        answer itself, for example because it has reached its limit of tokens.
+        """The pieces of the text that was held back. Called once, after the last part. cut: True = the model
+        has not ended its answer itself, for example because it has reached its limit of tokens.
         """
 
 
@@ -89,7 +89,7 @@ class Body(Protocol):
 
 
 Opening: TypeAlias = Callable[[Work], Body]
-"""Makes what reads the text behind an opening mark. Its argument bounds how often this text is read again."""
+"""Makes the reader of the text behind an opening mark. `Work` limits how often this text is read again."""
 
 _MOST_CALLS: Final = 1000
 """After so many calls, the rest of an answer is plain text. This limits the number of its blocks, because the
@@ -100,9 +100,10 @@ _PART: Final = 4096
 class TextReader:
     """The `CallReader` of texts in which each call begins with an opening mark.
 
-    openings: the marks, each with what reads the text behind it. single: True = the answer may have only one
-    call; further ones are plain text. White space between calls, and around the calls of an answer that has
-    no other text, is left out. If reading broken calls again has become too much `Work`, the rest of the
+    openings: opening mark -> a function that makes the reader of the text behind it. single: True = the
+    answer may have only one call; later calls are plain text. White space of at most `_MOST_SPACE` characters
+    is left out between two calls, after the last call, and before the first call if no other text precedes
+    it. The text of a broken call is read again as plain text; when the `Work` is used up, the rest of the
     answer is plain text.
     """
 
@@ -138,8 +139,8 @@ class TextReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """What was held back: a call that is not complete is plain text. If the answer was cut off in it, no
-        call is looked for in this text, because it belongs to a value.
+        """The pieces of the text that was held back. A call that is not complete is plain text. If the answer
+        was cut off inside it, no other calls are read from this text, because they are part of a value.
         """
         pieces: list[Piece] = []
         if cut and self._body is not None:
@@ -166,7 +167,7 @@ class TextReader:
 
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
         """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text behind the
-        mark; None = there is no mark, or the limit of calls or of broken calls is reached.
+        mark; None = there is no mark, or the limit of calls or the `Work` is used up.
         """
         text, self._held = self._held + text, ""
         if self._plain_only or self._called >= self._most:
@@ -219,7 +220,7 @@ class TextReader:
         if seen is None:
             self._behind.append(text)
             return None
-        # The last piece is no longer than `_PART`, so that reading it again is no matter.
+        # The last part is no longer than `_PART`, so reading it again costs little.
         return self._give_up(pieces) + text
 
     def _give_up(self, pieces: list[Piece]) -> str:

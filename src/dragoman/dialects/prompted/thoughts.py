@@ -67,7 +67,9 @@ class ThoughtReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """What was held back. Called once, after the last piece. cut: as in `CallReader`."""
+        """The pieces of the text that was held back. Called once, after the last part. cut: as in
+        `CallReader`.
+        """
         pieces: list[Piece] = []
         if self._state == "new":
             pieces += self._plain(self._held)

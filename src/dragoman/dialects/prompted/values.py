@@ -23,7 +23,8 @@ from dragoman.dialects.prompted.work import Work
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ONLY_CDATA: Final = re.compile(r"\s*+(?:<!\[CDATA\[(?>.*?\]\]>)\s*+)++\Z", re.DOTALL)
-"""Its groups are atomic, so that a text with many sections is read once: models write such texts."""
+"""Matches a text that consists of sections of CDATA. Its groups are atomic, so that a text with many sections
+is read only once: models write such texts."""
 _SPACE: Final = re.compile(r"\s*")
 _REST: Final = re.compile(r"\s*\Z")
 _CDATA_OPENS: Final = "<![CDATA["
@@ -47,13 +48,15 @@ class Values:
         self._root = schema
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
-        """The arguments, from the text between the tool's tags. work: pays for each reading of the text.
-        Raises NotWellFormed, also when the work is used up.
+        """The arguments in the text between the tool's tags, name -> value. work: pays for each reading of
+        the text. Raises NotWellFormed, also if the work is used up.
         """
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
-        """The members of an object, from the elements in the text."""
+        """The members of an object, from the elements in the text. schema: the schema of the object. depth:
+        the number of elements around them.
+        """
         if depth > _DEEPEST:
             raise NotWellFormed
         schema = self._part(schema, "object")
@@ -183,7 +186,7 @@ def _at(root: Mapping[str, Any], where: str) -> Any:
 
 
 class _Elements:
-    """Reads a text that consists of elements. known: the names that may occur, None = any."""
+    """Reads a text that consists of elements. known: the names that may occur; None = any."""
 
     __slots__ = ("_last_cdata_end", "_names", "_text", "_work")
 
@@ -194,8 +197,8 @@ class _Elements:
         self._last_cdata_end = text.rfind(_CDATA_ENDS)  # so that no section looks in vain for its end
 
     def found(self) -> Iterator[tuple[str, str | None]]:
-        """(name, text inside) of each element; None as the text = an empty tag. Raises NotWellFormed if other
-        text than white space stands between the elements, or an element has no end.
+        """(name, text inside) of each element in the text; an empty tag has None as the text. Raises
+        NotWellFormed for another name, for an element that is not closed, and for text between the elements.
         """
         text, at = self._text, 0
         while at < len(text):
@@ -215,9 +218,11 @@ class _Elements:
             at = end + len(name) + len("</>")
 
     def _end(self, start: int, name: str) -> int:
-        """The place of the closing tag of the element whose text begins at `start`. The element ends at the
-        first closing tag, outside of CDATA, behind which another element or nothing follows. Elements of the
-        same name in it are skipped; if they are not closed, they are text.
+        """The index of the closing tag of the element `name`. start: the index behind its opening tag. Raises
+        NotWellFormed if the element does not end.
+
+        The element ends at the first closing tag outside of CDATA behind which another element or nothing
+        follows. Elements of the same name inside it are skipped; if they are not closed, they are text.
         """
         end = self._closing(start, name, nests=True)
         if end < 0:
@@ -227,8 +232,8 @@ class _Elements:
         return end
 
     def _closing(self, start: int, name: str, *, nests: bool) -> int:
-        """The place of the closing tag; -1 = there is none. nests: whether elements of the same name in it
-        are skipped.
+        """The index of the closing tag of the element `name`; -1 = there is none. start: the index behind its
+        opening tag. nests: True = elements of the same name inside it are skipped.
         """
         text, opening, closing = self._text, f"<{name}>", f"</{name}>"
         first = _SPACE.match(text, start)
@@ -254,7 +259,7 @@ class _Elements:
                 return end
 
     def _continues(self, at: int) -> bool:
-        """Whether another element, or nothing, follows this place."""
+        """Whether another element, or nothing, follows at this index."""
         tag = _OPEN.match(self._text, at)
         if tag is None:
             return _REST.match(self._text, at) is not None

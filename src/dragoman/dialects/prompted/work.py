@@ -1,9 +1,9 @@
-"""Bounds how often the text of one answer is read again.
+"""Limits how often the text of one answer is read again.
 
-Most text is read once. What looks like a call and is none is read again as plain text, a call is tried at
-each closing tag that may be its end, and the elements in its values are read level by level. An answer that
-consists of such cases would take a time that grows with the square of its length, and nothing else would be
-served in this time.
+Most text is read once. The text of a broken call is read again as plain text; a call is parsed at each
+closing tag that may be its end; and the elements in its values are read level by level. Without a limit, the
+time for an answer that consists of such cases would grow with the square of its length, and the worker would
+serve nobody else in this time. Pure.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from typing import Final
 
 _FLAT: Final = 500_000
 _SHARE: Final = 12
-"""A call with four levels of elements, which is tried at three closing tags, takes about so many readings."""
+"""The readings of each character, on average. A call with four levels of elements that is parsed at three
+closing tags needs about so many.
+"""
 
 
 class Work:
-    """The characters of an answer that may still be read again: a constant, and a multiple of its length."""
+    """The number of characters that may still be read again: a constant, and a multiple of the length of the
+    answer so far.
+    """
 
     __slots__ = ("_left",)
 
@@ -24,10 +28,10 @@ class Work:
         self._left = _FLAT
 
     def grow(self, characters: int) -> None:
-        """The answer has so many more characters."""
+        """Allow more work, because the answer has become longer by this number of characters."""
         self._left += _SHARE * characters
 
     def spend(self, characters: int) -> bool:
-        """Take so many characters. Returns whether they may be read."""
+        """Use work for reading this number of characters again. Returns False if the work is used up."""
         self._left -= characters
         return self._left >= 0

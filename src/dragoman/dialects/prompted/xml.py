@@ -53,8 +53,8 @@ class _Empty:
 
 
 class _Body:
-    """The text behind the opening tag of a tool. A call ends at the first closing tag of the tool at which
-    all its parameters are closed. Other ones are text of a value.
+    """Reads the text behind the opening tag of a tool. The call ends at the first closing tag of the tool at
+    which all its parameters are closed. Earlier closing tags are part of a value.
     """
 
     __slots__ = (
@@ -111,8 +111,8 @@ class _Body:
         self._last = part.rstrip()[-1:] or self._last
 
     def _may_end(self) -> bool:
-        """Whether the text so far ends as the inside of a call does: with a tag, or with JSON, or it is
-        empty. This is known without reading all of it again.
+        """Whether the call may end here, judged by the last character of its text, so that the whole text is
+        read only if it may.
         """
         return self._last in {"", ">", "}"}
 
