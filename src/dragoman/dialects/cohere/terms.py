@@ -50,8 +50,8 @@ STOP_WORDS: Final[dict[str, str]] = {
     "filter": "ERROR_TOXIC",
     "pause": "COMPLETE",
     "compaction": "COMPLETE",
-    "broken": "ERROR",
-    "error": "ERROR",
+    "broken": "COMPLETE",
+    "error": "COMPLETE",
     "other": "COMPLETE",
 }
 """The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
@@ -59,7 +59,8 @@ STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `MAX_TOKENS`",
     "pause": "a pause is reported as `COMPLETE`: send the conversation again to continue",
     "compaction": "a compaction is reported as `COMPLETE`",
-    "broken": "malformed output is reported as `ERROR`",
+    "broken": "malformed output is reported as `COMPLETE`",
+    "error": "an error of the model is reported as `COMPLETE`",
     "other": "an unknown finish reason is reported as `COMPLETE`",
 }
 PLAN: Final = "tool_plan"
