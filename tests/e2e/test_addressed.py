@@ -129,3 +129,48 @@ async def test_what_the_configuration_sets_is_named_so(visit: Visit, provide: Pr
     assert (answer.status, error["param"]) == (400, "up.safetySettings")
     assert "configuration" in error["message"]
     assert provider.seen == []
+
+
+# Embeddings -----------------------------------------------------------------------------------------
+
+
+async def embedded(
+    visit: Visit, provide: Provide, extra: Wire, **more: Any
+) -> tuple[int, Wire, Wire, Exchange]:
+    """The status and body that a client gets, what Cohere gets, and the exchange."""
+    vectors = {"id": "e1", "embeddings": {"float": [[1.0, 2.0]]}, "response_type": "embeddings_by_type"}
+    provider = await provide(Whole(vectors))
+    exchanges: list[Exchange] = []
+    row = {"catalog": "cohere", "base_url": provider.url, "keys": ["k"], **more}
+    site = await visit({"providers": {"up": row}}, observers=[exchanges.append])
+    body = {"model": "up/embed-v4.0", "input": ["Hello!"], **extra}
+    async with site.session.post(f"{site.base}/v1/embeddings", json=body) as answer:
+        told = await answer.json()
+    sent = provider.last.body if provider.seen else {}
+    return answer.status, told, sent, exchanges[-1]
+
+
+@pytest.mark.parametrize("name", ["up", "cohere"], ids=["provider", "protocol"])
+async def test_the_purpose_of_embeddings(visit: Visit, provide: Provide, name: str) -> None:
+    """Without it, Cohere's encoder has to say that they are documents."""
+    extra = {name: {"input_type": "search_query", "truncate": "END"}, "gemini": {"a": 1}}
+    status, _, sent, exchange = await embedded(visit, provide, extra)
+    assert status == 200
+    assert (sent["input_type"], sent["truncate"], sent["texts"]) == ("search_query", "END", ["Hello!"])
+    assert [(loss.path, loss.severity) for loss in exchange.losses] == [("$.gemini", "hint")]
+    _, _, plain, _ = await embedded(visit, provide, {})
+    assert (plain["input_type"], plain["truncate"]) == ("search_document", "NONE")
+
+
+@pytest.mark.parametrize("member", ["model", "texts", "embedding_types"])
+async def test_what_the_gateway_writes_of_embeddings_stays(
+    visit: Visit, provide: Provide, member: str
+) -> None:
+    status, told, sent, _ = await embedded(visit, provide, {"cohere": {member: ["x"]}})
+    assert (status, told["error"]["param"], sent) == (400, f"cohere.{member}", {})
+
+
+async def test_a_configured_purpose_of_embeddings_stays(visit: Visit, provide: Provide) -> None:
+    extra = {"cohere": {"input_type": "search_query"}}
+    status, told, _, _ = await embedded(visit, provide, extra, body={"input_type": "clustering"})
+    assert (status, told["error"]["param"]) == (400, "cohere.input_type")

@@ -300,6 +300,55 @@ async def test_a_vendors_server_that_ignores_tool_choice(visit: Visit, provide: 
     assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == ARGUMENTS["weather"]
 
 
+@pytest.mark.parametrize("fenced", [False, True])
+async def test_a_server_of_completions_that_takes_a_schema(
+    visit: Visit, provide: Provide, *, fenced: bool
+) -> None:
+    """As vLLM's does. The answer is the same call if a server ignores the schema."""
+
+    def answer(seen: Seen) -> Answer:
+        body = seen.body
+        assert not body.keys() & {"tools", "tool_choice"}
+        assert '{"name":"weather","parameters":' in body["prompt"]
+        text = written(body["response_format"]["json_schema"]["schema"], "weather")
+        text = f"```json\n{text}\n```" if fenced else text
+        head = {"id": "c", "object": "text_completion", "created": 1, "model": "m"}
+        if not body.get("stream"):
+            return Whole(
+                {**head, "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}]}
+            )
+        said = [(character, None) for character in text]
+        return Streamed(
+            [
+                *(
+                    {**head, "choices": [{"index": 0, "text": one, "logprobs": None, "finish_reason": end}]}
+                    for one, end in [*said, ("", "stop")]
+                ),
+                "data: [DONE]\n\n",
+            ]
+        )
+
+    provider = await provide(answer)
+    row = {"dialect": "openai_completions", "base_url": f"{provider.url}/v1", "keys": ["up-key"]}
+    site = await visit({"providers": {"here": {**row, "quirks": {"completion_format": True}}}})
+    client = AsyncOpenAI(base_url=f"{site.base}/v1", api_key="x", max_retries=0)
+    async with client:
+        fields: Wire = {"model": "here/m", "messages": ASKED, "tools": functions("weather", "note")}
+        whole = await client.chat.completions.create(**fields, tool_choice="required")
+        (choice,) = whole.choices
+        assert (choice.message.content, choice.finish_reason) == (None, "tool_calls")
+        calls: Any = choice.message.tool_calls
+        (call,) = calls
+        assert json.loads(call.function.arguments) == ARGUMENTS["weather"]
+        arguments = ""
+        async for chunk in await client.chat.completions.create(
+            **fields, tool_choice="required", stream=True
+        ):
+            for part in chunk.choices[0].delta.tool_calls or () if chunk.choices else ():
+                arguments += part.function.arguments or "" if part.function else ""
+        assert json.loads(arguments) == ARGUMENTS["weather"]
+
+
 async def test_a_claude_that_refuses_forced_calls(
     visit: Visit, provide: Provide, stack: AsyncExitStack
 ) -> None:

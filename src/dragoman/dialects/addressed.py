@@ -10,7 +10,7 @@ protocol has, such as the model, must be set in the client's own protocol. Pure.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -24,9 +24,22 @@ _SAID: Final = "must be set by the parameters of the request's own protocol"
 _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
 
+class Extended(Protocol):
+    """A request of any operation. extra: the members without a field, by the dialect that states them."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def extra(self) -> ir.Extra: ...
+
+
+RequestT = TypeVar("RequestT", bound=Extended)
+
+
 def addressed(
-    request: ir.Request, names: Collection[str], others: Collection[str], report: Report
-) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
+    request: RequestT, names: Collection[str], others: Collection[str], report: Report
+) -> tuple[RequestT, Mapping[str, dict[str, Any]]]:
     """Take out of a request the top-level members that are named after a provider or a protocol and hold an
     object.
 
@@ -54,7 +67,8 @@ def addressed(
     extra = {**(request.extra or {}), request.dialect: rest}
     if not rest:
         del extra[request.dialect]
-    return msgspec.structs.replace(request, extra=extra or None), told
+    left: RequestT = msgspec.structs.replace(request, extra=extra or None)  # type: ignore[type-var]
+    return left, told
 
 
 def added(
@@ -64,6 +78,7 @@ def added(
     *,
     client: Collection[str],
     configured: Mapping[str, Any],
+    unasked: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the encoded body with the members added that the client has sent under a provider's name. told:
     the second result of `addressed` (name -> members).
@@ -74,8 +89,12 @@ def added(
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
     client's protocol. configured: the members that the configuration has added to the body; the error names
-    the configuration as the cause for these members.
+    the configuration as the cause for these members. unasked: the members that the encoder has added to the
+    body although the client has not asked for them; the client's own replace them.
     """
+    stated = {key for members in told.values() for key in members}
+    replaced = stated.intersection(unasked).difference(configured)
+    body = {key: value for key, value in body.items() if key not in replaced}
     for name, members in told.items():
         for key, value in members.items():
             if key in _NEVER or (key in maps and key in client and type(value) is not dict):

@@ -35,16 +35,24 @@ from dragoman.dialects.resources import Resource
 from dragoman.dialects.streaming import StreamDecoder, StreamEncoder
 
 Feature = Literal[
-    "schema", "json", "custom_tools", "forced_tool", "forced_thinking", "namespaces", "builtins"
+    "schema",
+    "json",
+    "vendors_schema",
+    "custom_tools",
+    "forced_tool",
+    "forced_thinking",
+    "namespaces",
+    "builtins",
 ]
 """A feature that a protocol may have; a missing one is emulated. schema: answers that follow a JSON Schema.
-json: answers of any JSON. custom_tools: tools with free text as input. forced_tool: forcing a tool call.
-forced_thinking: forcing a tool call while the model thinks. namespaces: tools in groups. builtins: tools that
-the protocol defines and its client runs, and tools that a message of the history adds."""
+json: answers of any JSON. vendors_schema: both of these at vendors whose `Quirks.completion_format` says so,
+although the protocol has neither. custom_tools: tools with free text as input. forced_tool: forcing a tool
+call. forced_thinking: forcing a tool call while the model thinks. namespaces: tools in groups. builtins:
+tools that the protocol defines and its client runs, and tools that a message of the history adds."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
-USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}
-"""The features of a protocol that states none. Only one protocol has the other two."""
+USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins", "vendors_schema"}
+"""The features of a protocol that states none. Each of the others belongs to one protocol."""
 
 Edits: TypeAlias = dict[str, Any]
 """For the relay: top-level member of a body -> its new value, or `msgspec.UNSET` to remove it."""

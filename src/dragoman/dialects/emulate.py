@@ -123,7 +123,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
         if notation is not None:
             request = as_text(request, notation)
         keeps = notation is None and _says_forced(target, quirks)
-        request, reader = chosen(request, report, keeps=keeps)
+        request, reader = chosen(request, report, notation, keeps=keeps)
         undo = Undo(
             custom=custom,
             names=back,
@@ -217,9 +217,13 @@ def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barr
     """
     if barred and output.kind != "text":
         return False
+    if output.kind == "text":
+        return True
+    vendors = "vendors_schema" in target.features and quirks.completion_format
     if output.kind == "schema":
-        return "schema" in target.features and facts.structured is not False and quirks.json_schema
-    return output.kind == "text" or "json" in target.features
+        held = vendors or "schema" in target.features
+        return held and facts.structured is not False and quirks.json_schema
+    return vendors or "json" in target.features
 
 
 def _calls_forced(choice: ir.ToolChoice | None) -> bool:

@@ -160,6 +160,10 @@ def _usual(quirks: Quirks) -> None:  # noqa: ARG001 - the default of `ProviderSi
     return None
 
 
+def _nothing(_: Any) -> frozenset[str]:
+    return frozenset()
+
+
 def _as_it_is(wire: WireRequest) -> WireRequest:
     return wire
 
@@ -196,6 +200,9 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
     """Changes the encoded request after the members from the configuration were added."""
+    unasked: Callable[[AskedT], frozenset[str]] = _nothing
+    """The members that the encoder adds although this request does not ask for them. A client that states
+    them under the provider's name (`addressed`) replaces them."""
     suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
     """Returns another provider side for a vendor with these quirks, if the vendor has other paths or forms;
     None = this provider side is used."""

@@ -65,7 +65,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether `stream_options` is accepted. If not, a stream has the usage that the provider sends anyway."""
     refuses: frozenset[str] = frozenset()
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
-    Responses API. They are left out and reported as lost."""
+    Responses API, and fields with the reasoning of assistant messages (`reasoning_content`). They are left
+    out and reported as lost."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -82,9 +83,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         "reasoning_effort"
     )
     """The field that requests reasoning: OpenAI's, OpenRouter's, DeepSeek's, DashScope's, or none."""
-    reasoning_field: Literal["reasoning_content", "reasoning", "tags", "none"] = "none"
-    """The field of an assistant message that holds its reasoning text when it is sent back. `tags`: the
-    reasoning stands at the beginning of the content, between `<think>` and `</think>`."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "reasoning_details", "tags", "none"] = "none"
+    """The field of an assistant message that holds its reasoning text when it is sent back.
+    `reasoning_details`: OpenRouter's list, with signatures, as it came; other reasoning is sent as
+    `reasoning`. `tags`: the reasoning stands at the beginning of the content, between `<think>` and
+    `</think>`."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
     """Which earlier assistant messages must include their reasoning text."""
     null_members: bool = True
@@ -121,6 +124,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     reasoning_text: ReasoningText = "apart"
     """Where the models write their reasoning. `apart`: in a field of its own. `tags`: at the beginning of the
     text, between `<think>` and `</think>`. `open`: the same, but without the opening tag."""
+    # --- OpenAI Completions ---------------------------------------------------------------------
+    completion_format: bool = False
+    """Whether the Completions API accepts chat's `response_format`, so that answers can be held to a schema
+    and tool calls can be forced by it."""
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""
@@ -168,7 +175,18 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     @cached_property
     def _rewrites_all(self) -> bool:
         """Whether one of the vendor's quirks requires that the codec rewrites every body."""
+        if self.reasoning_replay == "always":
+            return True
         return bool(_need_codec(self) != _need_codec(STANDARD))
+
+    @cached_property
+    def _odd_reasoning(self) -> frozenset[str]:
+        """The reasoning members of a message that the codec must rename or leave out."""
+        refused = _REASONING & self.refuses
+        if self.reasoning_field == "none":
+            return refused
+        own = {self.reasoning_field, *(("reasoning",) if self.reasoning_field == "reasoning_details" else ())}
+        return refused | _REASONING - own
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
@@ -176,14 +194,17 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         not relayed.
         """
         odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
+        if self.reasoning_replay == "tool_turns":
+            odd.add("tools")
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
         The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
-        calls in OpenAI's older form (`function_call`), signatures on calls, and ids of calls. This method
-        runs for every relayed attempt, so it looks at each message and each part only once.
+        calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
+        that the vendor does not have, signatures on calls, and ids of calls. This method runs for every
+        relayed attempt, so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -203,6 +224,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if not self.answer_images and ("images" in message or _has(message.get("content"), _is_image)):
             return True
         if not self.functions and "function_call" in message:
+            return True
+        if self.reasoning_replay == "tool_turns" and "tool_calls" in message:
+            return True
+        if self._odd_reasoning and not self._odd_reasoning.isdisjoint(message):
             return True
         if not self.odd_call_ids and _has(message.get("content"), _has_odd_id):
             return True
@@ -224,14 +249,27 @@ _BY_KEY = {
 """Field of `Quirks` -> the only member of a body with which the quirk deals."""
 # These concern only requests of other dialects, or other operations than chat.
 _FOREIGN = (
-    *("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens"),
+    *(
+        "cache_marks",
+        "completion_format",
+        "counts",
+        "extensions",
+        "idempotency_keys",
+        "pictures",
+        "ranking",
+        "widens",
+    ),
     *("server_call_parts", "vertex_operations"),
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
-_LOOKED_FOR = ("answer_images", "call_signatures", "functions", "odd_call_ids", "refuses", "strange_items")
+_LOOKED_FOR = (
+    *("answer_images", "call_signatures", "functions", "odd_call_ids", "reasoning_field"),
+    *("reasoning_replay", "refuses", "strange_items"),
+)
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
+_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _FUNCTIONS = frozenset({"functions", "function_call"})
 plain_id: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 """Matches the ids of tool calls that Anthropic's API accepts."""

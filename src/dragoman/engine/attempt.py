@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from dragoman.dialects.emulate import Emulation
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.joint import Joint
@@ -74,6 +75,16 @@ class Attempt(msgspec.Struct, frozen=True):
             if runtime.always_usage:
                 request = msgspec.structs.replace(request, stream_usage=True)
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
+
+    def addressees(self, members: Collection[str]) -> tuple[set[str], set[str]]:
+        """The names under which a client may state members for this attempt's provider, and those for others:
+        configured providers and protocols. members: the client's own members, which are no names.
+        """
+        names = {self.deployment.provider}
+        if self.backend.dialect is not None:
+            names.add(self.backend.dialect.name)
+        names.difference_update(members)
+        return names, {*self.runtime.backends, *DIALECTS}.difference(names, members)
 
     def edits(self) -> dict[str, Any]:
         """The members to set in a relayed body: the upstream's model name, and the members that the

@@ -5,12 +5,13 @@ counts) at an upstream of another protocol, in as many requests as needed, or at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.addressed import added, addressed
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
@@ -158,25 +159,49 @@ def _requests(
     Raises RequestFailed if the provider's protocol cannot express one, or strict mode refuses its losses.
     """
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
+    told: Mapping[str, dict[str, Any]] = {}
+    if request.extra is not None:
+        names, others = attempt.addressees(codec_of(attempt).client.members)
+        request, told = addressed(request, names, others, attempt.call.report)
     for start, part in side.split(request, attempt.call.model):
-        wire = _encoded(attempt, upstream, part, start)
+        wire = _encoded(attempt, upstream, told, part, start)
         body = wire.file or wire.fields or encode(wire.body)
         requests.append((part, Outgoing(wire.path, body, wire.params, wire.query), wire.headers))
     attempt.account(locator(attempt.asked))
     return requests
 
 
-def _encoded(attempt: Attempt, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
-    """A part of the request in the provider's protocol, or RequestFailed. start: index of its first input."""
+def _encoded(
+    attempt: Attempt,
+    upstream: WireUpstream,
+    told: Mapping[str, dict[str, Any]],
+    part: Any,
+    start: int,
+) -> WireRequest:
+    """A part of the request in the provider's protocol, or RequestFailed. told: the client's members for this
+    provider. start: index of the part's first input.
+    """
     asked, report = attempt.asked, attempt.call.report
+    operation = asked.inbound.operation
     report.moved = (lambda where: _moved(where, start)) if start else None
     try:
-        return upstream.encode_operation(asked.inbound.operation, part, attempt.call)
+        wire = upstream.encode_operation(operation, part, attempt.call)
+        if told and not (wire.fields or wire.file):
+            theirs = upstream.dialect.operations.get(operation)
+            wire.body = added(
+                wire.body,
+                told,
+                frozenset() if theirs is None else theirs.client.members,
+                client=codec_of(attempt).client.members,
+                configured=attempt.call.body or {},
+                unasked=upstream.codec(operation).unasked(part),
+            )
     except WireError as error:
         # Another deployment may support it. If none does, the client gets this place.
         locate = locator(asked)
         fault = located(asked, blamed(error), lambda where: locate(report.placed(where)))
         raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+    return wire
 
 
 def _moved(where: str, start: int) -> str:

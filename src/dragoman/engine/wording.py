@@ -19,7 +19,6 @@ from dragoman.dialects.emulate import Emulation, emulate, tagged
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.shorten import shortened
-from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.unknown import in_words
 from dragoman.engine.asked import Asked, blamed
 from dragoman.engine.attempt import Attempt
@@ -162,12 +161,7 @@ class _Words:
         if request.extra is None:
             return request, {}
         attempt = self._attempt
-        names = {attempt.deployment.provider}
-        if attempt.backend.dialect is not None:
-            names.add(attempt.backend.dialect.name)
-        own = attempt.asked.face.request.members
-        names -= own
-        others = {*attempt.runtime.backends, *DIALECTS} - names - own
+        names, others = attempt.addressees(attempt.asked.face.request.members)
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:

@@ -174,9 +174,10 @@ def _resealed(block: Any, piece: Piece) -> ir.Block:
     """Return the client's block with the seal of its piece, if the block has no seal. A client's thinking
     with only a text and a seal is replaced by the stored thinking, which may also have a summary and an id.
     """
-    if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
-        return piece.thinking
-    if piece.sealed is None or isinstance(block, ir.Thinking) or block.sealed is not None:
+    if piece.thinking is not None and isinstance(block, ir.Thinking):
+        bare = ir.Thinking(block.text, sealed=block.sealed, redacted=block.redacted)
+        return piece.thinking if block == bare else block
+    if piece.sealed is None or block.sealed is not None:
         return block  # type: ignore[no-any-return]
     resealed: ir.Block = replace(block, sealed=piece.sealed)
     return resealed

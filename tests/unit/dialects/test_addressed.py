@@ -39,6 +39,15 @@ def test_members_are_added_to_the_body_and_to_objects_in_it() -> None:
     assert body == {"a": {"b": 1}}
 
 
+def test_what_the_encoder_has_added_of_itself_may_be_replaced() -> None:
+    told, unasked = {"up": {"kind": "query"}}, {"kind"}
+    body = {"kind": "document", "a": 1}
+    assert added(body, told, [], client=[], configured={}, unasked=unasked) == {"a": 1, "kind": "query"}
+    for configured, may_be in (({"kind": "document"}, unasked), ({}, ())):
+        with pytest.raises(WireError):
+            added(body, told, [], client=[], configured=configured, unasked=may_be)
+
+
 @pytest.mark.parametrize(
     ("members", "path", "told"),
     [

@@ -523,6 +523,8 @@ def test_tools_known_from_the_history_alone_are_offered() -> None:
 
 ANY = ir.ToolChoice("any")
 LOOK = ir.Function("look", parameters=PERSON)
+COMPLETES = target("forced_tool", "schema", "json")
+"""A protocol without forms of the answer, which some vendors add."""
 
 
 @pytest.mark.parametrize(
@@ -535,6 +537,9 @@ LOOK = ir.Function("look", parameters=PERSON)
         (target("forced_tool", "schema"), UNKNOWN, STANDARD, False),
         (target("forced_tool"), Facts(structured=False), STANDARD, False),
         (target(), Facts(tool_mode="xml"), STANDARD, True),
+        (COMPLETES, UNKNOWN, STANDARD, False),
+        (COMPLETES, UNKNOWN, Quirks(completion_format=True), True),
+        (COMPLETES, Facts(structured=False), Quirks(completion_format=True), False),
     ],
 )
 def test_a_call_that_cannot_be_forced_is_asked_for_by_a_schema(
@@ -552,6 +557,13 @@ def test_a_call_that_cannot_be_forced_is_asked_for_by_a_schema(
     answer = ir.Response("t", candidates=(ir.Candidate((ir.Text('{"name":"Ann"}'),), ir.Stop("end")),))
     called = ir.ToolCall(None, "look", '{"name":"Ann"}')
     assert restored(emulation, answer).candidates == (ir.Candidate((called,), ir.Stop("tool")),)
+
+
+@pytest.mark.parametrize("output", [SCHEMA, ir.Output("json")])
+def test_a_vendor_may_add_forms_of_the_answer(output: ir.Output) -> None:
+    asked = replace(PLAIN, output=output)
+    assert ask(asked, COMPLETES, UNKNOWN, Quirks(completion_format=True))[0].request is asked
+    assert ask(asked, COMPLETES)[0].undo.told
 
 
 def test_the_tools_stay_where_only_the_model_refuses_to_be_forced() -> None:

@@ -10,6 +10,7 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
 
 ODD = {"type": "tool_use", "id": "functions.look:0", "name": "look", "input": {}}
 CALL = {"id": "1", "function": {"name": "a"}}
+RETURNS = Quirks(reasoning_field="reasoning_details", reasoning_replay="tool_turns")
 
 
 def said(**members: Any) -> dict[str, Any]:
@@ -32,6 +33,16 @@ def said(**members: Any) -> dict[str, Any]:
         (Quirks(functions=False), {"messages": [{"role": "function"}]}, False),
         (Quirks(call_signatures=False), said(tool_calls=[{**CALL, "extra_content": {}}]), False),
         (Quirks(call_signatures=False), said(tool_calls=[CALL]), True),
+        (Quirks(reasoning_field="reasoning", reasoning_replay="always"), said(content="a"), False),
+        (Quirks(reasoning_field="reasoning"), said(content="a", reasoning="b"), True),
+        (Quirks(reasoning_field="reasoning"), said(content="a", reasoning_content="b"), False),
+        (Quirks(refuses=frozenset({"reasoning_content"})), said(reasoning_content="b"), False),
+        (Quirks(refuses=frozenset({"reasoning_content"})), said(reasoning="b"), True),
+        (RETURNS, said(content="a"), True),
+        (RETURNS, said(content="a", reasoning="b", reasoning_details=[]), True),
+        (RETURNS, said(content="a", reasoning_content="b"), False),
+        (RETURNS, said(tool_calls=[CALL]), False),
+        (RETURNS, {"tools": []}, False),
         (Quirks(answer_images=False), said(images=[]), False),
         (Quirks(answer_images=False), said(content=[{"type": "image"}]), False),
         (Quirks(strange_items=False), {"input": [{"type": "reasoning"}]}, False),

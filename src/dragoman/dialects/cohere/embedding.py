@@ -3,8 +3,8 @@
 Specification: https://docs.cohere.com/v2/reference/embed, read 2026-11 in the texts of the client `cohere`
 7.3.1. Every request states what its vectors are for (`input_type`). A request of a protocol without such a
 member asks for vectors of documents, `search_document`, which is reported; a client can send
-`cohere.input_type`. An answer has the vectors by their type: here always `float`. Pictures, and mixtures of
-texts and pictures, are for Cohere's own clients alone.
+`{"cohere": {"input_type": …}}`. An answer has the vectors by their type: here always `float`. Pictures, and
+mixtures of texts and pictures, are for Cohere's own clients alone.
 """
 
 from __future__ import annotations
@@ -182,6 +182,12 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
     return word
 
 
+def unasked(request: ir.EmbedRequest) -> frozenset[str]:
+    """The members that this request has only because Cohere requires them, or has another default."""
+    stated = {"input_type": request.task, "truncate": request.truncate}
+    return frozenset(member for member, value in stated.items() if value is None)
+
+
 def locate(_: ir.EmbedRequest, where: str) -> str:
     """The JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs"):
@@ -280,5 +286,6 @@ EMBEDDING: Final = OperationCodec(
         decode=decode_response,
         split=batches(MOST_INPUTS),
         join=joined,
+        unasked=unasked,
     ),
 )

@@ -14,6 +14,7 @@ from dragoman.dialects.cohere.errors import fault_of
 from dragoman.dialects.cohere.logprobs import decode_logprobs, encode_logprob
 from dragoman.dialects.cohere.saying import CITATIONS, Saying, decode_saying
 from dragoman.dialects.cohere.terms import (
+    FAILURES,
     NAME,
     PLAN,
     STOP_WORDS,
@@ -35,9 +36,13 @@ SAID: Final = Typed(NAME, "message", tool_plan=str, tool_calls=list, citations=l
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, and if the generation failed;
+    WireError for an invalid body.
+    """
     if type(body.get("message")) is not dict and is_failure(body):
         raise RequestFailed(fault_of(body))
+    if (fault := failure_of(body.get("finish_reason"))) is not None:
+        raise RequestFailed(fault)
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -47,6 +52,11 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 def is_failure(body: dict[str, Any]) -> bool:
     """Whether a body or an event is an error: its `message` is a text, or it has `error`."""
     return type(body.get("message")) is str or bool(body.get("error"))
+
+
+def failure_of(word: Any) -> ir.Fault | None:
+    """The fault that a finish reason states; None = it states none."""
+    return FAILURES.get(word) if type(word) is str else None
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:

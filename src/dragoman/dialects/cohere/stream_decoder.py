@@ -2,7 +2,8 @@
 
 `message-start`, then for each block its start, deltas and end, then `message-end` with the finish reason and
 the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block. Citations
-belong to the content part that they name, else to the latest text. A failure is a `message-end` with `error`.
+belong to the content part that they name, else to the latest text. A failure is a `message-end` with
+`error`, or with the finish reason of one.
 https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
@@ -20,7 +21,7 @@ from dragoman.dialects.cohere.citations import PLANNED, USUAL, decode_citation
 from dragoman.dialects.cohere.errors import fault_of
 from dragoman.dialects.cohere.logprobs import decode_logprobs
 from dragoman.dialects.cohere.parts import decode_part
-from dragoman.dialects.cohere.response import HEAD, MESSAGE, decode_stop, is_failure
+from dragoman.dialects.cohere.response import HEAD, MESSAGE, decode_stop, failure_of, is_failure
 from dragoman.dialects.cohere.saying import CITATIONS
 from dragoman.dialects.cohere.terms import NAME, PLAN, leftovers
 from dragoman.dialects.cohere.usage import decode_usage
@@ -296,6 +297,9 @@ class CohereDecoder:
         if error := delta.get("error"):
             told = {**delta, "message": error if type(error) is str else str(error)}
             events += self._fail(fault_of(told))
+            return
+        if (fault := failure_of(delta.get("finish_reason"))) is not None:
+            events += self._fail(fault)
             return
         self._over = True
         for opened in (self._plan, *self._contents.values(), *self._calls.values()):

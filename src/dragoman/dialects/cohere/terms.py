@@ -28,12 +28,19 @@ STOPS: Final[dict[str, ir.Stop]] = {
     "STOP_SEQUENCE": ir.Stop("sequence"),
     "MAX_TOKENS": ir.Stop("length"),
     "TOOL_CALL": ir.Stop("tool"),
-    "ERROR": ir.Stop("error"),
-    "TIMEOUT": ir.Stop("error", raw="TIMEOUT"),
     "ERROR_TOXIC": ir.Stop("filter"),
     "ERROR_LIMIT": ir.Stop("context"),
 }
-"""The IR's stop by Cohere's finish reason; the last two are of older models."""
+"""The IR's stop by Cohere's finish reason; the last two are of older models. Those in `FAILURES` are none."""
+FAILURES: Final[dict[str, ir.Fault]] = {
+    "ERROR": ir.Fault("upstream", "The provider could not complete the response.", blame="upstream"),
+    "TIMEOUT": ir.Fault(
+        "timeout", "The provider took longer for the response than it allows.", blame="upstream"
+    ),
+}
+"""The fault by a finish reason that says so: the generation failed, or exceeded the allowed time
+(https://docs.cohere.com/reference/chat, read 2026-11). What came before is no complete answer.
+"""
 STOP_WORDS: Final[dict[str, str]] = {
     "end": "COMPLETE",
     "tool": "TOOL_CALL",
@@ -43,8 +50,8 @@ STOP_WORDS: Final[dict[str, str]] = {
     "filter": "ERROR_TOXIC",
     "pause": "COMPLETE",
     "compaction": "COMPLETE",
-    "broken": "ERROR",
-    "error": "ERROR",
+    "broken": "COMPLETE",
+    "error": "COMPLETE",
     "other": "COMPLETE",
 }
 """The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
@@ -52,7 +59,8 @@ STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `MAX_TOKENS`",
     "pause": "a pause is reported as `COMPLETE`: send the conversation again to continue",
     "compaction": "a compaction is reported as `COMPLETE`",
-    "broken": "malformed output is reported as `ERROR`",
+    "broken": "malformed output is reported as `COMPLETE`",
+    "error": "an error of the model is reported as `COMPLETE`",
     "other": "an unknown finish reason is reported as `COMPLETE`",
 }
 PLAN: Final = "tool_plan"

@@ -19,7 +19,7 @@ from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
-from dragoman.dialects.openai_chat.saying import Saying, is_part
+from dragoman.dialects.openai_chat.saying import DETAILS, TAGS, Saying, is_part
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn
@@ -250,7 +250,7 @@ class _History:
         another dialect, the reasoning is removed and reported as lost, if the quirk is "tool_turns".
         """
         quirks = self.draft.quirks
-        if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", "tags"}:
+        if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", TAGS, DETAILS}:
             return
         if "tool_calls" in out:
             if quirks.reasoning_field not in out:

@@ -20,6 +20,7 @@ from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.marks import finish
+from dragoman.dialects.openai_chat.thought_parts import FORMS, decode_thought, encode_thought
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
@@ -123,6 +124,10 @@ def _image(part: dict[str, Any]) -> ir.Block:
     )
 
 
+def _thought(part: dict[str, Any]) -> ir.Block:
+    return decode_thought(part) or _native(part)
+
+
 def _audio(part: dict[str, Any]) -> ir.Block:
     audio = part["input_audio"]
     word = audio["format"]
@@ -188,6 +193,8 @@ def _native(part: dict[str, Any]) -> ir.Block:
 _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
     "text": _text,
     "refusal": _refusal,
+    "thinking": _thought,
+    "reasoning": _thought,
     "image_url": _image,
     "input_audio": _audio,
     "file": _file,
@@ -195,7 +202,9 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
     "file_url": _by_url("file_url", "document"),
     "pdf_url": _by_url("pdf_url", "document"),
 }
-"""Decoders by part type. The last three are from vendors (OpenRouter, DashScope, Perplexity)."""
+"""Decoders by part type. The last three, and those of reasoning, are from vendors (OpenRouter, DashScope,
+Perplexity; `thought_parts`).
+"""
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -222,6 +231,13 @@ def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any
 
 def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
     return finish(draft, {"type": "text", "text": text_of(block.value)}, None, block.extra, where)
+
+
+def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any] | None:
+    if draft.own and block.form in FORMS:
+        return encode_thought(block, draft, where)
+    draft.report.lose(where, "this message cannot contain a Thinking block")
+    return None
 
 
 def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -361,4 +377,5 @@ _WRITERS: Final[dict[type, Callable[[Any, Draft, str], dict[str, Any] | None]]] 
     ir.Media: encode_media,
     ir.Json: _write_json,
     ir.Native: _write_native,
+    ir.Thinking: _write_thinking,
 }

@@ -20,9 +20,12 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.openai_chat.thought_parts import FORMS
 
 TAGS: Final = "tags"
 """The value of the quirk `reasoning_field` that means: reasoning stands inside the content."""
+DETAILS: Final = "reasoning_details"
+"""The value of the quirk `reasoning_field` that means: reasoning stands in entries of this list."""
 
 
 class Saying(Collected):
@@ -141,10 +144,13 @@ class Saying(Collected):
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
+        if self.parts is not None and self.own and block.form in FORMS:
+            self._part(block, where)
+            return
         if self.history and block.form and self._refused(block.form):
             self.draft.report.lose(where, "the provider rejects reasoning that is sent back", "hint")
             return
-        if not (self.own and block.form):
+        if not (self.own and block.form) and not self._returns(block):
             if block.sealed is not None:
                 self.draft.leave_seal(where)
             if self.history and not self._replays():
@@ -152,6 +158,13 @@ class Saying(Collected):
                 return
             restore({}, block.extra, self.draft.report, where)
         self.thoughts.append((block, where))
+
+    def _returns(self, block: ir.Thinking) -> bool:
+        """Whether a block is an entry of `reasoning_details` that goes back to the vendor that made it."""
+        if not self.history or self.draft.quirks.reasoning_field != DETAILS:
+            return False
+        sealed = block.sealed is not None and block.sealed.origin == NAME
+        return sealed or (block.form or "").startswith("details")
 
     def _refused(self, form: str) -> bool:
         members = ["reasoning_details"] if form.startswith("details") else form.split("+")
@@ -174,12 +187,13 @@ class Saying(Collected):
         mirrored: list[str] = []
         foreign: list[str] = []
         for block, where in self.thoughts:
-            form = block.form if self.own and isinstance(block, ir.Thinking) else None
             if isinstance(block, ir.Native):
                 details.append(block.value)
-            elif form in {"details", "details_only"}:
+                continue
+            form = block.form if self.own else None
+            if form in {"details", "details_only"} or self._returns(block):
                 details.append(encode_detail(block, self.draft, where))
-                if form == "details" and (spoken := spoken_text(block)):
+                if form != "details_only" and (spoken := spoken_text(block)):
                     mirrored.append(spoken)
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
@@ -199,6 +213,8 @@ class Saying(Collected):
         a request and the vendor has this field; otherwise `member`.
         """
         field = self.draft.quirks.reasoning_field
+        if field == DETAILS:
+            field = "reasoning"
         return field if self.history and field != "none" else member
 
     def _call(self, block: ir.ToolCall, where: str) -> None:
@@ -324,6 +340,8 @@ def is_part(block: ir.Block) -> bool:
     """Whether a block is a content part of a vendor's own type. Such a part can stand only in a list of
     parts.
     """
+    if isinstance(block, ir.Thinking):
+        return block.form in FORMS
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
     return block.kind != "images" and not block.kind.startswith("reasoning.")

@@ -38,9 +38,11 @@ from dragoman.dialects.openai_chat.answer import (
     spoken_text,
 )
 from dragoman.dialects.openai_chat.response import HEAD, sources_of
+from dragoman.dialects.openai_chat.thought_parts import decode_thought
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import an_object
 from dragoman.errors import WireError
+from dragoman.ir import is_sound
 
 _CHUNK: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
@@ -249,8 +251,18 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         for part in content:
             if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
                 self._content(candidate, part["text"], None, events)
+            elif (thought := decode_thought(part)) is not None and is_sound(thought):
+                self._thought_part(candidate, thought, events)
             else:
                 self._whole(candidate, ir.Native(NAME, str(part.get("type")), part), events)
+
+    def _thought_part(self, candidate: _Candidate, thought: ir.Thinking, events: list[ir.Event]) -> None:
+        if candidate.prose_kind != thought.form:
+            self._open(candidate, thought.form, ir.Thinking(extra=thought.extra, form=thought.form), events)
+        if thought.text:
+            events.append(ir.ThinkDelta(candidate.prose, thought.text, candidate.index))
+        if thought.sealed is not None:
+            events.append(ir.SealDelta(candidate.prose, thought.sealed, candidate.index))
 
     def _refusal(self, candidate: _Candidate, text: str, tokens: Any, events: list[ir.Event]) -> None:
         if candidate.prose_kind != "refusal":

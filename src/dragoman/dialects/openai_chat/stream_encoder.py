@@ -33,6 +33,7 @@ from dragoman.dialects.openai_chat.saying import (
 )
 from dragoman.dialects.openai_chat.sound import Spoken, voice_of
 from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.openai_chat.thought_parts import FRAMES, encode_thought
 from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
@@ -118,6 +119,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         if form.startswith("details"):
             # The type of the entry may only be known from the next delta.
             return self._detail(choice, out) if block.text or block.summary or block.redacted else b""
+        if form in FRAMES:
+            self._frame(choice, out, *FRAMES[form])
+            return out.head + _json(block.text) + out.tail if block.text else b""
         self._shed(out)
         member = (form or "reasoning_content").partition("+")[0]
         self._frame(choice, out, b'{"%b":' % member.encode(), b"}")
@@ -241,6 +245,11 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         if self._own and isinstance(block, ir.Thinking) and (block.form or "").startswith("details"):
             sealed = ir.Thinking(sealed=event.sealed, extra=block.extra)
             return self._detail(self._choices[event.candidate], out, sealed)
+        if self._own and isinstance(block, ir.Thinking) and block.form in FRAMES:
+            part = encode_thought(
+                ir.Thinking("", sealed=event.sealed, form=block.form), self._draft, out.where
+            )
+            return self._delta(event.candidate, {"content": [part]})
         if isinstance(block, ir.ToolCall) and event.sealed.origin == SEALS and out.head and not self._legacy:
             if block.sealed is not None:
                 return b""  # already sent; clients would append a second one

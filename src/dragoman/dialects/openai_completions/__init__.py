@@ -68,5 +68,5 @@ DIALECT: Final = Dialect(
     headers=Headers(request=REQUEST_HEADERS, response=RESPONSE_HEADERS),
     face=Face(),
     resources=OPENAIS,
-    abilities=Abilities(features=frozenset()),
+    abilities=Abilities(features=frozenset({"vendors_schema"})),
 )

@@ -208,7 +208,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["user"] = request.user
     _encode_stream(body, request, forms, draft)
     if not draft.own:
-        _lose_foreign(request, draft)
+        _lose_foreign(body, request, draft)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
@@ -322,7 +322,27 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-def _lose_foreign(request: ir.Request, draft: Draft) -> None:
+def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
+    """Write the form of the answer as chat's `response_format`. Returns the settings that are left."""
+    if wish.kind == "json":
+        body["response_format"] = {"type": "json_object"}
+    elif wish.kind == "schema":
+        members = {
+            "name": wish.name or "answer",
+            "description": wish.description,
+            "schema": wish.schema,
+            "strict": wish.strict,
+        }
+        schema = {name: value for name, value in members.items() if value is not None}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    else:
+        return wish
+    return msgspec.structs.replace(
+        wish, kind="text", schema=None, name=None, description=None, strict=None, form=None
+    )
+
+
+def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)
@@ -331,6 +351,8 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     if request.parallel:
         draft.report.lose("parallel", "the request has no tools", "hint")
     if (wish := request.output) is not None:
+        if draft.quirks.completion_format:
+            wish = _encode_format(body, wish)
         if wish.schema is not None:  # with the schema, `strict` is lost too
             wish = msgspec.structs.replace(wish, strict=None)
         FIELDS.lose(wish, draft.report, "output")

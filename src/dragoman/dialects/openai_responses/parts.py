@@ -286,9 +286,9 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)
         return {"type": "url_citation", **stated}
-    if citation.kind != "url" or citation.url is None:
-        if (own := (citation.extra or {}).get(NAME)) is not None:
-            return dict(own)
+    if citation.kind != "url" and (own := (citation.extra or {}).get(NAME)) is not None:
+        return dict(own)
+    if citation.url is None:
         draft.report.lose(where, "a source without a URL cannot be cited", "quality")
         return None
     out: _Wire = {

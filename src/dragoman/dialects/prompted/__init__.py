@@ -4,6 +4,7 @@ text.
     notation   how a call, a result and the instructions are written; a row for each `Facts.tool_mode`
     xml, json  the two families of notations: declared XML tags; JSON objects between marks (Hermes, fenced)
     reading    finds the calls in a text that comes in pieces
+    work       limits how often parts of a text are read again
     request    writes the tools, the calls and the results of a request as text
     choice     asks for a forced call as structured output, and reads such an answer
     thoughts   finds the reasoning with which a text begins

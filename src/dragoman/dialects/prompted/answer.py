@@ -8,7 +8,7 @@ get other numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,8 @@ from dragoman.dialects.prompted.thoughts import ThoughtReader
 
 replace = msgspec.structs.replace
 _Place: TypeAlias = tuple[int, int]
+_CUT: Final = frozenset({"length", "context", "sequence", "filter"})
+"""The stop reasons of an answer that the model has not ended itself."""
 
 
 class TextCalls:
@@ -26,9 +28,13 @@ class TextCalls:
 
     reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
     at the beginning of the answer is marked; None = the texts contain no reasoning.
+
+    The end of a text is passed on with the next block or with the stop reason. The stop reason decides: if
+    the answer was cut off inside a call, no calls are read from the text of this call, because this text may
+    be the content of a file.
     """
 
-    __slots__ = ("_called", "_next", "_numbers", "_reader", "_texts", "_thoughts")
+    __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
 
     def __init__(self, reader: Callable[[], CallReader] | None, thoughts: TagMode | None = None) -> None:
         self._reader = reader
@@ -37,6 +43,7 @@ class TextCalls:
         self._numbers: dict[_Place, int] = {}  # (candidate, upstream's number) -> the client's number
         self._texts: dict[_Place, _Text] = {}
         self._called: set[int] = set()
+        self._ending: dict[int, tuple[_Text, ir.Close]] = {}  # by candidate: the text that has just ended
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """The events for the client in place of this event of the upstream. [] = nothing to send now: for
@@ -44,24 +51,48 @@ class TextCalls:
         ends normally or states no stop reason, its stop reason becomes "tool".
         """
         if isinstance(event, ir.Finish):
-            stop = event.stop
-            if event.candidate in self._called and (stop is None or stop.reason == "end"):
-                return [replace(event, stop=ir.Stop("tool"))]
-            return [event]
+            return self._finish(event)
         if isinstance(event, ir.Raw):
             return [event if event.index is None else replace(event, index=self._known(event.index))]
-        return self._about_block(event) if type(event) in ir.CONTENT else [event]
+        if type(event) in ir.CONTENT:
+            return self._about_block(event)
+        if isinstance(event, ir.End):
+            ended = [one for candidate in tuple(self._ending) for one in self._ended(candidate)]
+            return [*ended, event]
+        return [event]
+
+    def _finish(self, event: ir.Finish) -> Sequence[ir.Event]:
+        stop = event.stop
+        ended = self._ended(event.candidate, cut=stop is not None and stop.reason in _CUT)
+        if event.candidate in self._called and (stop is None or stop.reason == "end"):
+            event = replace(event, stop=ir.Stop("tool"))
+        return [*ended, event]
+
+    def _ended(self, candidate: int, *, cut: bool = False) -> Sequence[ir.Event]:
+        """The events for the client at the end of the candidate's last text. [] = no text has ended, or its
+        end has been passed on. cut: True = the model has not ended its answer itself.
+        """
+        if (ending := self._ending.pop(candidate, None)) is None:
+            return []
+        text, event = ending
+        return text.close(event, cut=cut)
 
     def _about_block(self, event: Any) -> Sequence[ir.Event]:
         """The events for the client in place of an event that names a block of the upstream."""
-        place = (event.candidate, event.index)
+        ended = self._ended(event.candidate)
+        return [*ended, *self._in_block(event, (event.candidate, event.index))]
+
+    def _in_block(self, event: Any, place: _Place) -> Sequence[ir.Event]:
         if isinstance(event, ir.Open):
             if isinstance(event.block, ir.Text):
                 begun = self._texts[place] = _Text(self, event.candidate, self._new_reader(event.candidate))
                 return begun.begin(event.block)
             self._numbers[place] = self.number(event.candidate)
         elif (text := self._texts.get(place)) is not None:
-            return text.feed(event)
+            if not isinstance(event, ir.Close):
+                return text.feed(event)
+            self._ending[event.candidate] = text, event
+            return []
         return [replace(event, index=self._numbers[place])]
 
     def _new_reader(self, candidate: int) -> CallReader | None:
@@ -124,8 +155,6 @@ class _Text:
         """The events for the client in place of an event about this block."""
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
-        if isinstance(event, ir.Close):
-            return self._close(event)
         if isinstance(
             event, ir.Cite
         ):  # it may also follow the block's end; a text of calls alone has no place
@@ -144,13 +173,16 @@ class _Text:
             events.append(ir.TextDelta(self._open, "", self._candidate, event.logprobs))
         return events
 
-    def _close(self, event: ir.Close) -> list[ir.Event]:
+    def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
+        """The events for the client at the end of the block. cut: True = the model has not ended its answer
+        itself.
+        """
         events: list[ir.Event] = []
         final = event.block
         if isinstance(final, ir.Text) and not self._fed:
             events += self._read(final.text)
         if self._reader is not None:
-            events += self._pieces(self._reader.close())
+            events += self._pieces(self._reader.close(cut=cut))
         if self.said is None and not self._divided:
             events += self._speak()
         if self._open is not None:

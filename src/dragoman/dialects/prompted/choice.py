@@ -13,6 +13,7 @@ not every provider follows a reference into an array.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -22,7 +23,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.json_extent import JsonExtent
 from dragoman.dialects.loss import Report
-from dragoman.dialects.prompted.notation import described, parameters
+from dragoman.dialects.prompted.notation import Notation, described, parameters
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
 from dragoman.dialects.prompted.request import offered, without_tools
 from dragoman.dialects.schema import MADE
@@ -47,26 +48,27 @@ def is_choice(request: ir.Request) -> bool:
 
 
 def chosen(
-    request: ir.Request, report: Report, *, keeps: bool
+    request: ir.Request, report: Report, notation: Notation | None, *, keeps: bool
 ) -> tuple[ir.Request, Callable[[], CallReader]]:
     """(the request that asks for its forced call as structured output, a function that makes the reader of
     the answer). `is_choice` must be true for the request.
 
-    keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys: some
-    providers require the tools if the history has calls. False = the tools are removed. report: gets the
+    notation: how the model writes a call if its server ignores the schema; None = such an answer is plain
+    text. keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys:
+    some providers require the tools if the history has calls. False = the tools are removed. report: gets the
     changes and losses.
     """
     allowed = offered(request, report)
+    single = request.parallel is False
     output = request.output
     if output is not None and output.kind != "text":
         report.lose("output", "a tool call is forced, so there is no text to format", "hint")
     how = "the forced call is requested as structured output: the model makes one call"
     report.change("tool_choice", "output", how)
-    names = [tool.name for tool in allowed]
     wanted = replace(
         output or ir.Output(),
         kind="schema",
-        schema=parameters(allowed[0]) if len(allowed) == 1 else _schema(allowed),
+        schema=_object(parameters(allowed[0])) if len(allowed) == 1 else _schema(allowed),
         name=None,
         description=None,
         strict=True if all(tool.strict for tool in allowed) else None,
@@ -80,10 +82,21 @@ def chosen(
         plain = [replace(t, strict=None) if isinstance(t, ir.Function) else t for t in request.tools or ()]
         request = without_tools(replace(request, tools=tuple(plain)), report)
     request = replace(request, output=wanted, system=(*request.system, ir.Text(words)))
-    return request, partial(OneArguments, names[0]) if len(names) == 1 else partial(OneCall, frozenset(names))
+    schemas = {tool.name: parameters(tool) for tool in allowed}
+    otherwise = None if notation is None else notation.reader(schemas, single=single)
+    if len(schemas) == 1:
+        return request, partial(ForcedCall, dict.fromkeys("{", allowed[0].name), "", otherwise)
+    return request, partial(ForcedCall, {_head(name): name for name in schemas}, "}}", otherwise)
 
 
 # The schema ---------------------------------------------------------------------------------------
+
+
+def _object(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a tool's arguments, with the type "object" if it states no type."""
+    if not schema.keys().isdisjoint(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")):
+        return schema
+    return {"type": "object", **schema}
 
 
 def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
@@ -100,12 +113,13 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
     """The schema of a call of one tool. The definitions in the tool's schema are added to `definitions`,
     under new names. index: the tool's index in `anyOf`.
     """
-    own = dict(parameters(tool))
+    own = dict(_object(parameters(tool)))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
     for keyword in ("$defs", "definitions"):
         for name in own.get(keyword) or {}:
-            moved[f"#/{keyword}/{name}"] = f"#/$defs/{index}_{name}"
+            step = name.replace("~", "~0").replace("/", "~1")
+            moved[f"#/{keyword}/{step}"] = f"#/$defs/{index}_{step}"
     for keyword in ("$defs", "definitions"):
         for name, value in (own.pop(keyword, None) or {}).items():
             definitions[f"{index}_{name}"] = _moved(value, moved, place)
@@ -132,13 +146,15 @@ def _moved(node: Any, moved: Mapping[str, str], place: str) -> Any:
         return node
     return {
         key: _reference(value, moved, place)
-        if key == "$ref" and isinstance(value, str) and value.startswith("#")
+        if key == "$ref" and isinstance(value, str)
         else _moved(value, moved, place)
         for key, value in node.items()
     }
 
 
 def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
+    if where != "#" and not where.startswith("#/"):
+        return where  # by the name of an anchor, or into another document
     keyword = "/".join(where.split("/")[:3])
     if keyword in moved:
         return moved[keyword] + where[len(keyword) :]
@@ -191,18 +207,26 @@ class _Arguments:
         return [] if self._extent.ended() else [Ended()]
 
 
-class OneArguments:
-    """The `CallReader` of an answer that is the arguments of the tool `name`. A text that does not begin with
-    an object is plain text.
+class ForcedCall:
+    """The `CallReader` of an answer that is one call. A Markdown code fence around the answer is left out,
+    because models whose server ignores the schema often write one.
+
+    heads: how an answer may begin, without white space, up to the first brace of the arguments -> the name of
+    the tool. ending: the braces that close the objects around the arguments. otherwise: makes the reader of
+    an answer that begins in another way; None = such an answer is plain text.
     """
 
-    __slots__ = ("_arguments", "_held", "_name", "_other")
+    __slots__ = ("_arguments", "_ending", "_heads", "_held", "_other", "_otherwise")
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(
+        self, heads: Mapping[str, str], ending: str, otherwise: Callable[[], CallReader] | None = None
+    ) -> None:
+        self._heads = heads
+        self._ending = ending
+        self._otherwise = otherwise
         self._held = ""
         self._arguments: _Arguments | None = None
-        self._other = False
+        self._other: CallReader | None = None
 
     def feed(self, text: str) -> Sequence[Piece]:
         """Take the next part of the text, and return the pieces that it completes; [] = white space is held
@@ -210,70 +234,47 @@ class OneArguments:
         """
         if self._arguments is not None:
             return self._arguments.feed(text)
-        if self._other:
-            return [text] if text else []
-        text = self._held + text
-        stripped = text.lstrip()
-        if not stripped:
-            self._held = text
-            return []
-        if stripped[0] != "{":
-            self._held, self._other = "", True
-            return [text]
-        self._held = ""
-        self._arguments = _Arguments("")
-        return [Begun(self._name), *self._arguments.feed(stripped)]
-
-    def close(self) -> Sequence[Piece]:
-        """The last pieces: the end of a call that broke off, or text that was held back."""
-        if self._arguments is not None:
-            return self._arguments.close()
-        return [self._held] if self._held else []
-
-
-class OneCall:
-    """The `CallReader` of an answer that states a tool and its arguments. names: the tools that may be
-    called. A text that begins in another way, or states another tool, is plain text.
-    """
-
-    __slots__ = ("_arguments", "_heads", "_held", "_other")
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._heads = {_head(name): name for name in names}
-        self._held = ""
-        self._arguments: _Arguments | None = None
-        self._other = False
-
-    def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
-        back, because it may be the beginning of a call.
-        """
-        if self._arguments is not None:
-            return self._arguments.feed(text)
-        if self._other:
-            return [text] if text else []
+        if self._other is not None:
+            return self._other.feed(text)
         text, self._held = self._held + text, ""
-        compact = "".join(text.split())
+        fence = _FENCE.match(text)
+        inside = text if fence is None else text[fence.end() :]
+        compact = "".join(inside.split())
         for head, name in self._heads.items():
             if compact.startswith(head):
-                self._arguments = _Arguments("}}")
-                return [Begun(name), *self._arguments.feed(_behind(text, len(head) - 1))]
-        if len(text) <= _LONGEST and any(head.startswith(compact) for head in self._heads):
+                self._arguments = _Arguments(self._ending if fence is None else f"{self._ending}```")
+                return [Begun(name), *self._arguments.feed(_behind(inside, len(head) - 1))]
+        begins = any(head.startswith(compact) for head in self._heads) or _MAY_FENCE.fullmatch(text)
+        if begins and len(text) <= _LONGEST:
             self._held = text
             return []
-        self._other = True
-        return [text]
+        self._other = _Plain() if self._otherwise is None else self._otherwise()
+        return self._other.feed(text)
 
-    def close(self) -> Sequence[Piece]:
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
         """The last pieces: the end of a call that broke off, or text that was held back."""
         if self._arguments is not None:
             return self._arguments.close()
+        if self._other is not None:
+            return self._other.close(cut=cut)
         return [self._held] if self._held else []
+
+
+class _Plain:
+    """The `CallReader` of a text without calls."""
+
+    def feed(self, text: str) -> Sequence[Piece]:
+        return [text] if text else []
+
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        return []
 
 
 _LONGEST: Final = 2000
 """The most characters of an answer's beginning that are held back. A limit is needed because a model may
 write any amount of white space."""
+_FENCE: Final = re.compile(r"\s*```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
+_MAY_FENCE: Final = re.compile(r"\s*(?:`{1,3}|```(?:j|js|jso|json)?[ \t]*\r?)", re.IGNORECASE)
 
 
 def _head(name: str) -> str:

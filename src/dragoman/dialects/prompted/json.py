@@ -15,6 +15,7 @@ import msgspec
 from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.json_extent import JsonExtent
 from dragoman.dialects.prompted.reading import BROKEN, Body, Broken, Call, Complete, Opening
+from dragoman.dialects.prompted.work import Work
 
 HERMES: Final = ("<tool_call>", "</tool_call>")
 FENCED: Final = ("```tool_code", "```")
@@ -31,7 +32,7 @@ def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Open
     closing mark of the notation. tools: the declared tools, by name.
     """
 
-    def body() -> Body:
+    def body(_work: Work) -> Body:  # every piece is read once
         return _Body(marks[1], tools)
 
     return {marks[0]: body}

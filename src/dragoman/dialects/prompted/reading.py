@@ -14,6 +14,8 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from dragoman.dialects.prompted.work import Work
+
 
 class Begun(msgspec.Struct, frozen=True):
     """The beginning of a call of the tool `name`."""
@@ -50,8 +52,10 @@ class CallReader(Protocol):
         back.
         """
 
-    def close(self) -> Sequence[Piece]:
-        """The pieces of the text that was held back. Called once, after the last part."""
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        """The pieces of the text that was held back. Called once, after the last part. cut: True = the model
+        has not ended its answer itself, for example because it has reached its limit of tokens.
+        """
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -84,15 +88,13 @@ class Body(Protocol):
         """
 
 
-Opening: TypeAlias = Callable[[], Body]
+Opening: TypeAlias = Callable[[Work], Body]
+"""Makes the reader of the text behind an opening mark. `Work` limits how often this text is read again."""
 
 _MOST_CALLS: Final = 1000
 """After so many calls, the rest of an answer is plain text. This limits the number of its blocks, because the
 limits on a provider's JSON do not count calls in a text."""
 _PART: Final = 4096
-_MOST_BROKEN: Final = 64
-"""After so many broken calls, the rest of an answer is plain text. The text of each broken call is read a
-second time, so without a limit an answer with nothing but opening marks would cost much work."""
 
 
 class TextReader:
@@ -101,12 +103,13 @@ class TextReader:
     openings: opening mark -> a function that makes the reader of the text behind it. single: True = the
     answer may have only one call; later calls are plain text. White space of at most `_MOST_SPACE` characters
     is left out between two calls, after the last call, and before the first call if no other text precedes
-    it.
+    it. The text of a broken call is read again as plain text; when the `Work` is used up, the rest of the
+    answer is plain text.
     """
 
     __slots__ = (
-        *("_behind", "_body", "_broken", "_called", "_firsts", "_held", "_longest", "_mark"),
-        *("_marks", "_most", "_openings", "_speaking"),
+        *("_behind", "_body", "_called", "_firsts", "_held", "_longest", "_mark", "_marks", "_most"),
+        *("_openings", "_plain_only", "_speaking", "_work"),
     )
 
     def __init__(self, openings: Mapping[str, Opening], *, single: bool = False) -> None:
@@ -123,40 +126,51 @@ class TextReader:
         self._held = ""  # plain text so far: the beginning of a mark, or white space before a call
         self._speaking = False  # whether plain text was passed after the last call
         self._called = 0
-        self._broken = 0
+        self._plain_only = False  # whether no more calls are looked for
+        self._work = Work()
 
     def feed(self, text: str) -> Sequence[Piece]:
         """Take the next part of the text, and return the pieces that it completes; [] = the text is held
         back.
         """
         pieces: list[Piece] = []
-        # In parts, because each mark and each call cuts off the rest of the text, which copies it.
-        for start in range(0, len(text), _PART):
-            left: str | None = text[start : start + _PART]
-            while left is not None:
-                if len(left) > _PART:  # a broken call is read again
-                    pieces += self.feed(left)
-                    break
-                body = self._body
-                left = self._plain(left, pieces) if body is None else self._inside(body, left, pieces)
+        self._work.grow(len(text))
+        self._read(text, pieces)
         return pieces
 
-    def close(self) -> Sequence[Piece]:
-        """The pieces of the text that was held back. A call that is not complete is plain text."""
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        """The pieces of the text that was held back. A call that is not complete is plain text. If the answer
+        was cut off inside it, no other calls are read from this text, because they are part of a value.
+        """
         pieces: list[Piece] = []
+        if cut and self._body is not None:
+            self._plain_only = True
         while self._body is not None:
-            pieces += self.feed(self._give_up(pieces))
+            self._read(self._give_up(pieces), pieces)
         held, self._held = self._held, ""
         if held and (self._speaking or not self._called or not held.isspace()):
             pieces.append(held)
         return pieces
 
+    def _read(self, text: str, pieces: list[Piece]) -> None:
+        waiting = [text]  # the next part comes last
+        while waiting:
+            left = waiting.pop()
+            if len(left) > _PART:
+                # In parts, because each mark and each call cuts off the rest of the text, which copies it.
+                waiting += [left[start : start + _PART] for start in range(0, len(left), _PART)][::-1]
+                continue
+            body = self._body
+            rest = self._plain(left, pieces) if body is None else self._inside(body, left, pieces)
+            if rest is not None:
+                waiting.append(rest)
+
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
         """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text behind the
-        mark; None = there is no mark, or the limit of calls or of broken calls is reached.
+        mark; None = there is no mark, or the limit of calls or the `Work` is used up.
         """
         text, self._held = self._held + text, ""
-        if self._broken >= _MOST_BROKEN or self._called >= self._most:
+        if self._plain_only or self._called >= self._most:
             self._held = self._say(text, pieces)
             return None
         found = self._marks.search(text)
@@ -165,7 +179,7 @@ class TextReader:
             self._held = self._say(text[:end], pieces) + text[end:]
             return None
         self._mark = self._say(text[: found.start()], pieces) + found[0]
-        self._body = self._openings[found[0]]()
+        self._body = self._openings[found[0]](self._work)
         return text[found.end() :]
 
     def _say(self, text: str, pieces: list[Piece]) -> str:
@@ -203,8 +217,11 @@ class TextReader:
             self._body = None
             self._behind.clear()
             return seen.rest
-        self._behind.append(text)
-        return None if seen is None else self._give_up(pieces)
+        if seen is None:
+            self._behind.append(text)
+            return None
+        # The last part is no longer than `_PART`, so reading it again costs little.
+        return self._give_up(pieces) + text
 
     def _give_up(self, pieces: list[Piece]) -> str:
         """Append the opening mark of a broken call to `pieces` as plain text. Returns the text behind the
@@ -213,7 +230,7 @@ class TextReader:
         behind = "".join(self._behind)
         self._behind.clear()
         self._body = None
-        self._broken += 1
+        self._plain_only |= not self._work.spend(len(behind))
         pieces.append(self._mark)
         self._speaking = True
         return behind

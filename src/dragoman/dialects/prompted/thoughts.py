@@ -66,14 +66,16 @@ class ThoughtReader:
             pieces += self._end(text)
         return pieces
 
-    def close(self) -> Sequence[Piece]:
-        """The pieces of the text that was held back. Called once, after the last part."""
+    def close(self, *, cut: bool = False) -> Sequence[Piece]:
+        """The pieces of the text that was held back. Called once, after the last part. cut: as in
+        `CallReader`.
+        """
         pieces: list[Piece] = []
         if self._state == "new":
             pieces += self._plain(self._held)
         elif self._held:
             pieces.append(Thought(self._held))
-        return pieces if self._inner is None else [*pieces, *self._inner.close()]
+        return pieces if self._inner is None else [*pieces, *self._inner.close(cut=cut)]
 
     def _think(self, text: str, pieces: list[Piece]) -> str:
         """Append reasoning to `pieces`. Returns the text behind the reasoning; "" if the reasoning has not

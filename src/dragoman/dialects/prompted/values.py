@@ -13,16 +13,22 @@ An object or an array may also be JSON text. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+
+from dragoman.dialects.prompted.work import Work
 
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ONLY_CDATA: Final = re.compile(r"\s*+(?:<!\[CDATA\[(?>.*?\]\]>)\s*+)++\Z", re.DOTALL)
 """Matches a text that consists of sections of CDATA. Its groups are atomic, so that a text with many sections
 is read only once: models write such texts."""
+_SPACE: Final = re.compile(r"\s*")
+_REST: Final = re.compile(r"\s*\Z")
+_CDATA_OPENS: Final = "<![CDATA["
+_CDATA_ENDS: Final = "]]>"
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
@@ -41,11 +47,13 @@ class Values:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
 
-    def members(self, text: str) -> dict[str, Any]:
-        """The arguments in the text between the tool's tags, name -> value. Raises NotWellFormed."""
-        return self._members(text, self._root, 0)
+    def members(self, text: str, work: Work) -> dict[str, Any]:
+        """The arguments in the text between the tool's tags, name -> value. work: pays for each reading of
+        the text. Raises NotWellFormed, also if the work is used up.
+        """
+        return self._members(text, self._root, 0, work)
 
-    def _members(self, text: str, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
         """The members of an object, from the elements in the text. schema: the schema of the object. depth:
         the number of elements around them.
         """
@@ -54,18 +62,18 @@ class Values:
         schema = self._part(schema, "object")
         members: dict[str, Any] = {}
         properties = schema.get("properties") or _ANY
-        for name, inside in _elements(text, parameter_names(schema)):
+        for name, inside in _Elements(text, parameter_names(schema), work).found():
             own = self._resolved(properties.get(name) or schema.get("additionalProperties"))
             kinds = self._types(own)
-            value = "" if inside is None else self._value(inside, own, depth + 1)
+            value = "" if inside is None else self._value(inside, own, depth + 1, work)
             if "array" not in kinds:
                 if name in members:
                     raise NotWellFormed
                 members[name] = value
             elif name in members:
-                before = members[name]
-                items = before if isinstance(before, list) else [before]
-                members[name] = items + (value if isinstance(value, list) else [value])
+                if not isinstance(members[name], list):
+                    members[name] = [members[name]]
+                members[name] += value if isinstance(value, list) else [value]
             elif inside is None or not inside.strip():
                 members[name] = "" if "string" in kinds else []
             elif isinstance(value, list) or kinds & {"string", "null"}:
@@ -74,7 +82,9 @@ class Values:
                 members[name] = [value]
         return members
 
-    def _value(self, text: str, schema: Mapping[str, Any], depth: int) -> Any:
+    def _value(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> Any:
+        if not work.spend(len(text)):
+            raise NotWellFormed
         kinds = self._types(schema)
         if _ONLY_CDATA.match(text):
             text = "".join(_CDATA.findall(text))
@@ -83,23 +93,23 @@ class Values:
         if (named := _named(stripped, schema)) is not None:
             return named[0]
         if "array" in kinds and "string" not in kinds and _OPEN.match(text):
-            return self._items(text, schema, depth)
+            return self._items(text, schema, depth, work)
         if "object" in kinds and "string" not in kinds and (not stripped or _OPEN.match(text)):
-            return self._members(text, schema, depth)
+            return self._members(text, schema, depth, work)
         value = _literal(stripped, kinds, _unwrapped(text))
         if isinstance(value, str) and "array" in kinds and "string" not in kinds:
             if depth > _DEEPEST:
                 raise NotWellFormed
-            return self._value(text, self._item(schema), depth + 1)
+            return self._value(text, self._item(schema), depth + 1, work)
         return value
 
-    def _items(self, text: str, schema: Mapping[str, Any], depth: int) -> list[Any]:
+    def _items(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> list[Any]:
         if depth > _DEEPEST:
             raise NotWellFormed
         item = self._item(schema)
         return [
-            "" if inside is None else self._value(inside, item, depth + 1)
-            for _, inside in _elements(text, None)
+            "" if inside is None else self._value(inside, item, depth + 1, work)
+            for _, inside in _Elements(text, None, work).found()
         ]
 
     def _item(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -175,78 +185,89 @@ def _at(root: Mapping[str, Any], where: str) -> Any:
     return node
 
 
-def _elements(text: str, known: Iterable[str] | None) -> list[tuple[str, str | None]]:
-    """(name, text inside) of each element in the text; an empty tag has None as the text. known: the names
-    that may occur; None = any. Raises NotWellFormed for another name, for an element that is not closed, and
-    for text between the elements.
-    """
-    names = None if known is None else frozenset(known)
-    found: list[tuple[str, str | None]] = []
-    at = 0
-    while at < len(text):
-        tag = _OPEN.match(text, at)
-        if tag is None:
-            if text[at:].strip():
+class _Elements:
+    """Reads a text that consists of elements. known: the names that may occur; None = any."""
+
+    __slots__ = ("_last_cdata_end", "_names", "_text", "_work")
+
+    def __init__(self, text: str, known: Iterable[str] | None, work: Work) -> None:
+        self._text = text
+        self._names = None if known is None else frozenset(known)
+        self._work = work
+        self._last_cdata_end = text.rfind(_CDATA_ENDS)  # so that no section looks in vain for its end
+
+    def found(self) -> Iterator[tuple[str, str | None]]:
+        """(name, text inside) of each element in the text; an empty tag has None as the text. Raises
+        NotWellFormed for another name, for an element that is not closed, and for text between the elements.
+        """
+        text, at = self._text, 0
+        while at < len(text):
+            tag = _OPEN.match(text, at)
+            if tag is None:
+                if _REST.match(text, at) is None:
+                    raise NotWellFormed
+                return
+            name, at = tag[1], tag.end()
+            if self._names is not None and name not in self._names:
                 raise NotWellFormed
-            break
-        name = tag[1]
-        if names is not None and name not in names:
+            if tag[2]:
+                yield name, None
+                continue
+            end = self._end(at, name)
+            yield name, text[at:end]
+            at = end + len(name) + len("</>")
+
+    def _end(self, start: int, name: str) -> int:
+        """The index of the closing tag of the element `name`. start: the index behind its opening tag. Raises
+        NotWellFormed if the element does not end.
+
+        The element ends at the first closing tag outside of CDATA behind which another element or nothing
+        follows. Elements of the same name inside it are skipped; if they are not closed, they are text.
+        """
+        end = self._closing(start, name, nests=True)
+        if end < 0:
+            end = self._closing(start, name, nests=False)
+        if end < 0:
             raise NotWellFormed
-        if tag[2]:
-            found.append((name, None))
-            at = tag.end()
-            continue
-        inside, at = _inside(text, tag.end(), name, names)
-        found.append((name, inside))
-    return found
+        return end
 
+    def _closing(self, start: int, name: str, *, nests: bool) -> int:
+        """The index of the closing tag of the element `name`; -1 = there is none. start: the index behind its
+        opening tag. nests: True = elements of the same name inside it are skipped.
+        """
+        text, opening, closing = self._text, f"<{name}>", f"</{name}>"
+        first = _SPACE.match(text, start)
+        assert first is not None, "the pattern matches the empty text, too"
+        at, nested, end = start, 0, -1
+        while True:
+            if end < at and (end := text.find(closing, at)) < 0:
+                self._spend(len(text) - at)
+                return -1
+            data = text.find(_CDATA_OPENS, at, end)
+            past = text.find(_CDATA_ENDS, data) if 0 <= data < self._last_cdata_end else -1
+            if data >= 0 and past < 0 and data == first.end():
+                return -1  # the value begins with CDATA that is still open
+            before, at = at, past + len(_CDATA_ENDS) if past >= 0 else end + len(closing)
+            self._spend(at - before)
+            if nests:
+                nested += text.count(opening, before, data if past >= 0 else end)
+            if past >= 0:
+                continue
+            if nested:
+                nested -= 1
+            elif self._continues(at):
+                return end
 
-def _inside(text: str, start: int, name: str, names: frozenset[str] | None) -> tuple[str, int]:
-    """(the text of an element, the index behind its closing tag). name: the element's name. start: the index
-    behind its opening tag. names: the names of the elements that may follow; None = any. Raises NotWellFormed
-    if the element does not end.
+    def _continues(self, at: int) -> bool:
+        """Whether another element, or nothing, follows at this index."""
+        tag = _OPEN.match(self._text, at)
+        if tag is None:
+            return _REST.match(self._text, at) is not None
+        return self._names is None or tag[1] in self._names
 
-    The element ends at the first closing tag outside of CDATA behind which another element or nothing
-    follows. Elements of the same name inside it are skipped; if they are not closed, they are text.
-    """
-    end = _end(text, start, name, names, nests=True)
-    if end < 0:
-        end = _end(text, start, name, names, nests=False)
-    if end < 0:
-        raise NotWellFormed
-    return text[start:end], end + len(name) + len("</>")
-
-
-def _end(text: str, at: int, name: str, names: frozenset[str] | None, *, nests: bool) -> int:
-    """The index of the closing tag of the element `name`; -1 = there is none. at: the index behind the
-    opening tag. names: the names of the elements that may follow; None = any. nests: True = elements of the
-    same name inside it are skipped.
-    """
-    opening, closing = f"<{name}>", f"</{name}>"
-    start, nested = at, 0
-    while (end := text.find(closing, at)) >= 0:
-        data = text.find("<![CDATA[", at, end)
-        past = text.find("]]>", data) if data >= 0 else -1
-        if data >= 0 and past < 0 and not text[start:data].strip():
-            return -1  # the value begins with CDATA that is still open
-        if nests:
-            nested += text.count(opening, at, data if past >= 0 else end)
-        if past >= 0:
-            at = past + len("]]>")
-            continue
-        at = end + len(closing)
-        if nested:
-            nested -= 1
-        elif _continues(text, at, names):
-            return end
-    return -1
-
-
-def _continues(text: str, at: int, names: frozenset[str] | None) -> bool:
-    tag = _OPEN.match(text, at)
-    if tag is None:
-        return not text[at:].strip()
-    return names is None or tag[1] in names
+    def _spend(self, characters: int) -> None:
+        if not self._work.spend(characters):
+            raise NotWellFormed
 
 
 def _unwrapped(text: str) -> str:

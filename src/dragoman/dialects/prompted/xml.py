@@ -22,10 +22,8 @@ import msgspec
 from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.prompted.reading import BROKEN, Broken, Call, Complete, Opening
 from dragoman.dialects.prompted.values import NotWellFormed, Values, parameter_names
+from dragoman.dialects.prompted.work import Work
 
-_MOST_CLOSINGS: Final = 32
-"""The number of closing tags of a tool that are tried as the end of its call. A closing tag may also occur in
-a value."""
 _encode: Final = msgspec.json.Encoder().encode
 _CDATA: Final = "<![CDATA["
 
@@ -46,7 +44,7 @@ class _Empty:
 
     __slots__ = ("_name",)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, _work: Work) -> None:
         self._name = name
 
     def feed(self, text: str) -> Complete | Broken | None:
@@ -56,12 +54,14 @@ class _Empty:
 
 class _Body:
     """Reads the text behind the opening tag of a tool. The call ends at the first closing tag of the tool at
-    which all its parameters are closed.
+    which all its parameters are closed. Earlier closing tags are part of a value.
     """
 
-    __slots__ = ("_begun", "_closing", "_name", "_parts", "_starts", "_tail", "_tried", "_values")
+    __slots__ = (
+        *("_begun", "_closing", "_last", "_name", "_parts", "_size", "_starts", "_tail", "_values", "_work"),
+    )
 
-    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, schema: Mapping[str, Any], work: Work) -> None:
         self._name = name
         self._closing = f"</{name}>"
         self._values = Values(schema)
@@ -72,8 +72,10 @@ class _Body:
             self._starts = (self._closing, "{", *tags)
         self._begun = False
         self._parts: list[str] = []  # the text so far, but for the tail
+        self._size = 0  # of the parts
+        self._last = ""  # the last character of the parts that is no white space
         self._tail = ""  # the end of the text, in which a closing tag may begin
-        self._tried = 0
+        self._work = work
 
     def feed(self, text: str) -> Complete | Broken | None:
         """Take the next part of the text. Returns None if more text is needed to decide whether this is a
@@ -87,20 +89,32 @@ class _Body:
                 self._tail = text
                 return BROKEN if begins is False else None
             self._begun = True
-        while (at := text.find(self._closing)) >= 0:
-            self._parts.append(text[:at])
-            arguments = self._arguments("".join(self._parts))
-            text = text[at + len(self._closing) :]
-            if arguments is not None:
-                return Complete((Call(self._name, arguments),), text)
-            self._parts.append(self._closing)
-            self._tried += 1
-            if self._tried == _MOST_CLOSINGS:
-                return BROKEN
-        kept = max(0, len(text) - len(self._closing) + 1)
-        self._parts.append(text[:kept])
+        at = 0
+        while (end := text.find(self._closing, at)) >= 0:
+            self._take(text[at:end])
+            at = end + len(self._closing)
+            if self._may_end():
+                if not self._work.spend(self._size):
+                    return BROKEN
+                arguments = self._arguments("".join(self._parts))
+                if arguments is not None:
+                    return Complete((Call(self._name, arguments),), text[at:])
+            self._take(self._closing)
+        kept = max(at, len(text) - len(self._closing) + 1)
+        self._take(text[at:kept])
         self._tail = text[kept:]
         return None
+
+    def _take(self, part: str) -> None:
+        self._parts.append(part)
+        self._size += len(part)
+        self._last = part.rstrip()[-1:] or self._last
+
+    def _may_end(self) -> bool:
+        """Whether the call may end here, judged by the last character of its text, so that the whole text is
+        read only if it may.
+        """
+        return self._last in {"", ">", "}"}
 
     def _begins(self, text: str) -> bool | None:
         """Whether the text begins like the inside of a call. None = it is too short to know."""
@@ -120,7 +134,7 @@ class _Body:
         if stripped.startswith("{"):
             return None if parse_arguments(stripped) is None else stripped
         try:
-            return _encode(self._values.members(inside)).decode()
+            return _encode(self._values.members(inside, self._work)).decode()
         except (NotWellFormed, RecursionError):
             return None
 

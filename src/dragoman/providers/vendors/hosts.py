@@ -24,6 +24,7 @@ HOSTS: Final = (
                 {
                     *("frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
                     *("metadata", "n", "store"),
+                    *("reasoning_content", "reasoning_details"),  # NousResearch/hermes-agent#11089
                 }
             ),
             null_members=False,  # BerriAI/litellm#5839
@@ -69,6 +70,10 @@ HOSTS: Final = (
         quirks=Quirks(
             functions=False,
             reasoning_request="reasoning",
+            # https://openrouter.ai/docs/guides/best-practices/reasoning-tokens#preserving-reasoning-blocks;
+            # a Gemini model's calls without theirs get a 400: LibreChat-AI/agents#37
+            reasoning_field="reasoning_details",
+            reasoning_replay="tool_turns",
             answer_images=True,
             cache_marks="cache_control",
             extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
@@ -84,7 +89,13 @@ HOSTS: Final = (
         page="https://inference-docs.cerebras.ai/api-reference/chat-completions",
         keys=("CEREBRAS_API_KEY",),
         base_var="CEREBRAS_BASE_URL",
-        quirks=Quirks(functions=False, call_signatures=False, refuses=frozenset({"metadata", "store"})),
+        quirks=Quirks(
+            functions=False,
+            call_signatures=False,
+            refuses=frozenset({"metadata", "reasoning_details", "store"}),
+            # It accepts its own field, as recorded, and rejects others: QwenLM/qwen-code#11045
+            reasoning_field="reasoning",
+        ),
         also={"openai_completions": USUAL},
     ),
     Vendor(

@@ -41,7 +41,13 @@ OWN_MACHINE: Final = (
             developer_role=False,
             extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        also={
+            "openai_responses": USUAL,
+            "anthropic": USUAL,
+            # `response_format` of `CompletionRequest` in
+            # https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/completion/protocol.py
+            "openai_completions": ApiRow(quirks=Quirks(completion_format=True)),
+        },
     ),
     Vendor(
         name="llamacpp",

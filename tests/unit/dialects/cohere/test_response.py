@@ -82,7 +82,6 @@ def test_only_pieces_of_one_token_are_tokens() -> None:
         ("COMPLETE", ir.Stop("end")),
         ("MAX_TOKENS", ir.Stop("length")),
         ("STOP_SEQUENCE", ir.Stop("sequence")),
-        ("TIMEOUT", ir.Stop("error", raw="TIMEOUT")),
         ("NEW", ir.Stop("other", raw="NEW")),
     ],
 )
@@ -100,6 +99,13 @@ def test_what_a_client_of_cohere_cannot_get() -> None:
     assert (body["id"], body["finish_reason"]) == ("answer-1", "MAX_TOKENS")
     assert body["usage"] == {"tokens": {"input_tokens": 1, "output_tokens": 2}}
     assert set(lost(report)) == {"model", "candidates[1]", "candidates[0].stop.reason"}
+
+
+@pytest.mark.parametrize(("word", "kind"), [("ERROR", "upstream"), ("TIMEOUT", "timeout")])
+def test_a_generation_that_failed_is_no_answer(word: str, kind: str) -> None:
+    with pytest.raises(RequestFailed) as failed:
+        answer({"content": [{"type": "text", "text": "It is"}]}, finish_reason=word)
+    assert (failed.value.fault.kind, failed.value.fault.blame) == (kind, "upstream")
 
 
 def test_errors_in_good_answers() -> None:

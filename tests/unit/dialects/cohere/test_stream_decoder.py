@@ -99,6 +99,8 @@ def test_a_late_citation_names_its_text() -> None:
     ("last", "kind", "code"),
     [
         ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "oops"}}, "upstream", None),
+        ({"type": "message-end", "delta": {"finish_reason": "ERROR"}}, "upstream", None),
+        ({"type": "message-end", "delta": {"finish_reason": "TIMEOUT"}}, "timeout", None),
         ({"message": "too many tokens"}, "context_length", None),
         ({"type": "content-end", "index": 0}, "upstream", "stream_broken"),
     ],

@@ -11,6 +11,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_completions import DIALECT
 from dragoman.dialects.openai_completions.terms import NAME
+from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -19,8 +20,9 @@ def decoded(**members: Any) -> ir.Request:
     return DIALECT.request.decode(WireRequest("chat", {"model": "m", "prompt": "Hi", **members}))
 
 
-def encoded(request: ir.Request, report: Report | None = None) -> dict[str, Any]:
-    body = DIALECT.request.encode(request, Target(report or Report(NAME), model="m")).body
+def encoded(request: ir.Request, report: Report | None = None, quirks: Quirks = STANDARD) -> dict[str, Any]:
+    target = Target(report or Report(NAME), model="m", quirks=quirks)
+    body = DIALECT.request.encode(request, target).body
     return {key: value for key, value in body.items() if key != "model"}
 
 
@@ -159,3 +161,28 @@ def test_wishes_that_cannot_be_asked_for_are_losses() -> None:
 )
 def test_places(where: str, path: str) -> None:
     assert DIALECT.request.locate(where) == path
+
+
+FORMS: list[tuple[ir.Output, Any]] = [
+    (ir.Output("json"), {"type": "json_object"}),
+    (
+        ir.Output("schema", {"type": "object"}, "a", strict=True),
+        {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}, "strict": True}},
+    ),
+    (
+        ir.Output("schema", {"type": "object"}),
+        {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("output", "wire"), FORMS)
+def test_the_form_of_an_answer_is_written_for_vendors_who_take_it(output: ir.Output, wire: Any) -> None:
+    takes, report = Quirks(completion_format=True), Report(NAME)
+    assert encoded(asked("Hi", output=output, max_output=9), report, takes)["response_format"] == wire
+    assert report.losses == []
+    assert "response_format" not in encoded(asked("Hi", output=output), report)
+    assert report.losses[0].path == "output.kind"
+    worded = asked("Hi", output=ir.Output(verbosity="low"))
+    assert "response_format" not in encoded(worded, report, takes)
+    assert report.losses[-1].path == "output.verbosity"

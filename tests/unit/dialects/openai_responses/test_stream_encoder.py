@@ -280,6 +280,15 @@ def test_a_source_that_is_named_when_its_text_has_ended() -> None:
     assert (cited["annotation"]["url"], cited["annotation"]["end_index"]) == ("https://a.example/", 5)
 
 
+def test_a_document_with_a_url_is_a_source() -> None:
+    """Cohere's documents, and those of Gemini's retrieval, may state where they are from."""
+    paper = ir.Citation("document", "https://a.example/b", "B", quote="b", start=1, end=3, source={"id": "d"})
+    told = between(ir.Open(0, ir.Text("Hello")), ir.Cite(0, paper), ir.Close(0))[-1]["item"]["content"][0]
+    assert told["annotations"] == [
+        {"type": "url_citation", "url": "https://a.example/b", "title": "B", "start_index": 1, "end_index": 3}
+    ]
+
+
 def test_a_source_of_a_message_that_has_ended_is_named_as_lost() -> None:
     answer = reply()
     call = ir.ToolCall("call_1", "f", "{}")

@@ -139,6 +139,25 @@ def test_the_stop_reason_tells_of_calls() -> None:
         assert finish.stop.reason == seen
 
 
+def test_an_answer_that_was_cut_off_in_a_call_has_no_calls_in_its_text() -> None:
+    reader = NOTATIONS["xml"].reader(
+        {"stop": {}, "write": {"properties": {"content": {"type": "string"}}}}, single=False
+    )
+    said = f"{CALL}<write><content>{CALL} and"
+    for stop, calls in ((ir.Stop("end"), 2), (ir.Stop("length"), 1)):
+        texts = TextCalls(reader)
+        events = [START, *text(said), ir.Tally(ir.Usage()), ir.Finish(stop), END]
+        out = [one for event in events for one in texts.feed(event)]
+        (candidate,) = ir.fold(out).candidates
+        assert sum(isinstance(block, ir.ToolCall) for block in candidate.blocks) == calls
+        texts_of_it = "".join(block.text for block in candidate.blocks if isinstance(block, ir.Text))
+        assert texts_of_it == f"<write><content>{CALL if calls == 1 else ''} and"
+
+
+def test_a_text_ends_with_a_stream_that_states_no_reason() -> None:
+    assert ir.fold(passed([START, *text("a <sto"), END])).candidates[0].blocks == (ir.Text("a <sto"),)
+
+
 def test_candidates_are_numbered_for_themselves() -> None:
     both: list[ir.Event] = [START]
     for candidate in (0, 1):

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.prompted.choice import OneArguments, OneCall, chosen, is_choice
+from dragoman.dialects.prompted.choice import ForcedCall, chosen, is_choice
+from dragoman.dialects.prompted.notation import NOTATIONS, Notation
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
 
 CITY: dict[str, Any] = {
@@ -49,10 +50,10 @@ def test_what_is_a_forced_call(choice: ir.ToolChoice | None, *, forced: bool) ->
 
 
 def ask(
-    choice: ir.ToolChoice, *, keeps: bool = False, **fields: Any
+    choice: ir.ToolChoice, *, keeps: bool = False, notation: Notation | None = None, **fields: Any
 ) -> tuple[ir.Request, CallReader, Report]:
     report = Report("t")
-    request, reader = chosen(replace(PLAIN, tool_choice=choice, **fields), report, keeps=keeps)
+    request, reader = chosen(replace(PLAIN, tool_choice=choice, **fields), report, notation, keeps=keeps)
     return request, reader(), report
 
 
@@ -63,7 +64,7 @@ def test_one_tool_is_its_own_schema() -> None:
     (words,) = request.system
     assert isinstance(words, ir.Text)
     assert '"description":"Tells it."' in words.text
-    assert isinstance(reader, OneArguments)
+    assert read(reader, "{}", 1) == [Begun("weather"), Written("{}"), Ended()]
     assert "one call" in report.changes[-1].reason
     assert report.losses == []
 
@@ -88,7 +89,11 @@ def test_several_tools_are_alternatives() -> None:
     assert schema["$defs"] == {"0_City": {"type": "string"}, "0_List": {"items": {"$ref": "#/$defs/0_City"}}}
     assert second["properties"]["tool"]["enum"] == ["stop"]
     assert request.output.strict is None
-    assert isinstance(reader, OneCall)
+    assert read(reader, '{"call":{"tool":"stop","arguments":{}}}', 9) == [
+        Begun("stop"),
+        Written("{}"),
+        Ended(),
+    ]
     assert CITY["$defs"]["City"] == {"type": "string"}, "the client's schema stays as it is"
 
 
@@ -107,6 +112,68 @@ def test_a_form_of_the_answer_is_lost_beside_a_forced_call() -> None:
     assert request.output is not None
     assert request.output.verbosity == "low"
     assert [(loss.path, loss.severity) for loss in report.losses] == [("output", "hint")]
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent"),
+    [
+        ({}, {"type": "object"}),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+        ({"$ref": "#/$defs/A"}, {"$ref": "#/$defs/A"}),
+        (None, {"type": "object", "properties": {}, "additionalProperties": False}),
+    ],
+)
+def test_arguments_are_objects(schema: Any, sent: Any) -> None:
+    request, _, _ = ask(ir.ToolChoice("any"), tools=(ir.Function("a", None, schema),))
+    assert request.output is not None
+    assert request.output.schema == sent
+    several, _, _ = ask(ir.ToolChoice("any"), tools=(ir.Function("a", None, {}), STOP))
+    assert several.output is not None
+    assert several.output.schema is not None
+    first = several.output.schema["properties"]["call"]["anyOf"][0]
+    assert first["properties"]["arguments"] == {"type": "object"}
+
+
+def test_references_lead_where_their_schemas_have_gone() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/x~1y~0"}, "b": {"$ref": "#named"}, "c": {"$ref": "#"}},
+        "$defs": {"x/y~": {"type": "string"}, "n": {"$anchor": "named"}},
+    }
+    request, _, _ = ask(ir.ToolChoice("any"), tools=(STOP, ir.Function("a", None, schema)))
+    assert request.output is not None
+    whole = request.output.schema
+    assert whole is not None
+    properties = whole["properties"]["call"]["anyOf"][1]["properties"]["arguments"]["properties"]
+    assert properties == {
+        "a": {"$ref": "#/$defs/1_x~1y~0"},
+        "b": {"$ref": "#named"},
+        "c": {"$ref": "#/properties/call/anyOf/1/properties/arguments"},
+    }
+    assert set(whole["$defs"]) == {"1_x/y~", "1_n"}
+
+
+def test_a_model_that_is_not_held_to_the_schema_may_call_in_its_own_way() -> None:
+    said = '<tool_call>{"name": "stop"}</tool_call>'
+    called = [Begun("stop"), Written("{}"), Ended()]
+    choice = ir.ToolChoice("any")
+    _, reader, _ = ask(choice, notation=NOTATIONS["hermes"])
+    assert read(reader, f"I do. {said}{said}", 5) == ["I do. ", *called, *called]
+    _, reader, _ = ask(choice, notation=NOTATIONS["hermes"], parallel=False)
+    assert read(reader, f"{said}{said}", 5) == [*called, said]
+    _, reader, _ = ask(choice)
+    assert read(reader, said, 5) == [said]
+
+
+def one_arguments(name: str) -> CallReader:
+    _, reader, _ = ask(ir.ToolChoice("any"), tools=(ir.Function(name),))
+    return reader
+
+
+def one_call() -> CallReader:
+    _, reader, _ = ask(ir.ToolChoice("any"))
+    assert isinstance(reader, ForcedCall)
+    return reader
 
 
 def read(reader: CallReader, text: str, size: int) -> list[Piece]:
@@ -130,22 +197,28 @@ OBJECTS = st.dictionaries(
 )
 
 
-@given(OBJECTS, st.integers(1, 9), st.booleans(), st.sampled_from(["", " \n", "\nand words"]))
-def test_calls_come_back(arguments: Any, size: int, spaced: bool, behind: str) -> None:
+@given(
+    OBJECTS,
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([("", ""), ("", " \n"), ("", "\nand words"), ("```json\n", "\n```\n"), ("```\n", "```")]),
+)
+def test_calls_come_back(arguments: Any, size: int, spaced: bool, around: tuple[str, str]) -> None:
+    before, behind = around
     indent = 2 if spaced else None
     alone = json.dumps(arguments, indent=indent)
-    rest: list[Piece] = [behind.lstrip()] if behind.strip() else []
-    one = read(OneArguments("stop"), f" {alone}{behind}", size)
+    rest: list[Piece] = [behind.lstrip()] if behind.strip(" \n`") else []
+    one = read(one_arguments("stop"), f" {before}{alone}{behind}", size)
     assert one == [Begun("stop"), Written(alone), Ended(), *rest]
     whole = json.dumps({"call": {"tool": "weather", "arguments": arguments}}, indent=indent)
-    several = read(OneCall(frozenset({"stop", "weather"})), whole + behind, size)
+    several = read(one_call(), before + whole + behind, size)
     assert (several[0], several[2:]) == (Begun("weather"), [Ended(), *rest])
     assert isinstance(several[1], Written)
     assert json.loads(several[1].arguments) == arguments
 
 
 def test_arguments_come_as_they_are_written() -> None:
-    reader = OneCall(frozenset({"stop"}))
+    reader = one_call()
     assert reader.feed('{"call": {"tool": "stop", "argum') == []
     assert reader.feed('ents": {"a') == [Begun("stop"), Written('{"a')]
     assert reader.feed('": 1') == [Written('": 1')]
@@ -166,18 +239,22 @@ def test_arguments_come_as_they_are_written() -> None:
         '{"call": {"tool": "stop", "arguments": [1]}}',
         '{"call": {"to',
         '{"answer": 1}',
+        "```json\n[1]\n```",
+        "```python\n{}\n```",
+        "```",
+        "``` {}",
     ],
 )
 def test_another_text_stays_text(text: str, size: int) -> None:
-    assert read(OneCall(frozenset({"stop"})), text, size) == ([text] if text else [])
+    assert read(one_call(), text, size) == ([text] if text else [])
     if "{" not in text:
-        assert read(OneArguments("stop"), text, size) == ([text] if text else [])
+        assert read(one_arguments("stop"), text, size) == ([text] if text else [])
 
 
 def test_an_answer_that_breaks_off_is_a_call_that_breaks_off() -> None:
-    assert read(OneArguments("stop"), '{"a": "b', 3) == [Begun("stop"), Written('{"a": "b'), Ended()]
+    assert read(one_arguments("stop"), '{"a": "b', 3) == [Begun("stop"), Written('{"a": "b'), Ended()]
 
 
 def test_only_so_much_white_space_is_held_back() -> None:
-    reader = OneCall(frozenset({"stop"}))
+    reader = one_call()
     assert reader.feed("{" + " " * 3000) == ["{" + " " * 3000]

@@ -6,6 +6,7 @@ import pytest
 
 from dragoman.dialects.prompted.json import FENCED, HERMES, openings, written
 from dragoman.dialects.prompted.reading import Broken, Complete
+from dragoman.dialects.prompted.work import Work
 
 
 @pytest.mark.parametrize(
@@ -24,12 +25,12 @@ from dragoman.dialects.prompted.reading import Broken, Complete
     ],
 )
 def test_what_is_no_call(text: str) -> None:
-    body = openings(HERMES, {"a": {}})["<tool_call>"]()
+    body = openings(HERMES, {"a": {}})["<tool_call>"](Work())
     assert isinstance(body.feed(text), Broken)
 
 
 def test_arguments_stay_as_they_were_written() -> None:
-    body = openings(HERMES, {"a": {}})["<tool_call>"]()
+    body = openings(HERMES, {"a": {}})["<tool_call>"](Work())
     assert body.feed(' {"name": "a", "arguments": {"x": 1.50, "y":  10000000000000000000001}} ') is None
     done = body.feed(" </tool_call> rest")
     assert isinstance(done, Complete)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -247,3 +248,24 @@ def test_an_answer_of_openings_alone_is_read_in_time(mode: str) -> None:
     text = f"{mark}{{" * 20_000
     came = sum(len(piece) for piece in [*reader.feed(text), *reader.close()] if isinstance(piece, str))
     assert came == len(text)
+
+
+AWKWARD: Mapping[str, str] = {
+    "elements that are not closed": f"<a><l>{'<b><b></b>' * 15_000}</l></a>",
+    "sections of CDATA": f"<a><p>{'<![CDATA[a]]>' * 80_000}</p></a>",
+    "sections of CDATA that do not end": f"<a><p>x{'<![CDATA[</p>' * 80_000}</p></a>",
+    "closing tags in a value": f"<a><p>{'</p>x' * 300_000}</p></a>",
+    "one parameter many times": f"<a>{'<l>1</l>' * 120_000}</a>",
+    "a call that is broken at its end": f"{'<a><p>' * 64}x</p>{'<l>1</l>' * 30_000}<p>y</p>{'</a>' * 32}",
+}
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD.keys())
+def test_an_awkward_answer_is_read_in_time(text: str) -> None:
+    """Some of these would take minutes if parts of a text were read once for each other part."""
+    properties = {"p": {"type": "string"}, "l": {"type": "array", "items": {"type": "integer"}}}
+    reader = NOTATIONS["xml"].reader({"a": {"type": "object", "properties": properties}}, single=False)()
+    begun = time.process_time()
+    pieces = [*reader.feed(text), *reader.close()]
+    assert time.process_time() - begun < 5
+    assert pieces

@@ -16,6 +16,7 @@ from dragoman.dialects.prompted.reading import (
     TextReader,
     Written,
 )
+from dragoman.dialects.prompted.work import Work
 
 
 class Letter:
@@ -31,7 +32,7 @@ class Letter:
         return Complete((Call(self.text[0], "{}"),), self.text[2:]) if self.text[1] == ")" else BROKEN
 
 
-def body() -> Body:
+def body(_work: Work | None = None) -> Body:
     return Letter()
 
 
@@ -72,17 +73,41 @@ def test_a_broken_call_is_text_and_is_read_again() -> None:
 
 
 def test_the_longest_mark_counts() -> None:
-    reader = TextReader({"(": Letter, "((": body})
+    reader = TextReader({"(": body, "((": body})
     assert reader.feed("((a)") == list(CALL)
 
 
-def test_after_many_broken_calls_all_is_text() -> None:
+def test_short_broken_calls_hide_no_later_call() -> None:
     reader = TextReader({"((": body})
-    reader.feed("((?" * 64)
-    assert reader.feed("((a)") == ["((a)"]
-    fewer = TextReader({"((": body})
-    fewer.feed("((?" * 63)
-    assert fewer.feed("((a)") == list(CALL)
+    reader.feed("((?" * 5000)
+    assert reader.feed("((a)") == list(CALL)
+
+
+class Endless:
+    """A call that never ends."""
+
+    def feed(self, text: str) -> Complete | Broken | None:
+        return None
+
+
+def test_when_much_was_read_again_all_is_text() -> None:
+    text = "((" * 40_000
+    reader = TextReader({"((": lambda _work: Endless()})
+    assert reader.feed(text) == []
+    pieces = reader.close()
+    assert "".join(map(str, pieces)) == text
+    assert sum(piece == "((" for piece in pieces) < 100, "each of these is a reading of the whole text"
+
+
+def test_a_call_that_was_cut_off_holds_no_other_call() -> None:
+    """The limit of tokens was reached within a value, for example the content of a file."""
+    said: dict[bool, Sequence[Piece]] = {}
+    for cut in (False, True):
+        reader = TextReader({"((": body, "[[": lambda _work: Endless()})
+        assert reader.feed("Hi. [[ ((a) b") == ["Hi. "]
+        said[cut] = reader.close(cut=cut)
+    assert said[False] == ["[[", " ", *CALL, " b"]
+    assert said[True] == ["[[", " ((a) b"]
 
 
 def test_without_marks_all_is_text() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dragoman.dialects.prompted.values import NotWellFormed, Values, parameter_names
+from dragoman.dialects.prompted.work import Work
 
 DAY = {"type": "object", "properties": {"day": {"type": "integer"}, "tags": {"type": "array"}}}
 SCHEMA: dict[str, Any] = {
@@ -37,7 +38,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def read(text: str, schema: dict[str, Any] = SCHEMA) -> dict[str, Any]:
-    return Values(schema).members(text)
+    return Values(schema).members(text, Work())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dragoman.dialects.prompted.reading import Broken, Complete
+from dragoman.dialects.prompted.work import Work
 from dragoman.dialects.prompted.xml import openings, written
 
 READ = {"type": "object", "properties": {"path": {"type": "string"}}}
@@ -13,26 +14,34 @@ def test_only_declared_tools_have_tags() -> None:
 
 
 def test_a_text_behind_a_tag_that_is_no_parameter_breaks_the_call_at_once() -> None:
-    body = openings({"read": READ})["<read>"]()
+    body = openings({"read": READ})["<read>"](Work())
     assert body.feed(" \n<") is None
     assert body.feed("pat") is None
     assert isinstance(body.feed("tern>"), Broken)
-    free = openings({"read": {}})["<read>"]()
+    free = openings({"read": {}})["<read>"](Work())
     assert isinstance(free.feed(" it"), Broken)
 
 
 def test_a_call_ends_where_its_parameters_are_closed() -> None:
-    body = openings({"read": READ})["<read>"]()
+    body = openings({"read": READ})["<read>"](Work())
     assert body.feed("<path>a</read>b</pa") is None
     done = body.feed("th></read>rest")
     assert isinstance(done, Complete)
     assert (done.calls[0].arguments, done.rest) == ('{"path":"a</read>b"}', "rest")
 
 
-def test_closing_tags_are_tried_only_so_often() -> None:
-    body = openings({"read": READ})["<read>"]()
-    assert body.feed("<path>" + "</read>" * 31) is None
-    assert isinstance(body.feed("</read>"), Broken)
+def test_only_a_closing_tag_that_may_end_the_call_is_tried() -> None:
+    body = openings({"read": READ})["<read>"](Work())
+    assert body.feed(f"<path>{'x</read>' * 10_000}") is None
+    assert isinstance(body.feed("</path></read>"), Complete)
+
+
+def test_closing_tags_are_tried_only_while_there_is_work_left() -> None:
+    body = openings({"read": READ})["<read>"](Work())
+    tried = 0
+    while body.feed(f"<path>{'x' * 5_000}></read>") is None:
+        tried += 1
+    assert 5 < tried < 20
 
 
 def test_how_calls_are_shown() -> None:

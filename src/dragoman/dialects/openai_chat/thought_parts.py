@@ -1,0 +1,81 @@
+"""Reasoning as a part of an assistant message's content, decoded and encoded.
+
+    thinking    {"type": "thinking", "thinking": [{"type": "text", "text": "…"}]}: Mistral's models behind
+                servers that pass their form on; some write a text in place of the list
+    reasoning   {"type": "reasoning", "summary": [{"type": "summary_text", "text": "…", "signature": "…"}]}:
+                Claude's at Databricks
+                (https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models, read
+                in 2026-11)
+
+Thinking.form is "thinking_part", "thinking_text" or "reasoning_part". Canonical form: the texts of one part
+are joined. A part of another form stays an `ir.Native`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+
+_PART: Final = "thinking_part"
+_TEXT: Final = "thinking_text"
+_SUMMARY: Final = "reasoning_part"
+FORMS: Final = frozenset({_PART, _TEXT, _SUMMARY})
+"""The forms of thinking that stands in the content."""
+_THINKING: Final = frozenset({"type", "thinking"})
+_REASONING: Final = frozenset({"type", "summary"})
+_SPOKEN: Final = frozenset({"type", "text", "signature"})
+FRAMES: Final[dict[str, tuple[bytes, bytes]]] = {
+    _PART: (b'{"content":[{"type":"thinking","thinking":[{"type":"text","text":', b"}]}]}"),
+    _TEXT: (b'{"content":[{"type":"thinking","thinking":', b"}]}"),
+    _SUMMARY: (b'{"content":[{"type":"reasoning","summary":[{"type":"summary_text","text":', b"}]}]}"),
+}
+"""By form, what stands before and behind the text in the delta of a stream."""
+
+
+def decode_thought(part: dict[str, Any]) -> ir.Thinking | None:
+    """The thinking that a content part holds; None = the part has another form."""
+    if part.get("type") == "thinking":
+        return _decode_thinking(part)
+    return _decode_reasoning(part) if part.get("type") == "reasoning" else None
+
+
+def _decode_thinking(part: dict[str, Any]) -> ir.Thinking | None:
+    told, extra = part.get("thinking"), leftovers(part, _THINKING)
+    if type(told) is str:
+        return ir.Thinking(told, extra=extra, form=_TEXT)
+    if type(told) is not list or not all(map(_is_text, told)):
+        return None
+    return ir.Thinking("".join([piece["text"] for piece in told]), extra=extra, form=_PART)
+
+
+def _is_text(piece: Any) -> bool:
+    return type(piece) is dict and piece.keys() == {"type", "text"} and type(piece["text"]) is str
+
+
+def _decode_reasoning(part: dict[str, Any]) -> ir.Thinking | None:
+    told = part.get("summary")
+    if type(told) is not list or len(told) != 1 or type(spoken := told[0]) is not dict:
+        return None
+    text, seal = spoken.get("text", ""), spoken.get("signature")
+    if not spoken.keys() <= _SPOKEN or type(text) is not str or not isinstance(seal, str | None):
+        return None
+    sealed = ir.Sealed(NAME, seal) if seal else None
+    return ir.Thinking(text, sealed=sealed, extra=leftovers(part, _REASONING), form=_SUMMARY)
+
+
+def encode_thought(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
+    """The content part of thinking whose form is one of `FORMS`. where: its IR path."""
+    if block.form == _SUMMARY:
+        spoken = {"type": "summary_text", "text": block.text}
+        if block.sealed is not None:
+            spoken["signature"] = block.sealed.data
+        part: dict[str, Any] = {"type": "reasoning", "summary": [spoken]}
+    elif block.form == _TEXT:
+        part = {"type": "thinking", "thinking": block.text}
+    else:
+        part = {"type": "thinking", "thinking": [{"type": "text", "text": block.text}]}
+    restore(part, block.extra, draft.report, where)
+    return part
