@@ -225,7 +225,8 @@ def _named(provider: Provider, settings: ProviderSettings, listed: Mapping[str, 
     offered: frozenset[str] = frozenset()
     if listed is not None:
         allow, deny = Grants(discovery.allow), Grants(discovery.deny)
-        offered = frozenset(name for name in listed if name in allow and name not in deny)
+        names = (*listed, *(vendor.unlisted if vendor is not None else ()))
+        offered = frozenset(name for name in names if name in allow and name not in deny)
     return Named(
         provider.name,
         vendor.name if vendor is not None else provider.name,

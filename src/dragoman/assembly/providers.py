@@ -105,6 +105,7 @@ def _spoken(
         yields=api.fixed.keys() - provider.headers.keys(),
         limits=limits,
         service=service,
+        listing=None if provider.vendor is None else provider.vendor.listing,
     )
 
 

@@ -43,6 +43,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The path below the base URL; "" = the protocol has no list there."""
     member: str = "data"
     """The top-level member of this JSON that holds the list."""
+    further: tuple[str, ...] = ()
+    """Other top-level members that hold lists of models, too."""
     name: str = "id"
     """The member of each entry in the list that holds the model's name."""
     prefix: str = ""

@@ -66,6 +66,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     refuses: frozenset[str] = frozenset()
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
     Responses API. They are left out and reported as lost."""
+    stop_list: bool = False
+    """Whether `stop` must be a list; a single text is then sent as a list of one."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -78,6 +80,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether `tool_choice` can force a tool call; if not, the call is requested as structured output."""
     json_schema: bool = True
     """Whether `response_format` may be `json_schema`; if not, the gateway emulates it."""
+    json_object: bool = True
+    """Whether `response_format` may be `json_object`; if not, a schema that every object fits is sent."""
     reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
         "reasoning_effort"
     )
@@ -210,6 +214,8 @@ _BY_KEY = {
     "required_word": "tool_choice",
     "forced_calls": "tool_choice",
     "json_schema": "response_format",
+    "json_object": "response_format",
+    "stop_list": "stop",
     "reasoning_request": "reasoning_effort",
 }
 """Field of `Quirks` -> the only member of a body that it is about."""

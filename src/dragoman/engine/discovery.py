@@ -153,7 +153,7 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
     """All pages with one key. A cursor that comes again, or too many pages, end the list."""
-    form = upstream.dialect.models
+    form = upstream.listing
     models: dict[str, Any] = {}
     left_out = 0
     cursors: set[str] = set()

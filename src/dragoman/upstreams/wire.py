@@ -28,6 +28,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.facts import Facts
@@ -91,7 +92,8 @@ class WireUpstream:
     ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
     pattern: all but these), None = all. further: the same provider's upstreams in other dialects, best first.
     yields: names of headers for which a request's own value is used instead of the account's. service: the
-    vendor's own API for operations beside chat, None = it has none.
+    vendor's own API for operations beside chat, None = it has none. listing: the form of the model list, None
+    = the dialect's.
     """
 
     success: Final = 200
@@ -116,6 +118,7 @@ class WireUpstream:
         yields: Collection[str] = (),
         limits: AnswerLimits = DEFAULT_LIMITS,
         service: Service | None = None,
+        listing: ModelList | None = None,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -128,15 +131,18 @@ class WireUpstream:
         self.chat_url = chat_url
         self._chat = Address(chat_url + query)
         self._streamed_chat = Address((stream_url or chat_url) + query)
-        listed = list_base or bases.get("models", base_url)
+        listed = bases.get("models", list_base or base_url)
+        chats = service is None or service.chats
+        self.listing = listing or (dialect.models if chats else ModelList(path=""))
+        """The form of the provider's list of models."""
         self._list = (
             None
-            if listed is None or not dialect.models.path or (service is not None and not service.chats)
-            else URL(listed + dialect.models.path + query, encoded=True)
+            if listed is None or not self.listing.path
+            else URL(listed + self.listing.path + query, encoded=True)
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._service = service
-        self.chats = service is None or service.chats
+        self.chats = chats
         self._codecs: dict[Operation, AnyProviderSide] = {}
         if self.chats:
             self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}

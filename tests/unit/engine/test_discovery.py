@@ -33,6 +33,7 @@ class Up:
     ):
         self.answer = answer
         self.dialect = DIALECTS[dialect]
+        self.listing = self.dialect.models
         self.accounts = tuple(Account({}, "1234", (SECRET,)) for _ in range(keys))
         self.asked: list[tuple[dict[str, str], int]] = []
 
