@@ -516,9 +516,13 @@ class Core:
         """For each provider whose resources are passed through, by its name, the upstream that does so."""
         return self._running.passages
 
-    def entries(self, caller: Caller = ANYONE) -> list[Entry]:
-        """The entries of the model list: those that the client may use."""
+    def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
+        """The entries of the model list, one by one: those that the client may use."""
         return self._running.names.entries(caller.models, caller.may.providers, caller)
+
+    def alike(self, name: str) -> Iterable[str]:
+        """The names of the model list that differ from a name only in capitals."""
+        return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.

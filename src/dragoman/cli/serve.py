@@ -224,7 +224,7 @@ def _answer(
     def ready() -> None:
         nonlocal answered
         answered = True
-        offers = (gateway.describe(), len(gateway.entries()), gateway.example_model())
+        offers = (gateway.describe(), sum(1 for _ in gateway.entries()), gateway.example_model())
         announce(_Offer(*offers, gateway.client_keys.counts))
 
     def draining(running: int, delay: float) -> None:

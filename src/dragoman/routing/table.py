@@ -28,7 +28,8 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any, get_args
 
 import msgspec
@@ -188,18 +189,30 @@ class Table:
         """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
         default models, and `provider/model` for the models that providers are configured with.
 
-        found: by provider name, further models that the provider lists. granted: only granted names are
-        listed, with its exact names that have a route; None = every name is granted. providers: only models
-        that one of these providers may answer; None = all. caller: as for `resolve`.
+        found: by provider name, further models that the provider lists. The rest as for `each`.
         """
-        if granted is not None and not granted.has_patterns:
-            names = set(granted.names)
-        else:
-            names = self.listed(found or {})
-            if granted is not None:
-                names = {*granted.names, *(name for name in names if name in granted)}
-        routes = [route for name in sorted(names) if (route := self.find(name, caller)) is not None]
-        return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
+        return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
+
+    def each(
+        self,
+        names: Iterable[str],
+        granted: Grants | None = None,
+        providers: Grants | None = None,
+        caller: Caller | None = None,
+    ) -> Iterator[Entry]:
+        """The entries of a model list, one by one, because providers may list tens of thousands of models.
+
+        names: of the whole list, sorted. granted: only granted names are listed, with its exact names that
+        have a route; None = every name is granted. providers: only models that one of these providers may
+        answer; None = all. caller: as for `resolve`.
+        """
+        if granted is not None:
+            matching = (name for name in names if name in granted) if granted.has_patterns else ()
+            names = (name for name, _ in groupby(merge(sorted(granted.names), matching)))
+        for name in names:
+            route = self.find(name, caller)
+            if route is not None and (providers is None or _answers(route, providers)):
+                yield _entry(route)
 
     def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
         """The names of the model list. found: as for `entries`."""
