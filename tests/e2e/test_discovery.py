@@ -173,6 +173,64 @@ async def test_the_names_that_a_provider_lists_are_listed(
     assert all(KEY in " ".join(seen.headers.values()) for seen in lists.asked)
 
 
+VENDORS: dict[str, tuple[dict[str, Any], Lists, set[str]]] = {
+    "deepgram": (
+        {},
+        Lists(
+            "/v1/models",
+            {
+                "": {
+                    "stt": [{"name": "general", "canonical_name": "nova-9-general", "batch": True}],
+                    "tts": [{"name": "zeus", "canonical_name": "aura-9-zeus-en"}],
+                }
+            },
+        ),
+        {"nova-9-general", "aura-9-zeus-en"},
+    ),
+    "elevenlabs": (
+        {},
+        Lists("/v1/models", {"": [{"model_id": "eleven_v9", "name": "Eleven v9"}]}),
+        {"eleven_v9", "scribe_v2"},
+    ),
+    "perplexity": (
+        {"discovery": {"deny": ["*-deep-research"]}},
+        Lists("/v1/models", {"": openai("maker/house-1")}),
+        {"maker/house-1", "sonar", "sonar-pro", "sonar-reasoning-pro"},
+    ),
+    "vertex": (
+        {"project": "my-project", "region": "eu"},
+        Lists(
+            "/v1beta1/publishers/google/models",
+            {
+                "": {
+                    "publisherModels": [{"name": "publishers/google/models/gemini-9"}],
+                    "nextPageToken": "p2",
+                },
+                "p2": {"publisherModels": [{"name": "publishers/google/models/imagen-9"}]},
+            },
+            "pageToken",
+            pageSize="100",
+        ),
+        {"gemini-9", "imagen-9"},
+    ),
+    "github": ({}, Lists("/catalog/models", {"": [{"id": "maker/house-1"}]}), {"maker/house-1"}),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_vendors_with_lists_of_their_own(
+    discover: Callable[..., Awaitable[Found]], provide: Provide, vendor: str
+) -> None:
+    more, lists, expected = VENDORS[vendor]
+    lists.asked.clear()
+    up = await provide(lists)
+    row = {"catalog": vendor, "base_url": up.url, "keys": [KEY], **more}
+    site = await discover({"providers": {"up": row}})
+    await site.until_tried("up")
+    assert {name.removeprefix("up/") for name in await site.names() if name.startswith("up/")} == expected
+    assert all(KEY in " ".join(seen.headers.values()) for seen in lists.asked)
+
+
 async def test_a_bare_name_is_found_in_every_face(
     discover: Callable[..., Awaitable[Found]], provide: Provide
 ) -> None:
