@@ -31,6 +31,7 @@ from dragoman import ir
 from dragoman.dialects.access import ModelList
 from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Abilities, Dialect
+from dragoman.dialects.emulate import can_force
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
@@ -162,6 +163,9 @@ class WireUpstream:
         self._serves = None if models is None else _pattern(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
+        self._unforced = frozenset(
+            name for name, one in self._spoken.items() if not can_force(one.native, one.quirks)
+        )
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
         self.spent: Spent | None = None
@@ -240,7 +244,7 @@ class WireUpstream:
                 lessons[name] = lesson
         if lessons:
             facts = taught(facts, offered, lessons)
-        return self._spoken[choose(face, offered, facts, asked, preferred)]
+        return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
         """Remember what a failure says about calling this model in this dialect. Returns True if it says

@@ -180,8 +180,7 @@ AUTHORS: Final = (
         keys=("DEEPSEEK_API_KEY",),
         base_var="DEEPSEEK_BASE_URL",
         quirks=narrow(
-            # Its page of the endpoint has none of these: they are refused, or ignored without a word.
-            refuses=frozenset({"logit_bias", "metadata", "n", "parallel_tool_calls", "seed", "store"}),
+            refuses=frozenset({"logit_bias", "metadata", "n", "store"}),
             json_schema=False,
             reasoning_request="thinking",
             reasoning_field="reasoning_content",

@@ -11,6 +11,8 @@ import msgspec
 from dragoman.dialects.quirks import USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
+_WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
+"""The deviations of Ollama and LM Studio in the protocols beside chat."""
 _OLLAMA: Final = Vendor(
     name="ollama",
     title="Ollama",
@@ -29,10 +31,11 @@ _OLLAMA: Final = Vendor(
         refuses=frozenset({"logit_bias", "n"}),
         widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit
     ),
-    # Its own protocol has other paths than the protocols that it offers for the clients of others.
+    # Its own protocol has other paths than the protocols that it offers for the clients of others. The fields
+    # of Anthropic's that are not supported: https://docs.ollama.com/api/anthropic-compatibility.
     also={
-        "openai_responses": USUAL,
-        "anthropic": USUAL,
+        "openai_responses": ApiRow(quirks=_WITHOUT_URLS),
+        "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
         "ollama": ApiRow(drops="/v1"),
         "openai_completions": USUAL,
     },
@@ -98,7 +101,12 @@ OWN_MACHINE: Final = (
             extensions=frozenset({"repeat_penalty", "top_k"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 in the examples of its page
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        # #1120 is about the Responses API, too. #2403: there, a schema is not obeyed.
+        also={
+            "openai_responses": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+            "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+            "openai_completions": USUAL,
+        },
     ),
     Vendor(
         name="sglang",
