@@ -17,7 +17,7 @@ from tests.unit.cli.conftest import Run
     [
         ("anthropic", ["chat", "token counting"]),
         ("cohere", ["chat", "embeddings", "reranking"]),
-        ("mistral", ["chat", "embeddings", "speech", "transcription", "moderation"]),
+        ("mistral", ["chat", "token counting", "embeddings", "speech", "transcription", "moderation"]),
         ("groq", ["chat", "embeddings", "speech", "transcription"]),
         ("deepgram", ["speech", "transcription"]),
         ("voyage", ["embeddings", "reranking"]),

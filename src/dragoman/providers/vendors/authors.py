@@ -159,7 +159,8 @@ AUTHORS: Final = (
         base_var="MISTRAL_BASE_URL",
         quirks=AUTHOR,
         # A public preview without the field `include`: https://docs.mistral.ai/studio/conversations/responses.
-        also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"})))},
+        # It counts prompts at /v1/responses/input_tokens: the client mistralai 3.7.0.
+        also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"}), counts=True))},
         # Names with only a number of parameters ("mistral-7b-instruct") are models with open weights.
         models=(
             *("mistral-large*", "mistral-medium*", "mistral-small*", "mistral-tiny*", "mistral-embed*"),

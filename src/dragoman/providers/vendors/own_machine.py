@@ -13,6 +13,8 @@ from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
 _WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
 """The deviations of Ollama and LM Studio in the protocols beside chat."""
+_COUNTING: Final = ApiRow(quirks=Quirks(counts=True))
+"""Anthropic's protocol with its endpoint that counts prompts."""
 _OLLAMA: Final = Vendor(
     name="ollama",
     title="Ollama",
@@ -66,7 +68,8 @@ OWN_MACHINE: Final = (
             developer_role=False,
             extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        # Prompts are counted at /v1/messages/count_tokens: `vllm.entrypoints.anthropic` of vllm 0.33.0.
+        also={"openai_responses": USUAL, "anthropic": _COUNTING, "openai_completions": USUAL},
     ),
     Vendor(
         name="llamacpp",
@@ -80,7 +83,8 @@ OWN_MACHINE: Final = (
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit, as in its `n_predict`
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        # The page: `POST /v1/messages/count_tokens`.
+        also={"openai_responses": USUAL, "anthropic": _COUNTING, "openai_completions": USUAL},
     ),
     Vendor(
         name="lmstudio",
