@@ -213,6 +213,30 @@ VENDORS: dict[str, tuple[dict[str, Any], Lists, set[str]]] = {
         ),
         {"gemini-9", "imagen-9"},
     ),
+    "writer": (
+        {},
+        Lists("/v1/models", {"": {"models": [{"name": "Palmyra X9", "id": "palmyra-x9"}]}}),
+        {"palmyra-x9"},
+    ),
+    "databricks": (
+        {},
+        Lists("/api/2.0/serving-endpoints", {"": {"endpoints": [{"name": "house-1", "id": "9f3"}]}}),
+        {"house-1"},
+    ),
+    "cloudflare": (
+        {},
+        Lists(
+            "/client/v4/accounts/mine/ai/models/search",
+            {
+                "": {"result": [{"name": "@cf/maker/house-1", "id": "9f3"}], "success": True},
+                "2": {"result": [{"name": "@cf/maker/house-2", "id": "9f4"}]},
+                "3": {"result": []},
+            },
+            "page",
+            per_page="100",
+        ),
+        {"@cf/maker/house-1", "@cf/maker/house-2"},
+    ),
     "github": ({}, Lists("/catalog/models", {"": [{"id": "maker/house-1"}]}), {"maker/house-1"}),
 }
 
@@ -224,7 +248,8 @@ async def test_vendors_with_lists_of_their_own(
     more, lists, expected = VENDORS[vendor]
     lists.asked.clear()
     up = await provide(lists)
-    row = {"catalog": vendor, "base_url": up.url, "keys": [KEY], **more}
+    path = "/client/v4/accounts/mine/ai/v1" if vendor == "cloudflare" else ""
+    row = {"catalog": vendor, "base_url": up.url + path, "keys": [KEY], **more}
     site = await discover({"providers": {"up": row}})
     await site.until_tried("up")
     assert {name.removeprefix("up/") for name in await site.names() if name.startswith("up/")} == expected

@@ -55,6 +55,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The query parameter that requests the page after the first one; "" = the list has no pages."""
     following: str = ""
     """The top-level member of a page that holds the value of `cursor` for the next page."""
+    numbered: bool = False
+    """Whether `cursor` is the number of a page, from 1. The list ends at a page without new names."""
     more: str = ""
     """The top-level member of a page that says whether there is a next page (a boolean); "" = there is one if
     `following` is a non-empty text."""

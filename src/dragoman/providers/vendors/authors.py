@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import AUTHOR, USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import UNLINKED, USUAL, ApiRow, Dated, Vendor, narrow
 
@@ -245,6 +246,8 @@ AUTHORS: Final = (
         base_url="https://api.writer.com/v1",
         appends=True,
         chat_path="/chat",
+        bases={"models": "/v1"},
+        listing=ModelList(member="models"),  # https://dev.writer.com/api-reference/completion-api/list-models
         page="https://dev.writer.com/api-reference/completion-api/chat-completion",
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",

@@ -124,6 +124,9 @@ CLOUDS: Final = (
         serves=("chat", "embed"),
         keys=("DATABRICKS_TOKEN",),
         base_var="DATABRICKS_BASE_URL",
+        # https://docs.databricks.com/api/workspace/servingendpoints/list
+        bases={"models": "/api/2.0"},
+        listing=ModelList(path="/serving-endpoints", member="endpoints", name="name"),
         quirks=narrow(),
     ),
     Vendor(
@@ -153,6 +156,16 @@ CLOUDS: Final = (
         serves=("chat", "embed"),
         keys=("CLOUDFLARE_API_KEY",),
         base_var="CLOUDFLARE_BASE_URL",
+        # https://developers.cloudflare.com/api/resources/ai/subresources/models/methods/list
+        bases={"models": "/ai"},
+        listing=ModelList(
+            path="/models/search",
+            member="result",
+            name="name",
+            query={"per_page": "100"},
+            cursor="page",
+            numbered=True,
+        ),
         quirks=narrow(),
         also={"openai_responses": ApiRow(models=("@cf/openai/*",))},
     ),
