@@ -109,7 +109,12 @@ CLOUDS: Final = (
         quirks=Quirks(functions=False, call_signatures=False),
         also={
             "openai_responses": ApiRow(path="/openai/v1/responses", drops="/v1", models=_MANTLE_OPENAI),
-            "anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1", models=("anthropic.*",)),
+            "anthropic": ApiRow(
+                path="/anthropic/v1/messages",
+                drops="/v1",
+                quirks=Quirks(odd_call_ids=False),
+                models=("anthropic.*",),
+            ),
         },
         chats=("!anthropic.*", *(f"!{pattern}" for pattern in _MANTLE_OPENAI)),
     ),

@@ -114,13 +114,13 @@ HOSTS: Final = (
         also={"openai_completions": USUAL},
     ),
     _SILICONFLOW,
-    # The keys of the two are different: https://docs.siliconflow.com/en/userguide/quickstart.
+    # Its accounts and keys are others: cloud.siliconflow.com in place of cloud.siliconflow.cn.
     msgspec.structs.replace(
         _SILICONFLOW,
         name="siliconflow-intl",
         title=f"{_SILICONFLOW.title} (international)",
         base_url="https://api.siliconflow.com/v1",
-        page="https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
+        page="https://www.siliconflow.com/blog/openai-sdk-siliconflow-compatibility-checks",
         keys=(),
         base_var=None,
     ),
