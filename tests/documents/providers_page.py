@@ -37,13 +37,13 @@ from tests.matrix.upstreams import UPSTREAMS
 PAGE: Final = Path(__file__).parents[2] / "docs" / "providers.md"
 BEGINNING: Final = "<!-- This table is made by `make docs` from the catalogue. Do not edit it. -->\n"
 END: Final = "<!-- The end of the table. -->\n"
-_VENDORS: Final = {"alibaba": "dashscope"}
+_VENDORS: Final = {"alibaba": "dashscope", "bedrock_mantle": "bedrock-mantle"}
 """By the provider's name in the recordings, the vendor's other name in the catalogue."""
 
 
 def table(graded: Mapping[str, Grade]) -> str:
     """One row for each vendor."""
-    head = ("name", "vendor", "protocols", "operations of these protocols", "key", "grade", "read")
+    head = ("name", "vendor", "protocols", "operations", "key", "grade", "read")
     rows = [head, ["---"] * len(head), *(_row(one, graded) for one in CATALOG.values())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -105,7 +105,7 @@ def configuration(url: str) -> dict[str, Any]:
         "providers": {
             **dict.fromkeys(MODELS, row),
             "also": {**row, "dialect": "anthropic"},
-            "vllm": row,
+            **dict.fromkeys(("vllm", "llamacpp", "mistral", "lmstudio"), row),
             "trusted": {**row, "dialect": "anthropic", "quirks": {"counts": True}},
         },
         "models": {
@@ -315,12 +315,20 @@ async def test_another_model_is_not_asked_in_the_place_of_one_that_cannot_count(
     assert len(stage.provider.seen) == 1
 
 
-@pytest.mark.parametrize("model", ["also/claude-sonnet-4-5", "vllm/some-model"])
+@pytest.mark.parametrize("model", ["also/claude-sonnet-4-5", "lmstudio/some-model"])
 async def test_servers_that_are_only_compatible_are_not_asked(stage: Stage, model: str) -> None:
     headers = await own_count(stage, model)
     assert headers["x-dragoman-estimated"] == "1"
     assert "x-dragoman-attempts" not in headers
     assert stage.provider.seen == []
+
+
+@pytest.mark.parametrize(
+    ("vendor", "path"), [("vllm", "anthropic"), ("llamacpp", "anthropic"), ("mistral", "openai")]
+)
+async def test_compatible_servers_with_the_endpoint_are_asked(stage: Stage, vendor: str, path: str) -> None:
+    assert await stage.count("anthropic", f"{vendor}/some-model") == NUMBER
+    assert stage.provider.last.path == PATHS[path]
 
 
 async def test_a_server_that_is_said_to_count_is_asked(stage: Stage) -> None:

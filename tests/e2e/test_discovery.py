@@ -17,6 +17,7 @@ import pytest
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.providers.listing import MOST
 from dragoman.testing.provider import Seen, Whole
 from dragoman.testing.serving import serving
 from tests.e2e import stubs
@@ -172,6 +173,89 @@ async def test_the_names_that_a_provider_lists_are_listed(
     assert all(KEY in " ".join(seen.headers.values()) for seen in lists.asked)
 
 
+VENDORS: dict[str, tuple[dict[str, Any], Lists, set[str]]] = {
+    "deepgram": (
+        {},
+        Lists(
+            "/v1/models",
+            {
+                "": {
+                    "stt": [{"name": "general", "canonical_name": "nova-9-general", "batch": True}],
+                    "tts": [{"name": "zeus", "canonical_name": "aura-9-zeus-en"}],
+                }
+            },
+        ),
+        {"nova-9-general", "aura-9-zeus-en"},
+    ),
+    "elevenlabs": (
+        {},
+        Lists("/v1/models", {"": [{"model_id": "eleven_v9", "name": "Eleven v9"}]}),
+        {"eleven_v9", "scribe_v2"},
+    ),
+    "perplexity": (
+        {"discovery": {"deny": ["*-deep-research"]}},
+        Lists("/v1/models", {"": openai("maker/house-1")}),
+        {"maker/house-1", "sonar", "sonar-pro", "sonar-reasoning-pro"},
+    ),
+    "vertex": (
+        {"project": "my-project", "region": "eu"},
+        Lists(
+            "/v1beta1/publishers/google/models",
+            {
+                "": {
+                    "publisherModels": [{"name": "publishers/google/models/gemini-9"}],
+                    "nextPageToken": "p2",
+                },
+                "p2": {"publisherModels": [{"name": "publishers/google/models/imagen-9"}]},
+            },
+            "pageToken",
+            pageSize="100",
+        ),
+        {"gemini-9", "imagen-9"},
+    ),
+    "writer": (
+        {},
+        Lists("/v1/models", {"": {"models": [{"name": "Palmyra X9", "id": "palmyra-x9"}]}}),
+        {"palmyra-x9"},
+    ),
+    "databricks": (
+        {},
+        Lists("/api/2.0/serving-endpoints", {"": {"endpoints": [{"name": "house-1", "id": "9f3"}]}}),
+        {"house-1"},
+    ),
+    "cloudflare": (
+        {},
+        Lists(
+            "/client/v4/accounts/mine/ai/models/search",
+            {
+                "": {"result": [{"name": "@cf/maker/house-1", "id": "9f3"}], "success": True},
+                "2": {"result": [{"name": "@cf/maker/house-2", "id": "9f4"}]},
+                "3": {"result": []},
+            },
+            "page",
+            per_page="100",
+        ),
+        {"@cf/maker/house-1", "@cf/maker/house-2"},
+    ),
+    "github": ({}, Lists("/catalog/models", {"": [{"id": "maker/house-1"}]}), {"maker/house-1"}),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_vendors_with_lists_of_their_own(
+    discover: Callable[..., Awaitable[Found]], provide: Provide, vendor: str
+) -> None:
+    more, lists, expected = VENDORS[vendor]
+    lists.asked.clear()
+    up = await provide(lists)
+    path = "/client/v4/accounts/mine/ai/v1" if vendor == "cloudflare" else ""
+    row = {"catalog": vendor, "base_url": up.url + path, "keys": [KEY], **more}
+    site = await discover({"providers": {"up": row}})
+    await site.until_tried("up")
+    assert {name.removeprefix("up/") for name in await site.names() if name.startswith("up/")} == expected
+    assert all(KEY in " ".join(seen.headers.values()) for seen in lists.asked)
+
+
 async def test_a_bare_name_is_found_in_every_face(
     discover: Callable[..., Awaitable[Found]], provide: Provide
 ) -> None:
@@ -301,7 +385,7 @@ async def test_a_strange_list_is_refused(
 async def test_strange_entries_are_left_out(
     discover: Callable[..., Awaitable[Found]], provide: Provide
 ) -> None:
-    entries: list[Any] = [{"id": f"m{number}"} for number in range(12_000)]
+    entries: list[Any] = [{"id": f"m{number}"} for number in range(MOST + 2_000)]
     entries[:0] = [{"id": "m1"}, {"id": "a\nb"}, {"id": "*"}, {"id": 5}, "m", {"id": ""}, {"id": "x" * 500}]
     up = await provide(Lists("/v1/models", {"": {"data": entries}}))
     site = await discover(
@@ -309,8 +393,8 @@ async def test_strange_entries_are_left_out(
     )
     await site.until_tried("up")
     state = site.gateway.discovering.shown()["up"]
-    assert (state["models"], state["left_out"]) == (5_000, 7_006)
-    assert len([name for name in await site.names() if name.startswith("up/")]) == 5_000
+    assert (state["models"], state["left_out"]) == (MOST, 2_006)
+    assert len([name for name in await site.names() if name.startswith("up/")]) == MOST
 
 
 async def test_patterns_and_grants_say_which_names_count(

@@ -23,6 +23,7 @@ from tests.e2e.strict import held
 
 Wire = dict[str, Any]
 MODEL = "here/qwen3"
+CHAT = "/v1/chat/completions"
 CITY: Wire = {"type": "object", "properties": {"city": {"$ref": "#/$defs/City"}}, "required": ["city"]} | {
     "$defs": {"City": {"type": "string", "minLength": 1}}
 }
@@ -253,6 +254,88 @@ async def test_results_of_forced_calls_are_the_protocols_own(stage: Stage, opena
     sent = stage.provider.last.body["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]
     assert sent[2]["tool_calls"][0]["function"]["arguments"] == {"city": "Oslo"}
+
+
+def compatible(wanted: str) -> Any:
+    """A model that would like to call this tool; in Anthropic's protocol nothing makes it call one."""
+
+    def answer(seen: Seen) -> Answer:
+        body = seen.body
+        if seen.path == "/v1/messages":
+            return Whole(
+                {
+                    "id": "m",
+                    "type": "message",
+                    "role": "assistant",
+                    "model": "m",
+                    "stop_sequence": None,
+                    "content": [{"type": "text", "text": "I do not know."}],
+                    "stop_reason": "end_turn",
+                    "usage": {"input_tokens": 1, "output_tokens": 1},
+                }
+            )
+        if seen.path == "/v1/responses":
+            form = body["text"]["format"]["schema"]
+            part = {"type": "output_text", "text": written(form, wanted), "annotations": []}
+            item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+            return Whole(
+                {
+                    "id": "resp_1",
+                    "object": "response",
+                    "created_at": 1,
+                    "status": "completed",
+                    "model": body["model"],
+                    "output": [{**item, "content": [part]}],
+                    "usage": {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14},
+                }
+            )
+        text = written(body["response_format"]["json_schema"]["schema"], wanted)
+        message = {"role": "assistant", "content": text}
+        return Whole(
+            {
+                "id": "c",
+                "object": "chat.completion",
+                "created": 1,
+                "model": body["model"],
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
+            }
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(("vendor", "responses"), [("ollama", "/v1/responses"), ("lmstudio", CHAT)])
+async def test_the_known_servers_force_calls_for_every_client(
+    visit: Visit, provide: Provide, stack: AsyncExitStack, vendor: str, responses: str
+) -> None:
+    """They speak Anthropic's protocol and the Responses API, but obey no tool choice there."""
+    provider = await provide(compatible("note"))
+    site = await visit({"providers": {"here": {"catalog": vendor, "base_url": f"{provider.url}/v1"}}})
+    claude = await stack.enter_async_context(AsyncAnthropic(base_url=site.base, api_key="x", max_retries=0))
+    tools: Any = [{"name": name, "input_schema": SCHEMAS[name]} for name in SCHEMAS]
+    fields: Wire = {"model": MODEL, "max_tokens": 99, "messages": ASKED, "tools": tools}
+    answer = await claude.messages.create(**fields, tool_choice={"type": "any"})
+    (block,) = answer.content
+    assert (block.type, answer.stop_reason, provider.last.path) == ("tool_use", "tool_use", CHAT)
+    assert block.type == "tool_use"
+    assert (block.name, block.input) == ("note", ARGUMENTS["note"])
+    free = await claude.messages.create(**fields)
+    assert (free.content[0].type, provider.last.path) == ("text", "/v1/messages")
+    openai = await stack.enter_async_context(
+        AsyncOpenAI(base_url=f"{site.base}/v1", api_key="x", max_retries=0)
+    )
+    told = await openai.responses.create(
+        model=MODEL,
+        input="Cold?",
+        tools=[
+            {"type": "function", "name": name, "parameters": SCHEMAS[name], "strict": False}
+            for name in SCHEMAS
+        ],
+        tool_choice="required",
+    )
+    (item,) = told.output
+    assert (item.type, provider.last.path) == ("function_call", responses)
 
 
 async def test_a_server_that_ignores_the_schema_has_said_text(visit: Visit, provide: Provide) -> None:

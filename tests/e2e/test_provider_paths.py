@@ -208,6 +208,18 @@ async def test_no_redirect_is_followed_and_errors_hide_the_key(visit: Visit, pro
     assert (unknown.status, UP in unknown.raw.decode()) == (502, False)
 
 
+async def test_a_good_answer_does_not_tell_the_gateways_key(visit: Visit, provide: Provide) -> None:
+    def echo(seen: Seen) -> Whole:
+        return Whole({"headers": dict(seen.headers), "plan": "ours-and-only-ours"})
+
+    provider = await provide(echo)
+    site = await visit(site_of(provider, headers={"x-plan": "ours-and-only-ours"}))
+    told = await call(site, "POST", "/providers/up/v1/ocr", json={})
+    assert (told.status, UP in told.raw.decode()) == (200, False)
+    assert told.body["headers"]["authorization"] == "Bearer [redacted]" + "*" * (len(UP) - 10)
+    assert told.body["plan"] == "ours-and-only-ours", "other headers' values may stand in any answer"
+
+
 async def test_bodies_stream_both_ways(visit: Visit, provide: Provide) -> None:
     """A body of many megabytes passes while it comes in; events come while the stream runs."""
     frames = [{"n": 0}, {"n": 1, "model": "priced", "usage": USAGE}, "data: [DONE]\n\n"]

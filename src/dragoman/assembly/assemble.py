@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from dragoman import ir
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.watch import Watch
 from dragoman.assembly.accounts import ALONE, Processes, accounting_of, ledger_of, shares
@@ -31,14 +32,18 @@ from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config
+from dragoman.dialects import compatibility
+from dragoman.dialects.compatibility import Compatibility
+from dragoman.dialects.dialect import Dialect
 from dragoman.engine.accounting import Accounting
 from dragoman.errors import ConfigError, Problem
+from dragoman.exchange import Mode
 from dragoman.net.fetch import Bounds, Fetcher
 from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Model
+from dragoman.routing.route import Deployment, Model
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
@@ -47,6 +52,7 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.open import located, open_exchanges, open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
+from dragoman.upstreams.backend import Backend, backend_of
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
@@ -82,6 +88,31 @@ class Assembly(msgspec.Struct, frozen=True):
     parts: Parts
     lists: ModelLists
     local: Mapping[str, LocalModel]
+
+    def mode(self, model: str, face: Dialect) -> Mode:
+        """Whether a model's first deployment gets plain requests of `face` relayed or translated."""
+        _, backend = self._first(model, face)
+        return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
+
+    def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
+        """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
+        first, backend = self._first(model, face)
+        if backend.dialect is None:
+            return None
+        facts = backend.facts(first.model, first.facts)
+        if backend.dialect is face and backend.quirks.relays({}):
+            return compatibility.relayed(face.name, backend.quirks, facts)
+        return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
+
+    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
+        """A model's first deployment, and its upstream in the protocol that a request of `face` without
+        special wishes would use.
+        """
+        route = self.names.table.resolve(model)
+        first = route.deployments[0]
+        plain = ir.Request(face.name, first.model)
+        backend = backend_of(self.upstreams[first.provider])
+        return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with what was used before, once for each limit. False = that

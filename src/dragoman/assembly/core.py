@@ -44,7 +44,6 @@ from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
-from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
@@ -64,7 +63,7 @@ from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.routing.policy import rotations
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.routing.route import Deployment, Entry, Model, Route
+from dragoman.routing.route import Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
@@ -75,7 +74,7 @@ from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
-from dragoman.upstreams.backend import Backend, backend_of, backends
+from dragoman.upstreams.backend import backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.passage import Passage
@@ -519,9 +518,13 @@ class Core:
         """For each provider whose resources are passed through, by its name, the upstream that does so."""
         return self._running.passages
 
-    def entries(self, caller: Caller = ANYONE) -> list[Entry]:
-        """The entries of the model list: those that the client may use."""
+    def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
+        """The entries of the model list, one by one: those that the client may use."""
         return self._running.names.entries(caller.models, caller.may.providers, caller)
+
+    def alike(self, name: str) -> Iterable[str]:
+        """The names of the model list that differ from a name only in capitals."""
+        return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.
@@ -576,28 +579,11 @@ class Core:
 
     def mode(self, model: str, face: Dialect) -> Mode:
         """Whether a model's first deployment gets plain requests of `face` relayed or translated."""
-        _, backend = self._first(model, face)
-        return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
+        return self._running.mode(model, face)
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
         """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
-        first, backend = self._first(model, face)
-        if backend.dialect is None:
-            return None
-        facts = backend.facts(first.model, first.facts)
-        if backend.dialect is face and backend.quirks.relays({}):
-            return compatibility.relayed(face.name, backend.quirks, facts)
-        return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
-
-    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """A model's first deployment, and its upstream in the protocol that a request of `face` without
-        special wishes would use.
-        """
-        route = self._running.names.table.resolve(model)
-        first = route.deployments[0]
-        plain = ir.Request(face.name, first.model)
-        backend = backend_of(self._running.upstreams[first.provider])
-        return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
+        return self._running.compatibility(model, face)
 
     def describe(self) -> list[str]:
         """A text for each provider: its name, and the number of its keys if it has or needs any."""

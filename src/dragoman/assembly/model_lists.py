@@ -30,14 +30,18 @@ _listed = msgspec.json.Decoder(Listed).decode
 
 
 def addresses_of(loaded: Loaded) -> dict[str, str]:
-    """The providers whose lists of models are used, with their base URLs."""
+    """The providers whose lists of models are used, with their base URLs. A provider that is called with its
+    clients' credentials has no list here, because the gateway has no credential for it.
+    """
     if loaded.config.discover is False:
         return {}
     named = loaded.config.providers.named
     return {
         name: provider.base_url
         for name, provider in loaded.providers.items()
-        if named[name].discovery.enabled and (provider.vendor is None or provider.vendor.lists_names)
+        if named[name].discovery.enabled
+        and not provider.forwards
+        and (provider.vendor is None or provider.vendor.lists_names)
     }
 
 

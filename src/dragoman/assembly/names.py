@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -53,7 +53,7 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 """The price of a deployment (`provider/model`), None = unknown."""
 
 
-class Names(msgspec.Struct, frozen=True):
+class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. known: by provider, models to list if none are configured."""
 
     table: Table
@@ -64,12 +64,28 @@ class Names(msgspec.Struct, frozen=True):
         granted: Grants | None = None,
         providers: Grants | None = None,
         caller: Caller | None = None,
-    ) -> list[Entry]:
-        """The entries of the model list. granted: only models whose names these permit; None = all.
-        providers: only models that one of these providers may answer; None = all. caller: names that are
+    ) -> Iterator[Entry]:
+        """The entries of the model list, one by one. granted: only models whose names these permit; None =
+        all. providers: only models that one of these providers may answer; None = all. caller: names that are
         reserved for others are left out; None = no name is.
         """
-        return self.table.entries(self.known, granted, providers, caller)
+        return self.table.each(self._listed, granted, providers, caller)
+
+    def alike(self, name: str) -> Sequence[str]:
+        """The names of the model list that differ from a name only in capitals."""
+        return self._folded.get(name.lower(), ())
+
+    @cached_property
+    def _listed(self) -> list[str]:
+        return sorted(self.table.listed(self.known))
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Sequence[str]]:
+        """The names of the model list by their spelling without capitals."""
+        folded: dict[str, list[str]] = {}
+        for name in self._listed:
+            folded.setdefault(name.lower(), []).append(name)
+        return folded
 
 
 def naming(
@@ -159,7 +175,7 @@ def _is_offered(name: str, names: Names) -> bool:
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])
-    return names.table.has_provider(name.partition("/")[0]) or bool(names.entries(pattern))
+    return names.table.has_provider(name.partition("/")[0]) or any(names.entries(pattern))
 
 
 def installed_models(config: Config) -> dict[str, LocalModel]:
@@ -225,7 +241,8 @@ def _named(provider: Provider, settings: ProviderSettings, listed: Mapping[str, 
     offered: frozenset[str] = frozenset()
     if listed is not None:
         allow, deny = Grants(discovery.allow), Grants(discovery.deny)
-        offered = frozenset(name for name in listed if name in allow and name not in deny)
+        names = (*listed, *(vendor.unlisted if vendor is not None else ()))
+        offered = frozenset(name for name in names if name in allow and name not in deny)
     return Named(
         provider.name,
         vendor.name if vendor is not None else provider.name,

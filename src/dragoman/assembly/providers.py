@@ -107,6 +107,7 @@ def _spoken(
         service=service,
         base_models=provider.base_models,
         host=None if api.quirks.body_version == "none" else DIALECTS[provider.dialect],
+        listing=None if provider.vendor is None else provider.vendor.listing,
     )
 
 

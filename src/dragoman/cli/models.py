@@ -61,7 +61,7 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
         return
     found = with_kept(terminal, loaded(terminal, file))
     lists = ModelLists(found.home, addresses_of(found))
-    entries = naming(found, lists=lists.facts()).entries()
+    entries = list(naming(found, lists=lists.facts()).entries())
     if terminal.as_json:
         shown = ("id", "provider", "context_window", "max_output_tokens", "capabilities")
         terminal.result([{name: getattr(entry, name) for name in shown} for entry in entries])

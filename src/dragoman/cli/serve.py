@@ -230,7 +230,7 @@ def _answer(
     def ready() -> None:
         nonlocal answered
         answered = True
-        offers = (gateway.describe(), len(gateway.entries()), gateway.example_model())
+        offers = (gateway.describe(), sum(1 for _ in gateway.entries()), gateway.example_model())
         keys = gateway.client_keys
         announce(_Offer(*offers, keys.counts, keys.required))
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dragoman.cli.terminal import Terminal
-from dragoman.dialects.table import DIALECTS
 from dragoman.engine.operate import NAMES
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.grade import UNTRIED, grades
@@ -17,14 +16,11 @@ from dragoman.providers.vendor import Vendor
 
 
 def operations(vendor: Vendor) -> list[str]:
-    """Return the operations that the vendor's protocols have, in words. Whether its servers support each of
-    them, only the vendor's page tells.
-    """
-    spoken = {vendor.dialect: vendor.quirks, **{name: row.quirks for name, row in vendor.also.items()}}
-    asked = {one for name in spoken for one in DIALECTS[name].asked()}
-    if not any(quirks.counts for quirks in spoken.values()):
-        asked.discard("count")
-    return ["chat", *(title for one, title in NAMES.items() if one in asked)]
+    """Return the operations for which the vendor has endpoints that the gateway can ask, in words."""
+    counts = vendor.quirks.counts or any(row.quirks.counts for row in vendor.also.values())
+    served = {*vendor.serves, "count"} if counts else {*vendor.serves}
+    titles = {"chat": "chat", **NAMES, "realtime": "realtime sessions"}
+    return [title for one, title in titles.items() if one in served]
 
 
 def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
@@ -38,7 +34,7 @@ def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
         return
     graded = grades()
     terminal.table(
-        ("vendor", "grade", "configured", "key", "read", "protocols", "operations of these"),
+        ("vendor", "grade", "configured", "key", "read", "protocols", "operations"),
         [
             (
                 vendor.name,

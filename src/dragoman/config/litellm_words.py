@@ -52,7 +52,7 @@ _GOOGLE: Final = "Vertex AI is not taken over: write a provider vertex with your
 NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("sagemaker", "sagemaker_chat"), _SAGEMAKER),
-        "bedrock_mantle": "here: bedrock/… asks the same models by the Converse API",
+        "bedrock_mantle": "here: a provider with `catalog: bedrock-mantle` and a Bedrock API key in `keys`",
         **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), _GOOGLE),
         "replicate": "Replicate's protocol is not spoken here",
         "watsonx": "watsonx is not spoken here",

@@ -45,6 +45,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The path below the base URL; "" = the protocol has no path for the list."""
     member: str = "data"
     """The top-level member of the JSON response that holds the list."""
+    further: tuple[str, ...] = ()
+    """Other top-level members that hold lists of models, too."""
     name: str = "id"
     """The member of each entry in the list that holds the model's name."""
     prefix: str = ""
@@ -55,6 +57,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The query parameter that requests the page after the first one; "" = the list has no pages."""
     following: str = ""
     """The top-level member of a page that holds the value of `cursor` for the next page."""
+    numbered: bool = False
+    """Whether `cursor` is the number of a page, from 1. The list ends at a page without new names."""
     more: str = ""
     """The top-level member of a page that says whether there is a next page (a boolean); "" = there is one if
     `following` is a non-empty text."""

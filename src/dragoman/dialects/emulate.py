@@ -196,6 +196,13 @@ def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
     return _says_forced(target, quirks) and facts.forced_tool is not False and not facts.prompts_tools
 
 
+def can_force(target: Able, quirks: Quirks) -> bool:
+    """Whether the vendor's server can be made to call a tool in this protocol: by a tool choice, or by a
+    schema.
+    """
+    return _says_forced(target, quirks) or ("schema" in target.features and quirks.json_schema)
+
+
 _SCHEMA: Final = ir.Output("schema")
 
 

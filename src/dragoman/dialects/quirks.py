@@ -9,7 +9,7 @@ states the page and the date on which the page was read. The fields are read by 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -67,6 +67,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
     Responses API, and fields with the reasoning of assistant messages (`reasoning_content`). They are left
     out and reported as lost."""
+    stop_list: bool = False
+    """Whether `stop` must be a list; a single text is then sent as a list of one."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -79,6 +81,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whether `tool_choice` can force a tool call; if not, the call is requested as structured output."""
     json_schema: bool = True
     """Whether `response_format` may be `json_schema`; if not, the gateway emulates it."""
+    json_object: bool = True
+    """Whether `response_format` may be `json_object`; if not, a schema that every object fits is sent."""
     reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
         "reasoning_effort"
     )
@@ -170,6 +174,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
+        if not self.media_urls and _has_media_urls(body):
+            return False
         return self.strange_items or not _has_strange_items(body)
 
     @cached_property
@@ -193,7 +199,12 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """The names of members that the codec must rewrite or leave out, so that a body with one of them is
         not relayed.
         """
-        odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
+        odd = {
+            key
+            for field, keys in _BY_KEY.items()
+            if getattr(self, field) != getattr(STANDARD, field)
+            for key in keys
+        }
         if self.reasoning_replay == "tool_turns":
             odd.add("tools")
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
@@ -240,13 +251,15 @@ AUTHOR = Quirks(widens=frozenset())
 """The quirks of the servers of a protocol's own author."""
 
 _BY_KEY = {
-    "max_tokens_field": "max_completion_tokens",
-    "required_word": "tool_choice",
-    "forced_calls": "tool_choice",
-    "json_schema": "response_format",
-    "reasoning_request": "reasoning_effort",
+    "max_tokens_field": ("max_completion_tokens",),
+    "required_word": ("tool_choice",),
+    "forced_calls": ("tool_choice",),
+    "json_schema": ("response_format", "output_config", "output_format", "text"),
+    "json_object": ("response_format",),
+    "stop_list": ("stop",),
+    "reasoning_request": ("reasoning_effort",),
 }
-"""Field of `Quirks` -> the only member of a body with which the quirk deals."""
+"""Field of `Quirks` -> the only members of a body with which the quirk deals."""
 # These concern only requests of other dialects, or other operations than chat.
 _FOREIGN = (
     *(
@@ -263,7 +276,7 @@ _FOREIGN = (
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = (
-    *("answer_images", "call_signatures", "functions", "odd_call_ids", "reasoning_field"),
+    *("answer_images", "call_signatures", "functions", "media_urls", "odd_call_ids", "reasoning_field"),
     *("reasoning_replay", "refuses", "strange_items"),
 )
 _need_codec = attrgetter(
@@ -303,6 +316,33 @@ def _has_odd_id(part: dict[str, Any]) -> bool:
 
 def _is_signed(call: dict[str, Any]) -> bool:
     return "extra_content" in call
+
+
+def _has_media_urls(body: Mapping[str, Any]) -> bool:
+    """Whether a message, or a result of a tool, names media by an address."""
+    messages = body.get("messages", body.get("input"))
+    if type(messages) is not list:
+        return False
+    return any(_is_linked(part) for message in messages for part in _parts(message))
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    """The parts of a message, and of the results of tools that are parts of it."""
+    for name in ("content", "output"):
+        parts = message.get(name) if type(message) is dict else None
+        for part in parts if type(parts) is list else ():
+            yield part
+            yield from _parts(part)
+
+
+def _is_linked(part: Any) -> bool:
+    if type(part) is not dict:
+        return False
+    if type(source := part.get("source")) is dict and source.get("type") == "url":
+        return True
+    image = part.get("image_url")
+    url = image.get("url") if type(image) is dict else image
+    return "file_url" in part or (type(url) is str and not url.startswith("data:"))
 
 
 def _has_strange_items(body: Mapping[str, Any]) -> bool:

@@ -153,17 +153,20 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
     """All pages with one key. A cursor that comes again, or too many pages, end the list."""
-    form = upstream.dialect.models
+    form = upstream.listing
     models: dict[str, Any] = {}
     left_out = 0
     cursors: set[str] = set()
     query = dict(form.query)
-    for _ in range(_MOST_PAGES):
+    for number_of_page in range(1, _MOST_PAGES + 1):
         report, watch = Report(upstream.dialect.name), Stopwatch(seams.monotonic)
         call = Call(seams.random_id(), "", report, watch, _TIMERS, account=number)
         raw = await upstream.listed(call, query=query, largest=LARGEST)
         page = await asyncio.to_thread(read, raw, form) if len(raw) > _MEDIUM else read(raw, form)
         left_out += page.left_out
+        following = page.following
+        if form.numbered and not page.models.keys() <= models.keys():
+            following = str(number_of_page + 1)
         for name, facts in page.models.items():
             if name in models:
                 continue
@@ -171,8 +174,8 @@ async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
                 models[name] = facts
             else:
                 left_out += 1
-        if page.following is None or page.following in cursors or len(models) >= MOST:
+        if following is None or following in cursors or len(models) >= MOST:
             break
-        cursors.add(page.following)
-        query[form.cursor] = page.following
+        cursors.add(following)
+        query[form.cursor] = following
     return Page(models, left_out)

@@ -16,14 +16,18 @@ from dragoman.dialects.facts import Facts
 from dragoman.errors import WireError
 from dragoman.ir import Value
 
-MOST: Final = 5_000
-"""The most models of one provider that are used. The largest public lists have a few hundred."""
+MOST: Final = 30_000
+"""The most models of one provider that are used. The largest public list is that of Featherless AI, with
+22,060 models in 2026-11.
+"""
 LARGEST: Final = 16_000_000
 """The most bytes of one page of a list."""
 _LONGEST: Final = 256
 """The most characters of a model's name."""
 _MOST_TOKENS: Final = 1_000_000_000
 """A stated number of tokens above this is taken for a mistake."""
+
+_USUAL: Final = ModelList()
 
 _Entry: TypeAlias = Mapping[str, Any]
 
@@ -62,6 +66,8 @@ def read(raw: bytes, form: ModelList) -> Page:
     entries = value if isinstance(value, list) else page.get(form.member, page.get("items"))
     if not isinstance(entries, list):
         raise WireError(f"the list of models has no {form.member!r}")
+    for member in form.further:
+        entries = [*entries, *(more if isinstance(more := page.get(member), list) else ())]
     models: dict[str, Facts] = {}
     left_out = 0
     for entry in entries:
@@ -77,9 +83,12 @@ def _name(entry: Any, form: ModelList) -> str | None:
     """The name of an entry's model; None = the entry has none, or none that a request could use. A name with
     a `*` would be a pattern in grants.
     """
-    names = [entry.get(form.name), entry.get("name")] if isinstance(entry, dict) else []
-    name = next((one for one in names if isinstance(one, str)), None)
-    if name is None:
+    if not isinstance(entry, dict):
+        return None
+    name = entry.get(form.name)
+    if not isinstance(name, str) and form.name == _USUAL.name:
+        name = entry.get("name")  # GPUStack
+    if not isinstance(name, str):
         return None
     name = name.removeprefix(form.prefix)
     usable = name.isprintable() and name == name.strip() and "*" not in name

@@ -526,6 +526,8 @@ _OWN: Final = (
 
 _SOUND: Final = (
     Row(("*",), Facts(chat=False), "https://developers.deepgram.com/docs/models", vendor="deepgram"),
+    Row(("*",), Facts(chat=False), "https://api.jina.ai/redoc", vendor="jina"),
+    Row(("*",), Facts(chat=False), "https://docs.voyageai.com/reference/reranker-api", vendor="voyage"),
     Row(("*",), Facts(chat=False), "https://github.com/elevenlabs/elevenlabs-python", vendor="elevenlabs"),
 )
 

@@ -26,6 +26,7 @@ from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
 
 VENDORS: Final[Mapping[str, str]] = {
     "bedrock": "aws",
+    "bedrock-mantle": "aws",
     "gemini": "google",
     "moonshot": "moonshotai",
     "vertex": "google",

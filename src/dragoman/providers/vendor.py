@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.access import Scheme
+from dragoman.dialects.access import ModelList, Scheme
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
+from dragoman.dialects.request import Operation
 from dragoman.providers.identity import Kind
 
 
@@ -142,17 +143,19 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     dated: the API with dated versions, None = it has none. models: patterns of the bare model names that
     belong to this vendor (`*` is any text, `[…]` one of these characters). known: some models that lists show
     until the vendor has been asked; other models can be used, too. lists_names: whether its own list of
-    models has the names that requests use. region: the region that stands in `base_url`, in whose place a
-    configured one is put; "" = there is none. region_vars: environment variables that may hold the region,
-    the first one counts. domains: {beginning of a region's name: the domain of its hosts} where this is not
-    the domain of `base_url`. located: how the address names a project and a location, None = it names none.
-    project_vars: as `region_vars`, for the project. access_key: the environment variables with the id, the
-    secret and the session token of an access key, which a configured provider without keys gets; they add no
-    provider. identity: the kind of identity in a cloud by which the gateway signs in if no keys are
-    configured; None = none. chats: patterns of the models that can chat in the first protocol (`!` before a
-    pattern: these cannot), None = all. service: the name of its own API for operations beside chat
-    (`dialects.table.SERVICES`), "" = it has none. page: the vendor's documentation. read: the month in which
-    the facts were collected ("2026-11").
+    models has the names that requests use. listing: the form of this list, None = that of the first protocol.
+    unlisted: models that this list leaves out; they are listed, too. region: the region that stands in
+    `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment variables
+    that may hold the region, the first one counts. domains: {beginning of a region's name: the domain of its
+    hosts} where this is not the domain of `base_url`. located: how the address names a project and a
+    location, None = it names none. project_vars: as `region_vars`, for the project. access_key: the
+    environment variables with the id, the secret and the session token of an access key, which a configured
+    provider without keys gets; they add no provider. identity: the kind of identity in a cloud by which the
+    gateway signs in if no keys are configured; None = none. chats: patterns of the models that can chat in
+    the first protocol (`!` before a pattern: these cannot), None = all. service: the name of its own API for
+    operations beside chat (`dialects.table.SERVICES`), "" = it has none. serves: the operations for which the
+    vendor has endpoints, for people to read: requests for others are sent, too. page: the vendor's
+    documentation. read: the month in which the facts were collected ("2026-11").
     """
 
     name: str
@@ -176,6 +179,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     lists_names: bool = True
+    listing: ModelList | None = None
+    unlisted: tuple[str, ...] = ()
     region: str = ""
     region_vars: tuple[str, ...] = ()
     domains: Mapping[str, str] = MappingProxyType({})
@@ -185,6 +190,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     identity: Kind | None = None
     chats: tuple[str, ...] | None = None
     service: str = ""
+    serves: tuple[Operation, ...] = ("chat",)
 
     def base_url_in(self, region: str | None) -> str:
         """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is

@@ -2,7 +2,7 @@
 
   1. the operator's setting, or else the API under whose name the request has members for it, if the provider
      has that API
-  2. an API that accepts functions and thinking together, if the request needs both
+  2. an API that accepts functions and thinking together, or that can force a call, if the request needs it
   3. the client's own protocol, so that bytes can be relayed
   4. the provider's first API through which the model is available
 
@@ -12,13 +12,14 @@ Unknown facts are learnt from refusals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.prompted.choice import is_choice
 
 Lesson: TypeAlias = Literal["never", "tools"]
 """A fact that a refusal teaches: the model is never available through this API ("never"), or it does not
@@ -32,17 +33,23 @@ def choose(
     facts: Facts,
     read: Callable[[], ir.Request],
     preferred: str | None = None,
+    *,
+    unforced: Collection[str] = (),
 ) -> str:
     """Return the name of the dialect for the upstream request.
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
     what is known of the model. read: returns the request; it is called only if a rule needs it. preferred:
-    the operator's setting, or the API that the request names; None = neither.
+    the operator's setting, or the API that the request names; None = neither. unforced: the dialects in which
+    the provider's server can be made to call a tool neither by a tool choice nor by a schema.
     """
     if preferred is not None and preferred in offered:
         return preferred
     able = offered if facts.apis is None else ([api for api in offered if api in facts.apis] or offered)
     usual = face if face in able else able[0]
+    if usual in unforced and is_choice(read()):
+        able = [api for api in able if api not in unforced] or able
+        usual = face if face in able else able[0]
     if facts.tool_apis is None or usual in facts.tool_apis:
         return usual
     others = [api for api in able if api in facts.tool_apis]

@@ -25,7 +25,8 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any, get_args
 
 import msgspec
@@ -187,19 +188,30 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: by provider, further models that the provider lists. granted: only granted names are listed,
-        and also granted names that the list does not have, if they have a route; None = every name is
-        granted. providers: only models that one of these providers may answer; None = all. caller: as in
-        `resolve`.
+        found: by provider, further models that the provider lists. The other parameters are those of `each`.
         """
-        if granted is not None and not granted.has_patterns:
-            names = set(granted.names)
-        else:
-            names = self.listed(found or {})
-            if granted is not None:
-                names = {*granted.names, *(name for name in names if name in granted)}
-        routes = [route for name in sorted(names) if (route := self.find(name, caller)) is not None]
-        return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
+        return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
+
+    def each(
+        self,
+        names: Iterable[str],
+        granted: Grants | None = None,
+        providers: Grants | None = None,
+        caller: Caller | None = None,
+    ) -> Iterator[Entry]:
+        """The entries of a model list, one by one, because providers may list tens of thousands of models.
+
+        names: of the whole list, sorted. granted: only granted names are listed, with its exact names that
+        have a route; None = every name is granted. providers: only models that one of these providers may
+        answer; None = all. caller: as for `resolve`.
+        """
+        if granted is not None:
+            matching = (name for name in names if name in granted) if granted.has_patterns else ()
+            names = (name for name, _ in groupby(merge(sorted(granted.names), matching)))
+        for name in names:
+            route = self.find(name, caller)
+            if route is not None and (providers is None or _answers(route, providers)):
+                yield _entry(route)
 
     def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
         """Return the names of the model list for a client without restrictions. found: as in `entries`."""

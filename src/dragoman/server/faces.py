@@ -219,7 +219,8 @@ class PathTable:
         methods = endpoint.methods
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handler is None:
-            text = f"{endpoint.template} takes {', '.join(methods)}, not {method}."
+            refused = "no WebSocket" if method == "WS" else f"not {method}"
+            text = f"{endpoint.template} takes {', '.join(methods)}, {refused}."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         return handler
 

@@ -27,6 +27,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.listed import in_turns
 from dragoman.wire.json import decode_head, encode
 
 _PREFIX: Final = "models/"
@@ -102,7 +103,7 @@ class GenerateContentApi:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
-        entries = self._gateway.entries(request.caller)
+        entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
         token = request.query.get("pageToken", request.query.get("page_token"))
         start = _start([entry.id for entry in entries], token) if token else 0

@@ -23,6 +23,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
+from dragoman.server.listed import in_turns
 from dragoman.wire.json import decode_head, encode, encode_head
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
@@ -59,7 +60,7 @@ class MessagesApi:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
-        entries = self._gateway.entries(request.caller)
+        entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         query = request.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]

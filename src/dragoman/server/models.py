@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,12 +14,11 @@ from dragoman.routing.route import Entry
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.listed import in_turns
 from dragoman.server.messages import MessagesApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
-_AT_ONCE = 100
-"""After so many entries of a list other tasks run."""
 OwnList = MessagesApi | GenerateContentApi
 """The handlers of a protocol with its own form of the model list."""
 
@@ -50,12 +48,7 @@ class ModelsApi:
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
             return
-        entries = self._gateway.entries(request.caller)
-        data = []
-        for number, entry in enumerate(entries, 1):
-            data.append(self._listed(entry))
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # providers may list thousands of models: others take turns
+        data = [self._listed(entry) async for entry in in_turns(self._gateway.entries(request.caller))]
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

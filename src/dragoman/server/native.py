@@ -15,6 +15,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.listed import in_turns
 from dragoman.wire.json import encode
 
 
@@ -42,8 +43,8 @@ class NativeApi:
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the models that the caller may use, in LiteLLM's form."""
-        entries = self._gateway.entries(request.caller)
-        await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
+        data = [_informed(entry) async for entry in in_turns(self._gateway.entries(request.caller))]
+        await client.answer(200, (), encode({"data": data}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of this process's running requests, oldest first, without prompts and answers."""

@@ -2,7 +2,9 @@
 
 The operator lists methods and paths (`providers.NAME.paths`). The request goes to the origin of the
 provider's base URL and nowhere else, with the gateway's credential; no redirect is followed. Bodies pass
-piece by piece in both directions and are not read, except for the usage that an answer states.
+piece by piece in both directions and are not read, except for the usage that an answer states, and for the
+gateway's key, which no client may read: some servers have an endpoint that tells it (`GET /v1/user` of
+ElevenLabs).
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import LIMITED
 from dragoman.server.sending import ClientBody, with_credential, with_own_key
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
+from dragoman.wire.hidden import Hider
 from dragoman.wire.inert import inert_headers
 
 ROOT: Final = "/providers/"
@@ -168,7 +172,7 @@ class ProviderPathsApi:
             _settle(call, answer.status)
             await client.empty(answer.status, self._headers(answer, call, whole=True))
             return
-        usage = StatedUsage(kind)
+        usage, hider = StatedUsage(kind), Hider(_keys(call.passage.account))
         exchange.streamed = kind.startswith(_EVENTS)
         client.streaming = Streaming(kind.encode("latin-1", "replace"))
         # A decoded body has another length. The length stated beside chunks cannot be trusted.
@@ -177,11 +181,12 @@ class ProviderPathsApi:
         try:
             while chunk := await answer.chunk():
                 usage.feed(chunk)
-                await client.write(chunk)
+                if passing := hider.feed(chunk):
+                    await client.write(passing)
         finally:
             _note(usage, exchange, call.record)
         _settle(call, answer.status)
-        await client.end()
+        await client.end(hider.rest())
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Pass a provider's error on as the provider has written it, without the gateway's credential. Raises
@@ -282,6 +287,14 @@ def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None
 def _settle(call: _Call, status: int) -> None:
     if call.meter is not None:
         call.meter.close(status)
+
+
+def _keys(account: Account) -> list[str]:
+    """The account's keys: the secrets in the headers that hold credentials. Other headers that an operator
+    has configured may have values that stand in any answer.
+    """
+    values = [account.headers[name] for name in credential_headers() if name in account.headers]
+    return [secret for secret in account.secrets if any(secret in value for value in values)]
 
 
 def _sent(headers: Mapping[str, str]) -> dict[str, str]:

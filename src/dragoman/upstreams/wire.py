@@ -28,8 +28,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Abilities, Dialect
+from dragoman.dialects.emulate import can_force
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
@@ -94,7 +96,8 @@ class WireUpstream:
     yields: names of headers for which a request's own value is used instead of the account's. service: the
     vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
     that hosts this one, in whose form the cloud's own servers fail; None = no cloud does. base_models: {name:
-    the model behind it} for names that do not say it.
+    the model behind it} for names that do not say it. listing: the form of the model list, None = the
+    dialect's.
     """
 
     success: Final = 200
@@ -121,6 +124,7 @@ class WireUpstream:
         service: Service | None = None,
         host: Dialect | None = None,
         base_models: Mapping[str, str] = {},
+        listing: ModelList | None = None,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -133,17 +137,20 @@ class WireUpstream:
         self.chat_url = chat_url
         self._chat = Address(chat_url + query)
         self._streamed_chat = Address((stream_url or chat_url) + query)
-        listed = list_base or bases.get("models", base_url)
+        listed = bases.get("models", list_base or base_url)
+        chats = service is None or service.chats
+        self.listing = listing or (dialect.models if chats else ModelList(path=""))
+        """The form of the provider's list of models."""
         self._list = (
             None
-            if listed is None or not dialect.models.path or (service is not None and not service.chats)
-            else URL(listed + dialect.models.path + query, encoded=True)
+            if listed is None or not self.listing.path
+            else URL(listed + self.listing.path + query, encoded=True)
         )
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._service = service
         self._host = host
         self._base_models = base_models
-        self.chats = service is None or service.chats
+        self.chats = chats
         self._codecs: dict[Operation, AnyProviderSide] = {}
         if self.chats:
             self._codecs = {name: codec.suited(quirks) or codec for name, codec in dialect.asked().items()}
@@ -163,6 +170,9 @@ class WireUpstream:
         self._serves = None if models is None else _pattern(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
+        self._unforced = frozenset(
+            name for name, one in self._spoken.items() if not can_force(one.native, one.quirks)
+        )
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
         self.spent: Spent | None = None
@@ -243,7 +253,7 @@ class WireUpstream:
                 lessons[name] = lesson
         if lessons:
             facts = taught(facts, offered, lessons)
-        return self._spoken[choose(face, offered, facts, asked, preferred)]
+        return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
         """Remember what a failure says about calling this model in this dialect. Return whether it says

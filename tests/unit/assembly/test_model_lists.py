@@ -99,3 +99,15 @@ def test_whose_lists_are_used() -> None:
     }
     assert addresses_of(load({"providers": providers}, {})) == {"up": UP}
     assert addresses_of(load({"providers": providers, "discover": False}, {})) == {}
+
+
+def test_no_list_is_used_of_a_provider_that_gets_its_clients_credentials(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text(
+        "providers:\n"
+        "  anthropic: {credential: client}\n"
+        "  own: {base_url: 'https://up.example/v1', keys: [up-key-of-a-good-length]}\n",
+        encoding="utf-8",
+    )
+    loaded = load(file, {"DRAGOMAN_HOME": str(tmp_path)})
+    assert addresses_of(loaded) == {"own": UP}

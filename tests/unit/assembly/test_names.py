@@ -10,6 +10,7 @@ import pytest
 from dragoman.assembly.names import limits_of, naming, refuse_unknown
 from dragoman.capacity.gates import Limit
 from dragoman.config.load import Loaded, load
+from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError
 from dragoman.gateway import Gateway
 from dragoman.routing.route import Reserved
@@ -206,3 +207,10 @@ def test_an_alias_can_have_messages_and_be_for_one_tenant() -> None:
     assert (shown.fills, shown.reserved) == (True, None)
     assert table.resolve("theirs").reserved == Reserved("acme")
     assert table.resolve("made").reserved == Reserved(None, "mine")
+
+
+def test_names_are_found_in_any_case(loaded: Load) -> None:
+    names = naming(loaded(SETTINGS), lists={"openai": {"Own/Model-8B": Facts(), "own/model-8b": Facts()}})
+    assert names.alike("OPENAI/own/MODEL-8b") == ["openai/Own/Model-8B", "openai/own/model-8b"]
+    assert names.alike("openai/own/model") == ()
+    assert [entry.id for entry in names.entries()] == sorted({entry.id for entry in names.entries()})

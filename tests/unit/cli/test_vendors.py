@@ -17,10 +17,14 @@ from tests.unit.cli.conftest import Run
     [
         ("anthropic", ["chat", "token counting"]),
         ("cohere", ["chat", "embeddings", "reranking"]),
-        ("mistral", ["chat", "embeddings", "speech", "transcription", "moderation"]),
+        ("mistral", ["chat", "token counting", "embeddings", "speech", "transcription", "moderation"]),
+        ("groq", ["chat", "embeddings", "speech", "transcription"]),
+        ("deepgram", ["speech", "transcription"]),
+        ("voyage", ["embeddings", "reranking"]),
+        ("xai", ["chat", "images", "speech", "transcription", "realtime sessions"]),
     ],
 )
-def test_operations_are_those_of_the_protocols(name: str, words: list[str]) -> None:
+def test_operations_are_those_that_the_vendor_serves(name: str, words: list[str]) -> None:
     assert operations(CATALOG[name]) == words
 
 

@@ -17,6 +17,21 @@ def said(**members: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", **members}]}
 
 
+def shown(part: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": [part]}]}
+
+
+def asked(part: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [part]}]}
+
+
+RESULT = {
+    "type": "tool_result",
+    "tool_use_id": "toolu_1",
+    "content": [{"type": "image", "source": {"type": "url", "url": "https://a"}}],
+}
+
+
 @pytest.mark.parametrize(
     ("quirks", "body", "relays"),
     [
@@ -28,6 +43,24 @@ def said(**members: Any) -> dict[str, Any]:
         (Quirks(required_word="any"), {"tools": []}, True),
         (Quirks(forced_calls=False), {"tool_choice": "required"}, False),
         (Quirks(forced_calls=False), {"tools": []}, True),
+        (Quirks(json_schema=False), {"output_config": {"format": {}}}, False),
+        (Quirks(json_schema=False), {"text": {"format": {}}}, False),
+        (Quirks(json_schema=False), {"tools": []}, True),
+        (
+            Quirks(media_urls=False),
+            shown({"type": "image", "source": {"type": "url", "url": "https://a"}}),
+            False,
+        ),
+        (Quirks(media_urls=False), shown({"type": "image", "source": {"type": "base64", "data": ""}}), True),
+        (Quirks(media_urls=False), shown(RESULT), False),
+        (Quirks(media_urls=False), shown({"type": "image_url", "image_url": {"url": "https://a"}}), False),
+        (Quirks(media_urls=False), shown({"type": "image_url", "image_url": {"url": "data:,a"}}), True),
+        (Quirks(media_urls=False), asked({"type": "input_image", "image_url": "https://a"}), False),
+        (Quirks(media_urls=False), asked({"type": "input_image", "image_url": "data:,a"}), True),
+        (Quirks(media_urls=False), asked({"type": "input_file", "file_url": "https://a"}), False),
+        (Quirks(media_urls=False), {"input": [{"output": [{"image_url": "https://a"}]}]}, False),
+        (Quirks(media_urls=False), {"input": "https://a"}, True),
+        (Quirks(media_urls=False), {"messages": ["odd", None, {"content": ["odd", None]}]}, True),
         (Quirks(functions=False), {"functions": []}, False),
         (Quirks(functions=False), said(function_call={}), False),
         (Quirks(functions=False), {"messages": [{"role": "function"}]}, False),

@@ -205,6 +205,27 @@ def test_a_family_of_deepgram_needs_a_voice() -> None:
         ),
         (
             ELEVENLABS,
+            401,
+            {"detail": {"type": "authentication_error", "code": "quota_exceeded", "message": "Spent."}},
+            "quota",
+            "Spent.",
+        ),
+        (
+            ELEVENLABS,
+            401,
+            {"detail": {"status": "missing_permissions", "message": "The key lacks text_to_speech."}},
+            "permission",
+            "The key lacks text_to_speech.",
+        ),
+        (
+            ELEVENLABS,
+            403,
+            {"detail": {"status": "output_format_not_allowed", "message": "Only for Pro."}},
+            "invalid_request",
+            "Only for Pro.",
+        ),
+        (
+            ELEVENLABS,
             422,
             {"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]},
             "invalid_request",

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.discovery import FIRST_RETRY, Discovery, Wanted, fetched, why
 from dragoman.errors import RequestFailed, WireError
@@ -33,6 +34,7 @@ class Up:
     ):
         self.answer = answer
         self.dialect = DIALECTS[dialect]
+        self.listing = self.dialect.models
         self.accounts = tuple(Account({}, "1234", (SECRET,)) for _ in range(keys))
         self.asked: list[tuple[dict[str, str], int]] = []
 
@@ -101,6 +103,14 @@ async def test_a_list_without_an_end_ends() -> None:
     assert len(up.asked) == 2
     up = Up(lambda *_: page(f"m{len(up.asked)}", more=True))
     assert len((await got(up)).models) == len(up.asked) == 100
+
+
+async def test_numbered_pages_end_at_one_without_new_names() -> None:
+    pages = {"": ["a", "b"], "2": ["c"], "3": ["c", "a"], "4": ["d"]}
+    up = Up(lambda query, _: {"result": [{"name": name} for name in pages[query.get("page", "")]]})
+    up.listing = ModelList(member="result", name="name", cursor="page", numbered=True)
+    assert list((await got(up)).models) == ["a", "b", "c"]
+    assert [query.get("page") for query, _ in up.asked] == [None, "2", "3"]
 
 
 async def test_the_next_key_is_tried_if_one_is_refused() -> None:

@@ -2,15 +2,19 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DIALECTS, SERVICES
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, unconfigured
+from dragoman.providers.models import facts_for
 from dragoman.providers.vendor import Vendor
 
+CONFIGURED = {"bedrock-mantle", "dashscope-intl", "dashscope-us", "siliconflow-intl"}
+"""The vendors that no variable adds: another row has the variable."""
 ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
 
 
@@ -22,13 +26,29 @@ def test_a_row_is_consistent(vendor: Vendor) -> None:
     assert vendor.account in vendor.base_url
     assert vendor.base_url.endswith(vendor.path)
     assert vendor.base_url.startswith(("http://localhost:", "http://localhost/")) != bool(
-        vendor.keys or vendor.identity or vendor.name.startswith("dashscope-")
+        vendor.keys or vendor.identity or vendor.name in CONFIGURED
     )
     assert vendor.page.startswith("https://")
     assert re.fullmatch(r"20\d\d-\d\d", vendor.read)
     assert vendor.chat_path != DIALECTS[vendor.dialect].paths.chat
     assert list(vendor.known) == sorted(set(vendor.known))
     assert all(vendor.owns(model) for model in vendor.known)
+    assert list(vendor.unlisted) == sorted(set(vendor.unlisted))
+    assert all(vendor.owns(model) for model in vendor.unlisted)
+
+
+@pytest.mark.parametrize("vendor", ROWS)
+def test_a_vendor_serves_what_the_gateway_can_ask(vendor: Vendor) -> None:
+    asked = {one for name in (vendor.dialect, *vendor.also) for one in DIALECTS[name].asked()}
+    if vendor.service:
+        asked |= SERVICES[vendor.service].sides.keys()
+    if DIALECTS[vendor.dialect].live is not None:
+        asked.add("realtime")
+    chats = facts_for(vendor.name, "any").chat is not False
+    assert vendor.serves
+    assert ("chat" in vendor.serves) == chats
+    assert asked.issuperset(set(vendor.serves) - {"chat"})
+    assert len(set(vendor.serves)) == len(vendor.serves)
 
 
 @pytest.mark.parametrize("vendor", ROWS)
@@ -124,6 +144,8 @@ def test_a_bare_name_belongs_to_its_vendor_alone(model: str, owners: list[str]) 
         ("writer.chat", "writer"),
         ("zai.chat", "zai"),
         ("crusoe.chat", "crusoe"),
+        ("bedrock_mantle.chat", "bedrock-mantle"),
+        ("ollama.openai_chat", "ollama-cloud"),
     ],
 )
 def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, name: str) -> None:
@@ -146,6 +168,7 @@ def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, n
         ("xai.responses", "xai"),
         ("openai.completions", "openai"),
         ("writer.completions", "writer"),
+        ("bedrock_mantle.responses", "bedrock-mantle"),
     ],
 )
 def test_a_further_protocol_is_where_recorded_requests_went(recorded: Path, api: str, name: str) -> None:
@@ -213,3 +236,19 @@ def test_a_vendor_that_is_no_provider_is_told_by_the_names_of_its_models(
     model: str, providers: dict[str, str | None], reason: str | None
 ) -> None:
     assert unconfigured(model, providers) == reason
+
+
+@pytest.mark.wire
+def test_perplexity_embeds_where_recorded_requests_went(recorded: Path) -> None:
+    vendor = CATALOG["perplexity"]
+    with (recorded / "perplexity.embeddings.jsonl").open(encoding="utf-8") as lines:
+        urls = {json.loads(line)["request"]["url"] for line in lines}
+    assert urls == {vendor.base_url + vendor.bases["embed"] + "/embeddings"}
+
+
+def test_the_models_of_amazon_that_have_paths_of_their_own() -> None:
+    vendor = CATALOG["bedrock-mantle"]
+    openai, claude = vendor.also["openai_responses"].models, vendor.also["anthropic"].models
+    assert openai is not None
+    assert vendor.chats == (*(f"!{one}" for one in claude or ()), f"!{openai[0]}")
+    assert [fnmatchcase(one, openai[0]) for one in ("openai.gpt-5.5", "openai.gpt-oss-20b")] == [True, False]

@@ -11,13 +11,22 @@ import pytest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.listing import MOST, facts_of, read
 from tests.conftest import RECORDED as WIRE
 
 CHAT = DIALECTS["openai_chat"].models
 ANTHROPIC = DIALECTS["anthropic"].models
 GEMINI = DIALECTS["gemini"].models
-RECORDED = {"anthropic": 8, "cerebras": 7, "deepseek": 2, "gemini": 50, "gpustack": 1, "mistral": 64}
+RECORDED = {
+    "anthropic": 8,
+    "bedrock_mantle": 48,
+    "cerebras": 7,
+    "deepseek": 2,
+    "gemini": 50,
+    "gpustack": 1,
+    "mistral": 64,
+}
 
 
 def lists(api: str) -> list[Any]:
@@ -121,3 +130,32 @@ def test_a_page_says_whether_another_one_follows() -> None:
     assert read(json.dumps({"models": [], "nextPageToken": ""}).encode(), GEMINI).following is None
     assert read(json.dumps({"models": [], "nextPageToken": "x"}).encode(), GEMINI).following == "x"
     assert read(json.dumps({"data": [], "last_id": "x", "has_more": True}).encode(), CHAT).following is None
+
+
+VOICE = {"name": "zeus", "canonical_name": "aura-2-zeus-en", "architecture": "aura-2", "languages": ["en"]}
+HEARS = {"name": "general", "canonical_name": "nova-3-general", "architecture": "nova-3", "batch": True}
+GARDEN = {"name": "publishers/google/models/gemini-2.5-pro", "versionId": "default", "launchStage": "GA"}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "sent", "names"),
+    [
+        ("deepgram", {"stt": [HEARS, HEARS], "tts": [VOICE]}, ["nova-3-general", "aura-2-zeus-en"]),
+        ("deepgram", {"stt": [HEARS]}, ["nova-3-general"]),
+        ("deepgram", {"stt": [{"name": "general"}], "tts": "none"}, []),
+        ("elevenlabs", [{"model_id": "eleven_v3", "name": "Eleven v3"}], ["eleven_v3"]),
+        ("elevenlabs", [{"name": "Eleven v3"}], []),
+        ("vertex", {"publisherModels": [GARDEN]}, ["gemini-2.5-pro"]),
+    ],
+)
+def test_a_vendor_may_have_a_list_of_its_own_form(vendor: str, sent: Any, names: list[str]) -> None:
+    form = CATALOG[vendor].listing
+    assert form is not None
+    assert list(read(json.dumps(sent).encode(), form).models) == names
+
+
+def test_the_list_of_vertex_has_pages() -> None:
+    form = CATALOG["vertex"].listing
+    assert form is not None
+    page = {"publisherModels": [GARDEN], "nextPageToken": "more"}
+    assert read(json.dumps(page).encode(), form).following == "more"

@@ -16,6 +16,7 @@ VLLM = (CHAT, RESPONSES, MESSAGES, TEXT)
 
 PLAIN = ir.Request(CHAT, "m")
 TOOLS = ir.Request(CHAT, "m", tools=(ir.Function("f"),))
+FORCED = msgspec.structs.replace(TOOLS, tool_choice=ir.ToolChoice("any"))
 HOSTED = ir.Request(CHAT, "m", tools=(ir.ProviderTool("anthropic", "web_search", {}),))
 
 
@@ -96,6 +97,24 @@ def test_the_api_that_is_asked(
     expected: str,
 ) -> None:
     assert choose(face, offered, facts_for("openai", model), lambda: request_, preferred) == expected
+
+
+@pytest.mark.parametrize(
+    ("face", "request_", "unforced", "expected"),
+    [
+        (MESSAGES, PLAIN, (MESSAGES,), MESSAGES),
+        (MESSAGES, TOOLS, (MESSAGES,), MESSAGES),
+        (MESSAGES, FORCED, (MESSAGES,), CHAT),
+        (MESSAGES, FORCED, (), MESSAGES),
+        (RESPONSES, FORCED, (MESSAGES, RESPONSES, CHAT), TEXT),
+        (RESPONSES, FORCED, VLLM, RESPONSES),  # nothing can force it: as it would be
+    ],
+)
+def test_a_forced_call_goes_where_it_can_be_forced(
+    face: str, request_: ir.Request, unforced: tuple[str, ...], expected: str
+) -> None:
+    assert choose(face, VLLM, UNKNOWN, lambda: request_, unforced=unforced) == expected
+    assert choose(face, VLLM, UNKNOWN, lambda: request_, MESSAGES, unforced=unforced) == MESSAGES
 
 
 def never() -> ir.Request:

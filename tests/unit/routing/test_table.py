@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
@@ -343,6 +345,25 @@ def test_the_model_list() -> None:
     assert entries == names.entries({"anthropic": ["claude-opus-4-5"]})
     for name in ids:
         assert names.resolve(name).asked == name
+
+
+def test_a_long_list_is_made_entry_by_entry() -> None:
+    names = table()
+    seen: list[str] = []
+
+    def listed() -> Iterator[str]:
+        for name in ("acme/gpt-4o", "fast", "gpt", "nothing-of-the-kind", "sonnet"):
+            seen.append(name)
+            yield name
+
+    entries = names.each(listed())
+    assert (next(entries).id, seen) == ("acme/gpt-4o", ["acme/gpt-4o"])
+    assert [entry.id for entry in entries] == ["fast", "gpt", "sonnet"]
+    granted = Grants(["g*", "sonnet", "anthropic/claude-x"])
+    assert [entry.id for entry in names.each(["fast", "gpt", "sonnet"], granted)] == [
+        *("anthropic/claude-x", "gpt", "sonnet")
+    ]
+    assert [entry.id for entry in names.each(["fast", "gpt"], Grants(["sonnet"]))] == ["sonnet"]
 
 
 def test_a_line_of_the_model_list() -> None:

@@ -24,6 +24,8 @@ _KINDS: Final[Mapping[str, ir.Kind]] = {
     "quota_exceeded": "quota",
     "voice_not_found": "not_found",
     "max_character_limit_exceeded": "too_large",
+    "missing_permissions": "permission",  # of the key: elevenlabs/cli#126
+    "output_format_not_allowed": "invalid_request",  # by the plan: elevenlabs/elevenlabs-js#153
 }
 """`status` in an error body -> kind. The HTTP status does not show this kind: an exhausted quota is a 401."""
 
@@ -34,7 +36,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fau
     """
     said = read_body(body, f"The provider answered with status {status}.")
     detail: Any = said.rest.get("detail")
-    word = detail.get("status") if isinstance(detail, dict) else None
+    word = detail.get("status") or detail.get("code") if isinstance(detail, dict) else None
     if isinstance(word, str):
         said = msgspec.structs.replace(said, code=word)
     fault = decode_fault("elevenlabs", said, said.message, status, retry_after(headers))

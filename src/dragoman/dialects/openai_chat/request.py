@@ -298,7 +298,8 @@ def _encode_sampling(
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     if sampling.stop is not None:
-        body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
+        single = forms.get("stop") == "string" and not draft.quirks.stop_list
+        body["stop"] = sampling.stop[0] if single else list(sampling.stop)
     for member in EXTENSIONS:
         value = getattr(sampling, member)
         if value is not None and (draft.own or member in draft.quirks.extensions):
@@ -322,7 +323,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     elif output.kind == "schema":
         wire = _encode_schema(output, form, draft, own=own)
     elif output.kind == "json":
-        wire = {"type": "json_object"}
+        wire = _any_object(draft)
     elif form is not None:
         wire = {"type": "text"}
     if wire is not None:
@@ -336,6 +337,16 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         speak(body, draft)
     if output.verbosity is not None:
         body["verbosity"] = output.verbosity
+
+
+def _any_object(draft: Draft) -> dict[str, Any]:
+    """The `response_format` for any JSON object."""
+    if draft.quirks.json_object:
+        return {"type": "json_object"}
+    draft.report.change(
+        "output", "response_format", "the provider has no JSON mode: any object fits the schema"
+    )
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
 
 
 def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import AUTHOR, USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import UNLINKED, USUAL, ApiRow, Dated, Vendor, narrow
 
@@ -15,6 +16,7 @@ _MODEL_STUDIO: Final = Vendor(
     base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
     path="/compatible-mode/v1",
     page="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+    serves=("chat", "embed"),
     keys=("DASHSCOPE_API_KEY",),
     base_var="DASHSCOPE_BASE_URL",
     quirks=narrow(
@@ -53,6 +55,7 @@ AUTHORS: Final = (
         title="OpenAI",
         base_url="https://api.openai.com/v1",
         page="https://platform.openai.com/docs/api-reference",
+        serves=("chat", "embed", "image", "speech", "transcription", "moderation", "realtime"),
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
         quirks=Quirks(call_signatures=False, widens=frozenset(), idempotency_keys=True),
@@ -88,6 +91,7 @@ AUTHORS: Final = (
         account="RESOURCE",
         lists_names=False,
         page="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
+        serves=("chat", "embed", "image", "speech", "transcription", "realtime"),
         keys=("AZURE_OPENAI_API_KEY",),
         base_var="AZURE_OPENAI_ENDPOINT",
         auth="api-key",
@@ -133,8 +137,9 @@ AUTHORS: Final = (
         path="/v1beta",
         appends=True,
         page="https://ai.google.dev/api/generate-content",
+        serves=("chat", "embed", "image", "speech", "transcription", "realtime"),
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        base_var="GEMINI_BASE_URL",
+        base_var="GOOGLE_GEMINI_BASE_URL",  # the client google-genai 3.4.0 (`_base_url.py`)
         quirks=Quirks(counts=True, widens=frozenset()),
         # "gemma" models have open weights, so other vendors serve them.
         models=("gemini-*",),
@@ -150,11 +155,13 @@ AUTHORS: Final = (
         base_url="https://api.mistral.ai/v1",
         appends=True,
         page="https://docs.mistral.ai/api/",
+        serves=("chat", "embed", "speech", "transcription", "moderation"),
         keys=("MISTRAL_API_KEY",),
         base_var="MISTRAL_BASE_URL",
         quirks=AUTHOR,
         # A public preview without the field `include`: https://docs.mistral.ai/studio/conversations/responses.
-        also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"})))},
+        # It counts prompts at /v1/responses/input_tokens: the client mistralai 3.7.0.
+        also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"}), counts=True))},
         # Names with only a number of parameters ("mistral-7b-instruct") are models with open weights.
         models=(
             *("mistral-large*", "mistral-medium*", "mistral-small*", "mistral-tiny*", "mistral-embed*"),
@@ -196,6 +203,7 @@ AUTHORS: Final = (
         title="xAI",
         base_url="https://api.x.ai/v1",
         page="https://docs.x.ai/docs/api-reference",
+        serves=("chat", "image", "speech", "transcription", "realtime"),
         keys=("XAI_API_KEY",),
         base_var="XAI_BASE_URL",
         quirks=Quirks(
@@ -206,6 +214,7 @@ AUTHORS: Final = (
             reasoning_tokens="outside",
             pictures="xai",
         ),
+        unlisted=("grok-stt", "grok-tts"),
         service="xai",  # https://docs.x.ai/developers/model-capabilities/audio/text-to-speech
         # Completions: "not supported by reasoning models", https://docs.x.ai/developers/rest-api-reference/inference
         also={"openai_responses": USUAL, "openai_completions": ApiRow(models=("grok-*-non-reasoning*",))},
@@ -217,7 +226,11 @@ AUTHORS: Final = (
         title="Perplexity",
         base_url="https://api.perplexity.ai",
         path="",
+        # Recorded embeddings; https://docs.perplexity.ai/api-reference/models-get.md: only models of others.
+        bases={"embed": "/v1", "models": "/v1"},
+        unlisted=("sonar", "sonar-deep-research", "sonar-pro", "sonar-reasoning-pro"),
         page="https://docs.perplexity.ai/api-reference/chat-completions-post",
+        serves=("chat", "embed"),
         keys=("PERPLEXITY_API_KEY",),
         base_var="PERPLEXITY_BASE_URL",
         quirks=narrow(refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"})),
@@ -233,6 +246,8 @@ AUTHORS: Final = (
         base_url="https://api.writer.com/v1",
         appends=True,
         chat_path="/chat",
+        bases={"models": "/v1"},
+        listing=ModelList(member="models"),  # https://dev.writer.com/api-reference/completion-api/list-models
         page="https://dev.writer.com/api-reference/completion-api/chat-completion",
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",
@@ -249,6 +264,7 @@ AUTHORS: Final = (
         base_url="https://api.z.ai/api/paas/v4",
         path="/api/paas/v4",
         page="https://docs.z.ai/api-reference/llm/chat-completion",
+        serves=("chat", "image"),
         keys=("ZAI_API_KEY",),
         base_var="ZAI_BASE_URL",
         quirks=narrow(reasoning_request="thinking"),
@@ -307,6 +323,7 @@ AUTHORS: Final = (
         base_url="https://ark.cn-beijing.volces.com/api/v3",
         path="/api/v3",
         page="https://docs.openclaw.ai/zh-CN/providers/volcengine",
+        serves=("chat", "embed", "image"),
         # https://raw.githubusercontent.com/steipete/CodexBar/main/docs/doubao.md
         keys=("ARK_API_KEY", "VOLCANO_ENGINE_API_KEY"),
         base_var="ARK_BASE_URL",

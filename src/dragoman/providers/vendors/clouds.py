@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import Quirks
 from dragoman.providers.vendor import ApiRow, Located, Vendor, narrow
 
@@ -57,6 +58,8 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
     ),
     models=("claude-*",),
 )
+_MANTLE_OPENAI: Final = ("openai.gpt-[!o]*",)
+"""OpenAI's own models at Amazon; those named gpt-oss have the usual paths, as recorded."""
 _VERTEX: Final = Located(
     # The client google-genai 3.4.0 (`_api_client.py`), and
     # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference
@@ -109,15 +112,47 @@ CLOUDS: Final = (
         title="Google Vertex AI",
         base_url="https://aiplatform.googleapis.com/v1beta1/publishers/google",
         page="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count",
+        serves=("chat", "embed", "image", "speech", "transcription"),
         dialect="gemini",
         path="/v1beta1/publishers/google",
         region_vars=("GOOGLE_CLOUD_LOCATION",),
         project_vars=("GOOGLE_CLOUD_PROJECT",),
         located=_VERTEX,
+        # The client google-genai 3.4.0 (`models.py`, `list`): the list is beside the projects.
+        bases={"models": "/v1beta1/publishers/google"},
+        listing=ModelList(
+            member="publisherModels",
+            name="name",
+            prefix="publishers/google/models/",
+            query={"pageSize": "100"},
+            cursor="pageToken",
+            following="nextPageToken",
+        ),
         identity="google",
         quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
         also={"anthropic": _CLAUDE_AT_VERTEX},
         chats=("!claude-*",),
+    ),
+    # Models of Bedrock in OpenAI's and Anthropic's protocols. The beginning of the path depends on the model:
+    # recorded requests, and https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html.
+    Vendor(
+        name="bedrock-mantle",
+        title="Amazon Bedrock (mantle)",
+        base_url="https://bedrock-mantle.us-east-1.api.aws/v1",
+        page="https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
+        region="us-east-1",
+        region_vars=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        quirks=Quirks(functions=False, call_signatures=False),
+        also={
+            "openai_responses": ApiRow(path="/openai/v1/responses", drops="/v1", models=_MANTLE_OPENAI),
+            "anthropic": ApiRow(
+                path="/anthropic/v1/messages",
+                drops="/v1",
+                quirks=Quirks(odd_call_ids=False),
+                models=("anthropic.*",),
+            ),
+        },
+        chats=("!anthropic.*", *(f"!{pattern}" for pattern in _MANTLE_OPENAI)),
     ),
     # A model's name is that of a serving endpoint of the workspace.
     Vendor(
@@ -127,8 +162,12 @@ CLOUDS: Final = (
         path="/serving-endpoints",
         account="WORKSPACE",
         page="https://learn.microsoft.com/en-us/azure/databricks/machine-learning/model-serving/query-chat-models",
+        serves=("chat", "embed"),
         keys=("DATABRICKS_TOKEN",),
         base_var="DATABRICKS_BASE_URL",
+        # https://docs.databricks.com/api/workspace/servingendpoints/list
+        bases={"models": "/api/2.0"},
+        listing=ModelList(path="/serving-endpoints", member="endpoints", name="name"),
         quirks=narrow(),
     ),
     Vendor(
@@ -155,8 +194,19 @@ CLOUDS: Final = (
         path="/ai/v1",
         account="account-id",
         page="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
+        serves=("chat", "embed"),
         keys=("CLOUDFLARE_API_KEY",),
         base_var="CLOUDFLARE_BASE_URL",
+        # https://developers.cloudflare.com/api/resources/ai/subresources/models/methods/list
+        bases={"models": "/ai"},
+        listing=ModelList(
+            path="/models/search",
+            member="result",
+            name="name",
+            query={"per_page": "100"},
+            cursor="page",
+            numbered=True,
+        ),
         quirks=narrow(),
         also={"openai_responses": ApiRow(models=("@cf/openai/*",))},
     ),

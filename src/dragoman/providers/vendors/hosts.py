@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from dragoman.dialects.quirks import Quirks
 from dragoman.providers.vendor import USUAL, Vendor, narrow
+
+_SILICONFLOW: Final = Vendor(
+    name="siliconflow",
+    title="SiliconFlow",
+    base_url="https://api.siliconflow.cn/v1",
+    page="https://docs.siliconflow.cn/en/api-reference/chat-completions/chat-completions",
+    serves=("chat", "embed", "image", "speech", "transcription", "rerank"),
+    keys=("SILICONFLOW_API_KEY",),
+    base_var="SILICONFLOW_BASE_URL",
+    quirks=narrow(
+        refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
+        reasoning_request="enable_thinking",
+        extensions=frozenset({"min_p", "top_k"}),
+    ),
+)
 
 HOSTS: Final = (
     Vendor(
@@ -15,6 +32,7 @@ HOSTS: Final = (
         path="/openai/v1",
         appends=True,
         page="https://console.groq.com/docs/openai",
+        serves=("chat", "embed", "speech", "transcription"),
         keys=("GROQ_API_KEY",),
         base_var="GROQ_BASE_URL",
         quirks=Quirks(
@@ -35,9 +53,15 @@ HOSTS: Final = (
         title="Together AI",
         base_url="https://api.together.ai/v1",
         page="https://docs.together.ai/reference/chat-completions",
+        serves=("chat", "embed", "image", "speech", "transcription", "rerank"),
         keys=("TOGETHER_API_KEY",),
         base_var="TOGETHER_BASE_URL",
-        quirks=narrow(extensions=frozenset({"min_p", "repetition_penalty", "top_k"})),
+        # As the client together 3.1.1 types them.
+        quirks=narrow(
+            stop_list=True,
+            refuses=frozenset({"top_logprobs"}),
+            extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
+        ),
         also={"openai_completions": USUAL},
     ),
     Vendor(
@@ -47,6 +71,7 @@ HOSTS: Final = (
         path="/inference/v1",
         appends=True,
         page="https://docs.fireworks.ai/api-reference/post-chatcompletions",
+        serves=("chat", "embed", "rerank"),
         keys=("FIREWORKS_API_KEY",),
         base_var="FIREWORKS_BASE_URL",
         quirks=Quirks(
@@ -65,6 +90,7 @@ HOSTS: Final = (
         base_url="https://openrouter.ai/api/v1",
         path="/api/v1",
         page="https://openrouter.ai/docs/api-reference/overview",
+        serves=("chat", "embed", "image", "speech", "transcription", "rerank"),
         keys=("OPENROUTER_API_KEY",),
         base_var="OPENROUTER_BASE_URL",
         quirks=Quirks(
@@ -98,18 +124,16 @@ HOSTS: Final = (
         ),
         also={"openai_completions": USUAL},
     ),
-    Vendor(
-        name="siliconflow",
-        title="SiliconFlow",
-        base_url="https://api.siliconflow.cn/v1",
-        page="https://docs.siliconflow.cn/en/api-reference/chat-completions/chat-completions",
-        keys=("SILICONFLOW_API_KEY",),
-        base_var="SILICONFLOW_BASE_URL",
-        quirks=narrow(
-            refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
-            reasoning_request="enable_thinking",
-            extensions=frozenset({"min_p", "top_k"}),
-        ),
+    _SILICONFLOW,
+    # Its accounts and keys are others: cloud.siliconflow.com in place of cloud.siliconflow.cn.
+    msgspec.structs.replace(
+        _SILICONFLOW,
+        name="siliconflow-intl",
+        title=f"{_SILICONFLOW.title} (international)",
+        base_url="https://api.siliconflow.com/v1",
+        page="https://www.siliconflow.com/blog/openai-sdk-siliconflow-compatibility-checks",
+        keys=(),
+        base_var=None,
     ),
     Vendor(
         name="huggingface",
@@ -135,6 +159,7 @@ HOSTS: Final = (
         title="NVIDIA API Catalog",
         base_url="https://integrate.api.nvidia.com/v1",
         page="https://docs.nvidia.com/nim/large-language-models/2.0.0/reference/api-reference.html",
+        serves=("chat", "embed"),
         keys=("NVIDIA_API_KEY",),
         base_var="NVIDIA_BASE_URL",
         quirks=narrow(),
@@ -144,6 +169,7 @@ HOSTS: Final = (
         title="Nebius Token Factory",
         base_url="https://api.tokenfactory.nebius.com/v1",
         page="https://docs.tokenfactory.nebius.com/api-reference/introduction",
+        serves=("chat", "embed"),
         keys=("NEBIUS_API_KEY",),
         base_var="NEBIUS_BASE_URL",
         quirks=narrow(),
@@ -153,6 +179,7 @@ HOSTS: Final = (
         title="SambaNova Cloud",
         base_url="https://api.sambanova.ai/v1",
         page="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
+        serves=("chat", "embed", "transcription"),
         keys=("SAMBANOVA_API_KEY",),
         base_var="SAMBANOVA_BASE_URL",
         # The page: these fields are ignored.
@@ -166,6 +193,7 @@ HOSTS: Final = (
         base_url="https://models.github.ai/inference",
         path="/inference",
         page="https://docs.github.com/en/github-models/quickstart",
+        serves=("chat", "embed"),
         keys=("GITHUB_MODELS_TOKEN",),
         base_var="GITHUB_MODELS_BASE_URL",
         # https://github.blog/changelog/2025-05-15-github-models-api-now-available
@@ -178,6 +206,7 @@ HOSTS: Final = (
         base_url="https://api.deepinfra.com/v1/openai",
         path="/v1/openai",
         page="https://deepinfra.com/docs/openai_api",
+        serves=("chat", "embed", "image", "speech", "transcription"),
         keys=("DEEPINFRA_TOKEN", "DEEPINFRA_API_KEY"),
         base_var="DEEPINFRA_BASE_URL",
         quirks=narrow(),
@@ -189,6 +218,7 @@ HOSTS: Final = (
         base_url="https://api.novita.ai/openai/v1",
         path="/openai/v1",
         page="https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion.md",
+        serves=("chat", "embed", "rerank"),
         keys=("NOVITA_API_KEY",),
         base_var="NOVITA_BASE_URL",
         quirks=narrow(
@@ -230,6 +260,7 @@ HOSTS: Final = (
         title="Scaleway Generative APIs",
         base_url="https://api.scaleway.ai/v1",
         page="https://www.scaleway.com/en/docs/generative-apis/api-cli/using-chat-api",
+        serves=("chat", "embed", "transcription"),
         keys=("SCALEWAY_API_KEY",),
         base_var="SCALEWAY_BASE_URL",
         quirks=narrow(),
@@ -240,6 +271,7 @@ HOSTS: Final = (
         title="Vercel AI Gateway",
         base_url="https://ai-gateway.vercel.sh/v1",
         page="https://examples.vercel.com/docs/ai-gateway/openai-compat",
+        serves=("chat", "embed"),
         keys=("AI_GATEWAY_API_KEY",),
         base_var="AI_GATEWAY_BASE_URL",
         quirks=Quirks(functions=False, call_signatures=False),

@@ -1,41 +1,68 @@
-"""Servers that an operator runs. Each row states facts of the pages that it names."""
+"""Servers that an operator runs, and the cloud of one of their makers. Each row states facts of the pages
+that it names.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from dragoman.dialects.quirks import USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
+_WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
+"""The deviations of Ollama and LM Studio in the protocols beside chat."""
+_COUNTING: Final = ApiRow(quirks=Quirks(counts=True))
+"""Anthropic's protocol with its endpoint that counts prompts."""
+_OLLAMA: Final = Vendor(
+    name="ollama",
+    title="Ollama",
+    base_url="http://localhost:11434/v1",
+    page="https://docs.ollama.com/api/openai-compatibility",
+    serves=("chat", "embed", "transcription"),
+    base_var="OLLAMA_HOST",
+    host_port=11434,
+    quirks=Quirks(
+        functions=False,
+        max_tokens_field="max_tokens",
+        developer_role=False,
+        media_urls=False,
+        forced_calls=False,  # `tool_choice` is not among the supported fields
+        # Nor are these: they are ignored, so that a client would get one answer and not know why.
+        refuses=frozenset({"logit_bias", "n"}),
+        widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit
+    ),
+    # Its own protocol has other paths than the protocols that it offers for the clients of others. The fields
+    # of Anthropic's that are not supported: https://docs.ollama.com/api/anthropic-compatibility.
+    also={
+        "openai_responses": ApiRow(quirks=_WITHOUT_URLS),
+        "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+        "ollama": ApiRow(drops="/v1"),
+        "openai_completions": USUAL,
+    },
+)
+
 OWN_MACHINE: Final = (
-    Vendor(
-        name="ollama",
-        title="Ollama",
-        base_url="http://localhost:11434/v1",
-        page="https://docs.ollama.com/api/openai-compatibility",
-        base_var="OLLAMA_HOST",
-        host_port=11434,
-        quirks=Quirks(
-            functions=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
-            media_urls=False,
-            forced_calls=False,  # `tool_choice` is not among the supported fields
-            widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit
-        ),
-        # Its own protocol has other paths than the protocols that it offers for the clients of others.
-        also={
-            "openai_responses": USUAL,
-            "anthropic": USUAL,
-            "ollama": ApiRow(drops="/v1"),
-            "openai_completions": USUAL,
-        },
+    _OLLAMA,
+    # https://docs.ollama.com/cloud, and recorded requests to ollama.com.
+    msgspec.structs.replace(
+        _OLLAMA,
+        name="ollama-cloud",
+        title="Ollama's cloud",
+        base_url="https://ollama.com/v1",
+        page="https://docs.ollama.com/cloud",
+        serves=("chat",),
+        keys=("OLLAMA_API_KEY",),
+        base_var=None,
+        host_port=None,
     ),
     Vendor(
         name="vllm",
         title="vLLM",
         base_url="http://localhost:8000/v1",
         page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        serves=("chat", "embed", "transcription", "rerank"),
         quirks=Quirks(
             functions=False,
             developer_role=False,
@@ -43,7 +70,8 @@ OWN_MACHINE: Final = (
         ),
         also={
             "openai_responses": USUAL,
-            "anthropic": USUAL,
+            # Prompts are counted at /v1/messages/count_tokens: `vllm.entrypoints.anthropic` of vllm 0.33.0.
+            "anthropic": _COUNTING,
             # `response_format` of `CompletionRequest` in
             # https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/completion/protocol.py
             "openai_completions": ApiRow(quirks=Quirks(completion_format=True)),
@@ -54,33 +82,48 @@ OWN_MACHINE: Final = (
         title="llama.cpp server",
         base_url="http://localhost:8080/v1",
         page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        serves=("chat", "embed", "rerank"),
         quirks=Quirks(
             functions=False,
             developer_role=False,
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit, as in its `n_predict`
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        # The page: `POST /v1/messages/count_tokens`.
+        also={"openai_responses": USUAL, "anthropic": _COUNTING, "openai_completions": USUAL},
     ),
     Vendor(
         name="lmstudio",
         title="LM Studio",
         base_url="http://localhost:1234/v1",
         page="https://lmstudio.ai/docs/developer/openai-compat",
+        serves=("chat", "embed"),
         quirks=Quirks(
             functions=False,
             max_tokens_field="max_tokens",
             developer_role=False,
+            # lmstudio-ai/lmstudio-bug-tracker#1120: "'url' field must be a base64 encoded image".
+            media_urls=False,
+            # #670: a choice that names a tool is refused. #2115: `required` is not always obeyed.
+            forced_calls=False,
+            refuses=frozenset({"n"}),  # ignored: its page of supported fields has no `n`
+            json_object=False,  # #189: "'response_format.type' must be 'json_schema' or 'text'"
             extensions=frozenset({"repeat_penalty", "top_k"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 in the examples of its page
         ),
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        # #1120 is about the Responses API, too. #2403: there, a schema is not obeyed.
+        also={
+            "openai_responses": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+            "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+            "openai_completions": USUAL,
+        },
     ),
     Vendor(
         name="sglang",
         title="SGLang",
         base_url="http://localhost:30000/v1",
         page="https://docs.sglang.io/docs/basic_usage/send_request",
+        serves=("chat", "embed", "rerank"),
         quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
         also={"openai_completions": USUAL},  # https://docs.sglang.io/docs/get-started/quickstart
     ),
@@ -98,6 +141,7 @@ OWN_MACHINE: Final = (
         base_url="http://localhost:12434/engines/v1",
         path="/engines/v1",
         page="https://kestra.io/plugins/plugin-ai/provider/io.kestra.plugin.ai.provider.dockermodel",
+        serves=("chat", "embed"),
         quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
     ),
     # Before version 2 its path was /v1-openai: https://docs.gpustack.ai/user-guide/openai-compatible-apis
@@ -106,6 +150,7 @@ OWN_MACHINE: Final = (
         title="GPUStack",
         base_url="http://localhost/v1",
         page="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
+        serves=("chat", "embed", "image", "speech", "transcription", "rerank"),
         quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
     ),
 )

@@ -25,6 +25,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
+from dragoman.server.listed import in_turns
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.definition import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
@@ -73,9 +74,11 @@ class Listing:
     async def tags(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of models that the caller may use."""
         found = self._gateway.engine.table.find
-        names = [entry.id for entry in self._gateway.entries(request.caller)]
-        routes = [(name, route) for name in names if (route := found(name, request.caller)) is not None]
-        models = [await self._listed(name, route) for name, route in routes]
+        models = [
+            await self._listed(entry.id, route)
+            async for entry in in_turns(self._gateway.entries(request.caller))
+            if (route := found(entry.id, request.caller)) is not None
+        ]
         await client.answer(200, (), encode({"models": models}))
 
     async def _listed(self, name: str, route: Route) -> dict[str, Any]:

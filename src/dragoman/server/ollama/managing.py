@@ -25,7 +25,7 @@ from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.definition import Definition, definition_of
 from dragoman.server.ollama.made import MadeName, Wanted, keeper_of, taken
-from dragoman.server.ollama.naming import among, find, find_granted, new, untagged
+from dragoman.server.ollama.naming import among, find, find_granted, new, tagged
 
 MOST: Final = 1000
 """The most created names that can exist at once."""
@@ -154,10 +154,8 @@ class Managing:
             raise RequestFailed(_NO_ROOM)
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
-        if direct or any(
-            untagged(entry.id).lower() == name.lower() and entry.id not in names
-            for entry in gateway.entries()
-        ):
+        alike = (*gateway.alike(name), *gateway.alike(tagged(name)))
+        if direct or any(one not in names for one in alike):
             raise RequestFailed(_configured(name, "replaced"))
         if found is not None and "admin" not in caller.scopes:
             text = (

@@ -57,8 +57,8 @@ def find(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
-    wanted, table = bare.lower(), gateway.engine.table
-    listed = [entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted]
+    table = gateway.engine.table
+    listed = [*gateway.alike(bare), *gateway.alike(bare + _LATEST)]
     listed.sort(key=lambda name: name != bare)
     return next((route for name in listed if (route := table.find(name, caller)) is not None), None)
 

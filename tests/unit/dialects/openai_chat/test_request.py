@@ -253,6 +253,23 @@ def test_a_schema_becomes_json_where_the_vendor_knows_no_schema() -> None:
     assert lost(report) == {"output.schema": "quality"}
 
 
+@pytest.mark.parametrize(
+    "request_", [decoded(response_format={"type": "json_object"}), foreign(output=ir.Output("json"))]
+)
+def test_json_becomes_a_schema_where_the_vendor_knows_schemas_alone(request_: ir.Request) -> None:
+    assert written(request_)[0]["response_format"] == {"type": "json_object"}
+    body, report = written(request_, Quirks(json_object=False))
+    named = {"name": "answer", "schema": {"type": "object"}}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": named}
+    assert [change.to for change in report.changes] == ["response_format"]
+    assert not report.losses
+
+
+def test_a_single_stop_sequence_becomes_a_list_where_the_vendor_wants_one() -> None:
+    assert again(stop="END")["stop"] == "END"
+    assert again(stop="END", quirks=Quirks(stop_list=True))["stop"] == ["END"]
+
+
 def test_stream_options_are_left_out_where_they_are_refused() -> None:
     quirks = Quirks(stream_options=False)
     body, report = written(decoded(stream=True, stream_options={"include_usage": True}), quirks)

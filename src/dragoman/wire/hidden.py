@@ -1,0 +1,48 @@
+"""Hides secrets in a body that passes piece by piece. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+SHORTEST: Final = 16
+"""The fewest characters of a secret that is hidden. Shorter texts stand in bodies by chance."""
+_WORDS: Final = b"[redacted]"
+
+
+class Hider:
+    """Replaces secrets by a text of the same length, so that a stated length of the body stays true. A piece
+    of the body is held back only as far as a secret may begin at its end.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        found = {one.encode("utf-8", "replace") for one in secrets if len(one) >= SHORTEST}
+        self._secrets = sorted(found, key=len, reverse=True)
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """The part of the body that can go on after this piece; b"" = nothing yet."""
+        if not self._secrets:
+            return piece
+        body = self._held + piece
+        for secret in self._secrets:
+            if secret in body:
+                body = body.replace(secret, _WORDS.ljust(len(secret), b"*"))
+        held = max(_overlap(body, secret) for secret in self._secrets)
+        self._held = body[len(body) - held :]
+        return body[: len(body) - held]
+
+    def rest(self) -> bytes:
+        """The last part of the body, which was held back; b"" = none was."""
+        rest, self._held = self._held, b""
+        return rest
+
+
+def _overlap(body: bytes, secret: bytes) -> int:
+    """How many bytes at the end of `body` are the beginning of `secret`."""
+    place = body.find(secret[:1], max(0, len(body) - len(secret) + 1))
+    while place >= 0:
+        if secret.startswith(body[place:]):
+            return len(body) - place
+        place = body.find(secret[:1], place + 1)
+    return 0
