@@ -289,6 +289,7 @@ class Exchange(msgspec.Struct, eq=False):
         """Return the value that `end` would get if the exchange ended now: "done", or who ended it, in which
         phase and, for a failure, with which code. gone: as for `close`.
         """
-        if (fault := self.fault) is not None:
-            return f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"
-        return f"client/{self.phase}" if gone else "done"
+        fault = self.fault
+        if gone and (fault is None or fault.blame != "gateway"):
+            return f"client/{self.phase}"
+        return "done" if fault is None else f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"

@@ -28,6 +28,8 @@ def loss(path: str, severity: Severity) -> Loss:
         (BROKEN, False, "upstream/stream/server_error"),
         (ir.Fault("timeout", "", blame="gateway"), False, "gateway/stream/timeout"),
         (BROKEN, True, "client/stream"),
+        (None, True, "client/stream"),
+        (ir.Fault("unavailable", "", "stopped", blame="gateway"), True, "gateway/stream/stopped"),
     ],
 )
 def test_its_end_names_who_ended_it_and_in_which_phase(

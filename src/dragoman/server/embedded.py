@@ -23,6 +23,7 @@ from typing import Final, NoReturn
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.secret import Secret
+from dragoman.server.orders import receive
 
 try:
     import fcntl
@@ -82,7 +83,7 @@ class EmbeddedValkey:
             self._become()
         signal.signal(signal.SIGCHLD, lambda *_: orders.shutdown(socket.SHUT_RD))
         try:
-            orders.recv(1)  # ends with the supervisor, by SIGTERM (KeyboardInterrupt), or with the child
+            receive(orders)  # ends with the supervisor, by SIGTERM (KeyboardInterrupt), or with the child
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)

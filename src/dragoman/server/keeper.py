@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from dragoman.assembly.core import Core
 from dragoman.server.admin.orders import Orders as OperatorsOrders
-from dragoman.server.orders import Orders
+from dragoman.server.orders import Orders, receive
 from dragoman.server.parent import Parent
 
 
@@ -56,7 +56,7 @@ class _Keeping:
         """Read what the parent has sent. Each order, whichever it is, stops the keeper; so does the end of
         the parent.
         """
-        said = self._orders.recv(65_536)
+        said = receive(self._orders)
         for one in self._read.feed(said):
             if isinstance(one, bytes):
                 self._stopped.set()

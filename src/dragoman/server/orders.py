@@ -36,6 +36,18 @@ def send(line: socket.socket, data: bytes) -> bool:
         return False
 
 
+def receive(line: socket.socket) -> bytes:
+    """Read what has come over the line, which must be readable. b"" = the other end is gone.
+
+    A process that is killed before it has read what was sent to it resets the line. An event loop tells that
+    only once, so the reader must take it for the end at once.
+    """
+    try:
+        return line.recv(65_536)
+    except ConnectionResetError:
+        return b""
+
+
 class Orders:
     """Cuts what has come over a line into orders and messages."""
 

@@ -27,7 +27,7 @@ from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
 from dragoman.server.http import uvicorn_options
-from dragoman.server.orders import CLOSE, DRAIN, END, Orders
+from dragoman.server.orders import CLOSE, DRAIN, END, Orders, receive
 from dragoman.server.parent import Parent
 
 _BACKLOG = 2048
@@ -151,7 +151,7 @@ class _Server(uvicorn.Server):
 
     def _obey(self, orders: socket.socket) -> None:
         """Read the parent's orders and carry them out. If the parent has gone, do as for CLOSE."""
-        said = orders.recv(65_536)
+        said = receive(orders)
         stops = set() if said else {CLOSE}
         for one in self._read.feed(said):
             if isinstance(one, bytes):

@@ -36,7 +36,7 @@ from dragoman.errors import DragomanError
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.lines import pair
-from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, send, written
+from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive, send, written
 from dragoman.server.rounds import Rounds
 
 log = logging.getLogger("dragoman.server.supervisor")
@@ -134,10 +134,7 @@ class _Place:
         """Read what the process has sent, and note if it reports that it is ready. Returns the messages that
         follow this report.
         """
-        try:
-            heard = line.recv(65_536)
-        except ConnectionResetError:  # it died before it read its orders
-            heard = b""
+        heard = receive(line)
         if not heard:
             self.hang_up()
         if not self.ready:

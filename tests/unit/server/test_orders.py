@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, send, written
+from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive, send, written
 
 SAID: list[bytes | Message] = [DRAIN, {"do": "use", "text": "dce{}\n"}, END, CLOSE, {}]
 WRITTEN = b"".join(one if isinstance(one, bytes) else written(one) for one in SAID)
@@ -33,3 +33,18 @@ def test_a_line_that_is_full_or_gone_takes_nothing() -> None:
         assert not taken[-1]
         theirs.close()
         assert not send(ours, DRAIN)
+
+
+def test_who_is_killed_before_it_has_read_is_gone() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        assert send(ours, written({"did": "prepare"}))
+        theirs.close()  # what was sent is unread, so the line is reset
+        assert receive(ours) == b""
+
+
+def test_what_has_come_is_read() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert send(theirs, DRAIN + CLOSE)
+        assert receive(ours) == DRAIN + CLOSE

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -83,6 +83,24 @@ def test_a_worker_uses_another_configuration_when_its_parent_says_so(tmp_path: P
         server.join(60)
         assert not server.is_alive()
     assert happened == ["ready"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
+def test_a_worker_ends_if_its_parent_is_killed_before_it_has_read(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("strict: false")
+    gateway = Gateway(load(file, {"DRAGOMAN_HOME": str(tmp_path)}))
+    ours, theirs = socket.socketpair()
+    ready = Event()
+    with theirs, listen("127.0.0.1", 0) as listener:
+        given = (gateway, listener, ready.set)
+        server = Thread(target=serve, args=given, kwargs={"orders": theirs}, daemon=True)
+        server.start()
+        assert ready.wait(60)
+        theirs.send(written({"did": "prepare"}))
+        ours.close()  # the line is reset, as something in it is unread
+        server.join(60)
+        assert not server.is_alive()
 
 
 async def test_a_file_that_changes_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

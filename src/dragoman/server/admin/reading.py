@@ -14,7 +14,7 @@ from dragoman.errors import RequestFailed
 
 _PLACE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
-_STEP: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
+_STEP: Final = re.compile(r"[^.\[\]]+|\[[^\[\]]*\]")
 """Matches one step of a place: `operations[0]` has two."""
 _LONGEST: Final = 400
 """The most characters of a mistake that an error shows."""
