@@ -418,7 +418,7 @@ class Flight(msgspec.Struct, eq=False):
             if cost is not None:
                 record.usage = cost() if asked.light else await asked.step(cost)
             elif record.usage is None:
-                await asked.step(note_asked, asked, record)
+                await asked.step(note_asked, asked, record, delivery.meter.rates(record.deployment))
         except Exception:  # this error must not hide the one that ended the attempt
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 

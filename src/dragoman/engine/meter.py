@@ -30,6 +30,7 @@ from dragoman.engine.records import (
 )
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import Rates
 from dragoman.routing.route import Deployment, Route
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
@@ -154,7 +155,7 @@ class Meter:
             return
         now = self._seams.now()
         claims = [
-            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_tokens(expected.taken, expected.given, now),
             *applied.of_money(self._most(expected, name), now),
         ]
         if claims:
@@ -195,7 +196,7 @@ class Meter:
         elif expected.cost is None and applied.refusing is not None:
             return False
         else:
-            amounts = reserving(expected.input, expected.output, expected.cost or 0)
+            amounts = reserving(expected.taken, expected.given, expected.cost or 0)
         if not bound.take(amounts, now):
             return False
         self._held, self.expected = (bound, amounts), expected
@@ -217,7 +218,7 @@ class Meter:
         for one in deployments:
             nano = self._most(expected, one.name)
             most = None if nano is None or most is None else max(most, nano)
-        return Expected(expected.input, expected.output, most)
+        return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
         if self._own and deployment.partition("/")[0] in self._own:
@@ -225,7 +226,12 @@ class Meter:
         rates = self._accounting.rates(deployment)
         if rates is None:
             return None
-        return rates.at_most(expected.input, expected.output, tier=self._exchange.tier or _USUAL)
+        return expected.at_most(rates, self._exchange.created, self._exchange.tier or _USUAL)
+
+    def rates(self, deployment: str) -> Rates | None:
+        """The prices of a deployment; None = they are not known, or its provider bills the tenant."""
+        own = self._own and deployment.partition("/")[0] in self._own
+        return None if own else self._accounting.rates(deployment)
 
     def far(self, expected: Expected) -> bool:
         """Whether all limits would be at most half used if this were reserved. Then a rough bound is enough,
@@ -261,7 +267,7 @@ class Meter:
         before = self.expected
         if before is None or self.closed:
             return
-        further, now = Expected(0, output), self._seams.now()
+        further, now = Expected(0, output, kinds=before.kinds), self._seams.now()
         further = further._replace(cost=self._most(further, deployment))
         try:
             await self._reserve(self._claims(further, now), now)
@@ -287,7 +293,7 @@ class Meter:
         if applied is None:
             return ()
         return [
-            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_tokens(expected.taken, expected.given, now),
             *applied.of_money(expected.cost, now),
         ]
 
@@ -381,7 +387,7 @@ class Meter:
         if nano is None and self.expected is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
-        claims = applied.claims(expected.input, expected.output, nano, now)
+        claims = applied.claims(expected.taken, expected.given, nano, now)
         reservation = await self._claim(claims, now, None)
         if applied.watched and (ledger := self._accounting.ledger) is not None:
             self._accounting.watch.warning(claims, ledger.standing, now)
