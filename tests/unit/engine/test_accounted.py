@@ -55,6 +55,19 @@ def test_a_stream_is_noted_before_its_last_event() -> None:
     assert accounts.book.record.streamed
 
 
+def test_a_stream_that_states_no_usage_is_charged_an_estimate() -> None:
+    """Also if its client has not asked for the usage, so that nobody else needs one."""
+    for more in ({}, {"stream_options": {"include_usage": True}}):
+        accounts = Accounts(limits=[limit("tokens", 1_000_000)])
+        accounts.stage.script("one", stream(*streamed("word " * 400, usage=None)))
+        accounts.stage.plays(chat(stream=True, max_tokens=500, **more))
+        record = accounts.book.record
+        assert record.estimated
+        assert 300 < record.units["output"] < 700
+        assert record.units["input"] > 0
+        assert list(accounts.standing.values()) == [(sum(record.units.values()), 0)]
+
+
 def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
     accounts = Accounts()
     frames = streamed("one two three four", usage=USED)
@@ -287,6 +300,17 @@ def test_a_hard_limit_ends_a_stream_that_outgrows_it() -> None:
     assert 3_000 < record.units["output"] < 10_000
     ((used, reserved),) = accounts.standing.values()
     assert (used, reserved) == (record.units["output"], 0)
+
+
+def test_a_hard_limit_ends_a_stream_whose_provider_does_not_keep_its_bound() -> None:
+    accounts = Accounts(limits=[limit("output_tokens", 5_000)])
+    words = ["word " * 100] * 400
+    accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=40_000))))
+    lines = accounts.stage.plays(chat(stream=True, max_tokens=20))
+    assert "error insufficient_quota" in lines[-2]
+    ((used, reserved),) = accounts.standing.values()
+    assert 1_000 < used < 15_000
+    assert reserved == 0
 
 
 def test_a_soft_limit_lets_a_stream_go_on() -> None:
