@@ -243,11 +243,14 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits have to be asked before it is called: those of the deployment and the provider, or
-        those on money, if it is a fallback that costs more.
+        """Whether limits have to be asked before it is called: those of the deployment and the provider, and
+        those on tokens and money, if it is a fallback that costs more, or after an attempt that has cost
+        something.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
-        return meter is not None and (meter.bounded(name) or (candidate.tier > 0 and meter.is_dearer(name)))
+        if meter is None:
+            return False
+        return meter.bounded(name) or meter.owes or (candidate.tier > 0 and meter.is_dearer(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
@@ -256,7 +259,7 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
         try:
-            if candidate.tier:
+            if candidate.tier or meter.owes:
                 await meter.afford(name)
             self._held = await meter.enter(name)
         except RequestFailed as refused:

@@ -42,6 +42,8 @@ COST: Final = b"x-dragoman-cost"
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
+NOTHING_USED: Final = (0, 0, 0)
+"""Tokens of input and of output, and nano-USD."""
 _UNACCOUNTED: Final = ir.Fault(
     "unavailable",
     "The gateway cannot note the usage of this request now, and is configured to refuse such requests"
@@ -75,6 +77,7 @@ class Meter:
         "_own",
         "_reservation",
         "_seams",
+        "_unpaid",
         "applied",
         "closed",
         "expected",
@@ -104,6 +107,8 @@ class Meter:
         """What is reserved of the bound counters of `applied`, instead of `_reservation`."""
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
         """By the attempt's id: its record, and what is reserved for its deployment and provider."""
+        self._unpaid = NOTHING_USED
+        """What attempts that have ended without an answer have used of what is reserved for the answer."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
         self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
@@ -300,19 +305,25 @@ class Meter:
     async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
         """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
         if claims:
-            if self._held is not None:
-                bound, amounts = self._held
-                self._held, self._reservation = None, Reservation(bound.claims(amounts))
-            self._reservation = await self._claim(claims, now, self._reservation)
+            self._reservation = await self._claim(claims, now, self._whole())
 
-    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+    def _whole(self) -> Reservation | None:
+        """What is reserved for the exchange, as a reservation that can grow; None = nothing is."""
+        if self._held is not None:
+            bound, amounts = self._held
+            self._held, self._reservation = None, Reservation(bound.claims(amounts))
+        return self._reservation
+
+    async def _asked(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None
+    ) -> Reservation | Refused:
         ledger = self._accounting.ledger
         assert ledger is not None
         found = ledger.reserve(claims, now, onto)
-        if type(found) is Reservation:
-            return found
-        if found is None:
-            found = await ledger.ask(claims, now, onto)
+        return await ledger.ask(claims, now, onto) if found is None else found
+
+    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+        found = await self._asked(claims, now, onto)
         if isinstance(found, Refused):
             self._exchange.refused_by = found.claim.limit.name
             self._accounting.watch.refused(found, now)
@@ -347,6 +358,13 @@ class Meter:
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
 
+    @property
+    def owes(self) -> bool:
+        """Whether attempts that have ended have used a part of what is reserved, so that `afford` has to be
+        called before another one.
+        """
+        return self._unpaid is not NOTHING_USED
+
     def is_dearer(self, deployment: str) -> bool:
         """Whether the exchange has limits on money, and an attempt at this deployment, a fallback, may cost
         more than is reserved, or has no known price.
@@ -357,22 +375,49 @@ class Meter:
         return most is None or most > (self.expected.cost or 0)
 
     async def afford(self, deployment: str) -> None:
-        """Reserve the amount by which an attempt at this deployment, a fallback, may cost more than is
-        reserved already. Raises RequestFailed if a limit refuses it.
+        """Reserve what an attempt at this deployment needs beyond what is reserved: as much as earlier
+        attempts have used; and the amount by which it may cost more, as a fallback. Raises RequestFailed if a
+        limit refuses it.
         """
         expected, applied = self.expected, self.applied
-        if expected is None or applied is None or not self.is_dearer(deployment):
+        if expected is None or applied is None:
             return
-        most, now = self._most(expected, deployment), self._seams.now()
-        if most is None:
-            if (limit := applied.refusing) is not None:
+        taken, given, nano = self._unpaid
+        if self.is_dearer(deployment):
+            most = self._most(expected, deployment)
+            if most is None and (limit := applied.refusing) is not None:
                 self._exchange.refused_by = limit.name
                 raise RequestFailed(unpriced(limit))
+            if most is not None:
+                nano += most - (expected.cost or 0)
+                expected = expected._replace(cost=most)
+        if not (taken or given or nano):
             return
-        await self._reserve(applied.of_money(most - (expected.cost or 0), now), now)
-        self.expected = expected._replace(cost=most)
+        now = self._seams.now()
+        await self._reserve([*applied.of_tokens(taken, given, now), *applied.of_money(nano, now)], now)
+        self._unpaid, self.expected = NOTHING_USED, expected
         if self._opened:
             self._open()
+
+    async def affords_twice(self, deployment: str) -> bool:
+        """Reserve the prompt once more, because the running attempt at this deployment may be overtaken by
+        another one. False = a limit refuses it, so there shall be no other one.
+        """
+        expected, applied = self.expected, self.applied
+        if expected is None or applied is None or self.closed:
+            return not self.closed
+        prompt, now = expected._replace(output=0, measured=(expected.measured[0], 0)), self._seams.now()
+        nano = self._most(prompt, deployment)
+        claims = [*applied.of_tokens(prompt.taken, 0, now), *applied.of_money(nano, now)]
+        if not claims:
+            return True
+        found = await self._asked(claims, now, self._whole())
+        if isinstance(found, Refused):
+            return False
+        self._reservation = found
+        if self._opened:
+            self._open()
+        return True
 
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns the reservation, which the caller must hand to `began`
@@ -410,13 +455,20 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Charge the limits of an attempt's deployment and provider after the attempt has failed, so that
-        what it did not use is free again.
+        """Note that an attempt has failed, and what it has used. Charges the limits of its deployment and
+        provider, so that what it did not use is free again.
         """
-        if self._of_attempts and (found := self._of_attempts.pop(record.id, None)) is not None:
-            now = self._seams.now()
-            lines = lines_of_attempt(self._exchange, record, self._accounting.rates, now)
+        found = self._of_attempts.pop(record.id, None) if self._of_attempts else None
+        counted = self.expected is not None and self.applied is not None and self.applied.measures
+        if found is None and not counted:
+            return
+        now = self._seams.now()
+        lines = lines_of_attempt(self._exchange, record, self._accounting.rates, now)
+        if found is not None:
             self._settle(found[1], charge_of(found[1], lines), now)
+        if counted and (used := used_by(lines)) != NOTHING_USED:
+            taken, given, nano = self._unpaid
+            self._unpaid = taken + used[0], given + used[1], nano + used[2]
 
     # --- Journal and end -------------------------------------------------------------------------------
 

@@ -55,17 +55,17 @@ def test_a_stream_is_noted_before_its_last_event() -> None:
     assert accounts.book.record.streamed
 
 
-def test_a_stream_that_states_no_usage_is_charged_an_estimate() -> None:
+@pytest.mark.parametrize("more", [{}, {"stream_options": {"include_usage": True}}], ids=["silent", "told"])
+def test_a_stream_that_states_no_usage_is_charged_an_estimate(more: dict[str, Any]) -> None:
     """Also if its client has not asked for the usage, so that nobody else needs one."""
-    for more in ({}, {"stream_options": {"include_usage": True}}):
-        accounts = Accounts(limits=[limit("tokens", 1_000_000)])
-        accounts.stage.script("one", stream(*streamed("word " * 400, usage=None)))
-        accounts.stage.plays(chat(stream=True, max_tokens=500, **more))
-        record = accounts.book.record
-        assert record.estimated
-        assert 300 < record.units["output"] < 700
-        assert record.units["input"] > 0
-        assert list(accounts.standing.values()) == [(sum(record.units.values()), 0)]
+    accounts = Accounts(limits=[limit("tokens", 1_000_000)])
+    accounts.stage.script("one", stream(*streamed("word " * 400, usage=None)))
+    accounts.stage.plays(chat(stream=True, max_tokens=500, **more))
+    record = accounts.book.record
+    assert record.estimated
+    assert 300 < record.units["output"] < 700
+    assert record.units["input"] > 0
+    assert list(accounts.standing.values()) == [(sum(record.units.values()), 0)]
 
 
 def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
@@ -320,6 +320,51 @@ def test_a_soft_limit_lets_a_stream_go_on() -> None:
     lines = accounts.stage.plays(chat(stream=True))
     assert lines[-1] == "= done"
     assert list(accounts.standing.values()) == [(10_000, 0)]
+
+
+LONG = "word " * 1000
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1_500, ["one"]), (2_500, ["one", "two"])])
+def test_another_attempt_reserves_what_the_one_before_has_used(most: int, asked: list[str]) -> None:
+    """The first one breaks off after it was sent, so its prompt is paid for."""
+    accounts = Accounts(BOTH, limits=[limit("tokens", most)], settings=PAIR)
+    accounts.stage.script("one", Reply(200, {}, [broken()]))
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=1_001, output=50)))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert [line.split()[1] for line in lines if line.startswith("ask ")] == asked
+    ((used, reserved),) = accounts.standing.values()
+    assert used <= most
+    assert reserved == 0
+    if len(asked) == 1:
+        assert accounts.book.record.status == 429
+
+
+def test_attempts_that_cost_nothing_reserve_nothing_anew() -> None:
+    accounts = Accounts(BOTH, limits=[limit("tokens", 1_500)], settings=PAIR)
+    accounts.stage.script("one", refusal(500))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert lines[-1] == "= done"
+    assert list(accounts.standing.values()) == [(5, 0)]
+
+
+@pytest.mark.parametrize(("most", "hedged"), [(1_500, False), (2_500, True)])
+def test_a_request_is_hedged_only_if_limits_allow_its_prompt_twice(most: int, *, hedged: bool) -> None:
+    settings = {
+        "models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}
+    }
+    accounts = Accounts(BOTH, limits=[limit("tokens", most)], settings=settings)
+    late = whole("Late", usage=ir.Usage(input=1_001, output=1))
+    accounts.stage.script("one", Reply(200, late.headers, [20.0, *late.pieces]))
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=1_001, output=1)))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert lines[-1] == "= done"
+    assert any(line.startswith("ask two") for line in lines) is hedged
+    ((used, reserved),) = accounts.standing.values()
+    assert used <= most
+    assert reserved == 0
+    assert accounts.stage.exchange.refused_by is None
 
 
 def test_a_hedged_request_pays_for_both_attempts() -> None:
