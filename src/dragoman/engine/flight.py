@@ -244,13 +244,12 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits have to be asked before it is called: those of the deployment and the provider, and
-        those on tokens and money, if it is a fallback that costs more, or after an attempt that has cost
-        something.
+        of the whole exchange, if it is a fallback, or after an attempt that has cost something.
         """
-        meter, name = self.delivery.meter, candidate.deployment.name
-        if meter is None:
-            return False
-        return meter.bounded(name) or meter.owes or (candidate.tier > 0 and meter.is_dearer(name))
+        meter = self.delivery.meter
+        return meter is not None and bool(
+            candidate.tier or meter.owes or meter.bounded(candidate.deployment.name)
+        )
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
@@ -259,6 +258,8 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
         try:
+            if candidate.tier:
+                await meter.turn(self._turning().plans[candidate.tier].route)
             if candidate.tier or meter.owes:
                 await meter.afford(name)
             self._held = await meter.enter(name)

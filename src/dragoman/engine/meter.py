@@ -14,7 +14,7 @@ from dragoman.accounts.bound import NOTHING, Amounts, Bound, reserving, using
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation
-from dragoman.accounts.limits import NANO, Claim
+from dragoman.accounts.limits import Claim
 from dragoman.accounts.rate_headers import FORMS
 from dragoman.accounts.told import WARNING, fault, unpriced
 from dragoman.engine.accounting import Accounting, Expected
@@ -28,6 +28,7 @@ from dragoman.engine.records import (
     tags_of,
     used_by,
 )
+from dragoman.engine.report import COST, usd
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Rates
@@ -37,8 +38,6 @@ from dragoman.state.usage import UsageLine
 
 log = logging.getLogger("dragoman.engine.meter")
 
-COST: Final = b"x-dragoman-cost"
-"""The header that says how much a whole answer has cost, in USD."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
@@ -120,33 +119,36 @@ class Meter:
 
     # --- What is reserved ------------------------------------------------------------------------------
 
-    def applies(self, model: str) -> bool:
-        """Look up the limits of this exchange. False = it has none. model: the model's own name."""
+    def applies(self, *models: str, bare: str = "") -> bool:
+        """Look up the limits of this exchange. False = it has none. models: the names by which limits count
+        it. bare: another name of the model; "" = none.
+        """
         self.routed = True
-        return self._apply(model)
+        return self._apply(models, bare)
 
-    def _apply(self, model: str) -> bool:
+    def _apply(self, models: tuple[str, ...], bare: str) -> bool:
+        self.applied = self._limits_of(models, bare)
+        return self.applied is not None
+
+    def _limits_of(self, models: tuple[str, ...], bare: str) -> Applied | None:
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is None:
-            return False
+            return None
         limits = accounting.limits
-        found = limits.found(exchange.caller, model, exchange.asked)
+        found = limits.found(exchange.caller, models, exchange.asked, bare)
         if found is None:
-            return False
+            return None
         if found.invented:
-            self.applied = limits.invented(
-                found, exchange.end_user, tags_of(exchange), self._address if found.by_address else None
-            )
-        else:
-            self.applied = Applied(found)
-        return True
+            address = self._address if found.by_address else None
+            return limits.invented(found, exchange.end_user, tags_of(exchange), address)
+        return Applied(found)
 
-    def of_reply(self, exchange: Exchange, model: str) -> Meter:
+    def of_reply(self, exchange: Exchange, *models: str, bare: str = "") -> Meter:
         """A meter for one reply within a session, which has a usage record of its own. Its claims are on the
-        windows of the time at which it begins. exchange: of the reply. model: the session's own model.
+        windows of the time at which it begins. exchange: of the reply. models, bare: as for `applies`.
         """
         meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
-        meter._apply(model)
+        meter._apply(models, bare)
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
@@ -179,7 +181,7 @@ class Meter:
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
         if applied is not None and applied.measures:
             return True
-        if route.fallbacks.any and self._accounting.limits.measures_attempts:
+        if route.fallbacks.any and self._accounting.limits.measure_others(self._exchange.caller):
             return True
         found = (of_attempt(one.name) for one in route.deployments)
         return any(one is not None and one.measures for one in found)
@@ -399,6 +401,24 @@ class Meter:
         if self._opened:
             self._open()
 
+    async def turn(self, route: Route) -> None:
+        """Count the exchange also for the model of this route, a fallback. Raises RequestFailed if a limit of
+        that model refuses it.
+        """
+        found, now = self._limits_of(route.counted, route.bare), self._seams.now()
+        further = found if found is None or self.applied is None else found.beyond(self.applied)
+        if further is None:
+            return
+        claims = [*further.of_requests(now)]
+        if (expected := self.expected) is not None:
+            claims += further.of_tokens(expected.taken, expected.given, now)
+            claims += further.of_money(expected.cost, now)
+        await self._reserve(claims, now)
+        if self.applied is None:
+            self.applied = further
+        else:
+            self.applied.join(further)
+
     async def affords_twice(self, deployment: str) -> bool:
         """Reserve the prompt once more, because the running attempt at this deployment may be overtaken by
         another one. False = a limit refuses it, so there shall be no other one.
@@ -593,7 +613,7 @@ class Meter:
         """Add the headers that tell of limits and of the cost. Returns the same list."""
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((COST, _written(exchange.cost)))
+            headers.append((COST, usd(exchange.cost)))
         if self.applied is not None and ledger is not None:
             now, applied = self._seams.now(), self.applied
             if applied.watched:
@@ -617,14 +637,3 @@ def metered(
     of the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
-
-
-def _written(nano: int) -> bytes:
-    """As `usd`, in ASCII."""
-    written = b"%d.%09d" % divmod(nano, NANO)
-    return written.rstrip(b"0").rstrip(b".")
-
-
-def usd(nano: int) -> str:
-    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
-    return _written(nano).decode()

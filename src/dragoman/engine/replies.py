@@ -178,7 +178,8 @@ class Replies:
             first=now,
         )
         meter = attempt.delivery.meter
-        of_reply = None if meter is None else meter.of_reply(exchange, attempt.plan.route.model)
+        route = attempt.plan.route
+        of_reply = None if meter is None else meter.of_reply(exchange, *route.counted, bare=route.bare)
         return _Reply(exchange, record, of_reply)
 
 

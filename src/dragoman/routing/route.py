@@ -232,8 +232,9 @@ class Route(msgspec.Struct, frozen=True):
     who is asked first, None = always the first deployment. max_cost: what others than the first choice may
     cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
     continues: True = another deployment goes on with a stream that breaks off. stands_for: the name of the
-    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself. reserved: who may
-    use this name; None = everybody whose grants permit it.
+    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself. counted: the names
+    by which limits count its requests, (`model`,) if none is stated. bare: another name of the same model, as
+    providers have it; "" = none. reserved: who may use this name; None = everybody whose grants permit it.
 
     These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
     stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
@@ -257,6 +258,8 @@ class Route(msgspec.Struct, frozen=True):
     hedge: Hedge | None = None
     continues: bool = False
     reserved: Reserved | None = None
+    counted: tuple[str, ...] = ()
+    bare: str = ""
     first: Candidate = Candidate(Deployment("", ""))
     plain: bool = True
     simple: bool = True
@@ -266,6 +269,8 @@ class Route(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         first = self.deployments[0]
+        if not self.counted:
+            force_setattr(self, "counted", (self.model,))
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         force_setattr(self, "plain", self.spread is None and self.hedge is None)
         force_setattr(self, "simple", self.hedge is None and not self.continues)
@@ -278,7 +283,7 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str:
-        """The name of the model itself, by which limits count it, whatever it is called by."""
+        """The name of the model itself, whatever it is called by."""
         return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:

@@ -236,6 +236,33 @@ def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
     assert list(accounts.standing.values()) == [(0, 0)]
 
 
+@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
+def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -> None:
+    """And is not called if they are reached, so that a model that fails is no way around them."""
+    most = {"requests": 1, "tokens": 150, "money": 3_000_000}[resource]
+    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
+    accounts = Accounts(BOTH, limits=[of_dear], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=3, output=100)))
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert lines[-1] == "= done"
+    ((used, reserved),) = accounts.standing.values()
+    assert (used, reserved) == ({"requests": 1, "tokens": 103, "money": 2_006_000}[resource], 0)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+    assert list(accounts.standing.values()) == [(used, 0)]
+
+
+def test_a_limit_for_several_models_counts_a_request_once() -> None:
+    both = limit("requests", 9, models=frozenset({"m", "dear"}))
+    accounts = Accounts(BOTH, limits=[both], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    assert list(accounts.standing.values()) == [(1, 0)]
+
+
 def test_a_fallback_with_limits_reserves_what_the_request_may_use() -> None:
     most = limit("tokens", 50, subject="provider", only=frozenset({"two"}))
     accounts = Accounts(BOTH, limits=[most], settings=FALLBACK)
@@ -399,6 +426,14 @@ def test_a_limit_of_a_model_counts_its_aliases() -> None:
     accounts.stage.script("one", whole("Hello", usage=USED))
     accounts.stage.plays(chat(model="fast"))
     assert accounts.stage.plays(chat(model="m"))[-2].startswith("answer 429")
+
+
+def test_a_limit_of_a_model_counts_those_who_name_its_deployment() -> None:
+    accounts = Accounts(BOTH, [limit("requests", 1, subject="model", only=frozenset({"m"}))], settings=PAIR)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="two/gpt"))
+    assert accounts.stage.plays(chat(model="m"))[-2].startswith("answer 429")
+    assert accounts.stage.plays(chat(model="one/gpt"))[-2].startswith("answer 429")
 
 
 def test_the_end_user_the_tags_and_the_key_are_in_the_record() -> None:

@@ -13,7 +13,7 @@ from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.meter import Meter, metered, usd
+from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.seams.clock import Seams
@@ -165,11 +165,3 @@ def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
     assert found.headers([]) == []
     found.close(200)
     assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001")]
-
-
-@pytest.mark.parametrize(
-    ("nano", "text"),
-    [(0, "0"), (1, "0.000000001"), (1_500, "0.0000015"), (10**9, "1"), (12_340_000_000, "12.34")],
-)
-def test_money_as_a_decimal_number(nano: int, text: str) -> None:
-    assert usd(nano) == text
