@@ -17,6 +17,7 @@ from dragoman.accounts.journal import Journal
 from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.watch import Watch
 from dragoman.providers.rates import ANSWERS, Rates
+from dragoman.seams.clock import Seams
 
 
 class Expected(NamedTuple):
@@ -59,7 +60,9 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`); None = they
     are not known. journal: gets the usage records; None = nobody keeps them, and only answers, logs and
     metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
-    those that are trusted to state a client's address. watch: tells operators about limits.
+    those that are trusted to state a client's address. watch: tells operators about limits. seams: the clock
+    of the windows, which does not go back: otherwise a window whose counters are forgotten would begin anew;
+    None = that of the exchange.
     """
 
     rates: Callable[[str], Rates | None]
@@ -68,3 +71,4 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger | None = None
     proxies: Proxies = Proxies()
     watch: Watch = Watch()
+    seams: Seams | None = None

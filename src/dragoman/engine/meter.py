@@ -97,7 +97,7 @@ class Meter:
         self._accounting = accounting
         self._exchange = exchange
         self._own = own
-        self._seams = seams
+        self._seams = seams if accounting.seams is None else accounting.seams
         self._opened = self.closed = False
         self._deployment: str | None = None
         """The deployment that is called, or was called last."""
