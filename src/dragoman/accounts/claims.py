@@ -24,7 +24,7 @@ _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
-"""The resources that no header shows."""
+"""The resources that no header shows. Nor are soft limits shown: clients slow down when nothing remains."""
 _new: Final = tuple.__new__
 """Makes a `Claim` without a call of Python code: each request makes some."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
@@ -70,7 +70,7 @@ class _Windows:
         self.requests = [one._replace(amount=1) for one in self.every if one.limit.resource in _OF_REQUESTS]
         self.tokens = [one for one in self.every if one.limit.resource in _OF_TOKENS]
         self.money = [one for one in self.every if one.limit.resource == "money"]
-        self.told = [one for one in self.every if one.limit.resource not in _UNTOLD]
+        self.told = [one for one in self.every if one.limit.hard and one.limit.resource not in _UNTOLD]
         self.headers: dict[Form, RateHeaders] = {}
         self.bounds: dict[Ledger, Bound | None] = {}
 
