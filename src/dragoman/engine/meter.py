@@ -327,6 +327,8 @@ class Meter:
     async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
         found = await self._asked(claims, now, onto)
         if isinstance(found, Refused):
+            if onto is not None and (own := onto.claims.get(found.claim.counter)) is not None:
+                found = found.held_already(own.amount, now)
             self._exchange.refused_by = found.claim.limit.name
             self._accounting.watch.refused(found, now)
             raise RequestFailed(fault(found, self._seams.now()))

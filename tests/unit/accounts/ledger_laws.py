@@ -12,8 +12,7 @@ from typing import Any, Final, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from dragoman.accounts.counters import SOON
-from dragoman.accounts.ledger import Ledger, Refused, Reservation
+from dragoman.accounts.ledger import SOON, Ledger, Refused, Reservation
 from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.windows import prefix_of
 from dragoman.state.counters import Resource, Window, read, span

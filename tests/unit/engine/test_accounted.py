@@ -322,6 +322,7 @@ def test_a_hard_limit_ends_a_stream_that_outgrows_it() -> None:
     accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
     lines = accounts.stage.plays(chat(model="m", stream=True))
     assert "error insufficient_quota" in lines[-2]
+    assert "is used up. Of 5000 output tokens per day, 4096 output tokens are used;" in lines[-2]
     record = accounts.book.record
     assert record.end == "client/stream/insufficient_quota"
     assert 3_000 < record.units["output"] < 10_000

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import Final
 
-from dragoman.accounts.counters import again
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.shared.messages import Known, Report, Wanted
 
