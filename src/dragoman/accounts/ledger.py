@@ -8,7 +8,7 @@ what was reserved. What a process has reserved is released when the process has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -75,6 +75,24 @@ def again(claim: Claim, standing: Standing, now: float) -> float | None:
     if standing.used + claim.amount <= most:
         return min(now + SOON, claim.ends)
     return None if claim.ends == inf else claim.ends
+
+
+def lasting(
+    found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
+) -> Refused:
+    """Of a refusal and those of other limits, the one that lasts longest: before that, a request of this size
+    cannot succeed. others: further claims of the same request. standing: `Ledger.standing`. now: Unix
+    seconds.
+    """
+    for claim in others:
+        if found.again is None:
+            break
+        used, reserved = amounts = standing(claim.counter)
+        if claim.limit.hard and used + reserved + claim.amount > claim.limit.most:
+            when = again(claim, amounts, now)
+            if when is None or when > found.again:
+                found = Refused(claim, amounts, when)
+    return found
 
 
 class Ledger(Protocol):

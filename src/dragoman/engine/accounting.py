@@ -7,10 +7,11 @@ docs/decisions/0047-accounting.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from dragoman import ir
 from dragoman.accounts.addresses import Proxies
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.journal import Journal
@@ -18,6 +19,14 @@ from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.watch import Watch
 from dragoman.providers.rates import ANSWERS, Rates
 from dragoman.seams.clock import Seams
+
+UNACCOUNTED: Final = ir.Fault(
+    "unavailable",
+    "The gateway cannot note the usage of this request now, and is configured to refuse such requests"
+    " (stores.when_lost).",
+    "accounting_unavailable",
+    blame="gateway",
+)
 
 
 class Expected(NamedTuple):

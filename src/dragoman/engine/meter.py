@@ -9,15 +9,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from dragoman import ir
 from dragoman.accounts.bound import NOTHING, Amounts, Bound, reserving, using
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import Refused, Reservation, lasting
 from dragoman.accounts.limits import Claim
 from dragoman.accounts.rate_headers import FORMS
 from dragoman.accounts.told import WARNING, fault, unpriced
-from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.accounting import UNACCOUNTED, Accounting, Expected
 from dragoman.engine.records import (
     Billed,
     bill,
@@ -43,13 +42,6 @@ _USUAL: Final = "default"
 NOTHING_EXPECTED: Final = Expected(0, 0)
 NOTHING_USED: Final = (0, 0, 0)
 """Tokens of input and of output, and nano-USD."""
-_UNACCOUNTED: Final = ir.Fault(
-    "unavailable",
-    "The gateway cannot note the usage of this request now, and is configured to refuse such requests"
-    " (stores.when_lost).",
-    "accounting_unavailable",
-    blame="gateway",
-)
 
 
 class EndedByLimit(RequestFailed):
@@ -329,10 +321,20 @@ class Meter:
         if isinstance(found, Refused):
             if onto is not None and (own := onto.claims.get(found.claim.counter)) is not None:
                 found = found.held_already(own.amount, now)
+            if (ledger := self._accounting.ledger) is not None:
+                found = lasting(found, (*claims, *self._unheld(now)), ledger.standing, now)
             self._exchange.refused_by = found.claim.limit.name
             self._accounting.watch.refused(found, now)
             raise RequestFailed(fault(found, self._seams.now()))
         return found
+
+    def _unheld(self, now: float) -> Sequence[Claim]:
+        """Claims of the least amount on the exchange's limits of which nothing is reserved."""
+        if self.applied is None or self._held is not None:
+            return ()
+        held = {} if self._reservation is None else self._reservation.claims
+        every = self.applied.standing_claims(now)
+        return [one._replace(amount=1) for one in every if one.counter not in held]
 
     # --- Attempts --------------------------------------------------------------------------------------
 
@@ -404,9 +406,7 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Count the exchange also for the model of this route, a fallback. Raises RequestFailed if a limit of
-        that model refuses it.
-        """
+        """Count the exchange for the model of a fallback, too. Raises RequestFailed if its limits refuse."""
         found, now = self._limits_of(route.counted, route.bare), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:
@@ -420,6 +420,8 @@ class Meter:
             self.applied = further
         else:
             self.applied.join(further)
+        if self._opened:
+            self._open()
 
     async def affords_twice(self, deployment: str) -> bool:
         """Reserve the prompt once more, because the running attempt at this deployment may be overtaken by
@@ -520,7 +522,7 @@ class Meter:
             )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
-            raise RequestFailed(_UNACCOUNTED) from failed
+            raise RequestFailed(UNACCOUNTED) from failed
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
         """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
@@ -635,7 +637,7 @@ def metered(
     *,
     own: frozenset[str] = frozenset(),
 ) -> Meter | None:
-    """The meter of an exchange; None = nothing is accounted for. operation: of the usage record; None = that
-    of the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
+    """The meter of an exchange; None = nothing is accounted for. operation: of the record, None = that of the
+    exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)

@@ -297,14 +297,40 @@ def test_a_limit_of_a_deployment_chooses_the_next_one() -> None:
 
 
 def test_limits_of_all_deployments_refuse_with_the_earliest_time() -> None:
-    limits = [Limit("d", "requests", 1, "hour", "provider"), Limit("e", "requests", 1, "day", "provider")]
+    """The earliest at which one of them may be called, for which all its limits have to allow it."""
+    limits = [
+        Limit("d", "requests", 1, "minute", "provider", only=frozenset({"one"})),
+        Limit("e", "requests", 1, "day", "provider", only=frozenset({"one"})),
+        Limit("f", "requests", 1, "hour", "provider", only=frozenset({"two"})),
+    ]
+    accounts = Accounts(BOTH, limits=limits, settings=PAIR)
+    for name in ("one", "two"):
+        accounts.stage.script(name, whole("Hello", usage=USED))
+        accounts.stage.plays(chat(model="m"))
+    lines = accounts.stage.plays(chat(model="m"))
+    assert lines[-2].startswith("answer 429 rate_limit_exceeded")
+    assert 60 < int(accounts.stage.client.headers["retry-after"]) <= 3600
+    assert accounts.book.closes[2].attempts == 0
+
+
+def test_the_time_to_wait_is_that_of_the_limit_that_refuses_longest() -> None:
+    """A client that comes back with the next minute would be refused again."""
+    limits = [
+        Limit("a", "requests", 1, "minute"),
+        Limit("b", "requests", 1, "day"),
+        Limit("c", "tokens", 5, "month", hard=False),
+    ]
     accounts = Accounts(limits=limits)
     accounts.stage.script("one", whole("Hello", usage=USED))
-    accounts.stage.plays(chat())
-    lines = accounts.stage.plays(chat())
-    assert lines[-2].startswith("answer 429 rate_limit_exceeded")
-    assert 0 < int(accounts.stage.client.headers["retry-after"]) <= 3600
-    assert accounts.book.closes[1].attempts == 0
+    accounts.stage.plays(chat(max_tokens=1))
+    accounts.stage.plays(chat(max_tokens=1))
+    assert accounts.stage.exchange.refused_by == "b"
+    assert int(accounts.stage.client.headers["retry-after"]) > 60
+    budget = Accounts(limits=[Limit("a", "requests", 1, "minute"), Limit("c", "tokens", 9, "month")])
+    budget.stage.script("one", whole("Hello", usage=ir.Usage(input=5, output=4)))
+    budget.stage.plays(chat(max_tokens=1))
+    lines = budget.stage.plays(chat(max_tokens=1))
+    assert lines[-2].startswith("answer 429 insufficient_quota")
 
 
 def test_a_stream_that_outgrows_its_reservation_reserves_more() -> None:
