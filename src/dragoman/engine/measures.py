@@ -25,7 +25,8 @@ from dragoman.wire.wav import unpacked
 MEASURED: Final = frozenset({"image", "speech", "transcription", "rerank"})
 """The operations that have measures."""
 _TOKENS: Final = frozenset(TOKENS)
-_TEXTS: Final = frozenset({"input", "output"})
+_TELLING: Final = frozenset({"output_image", "output_audio", "input_audio"})
+"""The units whose price shows that a model bills its work by tokens."""
 _SQUARE: Final = {"low": 272, "medium": 1056}
 _LARGER: Final = {"low": 408, "medium": 1584}
 _FINE_SQUARE: Final = 4160
@@ -81,14 +82,14 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 
 def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
     """Of the amounts that `measures` returns, those by which this model bills: the measure that has a price;
-    or else the tokens, if those of sound or pictures have one. If nothing has a price, the first measure.
+    or else the tokens, if those of its sound or pictures have one. If nothing has a price, the first measure.
     """
     measured = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
     if rates is not None:
         if priced := {unit: amount for unit, amount in measured.items() if rates.prices(unit)}:
             return priced
         tokens = {unit: amount for unit, amount in units.items() if unit in _TOKENS and rates.prices(unit)}
-        if not _TEXTS.issuperset(tokens):
+        if not _TELLING.isdisjoint(tokens):
             return tokens
     return dict(list(measured.items())[:1])
 

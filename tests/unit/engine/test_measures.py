@@ -106,5 +106,15 @@ def test_a_price_of_any_picture_is_one_of_each() -> None:
     assert billable({"images/hd": 2, "output_image": 9}, rates(images=40)) == {"images/hd": 2}
 
 
+def test_a_price_of_texts_is_none_of_pictures() -> None:
+    edited = {"images": 1, "output_image": 6240, "input_image": 1600, "input": 3}
+    assert billable(edited, rates(input=1, output=10)) == {"images": 1}
+    assert billable(edited, rates(input=1, output_image=10)) == {
+        "output_image": 6240,
+        "input_image": 1600,
+        "input": 3,
+    }
+
+
 def test_limits_count_tokens_of_every_kind() -> None:
     assert tokens_of({"images": 3, "input": 1, "input_image": 2, "output_image": 5}) == (3, 5)
