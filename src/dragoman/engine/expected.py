@@ -65,7 +65,9 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
         return
     output, meter.open_ended = output_bound(asked, deployments)
     beyond = inf if asked.said.request is not None else _beyond_bytes(asked)
-    asks = await _asked_for(meter, asked, deployments)
+    asks = _NO_MEASURES
+    if asked.inbound.operation in MEASURED:
+        asks = await _asked_for(meter, asked, deployments)
     rough: Expected | None = None
     if beyond != inf and not (plan.route.opening or plan.route.system_prompt):
         rough = asks._replace(input=-(-asked.weight // _SURELY) + int(beyond), output=output)
@@ -87,8 +89,6 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
     """What a request asks for in other units than the tokens of its texts. Limits count the most tokens that
     it is billed by at one of the deployments.
     """
-    if asked.prompts or asked.inbound.operation not in MEASURED:
-        return _NO_MEASURES
     try:
         request = asked.request if asked.light else await asked.step(asked.decoded)
     except RequestFailed:

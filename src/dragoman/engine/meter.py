@@ -195,7 +195,8 @@ class Meter:
         elif expected.cost is None and applied.refusing is not None:
             return False
         else:
-            amounts = reserving(expected.taken, expected.given, expected.cost or 0)
+            taken, given = expected.measured
+            amounts = reserving(expected.input + taken, expected.output + given, expected.cost or 0)
         if not bound.take(amounts, now):
             return False
         self._held, self.expected = (bound, amounts), expected

@@ -6,7 +6,7 @@ ignores, must not make the bound smaller than what the provider may write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from dragoman.engine.asked import Asked
@@ -24,13 +24,13 @@ writes so many; and journals and stores keep only numbers below 2^53, for the co
 
 class _Names(NamedTuple):
     """The members with which a protocol bounds answers. bounds: tokens of one answer. counts: how many
-    answers each prompt gets. within: the object that holds these members; () = the body itself. prompts: the
-    member that may list several prompts; "" = there is none.
+    answers each prompt gets. within: the objects that may hold these members, None = the body itself.
+    prompts: the member that may list several prompts; "" = there is none.
     """
 
     bounds: tuple[str, ...]
     counts: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
+    within: tuple[str | None, ...] = (None,)
     prompts: str = ""
 
 
@@ -93,26 +93,19 @@ def _stated(body: Mapping[str, Any], names: Iterable[_Names]) -> tuple[int | Non
     stated: int | None = None
     answers = 1
     for one in names:
-        for found in _objects(body, one.within):
+        for place in one.within:
+            found = body if place is None else body.get(place)
+            if not isinstance(found, dict):
+                continue
             for name in one.bounds:
-                bound = found.get(name)
-                if type(bound) is int and bound > (stated or 0):
+                if type(bound := found.get(name)) is int and bound > (stated or 0):
                     stated = bound
             for name in one.counts:
-                count = found.get(name)
-                if type(count) is int and count > answers:
+                if type(count := found.get(name)) is int and count > answers:
                     answers = count
         if one.prompts:
             answers *= _prompts(body.get(one.prompts))
     return stated, answers
-
-
-def _objects(body: Mapping[str, Any], within: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
-    if not within:
-        yield body
-    for name in within:
-        if isinstance(found := body.get(name), Mapping):
-            yield found
 
 
 def _prompts(stated: Any) -> int:
