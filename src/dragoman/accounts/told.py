@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[Resource, str]] = {
     "money": "USD",
     "concurrency": "requests at once",
 }
+_DIGITS: Final = 13
 _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "the address"}
 
 
@@ -131,7 +132,9 @@ def whose(claim: Claim) -> str:
     subject, counter = claim.limit.subject, read(claim.counter)
     if subject == "global" or counter is None:
         return ""
-    return f" of {_WHOM.get(subject, subject)} {counter.value}"
+    # Of a hash some digits are enough; all of them would look like a secret, and be hidden.
+    value = counter.value[:_DIGITS] if counter.value.startswith("#") else counter.value
+    return f" of {_WHOM.get(subject, subject)} {value}"
 
 
 def _name(limit: Limit) -> str:

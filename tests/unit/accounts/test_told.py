@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -146,3 +147,8 @@ def test_a_price_that_is_not_known() -> None:
     told = unpriced(Limit("each", "money", 5, "day", unknown_price="refuse"))
     assert (told.kind, told.code, told.http_status) == ("permission", "unknown_price", 403)
     assert "budget `each`" in told.message
+
+
+def test_of_a_long_name_a_part_of_its_hash_is_shown() -> None:
+    found = refused(Limit("each", "requests", 60, "minute"), "x" * 100, 1, (60, 0))
+    assert re.search("of key #[0-9a-f]{12} is reached", fault(found, NOW).message)
