@@ -58,6 +58,7 @@ class Meter:
 
     __slots__ = (
         "_accounting",
+        "_alone",
         "_deployment",
         "_exchange",
         "_held",
@@ -90,7 +91,7 @@ class Meter:
         self._exchange = exchange
         self._own = own
         self._seams = seams if accounting.seams is None else accounting.seams
-        self._opened = self.closed = False
+        self._opened = self.closed = self._alone = False
         self._deployment: str | None = None
         """The deployment that is called, or was called last."""
         self._reservation: Reservation | None = None
@@ -330,8 +331,8 @@ class Meter:
         return found
 
     def _unheld(self, now: float) -> Sequence[Claim]:
-        """Claims of the least amount on the exchange's limits of which nothing is reserved."""
-        if self.applied is None or self._held is not None:
+        """Claims of the least amount on the exchange's limits of which nothing is reserved yet."""
+        if self.applied is None or self._held is not None or self._alone:
             return ()
         held = {} if self._reservation is None else self._reservation.claims
         every = self.applied.standing_claims(now)
@@ -348,6 +349,7 @@ class Meter:
         """Reserve a request with a single attempt that uses no model. Raises RequestFailed if a limit refuses
         it.
         """
+        self._alone = True
         if self.applies(record.deployment):
             await self.admit()
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
