@@ -30,12 +30,16 @@ def socket_path(found: Loaded, port: int) -> Path:
 def running(found: Loaded) -> Path | None:
     """The Unix socket of the gateway with this configuration. The gateway may listen on another port than the
     configured one (by the command line, or chosen by the system). Then it is the only socket in Dragoman's
-    folder; None = there is none, or several.
+    folder on which somebody listens, as killed gateways leave theirs; None = there is none, or several.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
         return place if place.exists() else None
     others = list((found.home / _FOLDER).glob("*.sock"))
+    if len(others) > 1:
+        from dragoman.server.doors import answers
+
+        others = list(filter(answers, others))
     return others[0] if len(others) == 1 else None
 
 

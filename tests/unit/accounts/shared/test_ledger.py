@@ -55,6 +55,19 @@ async def test_a_common_request_asks_nobody(valkey: ValkeyServer) -> None:
         assert alone == 999 // 4  # the block: a quarter of what is left
 
 
+async def test_operators_see_what_was_used_before_the_start(valkey: ValkeyServer) -> None:
+    """Also of counters that nobody has used since, which the store does not have yet."""
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        ends = int(time.time()) + 60
+        name, over = f"a|requests|1day||ci|{ends // 86_400 * 86_400}", "a|requests|1day||ci|0"
+        ledger.seed({name: 7, over: 8})
+        assert await ledger.standings() == {name: Standing(7, 0)}
+        valkey.kill()
+        assert await ledger.standings() == {name: Standing(7, 0)}
+        valkey.start()
+
+
 async def test_a_seed_that_comes_after_the_first_request_counts(valkey: ValkeyServer) -> None:
     async with world(valkey) as all_of:
         one, other = all_of.ledger(), all_of.ledger()
