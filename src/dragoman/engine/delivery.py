@@ -26,8 +26,8 @@ from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.joint import Joint
-from dragoman.engine.meter import Meter, usd
-from dragoman.engine.report import answer_headers
+from dragoman.engine.meter import Meter
+from dragoman.engine.report import answer_headers, usd
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.route import Deployment
@@ -175,7 +175,7 @@ class Delivery:
         cost, face = self._exchange.cost, self.face
         if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
             return b""
-        return b": x-dragoman-cost: %s\n\n" % usd(cost).encode()
+        return b": x-dragoman-cost: %s\n\n" % usd(cost)
 
     def _closing(self) -> None:
         """Account for the exchange, because the last events of its stream follow. What the client does from

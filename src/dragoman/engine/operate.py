@@ -348,7 +348,8 @@ class Pieces:
         delivery.failing = told_in_band if events else None
         limits, operation = self._upstream.limits, attempt.asked.inbound.operation
         if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
+            rates = delivery.meter.rates(attempt.deployment.name)
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record, rates)
         while chunk := await answer.chunk():
             limits.hold(chunk, operation)
             for piece in self._decoder.feed(chunk):

@@ -70,8 +70,8 @@ async def pass_on(attempt: Attempt) -> None:
     attempt.record.first = attempt.delivery.now()
     payload, usage = told
     attempt.delivery.counted(usage)
-    if usage is None and attempt.delivery.meter is not None:
-        await asked.step(note_measures, asked, attempt.record)
+    if usage is None and (meter := attempt.delivery.meter) is not None:
+        await asked.step(note_measures, asked, attempt.record, meter.rates(attempt.deployment.name))
     await attempt.delivery.payload(payload, call, passed)
 
 
@@ -100,7 +100,8 @@ class _Passage:
         """Pass the stream. Raises RequestFailed, and WireError if it is empty or has malformed events."""
         attempt, delivery = self._attempt, self._attempt.delivery
         if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
+            rates = delivery.meter.rates(attempt.deployment.name)
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record, rates)
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")

@@ -17,6 +17,7 @@ from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
+_TOKENS: Final = _INPUT | _OUTPUT
 OWN: Final = "the tenant's own key"
 """The `price` of a line if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
@@ -99,7 +100,7 @@ def _line(
     deployment, usage = used
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
-        units = {**attempt.units, **units}
+        units = {**_beside(attempt.units, units), **units}
     if not units and _has_answered(exchange, attempt):
         units = {"requests": 1}
     outcome = attempt.outcome
@@ -128,6 +129,15 @@ def _line(
         attempt.own,
         price,
     )
+
+
+def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
+    """The measured amounts that count beside what the provider has stated: if it states tokens, only its own
+    count.
+    """
+    if not stated:
+        return measured
+    return {unit: amount for unit, amount in measured.items() if unit not in _TOKENS}
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
@@ -180,7 +190,7 @@ def opened_record(
         deployment,
         _provider(deployment),
         exchange.streamed,
-        {} if expected is None else {"input": expected.input, "output": expected.output},
+        {} if expected is None else {"input": expected.taken, "output": expected.given},
         None if expected is None else expected.cost,
         0 if expected is None else expected.cost or 0,
         True,  # estimated

@@ -230,6 +230,11 @@ class _Passage:
             raise unreadable(self._upstream.name, error) from error
         finally:
             attempt.delivery.counted(relay.usage)
+        if relay.usage is None and attempt.delivery.meter is not None:
+            # Neither the provider nor an estimate for the client has said it, so the accounts estimate it.
+            asked, so_far = attempt.asked, attempt.delivery.cost_so_far
+            if so_far is not None:
+                attempt.delivery.counted(so_far() if asked.light else await asked.step(so_far))
         self._gather((), ended=True)
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)

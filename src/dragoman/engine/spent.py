@@ -6,9 +6,11 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.engine.asked import Asked
+from dragoman.engine.measures import MEASURED, billable, measures
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
-from dragoman.ir.units import picture
+from dragoman.ir.units import is_made
+from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
@@ -18,10 +20,6 @@ has refused the request.
 """
 
 
-_MEASURED: Final = frozenset({"image", "speech"})
-"""The operations whose requests say how much is asked for, in other units than tokens."""
-
-
 def was_sent(record: AttemptRecord) -> bool:
     """Whether the request of an attempt has reached the provider, and was not refused."""
     if record.sent is None or (record.status is not None and record.status >= 400):
@@ -29,29 +27,32 @@ def was_sent(record: AttemptRecord) -> bool:
     return record.fault is None or record.fault.kind in _UNANSWERED
 
 
-def note_asked(asked: Asked, record: AttemptRecord) -> None:
-    """Note in the record of an attempt that got no answer an estimate of what its request has used."""
+def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
+    """Note in the record of an attempt that got no answer an estimate of what its request has used. rates:
+    the prices of its deployment; None = unknown.
+    """
     if not asked.prompts:
-        note_measures(asked, record)
+        note_measures(asked, record, rates)
     if not record.units:
         record.usage = ir.Usage(input=prompt_tokens(asked, record.deployment), estimated=True)
 
 
-def note_measures(asked: Asked, record: AttemptRecord) -> None:
-    """Note how many pictures or characters the request asks for, if its operation is measured in these. If
-    the attempt has no answer, its pictures are not counted.
+def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
+    """Note how many pictures, characters, … the request asks for, if its operation has such measures, in the
+    units by which its deployment bills. If the attempt has no answer, what its provider would have made is
+    not counted. rates: as for `note_asked`.
     """
-    if asked.inbound.operation not in _MEASURED:
+    if asked.inbound.operation not in MEASURED:
         return
     try:
         request = asked.request
     except RequestFailed:
         return  # the request was relayed, but it cannot be decoded
-    if isinstance(request, ir.ImageRequest) and record.first is not None:
-        record.units = {picture(request.quality, request.size): request.count or 1}
-    elif isinstance(request, ir.SpeechRequest) and request.text:
-        record.units = {"characters": len(request.text)}
-    record.guessed = bool(record.units)
+    units = measures(request, most=False)
+    if record.first is None:
+        units = {unit: amount for unit, amount in units.items() if not is_made(unit)}
+    record.units = billable(units, rates) or None
+    record.guessed = record.units is not None
 
 
 def prompt_tokens(asked: Asked, deployment: str) -> int:

@@ -90,6 +90,11 @@ def is_tool(unit: str) -> bool:
     return unit.endswith("_requests")
 
 
+def is_made(unit: str) -> bool:
+    """Whether the unit is of pictures, or of tokens or sound of an answer, which a provider has made."""
+    return unit in OUTPUT or unit.startswith("images") or unit == "output_audio_ms"
+
+
 def units_of(usage: Usage) -> dict[str, int]:
     """Return the amounts that a usage states, by unit, without zeros and implausible values. Work on other
     models is not included: call `units_of` for each usage in `Usage.others`.

@@ -24,6 +24,10 @@ TEXT: Final = frozenset(
     {"input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output", "reasoning"}
 )
 """The units that a token of text can be billed as; one from a cache costs less."""
+ANSWERS: Final = TEXT | frozenset(OUTPUT)
+"""`TEXT`, and the units of everything that an answer can be made of."""
+EVERYTHING: Final = TEXT | frozenset(TOKENS)
+"""The units of everything that can be asked and answered, in tokens."""
 
 Prices: TypeAlias = Mapping[str, int]
 """nano-USD by unit, for the amount `per(unit)`."""
@@ -197,6 +201,16 @@ class Rates:
                 if input_tokens > above:
                     most = max(most, -(-(input_tokens * asked + output_tokens * said) // _MILLION) + fixed)
         return most
+
+    def prices(self, unit: str) -> bool:
+        """Whether the unit has a price, at any time and in any tier."""
+        return any(
+            unit in level.prices
+            or (unit.startswith("images") and _of_picture(unit, level.prices) is not None)
+            for period in self.periods
+            for levels in (period.usual, *period.tiers.values())
+            for level in levels
+        )
 
     def usual(self, at: float) -> tuple[float, float] | None:
         """USD per million tokens of input and of output, for short prompts in the usual tier; None = at least
