@@ -64,6 +64,8 @@ _CALLS: Final = {
     "x_search_calls": "x_search_requests",
     "code_interpreter_calls": "code_execution_requests",
     "file_search_calls": "file_search_requests",
+    "document_search_calls": "document_search_requests",
+    "image_generation_calls": "image_generation_requests",
 }
 _QUALITY: Final = re.compile(r"[a-z]{1,16}")
 _SIZE: Final = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
@@ -166,15 +168,25 @@ def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
     """Add the uses of a provider's tools that some providers state in members of their own.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
-    https://docs.perplexity.ai/api-reference/chat-completions-post
+    https://docs.perplexity.ai/api-reference/chat-completions-post, and `tool_calls_details` in its Responses
+    API. OpenRouter: `server_tool_use_details`, as recorded answers show.
     """
-    stated = rest.get("server_side_tool_usage_details")
-    calls = stated if isinstance(stated, dict) else {}
-    for theirs, unit in _CALLS.items():
-        if theirs in calls:
-            units[unit] = _whole(calls[theirs])
+    for theirs, count in _stated(rest, "server_side_tool_usage_details").items():
+        if theirs in _CALLS:
+            units[_CALLS[theirs]] = _whole(count)
+    for unit, count in _stated(rest, "server_tool_use_details").items():
+        if _TOOL.fullmatch(unit):
+            units[unit] = _whole(count)
+    if searched := _whole(_stated(_stated(rest, "tool_calls_details"), "search_web").get("invocation")):
+        units["web_search_requests"] = searched
     if "num_search_queries" in rest:
         units["web_search_requests"] = _whole(rest["num_search_queries"])
+
+
+def _stated(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object in this member; empty if there is none."""
+    found = holder.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def measured(request: Any, response: Any) -> dict[str, int]:

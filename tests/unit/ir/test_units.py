@@ -90,13 +90,26 @@ def test_other_units() -> None:
         "x_search_requests": 3,
     }
     assert units_of(ir.Usage(extra={"openai_chat": {"num_search_queries": 4}})) == {"web_search_requests": 4}
+    router = {"web_search_requests": 2, "tool_calls_executed": 3, "odd": 1, "fetch_requests": 0}
+    assert units_of(ir.Usage(extra={"openai_chat": {"server_tool_use_details": router}})) == {
+        "web_search_requests": 2
+    }
+    perplexity = {"tool_calls_details": {"search_web": {"invocation": 5}, "fetch_url": {"invocation": 1}}}
+    assert units_of(ir.Usage(extra={"openai_responses": perplexity})) == {"web_search_requests": 5}
+    drawn = {"server_side_tool_usage_details": {"image_generation_calls": 1, "document_search_calls": 2}}
+    assert units_of(ir.Usage(extra={"openai_responses": drawn})) == {
+        "image_generation_requests": 1,
+        "document_search_requests": 2,
+    }
 
 
 @pytest.mark.parametrize("odd", [-5, 10**15, "7", 3.5, True, None, [], float("nan")])
 def test_implausible_amounts_count_as_nothing(odd: Any) -> None:
     usage = ir.Usage(odd, cache_read=odd, output=odd, detail={"input_audio": odd, "web_search_requests": odd})
     assert units_of(usage) == {}
-    assert units_of(ir.Usage(extra={"x": {"server_side_tool_usage_details": odd}})) == {}
+    for name in ("server_side_tool_usage_details", "server_tool_use_details", "tool_calls_details"):
+        assert units_of(ir.Usage(extra={"x": {name: odd}})) == {}
+    assert units_of(ir.Usage(extra={"x": {"tool_calls_details": {"search_web": odd}}})) == {}
 
 
 COUNT = some.one_of(some.none(), some.integers(0, 10_000))
