@@ -27,6 +27,7 @@ JUMP: Final = 10
 """A price that is so many times another one, or such a part of it, is probably a mistake."""
 _PICTURES: Final = re.compile(r"images(/[a-z]{1,16})?(/[1-9]\d{0,4}x[1-9]\d{0,4})?")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
+_UNKNOWN: Final = Period(levels_of({-1: {}}))
 _FREE: Final = {
     "local": "the model runs on this machine",
     "simulate": "the simulator calls nobody",
@@ -113,7 +114,7 @@ class Pricing:
             return Rates(periods, f"prices: {name}")
         before = self.packaged(deployment)
         if before is None:
-            return Rates(periods, f"prices: {name}")
+            return Rates([_UNKNOWN, *periods], f"prices: {name}; until then unknown")
         return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
 
     def entry(self, deployment: str) -> str | None:

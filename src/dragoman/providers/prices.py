@@ -60,7 +60,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The prices of one model. page, read: where and when they were read, for rows of our own."""
+    """The prices of one model. page, read: where and when they were read, for rows of our own. least, most:
+    {unit: the smallest, the largest amount that one answer is billed}.
+    """
 
     id: str
     match: list[_Clause]
@@ -68,6 +70,7 @@ class Row(msgspec.Struct, frozen=True):
     page: str | None = None
     read: str | None = None
     least: dict[str, int] = {}
+    most: dict[str, int] = {}
 
     def matches(self, model: str) -> bool:
         """Whether the row is for this name, which is in lower case."""
@@ -159,10 +162,13 @@ def rates_of(row: Row, source: str) -> Rates:
             {tier: _levels({**entry.units, **units}) for tier, units in entry.tiers.items()},
             None if entry.since is None else midnight(entry.since),
             entry.hours,
+            strict=True,
+            least=row.least,
+            most=row.most,
         )
         for entry in row.prices
     ]
-    return Rates(periods, source, strict=True, least=row.least)
+    return Rates(periods, source)
 
 
 def midnight(day: str) -> float:
