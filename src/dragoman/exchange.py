@@ -81,7 +81,9 @@ class AttemptRecord(msgspec.Struct, eq=False):
     images, sound, searches, …), by the names in `ir.units`. guessed: `units` were counted in the request, as
     the provider has stated none. tier: the service tier that the provider has
     stated. cost: nano-USD; None = unknown, or not known yet. price: which price the cost was made with, for
-    people. own: the client's tenant has brought the key, so the call costs the operator nothing.
+    people. own: the client's tenant has brought the key, so the call costs the operator nothing. priced:
+    (deployment, what is known of its cost) for each model that was used, if there are several, or if only a
+    part of `cost` is known; otherwise empty.
     """
 
     id: str
@@ -107,6 +109,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     cost: int | None = None
     price: str = ""
     own: bool = False
+    priced: tuple[tuple[str, int], ...] = ()
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was

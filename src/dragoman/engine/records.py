@@ -53,13 +53,16 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
 def lines_of_attempt(
     exchange: Exchange, attempt: AttemptRecord, rates: RatesOf, at: float
 ) -> Sequence[UsageLine]:
-    """The lines of one attempt. Sets its `cost` and `price`, and removes a usage with impossible counts."""
+    """The lines of one attempt. Sets its `cost`, `price` and `priced`, and removes a usage with impossible
+    counts.
+    """
     usage = attempt.usage
     if usage is not None and not usage.plausible():
         usage = attempt.usage = None
     line = _line(exchange, attempt, (attempt.deployment, usage), rates, at)
     attempt.cost, attempt.price = line.cost, line.price
     if usage is None or not usage.others:
+        attempt.priced = ((line.deployment, line.priced),) if line.priced else ()
         return (line,)
     lines = [line]
     provider = line.provider
@@ -68,6 +71,7 @@ def lines_of_attempt(
         known = attempt.cost is not None and further.cost is not None
         attempt.cost = (attempt.cost or 0) + (further.cost or 0) if known else None
         lines.append(further)
+    attempt.priced = tuple((one.deployment, one.priced or one.cost or 0) for one in lines)
     return lines
 
 
@@ -100,7 +104,7 @@ def _line(
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
         units = {**attempt.units, **units}
-    if not units and _has_answered(exchange, attempt):
+    if not units and not (usage is not None and usage.stated) and _has_answered(exchange, attempt):
         units = {"requests": 1}
     outcome = attempt.outcome
     cost: int | None = 0

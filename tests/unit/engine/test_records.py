@@ -70,6 +70,9 @@ def test_impossible_counts_are_removed() -> None:
     ("more", "units", "cost"),
     [
         ({}, {"requests": 1}, None),
+        ({"usage": ir.Usage(detail={"input_audio": 0})}, {"requests": 1}, None),
+        ({"usage": ir.Usage(0, output=0)}, {}, 0),
+        ({"usage": ir.Usage(0)}, {}, 0),
         ({"units": {}}, {}, 0),
         ({"units": {"characters": 9}, "guessed": True}, {"characters": 9}, None),
         ({"fault": ir.Fault("upstream", "It broke.")}, {}, 0),
@@ -79,6 +82,21 @@ def test_answers_without_tokens(more: Any, units: dict[str, int], cost: int | No
     (line,) = lines_of(exchange(attempt(**more)), RATES.get, 100.0)
     assert (line.units, line.cost) == (units, cost)
     assert line.estimated is more.get("guessed", False)
+
+
+def test_what_is_known_of_a_cost_is_told_by_model() -> None:
+    others = (("gpt", ir.Usage(10)), ("other", ir.Usage(5)))
+    one = exchange(attempt(usage=ir.Usage(10, others=others)), attempt(usage=ir.Usage(10)))
+    part = exchange(attempt(usage=ir.Usage(10, detail={"web_search_requests": 1})))
+    lines_of(one, RATES.get, 100.0)
+    lines_of(part, RATES.get, 100.0)
+    several, single = one.attempts
+    cost = single.cost or 0
+    assert cost > 0
+    assert (several.cost, several.priced) == (None, (("one/gpt", cost), ("one/gpt", cost), ("one/other", 0)))
+    assert single.priced == ()
+    (searched,) = part.attempts
+    assert (searched.cost, searched.priced) == (None, (("one/gpt", cost),))
 
 
 def test_the_tier_of_the_answer_counts_before_that_of_the_request() -> None:
