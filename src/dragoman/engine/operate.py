@@ -29,7 +29,7 @@ from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
-from dragoman.engine.spent import note_measures
+from dragoman.engine.spent import note_measures, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
@@ -274,7 +274,7 @@ class OperationAnswer:
     def _count(self, response: Outcome) -> None:
         """Note what an answer has cost."""
         attempt = self._attempt
-        attempt.delivery.counted(response.usage)
+        attempt.delivery.counted(used(attempt.asked, response.usage))
         attempt.record.units = measured(attempt.asked.request, response) or None
 
     def _encoded(self, response: Outcome) -> Payload:

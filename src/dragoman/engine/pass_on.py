@@ -16,7 +16,7 @@ from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.operate import OperationAnswer, codec_of, send, told_in_band
-from dragoman.engine.spent import note_measures
+from dragoman.engine.spent import is_stated, note_measures, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, AnswerLimits, Parts
@@ -69,8 +69,8 @@ async def pass_on(attempt: Attempt) -> None:
     assert told is not None
     attempt.record.first = attempt.delivery.now()
     payload, usage = told
-    attempt.delivery.counted(usage)
-    if usage is None and attempt.delivery.meter is not None:
+    attempt.delivery.counted(used(asked, usage))
+    if attempt.delivery.meter is not None and not is_stated(usage):
         await asked.step(note_measures, asked, attempt.record)
     await attempt.delivery.payload(payload, call, passed)
 

@@ -8,7 +8,7 @@ from dragoman import ir
 from dragoman.engine.asked import Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
-from dragoman.ir.units import picture
+from dragoman.ir.units import picture, units_of
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
@@ -20,6 +20,8 @@ has refused the request.
 
 _MEASURED: Final = frozenset({"image", "speech"})
 """The operations whose requests say how much is asked for, in other units than tokens."""
+_READ: Final = frozenset({"embed", "rerank"})
+"""The operations that use the tokens of the request's texts, and no others."""
 
 
 def was_sent(record: AttemptRecord) -> bool:
@@ -35,6 +37,20 @@ def note_asked(asked: Asked, record: AttemptRecord) -> None:
         note_measures(asked, record)
     if not record.units:
         record.usage = ir.Usage(input=prompt_tokens(asked, record.deployment), estimated=True)
+
+
+def used(asked: Asked, stated: ir.Usage | None) -> ir.Usage | None:
+    """The usage of an answer beside chat: what it states; if it states nothing, an estimate of the texts that
+    the request has; None = it has none.
+    """
+    if asked.inbound.operation not in _READ or is_stated(stated):
+        return stated
+    return by_size(asked)
+
+
+def is_stated(usage: ir.Usage | None) -> bool:
+    """Whether a usage states tokens, also none (0), or amounts of other units."""
+    return usage is not None and (usage.stated or bool(units_of(usage)))
 
 
 def note_measures(asked: Asked, record: AttemptRecord) -> None:

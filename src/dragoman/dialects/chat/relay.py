@@ -176,7 +176,10 @@ class ChatStreamRelay:
         """Note the usage of a chunk, and which choices have begun, have content or have ended. False = the
         chunk must not be sent to the client. Raises RequestFailed for an error chunk.
         """
+        usage = chunk.get("usage") or vendor_usage(chunk)
         if (failed := failure(chunk)) is not None:
+            if isinstance(usage, dict):  # what the answer has cost until then
+                self.usage = self._words.usage(usage)
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
@@ -188,7 +191,6 @@ class ChatStreamRelay:
                 self._finished.add(index)
                 self._last = {key: chunk[key] for key in _HEAD if key in chunk}
             self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
-        usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
             return True
         self.usage = self._words.usage(usage)
