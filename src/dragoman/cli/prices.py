@@ -96,6 +96,9 @@ def show(
         if dated["hours"] is not None:
             when += " from {} to {} UTC".format(*dated["hours"].split("-"))
         for tier, units in {"": dated["units"], **dated["tiers"]}.items():
+            if not units:
+                terminal.say(f"{when}: unknown")
+                continue
             terminal.say(" ".join(filter(None, (when, tier and f"tier {clean(tier)}"))))
             terminal.table(
                 ("unit", "USD", "per", "prompts above"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -23,8 +23,6 @@ UNITS: Final = (*(unit for unit in (*TOKENS, *MEASURES, *TOOLS) if not unit.ends
 """The units whose prices can be set, besides pictures of a quality or size and tools of other names."""
 HIGHEST: Final = Decimal(10_000)
 """The highest price that can be set, in USD for the amount in which the setting is stated."""
-JUMP: Final = 10
-"""A price that is so many times another one, or such a part of it, is probably a mistake."""
 _PICTURES: Final = re.compile(r"images(/[a-z]{1,16})?(/[1-9]\d{0,4}x[1-9]\d{0,4})?")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
 _UNKNOWN: Final = Period(levels_of({-1: {}}))
@@ -170,16 +168,6 @@ class Priced:
             return True  # a file of the operator's, on this machine
         rates = self._pricing.rates(use) if isinstance(use, str) else None
         return rates is not None and rates.usual(SYSTEM.now()) is not None
-
-
-def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
-    """The units whose price is ten times the usual one or more, or a tenth or less: (unit, the stated price,
-    the usual one). Prices of 0 are not compared, because something that is free was given so on purpose.
-    """
-    for unit, price in stated.items():
-        before = usual.get(unit, 0)
-        if before and price and (price >= JUMP * before or price * JUMP <= before):
-            yield unit, price, before
 
 
 def _since(period: Period) -> float:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman.config.prices import PriceEntry
-from dragoman.config.pricing import Priced, Pricing, is_unit, jumps, prices_in
+from dragoman.config.pricing import Priced, Pricing, is_unit, prices_in
 from dragoman.config.scalars import Amount
 from dragoman.providers.prices import PriceTable
-from dragoman.providers.rates import NANO
 from tests.unit.config.conftest import Load
 
 PROVIDERS = """
@@ -177,14 +176,6 @@ def test_a_container_of_what_has_a_price(loaded: Load) -> None:
     assert "mine/drawn" not in known  # it cannot be compared with prices of tokens
     assert "mine/x" not in known
     assert 5 not in known
-
-
-def test_jumps() -> None:
-    found = list(
-        jumps({"input": 100, "output": 99, "images": 5, "pages": 0}, {"input": 10, "output": 10, "pages": 5})
-    )
-    assert found == [("input", 100, 10)]
-    assert list(jumps({"input": NANO}, {"input": 10 * NANO})) == [("input", NANO, 10 * NANO)]
 
 
 def test_names_of_units() -> None:

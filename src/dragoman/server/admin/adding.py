@@ -51,7 +51,8 @@ class Change(NamedTuple):
     """One change. value: the entry as JSON, None if the change removes the entry. require: is called with the
     entry that is in force now (None = no entry of this name was added), and raises RequestFailed if the
     client does not want the change under these conditions. done: is called when the change was made, also if
-    the client has gone away before.
+    the client has gone away before. approve: is called, in a thread, with the configuration that has the
+    entry, and raises RequestFailed if it is not to be used; None = every one is.
     """
 
     do: Do
@@ -61,6 +62,7 @@ class Change(NamedTuple):
     author: str
     require: Callable[[AddedEntry | None], None]
     done: Callable[[Made], None]
+    approve: Callable[[Loaded], None] | None = None
 
 
 class Adding:
@@ -155,6 +157,8 @@ class Adding:
         assert found.added is not None
         if change.do != "remove":
             _require_used(found, entry, change.value)
+            if change.approve is not None:
+                await asyncio.to_thread(change.approve, found)
         broken = [one for one in found.added.entries if one.state == "unusable" and self._was_used(one.entry)]
         if broken:
             problems = [problem for one in broken for problem in one.problems]
