@@ -10,13 +10,15 @@ from dragoman.accounts.claims import charged
 from dragoman.accounts.ledger import Reservation
 from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.ir.units import INPUT, OUTPUT, billed_of, units_of
+from dragoman.ir.units import INPUT, OUTPUT, billed_of, told_cost, units_of
 from dragoman.ir.usage import Usage
 from dragoman.providers.rates import Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
+TOLD: Final = "what the provider states"
+"""The `price` of a line if the answer states what it has cost."""
 OWN: Final = "the tenant's own key"
 """The `price` of a line if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
@@ -117,9 +119,13 @@ def _line(
         if found is None:
             cost, priced = None, 0
         else:
-            billed = units if usage is None else billed_of(usage, units)
-            cost, known, price = found.cost(billed, at, attempt.tier or exchange.tier)
-            priced = known if cost is None else None
+            told = told_cost(usage) if found.told and usage is not None and not usage.estimated else None
+            if told is not None:
+                cost, price = told, TOLD
+            else:
+                billed = units if usage is None else billed_of(usage, units)
+                cost, known, price = found.cost(billed, at, attempt.tier or exchange.tier)
+                priced = known if cost is None else None
     return UsageLine(
         deployment,
         deployment.partition("/")[0],

@@ -67,6 +67,10 @@ _CALLS: Final = {
     "document_search_calls": "document_search_requests",
     "image_generation_calls": "image_generation_requests",
 }
+_DEAREST: Final = 100_000
+"""The most USD that one answer can have cost."""
+_TICKS: Final = 10**10
+"""xAI's ticks in one USD."""
 _QUALITY: Final = re.compile(r"[a-z]{1,16}")
 _SIZE: Final = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
@@ -141,6 +145,35 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
     billed["input"] = _whole(detail.get("billed_input"))
     billed["output"] = _whole(detail.get("billed_output"))
     return {unit: amount for unit, amount in billed.items() if amount}
+
+
+def told_cost(usage: Usage) -> int | None:
+    """What a usage states that the answer has cost, in nano-USD; None = it states nothing that can be true.
+
+    xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; with the account's own key at the provider
+    behind it (`is_byok`) that provider's bill comes on top. Perplexity: `cost.total_cost`.
+    """
+    for rest in (usage.extra or {}).values():
+        ticks, cost = rest.get("cost_in_usd_ticks"), rest.get("cost")
+        if type(ticks) is int:
+            return _nano(ticks / _TICKS)
+        if isinstance(cost, dict):
+            return _nano(cost.get("total_cost"))
+        if cost is None:
+            continue
+        fee = _nano(cost)
+        if rest.get("is_byok") is not True:
+            return fee
+        behind = _nano(_stated(rest, "cost_details").get("upstream_inference_cost"))
+        return None if fee is None or behind is None else fee + behind
+    return None
+
+
+def _nano(usd: Any) -> int | None:
+    """nano-USD for an amount in USD; None = it is none, or an impossible one."""
+    if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd <= _DEAREST:
+        return None
+    return round(usd * 1e9)
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:

@@ -34,6 +34,11 @@ VENDORS: Final[Mapping[str, str]] = {
 }
 """Names of vendors in the catalogue, and their names in the table where these differ."""
 
+TOLD: Final = frozenset({"openrouter", "perplexity", "x-ai"})
+"""The vendors of the table whose answers state in USD what they cost: what the account is charged, with the
+searches, the model and the provider that the vendor has chosen.
+https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.x.ai/developers/cost-tracking (2026-11)
+"""
 _FILE: Final = Path(__file__).with_name("prices.jsonl")
 
 _Clause: TypeAlias = str | list[str]
@@ -126,10 +131,11 @@ class PriceTable:
         """What a model costs at a vendor; None = unknown. vendor: its name in the catalogue or in the table.
         A row that is found by a part of the name only, or at another vendor, is named in `Rates.source`.
         """
-        for row, where, guess in self._found(VENDORS.get(vendor, vendor), model):
+        asked = VENDORS.get(vendor, vendor)
+        for row, where, guess in self._found(asked, model):
             told = f"{where}/{row.id} of {row.page or self.source.source}, {row.read or self.source.date}"
             said = f"{told}; a guess: {guess}" if guess else told
-            return rates_of(row, said)
+            return rates_of(row, said, told=asked in TOLD)
         return None
 
     def _found(self, vendor: str, model: str) -> Iterator[tuple[Row, str, str]]:
@@ -154,8 +160,8 @@ class PriceTable:
         return self._known[name]
 
 
-def rates_of(row: Row, source: str) -> Rates:
-    """What a row says. source: for people."""
+def rates_of(row: Row, source: str, *, told: bool = False) -> Rates:
+    """What a row says. source: for people. told: as in `Rates`."""
     periods = [
         Period(
             _levels(entry.units),
@@ -168,7 +174,7 @@ def rates_of(row: Row, source: str) -> Rates:
         )
         for entry in row.prices
     ]
-    return Rates(periods, source)
+    return Rates(periods, source, told=told)
 
 
 def midnight(day: str) -> float:

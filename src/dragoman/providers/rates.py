@@ -100,12 +100,14 @@ class Rates:
     """What one model costs at one provider.
 
     periods: at least one; of those that hold at a time, the last one counts, or else the first. source: where
-    the prices are from, for people.
+    the prices are from, for people. told: whether the provider's answers state what they cost, which counts
+    more than these prices (`ir.units.told_cost`).
     """
 
-    def __init__(self, periods: Iterable[Period], source: str) -> None:
+    def __init__(self, periods: Iterable[Period], source: str, *, told: bool = False) -> None:
         self.periods = tuple(periods)
         self.source = source
+        self.told = told
         self._bounds: dict[tuple[int, str | None, frozenset[str]], tuple[_Bound, ...]] = {}
         self._only = self.periods[0] if len(self.periods) == 1 else None
         self._each = dict(_each_of(self.periods))

@@ -84,6 +84,23 @@ def test_answers_without_tokens(more: Any, units: dict[str, int], cost: int | No
     assert line.estimated is more.get("guessed", False)
 
 
+@pytest.mark.parametrize(
+    ("told", "more", "cost", "price"),
+    [
+        (True, {}, 5_000_000, "what the provider states"),
+        (False, {}, 10_000, "a page"),  # a price of the operator's own
+        (True, {"estimated": True}, 10_000, "a page"),
+        (True, {"extra": {"openai_chat": {"cost": -1}}}, 10_000, "a page"),
+    ],
+)
+def test_a_bill_of_the_provider_counts_before_the_table(told: bool, more: Any, cost: int, price: str) -> None:
+    rates = Rates([Period((Level(-1, completed({"input": NANO})),))], "a page", told=told)
+    usage = ir.Usage(10, **{"extra": {"openai_chat": {"cost": 0.005}}, **more})
+    one = exchange(attempt(usage=usage))
+    (line,) = lines_of(one, lambda _: rates, 100.0)
+    assert (line.cost, line.priced, line.price, one.attempts[0].cost) == (cost, None, price, cost)
+
+
 def test_what_is_known_of_a_cost_is_told_by_model() -> None:
     others = (("gpt", ir.Usage(10)), ("other", ir.Usage(5)))
     one = exchange(attempt(usage=ir.Usage(10, others=others)), attempt(usage=ir.Usage(10)))

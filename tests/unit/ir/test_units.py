@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dragoman import ir
-from dragoman.ir.units import INPUT, KINDS, OUTPUT, UNITS, is_tool, measured, per, picture, spent, units_of
+from dragoman.ir.units import (
+    INPUT,
+    KINDS,
+    OUTPUT,
+    UNITS,
+    is_tool,
+    measured,
+    per,
+    picture,
+    spent,
+    told_cost,
+    units_of,
+)
 
 
 def test_tokens_of_kinds_are_not_counted_in_the_rest() -> None:
@@ -156,6 +168,26 @@ def test_what_the_provider_states_counts_more_than_what_is_measured() -> None:
     assert spent(asked, told) == {"input_audio_ms": 3_000}
     assert spent(asked, ir.TranscriptionResponse("hi", duration=2.4)) == {"input_audio_ms": 2_400}
     assert spent(asked, ir.TranscriptionResponse("hi")) == {}
+
+
+@pytest.mark.parametrize(
+    ("stated", "nano"),
+    [
+        ({"cost_in_usd_ticks": 160_708_500}, 16_070_850),
+        ({"cost": 0.0133176, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}}, 13_317_600),
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, 21_000_000),
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None),
+        ({"cost": 0}, 0),
+        ({"cost": {"total_cost": 0.005, "request_cost": 0.004}}, 5_000_000),
+        ({"cost": {"odd": 1}}, None),
+        *(({"cost": odd}, None) for odd in (-1, "0.1", True, 1e9, float("nan"), float("inf"), [1])),
+        ({"cost_in_usd_ticks": -1}, None),
+        ({"other": 1}, None),
+    ],
+)
+def test_what_an_answer_states_that_it_has_cost(stated: dict[str, Any], nano: int | None) -> None:
+    assert told_cost(ir.Usage(5, extra={"openai_chat": stated})) == nano
+    assert told_cost(ir.Usage(5)) is None
 
 
 def test_amounts_of_prices() -> None:
