@@ -80,8 +80,17 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
     if answer.status == 404:
         raise NothingThere(ANSWER_IS_NO, answer.message)
     if answer.status >= 400 or answer.body is None:
-        raise Failure(ANSWER_IS_NO, answer.message)
+        raise Failure(ANSWER_IS_NO, answer.message, lines=_problems(answer.body))
     return answer.body
+
+
+def _problems(body: Any) -> list[str]:
+    """The problems of a configuration that an error lists, if they are several: its message has only one."""
+    error = body.get("error") if isinstance(body, dict) else None
+    listed = error.get("problems") if isinstance(error, dict) else None
+    if not isinstance(listed, list) or len(listed) < 2:
+        return []
+    return [clean(f"{one.get('path')}: {one.get('message')}") for one in listed if isinstance(one, dict)]
 
 
 def named(path: str, *names: str) -> str:

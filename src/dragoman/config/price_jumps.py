@@ -5,12 +5,13 @@ tenth of it, is probably a mistake.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Final, NamedTuple
 
 from dragoman.config.prices import LaterPrice, PriceEntry
 from dragoman.config.pricing import OWN, prices_in
 from dragoman.config.tree import join
-from dragoman.providers.rates import Levels, Rates
+from dragoman.providers.rates import Levels, Period, Rates
 
 JUMP: Final = 10
 """A price that is so many times another one, or such a part of it, is probably a mistake."""
@@ -40,18 +41,21 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 
 def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
-    """All prices of an entry that are far from those that hold otherwise when they begin: also those of later
-    days, of service tiers and of long prompts. A tier that had no price is compared with the usual one. now:
-    Unix seconds.
+    """All prices of an entry that are far from those that hold otherwise, at any time from now on: also those
+    of later days, of service tiers and of long prompts. A tier that had no price is compared with the usual
+    one. now: Unix seconds.
     """
-    yield from _of_section("", entry, before, now)
-    for index, later in enumerate(entry.later):
-        yield from _of_section(f"later[{index}].", later, before, now)
+    sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
+    sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
+    begins = [max(float(section.since or 0), now) for _, section in sections]
+    for (within, section), begin, end in zip(sections, begins, [*begins[1:], inf], strict=True):
+        changes = [one.since for one in before.periods if one.since is not None and begin < one.since < end]
+        for at in (begin, *changes):
+            yield from _of_section(within, section, before.at(at))
 
 
-def _of_section(within: str, section: PriceEntry | LaterPrice, before: Rates, now: float) -> Iterator[Jump]:
-    """The jumps of one section. within: the beginning of all its places."""
-    period = before.at(max(float(section.since or 0), now))
+def _of_section(within: str, section: PriceEntry | LaterPrice, period: Period) -> Iterator[Jump]:
+    """The jumps of one section, from the prices of a period. within: the beginning of all its places."""
     compared = [(within, prices_in(section), period.usual[0].prices)]
     for index, one in enumerate(section.long_prompts):
         where = f"{within}long_prompts[{index}]."

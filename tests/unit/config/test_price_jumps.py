@@ -34,21 +34,26 @@ def later(usd: float) -> LaterPrice:
     return LaterPrice(since=Day.parse(LATER), input=Amount(usd))
 
 
+SAME = {"later": (later(90),)}
+"""From that day on, the price that holds then."""
+
+
 @pytest.mark.parametrize(
     ("more", "places"),
     [
-        ({}, []),
-        ({"input": Amount(10)}, ["input"]),
+        ({"later": (later(90),)}, []),
+        ({}, ["input"]),  # from that day on
+        ({"input": Amount(10), "later": (later(90),)}, ["input"]),
         ({"input": Amount(9.99), "output": Amount(1)}, ["output"]),
         ({"later": (later(9),)}, ["later[0].input"]),
         ({"later": (later(10),)}, []),  # the price of that day is compared
-        ({"since": Day.parse(LATER), "input": Amount(1)}, ["input"]),
-        ({"long_prompts": (LongPrompts(above=1_000, input=Amount(29)),)}, []),
-        ({"long_prompts": (LongPrompts(above=999, input=Amount(29)),)}, ["long_prompts[0].input"]),
-        ({"tiers": {"batch": UnitPrices(input=Amount(0.49))}}, []),
-        ({"tiers": {"batch": UnitPrices(input=Amount(0.5))}}, ["tiers.batch.input"]),
-        ({"tiers": {"a b": UnitPrices(input=Amount(10))}}, ['tiers."a b".input']),
-        ({"units": {"input_minutes": Amount(5)}}, []),
+        ({"since": Day.parse(LATER), "input": Amount(9)}, ["input"]),
+        ({"long_prompts": (LongPrompts(above=1_000, input=Amount(29)),), **SAME}, []),
+        ({"long_prompts": (LongPrompts(above=999, input=Amount(29)),), **SAME}, ["long_prompts[0].input"]),
+        ({"tiers": {"batch": UnitPrices(input=Amount(0.49))}, **SAME}, []),
+        ({"tiers": {"batch": UnitPrices(input=Amount(0.5))}, **SAME}, ["tiers.batch.input"]),
+        ({"tiers": {"a b": UnitPrices(input=Amount(10))}, **SAME}, ['tiers."a b".input']),
+        ({"units": {"input_minutes": Amount(5)}, **SAME}, []),
     ],
 )
 def test_each_part_of_an_entry_is_compared_with_what_holds_then(
