@@ -151,6 +151,8 @@ def set_(
         terminal.result(found)
         return
     terminal.note("ok", f"the price of {clean(name)} is set, version {found['version']}")
+    for one in found.get("warnings", ()):
+        terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
 
 
 removing(

@@ -32,7 +32,8 @@ class AddedObject(msgspec.Struct):
     """One entry that was added. section: as it was sent; texts that may be secrets are masked. version: the
     number of the change that wrote it; by, at: who made this change, and when. state: `used`; `shadowed`: the
     configuration declares the same name, which wins; `unusable`: it has a mistake here; `pending`: the worker
-    that answers has not read it yet. problems: why it is not used.
+    that answers has not read it yet. problems: why it is not used. warnings: what is probably not meant in
+    it, although it is used.
     """
 
     kind: AddedKind
@@ -43,6 +44,7 @@ class AddedObject(msgspec.Struct):
     at: str
     section: Any
     problems: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     object: Literal["added"] = "added"
 
 
@@ -217,6 +219,7 @@ class AddedApi:
             utc(entry.at),
             _section(entry),
             [] if state is None else [shown(problem) for problem in state.problems],
+            [] if state is None else [shown(one) for one in self.adding.warnings(entry)],
         )
 
 

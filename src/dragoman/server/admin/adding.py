@@ -85,6 +85,13 @@ class Adding:
         found = None if added is None else added.find(*entry.place)
         return found if found is not None and found.entry.version == entry.version else None
 
+    def warnings(self, entry: AddedEntry) -> list[Problem]:
+        """What is odd about this version of an entry, in the configuration in force."""
+        if not self._was_used(entry):
+            return []
+        within = path_of(entry)
+        return [one for one in self._gateway.loaded.warnings if _is_within(one.path, within)]
+
     def version(self, kind: AddedKind, name: str) -> int | None:
         """The version of the entry of this name that this process knows; None = there is none."""
         added = self._gateway.loaded.added
@@ -194,6 +201,11 @@ class Adding:
                 break
             outcome = await self._gateway.reload()
         return outcome
+
+
+def _is_within(path: str, entry: str) -> bool:
+    """Whether a path is that of an entry, or of something in it."""
+    return path.startswith(entry) and path[len(entry) :][:1] in {"", ".", "["}
 
 
 def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:

@@ -121,6 +121,17 @@ async def test_a_price_that_jumps_tenfold_needs_a_confirmation(office: Office, a
     assert office.cost("mine/x") == int(float(after) * 1_000_000_000)
 
 
+async def test_what_is_probably_not_meant_is_told(office: Office) -> None:
+    await office.ask("PUT", "prices/mine/xy", {"input": 2})
+    odd = (await office.ask("PUT", "prices/mine/x", {"input": 2})).body
+    assert (odd["state"], odd["problems"]) == ("used", [])
+    (warning,) = odd["warnings"]
+    assert warning["path"] == 'prices."mine/x"'
+    assert "what an answer with text costs is unknown" in warning["message"]
+    whole = (await office.ask("PUT", "prices/mine/x", {"input": 2, "output": 4})).body
+    assert whole["warnings"] == []
+
+
 JUMPS: list[tuple[dict[str, Any], str]] = [
     ({"later": [{"since": "2099-01-01", "input": 20, "output": 4}]}, "later[0].input"),
     ({"tiers": {"priority": {"output": 40}}}, "tiers.priority.output"),
