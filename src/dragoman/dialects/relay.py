@@ -30,6 +30,9 @@ class Relay(Protocol):
         is not stated. Raises RequestFailed for an error in the body, WireError for a malformed body.
         """
 
+    def tier(self, body: bytes) -> str | None:
+        """The service tier that the body of a provider's response states; None = it states none."""
+
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """A response body that states no usage, after this usage was added to it."""
 
@@ -76,6 +79,14 @@ class PassesRuns(Protocol):
         read: server-sent events as they came from the network; it begins with the start of an event and may
         end within one.
         """
+
+
+class StatesTier(Protocol):
+    """A `StreamRelay` whose protocol states the service tier."""
+
+    @property
+    def tier(self) -> str | None:
+        """The tier that the stream has stated last; None = it has stated none."""
 
 
 class TellsFailure(Protocol):

@@ -10,7 +10,7 @@ from dragoman.accounts.claims import charged
 from dragoman.accounts.ledger import Reservation
 from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.ir.units import INPUT, OUTPUT, billed_of, told_cost, units_of
+from dragoman.ir.units import INPUT, OUTPUT, billed_of, told_cost, told_speed, units_of
 from dragoman.ir.usage import Usage
 from dragoman.providers.rates import Rates
 from dragoman.state.usage import UsageLine, UsageRecord
@@ -124,7 +124,8 @@ def _line(
                 cost, price = told, TOLD
             else:
                 billed = units if usage is None else billed_of(usage, units)
-                cost, known, price = found.cost(billed, at, attempt.tier or exchange.tier)
+                speed = None if usage is None else told_speed(usage)
+                cost, known, price = found.cost(billed, at, speed or attempt.tier or exchange.tier)
                 priced = known if cost is None else None
     return UsageLine(
         deployment,

@@ -6,6 +6,7 @@ One task reads and writes, so a client that reads slowly also slows the upstream
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -39,6 +40,7 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import whole
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
+from dragoman.providers.rates import USUAL_TIERS
 from dragoman.tokens import count
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
@@ -55,6 +57,10 @@ _BYTES_PER_TOKEN: Final = 3.0
 """The fewest bytes of a stream for each of its tokens."""
 _UNREAD: Final = 10
 """How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
+_ODD_TIER: Final = re.compile(
+    rb'"service_?[Tt]ier"\s*:\s*"(?!%b)' % b"|".join(b'%b"' % tier.encode() for tier in sorted(USUAL_TIERS))
+)
+"""Matches an answer in a service tier that has a price of its own."""
 _NO_RUN: Final = (b"", 0)
 _TURNS: Final = 8
 """How often a read may change between an event that is looked into and a run of events that are not."""
@@ -139,6 +145,8 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     raw = await answer.read()
     attempt.call.watch.stop()
     attempt.record.first = delivery.now()
+    if attempt.exchange.tier is not None or _ODD_TIER.search(raw) is not None:
+        attempt.record.tier = asked.face.relay.tier(raw)
     args = (attempt, upstream, raw, reply)
     weight = len(raw) // _UNREAD
     data, usage = _edited(*args) if weight < MEDIUM else await asked.steps.run(weight, _edited, *args)
@@ -249,6 +257,7 @@ class _Passage:
             raise unreadable(self._upstream.name, error) from error
         finally:
             attempt.delivery.counted(relay.usage)
+            attempt.record.tier = getattr(relay, "tier", None)  # of a `StatesTier`
         if attempt.delivery.meter is not None and _is_incomplete(relay.usage):
             # Its client need not be told a usage, but it is accounted for.
             estimate, asked, stated = self._estimate, attempt.asked, relay.usage

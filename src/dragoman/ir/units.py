@@ -147,6 +147,17 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
     return {unit: amount for unit, amount in billed.items() if amount}
 
 
+def told_speed(usage: Usage) -> str | None:
+    """The speed that a usage states, if it is not the usual one. It has a price of its own, as a service tier
+    has: https://platform.claude.com/docs/en/build-with-claude/fast-mode (2026-11)
+    """
+    for rest in (usage.extra or {}).values():
+        speed = rest.get("speed")
+        if isinstance(speed, str) and speed != "standard":
+            return speed
+    return None
+
+
 def told_cost(usage: Usage) -> int | None:
     """What a usage states that the answer has cost, in nano-USD; None = it states nothing that can be true.
 

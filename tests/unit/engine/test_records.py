@@ -125,6 +125,9 @@ def test_the_tier_of_the_answer_counts_before_that_of_the_request() -> None:
         one = exchange(attempt(usage=used, tier=stated), tier="priority")
         (line,) = lines_of(one, lambda _: rates, 1.0)
         assert line.cost == cost
+    fast = ir.Usage(input=1, extra={"anthropic": {"speed": "priority"}})
+    (line,) = lines_of(exchange(attempt(usage=fast, tier="default")), lambda _: rates, 1.0)
+    assert line.cost == 8_000
 
 
 def claim(resource: Resource, amount: int) -> Claim:

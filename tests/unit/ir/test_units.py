@@ -20,6 +20,7 @@ from dragoman.ir.units import (
     picture,
     spent,
     told_cost,
+    told_speed,
     units_of,
 )
 
@@ -188,6 +189,12 @@ def test_what_the_provider_states_counts_more_than_what_is_measured() -> None:
 def test_what_an_answer_states_that_it_has_cost(stated: dict[str, Any], nano: int | None) -> None:
     assert told_cost(ir.Usage(5, extra={"openai_chat": stated})) == nano
     assert told_cost(ir.Usage(5)) is None
+
+
+def test_a_speed_that_an_answer_states() -> None:
+    assert told_speed(ir.Usage(5, extra={"anthropic": {"speed": "fast"}})) == "fast"
+    for rest in ({"speed": "standard"}, {"speed": 7}, {}):
+        assert told_speed(ir.Usage(5, extra={"anthropic": rest})) is None
 
 
 def test_amounts_of_prices() -> None:

@@ -15,7 +15,7 @@ from dragoman.dialects.gemini.searches import QUERIES, Searches, with_searches
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
-from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -48,6 +48,7 @@ class GeminiRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     member = "usageMetadata"
+    place = ("usageMetadata", "serviceTier")
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """The body for the provider. head: the client's body. edits: top-level member -> new value, UNSET =
@@ -139,6 +140,10 @@ class GeminiStreamRelay:
         """The usage of the last chunk that states one, or else the estimate; None = neither."""
         stated = self._counted()
         return self._searches.counted(decode_usage(stated)) if stated else self._estimated
+
+    @property
+    def tier(self) -> str | None:
+        return stated_at(self._counted(), ("serviceTier",))
 
     def _counted(self) -> dict[str, Any] | None:
         stated = _readable(self._usage) if self._usage else None  # it may hold bytes that are not UTF-8

@@ -18,7 +18,7 @@ from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
 from dragoman.dialects.openai_responses.tool_uses import DRAWS, may_tell, with_tools
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
-from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
@@ -132,6 +132,7 @@ class ResponsesStreamRelay:
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
+        self.tier: str | None = None
         self.content = False
         self.done = False
         self.estimate: Callable[[], ir.Usage] | None = None
@@ -217,6 +218,8 @@ class ResponsesStreamRelay:
             return frame
         response = decode_head(bytes(head["response"]))
         self.usage = _usage(response) or self.usage
+        if "service_tier" in response:
+            self.tier = stated_at(_decode(response["service_tier"]), ()) or self.tier
         if kind == "response.failed" or _failed(response):
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
         self.done = kind in _TERMINAL
