@@ -127,8 +127,8 @@ _CALLBACKS: Final = (
     "no logging services are called here; /metrics is for Prometheus, the access log on a pipe is JSON,"
     " and hooks of the library see all"
 )
-_PEOPLE: Final = "here: `dragoman tenants`, `teams` and `users` say what their keys may use"
-_DATABASE: Final = "here: stores.sql keeps keys, usage, answers, conversations, sessions"
+_PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
+_DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
 _ALERTS: Final = "here: alerts, signed webhooks; GET /health tells of the providers"
 _STRATEGY: Final = "of a strategy nothing but its name is read: models.NAME.policy"
 _COOLDOWN: Final = (
