@@ -386,13 +386,7 @@ class _Conversion:
             if converted and key in LIMITS:
                 self.note(join(path, key), words.LIMITED, done=True)
                 continue
-            if (
-                key in words.OF_ACCOUNT
-                or key in clouds.PARAMS
-                or is_cost(key)
-                or value is None
-                or (key == "tags" and self.by_tags)
-            ):
+            if key in _APART or is_cost(key) or value is None or (key == "tags" and self.by_tags):
                 continue
             if key in words.DEFAULTS:
                 if group.defaults.setdefault(key, value) != value:
@@ -573,6 +567,8 @@ class _Conversion:
 
 
 _VARIABLES: Final = "environment_variables"
+_APART: Final = words.OF_ACCOUNT | clouds.PARAMS
+"""Parameters of an entry that become settings of its provider."""
 _BUDGETS: Final = frozenset({*BUDGETS, *(duration for duration, _, _ in BUDGETS.values() if duration)})
 
 
