@@ -81,11 +81,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(one: Stub, two: Stub, home: Path, **more: Any) -> AsyncIterator[House]:
+async def house(
+    one: Stub, two: Stub, home: Path, *, dialect: str = "openai_chat", **more: Any
+) -> AsyncIterator[House]:
     async with FakeProvider(one) as first, FakeProvider(two) as second:
         settings = {
             "providers": {
-                "one": {"dialect": "openai_chat", "base_url": first.url + "/v1", "keys": "key-1"},
+                "one": {"dialect": dialect, "base_url": first.url + "/v1", "keys": "key-1"},
                 "two": {"dialect": "openai_chat", "base_url": second.url + "/v1", "keys": "key-2"},
             },
             "models": {"m": {"deployments": ["one/gpt", "two/gpt"]}},

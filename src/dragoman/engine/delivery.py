@@ -40,7 +40,7 @@ from dragoman.wire.json import encode
 log = logging.getLogger("dragoman.engine.delivery")
 
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
-_SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
+_SAYS_NOTHING = frozenset({ir.Ping, ir.Raw})
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -391,12 +391,14 @@ class Delivery:
                     self.counted(event.usage)
                 if kind is ir.Start:
                     self._tiered(event)
+            elif kind is ir.More:
+                self._tiered(event)
             elif kind not in _SAYS_NOTHING and not (isinstance(event, ir.Open) and _is_empty(event.block)):
                 speaks = True
         return batch, speaks, None
 
     def _tiered(self, event: Any) -> None:
-        """Note the service tier that the beginning of an answer states."""
+        """Note the service tier that an event states: the beginning of an answer, or what follows later."""
         if event.tier is not None and self.running is not None:
             self.running.record.tier = event.tier
 

@@ -82,7 +82,9 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 
 def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
     """Of the amounts that `measures` returns, those by which this model bills: the measure that has a price;
-    or else the tokens, if those of its sound or pictures have one. If nothing has a price, the first measure.
+    or else the tokens, if those of its sound or pictures have one. If nothing has a price, the first measure,
+    except searches: models without a price of searches read tokens, which are estimated elsewhere
+    (`spent.used`).
     """
     measured = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
     if rates is not None:
@@ -91,6 +93,7 @@ def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
         tokens = {unit: amount for unit, amount in units.items() if unit in _TOKENS and rates.prices(unit)}
         if not _TELLING.isdisjoint(tokens):
             return tokens
+    measured.pop("search_units", None)
     return dict(list(measured.items())[:1])
 
 

@@ -9,7 +9,7 @@ from dragoman.engine.asked import Asked
 from dragoman.engine.measures import MEASURED, billable, measures
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
-from dragoman.ir.units import is_made
+from dragoman.ir.units import is_made, units_of
 from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
@@ -18,6 +18,10 @@ _UNANSWERED: Final = frozenset({"timeout", "upstream"})
 """The kinds of failures after which a provider may have worked on the request. All other kinds mean that it
 has refused the request.
 """
+
+
+_READ: Final = frozenset({"embed", "rerank"})
+"""The operations that use the tokens of the request's texts, and no others."""
 
 
 def was_sent(record: AttemptRecord) -> bool:
@@ -35,6 +39,24 @@ def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None
         note_measures(asked, record, rates)
     if not record.units:
         record.usage = ir.Usage(input=prompt_tokens(asked, record.deployment), estimated=True)
+
+
+def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
+    """Return the usage of an answer beside chat: what it states; if it states nothing, an estimate of the
+    tokens of the request's texts. None = the request has no such texts, or its deployment bills searches
+    (see `note_measures`). rates: as for `note_asked`.
+    """
+    operation = asked.inbound.operation
+    if operation not in _READ or is_stated(stated):
+        return stated
+    if operation == "rerank" and rates is not None and rates.prices("search_units"):
+        return stated
+    return by_size(asked)
+
+
+def is_stated(usage: ir.Usage | None) -> bool:
+    """Whether a usage states tokens (0 counts as stated), or amounts of other units."""
+    return usage is not None and (usage.stated or bool(units_of(usage)))
 
 
 def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
