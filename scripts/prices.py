@@ -64,6 +64,8 @@ LEFT_OUT: Final = frozenset(
 """Prices of units that no usage of ours has."""
 TIERS: Final = frozenset({"processing", "service_tier", "speed"})
 """What selects a price in their data and is a service tier here. Other selections (`route`) are left out."""
+BY_PROMPT: Final = "35"
+"""What Google asks for a thousand prompts that its search has answered."""
 WITHOUT_ADDRESS: Final = ("huggingface_", "openai-decisions", "cursor", "github-copilot")
 """Vendors that are left out: their prices depend on more than the address, or they have no API for models."""
 
@@ -77,6 +79,10 @@ def rows_of(vendor: types.Provider, day: date) -> Iterator[dict[str, Any]]:
             if vendor.id == "groq" and "whisper" in model.id:
                 # "Minimum billed length: 10 seconds": https://console.groq.com/docs/speech-to-text (2026-11)
                 row["least"] = {"input_audio_ms": 10_000}
+            if vendor.id == "google" and _is_grounded_by_prompt(entries):
+                # With models before Gemini 3 a prompt is billed once, however many queries it leads to.
+                # https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-11)
+                row["most"] = {"web_search_requests": 1}
             yield row
 
 
@@ -99,6 +105,11 @@ def _entries(vendor: types.Provider, model: types.ModelInfo, day: date) -> Itera
         if tiers:
             entry["tiers"] = tiers
         yield entry
+
+
+def _is_grounded_by_prompt(entries: list[dict[str, Any]]) -> bool:
+    """Whether the price of a search is that of a prompt, which is higher than that of a query."""
+    return any(entry["units"].get("web_search_requests") == BY_PROMPT for entry in entries)
 
 
 def _free(model: types.ModelInfo) -> bool:
@@ -127,6 +138,11 @@ def _units(
     unknown = stated.keys() - UNITS.keys()
     assert not unknown, f"{vendor.id}/{model.id}: prices of unknown units {sorted(unknown)}"
     units = {UNITS[key]: _price(value) for key, value in stated.items()}
+    if vendor.id == "openrouter" and "gemini" in model.id and _lowest(units, "cache_write") < _lowest(units):
+        # "Cache write cost = Input token price + (Cache storage price × (5 minutes / 60 minutes))": of newer
+        # models the data has the storage alone, which is less than the input costs.
+        # https://openrouter.ai/docs/features/prompt-caching#google-gemini (2026-11)
+        units["cache_write"] = _plus(units["input"], _lowest(units, "cache_write"))
     return {**_implied(vendor.id, model.id, units, tier=tier), **units}
 
 
@@ -161,6 +177,19 @@ def _times(price: Any, factor: int) -> Any:
     if isinstance(price, str):
         return _text(Decimal(price) * factor)
     return [_times(one, factor) if isinstance(one, str) else one for one in price]
+
+
+def _lowest(units: dict[str, Any], unit: str = "input") -> Decimal:
+    """The price of a unit for short prompts; infinite if it has none."""
+    price = units.get(unit, "Infinity")
+    return Decimal(price if isinstance(price, str) else price[0])
+
+
+def _plus(price: Any, more: Decimal) -> Any:
+    """The sum of a price and of one that is the same for prompts of any length."""
+    if isinstance(price, str):
+        return _text(Decimal(price) + more)
+    return [one if isinstance(one, int) else _text(Decimal(one) + more) for one in price]
 
 
 def _price(value: Decimal | types.TieredPrices) -> Any:

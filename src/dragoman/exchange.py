@@ -86,9 +86,10 @@ class AttemptRecord(msgspec.Struct, eq=False):
     else that the attempt has used (images, sound, searches, …), by the names in `ir.units`. guessed: True =
     `units` were counted in the request, because the provider has stated none. tier: the service tier that the
     provider has stated. cost: nano-USD; None = unknown, or not known yet. price: the price that `cost` was
-    computed with, as text for people. own: True = the client's tenant has brought the key, so the call costs
-    the operator nothing. Where this text does not explain None, None means unknown, or that it has not
-    happened.
+    computed with, as text for people. priced: (deployment, the known part of its cost) for each model that
+    was used, if there are several or if only a part of `cost` is known; otherwise empty. own: True = the
+    client's tenant has brought the key, so the call costs the operator nothing. Where this text does not
+    explain None, None means unknown, or that it has not happened.
     """
 
     id: str
@@ -114,6 +115,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     cost: int | None = None
     price: str = ""
     own: bool = False
+    priced: tuple[tuple[str, int], ...] = ()
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has a fault. Set `key_source` too if the provider has refused the key.

@@ -81,11 +81,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(one: Stub, two: Stub, home: Path, **more: Any) -> AsyncIterator[House]:
+async def house(
+    one: Stub, two: Stub, home: Path, *, dialect: str = "openai_chat", **more: Any
+) -> AsyncIterator[House]:
     async with FakeProvider(one) as first, FakeProvider(two) as second:
         settings = {
             "providers": {
-                "one": {"dialect": "openai_chat", "base_url": first.url + "/v1", "keys": "key-1"},
+                "one": {"dialect": dialect, "base_url": first.url + "/v1", "keys": "key-1"},
                 "two": {"dialect": "openai_chat", "base_url": second.url + "/v1", "keys": "key-2"},
             },
             "models": {"m": {"deployments": ["one/gpt", "two/gpt"]}},
@@ -230,6 +232,61 @@ async def test_what_is_passed_through_has_a_record_without_units(tmp_path: Path)
             (record,) = await home.records()
             assert (record.operation, record.client, record.deployment) == ("passthrough", "bob", "one/files")
             assert (record.units, record.cost, record.status, record.end) == ({}, 0, 200, "done")
+
+
+async def test_no_batch_is_made_with_a_budget_that_is_used_up(tmp_path: Path) -> None:
+    """Nobody knows here what it will cost. Files may still be passed through, and batches read and ended."""
+    batch = {"id": "batch_1", "object": "batch", "status": "validating"}
+    chat, numbers = Stub(), list[int]()
+
+    def provider(seen: Seen) -> Answer:
+        if seen.path == "/v1/chat/completions":
+            return chat(seen)
+        numbers.append(len(numbers))
+        known = batch if "batches" in seen.path else {"id": f"file-{len(numbers)}", "object": "file"}
+        return Whole(known, headers={"x-ratelimit-remaining-requests": "777"})
+
+    limits = {"money": "0.00002 USD/day", "requests": "9/day"}
+    more: dict[str, Any] = {
+        "auth": {
+            "keys": [
+                {"name": "alice", "key": KEYS["alice"], "limits": limits},
+                {"name": "bob", "key": KEYS["bob"], "limits": {**limits, "unknown_price": "refuse"}},
+            ]
+        }
+    }
+    async with FakeProvider(provider) as up:
+        one = {"dialect": "openai_chat", "base_url": up.url + "/v1", "keys": "key-1"}
+        more["providers"] = {"one": {**one, "passthrough": ["files", "batches"]}, "two": one}
+        async with house(chat, Stub(), tmp_path, **more) as home:
+
+            async def call(method: str, path: str, key: str = "alice", **sent: Any) -> tuple[int, Any, Any]:
+                headers = {"authorization": f"Bearer {KEYS[key]}", "x-dragoman-provider": "one"}
+                async with home.session.request(
+                    method, home.base + path, headers=headers, **sent
+                ) as response:
+                    return response.status, await response.json(), response.headers
+
+            async def uploaded(key: str) -> dict[str, Any]:
+                form = aiohttp.FormData({"purpose": "batch"})
+                form.add_field("file", b"{}", filename="a.jsonl")
+                status, told, _ = await call("POST", "/v1/files", key, data=form)
+                assert status == 200
+                return {"json": {"input_file_id": told["id"], "endpoint": "/v1/chat/completions"}}
+
+            batches = "/v1/batches"
+            status, made, headers = await call("POST", batches, **(sent := await uploaded("alice")))
+            assert status == 200
+            assert headers.getall("x-ratelimit-remaining-requests") == ["7"]
+            status, told, _ = await call("POST", batches, "bob", **await uploaded("bob"))
+            assert (status, told["error"]["code"]) == (403, "unknown_price")
+            async with home.ask("alice", "one/gpt", max_tokens=1) as response:
+                assert response.status == 200
+            status, told, _ = await call("POST", batches, **sent)
+            assert (status, told["error"]["code"]) == (429, "insufficient_quota")
+            await uploaded("alice")
+            assert (await call("GET", f"{batches}/{made['id']}"))[0] == 200
+            assert (await call("POST", f"{batches}/{made['id']}/cancel"))[0] == 200
 
 
 async def test_an_answer_in_the_background_has_a_record_of_its_own(tmp_path: Path) -> None:

@@ -332,6 +332,10 @@ class Relay:
             body if reply.model is None else encode_head({**decode_head(body), "model": reply.model})
         ), usage
 
+    def tier(self, body: bytes) -> str | None:
+        """None: there are no tiers."""
+        return None
+
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """The body as it is: every answer states its cost."""
         return body

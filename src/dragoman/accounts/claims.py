@@ -24,7 +24,7 @@ _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
-"""The resources that no header shows."""
+"""The resources that no header shows. Nor are soft limits shown: clients slow down when nothing remains."""
 _new: Final = tuple.__new__
 """Makes a `Claim` without a call of Python code: each request makes some."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
@@ -35,17 +35,18 @@ _EVERYBODY: Final = "*"
 class Row:
     """One limit as it applies to one subject: a key, a tag, …. value: its name."""
 
-    __slots__ = ("_prefix", "limit", "value")
+    __slots__ = ("limit", "prefix", "value")
 
     def __init__(self, limit: Limit, value: str) -> None:
         self.limit = limit
         self.value = value
-        self._prefix = prefix_of(limit, value)
+        self.prefix = prefix_of(limit, value)
+        """The beginning of the names of its counters."""
 
     def claim(self, amount: int, now: float) -> tuple[float, Claim]:
         """The start of the window that `now` is in (both in Unix seconds), and a claim on its counter."""
         start, ends = span(self.limit.window, self.limit.every, now)
-        return start, Claim(self.limit, f"{self._prefix}{start:.0f}", ends, amount)
+        return start, Claim(self.limit, f"{self.prefix}{start:.0f}", ends, amount)
 
 
 class _Windows:
@@ -69,7 +70,7 @@ class _Windows:
         self.requests = [one._replace(amount=1) for one in self.every if one.limit.resource in _OF_REQUESTS]
         self.tokens = [one for one in self.every if one.limit.resource in _OF_TOKENS]
         self.money = [one for one in self.every if one.limit.resource == "money"]
-        self.told = [one for one in self.every if one.limit.resource not in _UNTOLD]
+        self.told = [one for one in self.every if one.limit.hard and one.limit.resource not in _UNTOLD]
         self.headers: dict[Form, RateHeaders] = {}
         self.bounds: dict[Ledger, Bound | None] = {}
 
@@ -112,25 +113,39 @@ class Applied:
     exchange that lasts longer than a window is charged to the window in which it began.
     """
 
-    __slots__ = ("_found", "_windows", "measures", "watched")
+    __slots__ = ("_found", "_joined", "_windows", "measures", "watched")
 
     def __init__(self, found: Found) -> None:
         self._found = found
+        self._joined: tuple[Applied, ...] = ()
+        """Limits of other models to which the exchange has turned."""
         self._windows: _Windows | None = None
         self.measures = found.measures
         """Whether any limit counts tokens or money."""
         self.watched = found.watched
         """Whether a limit is soft, or warns before it is reached."""
 
+    def beyond(self, other: Applied) -> Applied | None:
+        """Those of these limits that `other` does not have; None = it has all."""
+        known = {row.prefix for one in (other, *other._joined) for row in one._found.rows}
+        rows = [row for row in self._found.rows if row.prefix not in known]
+        return Applied(Found(rows)) if rows else None
+
+    def join(self, further: Applied) -> None:
+        """Let further claims of tokens and money be on these limits, too. further: see `beyond`."""
+        self._joined += (further,)
+        self.measures = self.measures or further.measures
+
     @property
     def money(self) -> bool:
         """Whether any limit counts money."""
-        return bool(self._found.money)
+        return bool(self._found.money) or any(one.money for one in self._joined)
 
     @property
     def refusing(self) -> Limit | None:
         """A limit that refuses requests whose price is not known (`told.unpriced`); None = none does."""
-        return self._found.refusing
+        found = self._found.refusing
+        return found or next((one.refusing for one in self._joined if one.refusing), None)
 
     def bound(self, ledger: Ledger, now: float) -> Bound | None:
         """The counters of all these limits; None = see `Ledger.bind`. now: Unix seconds."""
@@ -152,17 +167,23 @@ class Applied:
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
         }
-        return [
+        claims: list[Claim] = [
             _new(Claim, (limit, counter, ends, amounts[limit.resource]))
             for limit, counter, ends, _ in self._at(now).tokens
         ]
+        for one in self._joined:
+            claims += one.of_tokens(input_tokens, output_tokens, now)
+        return claims
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
         """The claims of an amount of nano-USD; None = not known, which claims 0. now: Unix seconds."""
         amount = nano or 0
-        return [
+        claims: list[Claim] = [
             _new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money
         ]
+        for one in self._joined:
+            claims += one.of_money(nano, now)
+        return claims
 
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
         """All claims at once: of one request, of its tokens and of its cost."""
@@ -217,6 +238,11 @@ def _nobody() -> None:
     """No address."""
 
 
+def _is_of_some(limit: Limit) -> bool:
+    """Whether a limit may not count what another model's request uses."""
+    return limit.subject == "model" or limit.models is not None
+
+
 class Limits:
     """All limits of one configuration. limits: those that the configuration states. The limits of a key, its
     user, team and tenant come with the caller.
@@ -227,13 +253,22 @@ class Limits:
         self.all = stated
         self._of_exchanges = tuple(one for one in stated if one.subject not in OF_ATTEMPTS)
         self._of_attempts = tuple(one for one in stated if one.subject in OF_ATTEMPTS)
-        self.measures_attempts = any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
-        """Whether a limit of a deployment or a provider counts tokens or money."""
+        self._measures_others = any(
+            one.resource not in _OF_REQUESTS and _is_of_some(one) for one in self._of_exchanges
+        ) or any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         self.held: dict[Limit, None] = {}
         """The limits of the callers whose requests have come so far."""
         self._names: dict[frozenset[str], Grants] = {}
-        self._found: dict[tuple[int, str, str | None], tuple[Caller | None, Found | None]] = {}
+        self._found: dict[tuple[int, tuple[str, ...], str | None], tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
+
+    def measure_others(self, caller: Caller | None) -> bool:
+        """Whether a limit of an attempt, or of a model to which a request of this caller may turn, counts
+        tokens or money.
+        """
+        if self._measures_others or caller is None:
+            return self._measures_others
+        return any(one.resource not in _OF_REQUESTS and one.models is not None for one in caller.limits)
 
     def apply(
         self,
@@ -251,24 +286,30 @@ class Limits:
         client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
         it is called only if a limit counts addresses.
         """
-        found = self.found(caller, model, asked)
+        found = self.found(caller, (model,), asked)
         if found is None:
             return None
         if found.invented:
             return self.invented(found, end_user, tags, address if found.by_address else None)
         return Applied(found)
 
-    def found(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
+    def found(
+        self, caller: Caller | None, models: tuple[str, ...], asked: str | None, bare: str = ""
+    ) -> Found | None:
         """The limits of a caller and a model; `invented` adds those whose subject only the request names.
         None = there are none.
+
+        models: the names by which the model is counted; several if the client has named a deployment that
+        several models have. asked: the name that the client sent. bare: another name of the model, by which
+        operators may mean it; "" = none.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
-        place = (id(caller), model, asked)
+        place = (id(caller), models, asked)
         known = self._found.get(place)
         if known is None or known[0] is not caller:
-            known = caller, self._find(caller, model, asked)
-            if len(model) <= LONGEST_NAME and len(asked or "") <= LONGEST_NAME:
+            known = caller, self._find(caller, models, {*models, asked or "", bare})
+            if max(map(len, models)) <= LONGEST_NAME and len(asked or "") <= LONGEST_NAME:
                 if len(self._found) >= _MOST_REMEMBERED:
                     self._found.clear()
                 self._found[place] = known
@@ -316,22 +357,29 @@ class Limits:
         found = self._attempts[deployment]
         return None if found is None else Applied(found)
 
-    def _find(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
-        """The limits of a caller and a model."""
+    def _find(self, caller: Caller | None, models: tuple[str, ...], names: set[str]) -> Found | None:
+        """The limits of a caller and a model. names: all names by which operators may mean the model."""
         held = () if caller is None else caller.limits
         if len(self.held) + len(held) > _MOST_HELD:
             self.held.clear()
         self.held.update(dict.fromkeys(held))
-        values: dict[Subject, str | None] = {"model": model, "global": _EVERYBODY}
+        values: dict[Subject, str | None] = {"global": _EVERYBODY}
         if caller is not None:
             values |= {"key": caller.name, "user": caller.user, "team": caller.team, "tenant": caller.tenant}
         rows: list[Row] = []
         invented: list[Limit] = []
         for limit in (*self._of_exchanges, *held):
-            if limit.models is not None and not self._names_one_of(limit.models, model, asked):
+            if limit.models is not None and not self._is_one_of(limit.models, names):
                 continue
             if limit.subject in _INVENTED:
                 invented.append(limit)
+            elif limit.subject == "model":
+                others = names if len(models) == 1 else set()
+                rows += [
+                    Row(limit, model)
+                    for model in models
+                    if limit.only is None or self._is_one_of(limit.only, {model, *others})
+                ]
             elif (value := values.get(limit.subject)) is not None and self.covers(limit, value):
                 rows.append(Row(limit, value))
         return Found(rows, invented) if rows or invented else None
@@ -340,9 +388,9 @@ class Limits:
         """Whether a limit is for this key, tag, …"""
         return limit.only is None or value in self._grants(limit.only)
 
-    def _names_one_of(self, models: frozenset[str], model: str, asked: str | None) -> bool:
-        grants = self._grants(models)
-        return model in grants or (asked is not None and asked in grants)
+    def _is_one_of(self, granted: frozenset[str], names: set[str]) -> bool:
+        grants = self._grants(granted)
+        return any(name in grants for name in names)
 
     def _grants(self, names: frozenset[str]) -> Grants:
         if (grants := self._names.get(names)) is None:

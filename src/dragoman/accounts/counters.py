@@ -12,17 +12,13 @@ from math import inf
 from typing import Any, Final
 
 from dragoman.accounts.bound import Book, Bound, Count
-from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
+from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.counters import read
 from dragoman.state.usage import UsageRecord
 
-SOON: Final = 1.0
-"""Seconds after which a client may try again whose request was refused only because of what running requests
-have reserved.
-"""
 _NOTHING: Final = Standing(0, 0)
 _new: Final = tuple.__new__
 """Makes a `Standing` without a call of Python code: each request asks for some."""
@@ -173,15 +169,3 @@ class MemoryLedger:
                 if count is not None and not count.holders and count.ends <= now:
                     self._forget(name)
         self._book.next = min(self._ending, default=inf)
-
-
-def again(claim: Claim, standing: Standing, now: float) -> float | None:
-    """When a refused claim could succeed (see `Refused`): at once if running requests alone are in its way,
-    because they may use less than they reserve; otherwise with the next window.
-    """
-    most = claim.limit.most
-    if claim.amount > most:
-        return None
-    if standing.used + claim.amount <= most:
-        return min(now + SOON, claim.ends)
-    return None if claim.ends == inf else claim.ends

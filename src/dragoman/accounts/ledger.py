@@ -8,7 +8,8 @@ what was reserved. What a process has reserved is released when the process has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
 from dragoman import ir
@@ -49,6 +50,49 @@ class Refused(NamedTuple):
     claim: Claim
     standing: Standing
     again: float | None
+
+    def held_already(self, amount: int, now: float) -> Refused:
+        """The same for a reservation that was to grow, and has this amount of the counter already: it counts
+        as used, because it is not free before the request ends. now: Unix seconds.
+        """
+        standing = Standing(self.standing.used + amount, self.standing.reserved - amount)
+        return Refused(self.claim, standing, again(self.claim, standing, now))
+
+
+SOON: Final = 1.0
+"""Seconds after which a client may try again whose request was refused only because of what running requests
+have reserved.
+"""
+
+
+def again(claim: Claim, standing: Standing, now: float) -> float | None:
+    """When a refused claim could succeed (see `Refused`): at once if running requests alone are in its way,
+    because they may use less than they reserve; otherwise with the next window.
+    """
+    most = claim.limit.most
+    if claim.amount > most:
+        return None
+    if standing.used + claim.amount <= most:
+        return min(now + SOON, claim.ends)
+    return None if claim.ends == inf else claim.ends
+
+
+def lasting(
+    found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
+) -> Refused:
+    """Of a refusal and those of other limits, the one that lasts longest: before that, a request of this size
+    cannot succeed. others: further claims of the same request. standing: `Ledger.standing`. now: Unix
+    seconds.
+    """
+    for claim in others:
+        if found.again is None:
+            break
+        used, reserved = amounts = standing(claim.counter)
+        if claim.limit.hard and used + reserved + claim.amount > claim.limit.most:
+            when = again(claim, amounts, now)
+            if when is None or when > found.again:
+                found = Refused(claim, amounts, when)
+    return found
 
 
 class Ledger(Protocol):

@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[Resource, str]] = {
     "money": "USD",
     "concurrency": "requests at once",
 }
+_DIGITS: Final = 13
 _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "the address"}
 
 
@@ -38,7 +39,8 @@ def lasting(seconds: float) -> str:
     """A duration as OpenAI writes it: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
     if seconds <= 0:
         return "0s"
-    return f"{ceil(seconds * 1000)}ms" if seconds < 1 else _whole(ceil(seconds))
+    thousandths = ceil(seconds * 1000)
+    return f"{thousandths}ms" if thousandths < 1000 else _whole(ceil(seconds))
 
 
 @lru_cache(maxsize=1024)
@@ -67,9 +69,11 @@ def fault(refused: Refused, now: float) -> ir.Fault:
     too_large = refused.claim.amount > limit.most > 0
     budget = is_budget(limit)
     wait = _wait(refused, now)
+    state = "is smaller than this request" if too_large else "is used up" if budget else "is reached"
+    if budget and not too_large and refused.standing.used + refused.claim.amount <= limit.most:
+        state = "has no room for this request beside those that run"
     sentences = [
-        f"The {_name(limit)}{whose(refused.claim)} is "
-        + ("smaller than this request." if too_large else "used up." if budget else "reached."),
+        f"The {_name(limit)}{whose(refused.claim)} {state}.",
         _numbers(refused, too_large=too_large),
         _when(refused, wait, too_large=too_large),
     ]
@@ -128,7 +132,9 @@ def whose(claim: Claim) -> str:
     subject, counter = claim.limit.subject, read(claim.counter)
     if subject == "global" or counter is None:
         return ""
-    return f" of {_WHOM.get(subject, subject)} {counter.value}"
+    # Of a hash some digits are enough; all of them would look like a secret, and be hidden.
+    value = counter.value[:_DIGITS] if counter.value.startswith("#") else counter.value
+    return f" of {_WHOM.get(subject, subject)} {value}"
 
 
 def _name(limit: Limit) -> str:
@@ -148,7 +154,8 @@ def _numbers(refused: Refused, *, too_large: bool) -> str:
     used, reserved = refused.standing
     if limit.resource == "concurrency":
         return f"It is {amount_of(limit)}, and {reserved} run."
-    text = f"Of {amount_of(limit)}, {amount_of(limit, used)} are used"
+    verb = "is" if used == 1 and limit.resource != "money" else "are"
+    text = f"Of {amount_of(limit)}, {amount_of(limit, used)} {verb} used"
     if reserved:
         text += f" and {amount_of(limit, reserved)} reserved by running requests"
     if refused.claim.amount > 1:

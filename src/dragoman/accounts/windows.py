@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dragoman.accounts.limits import Limit
+from dragoman.state.counters import escaped
 
 _LONGEST: Final = 64
 """The most characters of a name that a counter shows; a longer one is replaced by its hash."""
@@ -22,7 +23,7 @@ def prefix_of(limit: Limit, value: str) -> str:
     counts.
     """
     window = "" if limit.window is None else f"{limit.every}{limit.window}"
-    return f"{limit.name}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
+    return f"{escaped(limit.name)}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
 
 
 def shown(value: str) -> str:

@@ -40,10 +40,12 @@ class Processes(NamedTuple):
 ALONE: Final = Processes()
 
 
-def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None) -> Accounting | None:
+def accounting_of(
+    loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None, seams: Seams
+) -> Accounting | None:
     """What exchanges are accounted with; None = nothing is accounted for, because no limit and no price is
     stated, and no usage is kept. ledger: has the counters of the limits. watch: tells operators about the
-    limits. journal: None = no usage is kept.
+    limits. journal: None = no usage is kept. seams: with the clock of limits.
     """
     config = loaded.config
     if journal is None and not limited(config) and not config.prices:
@@ -51,7 +53,13 @@ def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal
     proxies = Proxies(config.server.trusted_proxies)
     limits = Limits(limits_of(config))
     return Accounting(
-        rates=prices_of(loaded), journal=journal, limits=limits, ledger=ledger, watch=watch, proxies=proxies
+        rates=prices_of(loaded),
+        journal=journal,
+        limits=limits,
+        ledger=ledger,
+        watch=watch,
+        proxies=proxies,
+        seams=seams,
     )
 
 

@@ -44,7 +44,7 @@ from dragoman.net.transport import CROWDED, Reached, Transport, untold
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Deployment, Model
-from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams, steady
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
 from dragoman.state.store import Store
@@ -220,10 +220,11 @@ def _assembled(
     mark = parts.hold("the mark of this process", None, lambda: seams.random_id()[:16])
     together, kept = outside.processes, following is not None
     shared = shares(config, together, kept=kept) or bool(parts.before("ledger"))
+    steadied = parts.hold("the clock of limits", None, lambda: steady(seams))
     ledger = parts.take(  # before the journal, so that it is closed after it
         "ledger",
         shared,
-        lambda: ledger_of(config, seams, together, name=mark, shared=shared),
+        lambda: ledger_of(config, steadied, together, name=mark, shared=shared),
         lambda ledger: ledger.close(),
     )
     journaling = _journaling(loaded, store, parts, seams, mark)
@@ -301,11 +302,14 @@ def _assembled(
             ledger,
             parts.hold("the watch on limits", None, Watch),
             None if journaling is None else journaling.journal,
+            steadied,
         ),
         restoring=parts.take(
             "restoring",
             (store, ledger, journaling, config.stores.when_lost),
-            lambda: Restoring(ledger, store, journaling, seams, refuse=config.stores.when_lost == "closed"),
+            lambda: Restoring(
+                ledger, store, journaling, steadied, refuse=config.stores.when_lost == "closed"
+            ),
             Restoring.close,
         ),
         parts=parts,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -178,22 +178,38 @@ class Restoring:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
             new = [one for counted, one in wanted.items() if counted not in self._known]
             if new and usage is not None:
-                serving = recovered is None or self._trying is not None
+                fresh = recovered is None and self._trying is None
+                serving = fresh or self._trying is not None
                 # What is settled from now on may or may not be in the sums that the database returns. It is
                 # added to them, so the result is never less than what was used.
                 before = await self._ledger.standings() if serving else {}
                 if serving and self._journaling is not None:
                     recovered = await self._journaling.stored_until(now)
                 try:
-                    found = await seeds(new, usage, now)
+                    found: Mapping[str, Found] = await seeds(new, usage, now)
+                    if fresh:
+                        found = await self._without_counted(found, new, usage, now)
                 except StoreFailed as failed:
                     return str(failed)
-                self._seed(found, before)
+                self._seed({name: max(amounts) for name, amounts in found.items()}, before)
                 if recovered is False:
                     return "the database does not have it yet"
             self._known = frozenset(wanted)
             self._ledger.wait(None)
             return None
+
+    async def _without_counted(
+        self, found: Mapping[str, Found], limits: Sequence[Limit], usage: Records, now: float
+    ) -> Mapping[str, Found]:
+        """Without the counters of new limits that have counted everything themselves, as those of a key that
+        was just made: all usage that records know of was charged to them, since this gateway runs.
+        """
+        charged, live = await charges(limits, usage, now), await self._ledger.standings()
+        return {
+            name: amounts
+            for name, amounts in found.items()
+            if not 0 < amounts.told <= charged.get(name, 0) <= live.get(name, _NOTHING).used
+        }
 
     def _seed(self, found: Mapping[str, int], before: Mapping[str, Standing]) -> None:
         standing = self._ledger.standing
@@ -212,21 +228,24 @@ def _counted(limit: Limit) -> Limit:
     return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
-async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
+class Found(NamedTuple):
+    """What is known of a counter. charged: what was charged to it. told: what usage records add up to; 0 =
+    they cannot tell it.
+    """
+
+    charged: int
+    told: int
+
+
+async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, Found]:
     """What was used of each counter whose window is running, by the counter's name. now: Unix seconds. Raises
     StoreFailed.
 
-    The amount is what was charged to the counter; or, if that is more, what the usage records add up to, as
-    for a new limit. Records cannot tell this for addresses and models, nor for a limit that is only for some
-    models.
+    That is what was charged to the counter; or, if it is more, what the usage records add up to, as for a new
+    limit. Records cannot tell this for addresses and models, nor for a limit that is only for some models.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
-    found: dict[str, int] = {}
-    wanted = {(one.name, one.resource, one.window, one.every, mark_of(one.models)) for one in limits}
-    for counter, used in (await records.charged({one.name for one in limits}, now)).items():
-        told = read(counter)
-        if told is not None and told[:5] in wanted:
-            found[counter] = used
+    found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}
     for limit in limits:
         if limit.subject not in _DIMENSIONS or limit.resource == "concurrency" or limit.models is not None:
             continue
@@ -241,8 +260,22 @@ async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[s
             whom = value or "*"
             if grants.covers(limit, whom):
                 counter = f"{prefix_of(limit, whom)}{start}"
-                found[counter] = max(found.get(counter, 0), _amount(limit, spent))
+                found[counter] = found.get(counter, _UNKNOWN)._replace(told=_amount(limit, spent))
     return found
+
+
+_UNKNOWN: Final = Found(0, 0)
+
+
+async def charges(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
+    """What was charged to the running counters of these limits, by name. Raises StoreFailed."""
+    wanted = {(one.name, one.resource, one.window, one.every, mark_of(one.models)) for one in limits}
+    charged = await records.charged({one.name for one in limits}, now)
+    return {
+        name: used
+        for name, used in charged.items()
+        if (told := read(name)) is not None and told[:5] in wanted
+    }
 
 
 def _amount(limit: Limit, spent: Spent) -> int:

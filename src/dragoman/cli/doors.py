@@ -34,12 +34,17 @@ def socket_path(found: Loaded, port: int) -> Path:
 def running(found: Loaded) -> Path | None:
     """Return the Unix socket of the gateway with this configuration that runs here. The gateway may listen on
     another port than the configured one (by the command line, or chosen by the system); then its socket is
-    taken to be the only one in Dragoman's folder. None = there is no socket, or there are several.
+    taken to be the only one in Dragoman's folder on which a process listens, because killed gateways leave
+    their sockets. None = there is no such socket, or there are several.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
         return place if place.exists() else None
     others = list((found.home / _FOLDER).glob("*.sock"))
+    if len(others) > 1:
+        from dragoman.server.doors import answers
+
+        others = list(filter(answers, others))
     return others[0] if len(others) == 1 else None
 
 

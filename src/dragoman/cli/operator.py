@@ -100,11 +100,20 @@ async def told(there: Way, method: str, path: str, body: Any = None, tag: str | 
     if answer.status == _CHANGED:
         raise Failure(ANSWER_IS_NO, answer.message, hint="somebody else has changed it just now: try again")
     if answer.status >= 400 or answer.body is None:
-        raise Failure(ANSWER_IS_NO, answer.message)
+        raise Failure(ANSWER_IS_NO, answer.message, lines=_problems(answer.body))
     if not isinstance(answer.body, dict) or _ID not in answer.headers:
         text = f"what answers at {there.named} is not a Dragoman"
         raise Failure(ANSWER_IS_NO, text, hint="--url http://127.0.0.1:8080")
     return Told(answer.body, answer.headers.get("etag"))
+
+
+def _problems(body: Any) -> list[str]:
+    """The problems of a configuration that an error lists, if they are several: its message has only one."""
+    error = body.get("error") if isinstance(body, dict) else None
+    listed = error.get("problems") if isinstance(error, dict) else None
+    if not isinstance(listed, list) or len(listed) < 2:
+        return []
+    return [clean(f"{one.get('path')}: {one.get('message')}") for one in listed if isinstance(one, dict)]
 
 
 def named(path: str, *names: str) -> str:

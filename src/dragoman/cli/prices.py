@@ -98,6 +98,9 @@ def show(
         if dated["hours"] is not None:
             when += " from {} to {} UTC".format(*dated["hours"].split("-"))
         for tier, units in {"": dated["units"], **dated["tiers"]}.items():
+            if not units:
+                terminal.say(f"{when}: unknown")
+                continue
             terminal.say(" ".join(filter(None, (when, tier and f"tier {clean(tier)}"))))
             terminal.table(
                 ("unit", "USD", "per", "prompts above"),
@@ -152,6 +155,8 @@ def set_(
         terminal.result(found)
         return
     terminal.note("ok", f"the price of {clean(name)} is set, version {found['version']}")
+    for one in found.get("warnings", ()):
+        terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
 
 
 removing(

@@ -114,6 +114,8 @@ def _filters(stated: Sequence[str]) -> dict[str, str]:
         if not equals or name not in _FILTERS:
             hint = f"--only NAME=VALUE, where NAME is one of {', '.join(_FILTERS)}"
             raise Failure(MISUSE, f"{one!r} says nothing that usage can be chosen by", hint=hint)
+        if name in found:
+            raise Failure(MISUSE, f"--only states {name} twice", hint="one report has one value of it")
         found[name] = value
     return found
 
@@ -156,7 +158,7 @@ def _cells(one: dict[str, Any], *, people: bool) -> tuple[Cell, ...]:
             one["failed"],
             p95,
             "/".join(map(str, tokens)),
-            f"{'' if one['cost_complete'] else '>='}{one['cost_usd']}",
+            f"{'' if one['cost_complete'] else '>='}{one['cost_usd']}" if one["cost_usd"] else "unknown",
         )
     failed = f"{100 * one['failed'] / requests:.2f} %" if requests else "–"
     return requests, failed, _seconds(p95), " / ".join(map(_short, tokens)), _spend(one)
@@ -166,9 +168,9 @@ def _spend(one: dict[str, Any]) -> str:
     """Format the spend for people. `—` = it is unknown. An amount below one USD is shown with up to six
     decimals.
     """
-    known = float(one["cost_usd"])
-    if not one["cost_complete"] and not known:
+    if one["cost_usd"] is None:
         return "—"
+    known = float(one["cost_usd"])
     shown = f"${known:,.2f}" if not known or abs(known) >= 1 else f"${known:.6f}".rstrip("0").ljust(5, "0")
     return shown if one["cost_complete"] else f"≥ {shown}"
 

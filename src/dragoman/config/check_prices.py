@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.price_jumps import Jump, jumps_of
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
-from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, prices_in
+from dragoman.config.pricing import HIGHEST, OWN, UNITS, Pricing, is_unit, prices_in
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 from dragoman.ir.units import per
 from dragoman.providers.rates import NANO, Rates
+from dragoman.seams.clock import SYSTEM
 
 
 def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
@@ -84,7 +86,8 @@ def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
             if (usual := pricing.packaged(deployment)) is None:
                 continue
             if misfit := _compared(deployment, entry, usual):
-                yield misfit._replace(place=join("prices", name))
+                within = join("prices", name)
+                yield misfit._replace(place=f"{within}.{misfit.place}" if misfit.place else within)
                 break
 
 
@@ -92,12 +95,13 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
     """Return the mistake in an entry, compared with the packaged price of a deployment; None = there is
     none.
     """
+    now = SYSTEM.now()
+    if not entry.confirm and (found := next(jumps_of(entry, usual, now), None)):
+        return Misfit(found.place, jumped(deployment, found), "confirm: true")
     sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
     for section in sections:
-        prices = usual.at(float(section.since or 0)).usual[0].prices
+        prices = usual.at(max(float(section.since or 0), now)).usual[0].prices
         stated = prices_in(section)
-        if not entry.confirm and (found := next(jumps(stated, prices), None)):
-            return Misfit("", jumped(deployment, *found), "confirm: true")
         discounted = prices.get("cache_read") != prices.get("input")
         if discounted and stated.get("input") and "cache_read" not in stated:
             said = "states no price of `cache_read`, so cached tokens cost as much as others"
@@ -105,12 +109,10 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
     return None
 
 
-def jumped(name: str, unit: str, price: int, before: int) -> str:
-    """Say that a price is far from the price without the entry. price, before: nano-USD for the amount
-    `per(unit)`.
-    """
-    far = f"is far from {usd(before, unit)}, the price without this entry"
-    return f"{usd(price, unit)} for {unit} of {name} {far}"
+def jumped(name: str, jump: Jump) -> str:
+    """Say that a price is far from the price without the entry. name: `provider/model`."""
+    far = f"is far from {usd(jump.before, jump.unit)}, the price without this entry"
+    return f"{usd(jump.price, jump.unit)} for {jump.unit} of {name} {far}"
 
 
 def usd(price: int, unit: str) -> str:
@@ -132,6 +134,9 @@ def _units(
         if not is_unit(name):
             yield Misfit(join(path, name), "unknown unit", suggest(name, UNITS))
     stated = {"input": section.input, "output": section.output, **section.units}
+    billed = prices_in(section)
     for name, price in stated.items():
         if price is not None and price > HIGHEST:
             yield Misfit(join(path, name), f"a price of more than {HIGHEST:,} USD is probably a mistake")
+        if price and not billed[OWN.get(name, name)]:
+            yield Misfit(join(path, name), "is so small that it would count as 0")

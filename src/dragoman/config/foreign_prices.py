@@ -30,8 +30,14 @@ _FIELDS: Final[dict[str, tuple[str, int]]] = {
     "input_cost_per_query": ("search_units", 1_000),
     "input_cost_per_request": ("requests", 1_000),
     "ocr_cost_per_page": ("pages", 1_000),
+    "search_context_cost_per_query": ("web_search_requests", 1_000),
+    "file_search_cost_per_1k_calls": ("file_search_requests", 1),
 }
 """By LiteLLM's field: our setting, and the number of LiteLLM's units in our unit."""
+_USUAL_SIZE: Final = "search_context_size_medium"
+"""LiteLLM states the cost of a search by the size of its context. Usages do not state the size, so the size
+that providers use by default counts.
+"""
 _TIERS: Final = {"batches": "batch", "batch": "batch", "flex": "flex", "priority": "priority"}
 _ABOVE: Final = re.compile(r"(.+)_above_(\d+)k_tokens")
 _VENDORS: Final = {
@@ -78,25 +84,48 @@ def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
     tiers: dict[str, dict[str, Any]] = {}
     longer: dict[int, dict[str, Any]] = {}
     for field, stated in one.items():
-        if (cost := _cost(stated)) is None:
+        if (cost := _cost(stated.get(_USUAL_SIZE) if isinstance(stated, Mapping) else stated)) is None:
             continue
-        place, name = entry, field
-        tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
+        name, tier, above = _parts(field)
+        if name not in _FIELDS:
+            continue
+        place = entry
         if tier is not None:
-            place, name = tiers.setdefault(_TIERS[tier], {}), field.removesuffix(f"_{tier}")
-        elif (above := _ABOVE.fullmatch(field)) is not None:
-            name, tokens = above[1], int(above[2]) * 1000
-            place = longer.setdefault(tokens, {})
-        if name in _FIELDS:
-            unit, scale = _FIELDS[name]
-            place[unit] = _number(cost * scale)
+            place = tiers.setdefault(_TIERS[tier], {})
+        elif above is not None:
+            place = longer.setdefault(above, {})
+        unit, scale = _FIELDS[name]
+        place[unit] = _number(cost * scale)
     if not entry:
         return {}
-    if any(longer.values()):
-        entry["long_prompts"] = [{"above": above, **more} for above, more in sorted(longer.items()) if more]
-    if any(tiers.values()):
-        entry["tiers"] = {tier: more for tier, more in tiers.items() if more}
+    if longer:
+        entry["long_prompts"] = [{"above": above, **more} for above, more in sorted(longer.items())]
+    if tiers:
+        entry["tiers"] = tiers
     return entry
+
+
+def price_of(one: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The price of a deployment that LiteLLM's fields state, in our form; None = they state none, or only one
+    of input and output.
+    """
+    price = entry_of(one)
+    return price if price and ("input" in price) == ("output" in price) else None
+
+
+def is_cost(field: str) -> bool:
+    """Whether `entry_of` reads this field of LiteLLM's."""
+    return _parts(field)[0] in _FIELDS
+
+
+def _parts(field: str) -> tuple[str, str | None, int | None]:
+    """The field for usual requests, the word of the service tier, and the tokens above which it counts."""
+    tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
+    if tier is not None:
+        return field.removesuffix(f"_{tier}"), tier, None
+    if (above := _ABOVE.fullmatch(field)) is not None:
+        return above[1], None, int(above[2]) * 1000
+    return field, None, None
 
 
 def _cost(value: Any) -> Decimal | None:

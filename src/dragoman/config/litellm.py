@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
-from dragoman.config.foreign_prices import entry_of
+from dragoman.config.foreign_prices import is_cost, price_of
 from dragoman.config.litellm_bounds import BUDGETS, LIMITS, bound_of, budgets_of, conditions, limits_of
 from dragoman.config.litellm_groups import access_groups
 from dragoman.config.tree import join
@@ -234,7 +234,7 @@ class _Conversion:
             return
         self.policy = near
         if name.startswith("usage-based"):
-            self.note(path, "tokens per minute are not counted here; models get policy: least_busy")
+            self.note(path, "no policy shares by tokens per minute; models get policy: least_busy")
         else:
             self.note(path, f"here: policy: {near} of models with several deployments", done=True)
 
@@ -279,7 +279,7 @@ class _Conversion:
             0 if order is None else int(order),
             supports,
             {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
-            _price({**info, **params}),
+            price_of({**info, **params}),
             together=self.together_of(params),
             tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
             limits=limits_of(params),
@@ -293,6 +293,8 @@ class _Conversion:
             group.model["api"] = "openai_responses"
         self.params(params, group, f"{path}.litellm_params")
         self.info(info, group, f"{path}.model_info")
+        self.costs(target.price, params, f"{path}.litellm_params")
+        self.costs(target.price, info, f"{path}.model_info")
         for key in entry:
             if key not in ("model_name", "litellm_params", "model_info"):
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
@@ -387,12 +389,7 @@ class _Conversion:
             if converted and key in LIMITS:
                 self.note(join(path, key), words.LIMITED, done=True)
                 continue
-            if (
-                key in words.OF_ACCOUNT
-                or key in clouds.PARAMS
-                or value is None
-                or (key == "tags" and self.by_tags)
-            ):
+            if key in _APART or is_cost(key) or value is None or (key == "tags" and self.by_tags):
                 continue
             if key in words.DEFAULTS:
                 if group.defaults.setdefault(key, value) != value:
@@ -408,8 +405,14 @@ class _Conversion:
                 continue  # it is of the deployment
             if key == "max_output_tokens" and _number(value) is not None:
                 group.model["max_output"] = int(value)
-            elif key not in ("max_input_tokens", "base_model"):
+            elif key not in ("max_input_tokens", "base_model") and not is_cost(key):
                 self.note(join(path, key), words.INFO.get(key, "not needed here"), done=key in words.DONE)
+
+    def costs(self, price: Mapping[str, Any] | None, stated: Mapping[str, Any], path: str) -> None:
+        said = words.PRICED if price else words.HALF_PRICE
+        for key, value in stated.items():
+            if is_cost(key) and value is not None:
+                self.note(join(path, key), said, done=price is not None)
 
     def check_fallbacks(self) -> None:
         """Add a note for each list of fallbacks that is not converted, or only in part."""
@@ -566,6 +569,8 @@ class _Conversion:
 
 
 _VARIABLES: Final = "environment_variables"
+_APART: Final = words.OF_ACCOUNT | clouds.PARAMS
+"""Parameters of an entry that become settings of its provider."""
 _BUDGETS: Final = frozenset({*BUDGETS, *(duration for duration, _, _ in BUDGETS.values() if duration)})
 
 
@@ -585,12 +590,6 @@ def _own(target: _Target) -> dict[str, Any]:
         "limits": target.limits or None,
     }
     return {name: value for name, value in stated.items() if value is not None}
-
-
-def _price(costs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return Dragoman's price for LiteLLM's costs; None = none is stated, or only one of input and output."""
-    price = entry_of(costs)
-    return price if price and ("input" in price) == ("output" in price) else None
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:

@@ -119,7 +119,10 @@ words.
 
 LIMITED: Final = "here: limits of the deployment; if one is reached, the next deployment is asked"
 _LIMITS: Final = "here: limits of a deployment; this value has no meaning there"
-_PRICES: Final = "no costs are computed here; the access log has the tokens"
+PRICED: Final = "here: price of the deployment"
+HALF_PRICE: Final = (
+    "a price needs both input and output here: left out; the packaged price counts, if there is one"
+)
 _BUDGETS: Final = "here: limits; a budget is for a part of a day, a day, a week, a month or all time"
 _CACHE: Final = "answers are not cached here"
 _CALLBACKS: Final = (
@@ -144,7 +147,6 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("rpm", "tpm"), _LIMITS),
         **dict.fromkeys(("num_retries", "max_retries"), "retries are general here: retries.attempts"),
-        **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
         **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
         **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _ENTRA),
         "tags": "LiteLLM does not route by tags without enable_tag_filtering; here: when of a deployment",
@@ -163,7 +165,6 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 
 INFO: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("input_cost_per_token", "output_cost_per_token"), _PRICES),
         "max_tokens": "context_window and max_output of models.NAME say what a model has",
         "access_groups": "here: groups; a key names one as `group:NAME`",
         "health_check_model": "nothing to set: models are not called to see whether they answer",
@@ -210,9 +211,9 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "retry_policy": "what is tried again follows from the kind of the failure",
         "store_model_in_db": "models stand in this file",
         "store_prompts_in_spend_logs": "what was said is never logged",
-        "disable_spend_logs": _PRICES,
+        "disable_spend_logs": "usage is always recorded; usage.keep says for how long",
         "master_key": "here: auth.keys",
-        "salt_key": "not needed: no keys are kept in a database",
+        "salt_key": "not needed: of keys in the database only hashes are kept",
         "turn_off_message_logging": "nothing to set: what was said is never logged",
         "cache": _CACHE,
         "guardrails": "there are no guardrails here; hooks of the library may change or refuse requests",
@@ -258,7 +259,7 @@ _BEGINNINGS: Final = (
     (("vertex_",), _GOOGLE),
     (("azure_",), _ENTRA),
     (("user_", "team_", "default_team", "internal_"), _PEOPLE),
-    (("input_cost", "output_cost"), _PRICES),
+    (("input_cost", "output_cost"), "no price here has this unit: prices"),
 )
 
 

@@ -5,7 +5,7 @@ section `prices`, or from the packaged table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -27,12 +27,9 @@ names.
 """
 HIGHEST: Final = Decimal(10_000)
 """The highest price that can be set, in USD for the amount that the setting's unit names."""
-JUMP: Final = 10
-"""A price that is at least this many times another price, or at most this part of it (1/JUMP), is probably a
-mistake.
-"""
 _PICTURES: Final = re.compile(r"images(/[a-z]{1,16})?(/[1-9]\d{0,4}x[1-9]\d{0,4})?")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
+_UNKNOWN: Final = Period(levels_of({-1: {}}))
 _FREE: Final = {
     "local": "the model runs on this machine",
     "simulate": "the simulator calls nobody",
@@ -121,7 +118,7 @@ class Pricing:
             return Rates(periods, f"prices: {name}")
         before = self.packaged(deployment)
         if before is None:
-            return Rates(periods, f"prices: {name}")
+            return Rates([_UNKNOWN, *periods], f"prices: {name}; until then unknown")
         return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
 
     def entry(self, deployment: str) -> str | None:
@@ -179,16 +176,6 @@ class Priced:
             return True  # a file of the operator's, on this machine
         rates = self._pricing.rates(use) if isinstance(use, str) else None
         return rates is not None and rates.usual(SYSTEM.now()) is not None
-
-
-def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
-    """Yield (unit, stated price, usual price) for each unit whose stated price is at least ten times the
-    usual price, or at most a tenth of it. A price of 0 is not compared, because it is meant.
-    """
-    for unit, price in stated.items():
-        before = usual.get(unit, 0)
-        if before and price and (price >= JUMP * before or price * JUMP <= before):
-            yield unit, price, before
 
 
 def _since(period: Period) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -105,10 +105,20 @@ def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model:
     if len(told) < len(usages):
         usage = estimated(request, model)
     else:
-        usage = ir.Usage(input=sum(told), estimated=any(one is not None and one.estimated for one in usages))
+        guessed = any(one is not None and one.estimated for one in usages)
+        usage = ir.Usage(input=sum(told), detail=_together(usages) or None, estimated=guessed)
     return ir.EmbedResponse(
         tuple(vector for answer in answers for vector in answer.vectors),
         model=answers[0].model,
         usage=usage,
         id=answers[0].id,
     )
+
+
+def _together(usages: Iterable[ir.Usage | None]) -> dict[str, int]:
+    """The counts of details, of all batches together."""
+    found: dict[str, int] = {}
+    for usage in usages:
+        for name, count in ((usage and usage.detail) or {}).items():
+            found[name] = found.get(name, 0) + count
+    return found

@@ -2,7 +2,7 @@
 such (`ir.Usage.estimated`).
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The module
-never changes token counts that an upstream stated.
+never changes token counts that an upstream stated, unless they are impossible.
 """
 
 from __future__ import annotations
@@ -53,13 +53,32 @@ class Overheard(Generic[_Part]):
         return self.length / max(1, sum(map(len, self.parts)))
 
 
-def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
-    """Return the estimated usage of a complete stream that stated no usage.
+def is_unstated(usage: ir.Usage | None) -> bool:
+    """Whether a usage states no tokens, or impossible numbers of them. Then all of it is estimated."""
+    return usage is None or not usage.stated or not usage.plausible()
+
+
+def lacks_prompt(usage: ir.Usage) -> bool:
+    """Whether a usage states the output, but no tokens of the prompt, neither new nor cached ones."""
+    return usage.input is usage.cache_read is usage.cache_write is None
+
+
+def whole_cost(
+    request: ir.Request | int,
+    model: str,
+    events: Iterable[ir.Event],
+    share: float,
+    stated: ir.Usage | None = None,
+) -> ir.Usage:
+    """Return the usage of a complete stream: what its provider stated, with estimates for the rest.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
-    whole stream divided by the length of this beginning; the counted output is multiplied by it.
+    whole stream divided by the length of this beginning; the counted output is multiplied by it. stated: the
+    latest usage in the stream, None = the stream stated none.
     """
+    if stated is not None and not is_unstated(stated):
+        return _with_prompt(stated, request, model)
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
         if not isinstance(event, ir.End):
@@ -85,8 +104,10 @@ def cost_so_far(
             begun = _answered(event.usage)
         elif not isinstance(event, (ir.Tally, ir.End)):
             counter.feed(event)
+    if stated is not None and not stated.plausible():
+        stated = None
     if stated is not None and _answered(stated) not in {(None, None), begun}:
-        return stated
+        return _with_prompt(stated, request, model)
     said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
         return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
@@ -108,6 +129,13 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
     return (None, None) if usage is None else (usage.output, usage.reasoning)
 
 
+def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:
+    """The stated usage; if it lacks the tokens of the prompt, with an estimate of these."""
+    if not lacks_prompt(stated):
+        return stated
+    return msgspec.structs.replace(stated, input=_prompt(request, model), estimated=True)
+
+
 def _prompt(request: ir.Request | int, model: str) -> int:
     return _tokens(request) if isinstance(request, int) else count(request, model).tokens
 
@@ -119,11 +147,12 @@ class EstimateUsage:
     request: the request as the upstream received it. model: the upstream's name for the model.
     """
 
-    __slots__ = ("_held", "_model", "_request", "_said", "_thought", "takes")
+    __slots__ = ("_asked", "_held", "_model", "_request", "_said", "_thought", "takes")
 
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
+        self._asked: int | None = None  # the tokens of the prompt, once they are counted
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
@@ -131,9 +160,10 @@ class EstimateUsage:
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the event unchanged. Before the End of a stream that stated no usage, a Tally with the
-        estimate is inserted.
+        estimate is inserted. A usage with impossible counts is left out, and a usage without the prompt's
+        tokens is completed.
         """
-        if not self.takes:
+        if type(event) not in self.takes:
             return (event,)
         if isinstance(event, _SAYS):
             self._said += size(event.text)
@@ -143,11 +173,32 @@ class EstimateUsage:
             said, thought = self._weighed((event.block,))
             self._held = self._held[0] + said, self._held[1] + thought
         elif isinstance(event, (ir.Tally, ir.Start)):
-            if event.usage is not None and event.usage.stated:
-                self.takes = _NOTHING
+            return self._stated(event)
         elif isinstance(event, ir.End):
             return ir.Tally(self.so_far()), event
         return (event,)
+
+    def _stated(self, event: ir.Tally | ir.Start) -> Sequence[ir.Event]:
+        usage = event.usage
+        if usage is None or not usage.stated:
+            return (event,)
+        if not usage.plausible():
+            return () if isinstance(event, ir.Tally) else (msgspec.structs.replace(event, usage=None),)
+        if not lacks_prompt(usage):
+            self.takes = _NOTHING
+        elif isinstance(event, ir.Tally):
+            self.takes = _TALLIES
+            return (ir.Tally(self._completed(usage)),)
+        return (event,)
+
+    def _completed(self, usage: ir.Usage) -> ir.Usage:
+        """The stated usage, with an estimate of the prompt's tokens."""
+        return msgspec.structs.replace(usage, input=self._prompt(), estimated=True)
+
+    def _prompt(self) -> int:
+        if self._asked is None:
+            self._asked = _prompt(self._request, self._model)
+        return self._asked
 
     def so_far(self) -> ir.Usage:
         """Return the estimated usage of the request and of all events that were fed."""
@@ -160,9 +211,13 @@ class EstimateUsage:
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the response with an estimated usage; unchanged if the response states a usage."""
-        if response.usage is not None and response.usage.stated:
-            return response
+        """Return the response with an estimated usage, or with an estimate of only the prompt's tokens;
+        unchanged if the response states a usage.
+        """
+        if response.usage is not None and not is_unstated(response.usage):
+            if not lacks_prompt(response.usage):
+                return response
+            return msgspec.structs.replace(response, usage=self._completed(response.usage))
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
@@ -173,12 +228,12 @@ class EstimateUsage:
         return counter.blocks(blocks) - thought, thought
 
     def _usage(self, said: int, thought: int) -> ir.Usage:
-        prompt = count(self._request, self._model).tokens
-        return ir.Usage(input=prompt, output=said, reasoning=thought or None, estimated=True)
+        return ir.Usage(input=self._prompt(), output=said, reasoning=thought or None, estimated=True)
 
 
 _SAYS = (ir.TextDelta, ir.ArgsDelta, ir.RefusalDelta)
 _COUNTED: Final = frozenset({*_SAYS, ir.ThinkDelta, ir.Open, ir.Tally, ir.Start, ir.End})
+_TALLIES: Final = frozenset({ir.Tally})
 _NOTHING: Final[frozenset[type]] = frozenset()
 
 

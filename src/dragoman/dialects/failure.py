@@ -350,6 +350,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+_SOON: Final = 1.0
+"""Seconds. A budget that is free again so soon is only held by running requests."""
 _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_found"})
 """The gateway's own fault codes for failures that only the gateway's operator can repair, so a retry does not
 help."""
@@ -370,6 +372,7 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(_whole_seconds(fault.retry_after))
-    if fault.kind == "quota" or fault.code in _LASTING:
+    spent = fault.kind == "quota" and (fault.retry_after is None or fault.retry_after > _SOON)
+    if spent or fault.code in _LASTING:
         headers["x-should-retry"] = "false"  # without it, clients retry every 429 and every 502
     return headers

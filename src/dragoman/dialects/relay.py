@@ -33,6 +33,9 @@ class Relay(Protocol):
         malformed body.
         """
 
+    def tier(self, body: bytes) -> str | None:
+        """The service tier that the body of a provider's response states; None = it states none."""
+
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """Return a response body with this usage added. body: a body that states no usage."""
 
@@ -81,6 +84,14 @@ class PassesRuns(Protocol):
         read: server-sent events as they came from the network. It begins with the start of an event and may
         end inside one.
         """
+
+
+class StatesTier(Protocol):
+    """A `StreamRelay` whose protocol states the service tier."""
+
+    @property
+    def tier(self) -> str | None:
+        """The tier that the stream has stated last; None = it has stated none."""
 
 
 class TellsFailure(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -21,10 +21,11 @@ _decode = msgspec.json.Decoder().decode
 
 class BodyRelay(ABC):
     """The base class of the relays of chat; it has no state. member: the name of the response's top-level
-    member that holds the usage.
+    member that holds the usage. place: the path of members at which a response states its service tier.
     """
 
     member: ClassVar[str] = "usage"
+    place: tuple[str, ...] = ("service_tier",)
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         body = {**head, **edits}
@@ -45,9 +46,24 @@ class BodyRelay(ABC):
             return body
         return encode_head({**head, self.member: self._counts(usage)})
 
+    def tier(self, body: bytes) -> str | None:
+        """The service tier that a response body states, in its own words; None = it states none."""
+        try:
+            value: Any = decode_head(body).get(self.place[0])
+            return stated_at(_decode(value), self.place[1:]) if value is not None else None
+        except UNREADABLE:
+            return None
+
     @abstractmethod
     def _counts(self, usage: ir.Usage) -> Any:
         """Return this usage in the form of the response's `member`."""
+
+
+def stated_at(value: Any, place: Sequence[str]) -> str | None:
+    """The text at this place within a decoded value; None = there is none."""
+    for name in place:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
 
 
 class WholeAnswerRelay:

@@ -2,7 +2,8 @@
 
 Each protocol names its counts differently, so the names of the counts show which decoder can read them:
 `prompt_tokens` (OpenAI's chat and all vendors that follow it), `input_tokens` (OpenAI's Responses; with cache
-counts beside it: Anthropic), `promptTokenCount` (Gemini), `billed_units` (Cohere), `inputTokens` (Bedrock),
+counts beside it: Anthropic), `promptTokenCount` (Gemini), `total_input_tokens` (Google's Interactions API,
+https://ai.google.dev/api/interactions-api, as of 2026-11), `billed_units` (Cohere), `inputTokens` (Bedrock),
 `pages_processed` (Mistral's OCR, https://docs.mistral.ai/api, member `usage_info`, as of 2026-11-23).
 """
 
@@ -29,8 +30,24 @@ from dragoman.wire.sse import SSESplitter
 
 _USAGES: Final = ("usage", "usageMetadata", "usage_info", "meta")
 _MODELS: Final = ("model", "modelVersion")
-_WITHIN: Final = ("message", "response")
-"""Members of an event that hold the answer: in Anthropic's `message_start`, and in the Responses API."""
+_WITHIN: Final = ("message", "response", "interaction")
+"""Members of an event that hold the answer: in Anthropic's `message_start`, in the Responses API, and in the
+Interactions API.
+"""
+_INTERACTION: Final = {
+    "total_input_tokens": "promptTokenCount",
+    "total_cached_tokens": "cachedContentTokenCount",
+    "total_tool_use_tokens": "toolUsePromptTokenCount",
+    "total_output_tokens": "candidatesTokenCount",
+    "total_thought_tokens": "thoughtsTokenCount",
+    "total_tokens": "totalTokenCount",
+}
+_BY_MODALITY: Final = {
+    "input_tokens_by_modality": "promptTokensDetails",
+    "cached_tokens_by_modality": "cacheTokensDetails",
+    "output_tokens_by_modality": "candidatesTokensDetails",
+}
+"""Members of the Interactions API, and their names in Gemini's."""
 _TELLING: Final = re.compile(rb'"(?:usage|usageMetadata|usage_info|billed_units)"')
 """Matches an event that may state usage. Other events are not decoded."""
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,128}")
@@ -126,6 +143,8 @@ def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
 def _by_names(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
     if "billed_units" in counts or isinstance(counts.get("tokens"), dict):
         return of_cohere(counts)
+    if "total_input_tokens" in counts:
+        return of_gemini(_of_interaction(counts))
     if "promptTokenCount" in counts or "totalTokenCount" in counts:
         return of_gemini(counts)
     if "prompt_tokens" in counts:
@@ -135,3 +154,16 @@ def _by_names(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
     if "cache_read_input_tokens" in counts or "cache_creation_input_tokens" in counts:
         return of_anthropic(counts, model)
     return of_responses(counts) if "input_tokens" in counts else None
+
+
+def _of_interaction(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of the Interactions API as Gemini's other API names them."""
+    found = {theirs: counts[name] for name, theirs in _INTERACTION.items() if name in counts}
+    for name, theirs in _BY_MODALITY.items():
+        listed = counts.get(name)
+        if isinstance(listed, list) and all(isinstance(one, dict) for one in listed):
+            found[theirs] = [
+                {"modality": str(one.get("modality")).upper(), "tokenCount": one.get("tokens")}
+                for one in listed
+            ]
+    return found

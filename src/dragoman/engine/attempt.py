@@ -22,6 +22,7 @@ from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import Rates
 from dragoman.routing.route import Deployment, deep_merge
 from dragoman.state.marks import Scope
 from dragoman.upstreams.backend import Backend
@@ -100,6 +101,11 @@ class Attempt(msgspec.Struct, frozen=True):
                 deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value
             )
         return edits
+
+    def rates(self) -> Rates | None:
+        """The prices of the deployment; None = they are not known, or nothing is accounted for."""
+        meter = self.delivery.meter
+        return None if meter is None else meter.rates(self.deployment.name)
 
     def account(self, locate: Locate) -> None:
         """Record the request's losses so far; raise RequestFailed if strict mode refuses them. locate: turns

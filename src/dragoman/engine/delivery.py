@@ -26,8 +26,8 @@ from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.joint import Joint
-from dragoman.engine.meter import Meter, usd
-from dragoman.engine.report import answer_headers
+from dragoman.engine.meter import Meter
+from dragoman.engine.report import answer_headers, usd
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.route import Deployment
@@ -40,7 +40,7 @@ from dragoman.wire.json import encode
 log = logging.getLogger("dragoman.engine.delivery")
 
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
-_SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
+_SAYS_NOTHING = frozenset({ir.Ping, ir.Raw})
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -175,7 +175,7 @@ class Delivery:
         cost, face = self._exchange.cost, self.face
         if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
             return b""
-        return b": x-dragoman-cost: %s\n\n" % usd(cost).encode()
+        return b": x-dragoman-cost: %s\n\n" % usd(cost)
 
     def _closing(self) -> None:
         """Account for the exchange, because the last events of its stream follow. What the client does from
@@ -391,12 +391,14 @@ class Delivery:
                     self.counted(event.usage)
                 if kind is ir.Start:
                     self._tiered(event)
+            elif kind is ir.More:
+                self._tiered(event)
             elif kind not in _SAYS_NOTHING and not (isinstance(event, ir.Open) and _is_empty(event.block)):
                 speaks = True
         return batch, speaks, None
 
     def _tiered(self, event: Any) -> None:
-        """Note the service tier that the beginning of an answer states."""
+        """Note the service tier that an event states: the beginning of an answer, or what follows later."""
         if event.tier is not None and self.running is not None:
             self.running.record.tier = event.tier
 

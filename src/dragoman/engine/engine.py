@@ -26,7 +26,7 @@ from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
-from dragoman.engine.meter import metered
+from dragoman.engine.meter import Meter, metered
 from dragoman.engine.named_files import with_files
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
@@ -95,7 +95,7 @@ class Engine:
             resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
-            if meter is not None and meter.applies(plan.route.model) and way.admits(plan.route, hooks):
+            if meter is not None and _limits(meter, plan.route) and way.admits(plan.route, hooks):
                 await meter.admit()  # before any work; otherwise `reserve` does it
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
@@ -189,3 +189,8 @@ def _flight(route: Route, way: Way, asked: Asked) -> type[Flight]:
     if route.hedge is not None:
         return Hedged
     return Continued if asked.streamed and way.continues else Flight
+
+
+def _limits(meter: Meter, route: Route) -> bool:
+    """Whether the exchange has limits."""
+    return meter.applies(*route.counted, bare=route.bare)

@@ -7,34 +7,26 @@ videos are always estimated one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final
 
 from dragoman.engine.accounting import Expected
 from dragoman.engine.asked import Asked
+from dragoman.engine.measures import MEASURED, billable, measures, tokens_of
 from dragoman.engine.meter import Meter
+from dragoman.engine.output_bound import output_bound
 from dragoman.engine.plan import Plan
 from dragoman.engine.spent import prompt_most
+from dragoman.errors import RequestFailed
+from dragoman.providers.rates import EVERYTHING
 from dragoman.routing.route import Deployment
 from dragoman.tokens import LARGE_PICTURE
 
-USUAL_OUTPUT: Final = 4096
-"""The tokens that are reserved for an answer whose length the request does not bound. A stream that becomes
-longer reserves more.
-"""
-_MOST_OUTPUT: Final = 100_000_000
-"""The most tokens that are reserved for the answers to one request, whatever the request states. No model
-writes so many; and journals and stores keep only numbers below 2^53, for the cost of these tokens, too.
-"""
+_NO_MEASURES: Final = Expected(0, 0)
 _SURELY: Final = 2
 """Nearly no text has more than one token for so many bytes."""
-_BOUNDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
-_NESTED: Final = {
-    "generationConfig": ("maxOutputTokens", "candidateCount"),
-    "generation_config": ("max_output_tokens", "candidate_count"),
-    "options": ("num_predict", None),
-}
 _HISTORIES: Final = ("messages", "input", "contents")
 """The members of a body that hold the messages."""
 _SAID: Final = ("content", "parts", "output", "tool_result")
@@ -60,8 +52,6 @@ _PLAIN: Final = frozenset({"role", "content"})
 """The members of nearly all messages."""
 _DEEPEST: Final = 4
 """The deepest nesting of parts that is read; no protocol allows so much."""
-_ANSWERS: Final = ("n", "best_of")
-_MEMBERS: Final = frozenset((*_BOUNDS, *_ANSWERS, *_NESTED))
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
@@ -74,42 +64,42 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
             await meter.admit()
         return
     output, meter.open_ended = output_bound(asked, deployments)
+    beyond = inf if asked.said.request is not None else _beyond_bytes(asked)
+    asks = _NO_MEASURES
+    if asked.inbound.operation in MEASURED:
+        asks = await _asked_for(meter, asked, deployments)
     rough: Expected | None = None
-    if asked.said.request is None and not (plan.route.opening or plan.route.system_prompt):
-        beyond = _beyond_bytes(asked)
-        if beyond != inf:
-            rough = Expected(-(-asked.weight // _SURELY) + int(beyond), output)
-            rough = meter.at_most(rough, deployments)
-            if meter.take(rough):
-                return
+    if beyond != inf and not (plan.route.opening or plan.route.system_prompt):
+        rough = asks._replace(input=-(-asked.weight // _SURELY) + int(beyond), output=output)
+        rough = meter.at_most(rough, deployments)
+        if meter.take(rough):
+            return
     await meter.admit()
     if rough is not None and meter.far(rough):
         await meter.expect(rough)
         return
     model = deployments[0].name
     counted = await asked.step(prompt_most, asked, model)
-    await meter.expect(meter.at_most(Expected(counted, output), deployments))
+    kinds = EVERYTHING if beyond == inf else asks.kinds
+    found = asks._replace(input=counted, output=output, kinds=kinds)
+    await meter.expect(meter.at_most(found, deployments))
 
 
-def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, bool]:
-    """The most tokens that the answers to a request may have; and whether they may become longer than that,
-    because neither the request nor a model states a bound.
+async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
+    """What a request asks for in other units than the tokens of its texts. Limits count the most tokens that
+    it is billed by at one of the deployments.
     """
-    if not asked.prompts:
-        return 0, False
-    stated, answers = _stated(asked.wire.body)
-    longest: int | None = 0
+    try:
+        request = asked.request if asked.light else await asked.step(asked.decoded)
+    except RequestFailed:
+        return _NO_MEASURES  # it can be relayed, but it cannot be decoded
+    units = await asked.step(partial(measures, request, most=True))
+    units.pop("input", None)  # the texts of a request are counted like those of a chat
+    taken = given = 0
     for one in deployments:
-        most = one.facts.max_output
-        if most is None:
-            longest = None
-            break
-        if most > (longest or 0):
-            longest = most
-    if stated is None:
-        bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
-        return min(bound * answers, _MOST_OUTPUT), longest is None or longest > bound
-    return min((stated if longest is None else min(stated, longest)) * answers, _MOST_OUTPUT), False
+        found = tokens_of(billable(units, meter.rates(one.name)))
+        taken, given = max(taken, found[0]), max(given, found[1])
+    return Expected(0, 0, units=units, measured=(taken, given))
 
 
 def _beyond_bytes(asked: Asked) -> float:
@@ -158,22 +148,3 @@ def _of_part(one: Any, depth: int) -> float:
     if not known or not _OTHERS.isdisjoint(one):
         return inf
     return sum(_of_parts(one[name], depth + 1) for name in _SAID if name in one)
-
-
-def _stated(body: Mapping[str, Any]) -> tuple[int | None, int]:
-    """The bound on one answer that a body states, and how many answers it asks for."""
-    if not (named := _MEMBERS.intersection(body)):
-        return None, 1
-    stated: int | None = None
-    answers = 1
-    for name in named:
-        value = body[name]
-        bound, count = (value, None) if name in _BOUNDS else (None, value)
-        if name in _NESTED and isinstance(value, Mapping):
-            of_bound, of_count = _NESTED[name]
-            bound, count = value.get(of_bound), None if of_count is None else value.get(of_count)
-        if type(bound) is int and bound > 0 and (stated is None or bound < stated):
-            stated = bound
-        if type(count) is int and count > answers:
-            answers = count
-    return stated, answers

@@ -243,11 +243,13 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits have to be asked before it is called: those of the deployment and the provider, or
-        those on money, if it is a fallback that costs more.
+        """Whether limits have to be asked before it is called: those of the deployment and the provider, and
+        of the whole exchange, if it is a fallback, or after an attempt that has cost something.
         """
-        meter, name = self.delivery.meter, candidate.deployment.name
-        return meter is not None and (meter.bounded(name) or (candidate.tier > 0 and meter.is_dearer(name)))
+        meter = self.delivery.meter
+        return meter is not None and bool(
+            candidate.tier or meter.owes or meter.bounded(candidate.deployment.name)
+        )
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
@@ -257,6 +259,8 @@ class Flight(msgspec.Struct, eq=False):
         assert meter is not None
         try:
             if candidate.tier:
+                await meter.turn(self._turning().plans[candidate.tier].route)
+            if candidate.tier or meter.owes:
                 await meter.afford(name)
             self._held = await meter.enter(name)
         except RequestFailed as refused:
@@ -418,7 +422,7 @@ class Flight(msgspec.Struct, eq=False):
             if cost is not None:
                 record.usage = cost() if asked.light else await asked.step(cost)
             elif record.usage is None:
-                await asked.step(note_asked, asked, record)
+                await asked.step(note_asked, asked, record, delivery.meter.rates(record.deployment))
         except Exception:  # this error must not hide the one that ended the attempt
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 

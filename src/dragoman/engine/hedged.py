@@ -204,7 +204,9 @@ class Hedged(Flight, eq=False):
         found = entry.enters(others)
         if found is None:
             return
-        if not health.hedging.budget(hedge.model).spend():
+        meter = self.delivery.meter
+        affords = meter is None or await meter.affords_twice(name)
+        if not (affords and race.running and health.hedging.budget(hedge.model).spend()):
             entry.leave()
             return
         round_.on(machine.Beside(found), now)

@@ -9,15 +9,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from dragoman import ir
 from dragoman.accounts.bound import NOTHING, Amounts, Bound, reserving, using
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
-from dragoman.accounts.ledger import Refused, Reservation
-from dragoman.accounts.limits import NANO, Claim
+from dragoman.accounts.ledger import Refused, Reservation, lasting
+from dragoman.accounts.limits import Claim
 from dragoman.accounts.rate_headers import FORMS
 from dragoman.accounts.told import WARNING, fault, unpriced
-from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.accounting import UNACCOUNTED, Accounting, Expected
 from dragoman.engine.records import (
     Billed,
     bill,
@@ -28,26 +27,21 @@ from dragoman.engine.records import (
     tags_of,
     used_by,
 )
+from dragoman.engine.report import COST, usd
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import Rates
 from dragoman.routing.route import Deployment, Route
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
 
 log = logging.getLogger("dragoman.engine.meter")
 
-COST: Final = b"x-dragoman-cost"
-"""The header that says how much a whole answer has cost, in USD."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
-_UNACCOUNTED: Final = ir.Fault(
-    "unavailable",
-    "The gateway cannot note the usage of this request now, and is configured to refuse such requests"
-    " (stores.when_lost).",
-    "accounting_unavailable",
-    blame="gateway",
-)
+NOTHING_USED: Final = (0, 0, 0)
+"""Tokens of input and of output, and nano-USD."""
 
 
 class EndedByLimit(RequestFailed):
@@ -64,6 +58,7 @@ class Meter:
 
     __slots__ = (
         "_accounting",
+        "_alone",
         "_deployment",
         "_exchange",
         "_held",
@@ -74,6 +69,7 @@ class Meter:
         "_own",
         "_reservation",
         "_seams",
+        "_unpaid",
         "applied",
         "closed",
         "expected",
@@ -94,8 +90,8 @@ class Meter:
         self._accounting = accounting
         self._exchange = exchange
         self._own = own
-        self._seams = seams
-        self._opened = self.closed = False
+        self._seams = seams if accounting.seams is None else accounting.seams
+        self._opened = self.closed = self._alone = False
         self._deployment: str | None = None
         """The deployment that is called, or was called last."""
         self._reservation: Reservation | None = None
@@ -103,6 +99,8 @@ class Meter:
         """What is reserved of the bound counters of `applied`, instead of `_reservation`."""
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
         """By the attempt's id: its record, and what is reserved for its deployment and provider."""
+        self._unpaid = NOTHING_USED
+        """What attempts that have ended without an answer have used of what is reserved for the answer."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
         self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
@@ -114,33 +112,36 @@ class Meter:
 
     # --- What is reserved ------------------------------------------------------------------------------
 
-    def applies(self, model: str) -> bool:
-        """Look up the limits of this exchange. False = it has none. model: the model's own name."""
+    def applies(self, *models: str, bare: str = "") -> bool:
+        """Look up the limits of this exchange. False = it has none. models: the names by which limits count
+        it. bare: another name of the model; "" = none.
+        """
         self.routed = True
-        return self._apply(model)
+        return self._apply(models, bare)
 
-    def _apply(self, model: str) -> bool:
+    def _apply(self, models: tuple[str, ...], bare: str) -> bool:
+        self.applied = self._limits_of(models, bare)
+        return self.applied is not None
+
+    def _limits_of(self, models: tuple[str, ...], bare: str) -> Applied | None:
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is None:
-            return False
+            return None
         limits = accounting.limits
-        found = limits.found(exchange.caller, model, exchange.asked)
+        found = limits.found(exchange.caller, models, exchange.asked, bare)
         if found is None:
-            return False
+            return None
         if found.invented:
-            self.applied = limits.invented(
-                found, exchange.end_user, tags_of(exchange), self._address if found.by_address else None
-            )
-        else:
-            self.applied = Applied(found)
-        return True
+            address = self._address if found.by_address else None
+            return limits.invented(found, exchange.end_user, tags_of(exchange), address)
+        return Applied(found)
 
-    def of_reply(self, exchange: Exchange, model: str) -> Meter:
+    def of_reply(self, exchange: Exchange, *models: str, bare: str = "") -> Meter:
         """A meter for one reply within a session, which has a usage record of its own. Its claims are on the
-        windows of the time at which it begins. exchange: of the reply. model: the session's own model.
+        windows of the time at which it begins. exchange: of the reply. models, bare: as for `applies`.
         """
         meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
-        meter._apply(model)
+        meter._apply(models, bare)
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
@@ -154,7 +155,7 @@ class Meter:
             return
         now = self._seams.now()
         claims = [
-            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_tokens(expected.taken, expected.given, now),
             *applied.of_money(self._most(expected, name), now),
         ]
         if claims:
@@ -173,7 +174,7 @@ class Meter:
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
         if applied is not None and applied.measures:
             return True
-        if route.fallbacks.any and self._accounting.limits.measures_attempts:
+        if route.fallbacks.any and self._accounting.limits.measure_others(self._exchange.caller):
             return True
         found = (of_attempt(one.name) for one in route.deployments)
         return any(one is not None and one.measures for one in found)
@@ -195,7 +196,8 @@ class Meter:
         elif expected.cost is None and applied.refusing is not None:
             return False
         else:
-            amounts = reserving(expected.input, expected.output, expected.cost or 0)
+            taken, given = expected.measured
+            amounts = reserving(expected.input + taken, expected.output + given, expected.cost or 0)
         if not bound.take(amounts, now):
             return False
         self._held, self.expected = (bound, amounts), expected
@@ -217,7 +219,7 @@ class Meter:
         for one in deployments:
             nano = self._most(expected, one.name)
             most = None if nano is None or most is None else max(most, nano)
-        return Expected(expected.input, expected.output, most)
+        return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
         if self._own and deployment.partition("/")[0] in self._own:
@@ -225,7 +227,12 @@ class Meter:
         rates = self._accounting.rates(deployment)
         if rates is None:
             return None
-        return rates.at_most(expected.input, expected.output, tier=self._exchange.tier or _USUAL)
+        return expected.at_most(rates, self._exchange.created, self._exchange.tier or _USUAL)
+
+    def rates(self, deployment: str) -> Rates | None:
+        """The prices of a deployment; None = they are not known, or its provider bills the tenant."""
+        own = self._own and deployment.partition("/")[0] in self._own
+        return None if own else self._accounting.rates(deployment)
 
     def far(self, expected: Expected) -> bool:
         """Whether all limits would be at most half used if this were reserved. Then a rough bound is enough,
@@ -261,7 +268,7 @@ class Meter:
         before = self.expected
         if before is None or self.closed:
             return
-        further, now = Expected(0, output), self._seams.now()
+        further, now = Expected(0, output, kinds=before.kinds), self._seams.now()
         further = further._replace(cost=self._most(further, deployment))
         try:
             await self._reserve(self._claims(further, now), now)
@@ -287,31 +294,49 @@ class Meter:
         if applied is None:
             return ()
         return [
-            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_tokens(expected.taken, expected.given, now),
             *applied.of_money(expected.cost, now),
         ]
 
     async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
         """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
         if claims:
-            if self._held is not None:
-                bound, amounts = self._held
-                self._held, self._reservation = None, Reservation(bound.claims(amounts))
-            self._reservation = await self._claim(claims, now, self._reservation)
+            self._reservation = await self._claim(claims, now, self._whole())
 
-    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+    def _whole(self) -> Reservation | None:
+        """What is reserved for the exchange, as a reservation that can grow; None = nothing is."""
+        if self._held is not None:
+            bound, amounts = self._held
+            self._held, self._reservation = None, Reservation(bound.claims(amounts))
+        return self._reservation
+
+    async def _asked(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None
+    ) -> Reservation | Refused:
         ledger = self._accounting.ledger
         assert ledger is not None
         found = ledger.reserve(claims, now, onto)
-        if type(found) is Reservation:
-            return found
-        if found is None:
-            found = await ledger.ask(claims, now, onto)
+        return await ledger.ask(claims, now, onto) if found is None else found
+
+    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+        found = await self._asked(claims, now, onto)
         if isinstance(found, Refused):
+            if onto is not None and (own := onto.claims.get(found.claim.counter)) is not None:
+                found = found.held_already(own.amount, now)
+            if (ledger := self._accounting.ledger) is not None:
+                found = lasting(found, (*claims, *self._unheld(now)), ledger.standing, now)
             self._exchange.refused_by = found.claim.limit.name
             self._accounting.watch.refused(found, now)
             raise RequestFailed(fault(found, self._seams.now()))
         return found
+
+    def _unheld(self, now: float) -> Sequence[Claim]:
+        """Claims of the least amount on the exchange's limits of which nothing is reserved yet."""
+        if self.applied is None or self._held is not None or self._alone:
+            return ()
+        held = {} if self._reservation is None else self._reservation.claims
+        every = self.applied.standing_claims(now)
+        return [one._replace(amount=1) for one in every if one.counter not in held]
 
     # --- Attempts --------------------------------------------------------------------------------------
 
@@ -324,6 +349,7 @@ class Meter:
         """Reserve a request with a single attempt that uses no model. Raises RequestFailed if a limit refuses
         it.
         """
+        self._alone = True
         if self.applies(record.deployment):
             await self.admit()
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
@@ -341,6 +367,13 @@ class Meter:
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
 
+    @property
+    def owes(self) -> bool:
+        """Whether attempts that have ended have used a part of what is reserved, so that `afford` has to be
+        called before another one.
+        """
+        return self._unpaid is not NOTHING_USED
+
     def is_dearer(self, deployment: str) -> bool:
         """Whether the exchange has limits on money, and an attempt at this deployment, a fallback, may cost
         more than is reserved, or has no known price.
@@ -351,22 +384,67 @@ class Meter:
         return most is None or most > (self.expected.cost or 0)
 
     async def afford(self, deployment: str) -> None:
-        """Reserve the amount by which an attempt at this deployment, a fallback, may cost more than is
-        reserved already. Raises RequestFailed if a limit refuses it.
+        """Reserve what an attempt at this deployment needs beyond what is reserved: as much as earlier
+        attempts have used; and the amount by which it may cost more, as a fallback. Raises RequestFailed if a
+        limit refuses it.
         """
         expected, applied = self.expected, self.applied
-        if expected is None or applied is None or not self.is_dearer(deployment):
+        if expected is None or applied is None:
             return
-        most, now = self._most(expected, deployment), self._seams.now()
-        if most is None:
-            if (limit := applied.refusing) is not None:
+        taken, given, nano = self._unpaid
+        if self.is_dearer(deployment):
+            most = self._most(expected, deployment)
+            if most is None and (limit := applied.refusing) is not None:
                 self._exchange.refused_by = limit.name
                 raise RequestFailed(unpriced(limit))
+            if most is not None:
+                nano += most - (expected.cost or 0)
+                expected = expected._replace(cost=most)
+        if not (taken or given or nano):
             return
-        await self._reserve(applied.of_money(most - (expected.cost or 0), now), now)
-        self.expected = expected._replace(cost=most)
+        now = self._seams.now()
+        await self._reserve([*applied.of_tokens(taken, given, now), *applied.of_money(nano, now)], now)
+        self._unpaid, self.expected = NOTHING_USED, expected
         if self._opened:
             self._open()
+
+    async def turn(self, route: Route) -> None:
+        """Count the exchange for the model of a fallback, too. Raises RequestFailed if its limits refuse."""
+        found, now = self._limits_of(route.counted, route.bare), self._seams.now()
+        further = found if found is None or self.applied is None else found.beyond(self.applied)
+        if further is None:
+            return
+        claims = [*further.of_requests(now)]
+        if (expected := self.expected) is not None:
+            claims += further.of_tokens(expected.taken, expected.given, now)
+            claims += further.of_money(expected.cost, now)
+        await self._reserve(claims, now)
+        if self.applied is None:
+            self.applied = further
+        else:
+            self.applied.join(further)
+        if self._opened:
+            self._open()
+
+    async def affords_twice(self, deployment: str) -> bool:
+        """Reserve the prompt once more, because the running attempt at this deployment may be overtaken by
+        another one. False = a limit refuses it, so there shall be no other one.
+        """
+        expected, applied = self.expected, self.applied
+        if expected is None or applied is None or self.closed:
+            return not self.closed
+        prompt, now = expected._replace(output=0, measured=(expected.measured[0], 0)), self._seams.now()
+        nano = self._most(prompt, deployment)
+        claims = [*applied.of_tokens(prompt.taken, 0, now), *applied.of_money(nano, now)]
+        if not claims:
+            return True
+        found = await self._asked(claims, now, self._whole())
+        if isinstance(found, Refused):
+            return False
+        self._reservation = found
+        if self._opened:
+            self._open()
+        return True
 
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns the reservation, which the caller must hand to `began`
@@ -381,7 +459,7 @@ class Meter:
         if nano is None and self.expected is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
-        claims = applied.claims(expected.input, expected.output, nano, now)
+        claims = applied.claims(expected.taken, expected.given, nano, now)
         reservation = await self._claim(claims, now, None)
         if applied.watched and (ledger := self._accounting.ledger) is not None:
             self._accounting.watch.warning(claims, ledger.standing, now)
@@ -404,13 +482,20 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Charge the limits of an attempt's deployment and provider after the attempt has failed, so that
-        what it did not use is free again.
+        """Note that an attempt has failed, and what it has used. Charges the limits of its deployment and
+        provider, so that what it did not use is free again.
         """
-        if self._of_attempts and (found := self._of_attempts.pop(record.id, None)) is not None:
-            now = self._seams.now()
-            lines = lines_of_attempt(self._exchange, record, self._accounting.rates, now)
+        found = self._of_attempts.pop(record.id, None) if self._of_attempts else None
+        counted = self.expected is not None and self.applied is not None and self.applied.measures
+        if found is None and not counted:
+            return
+        now = self._seams.now()
+        lines = lines_of_attempt(self._exchange, record, self._accounting.rates, now)
+        if found is not None:
             self._settle(found[1], charge_of(found[1], lines), now)
+        if counted and (used := used_by(lines)) != NOTHING_USED:
+            taken, given, nano = self._unpaid
+            self._unpaid = taken + used[0], given + used[1], nano + used[2]
 
     # --- Journal and end -------------------------------------------------------------------------------
 
@@ -440,7 +525,7 @@ class Meter:
             )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
-            raise RequestFailed(_UNACCOUNTED) from failed
+            raise RequestFailed(UNACCOUNTED) from failed
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
         """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
@@ -535,7 +620,7 @@ class Meter:
         """Add the headers that tell of limits and of the cost. Returns the same list."""
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((COST, _written(exchange.cost)))
+            headers.append((COST, usd(exchange.cost)))
         if self.applied is not None and ledger is not None:
             now, applied = self._seams.now(), self.applied
             if applied.watched:
@@ -555,18 +640,7 @@ def metered(
     *,
     own: frozenset[str] = frozenset(),
 ) -> Meter | None:
-    """The meter of an exchange; None = nothing is accounted for. operation: of the usage record; None = that
-    of the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
+    """The meter of an exchange; None = nothing is accounted for. operation: of the record, None = that of the
+    exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
-
-
-def _written(nano: int) -> bytes:
-    """As `usd`, in ASCII."""
-    written = b"%d.%09d" % divmod(nano, NANO)
-    return written.rstrip(b"0").rstrip(b".")
-
-
-def usd(nano: int) -> str:
-    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
-    return _written(nano).decode()

@@ -30,7 +30,7 @@ from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
-from dragoman.engine.spent import note_measures
+from dragoman.engine.spent import note_measures, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
@@ -299,7 +299,7 @@ class OperationAnswer:
     def _count(self, response: Outcome) -> None:
         """Note what an answer has cost."""
         attempt = self._attempt
-        attempt.delivery.counted(response.usage)
+        attempt.delivery.counted(used(attempt.asked, response.usage, attempt.rates()))
         attempt.record.units = measured(attempt.asked.request, response) or None
 
     def _encoded(self, response: Outcome) -> Payload:
@@ -348,7 +348,7 @@ class Pieces:
         delivery.failing = told_in_band if events else None
         limits, operation = self._upstream.limits, attempt.asked.inbound.operation
         if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record, attempt.rates())
         while chunk := await answer.chunk():
             limits.hold(chunk, operation)
             for piece in self._decoder.feed(chunk):

@@ -16,7 +16,7 @@ from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.operate import OperationAnswer, codec_of, send, told_in_band
-from dragoman.engine.spent import note_measures
+from dragoman.engine.spent import is_stated, note_measures, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, AnswerLimits, Parts
@@ -69,9 +69,10 @@ async def pass_on(attempt: Attempt) -> None:
     assert told is not None
     attempt.record.first = attempt.delivery.now()
     payload, usage = told
-    attempt.delivery.counted(usage)
-    if usage is None and attempt.delivery.meter is not None:
-        await asked.step(note_measures, asked, attempt.record)
+    rates = attempt.rates()
+    attempt.delivery.counted(used(asked, usage, rates))
+    if attempt.delivery.meter is not None and not is_stated(usage):
+        await asked.step(note_measures, asked, attempt.record, rates)
     await attempt.delivery.payload(payload, call, passed)
 
 
@@ -100,7 +101,7 @@ class _Passage:
         """Pass the stream. Raises RequestFailed, and WireError if it is empty or has malformed events."""
         attempt, delivery = self._attempt, self._attempt.delivery
         if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record, attempt.rates())
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")

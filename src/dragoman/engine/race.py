@@ -72,7 +72,7 @@ class Contender(Delivery):
             if not asked.light:
                 record.usage = by_size(asked)  # to count it would hold up all others
             elif cost is None:
-                note_asked(asked, record)
+                note_asked(asked, record, self.meter.rates(record.deployment))
             else:
                 record.usage = cost()
         except Exception:

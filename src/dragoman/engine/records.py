@@ -10,13 +10,16 @@ from dragoman.accounts.claims import charged
 from dragoman.accounts.ledger import Reservation
 from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.ir.units import INPUT, OUTPUT, billed_of, units_of
+from dragoman.ir.units import INPUT, OUTPUT, billed_of, told_cost, told_speed, units_of
 from dragoman.ir.usage import Usage
 from dragoman.providers.rates import Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
+_TOKENS: Final = _INPUT | _OUTPUT
+TOLD: Final = "what the provider states"
+"""The `price` of a line if the answer states what it has cost."""
 OWN: Final = "the tenant's own key"
 """The `price` of a line if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
@@ -53,13 +56,16 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
 def lines_of_attempt(
     exchange: Exchange, attempt: AttemptRecord, rates: RatesOf, at: float
 ) -> Sequence[UsageLine]:
-    """The lines of one attempt. Sets its `cost` and `price`, and removes a usage with impossible counts."""
+    """The lines of one attempt. Sets its `cost`, `price` and `priced`, and removes a usage with impossible
+    counts.
+    """
     usage = attempt.usage
     if usage is not None and not usage.plausible():
         usage = attempt.usage = None
     line = _line(exchange, attempt, (attempt.deployment, usage), rates, at)
     attempt.cost, attempt.price = line.cost, line.price
     if usage is None or not usage.others:
+        attempt.priced = ((line.deployment, line.priced),) if line.priced else ()
         return (line,)
     lines = [line]
     provider = line.provider
@@ -68,6 +74,7 @@ def lines_of_attempt(
         known = attempt.cost is not None and further.cost is not None
         attempt.cost = (attempt.cost or 0) + (further.cost or 0) if known else None
         lines.append(further)
+    attempt.priced = tuple((one.deployment, one.priced or one.cost or 0) for one in lines)
     return lines
 
 
@@ -99,8 +106,8 @@ def _line(
     deployment, usage = used
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
-        units = {**attempt.units, **units}
-    if not units and _has_answered(exchange, attempt):
+        units = {**_beside(attempt.units, units), **units}
+    if not units and not (usage is not None and usage.stated) and _has_answered(exchange, attempt):
         units = {"requests": 1}
     outcome = attempt.outcome
     cost: int | None = 0
@@ -113,9 +120,14 @@ def _line(
         if found is None:
             cost, priced = None, 0
         else:
-            billed = units if usage is None else billed_of(usage, units)
-            cost, known, price = found.cost(billed, at, attempt.tier or exchange.tier)
-            priced = known if cost is None else None
+            told = told_cost(usage) if found.told and usage is not None and not usage.estimated else None
+            if told is not None:
+                cost, price = told, TOLD
+            else:
+                billed = units if usage is None else billed_of(usage, units)
+                speed = None if usage is None else told_speed(usage)
+                cost, known, price = found.cost(billed, at, speed or attempt.tier or exchange.tier)
+                priced = known if cost is None else None
     return UsageLine(
         deployment,
         deployment.partition("/")[0],
@@ -128,6 +140,15 @@ def _line(
         attempt.own,
         price,
     )
+
+
+def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
+    """The measured amounts that count beside what the provider has stated: if it states tokens, only its own
+    count.
+    """
+    if not stated:
+        return measured
+    return {unit: amount for unit, amount in measured.items() if unit not in _TOKENS}
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
@@ -180,7 +201,7 @@ def opened_record(
         deployment,
         _provider(deployment),
         exchange.streamed,
-        {} if expected is None else {"input": expected.input, "output": expected.output},
+        {} if expected is None else {"input": expected.taken, "output": expected.given},
         None if expected is None else expected.cost,
         0 if expected is None else expected.cost or 0,
         True,  # estimated

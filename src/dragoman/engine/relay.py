@@ -6,6 +6,7 @@ One task reads and writes, so a client that reads slowly also slows the upstream
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -14,7 +15,15 @@ import msgspec
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, said_so_far, whole_cost
+from dragoman.dialects.estimate import (
+    EstimateUsage,
+    Overheard,
+    cost_so_far,
+    is_unstated,
+    lacks_prompt,
+    said_so_far,
+    whole_cost,
+)
 from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.pieces import joined
 from dragoman.dialects.relay import StreamRelay
@@ -31,6 +40,8 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import whole
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
+from dragoman.providers.rates import USUAL_TIERS
+from dragoman.tokens import count
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import PAGE, SPLITTERS, is_success, page, streams, unreadable
@@ -46,6 +57,10 @@ _BYTES_PER_TOKEN: Final = 3.0
 """The fewest bytes of a stream for each of its tokens."""
 _UNREAD: Final = 10
 """How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
+_ODD_TIER: Final = re.compile(
+    rb'"service_?[Tt]ier"\s*:\s*"(?!%b)' % b"|".join(b'%b"' % tier.encode() for tier in sorted(USUAL_TIERS))
+)
+"""Matches an answer in a service tier that has a price of its own."""
 _NO_RUN: Final = (b"", 0)
 _TURNS: Final = 8
 """How often a read may change between an event that is looked into and a run of events that are not."""
@@ -130,10 +145,12 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     raw = await answer.read()
     attempt.call.watch.stop()
     attempt.record.first = delivery.now()
+    if attempt.exchange.tier is not None or _ODD_TIER.search(raw) is not None:
+        attempt.record.tier = asked.face.relay.tier(raw)
     args = (attempt, upstream, raw, reply)
     weight = len(raw) // _UNREAD
     data, usage = _edited(*args) if weight < MEDIUM else await asked.steps.run(weight, _edited, *args)
-    if usage is None:  # then the request's tokens are counted, too
+    if _is_incomplete(usage):  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
     delivery.counted(usage)
@@ -147,17 +164,26 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Add an estimate to a whole answer without usage. Returns the answer's bytes and usage; None = it cannot
-    be read, and stays unchanged. raw: the answer as received. data: as its client gets it.
+    """Add an estimate to a whole answer without usage. Returns the answer's bytes and usage. An answer that
+    cannot be read stays unchanged, and its usage is that of the prompt. raw: the answer as received. data: as
+    its client gets it.
     """
     try:
         decoded = upstream.decode(raw)
     except RequestFailed:
-        return data, None
+        return data, _prompted(attempt)
     response = EstimateUsage(attempt.asked.request, attempt.deployment.model).whole(decoded)
     if response.usage is None or not response.usage.estimated:
         return data, response.usage
     return attempt.asked.face.relay.fill(data, response.usage), response.usage
+
+
+def _prompted(attempt: Attempt) -> ir.Usage | None:
+    """The estimated usage of an answer that nobody can read; None = nothing is accounted for."""
+    if attempt.delivery.meter is None:
+        return None
+    prompt = count(attempt.asked.request, attempt.deployment.model).tokens
+    return ir.Usage(input=prompt, output=0, estimated=True)
 
 
 async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> None:
@@ -205,7 +231,8 @@ class _Passage:
         self._decoder: StreamDecoder | None = None
         if self._gathered is not None:
             self._decoder = upstream.dialect.stream.decoder(upstream.quirks)
-        self._overheard = heard = _overheard(attempt, upstream, relay)
+        heard, self._estimate = _overheard(attempt, upstream, relay)
+        self._overheard = heard
         model = attempt.deployment.model
         self._growth = Growth(
             delivery,
@@ -230,6 +257,12 @@ class _Passage:
             raise unreadable(self._upstream.name, error) from error
         finally:
             attempt.delivery.counted(relay.usage)
+            attempt.record.tier = getattr(relay, "tier", None)  # of a `StatesTier`
+        if attempt.delivery.meter is not None and _is_incomplete(relay.usage):
+            # Its client need not be told a usage, but it is accounted for.
+            estimate, asked, stated = self._estimate, attempt.asked, relay.usage
+            usage = estimate(stated) if asked.light else await asked.step(estimate, stated)
+            attempt.delivery.counted(usage)
         self._gather((), ended=True)
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)
@@ -385,9 +418,17 @@ def _passed(
 # --- The estimated usage of a stream that states none --------------------------------------------------
 
 
-def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
-    """A listener that gathers what an estimate of the stream's usage needs. Sets `delivery.cost_so_far`, for
-    a stream that breaks off, and `relay.estimate`, for one without usage, if the client gets a usage.
+def _is_incomplete(usage: ir.Usage | None) -> bool:
+    """Whether a usage has to be estimated, as a whole or the tokens of its prompt."""
+    return usage is None or is_unstated(usage) or lacks_prompt(usage)
+
+
+def _overheard(
+    attempt: Attempt, upstream: WireUpstream, relay: StreamRelay
+) -> tuple[Overheard[bytes], Callable[[ir.Usage | None], ir.Usage]]:
+    """A listener that gathers what an estimate of the stream's usage needs, and the function that makes it
+    when the stream is complete, from the usage that it has stated. Sets `delivery.cost_so_far`, for a stream
+    that breaks off, and `relay.estimate`, for one without usage, if the client gets a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.
@@ -396,8 +437,8 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
     heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
     model = attempt.deployment.model
 
-    def estimate() -> ir.Usage:
-        return whole_cost(_counted(asked, said, size), model, _events(upstream, heard), heard.share)
+    def estimate(stated: ir.Usage | None = None) -> ir.Usage:  # must not refer to the relay, which keeps it
+        return whole_cost(_counted(asked, said, size), model, _events(upstream, heard), heard.share, stated)
 
     def so_far() -> ir.Usage:
         return cost_so_far(
@@ -407,7 +448,7 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
     if asked.brief.stream_usage or not asked.face.relay.ask_usage(_STREAM):
         relay.estimate = estimate
     attempt.delivery.cost_so_far = so_far
-    return heard
+    return heard, estimate
 
 
 def _counted(asked: Asked, said: bytes, size: int) -> ir.Request | int:

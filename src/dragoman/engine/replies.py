@@ -18,8 +18,9 @@ from dragoman.engine.attempt import Attempt
 from dragoman.engine.meter import EndedByLimit, Meter
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import EVERYTHING
 
-_USUAL: Final = Expected(512, 512)
+_USUAL: Final = Expected(512, 512, kinds=EVERYTHING)
 """The tokens that are reserved for the first reply of a session. Later ones reserve what the reply before
 has used.
 """
@@ -119,7 +120,8 @@ class Replies:
             record.usage = reply.estimate()
         usage = record.usage
         if usage is not None:
-            self._expected = Expected(max(usage.input_total, 1), max(usage.output_total, 1))
+            taken, given = max(usage.input_total, 1), max(usage.output_total, 1)
+            self._expected = _USUAL._replace(input=taken, output=given)
         self._account(reply)
 
     def _beside(self, used: Used, model: str) -> None:
@@ -176,7 +178,8 @@ class Replies:
             first=now,
         )
         meter = attempt.delivery.meter
-        of_reply = None if meter is None else meter.of_reply(exchange, attempt.plan.route.model)
+        route = attempt.plan.route
+        of_reply = None if meter is None else meter.of_reply(exchange, *route.counted, bare=route.bare)
         return _Reply(exchange, record, of_reply)
 
 

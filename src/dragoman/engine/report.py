@@ -8,9 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.accounts.limits import NANO
 from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.wire.header import header_value
 
+COST: Final = b"x-dragoman-cost"
+"""The header that says how much a whole answer has cost, in USD."""
 _LONGEST: Final = 4000
 """The most characters of all losses and changes in the report."""
 _NO_LOSSES: Final = (b"x-dragoman-losses", b"0")
@@ -29,6 +32,12 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
     if report:
         headers.append((b"x-dragoman-report", _report(exchange)))
     return headers
+
+
+def usd(nano: int) -> bytes:
+    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> b"0.0000015"."""
+    written = b"%d.%09d" % divmod(nano, NANO)
+    return written.rstrip(b"0").rstrip(b".")
 
 
 @lru_cache(maxsize=1024)

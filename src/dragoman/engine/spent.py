@@ -6,9 +6,11 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.engine.asked import Asked
+from dragoman.engine.measures import MEASURED, billable, measures
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
-from dragoman.ir.units import picture
+from dragoman.ir.units import is_made, units_of
+from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
@@ -18,8 +20,8 @@ has refused the request.
 """
 
 
-_MEASURED: Final = frozenset({"image", "speech"})
-"""The operations whose requests say how much is asked for, in other units than tokens."""
+_READ: Final = frozenset({"embed", "rerank"})
+"""The operations that use the tokens of the request's texts, and no others."""
 
 
 def was_sent(record: AttemptRecord) -> bool:
@@ -29,29 +31,50 @@ def was_sent(record: AttemptRecord) -> bool:
     return record.fault is None or record.fault.kind in _UNANSWERED
 
 
-def note_asked(asked: Asked, record: AttemptRecord) -> None:
-    """Note in the record of an attempt that got no answer an estimate of what its request has used."""
+def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
+    """Note in the record of an attempt that got no answer an estimate of what its request has used. rates:
+    the prices of its deployment; None = unknown.
+    """
     if not asked.prompts:
-        note_measures(asked, record)
+        note_measures(asked, record, rates)
     if not record.units:
         record.usage = ir.Usage(input=prompt_tokens(asked, record.deployment), estimated=True)
 
 
-def note_measures(asked: Asked, record: AttemptRecord) -> None:
-    """Note how many pictures or characters the request asks for, if its operation is measured in these. If
-    the attempt has no answer, its pictures are not counted.
+def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
+    """Return the usage of an answer beside chat: what it states; if it states nothing, an estimate of the
+    tokens of the request's texts. None = the request has no such texts, or its deployment bills searches
+    (see `note_measures`). rates: as for `note_asked`.
     """
-    if asked.inbound.operation not in _MEASURED:
+    operation = asked.inbound.operation
+    if operation not in _READ or is_stated(stated):
+        return stated
+    if operation == "rerank" and rates is not None and rates.prices("search_units"):
+        return stated
+    return by_size(asked)
+
+
+def is_stated(usage: ir.Usage | None) -> bool:
+    """Whether a usage states tokens (0 counts as stated), or amounts of other units."""
+    return usage is not None and (usage.stated or bool(units_of(usage)))
+
+
+def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
+    """Note how many pictures, characters, … the request asks for, if its operation has such measures, in the
+    units by which its deployment bills. If the attempt has no answer, what its provider would have made is
+    not counted. rates: as for `note_asked`.
+    """
+    if asked.inbound.operation not in MEASURED:
         return
     try:
         request = asked.request
     except RequestFailed:
         return  # the request was relayed, but it cannot be decoded
-    if isinstance(request, ir.ImageRequest) and record.first is not None:
-        record.units = {picture(request.quality, request.size): request.count or 1}
-    elif isinstance(request, ir.SpeechRequest) and request.text:
-        record.units = {"characters": len(request.text)}
-    record.guessed = bool(record.units)
+    units = measures(request, most=False)
+    if record.first is None:
+        units = {unit: amount for unit, amount in units.items() if not is_made(unit)}
+    record.units = billable(units, rates) or None
+    record.guessed = record.units is not None
 
 
 def prompt_tokens(asked: Asked, deployment: str) -> int:

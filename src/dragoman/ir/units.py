@@ -67,7 +67,13 @@ _CALLS: Final = {
     "x_search_calls": "x_search_requests",
     "code_interpreter_calls": "code_execution_requests",
     "file_search_calls": "file_search_requests",
+    "document_search_calls": "document_search_requests",
+    "image_generation_calls": "image_generation_requests",
 }
+_DEAREST: Final = 100_000
+"""The most USD that one answer can have cost."""
+_TICKS: Final = 10**10
+"""xAI's ticks in one USD."""
 _QUALITY: Final = re.compile(r"[a-z]{1,16}")
 _SIZE: Final = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
@@ -88,6 +94,11 @@ _TOKENS: Final = frozenset(TOKENS)
 def is_tool(unit: str) -> bool:
     """Whether the unit counts uses of a provider's own tools."""
     return unit.endswith("_requests")
+
+
+def is_made(unit: str) -> bool:
+    """Whether the unit is of pictures, or of tokens or sound of an answer, which a provider has made."""
+    return unit in OUTPUT or unit.startswith("images") or unit == "output_audio_ms"
 
 
 def units_of(usage: Usage) -> dict[str, int]:
@@ -147,6 +158,46 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
     return {unit: amount for unit, amount in billed.items() if amount}
 
 
+def told_speed(usage: Usage) -> str | None:
+    """The speed that a usage states, if it is not the usual one. It has a price of its own, as a service tier
+    has: https://platform.claude.com/docs/en/build-with-claude/fast-mode (2026-11)
+    """
+    for rest in (usage.extra or {}).values():
+        speed = rest.get("speed")
+        if isinstance(speed, str) and speed != "standard":
+            return speed
+    return None
+
+
+def told_cost(usage: Usage) -> int | None:
+    """What a usage states that the answer has cost, in nano-USD; None = it states nothing that can be true.
+
+    xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; with the account's own key at the provider
+    behind it (`is_byok`) that provider's bill comes on top. Perplexity: `cost.total_cost`.
+    """
+    for rest in (usage.extra or {}).values():
+        ticks, cost = rest.get("cost_in_usd_ticks"), rest.get("cost")
+        if type(ticks) is int:
+            return _nano(ticks / _TICKS)
+        if isinstance(cost, dict):
+            return _nano(cost.get("total_cost"))
+        if cost is None:
+            continue
+        fee = _nano(cost)
+        if rest.get("is_byok") is not True:
+            return fee
+        behind = _nano(_stated(rest, "cost_details").get("upstream_inference_cost"))
+        return None if fee is None or behind is None else fee + behind
+    return None
+
+
+def _nano(usd: Any) -> int | None:
+    """nano-USD for an amount in USD; None = it is none, or an impossible one."""
+    if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd <= _DEAREST:
+        return None
+    return round(usd * 1e9)
+
+
 def _add_written(units: dict[str, int], usage: Usage) -> None:
     """Add the tokens that were written to a cache to `units`, by their lifetime."""
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
@@ -172,15 +223,25 @@ def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
     """Add the uses of a provider's tools that some providers state in fields of their own to `units`.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
-    https://docs.perplexity.ai/api-reference/chat-completions-post
+    https://docs.perplexity.ai/api-reference/chat-completions-post, and `tool_calls_details` in its Responses
+    API. OpenRouter: `server_tool_use_details`, as recorded answers show.
     """
-    stated = rest.get("server_side_tool_usage_details")
-    calls = stated if isinstance(stated, dict) else {}
-    for theirs, unit in _CALLS.items():
-        if theirs in calls:
-            units[unit] = _whole(calls[theirs])
+    for theirs, count in _stated(rest, "server_side_tool_usage_details").items():
+        if theirs in _CALLS:
+            units[_CALLS[theirs]] = _whole(count)
+    for unit, count in _stated(rest, "server_tool_use_details").items():
+        if _TOOL.fullmatch(unit):
+            units[unit] = _whole(count)
+    if searched := _whole(_stated(_stated(rest, "tool_calls_details"), "search_web").get("invocation")):
+        units["web_search_requests"] = searched
     if "num_search_queries" in rest:
         units["web_search_requests"] = _whole(rest["num_search_queries"])
+
+
+def _stated(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object in this member; empty if there is none."""
+    found = holder.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def measured(request: Any, response: Any) -> dict[str, int]:

@@ -156,7 +156,7 @@ class Metrics:
             attempt.mode,
         )
         block = self._blocks.get(kind) or self._block(kind)
-        if block is None or attempt.fault is not None:
+        if block is None or attempt.fault is not None or attempt.priced:
             self._note_each(exchange)
             return
         took = (exchange.ended or 0.0) - exchange.began
@@ -236,20 +236,28 @@ class Metrics:
             self._spend(attempt, accounted=exchange.priced is not None)
 
     def _spend(self, attempt: AttemptRecord, *, accounted: bool) -> None:
-        """Count the tokens and the cost of an attempt. accounted: whether its cost was looked up."""
-        numbers, usage = self._numbers, attempt.usage
+        """Count the tokens and the cost of an attempt, also those of further models. accounted: whether its
+        cost was looked up.
+        """
+        numbers, usage, deployment = self._numbers, attempt.usage, attempt.deployment
         if usage is None and not accounted:
             return
-        provider, model = self._deployment(attempt.deployment)
+        provider, _ = self._deployment(deployment)
         if usage is not None:
-            cell = self._find(TOKENS, provider, model)
-            numbers[cell] += usage.input or 0
-            numbers[cell + SPENT_OUTPUT - SPENT] += usage.output or 0
-            _spend_more(numbers[cell : cell + TOKENS.width], usage)
-        if attempt.cost:
-            numbers[self._find(COST, provider, model)] += attempt.cost / _NANO
-        elif attempt.cost is None and accounted:
+            self._spend_tokens(deployment, usage)
+            for model, further in usage.others:
+                self._spend_tokens(f"{deployment.partition('/')[0]}/{model}", further)
+        for name, known in attempt.priced or ((deployment, attempt.cost or 0),):
+            if known:
+                numbers[self._find(COST, *self._deployment(name))] += known / _NANO
+        if attempt.cost is None and accounted:
             numbers[self._find(UNPRICED, provider)] += 1
+
+    def _spend_tokens(self, deployment: str, usage: ir.Usage) -> None:
+        cell = self._find(TOKENS, *self._deployment(deployment))
+        self._numbers[cell] += usage.input or 0
+        self._numbers[cell + SPENT_OUTPUT - SPENT] += usage.output or 0
+        _spend_more(self._numbers[cell : cell + TOKENS.width], usage)
 
     def _became(self, exchange: Exchange, attempt: AttemptRecord) -> str:
         if attempt.fault is not None:

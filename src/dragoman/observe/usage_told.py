@@ -2,7 +2,7 @@
 
 Inside, money is in nano-USD (10⁻⁹ USD). It is written in USD as text, so that no digit is lost. If the cost
 of some calls is unknown, `cost_complete` is false, and `cost_usd` is the known part of the cost: a lower
-bound.
+bound; None if no part is known, because unknown is not 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.state.durations import percentile
-from dragoman.state.usage import UsageRecord
+from dragoman.state.usage import UsageLine, UsageRecord
 from dragoman.state.usage_report import Found, Query, Report
 from dragoman.state.usage_sums import COUNTS, Sums
 
@@ -66,6 +66,11 @@ def usd(nano: int) -> str:
     return f"{'-' if nano < 0 else ''}{whole}.{decimals}"
 
 
+def spend(known: int, *, complete: bool) -> dict[str, Any]:
+    """The members that tell a cost. known: nano-USD. complete: False = more of it may be unknown."""
+    return {"cost_usd": usd(known) if known or complete else None, "cost_complete": complete}
+
+
 def told(query: Query, report: Report) -> dict[str, Any]:
     """Return a report as a JSON object. Times are Unix seconds, durations microseconds."""
     by = query.by
@@ -111,8 +116,7 @@ def row(sums: Sums) -> dict[str, Any]:
         "units": {unit: amount for unit, amount in sorted(sums.units.items()) if amount},
         "ttft_us": _percentiles(sums.first),
         "total_us": _percentiles(sums.total),
-        "cost_usd": usd(sums["cost"]),
-        "cost_complete": not sums["unpriced"],
+        **spend(sums["cost"], complete=not sums["unpriced"]),
         "unpriced": sums["unpriced"],
     }
 
@@ -151,14 +155,13 @@ def report_csv(answer: Mapping[str, Any]) -> str:
 
 def record_told(record: UsageRecord) -> dict[str, Any]:
     """Return a usage record as a JSON object. cost_complete: false = the cost is not fully known; then
-    cost_usd is the known part of it. In each of `lines`, cost_usd is null if the cost of the call is unknown.
+    cost_usd is the known part of it, or null if no part is known. The same holds for each of `lines`.
     """
     found: dict[str, Any] = {
         name: getattr(record, name) for name in _OF_RECORDS if name not in {"cost_usd", "cost_complete"}
     }
     found["tags"] = list(record.tags)
-    found["cost_usd"] = usd(record.priced if record.cost is None else record.cost)
-    found["cost_complete"] = record.cost is not None
+    found |= _spent(record)
     found["lines"] = [
         {
             **{
@@ -167,11 +170,16 @@ def record_told(record: UsageRecord) -> dict[str, Any]:
             },
             "estimated": line.estimated,
             "price": line.price,
-            "cost_usd": None if line.cost is None else usd(line.cost),
+            **_spent(line),
         }
         for line in record.lines
     ]
     return found
+
+
+def _spent(one: UsageRecord | UsageLine) -> dict[str, Any]:
+    known = (one.priced or 0) if one.cost is None else one.cost
+    return spend(known, complete=one.cost is not None)
 
 
 def records_csv(records: Iterable[UsageRecord], *, titles: bool) -> str:
@@ -208,4 +216,5 @@ def _csv_value(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""The last four are the wide forms of the first, which spreadsheets read as these."""

@@ -35,6 +35,11 @@ VENDORS: Final[Mapping[str, str]] = {
 }
 """Names of vendors in the catalogue, and their names in the table where these differ."""
 
+TOLD: Final = frozenset({"openrouter", "perplexity", "x-ai"})
+"""The vendors of the table whose answers state in USD what they cost: what the account is charged, with the
+searches, the model and the provider that the vendor has chosen.
+https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.x.ai/developers/cost-tracking (2026-11)
+"""
 _FILE: Final = Path(__file__).with_name("prices.jsonl")
 
 _Clause: TypeAlias = str | list[str]
@@ -61,7 +66,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The prices of one model. page, read: where and when they were read, for rows of our own."""
+    """The prices of one model. page, read: where and when they were read, for rows of our own. least, most:
+    {unit: the smallest, the largest amount that one answer is billed}.
+    """
 
     id: str
     match: list[_Clause]
@@ -69,6 +76,7 @@ class Row(msgspec.Struct, frozen=True):
     page: str | None = None
     read: str | None = None
     least: dict[str, int] = {}
+    most: dict[str, int] = {}
 
     def matches(self, model: str) -> bool:
         """Whether the row is for this name, which is in lower case."""
@@ -124,10 +132,11 @@ class PriceTable:
         """What a model costs at a vendor; None = unknown. vendor: its name in the catalogue or in the table.
         A row that is found by a part of the name only, or at another vendor, is named in `Rates.source`.
         """
-        for row, where, guess in self._found(VENDORS.get(vendor, vendor), model):
+        asked = VENDORS.get(vendor, vendor)
+        for row, where, guess in self._found(asked, model):
             told = f"{where}/{row.id} of {row.page or self.source.source}, {row.read or self.source.date}"
             said = f"{told}; a guess: {guess}" if guess else told
-            return rates_of(row, said)
+            return rates_of(row, said, told=asked in TOLD)
         return None
 
     def _found(self, vendor: str, model: str) -> Iterator[tuple[Row, str, str]]:
@@ -152,18 +161,21 @@ class PriceTable:
         return self._known[name]
 
 
-def rates_of(row: Row, source: str) -> Rates:
-    """What a row says. source: for people."""
+def rates_of(row: Row, source: str, *, told: bool = False) -> Rates:
+    """What a row says. source: for people. told: as in `Rates`."""
     periods = [
         Period(
             _levels(entry.units),
             {tier: _levels({**entry.units, **units}) for tier, units in entry.tiers.items()},
             None if entry.since is None else midnight(entry.since),
             entry.hours,
+            strict=True,
+            least=row.least,
+            most=row.most,
         )
         for entry in row.prices
     ]
-    return Rates(periods, source, strict=True, least=row.least)
+    return Rates(periods, source, told=told)
 
 
 def midnight(day: str) -> float:

@@ -24,6 +24,10 @@ TEXT: Final = frozenset(
     {"input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output", "reasoning"}
 )
 """The units that a token of text can be billed as; one from a cache costs less."""
+ANSWERS: Final = TEXT | frozenset(OUTPUT)
+"""`TEXT`, and the units of everything that an answer can be made of."""
+EVERYTHING: Final = TEXT | frozenset(TOKENS)
+"""The units of everything that can be asked and answered, in tokens."""
 
 Prices: TypeAlias = Mapping[str, int]
 """nano-USD by unit, for the amount `per(unit)`."""
@@ -52,12 +56,17 @@ Levels: TypeAlias = tuple[Level, ...]
 class Period(msgspec.Struct, frozen=True):
     """Prices that hold from a time on. usual: those of the usual service tier. tiers: those of others. since:
     Unix seconds; None = always. hours: (start, end) in minutes of the day in UTC, if they hold only then.
+    strict: whether a service tier without a price of its own is unknown; False = it costs as usual. least,
+    most: {unit: the smallest, the largest amount that one answer is billed}.
     """
 
     usual: Levels
     tiers: Mapping[str, Levels] = {}
     since: float | None = None
     hours: tuple[int, int] | None = None
+    strict: bool = False
+    least: Mapping[str, int] = {}
+    most: Mapping[str, int] = {}
 
     def holds(self, at: float) -> bool:
         if self.since is not None and at < self.since:
@@ -95,25 +104,17 @@ class Rates:
     """What one model costs at one provider.
 
     periods: at least one; of those that hold at a time, the last one counts, or else the first. source: where
-    the prices are from, for people. strict: whether a service tier without a price of its own is unknown;
-    False = it costs as usual. least: {unit: the smallest amount that is billed}.
+    the prices are from, for people. told: whether the provider's answers state what they cost, which counts
+    more than these prices (`ir.units.told_cost`).
     """
 
-    def __init__(
-        self,
-        periods: Iterable[Period],
-        source: str,
-        *,
-        strict: bool = False,
-        least: Mapping[str, int] | None = None,
-    ) -> None:
+    def __init__(self, periods: Iterable[Period], source: str, *, told: bool = False) -> None:
         self.periods = tuple(periods)
         self.source = source
-        self.strict = strict
-        self.least = least or {}
+        self.told = told
         self._bounds: dict[tuple[int, str | None, frozenset[str]], tuple[_Bound, ...]] = {}
         self._only = self.periods[0] if len(self.periods) == 1 else None
-        self._each = {} if self.least else dict(_each_of(self.periods))
+        self._each = dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
         """The prices that hold at a time, in Unix seconds."""
@@ -133,12 +134,12 @@ class Rates:
         if tier is not None and tier not in USUAL_TIERS:
             found = period.tiers.get(tier)
             if found is None:
-                known = not self.strict
+                known = not period.strict
             else:
                 levels = found
         prices = _level(levels, units).prices
-        if self.least or "requests" in prices:
-            units = self._billed(units, prices)
+        if period.least or period.most or "requests" in prices:
+            units = _billed(units, period, prices)
         lines, whole = _lines(units, prices)
         priced = sum([line.cost for line in lines if line.cost is not None])
         source = self.source if known else f"{self.source}; the price of the tier {tier[:32]!r} is unknown"  # type: ignore[index]
@@ -164,12 +165,6 @@ class Rates:
                 return cost, cost, self.source
         bill = self.bill(units, at=at, tier=tier)
         return bill.cost, bill.priced, bill.price
-
-    def _billed(self, units: Mapping[str, int], prices: Prices) -> Mapping[str, int]:
-        billed = {unit: max(amount, self.least.get(unit, 0)) for unit, amount in units.items()}
-        if "requests" in prices:
-            billed.setdefault("requests", 1)
-        return billed
 
     def at_most(
         self,
@@ -197,6 +192,16 @@ class Rates:
                 if input_tokens > above:
                     most = max(most, -(-(input_tokens * asked + output_tokens * said) // _MILLION) + fixed)
         return most
+
+    def prices(self, unit: str) -> bool:
+        """Whether the unit has a price, at any time and in any tier."""
+        return any(
+            unit in level.prices
+            or (unit.startswith("images") and _of_picture(unit, level.prices) is not None)
+            for period in self.periods
+            for levels in (period.usual, *period.tiers.values())
+            for level in levels
+        )
 
     def usual(self, at: float) -> tuple[float, float] | None:
         """USD per million tokens of input and of output, for short prompts in the usual tier; None = at least
@@ -271,17 +276,28 @@ def completed(stated: Prices) -> Prices:
 
 def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
     """What one of each unit costs, by the level's identity: of those units whose cost is a whole number, as
-    it nearly always is. Levels with a price of the request itself have none, because it is no unit's price.
+    it nearly always is, and whose amount is billed as it is. Levels with a price of the request itself have
+    none, because it is no unit's price.
     """
     for period in periods:
+        bounded = {*period.least, *period.most}
         for levels in (period.usual, *period.tiers.values()):
             for level in levels:
                 if "requests" not in level.prices:
-                    prices = level.prices.items()
+                    prices = [one for one in level.prices.items() if one[0] not in bounded]
                     yield (
                         id(level),
                         {unit: price // n for unit, price in prices if not price % (n := per(unit))},
                     )
+
+
+def _billed(units: Mapping[str, int], period: Period, prices: Prices) -> Mapping[str, int]:
+    """The amounts that are billed for these."""
+    billed = {unit: max(amount, period.least.get(unit, 0)) for unit, amount in units.items()}
+    billed |= {unit: min(billed[unit], most) for unit, most in period.most.items() if unit in billed}
+    if "requests" in prices:
+        billed.setdefault("requests", 1)
+    return billed
 
 
 def _level(levels: Levels, units: Mapping[str, int]) -> Level:

@@ -237,7 +237,9 @@ class Route(msgspec.Struct, frozen=True):
     max_cost: what other deployments than the first choice may cost, None = no bound. hedge: when a second
     deployment is asked beside the first one, None = never. continues: True = another deployment continues a
     stream that breaks off. stands_for: the name of the model that an alias, or a hook, has put in place of
-    `asked`; "" = `asked` itself. reserved: which clients may use this name, None = all whose grants allow it.
+    `asked`; "" = `asked` itself. counted: the names by which limits count requests for this route; () =
+    (`model`,). bare: another name of the same model, as providers have it; "" = none. reserved: which clients
+    may use this name, None = all whose grants allow it.
 
     These fields are computed from the others. first: the candidate that is called first. plain: True = there
     is neither `spread` nor `hedge`; while nothing is known against any deployment, `first` is called and
@@ -262,6 +264,8 @@ class Route(msgspec.Struct, frozen=True):
     hedge: Hedge | None = None
     continues: bool = False
     reserved: Reserved | None = None
+    counted: tuple[str, ...] = ()
+    bare: str = ""
     first: Candidate = Candidate(Deployment("", ""))
     plain: bool = True
     simple: bool = True
@@ -271,6 +275,8 @@ class Route(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         first = self.deployments[0]
+        if not self.counted:
+            force_setattr(self, "counted", (self.model,))
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         force_setattr(self, "plain", self.spread is None and self.hedge is None)
         force_setattr(self, "simple", self.hedge is None and not self.continues)
@@ -283,7 +289,7 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str:
-        """The name of the model by which limits count, also if the client used an alias of it."""
+        """The name of the model itself, also if the client used an alias of it."""
         return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:

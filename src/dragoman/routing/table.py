@@ -32,7 +32,7 @@ from typing import Any, get_args
 import msgspec
 
 from dragoman.accounts.caller import Caller
-from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
+from dragoman.accounts.grants import LONGEST_NAME, WILDCARD, Grants, remember
 from dragoman.dialects.facts import Capability
 from dragoman.dialects.request import PROMPTED, Operation
 from dragoman.errors import ConfigError, Problem, RequestFailed
@@ -70,6 +70,8 @@ class Table:
     ) -> None:
         self._providers = providers
         self._models = models
+        self._owners = _owners(models.values())
+        """By deployment, the names of the configured models that have it."""
         self._patterns = patterns
         self._general = general
         self._reason = reason
@@ -118,6 +120,8 @@ class Table:
         table = cls(known, configured, patterns, general, reason)
         for name in by_weight(all_models):
             table._patterned.append(_Patterned(all_models[name], known, general, problems))
+            for use in table._patterned[-1].fixed:
+                table._owners[use] = (*table._owners.get(use, ()), name)
         stated = {name: model.fallbacks for name, model in all_models.items() if model.fallbacks != NONE}
         table._add_aliases({alias.name: alias for alias in aliases}, stated, problems)
         table._add_fallbacks(stated, problems)
@@ -274,7 +278,7 @@ class Table:
             if others != NONE:
                 stated[alias.name] = others
             if alias.name == CATCH_ALL:
-                self._fallback = _CatchAll(route, caught)
+                self._fallback = _CatchAll(route, caught, self._counted)
             else:
                 self._aliases[alias.name] = route
 
@@ -331,22 +335,44 @@ class Table:
         provider = self._providers.get(first) if slash and rest else None
         if provider is not None and (provider.models is None or rest in provider.models):
             return self._direct(name, provider, rest)
+        if (provider := self._server(name)) is not None:
+            return self._direct(name, provider, name)
+        return None
+
+    def _server(self, name: str) -> Provider | None:
+        """The provider of a model that is named without one; None = nobody serves it."""
         for provider in self._providers.values():
             if provider.models is not None and name in provider.models:
-                return self._direct(name, provider, name)
+                return provider
         for owner, pattern in self._patterns.items():
             provider = self._providers[owner]
             if provider.models is None and pattern.match(name) is not None:
-                return self._direct(name, provider, name)
+                return provider
         for provider in self._providers.values():
             if provider.models is None and name in provider.offered:
-                return self._direct(name, provider, name)
+                return provider
         return None
 
     def _direct(self, name: str, provider: Provider, model: str) -> Route:
-        general = self._general
-        deployments = (deployment_of(provider, model),)
-        return Route(name, deployments, strict=general.strict, check_output=general.check_output)
+        general, deployment = self._general, deployment_of(provider, model)
+        return Route(
+            name,
+            (deployment,),
+            strict=general.strict,
+            check_output=general.check_output,
+            counted=self._counted(deployment.name),
+            bare=model if self._is_bare(model, provider) else "",
+        )
+
+    def _is_bare(self, name: str, provider: Provider) -> bool:
+        """Whether the name of a provider's model, alone, means this very model."""
+        return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
+
+    def _counted(self, deployment: str) -> tuple[str, ...]:
+        """The names by which limits count requests that name a deployment: those of all models that have it,
+        so that nobody gets around a model's limit; or else its own.
+        """
+        return self._owners.get(deployment, (deployment,))
 
     def _names(self) -> Iterator[str]:
         yield from self._made
@@ -379,8 +405,19 @@ _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 """The fields of a model that have one value for each of its `uses`."""
 
 
+def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
+    """By deployment, the names of the models that have it."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for model in models:
+        for name in {one.name: None for one in model.deployments}:
+            owners[name] = (*owners.get(name, ()), model.asked)
+    return owners
+
+
 class _Patterned:
-    """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that it makes."""
+    """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that it makes.
+    fixed: its deployments that are the same for every name.
+    """
 
     def __init__(
         self, model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
@@ -391,6 +428,7 @@ class _Patterned:
         self._model = model
         self._providers = providers
         self._general = general
+        self.fixed = tuple(use for use in dict.fromkeys(model.uses) if WILDCARD not in use)
         route_of(model, providers, general, problems)  # reports what is wrong with the deployments
 
     def route(self, name: str) -> Route | None:
@@ -409,7 +447,13 @@ class _Patterned:
             model = msgspec.structs.replace(model, **{field: kept})
         model = msgspec.structs.replace(model, name=name, uses=tuple(uses[place] for place in offered))
         route = route_of(model, self._providers, self._general, [])
-        return None if route is None else msgspec.structs.replace(route, fallbacks=self.fallbacks)
+        # If every name means the same, it is one model: invented names do not get limits of their own.
+        counted = (self.name,) if len(self.fixed) == len(set(self._model.uses)) else (name,)
+        return (
+            None
+            if route is None
+            else msgspec.structs.replace(route, fallbacks=self.fallbacks, counted=counted)
+        )
 
     def _offers(self, provider: str, model: str) -> bool:
         found = self._providers.get(provider)
@@ -421,9 +465,12 @@ class _CatchAll:
     `route`; None = every name means `route`.
     """
 
-    def __init__(self, route: Route, provider: Provider | None) -> None:
+    def __init__(
+        self, route: Route, provider: Provider | None, counted: Callable[[str], tuple[str, ...]]
+    ) -> None:
         self._route = route
         self._provider = provider
+        self._counted = counted
         self._cached: dict[str, Route] = {}
 
     def give(self, fallbacks: Fallbacks[Route]) -> None:
@@ -436,7 +483,10 @@ class _CatchAll:
             return msgspec.structs.replace(self._route, asked=name)
         if (route := self._cached.get(name)) is None:
             deployment = deployment_of(self._provider, name).within(self._route.deployments[0].window)
-            route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
+            counted = self._counted(deployment.name)
+            route = msgspec.structs.replace(
+                self._route, asked=name, deployments=(deployment,), counted=counted, bare=""
+            )
             remember(self._cached, name, route)
         return route
 

@@ -29,3 +29,31 @@ class Seams(msgspec.Struct, frozen=True):
 
 
 SYSTEM = Seams()
+
+
+class Steady:
+    """Unix seconds that never go back when the clock is set back by up to `_BELIEVED` seconds: they go on
+    more slowly until the clock has caught up. A larger step is believed at once, because it corrects an
+    error.
+    """
+
+    _BELIEVED = 120.0
+    _PACE = 0.9
+
+    def __init__(self, seams: Seams) -> None:
+        self._clock = seams.now
+        self._monotonic = seams.monotonic
+        self._latest = self._clock()
+        self._at = self._monotonic()
+
+    def __call__(self) -> float:
+        found, at = self._clock(), self._monotonic()
+        if self._latest - self._BELIEVED <= found < self._latest:
+            found = max(found, self._latest + self._PACE * (at - self._at))
+        self._latest, self._at = found, at
+        return found
+
+
+def steady(seams: Seams) -> Seams:
+    """The same with a clock that does not go back (`Steady`)."""
+    return msgspec.structs.replace(seams, now=Steady(seams))

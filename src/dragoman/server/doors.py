@@ -56,7 +56,7 @@ def listen_locally(path: Path) -> socket.socket:
     if nobody listens on it. Raises OSError if somebody listens on it (EADDRINUSE), if the path is too long
     (about 100 characters are possible), or if the file cannot be written.
     """
-    if path.exists() and _answers(path):
+    if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
     # Under its own name it could be opened by others before its mode is set, and refuse connections before it
     # listens. The other name is longer, so where it fits the path does, too.
@@ -75,7 +75,8 @@ def listen_locally(path: Path) -> socket.socket:
     return listener
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Whether somebody listens on this Unix socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.settimeout(_PATIENCE)
         try:

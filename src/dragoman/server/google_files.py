@@ -119,7 +119,7 @@ class GoogleFilesApi(PassThroughApi):
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer to the client, with the ids and the address that the client can use."""
         passage, known = call.passage, call.asked.known
-        passed = headers_of(answer, passage, whole=True)
+        passed = headers_of(answer, call, whole=True)
         passed += [
             (name.encode(), answer.headers[name].encode("latin-1", "replace"))
             for name in _TOLD

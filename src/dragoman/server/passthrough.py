@@ -209,13 +209,16 @@ class PassThroughApi:
             key_id=account.id,
             own=account.own,
         )
-        if exchange.method != "POST" or resource in _FREE:
+        free = exchange.method != "POST" or resource in _FREE
+        if free:
             record.units = {}
         gateway = self._gateway
         meter = metered(gateway.engine.runtime.accounting, exchange, gateway.seams, operation="passthrough")
         try:
             if meter is not None:
-                await meter.enter_alone(record)
+                # What is made may use models. What is there may be changed and ended with no budget left.
+                measured = free or asked.ids.params
+                await (meter.enter_alone(record) if measured else meter.enter_unmeasured(record))
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             CONNECTED.set(self._connected(exchange))
@@ -278,12 +281,13 @@ class PassThroughApi:
             if named:
                 named = await self._ownership.text(named, asked.known, passage, hide=False)
             if answer.status in _BODILESS:
+                headers = headers_of(answer, call, named, whole=True)
                 call.close(answer.status)
-                await client.empty(answer.status, headers_of(answer, passage, named, whole=True))
+                await client.empty(answer.status, headers)
             else:
                 # A decoded body has another length. The length stated beside chunks cannot be trusted.
                 other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
-                await flow(answer, client, headers_of(answer, passage, named, whole=other), call.close)
+                await flow(answer, client, headers_of(answer, call, named, whole=other), call.close)
             return
         value = decoded(await read_bounded(answer, MOST_EDITED, passage.name), passage)
         if asked.ids.filtered and method == "GET" and isinstance(value.get("data"), list):
@@ -294,8 +298,9 @@ class PassThroughApi:
             await self._show([value], {}, call, new=call.owns)
         if method == "DELETE":
             await self._forget(call)
+        headers = headers_of(answer, call, whole=True)
         call.close(answer.status)
-        await client.answer(answer.status, headers_of(answer, passage, whole=True), encode(value))
+        await client.answer(answer.status, headers, encode(value))
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
         """The part of a provider's list that belongs to the client. first: the first page of the list."""
@@ -525,13 +530,12 @@ async def flow(
     await client.end()
 
 
-def headers_of(
-    answer: Answer, passage: Passage, named: str = "", *, whole: bool
-) -> list[tuple[bytes, bytes]]:
+def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """The headers for the client: the provider's that are passed on, those that keep browsers from running
-    the answer as a page, and the provider's name. named: the content-disposition, with the ids that clients
-    use. whole: without the provider's content-length.
+    the answer as a page, the provider's name, and those of the client's limits. named: the
+    content-disposition, with the ids that clients use. whole: without the provider's content-length.
     """
+    passage, meter = call.passage, call.meter
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
         for name in _ANSWERED
@@ -543,7 +547,10 @@ def headers_of(
     kind = answer.headers.get("content-type", _ANY)
     passed += inert_headers(kind, named or None)
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
-    return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
+    limited = meter is not None and meter.applied is not None
+    passed += passage.dialect.headers.passed(answer.headers, limits=not limited)
+    passed.append(deployment)
+    return passed if meter is None else meter.headers(passed)
 
 
 def _uploads(ids: Ids, request: HttpRequest) -> bool:

@@ -83,6 +83,11 @@ class Counter(NamedTuple):
         return span(self.window, self.every, self.start).ends
 
 
+def escaped(name: str) -> str:
+    """The name of a limit as the names of its counters begin: without `|`, which a key's name may have."""
+    return name.replace("%", "%25").replace("|", "%7C")
+
+
 def read(counter: str) -> Counter | None:
     """Return the parts of a counter's name; None = the text is not the name of a counter."""
     head, _, start = counter.rpartition("|")
@@ -90,6 +95,7 @@ def read(counter: str) -> Counter | None:
     if len(parts) != 5 or not start.isdecimal() or parts[1] not in _RESOURCES:
         return None
     name, resource, lasting, mark, value = parts
+    name = name.replace("%7C", "|").replace("%25", "%")
     window = lasting.lstrip("0123456789")
     if window and window not in get_args(Window):
         return None

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from dragoman.accounts.ledger import Ledger, Refused, Reservation
+from dragoman.accounts.ledger import SOON, Ledger, Refused, Reservation
 from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.windows import prefix_of
 from dragoman.state.counters import Resource, Window, read, span
@@ -188,14 +188,14 @@ class LedgerLaws(RuleBasedStateMachine):
         return found if onto is None else multiple()
 
     def _says_when(self, refused: Refused) -> None:
-        """No later than the end of the window, and never what can not be."""
+        """Soon, if only running requests are in the way; else with the next window, if there is one."""
         one, standing, again = refused
         if one.amount > one.limit.most:
             assert again is None
         elif standing.used + one.amount > one.limit.most:
             assert again == (None if one.ends == inf else one.ends)
         else:
-            assert again is None or self.now < again <= one.ends
+            assert again == min(self.now + SOON, one.ends)
 
     def _settle(self, reservation: Reservation, used: dict[str, int]) -> None:
         self.model.held = [pair for pair in self.model.held if pair[0] is not reservation]

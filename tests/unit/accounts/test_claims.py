@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.claims import Applied, Limits, charged
 from dragoman.accounts.limits import Claim, Limit, Subject
+from dragoman.accounts.windows import mark_of
 
 NOW = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC).timestamp()
 MINUTE = int(NOW) // 60 * 60
@@ -82,6 +83,45 @@ def test_a_limit_for_models_counts_by_either_name() -> None:
     assert limits.apply(CI, "slow", asked="anything") is not None
     assert limits.apply(CI, "fast", asked="small") is None
     assert limits.apply(CI, "fast") is None
+
+
+def test_a_deployment_counts_for_all_models_that_have_it() -> None:
+    limits = Limits(
+        [
+            Limit("each", "requests", 5, "day", "model"),
+            Limit("one", "requests", 5, "day", "model", only=frozenset({"slow"})),
+            Limit("of", "requests", 5, "day", "key", models=frozenset({"slow"})),
+        ]
+    )
+    found = limits.found(CI, ("fast", "slow"), "up/gpt")
+    assert found is not None
+    assert names(Applied(found)) == [
+        "each|requests|1day||fast",
+        "each|requests|1day||slow",
+        "one|requests|1day||slow",
+        "of|requests|1day|" + mark_of({"slow"}) + "|ci",
+    ]
+
+
+def test_operators_may_leave_the_provider_out() -> None:
+    """As clients may, if the name alone means the same model."""
+    for name in ("gpt-5", "gpt-*", "openai/gpt-5"):
+        only = frozenset({name})
+        limits = Limits(
+            [
+                Limit("one", "requests", 5, "day", "model", only=only),
+                Limit("of", "requests", 5, "day", "global", models=only),
+            ]
+        )
+        for asked in ("gpt-5", "openai/gpt-5"):
+            found = limits.found(CI, ("openai/gpt-5",), asked, "gpt-5")
+            assert found is not None
+            assert names(Applied(found)) == [
+                "one|requests|1day||openai/gpt-5",
+                f"of|requests|1day|{mark_of(only)}|*",
+            ]
+        found = limits.found(CI, ("azure/gpt-5",), "azure/gpt-5")
+        assert found is None
 
 
 def test_limits_that_come_with_the_caller() -> None:
@@ -192,3 +232,31 @@ def test_invented_names_of_models_and_callers_do_not_fill_the_memory() -> None:
         limits.apply(CI, f"model {index}")
         limits.apply(CI, "x" * 200 + str(index))
     assert len(limits._found) <= 4_096
+
+
+def test_whether_a_fallback_may_be_measured() -> None:
+    some = frozenset({"m"})
+    for measured in (
+        Limit("l", "tokens", 9, "day", "provider"),
+        Limit("l", "money", 9, "day", "model"),
+        Limit("l", "tokens", 9, "day", "key", models=some),
+    ):
+        assert Limits([measured]).measure_others(CI)
+    assert not Limits([Limit("l", "requests", 9, "day", "model")]).measure_others(CI)
+    assert not Limits([Limit("l", "tokens", 9, "day", "key")]).measure_others(None)
+    own = Limit("key ci", "tokens", 9, "day", "key", models=some)
+    assert Limits().measure_others(Caller("ci", limits=(own,)))
+
+
+def test_limits_of_another_model_are_joined_once() -> None:
+    limits = Limits(
+        [Limit("each", "requests", 5, "day", "model"), Limit("all", "tokens", 5, "day", "global")]
+    )
+    applied, other = limits.apply(CI, "m"), limits.apply(CI, "big")
+    assert applied is not None
+    assert other is not None
+    further = other.beyond(applied)
+    assert names(further) == ["each|requests|1day||big"]
+    assert further is not None
+    applied.join(further)
+    assert other.beyond(applied) is None

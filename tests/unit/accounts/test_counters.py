@@ -12,8 +12,8 @@ from hypothesis.stateful import Bundle, consumes, multiple, rule
 
 from dragoman.accounts.bound import PLACES as AT
 from dragoman.accounts.bound import Amounts, Bound, reserving, using
-from dragoman.accounts.counters import SOON, MemoryLedger
-from dragoman.accounts.ledger import Ledger, Refused, Reservation
+from dragoman.accounts.counters import MemoryLedger
+from dragoman.accounts.ledger import SOON, Ledger, Refused, Reservation
 from dragoman.accounts.limits import Limit, Standing
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams

@@ -53,6 +53,13 @@ def test_the_limit_that_leaves_least_is_told() -> None:
     }
 
 
+def test_soft_limits_refuse_nothing_so_they_leave_no_remainder() -> None:
+    soft = Limit("soft", "requests", 5, "day", hard=False)
+    assert after({"soft": 9}, soft, form="openai") == {}
+    told = after({"soft": 9, "narrow": 20}, soft, LIMITS[1], form="standard")
+    assert told["ratelimit-remaining"] == "40"
+
+
 def test_headers_of_anthropic() -> None:
     assert after(USED, *LIMITS, form="anthropic") == {
         "anthropic-ratelimit-requests-limit": "60",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +22,8 @@ NOW = datetime(2026, 11, 23, 15, 4, 38, 500_000, tzinfo=UTC).timestamp()
         (0, "0s"),
         (-1, "0s"),
         (0.0201, "21ms"),
+        (0.998, "998ms"),
+        (0.9999, "1s"),
         (1, "1s"),
         (62.5, "1m3s"),
         (3600, "1h0m0s"),
@@ -65,6 +68,23 @@ def refused(
             (
                 "The budget of key ci is used up. Of 5.00 USD per day, 4.99 USD are used; this request may"
                 " need 0.02 USD. It starts again at 2026-11-24T00:00:00Z."
+            ),
+        ),
+        (
+            refused(Limit("key ci", "money", 5 * NANO, "month"), "ci", 3 * NANO, (NANO, 2 * NANO), NOW + 1),
+            *("quota", "insufficient_quota", 1.0),
+            (
+                "The budget of key ci has no room for this request beside those that run. Of 5.00 USD per"
+                " month, 1.00 USD are used and 2.00 USD reserved by running requests; this request may need"
+                " 3.00 USD. Try again in 1s."
+            ),
+        ),
+        (
+            refused(Limit("each", "requests", 2, "minute"), "ci", 1, (1, 1)),
+            *("rate_limit", "rate_limit_exceeded", 21.5),
+            (
+                "The rate limit `each` of key ci is reached. Of 2 requests per minute, 1 request is"
+                " used and 1 request reserved by running requests. Try again in 22s."
             ),
         ),
         (
@@ -127,3 +147,8 @@ def test_a_price_that_is_not_known() -> None:
     told = unpriced(Limit("each", "money", 5, "day", unknown_price="refuse"))
     assert (told.kind, told.code, told.http_status) == ("permission", "unknown_price", 403)
     assert "budget `each`" in told.message
+
+
+def test_of_a_long_name_a_part_of_its_hash_is_shown() -> None:
+    found = refused(Limit("each", "requests", 60, "minute"), "x" * 100, 1, (60, 0))
+    assert re.search("of key #[0-9a-f]{12} is reached", fault(found, NOW).message)

@@ -18,6 +18,8 @@ MOMENT = 1_763_910_245.0
         Limit("each", "requests", 5, "minute"),
         Limit("key a b", "input_tokens", 5, "minute", every=5, models=frozenset({"gpt-*", "m"})),
         Limit("each", "money", 5, "month"),
+        Limit("key a|requests|1day||b", "requests", 5, "hour"),
+        Limit("key 50%7C|%", "requests", 5, "hour"),
         Limit("each", "concurrency", 5, None),
     ],
 )
@@ -35,6 +37,12 @@ def test_names_that_clients_invent_are_bounded_and_never_meet() -> None:
     assert shown("x" * 64) == "x" * 64
     assert len(shown(long)) == 33
     assert len({shown(long), shown(other), shown("a\nb"), shown("\ud800"), shown(shown(long))}) == 5
+
+
+def test_no_name_of_a_key_is_that_of_another_counter() -> None:
+    names = ["a|b", "a%7Cb", "a%257Cb", "a%|b"]
+    assert len({prefix_of(Limit(f"key {name}", "requests", 5, "day"), name) for name in names}) == len(names)
+    assert len({prefix_of(Limit(f"key {name}", "requests", 5, "day"), "x") for name in names}) == len(names)
 
 
 def test_limits_for_different_models_have_different_counters() -> None:

@@ -40,7 +40,7 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 def accounting(journal: Journal | None = None, **settings: Any) -> Accounting | None:
-    return accounting_of(load({**ONE, **settings}, {}), MemoryLedger(), Watch(), journal)
+    return accounting_of(load({**ONE, **settings}, {}), MemoryLedger(), Watch(), journal, SYSTEM)
 
 
 def test_nothing_is_accounted_for_if_nobody_wants_to_know() -> None:

@@ -87,6 +87,11 @@ class Records:
         }
 
 
+async def used(limits: list[Limit], records: Records) -> dict[str, int]:
+    """With how much each counter begins."""
+    return {name: max(amounts) for name, amounts in (await seeds(limits, records, NOW)).items()}
+
+
 async def test_what_was_used_in_running_windows_is_restored() -> None:
     limits = [
         Limit("r", "requests", 9, "day", "tenant"),
@@ -100,7 +105,7 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
         Limit("attempts", "requests", 9, "month", "provider"),
     ]
     records = Records()
-    assert await seeds(limits, records, NOW) == {
+    assert await used(limits, records) == {
         f"r|requests|1day||acme|{DAY}": 3,
         f"r|requests|1day||lab|{DAY}": 1,
         f"t|tokens|1day||acme|{DAY}": 45,
@@ -133,7 +138,7 @@ async def test_what_was_charged_is_restored_whatever_a_limit_counts() -> None:
         f"model m|tokens|1day||m|{DAY}": 7,
         f"model n|tokens|1month||n|{MONTH}": 8,
     }
-    assert await seeds(limits, records, NOW) == {
+    assert await used(limits, records) == {
         f"r|requests|1day||lab|{DAY}": 4,
         f"r|requests|1day||acme|{DAY}": 3,
         f"here|requests|1day||10.0.0.1|{DAY}": 5,
@@ -209,6 +214,26 @@ async def test_a_limit_of_a_reload_begins_with_what_waits_in_the_journal(
     place.journal.left = {ALL_OF_TODAY: 12}
     assert await place.restoring.restore([ALL])
     assert place.used == 12
+
+
+@pytest.mark.parametrize(("known", "used"), [(9, 9), (5, 18)])
+async def test_what_a_new_limit_has_counted_itself_is_not_added_again(
+    monkeypatch: pytest.MonkeyPatch, known: int, used: int
+) -> None:
+    """As of a key that is used at once after it was made. known: what was charged of the 9 that records have;
+    if it is less, the key was used before it had the limit.
+    """
+    place = Place(monkeypatch)
+    assert await place.restoring.restore([], recovered=True)
+
+    async def counts_meanwhile(moment: float) -> bool:
+        place.use(9)
+        place.records.charges = {ALL_OF_TODAY: known}
+        return True
+
+    monkeypatch.setattr(place.journal, "stored_until", counts_meanwhile)
+    assert await place.restoring.restore([ALL])
+    assert place.used == used
 
 
 async def test_while_the_database_is_away_limits_begin_at_0_and_it_is_added_later(

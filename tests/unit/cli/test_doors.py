@@ -35,6 +35,10 @@ def test_it_is_in_dragomans_folder_by_its_port(home: Path) -> None:
         assert doors.running(found(home, port=1)) == one.path, "it is the only one"
         with doors.opened(found(home), 8124):
             assert doors.running(found(home, port=1)) is None, "nobody knows which is meant"
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(home / "run" / "8125.sock"))
+        assert doors.running(found(home, port=1)) == one.path, "nobody listens on the other one"
+        (home / "run" / "8125.sock").unlink()
     assert list((home / "run").iterdir()) == []
     assert doors.running(found(home)) is None
 

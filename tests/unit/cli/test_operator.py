@@ -70,6 +70,15 @@ async def test_a_change_names_the_etag_that_it_wants(serve: Serve) -> None:
     assert "try again" in (failed.value.hint or "")
 
 
+async def test_an_error_lists_all_problems_if_there_are_several(serve: Serve) -> None:
+    problems = [{"path": "a", "message": "no number"}, {"path": "b", "message": "unknown\x1b[1m"}]
+    for listed, lines in ((problems, ["a: no number", "b: unknown"]), (problems[:1], []), ("odd", [])):
+        there, _ = await serve(400, {"error": {"message": "No.", "problems": listed}})
+        with pytest.raises(Failure) as failed:
+            await call(there, "PUT", "/admin/prices/x", {})
+        assert [line.removesuffix("[1m") for line in failed.value.lines] == lines
+
+
 async def test_what_is_no_gateway_is_told(serve: Serve) -> None:
     for body in (None, OTHER, ["a"]):
         there, _ = await serve(200, body)

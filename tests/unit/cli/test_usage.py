@@ -74,7 +74,15 @@ def test_json_and_csv(run: Run, gateway: Gateway) -> None:
     assert out.splitlines()[0].startswith("tenant,other,requests")
 
 
-@pytest.mark.parametrize("wrong", [("--only", "colour=red"), ("--only", "key"), ("--month", "--from", "0")])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--only", "colour=red"),
+        ("--only", "key"),
+        ("--only", "key=a", "--only", "key=b"),
+        ("--month", "--from", "0"),
+    ],
+)
 def test_wrong_options(run: Run, gateway: Gateway, wrong: tuple[str, ...]) -> None:
     code, _, err = run("usage", *wrong, *URL)
     assert (code, gateway.queries) == (2, [])
@@ -86,12 +94,12 @@ def test_wrong_options(run: Run, gateway: Gateway, wrong: tuple[str, ...]) -> No
     [
         ("1822.40", True, "$1,822.40"),
         ("402.11", False, "≥ $402.11"),
-        ("0.00", False, "—"),
+        (None, False, "—"),
         ("0.00", True, "$0.00"),
         ("0.0065", True, "$0.0065"),
     ],
 )
-def test_spend_says_what_is_not_known(cost: str, complete: bool, text: str) -> None:
+def test_spend_says_what_is_not_known(cost: str | None, complete: bool, text: str) -> None:
     assert _spend({"cost_usd": cost, "cost_complete": complete}) == text
 
 

@@ -336,7 +336,7 @@ def test_weights_that_only_some_state_are_named() -> None:
         ("simple-shuffle", "weighted", "here: policy: weighted"),
         ("least-busy", "least_busy", "here: policy: least_busy"),
         ("latency-based-routing", "latency", "here: policy: latency"),
-        ("usage-based-routing-v2", "least_busy", "not counted"),
+        ("usage-based-routing-v2", "least_busy", "by tokens per minute"),
         ("dreamt-of", "weighted", "no policy like dreamt-of"),
     ],
 )
@@ -357,6 +357,36 @@ def test_costs_become_prices() -> None:
     settings, _ = convert(read(one + "router_settings: {routing_strategy: cost-based-routing}"))
     (priced,) = settings["models"]["m"]["deployments"]  # bills need the price, also where nothing is compared
     assert priced == {"use": "groq/a", "price": {"input": 3, "output": 15}}
+
+
+def test_each_cost_is_told_with_its_price_or_as_left_out() -> None:
+    converted = convert(
+        read("""
+model_list:
+  - model_name: whole
+    litellm_params: {model: groq/a, input_cost_per_token: 0.000003, cache_read_input_token_cost: null}
+    model_info:
+      output_cost_per_token: 0.000015
+      search_context_cost_per_query: {search_context_size_medium: 0.01}
+  - model_name: half
+    litellm_params: {model: groq/b, input_cost_per_token: 0.000003, output_cost_per_pixel: 0.1}
+""")
+    )
+    assert converted.settings["models"]["whole"]["deployments"] == [
+        {"use": "groq/a", "price": {"input": 3, "output": 15, "web_search_requests": 10}}
+    ]
+    costs = {note.path: (note.text, note.done) for note in converted.notes if "cost" in note.path}
+    kept = ("here: price of the deployment", True)
+    assert costs == {
+        "model_list[0].litellm_params.input_cost_per_token": kept,
+        "model_list[0].model_info.output_cost_per_token": kept,
+        "model_list[0].model_info.search_context_cost_per_query": kept,
+        "model_list[1].litellm_params.input_cost_per_token": (
+            "a price needs both input and output here: left out; the packaged price counts, if there is one",
+            False,
+        ),
+        "model_list[1].litellm_params.output_cost_per_pixel": ("no price here has this unit: prices", False),
+    }
 
 
 def test_fallbacks_of_a_model_with_a_policy_are_fallbacks() -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman.config.prices import PriceEntry
-from dragoman.config.pricing import Priced, Pricing, is_unit, jumps, prices_in
+from dragoman.config.pricing import Priced, Pricing, is_unit, prices_in
 from dragoman.config.scalars import Amount
 from dragoman.providers.prices import PriceTable
-from dragoman.providers.rates import NANO
 from tests.unit.config.conftest import Load
 
 PROVIDERS = """
@@ -108,6 +107,21 @@ def test_prices_of_later_days(loaded: Load) -> None:
     assert rates.source == "prices: openai/gpt-5; until then openai/gpt of a page, 2026-11-23"
 
 
+def test_before_its_first_day_a_price_is_that_of_the_table_or_unknown(loaded: Load) -> None:
+    dated = "{input: 3, output: 3, since: 2027-01-01, confirm: true}"
+    found = pricing(loaded, f"prices: {{mine/x: {dated}, openai/gpt-5: {dated}}}")
+    first = 1_798_761_600  # 2027-01-01
+    assert [usual(found, "mine/x", at) for at in (first - 1, first)] == [None, (3, 3)]
+    mine, theirs = found.rates("mine/x"), found.rates("openai/gpt-5")
+    assert mine is not None
+    assert theirs is not None
+    assert mine.source == "prices: mine/x; until then unknown"
+    assert mine.bill({"input": 5}, at=AT).cost is None
+    # The table does not know this tier; what the operator has stated holds in every one.
+    bills = [theirs.bill({"input": 5}, at=at, tier="odd") for at in (first - 1, first)]
+    assert [bill.cost for bill in bills] == [None, 15_000]
+
+
 def test_tiers_and_long_prompts(loaded: Load) -> None:
     found = pricing(
         loaded,
@@ -162,14 +176,6 @@ def test_a_container_of_what_has_a_price(loaded: Load) -> None:
     assert "mine/drawn" not in known  # it cannot be compared with prices of tokens
     assert "mine/x" not in known
     assert 5 not in known
-
-
-def test_jumps() -> None:
-    found = list(
-        jumps({"input": 100, "output": 99, "images": 5, "pages": 0}, {"input": 10, "output": 10, "pages": 5})
-    )
-    assert found == [("input", 100, 10)]
-    assert list(jumps({"input": NANO}, {"input": 10 * NANO})) == [("input", NANO, 10 * NANO)]
 
 
 def test_names_of_units() -> None:

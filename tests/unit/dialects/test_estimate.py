@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects.estimate import EstimateUsage
+from dragoman.dialects.estimate import EstimateUsage, cost_so_far, whole_cost
 from dragoman.engine.steps import through
 from dragoman.tokens import count
 
@@ -107,3 +107,56 @@ def test_pieces_count_like_their_whole(pieces: list[str]) -> None:
         return usage.output
 
     assert said(*pieces) == said("".join(pieces))
+
+
+OUTPUT = ir.Usage(output=2)
+IMPOSSIBLE = ir.Usage(input=10**15, output=2)
+
+
+@pytest.mark.parametrize("told", [whole, streamed])
+def test_impossible_counts_are_none(told: object) -> None:
+    assert callable(told)
+    usage = told(answer(ir.Text(WORDS), usage=IMPOSSIBLE))
+    assert usage == told(answer(ir.Text(WORDS)))
+    assert usage.estimated
+
+
+@pytest.mark.parametrize("told", [whole, streamed])
+def test_a_prompt_that_is_not_stated_is_counted(told: object) -> None:
+    assert callable(told)
+    prompt = count(ASKED, "gpt-4o").tokens
+    usage = told(answer(ir.Text(WORDS), usage=OUTPUT))
+    assert usage == ir.Usage(prompt, output=2, estimated=True)
+    cached = ir.Usage(cache_read=5, output=2)
+    assert told(answer(ir.Text(WORDS), usage=cached)) == cached
+
+
+def test_the_latest_counts_of_a_stream_are_completed() -> None:
+    prompt = count(ASKED, "gpt-4o").tokens
+    step = EstimateUsage(ASKED, "gpt-4o")
+    events: list[ir.Event] = [
+        ir.Start("there", usage=IMPOSSIBLE),
+        ir.Tally(ir.Usage(output=1)),
+        ir.Tally(OUTPUT),
+        ir.End(),
+    ]
+    counted = [ir.Tally(ir.Usage(prompt, output=said, estimated=True)) for said in (1, 2)]
+    assert through([step], events) == [ir.Start("there"), *counted, ir.End()]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_stream_that_was_only_passed_on(ended: bool) -> None:
+    """For the records of the gateway. Its client may not have been told any usage."""
+    prompt = count(ASKED, "gpt-4o").tokens
+    events: list[ir.Event] = [ir.Start("there"), ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS)]
+
+    def cost(stated: ir.Usage | None) -> ir.Usage:
+        told = whole_cost if ended else cost_so_far
+        return told(ASKED, "gpt-4o", events, 1.0, stated)
+
+    guess = cost(None)
+    assert (guess.input, guess.estimated) == (prompt, True)
+    assert guess.output in range(70, 110)
+    assert cost(IMPOSSIBLE) == guess
+    assert cost(OUTPUT) == ir.Usage(prompt, output=2, estimated=True)
+    assert cost(STATED) == STATED

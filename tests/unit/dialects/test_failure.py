@@ -182,6 +182,7 @@ def test_what_a_status_says_by_itself(status: int, kind: str) -> None:
         (ir.Fault("rate_limit", "x", retry_after=0.2), {"retry-after": "1"}),
         (ir.Fault("overloaded", "x", retry_after=2.6), {"retry-after": "3"}),
         (ir.Fault("quota", "x", retry_after=9), {"retry-after": "9", "x-should-retry": "false"}),
+        (ir.Fault("quota", "x", retry_after=1), {"retry-after": "1"}),
     ],
 )
 def test_what_headers_say_of_trying_again(fault: ir.Fault, headers: dict[str, str]) -> None:

@@ -42,6 +42,32 @@ def test_by_the_names_of_its_counts(value: dict[str, Any], counts: tuple[int | N
     assert (stated.model, stated.units) == (None, None)
 
 
+def test_interactions_of_google() -> None:
+    usage = {
+        "total_tokens": 336,
+        "total_input_tokens": 267,
+        "input_tokens_by_modality": [{"modality": "text", "tokens": 9}, {"modality": "image", "tokens": 258}],
+        "total_cached_tokens": 20,
+        "total_output_tokens": 3,
+        "total_tool_use_tokens": 9,
+        "total_thought_tokens": 57,
+    }
+    counts = ir.Usage(
+        247,
+        20,
+        tool_input=9,
+        output=3,
+        reasoning=57,
+        detail={"input_text": 9, "input_image": 258},
+    )
+    whole = json.dumps({"model": "gemini-2.5-flash", "usage": usage}).encode()
+    assert read("application/json", whole) == Stated("gemini-2.5-flash", counts)
+    last = {"event_type": "interaction.completed", "interaction": {"model": "gemini", "usage": usage}}
+    assert read("text/event-stream", events({"delta": {}}, last)) == Stated("gemini", counts)
+    odd = {"total_input_tokens": 5, "input_tokens_by_modality": ["x"], "total_output_tokens": 1}
+    assert read("application/json", json.dumps({"usage": odd}).encode()).usage == ir.Usage(5, output=1)
+
+
 def test_pages_and_searches() -> None:
     told = read("application/json", b'{"model": "mistral-ocr", "usage_info": {"pages_processed": 3}}')
     assert (told.model, told.units) == ("mistral-ocr", {"pages": 3})

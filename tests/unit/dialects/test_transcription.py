@@ -246,6 +246,25 @@ def test_what_passes_is_looked_at() -> None:
     assert msgspec.json.decode(shown[0].data) == {"text": "Hi", "model": "mine"}
 
 
+@pytest.mark.parametrize(
+    ("body", "usage"),
+    [
+        ({"duration": 3.62}, ir.Usage(detail={"audio_seconds": 3.62})),
+        (
+            {"duration": 3.62, "usage": {"type": "duration", "seconds": 4}},
+            ir.Usage(detail={"audio_seconds": 4}),
+        ),
+        ({"duration": 3.62, "usage": {"input_tokens": 5}}, ir.Usage(5)),
+        ({"duration": "3.62"}, None),
+        ({}, None),
+    ],
+)
+def test_what_passes_is_used_by_its_duration(body: dict[str, Any], usage: ir.Usage | None) -> None:
+    """`verbose_json` of whisper-1, which is billed by the time of the audio, states no usage."""
+    answer = Payload(encode({"text": "Hi", **body}))
+    assert RELAY.response(form(), answer, None) == (answer, usage)
+
+
 # --- Mistral ------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dragoman.accounts.claims import Limits
@@ -66,14 +66,21 @@ PRICES = {
 class Accounts:
     """The accounts of one stage, and the stage.
 
-    limits: of the gateway. more: what `Stage` takes.
+    limits: of the gateway. prices: by deployment. more: what `Stage` takes.
     """
 
-    def __init__(self, providers: Any = None, limits: Iterable[Limit] = (), **more: Any) -> None:
+    def __init__(
+        self,
+        providers: Any = None,
+        limits: Iterable[Limit] = (),
+        *,
+        prices: Mapping[str, Rates] = PRICES,
+        **more: Any,
+    ) -> None:
         self.book = Book()
         self.ledger = MemoryLedger()
         self.accounting = Accounting(
-            rates=PRICES.get, journal=self.book, limits=Limits(limits), ledger=self.ledger
+            rates=prices.get, journal=self.book, limits=Limits(limits), ledger=self.ledger
         )
         self.stage = Stage(providers, accounting=self.accounting, **more)
         self.book.stage = self.stage

@@ -55,6 +55,19 @@ def test_a_stream_is_noted_before_its_last_event() -> None:
     assert accounts.book.record.streamed
 
 
+@pytest.mark.parametrize("more", [{}, {"stream_options": {"include_usage": True}}], ids=["silent", "told"])
+def test_a_stream_that_states_no_usage_is_charged_an_estimate(more: dict[str, Any]) -> None:
+    """Also if its client has not asked for the usage, so that nobody else needs one."""
+    accounts = Accounts(limits=[limit("tokens", 1_000_000)])
+    accounts.stage.script("one", stream(*streamed("word " * 400, usage=None)))
+    accounts.stage.plays(chat(stream=True, max_tokens=500, **more))
+    record = accounts.book.record
+    assert record.estimated
+    assert 300 < record.units["output"] < 700
+    assert record.units["input"] > 0
+    assert list(accounts.standing.values()) == [(sum(record.units.values()), 0)]
+
+
 def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
     accounts = Accounts()
     frames = streamed("one two three four", usage=USED)
@@ -223,6 +236,33 @@ def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
     assert list(accounts.standing.values()) == [(0, 0)]
 
 
+@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
+def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -> None:
+    """And is not called if they are reached, so that a model that fails is no way around them."""
+    most = {"requests": 1, "tokens": 150, "money": 3_000_000}[resource]
+    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
+    accounts = Accounts(BOTH, limits=[of_dear], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=3, output=100)))
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert lines[-1] == "= done"
+    ((used, reserved),) = accounts.standing.values()
+    assert (used, reserved) == ({"requests": 1, "tokens": 103, "money": 2_006_000}[resource], 0)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+    assert list(accounts.standing.values()) == [(used, 0)]
+
+
+def test_a_limit_for_several_models_counts_a_request_once() -> None:
+    both = limit("requests", 9, models=frozenset({"m", "dear"}))
+    accounts = Accounts(BOTH, limits=[both], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    assert list(accounts.standing.values()) == [(1, 0)]
+
+
 def test_a_fallback_with_limits_reserves_what_the_request_may_use() -> None:
     most = limit("tokens", 50, subject="provider", only=frozenset({"two"}))
     accounts = Accounts(BOTH, limits=[most], settings=FALLBACK)
@@ -257,14 +297,40 @@ def test_a_limit_of_a_deployment_chooses_the_next_one() -> None:
 
 
 def test_limits_of_all_deployments_refuse_with_the_earliest_time() -> None:
-    limits = [Limit("d", "requests", 1, "hour", "provider"), Limit("e", "requests", 1, "day", "provider")]
+    """The earliest at which one of them may be called, for which all its limits have to allow it."""
+    limits = [
+        Limit("d", "requests", 1, "minute", "provider", only=frozenset({"one"})),
+        Limit("e", "requests", 1, "day", "provider", only=frozenset({"one"})),
+        Limit("f", "requests", 1, "hour", "provider", only=frozenset({"two"})),
+    ]
+    accounts = Accounts(BOTH, limits=limits, settings=PAIR)
+    for name in ("one", "two"):
+        accounts.stage.script(name, whole("Hello", usage=USED))
+        accounts.stage.plays(chat(model="m"))
+    lines = accounts.stage.plays(chat(model="m"))
+    assert lines[-2].startswith("answer 429 rate_limit_exceeded")
+    assert 60 < int(accounts.stage.client.headers["retry-after"]) <= 3600
+    assert accounts.book.closes[2].attempts == 0
+
+
+def test_the_time_to_wait_is_that_of_the_limit_that_refuses_longest() -> None:
+    """A client that comes back with the next minute would be refused again."""
+    limits = [
+        Limit("a", "requests", 1, "minute"),
+        Limit("b", "requests", 1, "day"),
+        Limit("c", "tokens", 5, "month", hard=False),
+    ]
     accounts = Accounts(limits=limits)
     accounts.stage.script("one", whole("Hello", usage=USED))
-    accounts.stage.plays(chat())
-    lines = accounts.stage.plays(chat())
-    assert lines[-2].startswith("answer 429 rate_limit_exceeded")
-    assert 0 < int(accounts.stage.client.headers["retry-after"]) <= 3600
-    assert accounts.book.closes[1].attempts == 0
+    accounts.stage.plays(chat(max_tokens=1))
+    accounts.stage.plays(chat(max_tokens=1))
+    assert accounts.stage.exchange.refused_by == "b"
+    assert int(accounts.stage.client.headers["retry-after"]) > 60
+    budget = Accounts(limits=[Limit("a", "requests", 1, "minute"), Limit("c", "tokens", 9, "month")])
+    budget.stage.script("one", whole("Hello", usage=ir.Usage(input=5, output=4)))
+    budget.stage.plays(chat(max_tokens=1))
+    lines = budget.stage.plays(chat(max_tokens=1))
+    assert lines[-2].startswith("answer 429 insufficient_quota")
 
 
 def test_a_stream_that_outgrows_its_reservation_reserves_more() -> None:
@@ -282,11 +348,23 @@ def test_a_hard_limit_ends_a_stream_that_outgrows_it() -> None:
     accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
     lines = accounts.stage.plays(chat(model="m", stream=True))
     assert "error insufficient_quota" in lines[-2]
+    assert "is used up. Of 5000 output tokens per day, 4096 output tokens are used;" in lines[-2]
     record = accounts.book.record
     assert record.end == "client/stream/insufficient_quota"
     assert 3_000 < record.units["output"] < 10_000
     ((used, reserved),) = accounts.standing.values()
     assert (used, reserved) == (record.units["output"], 0)
+
+
+def test_a_hard_limit_ends_a_stream_whose_provider_does_not_keep_its_bound() -> None:
+    accounts = Accounts(limits=[limit("output_tokens", 5_000)])
+    words = ["word " * 100] * 400
+    accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=40_000))))
+    lines = accounts.stage.plays(chat(stream=True, max_tokens=20))
+    assert "error insufficient_quota" in lines[-2]
+    ((used, reserved),) = accounts.standing.values()
+    assert 1_000 < used < 15_000
+    assert reserved == 0
 
 
 def test_a_soft_limit_lets_a_stream_go_on() -> None:
@@ -296,6 +374,51 @@ def test_a_soft_limit_lets_a_stream_go_on() -> None:
     lines = accounts.stage.plays(chat(stream=True))
     assert lines[-1] == "= done"
     assert list(accounts.standing.values()) == [(10_000, 0)]
+
+
+LONG = "word " * 1000
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1_500, ["one"]), (2_500, ["one", "two"])])
+def test_another_attempt_reserves_what_the_one_before_has_used(most: int, asked: list[str]) -> None:
+    """The first one breaks off after it was sent, so its prompt is paid for."""
+    accounts = Accounts(BOTH, limits=[limit("tokens", most)], settings=PAIR)
+    accounts.stage.script("one", Reply(200, {}, [broken()]))
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=1_001, output=50)))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert [line.split()[1] for line in lines if line.startswith("ask ")] == asked
+    ((used, reserved),) = accounts.standing.values()
+    assert used <= most
+    assert reserved == 0
+    if len(asked) == 1:
+        assert accounts.book.record.status == 429
+
+
+def test_attempts_that_cost_nothing_reserve_nothing_anew() -> None:
+    accounts = Accounts(BOTH, limits=[limit("tokens", 1_500)], settings=PAIR)
+    accounts.stage.script("one", refusal(500))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert lines[-1] == "= done"
+    assert list(accounts.standing.values()) == [(5, 0)]
+
+
+@pytest.mark.parametrize(("most", "hedged"), [(1_500, False), (2_500, True)])
+def test_a_request_is_hedged_only_if_limits_allow_its_prompt_twice(most: int, *, hedged: bool) -> None:
+    settings = {
+        "models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}
+    }
+    accounts = Accounts(BOTH, limits=[limit("tokens", most)], settings=settings)
+    late = whole("Late", usage=ir.Usage(input=1_001, output=1))
+    accounts.stage.script("one", Reply(200, late.headers, [20.0, *late.pieces]))
+    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=1_001, output=1)))
+    lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
+    assert lines[-1] == "= done"
+    assert any(line.startswith("ask two") for line in lines) is hedged
+    ((used, reserved),) = accounts.standing.values()
+    assert used <= most
+    assert reserved == 0
+    assert accounts.stage.exchange.refused_by is None
 
 
 def test_a_hedged_request_pays_for_both_attempts() -> None:
@@ -330,6 +453,14 @@ def test_a_limit_of_a_model_counts_its_aliases() -> None:
     accounts.stage.script("one", whole("Hello", usage=USED))
     accounts.stage.plays(chat(model="fast"))
     assert accounts.stage.plays(chat(model="m"))[-2].startswith("answer 429")
+
+
+def test_a_limit_of_a_model_counts_those_who_name_its_deployment() -> None:
+    accounts = Accounts(BOTH, [limit("requests", 1, subject="model", only=frozenset({"m"}))], settings=PAIR)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="two/gpt"))
+    assert accounts.stage.plays(chat(model="m"))[-2].startswith("answer 429")
+    assert accounts.stage.plays(chat(model="one/gpt"))[-2].startswith("answer 429")
 
 
 def test_the_end_user_the_tags_and_the_key_are_in_the_record() -> None:

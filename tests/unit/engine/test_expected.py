@@ -9,12 +9,11 @@ from typing import Any, cast
 import pytest
 
 from dragoman.accounts.limits import Limit
-from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.expected import USUAL_OUTPUT, _beyond_bytes, output_bound
-from dragoman.routing.route import Deployment
+from dragoman.engine.expected import _beyond_bytes
+from dragoman.providers.rates import Level, Period, Rates, completed
 from tests.unit.engine.accounts import Accounts
-from tests.unit.engine.stage import chat, whole
+from tests.unit.engine.stage import chat, json_reply, refusal, whole
 
 
 class Asked:
@@ -36,48 +35,6 @@ def opened(limits: list[Limit], body: bytes, face: str = "openai_chat", **more: 
 
 FAR = [Limit("l", "tokens", 10**9, "day", "key")]
 NEAR = [Limit("l", "tokens", 9_000, "day", "key")]
-
-
-@pytest.mark.parametrize(
-    ("members", "output"),
-    [
-        ({}, USUAL_OUTPUT),
-        ({"max_tokens": 50}, 50),
-        ({"max_completion_tokens": 70}, 70),
-        ({"max_tokens": 50, "n": 3}, 150),
-    ],
-)
-def test_the_output_is_what_the_request_bounds(members: dict[str, Any], output: int) -> None:
-    assert opened(FAR, chat(**members))["output"] == output
-
-
-def test_the_output_of_other_protocols() -> None:
-    asked = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
-    config = {"maxOutputTokens": 30, "candidateCount": 2}
-    body = json.dumps({**asked, "model": "one/gpt", "generationConfig": config}).encode()
-    accounts = Accounts(limits=FAR)
-    accounts.stage.script("one", whole("Hello"))
-    accounts.stage.plays(body, "gemini", params={"model": "one/gpt"})
-    assert accounts.book.opens[0].units["output"] == 60
-
-
-def test_a_model_bounds_its_output() -> None:
-    deployments = [
-        Deployment("one", "gpt", Facts(max_output=1000)),
-        Deployment("two", "gpt", Facts(max_output=2000)),
-    ]
-    asked = Asked({"max_tokens": 5000})
-    assert output_bound(cast("Any", asked), deployments) == (2000, False)
-    assert output_bound(cast("Any", Asked({})), deployments) == (2000, False)
-    assert output_bound(cast("Any", Asked({})), [*deployments, Deployment("three", "gpt")]) == (4096, True)
-    assert output_bound(cast("Any", Asked({"max_tokens": True})), deployments[:1]) == (1000, False)
-
-
-@pytest.mark.parametrize("members", [{"max_tokens": 10**30}, {"max_tokens": 10**7, "n": 100}])
-def test_an_absurd_bound_is_reserved_as_a_number_that_journals_hold(members: dict[str, Any]) -> None:
-    soft = Limit("l", "tokens", 10, "day", "key", hard=False)
-    units = opened([soft], chat(**members))
-    assert units["output"] == 100_000_000
 
 
 def test_a_prompt_is_counted_only_near_a_limit() -> None:
@@ -148,3 +105,80 @@ def test_no_nesting_is_too_deep() -> None:
     for _ in range(10_000):
         said = [{"type": "tool_result", "content": said}]
     assert _beyond_bytes(cast("Any", Asked({"messages": said}))) == inf
+
+
+def image(**members: Any) -> bytes:
+    return json.dumps({"model": "one/gpt", "prompt": "A cat", **members}).encode()
+
+
+def reserved(body: bytes, operation: str, rates: Rates, *limits: Limit) -> list[int]:
+    """What is reserved of each limit for a request that its provider answers with an error."""
+    accounts = Accounts(limits=limits, prices={"one/gpt": rates})
+    accounts.stage.script("one", *[refusal(400)])
+    accounts.stage.plays(body, operation=operation)
+    opened = accounts.book.opens
+    return [amount for _, amount in opened[0].settled] if opened else []
+
+
+def rates(**prices: int) -> Rates:
+    """Prices in nano-USD, as `Rates` states them."""
+    return Rates((Period((Level(-1, completed(prices)),)),), "a test")
+
+
+MONEY = Limit("m", "money", 10**12, "day", "key")
+TOKENS = Limit("t", "tokens", 10**9, "day", "key")
+USD = 10**9
+
+
+@pytest.mark.parametrize(
+    ("body", "operation", "prices", "nano"),
+    [
+        (image(n=3), "image", {"images": 40 * USD}, 3 * USD // 25),
+        (image(n=3, quality="hd"), "image", {"images": 40 * USD, "images/hd": 80 * USD}, 6 * USD // 25),
+        (image(n=2), "image", {"output_image": 40 * USD}, 2 * 6240 * 40_000),
+        (
+            b'{"model": "one/gpt", "input": "Hello", "voice": "alloy"}',
+            "speech",
+            {"characters": 15 * USD},
+            75_000,
+        ),
+        (
+            b'{"model": "one/gpt", "query": "q", "documents": ["a", "b"]}',
+            "rerank",
+            {"search_units": 2 * USD},
+            2_000_000,
+        ),
+    ],
+)
+def test_money_is_reserved_for_what_is_no_token(
+    body: bytes, operation: str, prices: dict[str, int], nano: int
+) -> None:
+    assert reserved(body, operation, rates(**prices), MONEY) == [nano]
+
+
+def test_of_a_picture_tokens_are_reserved_only_if_they_are_billed() -> None:
+    text = -(-len(image(n=2)) // 2)
+    assert reserved(image(n=2), "image", rates(output_image=40 * USD), TOKENS) == [text + 2 * 6240]
+    assert reserved(image(n=2), "image", rates(images=40 * USD), TOKENS) == [text]
+
+
+def test_a_budget_for_25_pictures_lets_25_pass() -> None:
+    accounts = Accounts(
+        limits=[Limit("m", "money", USD, "day", "global")], prices={"one/gpt": rates(images=40 * USD)}
+    )
+    picture = json_reply({"created": 1, "data": [{"b64_json": "eA=="}]})
+    statuses = []
+    for _ in range(27):
+        accounts.stage.script("one", picture)
+        accounts.stage.plays(image(), operation="image")
+        statuses.append(accounts.book.closes[-1].status)
+    assert statuses == [200] * 25 + [429] * 2
+
+
+def test_sound_in_a_prompt_has_a_price_of_its_own() -> None:
+    dear = rates(input=USD, input_audio=40 * USD, output=USD)
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    (plain,) = reserved(parts({"type": "text", "text": "Hi"}), "chat", dear, MONEY)
+    (heard,) = reserved(parts(sound), "chat", dear, MONEY)
+    assert heard > 40 * 1000
+    assert plain < 100 * 1000

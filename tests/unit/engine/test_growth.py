@@ -35,12 +35,8 @@ def growth(metering: Metering | None, said: int = 0) -> Growth:
     return Growth(cast("Delivery", metering or Nothing()), "one/gpt", lambda: said, first=2.0)
 
 
-@pytest.mark.parametrize(
-    "metering",
-    [None, Metering(None), Metering(Expected(1, 100), open_ended=False)],
-    ids=["no", "none", "stated"],
-)
-def test_a_stream_without_limits_or_with_a_stated_bound_is_never_looked_at(metering: Any) -> None:
+@pytest.mark.parametrize("metering", [None, Metering(None)], ids=["no", "none"])
+def test_a_stream_without_limits_is_never_looked_at(metering: Any) -> None:
     assert growth(metering).at == inf
 
 
@@ -66,6 +62,23 @@ async def test_a_stream_that_is_longer_than_expected_reserves_what_is_missing() 
     await growth(metering, said=5000).look(10_000)
     assert metering.steps == [4900, 2500]
     assert metering.expected == Expected(1, 7500)
+
+
+async def test_a_stream_with_a_bound_is_looked_at_late_and_may_seem_twice_as_long() -> None:
+    metering = Metering(Expected(1, 100), open_ended=False)
+    found = growth(metering, said=711)
+    assert found.at == 2.0 * 612 * 8
+    await found.look(10_000)
+    assert metering.steps == []
+    assert found.at == pytest.approx(11_000.0)
+
+
+async def test_a_bound_that_the_provider_does_not_keep_is_trusted_no_longer() -> None:
+    metering = Metering(Expected(1, 100), open_ended=False)
+    found = growth(metering, said=712)
+    await found.look(10_000)
+    assert metering.steps == [612, 512]
+    assert found.at == pytest.approx(10_000 * 0.8 * 1224 / 712)
 
 
 async def test_an_exchange_that_is_over_is_not_looked_at_any_more() -> None:

@@ -13,7 +13,7 @@ from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.meter import Meter, metered, usd
+from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.seams.clock import Seams
@@ -24,9 +24,9 @@ SEAMS = Seams(lambda: NOW, lambda: 5.0)
 
 
 def meter(
-    *limits: Limit, journal: Any = None, rates: Any = PRICES.get
+    *limits: Limit, journal: Any = None, rates: Any = PRICES.get, ledger: MemoryLedger | None = None
 ) -> tuple[Meter, MemoryLedger, Exchange]:
-    ledger = MemoryLedger(SEAMS)
+    ledger = ledger or MemoryLedger(SEAMS)
     accounting = Accounting(rates=rates, journal=journal, limits=Limits(limits), ledger=ledger)
     exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW, asked="m", tier="default")
     exchange.called_by(Caller("ci"))
@@ -167,9 +167,16 @@ def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
     assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001")]
 
 
-@pytest.mark.parametrize(
-    ("nano", "text"),
-    [(0, "0"), (1, "0.000000001"), (1_500, "0.0000015"), (10**9, "1"), (12_340_000_000, "12.34")],
-)
-def test_money_as_a_decimal_number(nano: int, text: str) -> None:
-    assert usd(nano) == text
+async def test_a_request_without_a_model_does_not_wait_for_a_budget() -> None:
+    limits = [Limit("r", "requests", 1, "minute", "global"), Limit("t", "tokens", 5, "month", "global")]
+    first, ledger, _ = meter(*limits)
+    assert first.applies("m")
+    assert first.applied is not None
+    ledger.seed({one.counter: 5 for one in first.applied.standing_claims(NOW)})
+    other, _, _ = meter(*limits, ledger=ledger)
+    with pytest.raises(RequestFailed) as refused:
+        await other.enter_alone(AttemptRecord("a", "one/files", None, "relay", 1.0))
+    assert refused.value.fault.code == "rate_limit_exceeded"
+    with pytest.raises(RequestFailed) as refused:
+        await first.admit()
+    assert refused.value.fault.code == "insufficient_quota"

@@ -70,6 +70,9 @@ def test_impossible_counts_are_removed() -> None:
     ("more", "units", "cost"),
     [
         ({}, {"requests": 1}, None),
+        ({"usage": ir.Usage(detail={"input_audio": 0})}, {"requests": 1}, None),
+        ({"usage": ir.Usage(0, output=0)}, {}, 0),
+        ({"usage": ir.Usage(0)}, {}, 0),
         ({"units": {}}, {}, 0),
         ({"units": {"characters": 9}, "guessed": True}, {"characters": 9}, None),
         ({"fault": ir.Fault("upstream", "It broke.")}, {}, 0),
@@ -81,6 +84,38 @@ def test_answers_without_tokens(more: Any, units: dict[str, int], cost: int | No
     assert line.estimated is more.get("guessed", False)
 
 
+@pytest.mark.parametrize(
+    ("told", "more", "cost", "price"),
+    [
+        (True, {}, 5_000_000, "what the provider states"),
+        (False, {}, 10_000, "a page"),  # a price of the operator's own
+        (True, {"estimated": True}, 10_000, "a page"),
+        (True, {"extra": {"openai_chat": {"cost": -1}}}, 10_000, "a page"),
+    ],
+)
+def test_a_bill_of_the_provider_counts_before_the_table(told: bool, more: Any, cost: int, price: str) -> None:
+    rates = Rates([Period((Level(-1, completed({"input": NANO})),))], "a page", told=told)
+    usage = ir.Usage(10, **{"extra": {"openai_chat": {"cost": 0.005}}, **more})
+    one = exchange(attempt(usage=usage))
+    (line,) = lines_of(one, lambda _: rates, 100.0)
+    assert (line.cost, line.priced, line.price, one.attempts[0].cost) == (cost, None, price, cost)
+
+
+def test_what_is_known_of_a_cost_is_told_by_model() -> None:
+    others = (("gpt", ir.Usage(10)), ("other", ir.Usage(5)))
+    one = exchange(attempt(usage=ir.Usage(10, others=others)), attempt(usage=ir.Usage(10)))
+    part = exchange(attempt(usage=ir.Usage(10, detail={"web_search_requests": 1})))
+    lines_of(one, RATES.get, 100.0)
+    lines_of(part, RATES.get, 100.0)
+    several, single = one.attempts
+    cost = single.cost or 0
+    assert cost > 0
+    assert (several.cost, several.priced) == (None, (("one/gpt", cost), ("one/gpt", cost), ("one/other", 0)))
+    assert single.priced == ()
+    (searched,) = part.attempts
+    assert (searched.cost, searched.priced) == (None, (("one/gpt", cost),))
+
+
 def test_the_tier_of_the_answer_counts_before_that_of_the_request() -> None:
     dear = completed({"input": 8 * NANO, "output": 8 * NANO})
     usual = completed({"input": NANO, "output": NANO})
@@ -90,6 +125,9 @@ def test_the_tier_of_the_answer_counts_before_that_of_the_request() -> None:
         one = exchange(attempt(usage=used, tier=stated), tier="priority")
         (line,) = lines_of(one, lambda _: rates, 1.0)
         assert line.cost == cost
+    fast = ir.Usage(input=1, extra={"anthropic": {"speed": "priority"}})
+    (line,) = lines_of(exchange(attempt(usage=fast, tier="default")), lambda _: rates, 1.0)
+    assert line.cost == 8_000
 
 
 def claim(resource: Resource, amount: int) -> Claim:

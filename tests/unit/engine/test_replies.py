@@ -54,7 +54,7 @@ class House:
             record=AttemptRecord("ex_1-1", "one/gpt", "tail", "relay", 1.0, key_id="key"),
             delivery=SimpleNamespace(now=lambda: 9.0, meter=meter),
             runtime=SimpleNamespace(seams=seams),
-            plan=SimpleNamespace(route=SimpleNamespace(model="m")),
+            plan=SimpleNamespace(route=SimpleNamespace(counted=("m",), bare="")),
         )
         self.replies = Replies(attempt)
 

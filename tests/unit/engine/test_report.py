@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from dragoman import ir
 from dragoman.dialects.loss import Change, Loss
-from dragoman.engine.report import answer_headers
+from dragoman.engine.report import answer_headers, usd
 from dragoman.exchange import AttemptRecord, Exchange
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, whole
 
@@ -81,3 +83,11 @@ def test_a_report_has_only_as_many_entries_as_clients_take() -> None:
 def test_only_the_latest_attempts_are_reported() -> None:
     found = exchange(*[AttemptRecord("a", f"one/{n}", None, "relay", 0.0) for n in range(12)])
     assert [one["deployment"] for one in told(found)["attempts"]] == [f"one/{n}" for n in range(2, 12)]
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [(0, "0"), (1, "0.000000001"), (1_500, "0.0000015"), (10**9, "1"), (12_340_000_000, "12.34")],
+)
+def test_money_as_a_decimal_number(nano: int, text: str) -> None:
+    assert usd(nano) == text.encode()

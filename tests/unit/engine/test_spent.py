@@ -70,3 +70,11 @@ def test_pictures_that_state_their_tokens_are_not_counted() -> None:
     accounts.stage.plays(PICTURE, operation="image")
     assert accounts.book.record.units == {"input": 3, "output": 7}
     assert not accounts.book.record.estimated
+
+
+def test_texts_that_were_read_count_by_their_size() -> None:
+    vector = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
+    assert units(VECTOR, "embed", json_reply(vector)) == {"input": 11}
+    ranked = {"results": [{"index": 0, "relevance_score": 0.5}]}
+    query = b'{"model": "one/gpt", "query": "Hello", "documents": ["there"]}'
+    assert units(query, "rerank", json_reply(ranked)) == {"input": 16}

@@ -9,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dragoman import ir
-from dragoman.ir.units import INPUT, KINDS, OUTPUT, UNITS, is_tool, measured, per, picture, spent, units_of
+from dragoman.ir.units import (
+    INPUT,
+    KINDS,
+    OUTPUT,
+    UNITS,
+    is_tool,
+    measured,
+    per,
+    picture,
+    spent,
+    told_cost,
+    told_speed,
+    units_of,
+)
 
 
 def test_tokens_of_kinds_are_not_counted_in_the_rest() -> None:
@@ -90,13 +103,26 @@ def test_other_units() -> None:
         "x_search_requests": 3,
     }
     assert units_of(ir.Usage(extra={"openai_chat": {"num_search_queries": 4}})) == {"web_search_requests": 4}
+    router = {"web_search_requests": 2, "tool_calls_executed": 3, "odd": 1, "fetch_requests": 0}
+    assert units_of(ir.Usage(extra={"openai_chat": {"server_tool_use_details": router}})) == {
+        "web_search_requests": 2
+    }
+    perplexity = {"tool_calls_details": {"search_web": {"invocation": 5}, "fetch_url": {"invocation": 1}}}
+    assert units_of(ir.Usage(extra={"openai_responses": perplexity})) == {"web_search_requests": 5}
+    drawn = {"server_side_tool_usage_details": {"image_generation_calls": 1, "document_search_calls": 2}}
+    assert units_of(ir.Usage(extra={"openai_responses": drawn})) == {
+        "image_generation_requests": 1,
+        "document_search_requests": 2,
+    }
 
 
 @pytest.mark.parametrize("odd", [-5, 10**15, "7", 3.5, True, None, [], float("nan")])
 def test_implausible_amounts_count_as_nothing(odd: Any) -> None:
     usage = ir.Usage(odd, cache_read=odd, output=odd, detail={"input_audio": odd, "web_search_requests": odd})
     assert units_of(usage) == {}
-    assert units_of(ir.Usage(extra={"x": {"server_side_tool_usage_details": odd}})) == {}
+    for name in ("server_side_tool_usage_details", "server_tool_use_details", "tool_calls_details"):
+        assert units_of(ir.Usage(extra={"x": {name: odd}})) == {}
+    assert units_of(ir.Usage(extra={"x": {"tool_calls_details": {"search_web": odd}}})) == {}
 
 
 COUNT = some.one_of(some.none(), some.integers(0, 10_000))
@@ -143,6 +169,32 @@ def test_what_the_provider_states_counts_more_than_what_is_measured() -> None:
     assert spent(asked, told) == {"input_audio_ms": 3_000}
     assert spent(asked, ir.TranscriptionResponse("hi", duration=2.4)) == {"input_audio_ms": 2_400}
     assert spent(asked, ir.TranscriptionResponse("hi")) == {}
+
+
+@pytest.mark.parametrize(
+    ("stated", "nano"),
+    [
+        ({"cost_in_usd_ticks": 160_708_500}, 16_070_850),
+        ({"cost": 0.0133176, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}}, 13_317_600),
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, 21_000_000),
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None),
+        ({"cost": 0}, 0),
+        ({"cost": {"total_cost": 0.005, "request_cost": 0.004}}, 5_000_000),
+        ({"cost": {"odd": 1}}, None),
+        *(({"cost": odd}, None) for odd in (-1, "0.1", True, 1e9, float("nan"), float("inf"), [1])),
+        ({"cost_in_usd_ticks": -1}, None),
+        ({"other": 1}, None),
+    ],
+)
+def test_what_an_answer_states_that_it_has_cost(stated: dict[str, Any], nano: int | None) -> None:
+    assert told_cost(ir.Usage(5, extra={"openai_chat": stated})) == nano
+    assert told_cost(ir.Usage(5)) is None
+
+
+def test_a_speed_that_an_answer_states() -> None:
+    assert told_speed(ir.Usage(5, extra={"anthropic": {"speed": "fast"}})) == "fast"
+    for rest in ({"speed": "standard"}, {"speed": 7}, {}):
+        assert told_speed(ir.Usage(5, extra={"anthropic": rest})) is None
 
 
 def test_amounts_of_prices() -> None:

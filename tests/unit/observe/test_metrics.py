@@ -323,6 +323,26 @@ def test_costs_and_unknown_prices_are_counted_for_every_attempt() -> None:
     assert page("dragoman_tokens_total", provider="two", kind="input") == 15
 
 
+def test_work_on_other_models_counts_as_theirs() -> None:
+    further = ir.Usage(7, output=3, reasoning=2, cache_read=4)
+    usage = ir.Usage(5, output=2, others=(("o3", further), ("unknown", ir.Usage(1))))
+    priced = (("one/gpt-5", 500_000_000), ("one/o3", 250_000_000), ("one/unknown", 0))
+    page = noted(exchange(attempt(usage=usage, priced=priced), usage=usage, priced=750_000_000))
+    assert page("dragoman_tokens_total", provider="one", model="gpt-5") == 7
+    assert page("dragoman_tokens_total", provider="one", model="other") == 17  # none of these is configured
+    assert page("dragoman_cost_usd_total", provider="one") == 0.75
+    assert page("dragoman_cost_usd_total", provider="one", model="gpt-5") == 0.5
+    assert page("dragoman_unpriced_attempts_total", provider="one") == 1
+
+
+def test_what_is_known_of_a_cost_is_counted() -> None:
+    usage = ir.Usage(5)
+    known = attempt(usage=usage, priced=(("one/gpt-5", 500_000_000),))
+    page = noted(exchange(known, usage=usage, priced=500_000_000))
+    assert page("dragoman_cost_usd_total", provider="one", model="gpt-5") == 0.5
+    assert page("dragoman_unpriced_attempts_total", provider="one") == 1
+
+
 def test_refusals_of_limits_are_counted() -> None:
     page = noted(exchange(fault=OVERLOADED, refused_by="team"), exchange(attempt(), refused_by="deployment"))
     assert page("dragoman_limit_refusals_total", limit="team") == 1

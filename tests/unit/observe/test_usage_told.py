@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from dragoman.observe.usage_told import record_told, records_csv, report_csv, told, usd
+from dragoman.observe.usage_told import record_told, records_csv, report_csv, row, told, usd
 from dragoman.state.periods import DAY
 from dragoman.state.usage import UsageLine, UsageRecord
 from dragoman.state.usage_report import Bucket, Found, Query, Report
@@ -82,14 +82,26 @@ def test_records_as_json_and_csv() -> None:
     )
     found = record_told(one)
     assert (found["cost_usd"], found["cost_complete"]) == ("0.000000005", False)
-    assert found["lines"][0]["cost_usd"] is None
+    assert (found["lines"][0]["cost_usd"], found["lines"][0]["cost_complete"]) == ("0.000000005", False)
     assert found["lines"][0]["price"] == "2026-01-01"
     (row,) = csv.DictReader(io.StringIO(records_csv([one], titles=True)))
     assert (row["id"], row["created"], row["tags"], row["units"]) == ("ex_1", "1.5", '["a"]', '{"input":3}')
     assert records_csv([one], titles=False).count("\r\n") == 1
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_nothing_is_known_of_is_not_zero() -> None:
+    line = UsageLine("p/m", "p", {"input": 3}, None, 0)
+    one = UsageRecord(id="ex_1", created=1.5, ended=2.0, units={"input": 3}, lines=(line,))
+    found = record_told(one)
+    for cost in (found, found["lines"][0], row(Sums({"requests": 1, "unpriced": 1}))):
+        assert (cost["cost_usd"], cost["cost_complete"]) == (None, False)
+    (line_of_csv,) = csv.DictReader(io.StringIO(records_csv([one], titles=True)))
+    assert (line_of_csv["cost_usd"], line_of_csv["cost_complete"]) == ("", "false")
+    free = record_told(UsageRecord(id="ex_1", created=1.5, ended=2.0, cost=0))
+    assert (free["cost_usd"], free["cost_complete"]) == ("0.00", True)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_a_text_of_a_client_is_no_formula_of_a_spreadsheet(text: str) -> None:
     groups = [Found((text,), ACME)]
     (row,) = csv.DictReader(

@@ -11,6 +11,10 @@ from functools import cache
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.gemini.embedding import EMBEDDING
+from dragoman.dialects.gemini.searches import with_searches
+from dragoman.dialects.openai_responses.tool_uses import with_tools
+from dragoman.dialects.operation import Payload
 from dragoman.ir.units import spent, units_of
 from dragoman.providers.prices import PriceTable
 from dragoman.providers.rates import NANO, Rates
@@ -160,3 +164,75 @@ def test_hours_of_the_day(hour: int, cost: str) -> None:
     # 1,000 × 0.15 / M + 100 × 0.60 / M = 0.00021
     bill = rates("deepseek", "deepseek-flash").bill({"input": 1_000, "output": 100}, at=AT + hour * 3_600)
     assert bill.cost == usd(cost)
+
+
+def test_searches_of_the_responses_api() -> None:
+    # https://developers.openai.com/api/docs/pricing: gpt-5: input $1.25 / M, output $10 / M; web search
+    # $10 per 1,000 calls, file search $2.50 per 1,000 calls
+    # 8,000 × 1.25 / M = 0.010; 500 × 10 / M = 0.005; 7 × 0.01 = 0.070; 2 × 0.0025 = 0.005
+    answer = {
+        "output": [
+            *[{"type": "web_search_call", "action": {"type": "search"}}] * 7,
+            *[{"type": "web_search_call", "action": {"type": "open_page"}}] * 2,
+            *[{"type": "file_search_call"}] * 2,
+        ]
+    }
+    usage = with_tools(ir.Usage(8_000, output=500), answer)
+    assert costs("openai", "gpt-5", usage) == usd("0.090")
+    # A container costs by its time, which no answer states.
+    coded = with_tools(ir.Usage(8_000), {"output": [{"type": "code_interpreter_call"}]})
+    bill = rates("openai", "gpt-5").bill(units_of(coded), at=AT)
+    assert (bill.cost, bill.priced) == (None, usd("0.010"))
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [
+        # https://ai.google.dev/gemini-api/docs/pricing: Gemini 2.5 Flash: input $0.30 / M, output $2.50 / M;
+        # $35 per 1,000 grounded prompts. 1,000 × 0.30 / M + 100 × 2.50 / M + 0.035
+        ("gemini-2.5-flash", "0.03555"),
+        # Gemini 3 Flash: input $0.50 / M, output $3 / M; $14 per 1,000 search queries
+        # 1,000 × 0.50 / M + 100 × 3 / M + 3 × 0.014
+        ("gemini-3-flash-preview", "0.0428"),
+    ],
+)
+def test_searches_of_google_by_prompt_or_by_query(model: str, cost: str) -> None:
+    grounded = [{"groundingMetadata": {"webSearchQueries": ["a", "b", "", "c", "a"]}}]
+    assert costs("gemini", model, with_searches(ir.Usage(1_000, output=100), grounded)) == usd(cost)
+
+
+def test_pictures_in_embeddings() -> None:
+    # https://ai.google.dev/gemini-api/docs/pricing: gemini-embedding-2: text $0.20 / M, images $0.45 / M
+    # 3 × 0.20 / M = 0.0000006; 258 × 0.45 / M = 0.0001161
+    answer = (
+        b'{"embeddings":[{"values":[0.5]}],"usageMetadata":{"promptTokenCount":261,"promptTokenDetails":'
+        b'[{"modality":"IMAGE","tokenCount":258},{"modality":"TEXT","tokenCount":3}]}}'
+    )
+    request = ir.EmbedRequest("gemini", "gemini-embedding-2", ("a",))
+    response = EMBEDDING.provider.decode(Payload(answer), request)
+    bill = rates("gemini", "gemini-embedding-2").bill(spent(request, response), at=AT)
+    assert bill.cost == usd("0.0001167")
+
+
+def test_a_cache_of_gemini_at_openrouter_costs_input_and_storage() -> None:
+    # https://openrouter.ai/docs/features/prompt-caching: input $1.25 / M and 5 minutes of $4.50 / M an hour;
+    # both twice as much for prompts above 200k, but for the storage
+    # 100,000 × 1.25 / M = 0.125; 100,000 × 0.375 / M = 0.0375; 100 × 10 / M = 0.001
+    usage = ir.Usage(0, cache_write=100_000, output=100)
+    assert costs("openrouter", "google/gemini-2.5-pro", usage) == usd("0.1635")
+    # 300,000 × 2.875 / M = 0.8625; 100 × 15 / M = 0.0015
+    longer = ir.Usage(0, cache_write=300_000, output=100)
+    assert costs("openrouter", "google/gemini-2.5-pro", longer) == usd("0.864")
+
+
+def test_long_prompts_of_anthropic_with_a_cache_and_in_a_batch() -> None:
+    # https://platform.claude.com/docs/en/about-claude/pricing: Claude Haiku 5.5: input $0.10 / M, hits
+    # $0.01 / M, output $0.50 / M; prompts above 100,000 tokens $0.50 / M, $0.05 / M and $2.50 / M;
+    # batches half of it
+    # 1,000 × 0.50 / M = 0.0005; 100,000 × 0.05 / M = 0.005; 1,000 × 2.50 / M = 0.0025
+    longer = ir.Usage(1_000, cache_read=100_000, output=1_000)
+    assert costs("anthropic", "claude-haiku-5-5", longer) == usd("0.008")
+    assert costs("anthropic", "claude-haiku-5-5", longer, "batch") == usd("0.004")
+    # 100,000 × 0.01 / M = 0.001; 1,000 × 0.50 / M = 0.0005
+    short = ir.Usage(0, cache_read=100_000, output=1_000)
+    assert costs("anthropic", "claude-haiku-5-5", short) == usd("0.0015")

@@ -105,6 +105,21 @@ def test_names_match_in_every_way() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("vendor", "model", "told"),
+    [
+        ("openrouter", "openai/gpt-5", True),
+        ("xai", "grok-4-0709", True),
+        ("azure", "grok-4-0709", False),  # its bills are Azure's
+        ("openai", "gpt-5", False),
+    ],
+)
+def test_whose_answers_state_what_they_cost(vendor: str, model: str, told: bool) -> None:
+    rates = TABLE.find(vendor, model)
+    assert rates is not None
+    assert rates.told is told
+
+
 def test_a_row_of_our_own_names_its_page() -> None:
     rates = small(row("m", "=m", page="https://example.com/prices", read="2026-10")).find("v", "m")
     assert rates is not None

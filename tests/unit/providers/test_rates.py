@@ -65,11 +65,12 @@ def test_the_cost_is_that_of_the_bill(units: dict[str, int], tier: str | None, s
     counted = levels_of({-1: {"input": 3, "requests": 5_000, "images": 7_777}})
     whole = levels_of({-1: {"input": 3_000_000, "output": 7_000_000}, 1_000: {"input": 6_000_000}})
     for rated in (
-        Rates([Period(whole, {"batch": whole[:1]})], "the page", strict=strict),
-        Rates([Period(usual, {"batch": counted})], "the page", strict=strict),
-        Rates([Period(usual[:1])], "the page", strict=strict),
-        Rates([Period(counted)], "the page", strict=strict),
-        Rates([Period(usual[:1])], "the page", strict=strict, least={"input": 100}),
+        Rates([Period(whole, {"batch": whole[:1]}, strict=strict)], "the page"),
+        Rates([Period(usual, {"batch": counted}, strict=strict)], "the page"),
+        Rates([Period(usual[:1], strict=strict)], "the page"),
+        Rates([Period(counted, strict=strict)], "the page"),
+        Rates([Period(usual[:1], strict=strict, least={"input": 100})], "the page"),
+        Rates([Period(whole, strict=strict, most={"input": 100, "output": 0})], "the page"),
     ):
         bill = rated.bill(units, at=0, tier=tier)
         assert rated.cost(units, 0, tier) == (bill.cost, bill.priced, bill.price)
@@ -137,7 +138,7 @@ def test_dates_and_hours() -> None:
 
 def test_tiers() -> None:
     usual, batch = levels_of({-1: {"input": nano("2")}}), levels_of({-1: {"input": nano("1")}})
-    strict = Rates([Period(usual, {"batch": batch})], "page", strict=True)
+    strict = Rates([Period(usual, {"batch": batch}, strict=True)], "page")
     assert strict.bill({"input": 1_000_000}, at=0, tier="batch").cost == NANO
     assert strict.bill({"input": 1_000_000}, at=0, tier="standard").cost == 2 * NANO
     unknown = strict.bill({"input": 1_000_000}, at=0, tier="priority")
@@ -147,15 +148,22 @@ def test_tiers() -> None:
 
 
 def test_the_smallest_amount_that_is_billed() -> None:
-    found = Rates(
-        [Period(levels_of({-1: {"input_audio_ms": 3_600_000}}))], "", least={"input_audio_ms": 10_000}
-    )
+    audio = levels_of({-1: {"input_audio_ms": 3_600_000}})
+    found = Rates([Period(audio, least={"input_audio_ms": 10_000})], "")
     assert [found.bill({"input_audio_ms": n}, at=0).cost for n in (1, 10_000, 10_001)] == [
         10_000,
         10_000,
         10_001,
     ]
     assert found.bill({}, at=0).cost == 0
+
+
+def test_the_largest_amount_that_is_billed() -> None:
+    prices = levels_of({-1: {"input": 1_000_000, "web_search_requests": 35_000}})
+    found = Rates([Period(prices, most={"web_search_requests": 1})], "")
+    for searches, cost in ((0, 5), (1, 40), (7, 40)):
+        units = {"input": 5, "web_search_requests": searches}
+        assert found.bill(units, at=0).cost == found.cost(units, 0)[0] == cost
 
 
 def test_the_bound_is_never_below_the_bill() -> None:

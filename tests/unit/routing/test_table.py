@@ -604,3 +604,41 @@ def test_a_fetched_list_gives_a_meaning_only_to_names_without_one() -> None:
     assert made.resolve("hidden/x").deployments[0].room is None
     assert set(made.discovered()) == {*(f"first/{name}" for name in facts), "second-list/house"}
     assert made.find("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "counted", "bare"),
+    [
+        ("gpt", ("gpt",), ""),
+        ("faster", ("gpt",), ""),
+        ("claude-haiku-4-5", ("anthropic/claude-haiku-4-5",), "claude-haiku-4-5"),
+        ("anthropic/claude-haiku-4-5", ("anthropic/claude-haiku-4-5",), "claude-haiku-4-5"),
+        ("bare", ("anthropic/claude-sonnet-4-5",), "claude-sonnet-4-5"),
+        ("acme-7b", ("acme/acme-7b",), "acme-7b"),
+        ("acme/acme-7b", ("acme/acme-7b",), "acme-7b"),
+        ("second/gpt-4.1", ("second/gpt-4.1",), ""),  # without the provider it is openai's
+        ("openai/gpt-5", ("gpt", "both"), ""),  # without the provider it is acme's
+        ("second/gpt-5", ("gpt",), ""),
+        ("openai/gpt-4o", ("gpt-4o",), ""),
+    ],
+)
+def test_no_spelling_has_limits_of_its_own(name: str, counted: tuple[str, ...], bare: str) -> None:
+    """A deployment that is named counts for all models that have it."""
+    providers = (Provider("acme", "", models=("acme-7b", "gpt-5")), *PROVIDERS[:2], PROVIDERS[4])
+    models = (MODELS[0], MODELS[2], Model("both", ("openai/gpt-5", "openai/gpt-5")))
+    found = Table.build(providers, models, ALIASES[:2] + ALIASES[3:]).resolve(name)
+    assert (found.counted, found.bare) == (counted, bare)
+
+
+def test_names_that_match_a_pattern_are_one_model_if_they_mean_the_same() -> None:
+    models = (
+        Model("team/*", ("openai/gpt-5",)),
+        Model("all/*", ("openai/*",)),
+        Model("some/*", ("openai/gpt-4.1", "openai/*")),
+    )
+    names = Table.build(PROVIDERS, models)
+    assert names.resolve("team/a").counted == names.resolve("team/b").counted == ("team/*",)
+    assert names.resolve("all/gpt-5").counted == ("all/gpt-5",)
+    assert names.resolve("some/gpt-5").counted == ("some/gpt-5",)
+    assert names.resolve("openai/gpt-5").counted == ("team/*",)
+    assert names.resolve("openai/gpt-4.1").counted == ("some/*",)

@@ -33,6 +33,8 @@ def test_a_provider_that_takes_everything_gets_the_name_that_was_asked_for() -> 
     assert names.resolve("org/deep").deployments[0].name == "oai/org/deep"
     assert names.resolve("mine").deployments[0].name == "oai/gpt-5"
     assert names.also({}).resolve("x").deployments[0].name == "oai/x"
+    assert names.resolve("x").counted == names.resolve("oai/x").counted == ("oai/x",)
+    assert names.resolve("gpt-5").counted == ("mine",)
 
 
 def test_many_names_are_not_all_remembered() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import Final
 
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.shared.messages import Known, Report, Wanted
 
@@ -18,8 +18,6 @@ _SLACK: Final = 120.0
 """Seconds for which a counter is kept after its window: for late settlements, and for processes whose clocks
 are behind.
 """
-_SHORT: Final = 1.0
-"""Seconds after which a request that waits for running ones may succeed."""
 
 
 class Block:
@@ -218,6 +216,4 @@ class Blocks:
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:
     """Why a claim is refused, and when a request of this size could succeed."""
-    if claim.amount > claim.limit.most or claim.limit.window == "lifetime":
-        return Refused(claim, standing, None)
-    return Refused(claim, standing, now + _SHORT if claim.limit.window is None else claim.ends)
+    return Refused(claim, standing, again(claim, standing, now))

@@ -24,6 +24,7 @@ from dragoman.accounts.shared.messages import Answer, Charge, Charges, Join, Kno
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
+from dragoman.state.counters import read
 from dragoman.state.usage import UsageRecord
 
 log = logging.getLogger("dragoman.accounts.shared")
@@ -271,7 +272,7 @@ class SharedLedger:
         return Standing(self._blocks.seeds.get(counter, 0), 0) if block is None else block.standing()
 
     async def standings(self) -> Mapping[str, Standing]:
-        own = {name: block.standing() for name, block in self._blocks.by_counter.items()}
+        own = {**self._unused(), **{name: one.standing() for name, one in self._blocks.by_counter.items()}}
         try:
             link = await self._reach()
         except LinkFailed:
@@ -290,7 +291,16 @@ class SharedLedger:
                 )
             elif block.used or block.reserved:
                 shared[name] = own[name]
-        return shared
+        return {**self._unused(), **shared}
+
+    def _unused(self) -> Mapping[str, Standing]:
+        """The running counters that were used before this process began, and maybe by nobody since."""
+        now = self._seams.now()
+        return {
+            name: Standing(amount, 0)
+            for name, amount in self._blocks.seeds.items()
+            if (counter := read(name)) is not None and counter.ends > now
+        }
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
         """Charge what ended processes have used, and give back what they held. Waits until the store answers.

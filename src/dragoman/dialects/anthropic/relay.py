@@ -16,7 +16,7 @@ from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.loss import Report
-from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -48,6 +48,8 @@ _CR = 13  # `int in bytes` is a bare memchr
 
 class AnthropicRelay(BodyRelay):
     """Edits requests and whole (not streamed) answers, and makes relays for streams."""
+
+    place = ("usage", "service_tier")
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.
@@ -107,6 +109,10 @@ class AnthropicStreamRelay:
         self._counts: dict[str, Any] = {}
         self._kept = Kept()
         self._stopped = False
+
+    @property
+    def tier(self) -> str | None:
+        return stated_at(self._counts, ("service_tier",))
 
     def feed(self, frame: bytes) -> bytes:
         """Return the bytes of the event for the client; b"" for the frame `[DONE]`. frame: the data of the

@@ -34,6 +34,13 @@ _COUNTS = Typed(
 )
 _LIFETIMES = {"ephemeral_5m_input_tokens": "cache_write_5m", "ephemeral_1h_input_tokens": "cache_write_1h"}
 _ELSEWHERE = frozenset({"compaction", "advisor_message"})
+_FOREIGN = frozenset(
+    {
+        *("file_search_requests", "image_generation_requests"),
+        *("document_search_requests", "x_search_requests"),
+    }
+)
+"""Uses of other providers' tools, which `server_tool_use` has no member for."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -192,11 +199,13 @@ def _restore(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
 def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None:
     requests = {}
     for key, count in detail.items():
-        if key.endswith("_requests"):
+        if key.endswith("_requests") and key not in _FOREIGN:
             requests[key] = count
         elif count:
             report.lose(
                 f"usage.detail.{key}", "the Messages API does not report this count separately", "hint"
             )
+    if requests and "web_search_requests" not in requests:
+        requests = {"web_search_requests": 0, "web_fetch_requests": 0, **requests}  # clients require them
     if requests:
         out["server_tool_use"] = requests

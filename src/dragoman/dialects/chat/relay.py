@@ -19,7 +19,7 @@ from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.loss import Report
-from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.relaying import BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -39,7 +39,7 @@ class Words(NamedTuple):
     usage: decodes token counts from an object. read_usage: the same from a JSON value; None = `usage` is
     used. encode_usage: encodes token counts. fault: decodes an error body. padding: the name of the random
     member that hides the length of a chunk's text. asks: True = a stream reports its usage only if the
-    request asks for it.
+    request asks for it. tier: the path of members at which a response states its service tier.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
@@ -48,6 +48,7 @@ class Words(NamedTuple):
     asks: bool
     encode_usage: Callable[..., dict[str, Any]]
     read_usage: Callable[[msgspec.Raw], ir.Usage | None] | None = None
+    tier: tuple[str, ...] = ("service_tier",)
 
     def counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self.encode_usage(usage, Report(""), own=False)
@@ -64,6 +65,7 @@ class ChatRelay(BodyRelay):
     def __init__(self, words: Words) -> None:
         self._words = words
         self._read_usage = words.read_usage or words.decoded
+        self.place = words.tier
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The edits by which a streamed request asks for its usage: member -> new value; {} = no edit is
@@ -114,12 +116,13 @@ class ChatStreamRelay:
 
     __slots__ = (
         *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
-        *("content", "done", "estimate", "run", "usage"),
+        *("content", "done", "estimate", "run", "tier", "usage"),
     )
 
     def __init__(self, reply: Reply, words: Words) -> None:
         self._words = words
         self.usage: ir.Usage | None = None
+        self.tier: str | None = None
         self.content = False
         self.done = False
         self.estimate: Callable[[], ir.Usage] | None = None
@@ -179,7 +182,11 @@ class ChatStreamRelay:
         False if the chunk must not be sent to the client: it has only a usage for which the client did not
         ask. Raises RequestFailed for an error chunk.
         """
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        self.tier = stated_at(chunk, self._words.tier) or self.tier
         if (failed := failure(chunk)) is not None:
+            if isinstance(usage, dict):  # what the answer has cost until then
+                self.usage = self._words.usage(usage)
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
@@ -191,7 +198,6 @@ class ChatStreamRelay:
                 self._finished.add(index)
                 self._last = {key: chunk[key] for key in _HEAD if key in chunk}
             self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
-        usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
             return True
         self.usage = self._words.usage(usage)

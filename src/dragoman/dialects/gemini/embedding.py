@@ -19,6 +19,7 @@ from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.predict import PREDICTED, parts_of
 from dragoman.dialects.gemini.terms import NAME, camel, full_name, leftovers, listed, restore, spelled
+from dragoman.dialects.gemini.usage import INPUT, by_modality, modalities
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -50,6 +51,7 @@ class _Vector(msgspec.Struct):
 
 class _Usage(msgspec.Struct, rename="camel"):
     prompt_token_count: int | None = None
+    prompt_token_details: Any = None
 
 
 class _Answer(msgspec.Struct, rename="camel"):
@@ -240,8 +242,10 @@ def _answer(body: bytes) -> _Answer:
 
 
 def _usage(answer: _Answer) -> ir.Usage | None:
-    count = None if answer.usage_metadata is None else answer.usage_metadata.prompt_token_count
-    return None if count is None else ir.Usage(input=count)
+    stated = answer.usage_metadata
+    if stated is None or stated.prompt_token_count is None:
+        return None
+    return ir.Usage(stated.prompt_token_count, detail=by_modality(stated.prompt_token_details, INPUT))
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
@@ -255,7 +259,10 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     )
     if (usage := response.usage) is not None and not usage.estimated:
         count = usage.input_total
-        body["usageMetadata"] = {"promptTokenCount": count, "totalTokenCount": count}
+        told: dict[str, Any] = {"promptTokenCount": count, "totalTokenCount": count}
+        if usage.detail and (kinds := modalities(usage.detail, INPUT)):
+            told["promptTokenDetails"] = kinds
+        body["usageMetadata"] = told
     return Payload(encode(body))
 
 

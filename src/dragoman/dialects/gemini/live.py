@@ -94,8 +94,23 @@ def _bytes(message: Message) -> bytes:
 
 
 def usage_of(usage: dict[str, Any]) -> ir.Usage:
-    """Return the tokens that a `usageMetadata` of the Live API states."""
-    return decode_usage({_NAMES.get(name, name): value for name, value in usage.items()})
+    """Return the tokens that a `usageMetadata` of the Live API states. The tokens of thoughts are neither in
+    its total nor in its count of the answer if that count is listed completely by modality, as recorded
+    sessions show.
+    """
+    told = {_NAMES.get(name, name): value for name, value in usage.items()}
+    if told.get("thoughtsTokenCount") and _is_told(told):
+        del told["totalTokenCount"]
+    return decode_usage(told)
+
+
+def _is_told(usage: dict[str, Any]) -> bool:
+    """Whether a `usageMetadata` has a total, and lists all tokens of the answer by modality."""
+    listed = usage.get("candidatesTokensDetails")
+    if "totalTokenCount" not in usage or not isinstance(listed, list):
+        return False
+    counts = [one.get("tokenCount") or 0 for one in listed if isinstance(one, dict)]
+    return all(type(count) is int for count in counts) and sum(counts) == usage.get("candidatesTokenCount")
 
 
 def model(message: Message) -> str:

@@ -13,10 +13,11 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.gemini.errors import broken, error_body, fault_of
+from dragoman.dialects.gemini.searches import QUERIES, Searches, with_searches
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
-from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -49,6 +50,7 @@ class GeminiRelay(BodyRelay):
     """Edits requests and whole (not streamed) answers, and makes relays for streams."""
 
     member = "usageMetadata"
+    place = ("usageMetadata", "serviceTier")
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body. edits: top-level member -> new value;
@@ -70,6 +72,8 @@ class GeminiRelay(BodyRelay):
                 raise WireError("the response must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
+            if usage is not None and QUERIES in body:
+                usage = with_searches(usage, _readable(bytes(head.get("candidates", _NOTHING))))
         except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         if reply.model is None or "modelVersion" not in head:
@@ -94,6 +98,14 @@ def _has(head: _Head, member: str) -> bool:
     return member in head and bytes(head[member]) not in _NOTHING_IN_IT
 
 
+def _readable(raw: bytes) -> Any:
+    """The decoded JSON; None = it cannot be read, for which a relay does not fail."""
+    try:
+        return _decode(raw)
+    except UNREADABLE:
+        return None
+
+
 def _counts(usage: ir.Usage) -> dict[str, Any]:
     return encode_usage(usage, None, Report("gemini"), own=False)
 
@@ -105,7 +117,8 @@ class GeminiStreamRelay:
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
-        *("_estimated", "_renamed", "_separator", "_tail", "_usage", "content", "done", "estimate"),
+        *("_estimated", "_renamed", "_searches", "_separator", "_tail", "_usage"),
+        *("content", "done", "estimate"),
     )
 
     def __init__(self, reply: Reply) -> None:
@@ -118,6 +131,7 @@ class GeminiStreamRelay:
         self._tail = self._renamed = b""  # a chunk's end from its `modelVersion` on, and its replacement
         self._separator = b"["
         self._usage = _NOTHING
+        self._searches = Searches()
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._broken: set[int] = set()
@@ -130,13 +144,14 @@ class GeminiStreamRelay:
         no estimate either.
         """
         stated = self._counted()
-        return decode_usage(stated) if stated else self._estimated
+        return self._searches.counted(decode_usage(stated)) if stated else self._estimated
+
+    @property
+    def tier(self) -> str | None:
+        return stated_at(self._counted(), ("serviceTier",))
 
     def _counted(self) -> dict[str, Any] | None:
-        try:
-            stated = _decode(self._usage) if self._usage else None
-        except UNREADABLE:  # raw JSON may hold bytes that are not UTF-8
-            return None
+        stated = _readable(self._usage) if self._usage else None  # it may hold bytes that are not UTF-8
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
@@ -150,6 +165,9 @@ class GeminiStreamRelay:
         if chunk.error or type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         self._see(chunk)
+        if QUERIES in frame:
+            told = _readable(frame)
+            self._searches.note(told.get("candidates") if isinstance(told, dict) else None)
         if self._name:
             frame = self._rename(frame, chunk.model_version)
         return self._framed(frame)

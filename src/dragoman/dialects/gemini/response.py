@@ -24,6 +24,7 @@ from dragoman.dialects.gemini.logprobs import (
 )
 from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
+from dragoman.dialects.gemini.searches import with_searches
 from dragoman.dialects.gemini.stops import (
     UNANSWERED,
     broken_off,
@@ -87,7 +88,7 @@ def _response(body: dict[str, Any], candidates: tuple[ir.Candidate, ...]) -> ir.
         head.get("modelVersion") or None,
         head.get("createTime"),
         candidates,
-        None if usage is None else decode_usage(usage),
+        None if usage is None else with_searches(decode_usage(usage), head.get("candidates")),
         tier=decode_tier(usage),
         extra=ir.merge(leftovers(head, known), odd),
     )

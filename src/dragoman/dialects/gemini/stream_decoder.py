@@ -23,6 +23,7 @@ from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.patches import Patches
 from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
+from dragoman.dialects.gemini.searches import Searches
 from dragoman.dialects.gemini.stops import (
     UNFINISHED,
     broken_off,
@@ -195,6 +196,7 @@ class GeminiDecoder:
         self._misses = 0
         self._unanswered: ir.Stop | None = None
         self._tier: str | None = None
+        self._searches = Searches()
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
@@ -311,7 +313,7 @@ class GeminiDecoder:
         events: _Events = []
         if (tier := decode_tier(value)) is not None and tier != self._tier:
             events.append(ir.More(tier=tier))
-        return [*events, ir.Tally(decode_usage(value))]
+        return [*events, ir.Tally(self._searches.counted(decode_usage(value)))]
 
     # --- Chunks ----------------------------------------------------------------------------------
 
@@ -365,6 +367,7 @@ class GeminiDecoder:
             self._usage = usage
         if candidates:  # the prompt was answered after all
             events += self._feedback()
+            self._searches.note(candidates)
         for place, stated in enumerate(candidates):
             candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
             number = candidate.get("index", place)

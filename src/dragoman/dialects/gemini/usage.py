@@ -12,11 +12,13 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.gemini.searches import UNIT
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
 
+INPUT = "input_"
 _DETAILS = {
-    "promptTokensDetails": "input_",
+    "promptTokensDetails": INPUT,
     "candidatesTokensDetails": "output_",
     "toolUsePromptTokensDetails": "tool_input_",
     "cacheTokensDetails": "cache_read_",
@@ -86,14 +88,17 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         listed = value.get(key)
         if listed is None:
             continue
-        if (found := _by_modality(listed, prefix)) is None:
+        if (found := by_modality(listed, prefix)) is None:
             rest[key] = listed
         else:
             detail |= found
     return detail, rest
 
 
-def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
+def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
+    """The counts of a list by modality, as `Usage.detail` has them; None = the list is empty, or its form is
+    unknown. prefix: of their names.
+    """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
         return None
@@ -105,6 +110,15 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
             return None
         found[prefix + word] = one["tokenCount"]
     return found
+
+
+def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """The list by modality for those counts of a `Usage.detail` whose names have this prefix."""
+    return [
+        {"modality": word, "tokenCount": detail[prefix + small]}
+        for word, small in _MODALITIES.items()
+        if prefix + small in detail
+    ]
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
@@ -163,7 +177,7 @@ def _encode_detail(out: dict[str, Any], detail: Mapping[str, Any], report: Repor
     for key, count in detail.items():
         member = _MEMBERS.get(key)
         if member is None:
-            if count:
+            if count and not (own and key == UNIT):  # searches stand in the grounding metadata
                 report.lose(f"usage.detail.{key}", "the Gemini API has no such token count", "hint")
         elif count or own:
             out.setdefault(member[0], []).append({"modality": member[1], "tokenCount": count})

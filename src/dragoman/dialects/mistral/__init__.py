@@ -74,7 +74,16 @@ DIALECT: Final = Dialect(
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     # Mistral states the usage in every stream, without a request for it.
-    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, encode_usage=encode_usage)),
+    relay=ChatRelay(
+        Words(
+            decode_usage,
+            fault_of,
+            PADDING,
+            asks=False,
+            encode_usage=encode_usage,
+            tier=("usage", "service_tier"),
+        )
+    ),
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
     abilities=Abilities(
         # The documentation does not forbid a forced call with reasoning.

@@ -52,6 +52,16 @@ def decode_usage(wire: Any) -> ir.Usage | None:
     )
 
 
+def usage_of(body: Mapping[str, Any]) -> ir.Usage | None:
+    """The usage of a whole transcript; None = it states none. Without a usage, it is the duration of the
+    audio, which `verbose_json` has and by which such models are billed.
+    """
+    usage = decode_usage(body.get("usage"))
+    if usage is None and (duration := _count(body.get("duration"))) is not None:
+        return ir.Usage(detail={SECONDS: duration})
+    return usage
+
+
 def _count(value: Any) -> float | None:
     return value if type(value) in {int, float} else None
 

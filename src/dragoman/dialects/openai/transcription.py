@@ -204,7 +204,7 @@ class TranscriptionRelay:
             raise WireError("expected a text", "text")
         if model is not None and "model" in body:
             answer = Payload(encode_head({**decode_head(answer.data), "model": model}), answer.kind)
-        return answer, heard.decode_usage(body.get("usage"))
+        return answer, heard.usage_of(body)
 
     def seen(self, frame: bytes) -> ir.Usage | None:
         return heard.seen(frame)

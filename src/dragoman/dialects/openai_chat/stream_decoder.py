@@ -103,7 +103,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         choices = chunk.get("choices")
         if (failed := failure(chunk)) is not None:
-            return self._fail(fault_of(failed))
+            # OpenRouter states with the error what the answer has cost until then.
+            return [*(self._counted(chunk) if self._started else ()), *self._fail(fault_of(failed))]
         events: list[ir.Event] = []
         if not self._started:
             if not choices and not chunk.get("id"):
@@ -117,11 +118,16 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             events.append(ir.More(tier=tier))
         for choice in choices or ():
             self._choice(choice, events)
-        usage = chunk.get("usage") or vendor_usage(chunk)
-        if usage and usage != self._usage and type(usage) is dict:
-            self._usage = usage
-            events.append(ir.Tally(decode_usage(usage, self._quirks)))
+        events += self._counted(chunk)
         return events
+
+    def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
+        """The event with the counts of a chunk; empty = it states none, or none that are new."""
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if not usage or usage == self._usage or type(usage) is not dict:
+            return []
+        self._usage = usage
+        return [ir.Tally(decode_usage(usage, self._quirks))]
 
     def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         self._started = True

@@ -363,15 +363,18 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _last(self) -> bytes:
-        members = self._once
-        if self._usage is not None:
-            usage = encode_usage(self._usage, self._draft.report, own=self._own)
-            if self._reply.request.stream_usage:
-                members["usage"] = usage
+        members = self._once | self._counts()
         return self._chunk(b"", **members) if members else b""
 
+    def _counts(self) -> dict[str, Any]:
+        """The member `usage`; none if the counts are unknown, or the client did not ask for them."""
+        if self._usage is None:
+            return {}
+        usage = encode_usage(self._usage, self._draft.report, own=self._own)
+        return {"usage": usage} if self._reply.request.stream_usage else {}
+
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        return {"error": error_member(fault)}
+        return {"error": error_member(fault), **self._counts()}  # the counts as OpenRouter states them
 
 
 _OPEN: Final[dict[type, Callable[[ChatEncoder, _Choice, _Out], bytes]]] = {

@@ -16,8 +16,9 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
+from dragoman.dialects.openai_responses.tool_uses import DRAWS, may_tell, with_tools
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
-from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
@@ -106,9 +107,22 @@ def _usage(head: _Head) -> ir.Usage | None:
     """
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
-        return decode_usage(stated) if stated else None
+        usage = decode_usage(stated) if stated else None
     except (TypeError, AttributeError):
         return None
+    return usage if usage is None else with_tools(usage, _tools(head))
+
+
+def _tools(head: _Head) -> dict[str, Any]:
+    """The members of a response object that tell of uses of tools. Those that may be long are decoded only if
+    they do.
+    """
+    told = ["tool_usage"] if "tool_usage" in head else []
+    if told and DRAWS in bytes(head.get("tools", b"")):
+        told.append("tools")
+    if may_tell(bytes(head.get("output", b""))):
+        told.append("output")
+    return {name: _decode(head[name]) for name in told}
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
@@ -122,6 +136,7 @@ class ResponsesStreamRelay:
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
+        self.tier: str | None = None
         self.content = False
         self.done = False
         self.estimate: Callable[[], ir.Usage] | None = None
@@ -208,6 +223,8 @@ class ResponsesStreamRelay:
             return frame
         response = decode_head(bytes(head["response"]))
         self.usage = _usage(response) or self.usage
+        if "service_tier" in response:
+            self.tier = stated_at(_decode(response["service_tier"]), ()) or self.tier
         if kind == "response.failed" or _failed(response):
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
         self.done = kind in _TERMINAL

@@ -18,6 +18,7 @@ from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, TIERS, restore
+from dragoman.dialects.openai_responses.tool_uses import with_tools
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -134,7 +135,7 @@ def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Resp
         body.get("model") or None,
         body.get("created_at"),
         () if failed and not blocks else (ir.Candidate(blocks, decode_stop(body, blocks)),),
-        decode_usage(usage) if usage else None,
+        with_tools(decode_usage(usage), body) if usage else None,
         None if status in _SETTLED else status,
         body.get("service_tier"),
         fault_of({"error": error or {}}) if failed else None,

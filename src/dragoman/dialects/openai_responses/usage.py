@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.openai_responses.tool_uses import UNIT
 from dragoman.dialects.typed import Count, Typed
 
 _TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
@@ -79,7 +80,7 @@ def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[s
     if details_out:
         out["output_tokens_details"] = details_out
     out["total_tokens"] = usage.total
-    _report(usage, report)
+    _report(usage, report, own=own)
     for dialect, keys in (usage.extra or {}).items():
         for key, value in keys.items():
             if dialect != NAME:
@@ -97,8 +98,10 @@ def _stated(counts: dict[str, int | None]) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count is not None}
 
 
-def _report(usage: ir.Usage, report: Report) -> None:
-    """Report counts that this protocol does not show separately: `tool_input` as changed, others as lost."""
+def _report(usage: ir.Usage, report: Report, *, own: bool) -> None:
+    """Report counts that this protocol does not show separately: `tool_input` as changed, others as lost. In
+    answers that came in this protocol, uses of tools stand beside the usage (`tool_uses`).
+    """
     if usage.tool_input:
         report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     for field in ("cache_write_5m", "cache_write_1h"):
@@ -107,9 +110,9 @@ def _report(usage: ir.Usage, report: Report) -> None:
                 f"usage.{field}", "the Responses API does not count cached tokens by lifetime", "hint"
             )
     for key, count in (usage.detail or {}).items():
-        if count:
+        if count and not (own and key.endswith(UNIT)):
             report.lose(
                 f"usage.detail.{key}", "the Responses API does not report this count separately", "hint"
             )
-    if usage.others:
+    if usage.others and not own:
         report.lose("usage.others", "the Responses API does not report the tokens of other models", "hint")

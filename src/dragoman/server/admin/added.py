@@ -11,6 +11,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
+from dragoman.config.load import Loaded
 from dragoman.config.show import masked, partly_masked
 from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
@@ -31,7 +32,8 @@ class AddedObject(msgspec.Struct):
     """One entry that was added. section: as it was sent; texts that may be secrets are masked. version: the
     number of the change that wrote it; by, at: who made this change, and when. state: `used`; `shadowed`: the
     configuration declares the same name, which wins; `unusable`: it has a mistake here; `pending`: the worker
-    that answers has not read it yet. problems: why it is not used.
+    that answers has not read it yet. problems: why it is not used. warnings: what is probably not meant in
+    it, although it is used.
     """
 
     kind: AddedKind
@@ -42,6 +44,7 @@ class AddedObject(msgspec.Struct):
     at: str
     section: Any
     problems: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     object: Literal["added"] = "added"
 
 
@@ -113,8 +116,7 @@ OPERATIONS: Final = (
 
 class Wish(NamedTuple):
     """What a request wants to change. tag: makes an ETag from a version number. The version of the entry that
-    is in force gives the ETag that `If-Match` is compared with. require: is called with that entry (None = no
-    entry of this name was added), and raises RequestFailed if the change is not to be made.
+    is in force gives the ETag that `If-Match` is compared with. approve: as in `Change`.
     """
 
     do: Do
@@ -122,7 +124,7 @@ class Wish(NamedTuple):
     asked: Asked
     author: Author
     tag: Callable[[int], str]
-    require: Callable[[AddedEntry | None], None] | None = None
+    approve: Callable[[Loaded], None] | None = None
 
 
 class AddedApi:
@@ -196,15 +198,13 @@ class AddedApi:
                 tags.require(headers, wish.tag(before.version))
                 if wish.do == "add":
                     raise RequestFailed(_already(wish.kind, name))
-            if wish.require is not None:
-                wish.require(before)
 
         def note(made: Made) -> None:
             before, after = _noted(made.before), _noted(made.after)
             self._audit.note(wish.author, wish.do, f"{wish.kind}/{name}", before=before, after=after)
 
         return await self.adding.make(
-            Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require, note)
+            Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require, note, wish.approve)
         )
 
     def told(self, entry: AddedEntry) -> AddedObject:
@@ -219,6 +219,7 @@ class AddedApi:
             utc(entry.at),
             _section(entry),
             [] if state is None else [shown(problem) for problem in state.problems],
+            [] if state is None else [shown(one) for one in self.adding.warnings(entry)],
         )
 
 

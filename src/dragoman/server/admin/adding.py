@@ -51,7 +51,8 @@ class Change(NamedTuple):
     """One change. value: the entry as JSON, None if the change removes the entry. require: is called with the
     entry that is in force now (None = no entry of this name was added), and raises RequestFailed if the
     client does not want the change under these conditions. done: is called when the change was made, also if
-    the client has gone away before.
+    the client has gone away before. approve: is called, in a thread, with the configuration that has the
+    entry, and raises RequestFailed if it is not to be used; None = every one is.
     """
 
     do: Do
@@ -61,6 +62,7 @@ class Change(NamedTuple):
     author: str
     require: Callable[[AddedEntry | None], None]
     done: Callable[[Made], None]
+    approve: Callable[[Loaded], None] | None = None
 
 
 class Adding:
@@ -82,6 +84,13 @@ class Adding:
         added = self._gateway.loaded.added
         found = None if added is None else added.find(*entry.place)
         return found if found is not None and found.entry.version == entry.version else None
+
+    def warnings(self, entry: AddedEntry) -> list[Problem]:
+        """What is odd about this version of an entry, in the configuration in force."""
+        if not self._was_used(entry):
+            return []
+        within = path_of(entry)
+        return [one for one in self._gateway.loaded.warnings if _is_within(one.path, within)]
 
     def version(self, kind: AddedKind, name: str) -> int | None:
         """The version of the entry of this name that this process knows; None = there is none."""
@@ -155,6 +164,8 @@ class Adding:
         assert found.added is not None
         if change.do != "remove":
             _require_used(found, entry, change.value)
+            if change.approve is not None:
+                await asyncio.to_thread(change.approve, found)
         broken = [one for one in found.added.entries if one.state == "unusable" and self._was_used(one.entry)]
         if broken:
             problems = [problem for one in broken for problem in one.problems]
@@ -190,6 +201,11 @@ class Adding:
                 break
             outcome = await self._gateway.reload()
         return outcome
+
+
+def _is_within(path: str, entry: str) -> bool:
+    """Whether a path is that of an entry, or of something in it."""
+    return path.startswith(entry) and path[len(entry) :][:1] in {"", ".", "["}
 
 
 def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.assembly.prices import prices_of, uses_of
-from dragoman.config.check_prices import amount
-from dragoman.config.pricing import JUMP
+from dragoman.config.check_prices import amount, usd
+from dragoman.config.load import Loaded
+from dragoman.config.price_jumps import jumps_of
+from dragoman.config.pricing import Pricing
 from dragoman.errors import RequestFailed
 from dragoman.ir.units import per
 from dragoman.observe.timestamps import utc
@@ -22,7 +23,6 @@ from dragoman.server.admin.added import AddedApi, AddedObject, Removed, Wish, ch
 from dragoman.server.admin.adding import Do
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted, page
-from dragoman.state.added import AddedEntry
 
 
 class UnitPrice(msgspec.Struct):
@@ -117,13 +117,14 @@ class PricesApi:
         return await self._changed("remove", asked)
 
     async def _changed(self, do: Do, asked: Asked) -> Told:
-        def require(before: AddedEntry | None) -> None:
-            if do != "remove" and before is not None:
-                _refuse_jump(msgspec.json.decode(before.text), asked.body)
+        name = asked.params["name"]
 
-        made = await self._added.change(Wish(do, "prices", asked, author(asked), _tag, require))
+        def approve(found: Loaded) -> None:
+            _refuse_jump(name, self._gateway.loaded, found, self._gateway.seams.now())
+
+        made = await self._added.change(Wish(do, "prices", asked, author(asked), _tag, approve))
         if made.after is None:
-            return Told(Removed("prices", asked.params["name"]))
+            return Told(Removed("prices", name))
         return Told(self._added.told(made.after), _tag(made.after.version))
 
     def _told(self, deployment: str, rates: Rates | None) -> PriceObject:
@@ -139,27 +140,27 @@ def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObjec
     return PriceObject(deployment, rates.source, dated)
 
 
-def _refuse_jump(before: Any, after: Any) -> None:
-    """Raise RequestFailed if a price is ten times the one before, or a tenth of it, and is not confirmed."""
-    if not isinstance(before, dict) or not isinstance(after, dict) or after.get("confirm") is True:
+def _refuse_jump(name: str, before: Loaded, after: Loaded, now: float) -> None:
+    """Raise RequestFailed if a price of an entry is ten times the one that holds without it, or a tenth, and
+    is not confirmed. name: of the entry in `after`. Patterns are compared for the deployments that
+    configurations name, and with themselves.
+    """
+    entry = after.config.prices[name]
+    if entry.confirm:
         return
-    for unit in before.keys() & after.keys():
-        old, new = _number(before[unit]), _number(after[unit])
-        if old and new and (new >= JUMP * old or new * JUMP <= old):
-            text = (
-                f"{unit}: {new} is far from {old}, the price until now. Send `confirm: true` if it is meant."
-            )
+    deployments = [name]
+    if "*" in name:
+        pricing = Pricing(after.config, after.providers)
+        deployments += [use for use in uses_of(after) if pricing.entry(use) == name]
+    rates_of = prices_of(before)
+    for deployment in deployments:
+        rates = rates_of(deployment)
+        if rates is not None and (jump := next(jumps_of(entry, rates, now), None)) is not None:
+            price, until = usd(jump.price, jump.unit), usd(jump.before, jump.unit)
+            where = jump.place if deployment == name else f"{jump.place} of {deployment}"
+            said = f"{price} is far from {until}, the price until now"
+            text = f"{where}: {said}. Send `confirm: true` if it is meant."
             raise RequestFailed(ir.Fault("conflict", text, "price_jumps", "confirm"))
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def _dated(period: Period, *, current: bool) -> DatedPrice:

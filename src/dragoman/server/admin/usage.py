@@ -194,6 +194,8 @@ class UsageApi:
         """Send a page of records, or all of them as CSV. Raises RequestFailed (400, 503)."""
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
         begin, end = self._span(asked)
+        if asked.from_ is not None and begin >= end:
+            raise RequestFailed(_invalid("to", "is not later than `from`"))
         search = UsageSearch(
             begin=0.0 if asked.from_ is None else begin,
             end=end,

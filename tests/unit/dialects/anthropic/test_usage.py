@@ -128,7 +128,7 @@ def test_another_provider_s_counts() -> None:
         cache_read=5,
         output=2,
         reasoning=1,
-        detail={"input_audio": 2, "output_audio": 0, "web_search_requests": 1},
+        detail={"input_audio": 2, "output_audio": 0, "web_search_requests": 1, "x_search_requests": 3},
         others=(("small", ir.Usage(input=1)),),
         extra={FOREIGN: {"cost": 0.1}},
     )
@@ -142,7 +142,14 @@ def test_another_provider_s_counts() -> None:
     }
     assert lost(report) == [
         ("usage.detail.input_audio", "hint"),
+        ("usage.detail.x_search_requests", "hint"),
         ("usage.others", "hint"),
         ("usage.cost", "hint"),
     ]
     assert changed(report) == ["usage.tool_input"]
+    coded = encode_usage(ir.Usage(3, output=2, detail={"code_execution_requests": 1}), report)
+    assert coded["server_tool_use"] == {
+        "web_search_requests": 0,
+        "web_fetch_requests": 0,
+        "code_execution_requests": 1,
+    }

@@ -162,6 +162,19 @@ def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
     assert EMBEDDING.provider.decode(body, request) == response
 
 
+def test_tokens_of_pictures_are_counted_apart() -> None:
+    """gemini-embedding-2 has another price for each kind."""
+    kinds = [{"modality": "TEXT", "tokenCount": 3}, {"modality": "IMAGE", "tokenCount": 258}]
+    counts = {"promptTokenCount": 261, "totalTokenCount": 261, "promptTokenDetails": kinds}
+    body = Payload(encode({"embeddings": [{"values": [0.5, -1.0]}], "usageMetadata": counts}))
+    decoded = EMBEDDING.provider.decode(body, ASKED)
+    assert decoded.usage == ir.Usage(261, detail={"input_text": 3, "input_image": 258})
+    written = EMBEDDING.client.encode(decoded, OperationReply(ASKED, Report("gemini")))
+    assert msgspec.json.decode(written.data)["usageMetadata"] == counts
+    relayed = RELAY.response(WireRequest("embed", {}, path=BATCH_PATH), body, None)
+    assert relayed == (body, decoded.usage)
+
+
 def test_an_estimate_is_not_told() -> None:
     response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3, estimated=True))
     body = EMBEDDING.client.encode(response, OperationReply(ASKED, Report("gemini")))

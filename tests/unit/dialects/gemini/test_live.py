@@ -10,6 +10,7 @@ import pytest
 from dragoman.dialects.gemini.live import LIVE, LiveTalk, address, closed, model, usage_of
 from dragoman.dialects.live import Names
 from dragoman.errors import WireError
+from dragoman.ir.units import units_of
 
 SETUP = '{"setup": {"model": "models/live", "generationConfig": {"responseModalities": ["AUDIO"]}}}'
 
@@ -84,8 +85,14 @@ def test_usage_has_the_live_names() -> None:
         "thoughtsTokenCount": 28,
     }
     usage = usage_of(stated)
-    assert (usage.input, usage.output_total) == (1197, 37)
+    # All 37 tokens are sound: the same words have as many in sessions without thoughts.
+    assert (usage.input, usage.output, usage.reasoning) == (1197, 37, 28)
     assert usage.detail == {"input_text": 1196, "output_audio": 37}
+    assert units_of(usage) == {"input": 1197, "output_audio": 37, "reasoning": 28}
+    inside = {**stated, "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 9}]}
+    assert (usage_of(inside).output, usage_of(inside).reasoning) == (9, 28)
+    untold = {key: value for key, value in stated.items() if key != "responseTokensDetails"}
+    assert (usage_of(untold).output, usage_of(untold).reasoning) == (9, 28)
 
 
 def test_a_wrong_key_is_told_by_words() -> None:

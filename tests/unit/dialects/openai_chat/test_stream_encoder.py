@@ -98,6 +98,16 @@ def test_golden_error_ends_the_stream_without_finish_or_done() -> None:
     assert b'"error"' in streamed(failed)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_counts_that_came_before_an_error_stand_beside_it(asked: bool) -> None:
+    told: list[ir.Event] = [START, ir.Tally(ir.Usage(9, output=5)), ir.Error(ir.Fault("upstream", "Broke."))]
+    encoder = DIALECT.stream.encoder(reply(usage=asked))
+    last = b"".join(map(encoder.feed, told)).rstrip().rpartition(b"data: ")[2]
+    usage = msgspec.json.decode(last).get("usage")
+    wanted = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
+    assert usage == (wanted if asked else None)
+
+
 def test_every_chunk_has_the_same_id_date_and_model() -> None:
     told: list[ir.Event] = [THERE, *text("a"), *text("b", 1), *END]
     chunks = [chunk for chunk in chunks_of(streamed(told, model="shown", usage=True)) if chunk != DONE]

@@ -82,7 +82,8 @@ async def test_long_prompts_and_dates_are_told(office: Office) -> None:
         "later": [{"since": "2027-06-01", "input": 2, "output": 3}],
     }
     assert (await office.ask("PUT", "prices/mine/x", entry)).status == 200
-    first, second = (await office.ask("GET", "prices/mine/x")).body["prices"]
+    before, first, second = (await office.ask("GET", "prices/mine/x")).body["prices"]
+    assert (before["units"], before["since"], before["current"]) == ([], None, True)
     assert (first["since"], second["since"]) == ("2027-01-01T00:00:00.000Z", "2027-06-01T00:00:00.000Z")
     assert {"unit": "input", "usd": "3", "per": 1_000_000, "above": 1000} in first["units"]
 
@@ -113,11 +114,55 @@ async def test_a_price_that_jumps_tenfold_needs_a_confirmation(office: Office, a
     await office.ask("PUT", "prices/mine/x", {"input": 2, "output": 4})
     refused = await office.ask("PUT", "prices/mine/x", {"input": after, "output": 4})
     assert (refused.status, refused.error["code"], refused.error["param"]) == (409, "price_jumps", "confirm")
-    assert "far from 2, the price until now" in refused.error["message"]
+    assert "is far from 2 USD per million, the price until now" in refused.error["message"]
     assert office.cost("mine/x") == 2_000_000_000
     meant = await office.ask("PUT", "prices/mine/x", {"input": after, "output": 4, "confirm": True})
     assert meant.status == 200
     assert office.cost("mine/x") == int(float(after) * 1_000_000_000)
+
+
+async def test_what_is_probably_not_meant_is_told(office: Office) -> None:
+    await office.ask("PUT", "prices/mine/xy", {"input": 2})
+    odd = (await office.ask("PUT", "prices/mine/x", {"input": 2})).body
+    assert (odd["state"], odd["problems"]) == ("used", [])
+    (warning,) = odd["warnings"]
+    assert warning["path"] == 'prices."mine/x"'
+    assert "what an answer with text costs is unknown" in warning["message"]
+    whole = (await office.ask("PUT", "prices/mine/x", {"input": 2, "output": 4})).body
+    assert whole["warnings"] == []
+
+
+JUMPS: list[tuple[dict[str, Any], str]] = [
+    ({"later": [{"since": "2099-01-01", "input": 20, "output": 4}]}, "later[0].input"),
+    ({"tiers": {"priority": {"output": 40}}}, "tiers.priority.output"),
+    ({"long_prompts": [{"above": 9, "input": 0.1}]}, "long_prompts[0].input"),
+]
+
+
+@pytest.mark.parametrize(("more", "place"), JUMPS)
+async def test_no_part_of_a_price_jumps_unseen(office: Office, more: Any, place: str) -> None:
+    body = {"input": 2, "output": 4}
+    await office.ask("PUT", "prices/mine/x", body)
+    refused = await office.ask("PUT", "prices/mine/x", {**body, **more})
+    assert (refused.status, refused.error["code"]) == (409, "price_jumps")
+    assert refused.error["message"].startswith(f"{place}: ")
+    meant = await office.ask("PUT", "prices/mine/x", {**body, **more, "confirm": True})
+    assert meant.status == 200
+    again = await office.ask("PUT", "prices/mine/x", {**body, **more})  # it is the price until now
+    assert again.status == 200
+
+
+async def test_a_name_is_compared_with_the_pattern_that_held_for_it(office: Office) -> None:
+    await office.ask("PUT", "prices/mine/*", {"input": 2, "output": 4})
+    refused = await office.ask("PUT", "prices/mine/x", {"input": 20, "output": 4})
+    assert (refused.status, refused.error["code"]) == (409, "price_jumps")
+    assert (await office.ask("PUT", "prices/mine/x", {"input": 19, "output": 4})).status == 200
+
+
+async def test_a_pattern_is_compared_with_the_names_that_it_replaces(office: Office) -> None:
+    await office.ask("PUT", "prices/mine/*", {"input": 2, "output": 4})
+    refused = await office.ask("PUT", "prices/mine/*", {"input": 20, "output": 4})
+    assert (refused.status, refused.error["code"]) == (409, "price_jumps")
 
 
 async def test_a_price_far_from_the_table_needs_a_confirmation(office: Office) -> None:
@@ -133,6 +178,7 @@ async def test_a_price_far_from_the_table_needs_a_confirmation(office: Office) -
     ("name", "body", "status", "said"),
     [
         ("mine/x", {"input": -1, "output": 1}, 400, "expected a number"),
+        ("mine/x", {"input": 1e-10, "output": 1}, 400, "so small that it would count as 0"),
         ("mine/x", {"input": 10_001, "output": 1}, 400, "more than 10,000 USD"),
         ("mine/x", {"inptu": 1}, 400, "unknown unit (did you mean input?)"),
         ("mine/x", {}, 400, "states no price"),

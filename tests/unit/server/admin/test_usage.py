@@ -117,6 +117,8 @@ async def test_records_come_in_pages_and_whole_as_csv(asker: Asker) -> None:
     answer = await ask(asker, "/admin/usage/records?format=csv&key=ann&to=2027-01-01")
     rows = list(csv.DictReader(io.StringIO(answer.data.decode())))
     assert [row["id"] for row in rows] == ["ex_4", "ex_2", "ex_0"]
+    backwards = await ask(asker, "/admin/usage/records?from=2026-11-02&to=2026-11-01")
+    assert (backwards.status, backwards.body["error"]["param"]) == (400, "to")
     wrong = await ask(asker, "/admin/usage/records?after=x")
     assert (wrong.status, wrong.body["error"]["param"]) == (400, "after")
 

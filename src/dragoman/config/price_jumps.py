@@ -1,0 +1,73 @@
+"""Compares the prices of an entry with those that held before: a price that is ten times another one, or a
+tenth of it, is probably a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Final, NamedTuple
+
+from dragoman.config.prices import LaterPrice, PriceEntry
+from dragoman.config.pricing import OWN, prices_in
+from dragoman.config.tree import join
+from dragoman.providers.rates import Levels, Period, Rates
+
+JUMP: Final = 10
+"""A price that is so many times another one, or such a part of it, is probably a mistake."""
+
+_SETTINGS: Final = {unit: name for name, unit in OWN.items()}
+
+
+class Jump(NamedTuple):
+    """One price that is far from the one before. place: where in the entry it is stated. price, before:
+    nano-USD for the amount `per(unit)`.
+    """
+
+    place: str
+    unit: str
+    price: int
+    before: int
+
+
+def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+    """The units whose price is ten times the usual one or more, or a tenth or less: (unit, the stated price,
+    the usual one). Prices of 0 are not compared, because something that is free was given so on purpose.
+    """
+    for unit, price in stated.items():
+        before = usual.get(unit, 0)
+        if before and price and (price >= JUMP * before or price * JUMP <= before):
+            yield unit, price, before
+
+
+def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
+    """All prices of an entry that are far from those that hold otherwise, at any time from now on: also those
+    of later days, of service tiers and of long prompts. A tier that had no price is compared with the usual
+    one. now: Unix seconds.
+    """
+    sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
+    sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
+    begins = [max(float(section.since or 0), now) for _, section in sections]
+    for (within, section), begin, end in zip(sections, begins, [*begins[1:], inf], strict=True):
+        changes = [one.since for one in before.periods if one.since is not None and begin < one.since < end]
+        for at in (begin, *changes):
+            yield from _of_section(within, section, before.at(at))
+
+
+def _of_section(within: str, section: PriceEntry | LaterPrice, period: Period) -> Iterator[Jump]:
+    """The jumps of one section, from the prices of a period. within: the beginning of all its places."""
+    compared = [(within, prices_in(section), period.usual[0].prices)]
+    for index, one in enumerate(section.long_prompts):
+        where = f"{within}long_prompts[{index}]."
+        compared.append((where, prices_in(one), _level(period.usual, one.above)))
+    for tier, prices in section.tiers.items():
+        levels = period.tiers.get(tier, period.usual)
+        compared.append((f"{within}{join('tiers', tier)}.", prices_in(prices), levels[0].prices))
+    for where, stated, usual in compared:
+        for unit, price, other in jumps(stated, usual):
+            yield Jump(where + _SETTINGS.get(unit, unit), unit, price, other)
+
+
+def _level(levels: Levels, above: int) -> Mapping[str, int]:
+    """The prices of a prompt with more tokens than `above`."""
+    return [level for level in levels if level.above <= above][-1].prices

@@ -1,0 +1,119 @@
+"""Counts the uses of OpenAI's own tools in an answer, which are billed beside the tokens of the model.
+
+An answer states searches and the tokens of pictures in `tool_usage`, which older answers and other servers
+leave out; then the calls in `output` are counted. A `web_search_call` may also open a page or look into one:
+only searches cost something.
+https://developers.openai.com/api/docs/guides/tools-web-search (2026-11)
+https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+
+UNIT: Final = "_requests"
+"""The end of the names of such counts in `Usage.detail`."""
+_SEARCHES: Final = "web_search_requests"
+_PICTURES: Final = "image_generation_requests"
+_CODE: Final = "code_execution_requests"
+_CALLS: Final = {
+    "web_search_call": _SEARCHES,
+    "file_search_call": "file_search_requests",
+    "code_interpreter_call": _CODE,
+    "shell_call": _CODE,
+    "image_generation_call": _PICTURES,
+}
+_BILLED: Final = re.compile(rb'"(?:web_search|file_search|code_interpreter|shell|image_generation)_call"')
+DRAWS: Final = b'"image_generation"'
+"""Is in the JSON text of `tools` if one of them makes pictures."""
+_PLACES: Final = frozenset({"container_auto", "container_reference"})
+"""The environments of a `shell_call` that OpenAI runs."""
+_UNNAMED: Final = "image_generation"
+"""Stands for the model that made the pictures, if the answer does not name it."""
+_KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
+
+
+def may_tell(output: bytes) -> bool:
+    """Whether the JSON text of an `output` may hold calls that are counted here."""
+    return _BILLED.search(output) is not None
+
+
+def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
+    """The usage of an answer, and in it the uses of tools: in `detail`, and in `others` the tokens of the
+    model that made pictures. answer: of the decoded response object `output`, `tool_usage` and `tools`; a
+    member may be missing.
+    """
+    counts = _called(answer.get("output"))
+    stated = answer.get("tool_usage")
+    others = usage.others
+    if isinstance(stated, dict):
+        searched = _count(stated.get("web_search"), "num_requests")
+        if searched is not None:
+            counts[_SEARCHES] = searched
+        if (drawn := _drawn(stated.get("image_gen"))) is not None:
+            counts.pop(_PICTURES, None)
+            others = (*others, (_model(answer.get("tools")), drawn))
+    counts = {unit: count for unit, count in counts.items() if count}
+    if not counts and others is usage.others:
+        return usage
+    detail = {**(usage.detail or {}), **counts} or None
+    return msgspec.structs.replace(usage, detail=detail, others=others)
+
+
+def _called(output: Any) -> dict[str, int]:
+    """How many calls of each kind an `output` has, by unit."""
+    counts: dict[str, int] = {}
+    for item in output if isinstance(output, list) else ():
+        unit = _unit(item) if isinstance(item, dict) else None
+        if unit is not None:
+            counts[unit] = counts.get(unit, 0) + 1
+    return counts
+
+
+def _unit(item: Mapping[str, Any]) -> str | None:
+    """The unit that an item counts in; None = it costs nothing but its tokens."""
+    kind = item.get("type")
+    if kind == "web_search_call":
+        action = item.get("action")
+        if isinstance(action, dict) and action.get("type", "search") != "search":
+            return None
+    elif kind == "shell_call":
+        place = item.get("environment")
+        if not isinstance(place, dict) or place.get("type") not in _PLACES:
+            return None
+    return _CALLS.get(kind) if isinstance(kind, str) else None
+
+
+def _drawn(stated: Any) -> ir.Usage | None:
+    """The tokens of pictures; None = no picture was made, or they are not stated."""
+    read, written = _count(stated, "input_tokens"), _count(stated, "output_tokens")
+    if not read and not written:
+        return None
+    detail = {
+        f"{side}_{kind}": count
+        for side in ("input", "output")
+        for name, kind in _KINDS.items()
+        if (count := _count(stated.get(f"{side}_tokens_details"), name)) is not None
+    }
+    return ir.Usage(read, output=written, detail=detail or None)
+
+
+def _model(tools: Any) -> str:
+    """The model that makes pictures, as the tools of an answer name it."""
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and tool.get("type") == "image_generation":
+            model = tool.get("model")
+            if isinstance(model, str) and model:
+                return model
+    return _UNNAMED
+
+
+def _count(holder: Any, name: str) -> int | None:
+    count = holder.get(name) if isinstance(holder, dict) else None
+    return count if type(count) is int and count >= 0 else None

@@ -1,0 +1,115 @@
+"""How many tokens the answers to a request may have, as the request and the models bound them.
+
+Only the members of the client's own protocol count. A member of another protocol, which a lenient provider
+ignores, must not make the bound smaller than what the provider may write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from dragoman.engine.asked import Asked
+from dragoman.routing.route import Deployment
+
+USUAL_OUTPUT: Final = 4096
+"""The tokens that are reserved for an answer whose length the request does not bound. A stream that becomes
+longer reserves more.
+"""
+MOST_OUTPUT: Final = 100_000_000
+"""The most tokens that are reserved for the answers to one request, whatever the request states. No model
+writes so many; and journals and stores keep only numbers below 2^53, for the cost of these tokens, too.
+"""
+
+
+class _Names(NamedTuple):
+    """The members with which a protocol bounds answers. bounds: tokens of one answer. counts: how many
+    answers each prompt gets. within: the objects that may hold these members, None = the body itself.
+    prompts: the member that may list several prompts; "" = there is none.
+    """
+
+    bounds: tuple[str, ...]
+    counts: tuple[str, ...] = ()
+    within: tuple[str | None, ...] = (None,)
+    prompts: str = ""
+
+
+_GEMINI: Final = _Names(
+    ("maxOutputTokens", "max_output_tokens"),
+    ("candidateCount", "candidate_count"),
+    ("generationConfig", "generation_config"),
+)
+_OLLAMA: Final = _Names(("num_predict",), within=("options",))
+_NAMES: Final[Mapping[str, tuple[_Names, ...]]] = {
+    "openai_chat": (_Names(("max_completion_tokens", "max_tokens"), ("n",)),),
+    "openai_responses": (_Names(("max_output_tokens",)),),
+    "openai_completions": (_Names(("max_tokens",), ("n", "best_of"), prompts="prompt"),),
+    "anthropic": (_Names(("max_tokens",)),),
+    "gemini": (_GEMINI,),
+    "mistral": (_Names(("max_tokens",), ("n",)),),
+    "ollama": (_OLLAMA,),
+}
+_ANY: Final = (
+    _Names(("max_completion_tokens", "max_tokens", "max_output_tokens"), ("n",)),
+    _GEMINI,
+    _OLLAMA,
+)
+"""The members of a protocol that is not in `_NAMES`."""
+
+
+class OutputBound(NamedTuple):
+    """The most tokens that the answers to a request may have. tokens: of all answers together. open_ended:
+    whether they may become longer, because neither the request nor a model states a bound.
+    """
+
+    tokens: int
+    open_ended: bool
+
+
+def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> OutputBound:
+    """The bound on the answers to a request, whichever of these deployments gives them."""
+    if not asked.prompts:
+        return OutputBound(0, False)
+    stated, answers = _stated(asked.wire.body, _NAMES.get(asked.face.name, _ANY))
+    longest: int | None = 0
+    for one in deployments:
+        most = one.facts.max_output
+        if most is None:
+            longest = None
+            break
+        if most > (longest or 0):
+            longest = most
+    if stated is None:
+        bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
+        return OutputBound(min(bound * answers, MOST_OUTPUT), longest is None or longest > bound)
+    bound = stated if longest is None else min(stated, longest)
+    return OutputBound(min(bound * answers, MOST_OUTPUT), False)
+
+
+def _stated(body: Mapping[str, Any], names: Iterable[_Names]) -> tuple[int | None, int]:
+    """The bound on one answer that a body states, None = it states none; and how many answers it asks for.
+    Of several bounds the largest counts, because nobody here knows which one the provider obeys.
+    """
+    stated: int | None = None
+    answers = 1
+    for one in names:
+        for place in one.within:
+            found = body if place is None else body.get(place)
+            if not isinstance(found, dict):
+                continue
+            for name in one.bounds:
+                if type(bound := found.get(name)) is int and bound > (stated or 0):
+                    stated = bound
+            for name in one.counts:
+                if type(count := found.get(name)) is int and count > answers:
+                    answers = count
+        if one.prompts:
+            answers *= _prompts(body.get(one.prompts))
+    return stated, answers
+
+
+def _prompts(stated: Any) -> int:
+    """How many prompts a member has: the length of a list of texts, or of lists of tokens."""
+    if isinstance(stated, list) and stated and isinstance(stated[0], str | list):
+        return len(stated)
+    return 1

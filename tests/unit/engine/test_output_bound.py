@@ -1,0 +1,118 @@
+"""How long answers may become: what a request states in its own protocol, and what a model can."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from dragoman.accounts.limits import Limit
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.request import WireRequest
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.output_bound import MOST_OUTPUT, USUAL_OUTPUT, output_bound
+from dragoman.routing.route import Deployment
+from tests.unit.engine.accounts import Accounts
+from tests.unit.engine.stage import chat, whole
+
+UNKNOWN = [Deployment("one", "gpt")]
+
+
+class Asked:
+    """A chat with this body, in this protocol."""
+
+    prompts = True
+
+    def __init__(self, body: dict[str, Any], face: str = "openai_chat") -> None:
+        self.wire = WireRequest("chat", body)
+        self.face = DIALECTS[face]
+
+
+def bound(body: dict[str, Any], face: str = "openai_chat", deployments: Any = UNKNOWN) -> tuple[int, bool]:
+    return output_bound(cast("Any", Asked(body, face)), deployments)
+
+
+@pytest.mark.parametrize(
+    ("face", "members", "output"),
+    [
+        ("openai_chat", {}, USUAL_OUTPUT),
+        ("openai_chat", {"max_tokens": 50}, 50),
+        ("openai_chat", {"max_completion_tokens": 70}, 70),
+        ("openai_chat", {"max_tokens": 50, "n": 3}, 150),
+        ("openai_responses", {"max_output_tokens": 40}, 40),
+        ("openai_completions", {"prompt": "Hi", "max_tokens": 5, "n": 2, "best_of": 4}, 20),
+        ("openai_completions", {"prompt": ["Hi", "Ho", "Ha"], "max_tokens": 5, "n": 2}, 30),
+        ("openai_completions", {"prompt": [[1, 2], [3]], "max_tokens": 5}, 10),
+        ("openai_completions", {"prompt": [1, 2, 3], "max_tokens": 5}, 5),
+        ("openai_completions", {"prompt": [], "max_tokens": 5}, 5),
+        ("anthropic", {"max_tokens": 60}, 60),
+        ("mistral", {"max_tokens": 60, "n": 2}, 120),
+        ("gemini", {"generationConfig": {"maxOutputTokens": 30, "candidateCount": 2}}, 60),
+        ("gemini", {"generationConfig": {"max_output_tokens": 30, "candidate_count": 2}}, 60),
+        ("gemini", {"generation_config": {"maxOutputTokens": 30}}, 30),
+        ("ollama", {"options": {"num_predict": 8}}, 8),
+        ("ollama", {"options": {"num_predict": -1}}, USUAL_OUTPUT),
+        ("ollama", {"options": None}, USUAL_OUTPUT),
+    ],
+)
+def test_each_protocol_has_its_own_members(face: str, members: dict[str, Any], output: int) -> None:
+    assert bound(members, face)[0] == output
+
+
+@pytest.mark.parametrize(
+    ("face", "foreign"),
+    [
+        ("openai_chat", {"options": {"num_predict": 1}}),
+        ("openai_chat", {"max_output_tokens": 1, "max_new_tokens": 1}),
+        ("openai_chat", {"generationConfig": {"maxOutputTokens": 1}}),
+        ("openai_responses", {"max_tokens": 1}),
+        ("gemini", {"max_tokens": 1}),
+        ("ollama", {"max_tokens": 1}),
+    ],
+)
+def test_a_member_of_another_protocol_bounds_nothing(face: str, foreign: dict[str, Any]) -> None:
+    """The provider ignores it, and writes as much as it likes."""
+    assert bound(foreign, face) == (USUAL_OUTPUT, True)
+
+
+def test_of_two_bounds_the_larger_one_counts() -> None:
+    assert bound({"max_tokens": 1, "max_completion_tokens": 5000}) == (5000, False)
+    spelled = {"generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 5000}}
+    assert bound(spelled, "gemini") == (5000, False)
+
+
+def test_a_model_bounds_its_output() -> None:
+    deployments = [
+        Deployment("one", "gpt", Facts(max_output=1000)),
+        Deployment("two", "gpt", Facts(max_output=2000)),
+    ]
+    assert bound({"max_tokens": 5000}, deployments=deployments) == (2000, False)
+    assert bound({}, deployments=deployments) == (2000, False)
+    assert bound({}, deployments=[*deployments, Deployment("three", "gpt")]) == (USUAL_OUTPUT, True)
+    assert bound({"max_tokens": True}, deployments=deployments[:1]) == (1000, False)
+
+
+def test_a_protocol_that_others_have_registered_may_use_any_name() -> None:
+    asked: Any = Asked({"options": {"num_predict": 9}, "n": 2})
+    asked.face = type("Face", (), {"name": "toy"})
+    assert output_bound(asked, UNKNOWN) == (18, False)
+
+
+@pytest.mark.parametrize("members", [{"max_tokens": 10**30}, {"max_tokens": 10**7, "n": 100}])
+def test_an_absurd_bound_is_reserved_as_a_number_that_journals_hold(members: dict[str, Any]) -> None:
+    accounts = Accounts(limits=[Limit("l", "tokens", 10, "day", "key", hard=False)])
+    accounts.stage.script("one", whole("Hello"))
+    accounts.stage.plays(chat(**members))
+    assert accounts.book.opens[0].units["output"] == MOST_OUTPUT
+
+
+def test_so_much_is_reserved() -> None:
+    asked = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "model": "one/gpt"}
+    config = {"maxOutputTokens": 30, "candidateCount": 2}
+    accounts = Accounts(limits=[Limit("l", "tokens", 10**9, "day", "key")])
+    accounts.stage.script("one", whole("Hello"))
+    accounts.stage.plays(
+        json.dumps({**asked, "generationConfig": config}).encode(), "gemini", params={"model": "one/gpt"}
+    )
+    assert accounts.book.opens[0].units["output"] == 60
