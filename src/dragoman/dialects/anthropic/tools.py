@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_decoder import decode_mark
+from dragoman.dialects.anthropic.block_decoder import marked
 from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
-_FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
+_FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict"})
 _PLAIN = frozenset({"name", "description", "input_schema"})
 _CHOICE = frozenset({"type", "name", "disable_parallel_tool_use"})
 _MODES = frozenset({"auto", "any", "none"})
@@ -47,13 +47,14 @@ def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
 def _function(value: dict[str, Any]) -> ir.Function:
     if value.keys() <= _PLAIN:
         return ir.Function(value.get("name", ""), value.get("description"), value.get("input_schema"))
+    mark, extra = marked(value, _FUNCTION)
     return ir.Function(
         value.get("name", ""),
         value.get("description"),
         value.get("input_schema"),
         value.get("strict"),
-        cache=decode_mark(value),
-        extra=leftovers(value, _FUNCTION),
+        cache=mark,
+        extra=extra,
         form=value.get("type"),
     )
 
