@@ -279,14 +279,18 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
         """Return (the client's answer, its usage); None as the usage = not stated. If the client requested
         one vector, its answer has one vector instead of a batch.
 
-        Raises RequestFailed for an error object, WireError for any other object without embeddings.
+        Raises RequestFailed for an error object. Raises WireError for any other object without embeddings,
+        and for a batch of none or several vectors if the client requested one vector.
         """
-        usage = _usage(_answer(answer.data))
-        if wire.path != PATH:
+        told = _answer(answer.data)
+        usage = _usage(told)
+        if wire.path != PATH or told.embedding is not None:
             return answer, usage
         head: dict[str, Any] = decode_head(answer.data)
-        if (batch := head.pop("embeddings", None)) is not None:
-            head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
+        vectors = msgspec.json.decode(head.pop("embeddings"), type=list[msgspec.Raw])
+        if len(vectors) != 1:
+            raise WireError(f"expected 1 embedding, got {len(vectors)}", "embeddings")
+        head["embedding"] = vectors[0]
         return Payload(encode_head(head)), usage
 
 

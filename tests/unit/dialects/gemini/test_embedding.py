@@ -150,6 +150,21 @@ def test_one_content_is_relayed_as_a_batch_of_one() -> None:
     assert told == (Payload(b'{"x":1,"embedding":{"values":[0.50]}}'), None)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"embeddings":[]}', b'{"embeddings":[{"values":[1]},{"values":[2]}]}'],
+)
+def test_one_content_gets_one_vector_or_an_error(body: bytes) -> None:
+    with pytest.raises(WireError, match="expected 1 embedding") as broken:
+        RELAY.response(one(content=HI), Payload(body), None)
+    assert broken.value.path == "embeddings"
+
+
+def test_a_vector_in_the_right_form_stays() -> None:
+    answer = Payload(b'{"embedding":{"values":[1]},"embeddings":null}')
+    assert RELAY.response(one(content=HI), answer, None) == (answer, None)
+
+
 @pytest.mark.parametrize("form", ["one", None])
 def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
     request = ir.EmbedRequest("gemini", "m", ("Hi",), form=form)
