@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from dragoman import ir
-from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.capabilities import is_allowed, is_drawing
 from dragoman.dialects.gemini.draft import lose_cache
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
@@ -126,7 +126,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         if request.parallel is False:
             report.lose("parallel", "the request has no tools", "hint")
         return
-    tools, strict = _written(request.tools or (), target, own=own)
+    tools, strict = _written(request, target, own=own)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
     if own or any(_DECLARES in tool for tool in tools):
@@ -137,26 +137,31 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             report.add(f"toolConfig.{SERVER_CALLS}", why)
         if config:
             body["toolConfig"] = config
+    elif request.tool_choice is not None and request.tool_choice.mode == "none":
+        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
     elif request.tool_choice is not None and request.tool_choice.mode != "auto":
         report.lose("tool_choice", "the Gemini API cannot force one of the provider's own tools", "quality")
     if request.parallel is False:
         report.lose("parallel", "the Gemini API cannot disable parallel tool calls", "quality")
 
 
-def _written(
-    tools: tuple[ir.Tool, ...], target: Target, *, own: bool
-) -> tuple[list[dict[str, Any]], list[int]]:
+def _written(request: ir.Request, target: Target, *, own: bool) -> tuple[list[dict[str, Any]], list[int]]:
     """Return (the entries of `tools` in the body, the indexes in the request's `tools` of the strict
     functions).
 
     own: True = the client speaks this dialect: its provider's tools separate the functions into several
-    entries. False = all functions share one entry.
+    entries. False = all functions share one entry, and a provider's tool that `tool_choice` does not allow is
+    left out, because `functionCallingConfig` is only about functions.
     """
+    tools = request.tools or ()
     written: list[dict[str, Any]] = []
     strict: list[int] = []
     declared: list[dict[str, Any]] | None = None
     for index, tool in enumerate(tools):
         if type(tool) is ir.ProviderTool:
+            if not own and not is_allowed(tool, request.tool_choice):
+                target.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
+                continue
             functions = any(type(other) is ir.Function for other in tools)
             if (one := _provided(tool, target, f"tools[{index}]", own=own, functions=functions)) is not None:
                 written.append(one)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.capabilities import is_allowed
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import CHOICES
 from dragoman.dialects.openai.strictness import tool_strictness
@@ -165,7 +166,10 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(request.tools):
         if isinstance(tool, ir.ProviderTool):
-            _encode_provider_tool(body, tools, tool, draft, f"tools[{index}]")
+            if not draft.own and not is_allowed(tool, request.tool_choice):
+                draft.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
+            else:
+                _encode_provider_tool(body, tools, tool, draft, f"tools[{index}]")
         else:
             tools.append(_encode_function(tool, draft, index, legacy=legacy))
     if tools or (draft.own and request.tools == ()):
