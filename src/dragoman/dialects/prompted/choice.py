@@ -103,6 +103,7 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
     own = dict(parameters(tool))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
+    own = {key: value for key, value in own.items() if key not in _DEFINING or isinstance(value, dict)}
     for keyword in ("$defs", "definitions"):
         for name in own.get(keyword) or {}:
             moved[f"#/{keyword}/{name}"] = f"#/$defs/{index}_{name}"
@@ -111,6 +112,9 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
             definitions[f"{index}_{name}"] = _moved(value, moved, place)
     own.pop("$schema", None)
     return _closed({"tool": {"type": "string", "enum": [tool.name]}, "arguments": _moved(own, moved, place)})
+
+
+_DEFINING: Final = ("$defs", "definitions")
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
