@@ -146,6 +146,7 @@ class BedrockDecoder:
         return int(number or 0)
 
     def _block_start(self, value: dict[str, Any]) -> _Events:
+        self._refuse_late()
         number = self._number(value)
         events = self._end(number) if number in self._open else []
         start = required(value, "start", dict, "contentBlockStart")
@@ -163,6 +164,10 @@ class BedrockDecoder:
             held = self._result(start["toolResult"], [])
         return [*events, self._begin(number, held, start)]
 
+    def _refuse_late(self) -> None:
+        if self._stopped:
+            raise WireError("a content block comes after messageStop")
+
     def _begin(self, number: int, block: ir.Block, value: dict[str, Any]) -> ir.Open:
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
         self._open[number] = _Open(self._blocks, type(block), value)
@@ -175,6 +180,7 @@ class BedrockDecoder:
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
         number = self._number(value)
+        self._refuse_late()
         delta = required(value, "delta", dict, "contentBlockDelta")
         state = self._open.get(number)
         events: _Events = []
