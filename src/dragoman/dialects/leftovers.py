@@ -14,7 +14,7 @@ from typing import Any, Final
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Block, Extra, Item, Request, Response
+from dragoman.ir import Block, Extra, Item, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -77,6 +77,15 @@ class Leftovers:
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
+
+
+def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
+    """Report the settings of a provider's tool that its options do not have, for encoders that write the
+    provider's tool of another dialect in its place. where: the IR path of the tool.
+    """
+    for members in (tool.extra or {}).values():
+        for key in islice(members, 2 * MOST):
+            report.lose(f"{where}.{key}", "this setting of the tool is not translated", "quality")
 
 
 def lose_items(request: Request, report: Report) -> None:

@@ -12,6 +12,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.translation import translated
 
 KNOWN = frozenset({"a"})
 OWN = Leftovers("own")
@@ -78,6 +79,55 @@ def test_a_request_of_the_own_dialect_keeps_what_nobody_knows(dialect: str, body
     codec = DIALECTS[dialect]
     request = codec.request.decode(WireRequest("chat", {"model": "m", **body}))
     assert codec.request.encode(request, Target(Report(dialect), "m")).body.items() >= body.items()
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "anthropic": (
+        {
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search", "odd": 1}],
+        },
+        {"$.tools[0].odd"},
+    ),
+    "gemini": (
+        {
+            "contents": [{"parts": [{"text": "x"}]}],
+            "tools": [{"googleSearch": {"timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}}],
+        },
+        {"$.tools[0].googleSearch.timeRangeFilter"},
+    ),
+    "openai_chat": (
+        {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"type": "x:web_search", "odd": 1, "parameters": {"odd": 2, "max_uses": 3}}],
+            "web_search_options": {"odd": 4},
+        },
+        {"$.tools[0].odd", "$.tools[0].parameters.odd", "$.web_search_options.odd"},
+    ),
+    "openai_responses": (
+        {
+            "input": "x",
+            "tools": [
+                {"type": "web_search", "odd": 1, "filters": {"odd": 2}},
+                {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["f"]}},
+            ],
+        },
+        {"$.tools[0].odd", "$.tools[0].filters.odd", "$.tools[1].container"},
+    ),
+}
+
+
+@pytest.mark.parametrize("source", SETTINGS)
+@pytest.mark.parametrize("target", ["anthropic", "gemini", "openai_responses"])
+def test_settings_of_a_tool_that_becomes_another_providers_are_lost_by_name(source: str, target: str) -> None:
+    if source == target:
+        return
+    body, places = SETTINGS[source]
+    told = translated({"model": "m", **body}, DIALECTS[source], DIALECTS[target], model="m")
+    assert len(told.body["tools"]) >= 1
+    found = {(loss.path, loss.severity) for loss in told.losses}
+    assert {(place, "quality") for place in places} <= found
 
 
 ITEM = ir.Item("msg_1", "completed", "final_answer", {"openai_responses": {"odd": 1}})

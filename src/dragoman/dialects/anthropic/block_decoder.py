@@ -29,6 +29,7 @@ _REDACTED = frozenset({"type", "data"})
 _CALL = frozenset({"type", "id", "name", "input"})
 _MCP_CALL = _CALL | {"server_name"}
 _RESULT = frozenset({"type", "tool_use_id", "content", "is_error"})
+_REFERENCE = frozenset({"type", "tool_name"})
 _SOURCES: dict[str, tuple[str, frozenset[str]]] = {
     "base64": ("data", frozenset({"type", "data", "media_type"})),
     "url": ("url", frozenset({"type", "url"})),
@@ -258,7 +259,8 @@ def _reference(value: _Wire) -> ir.Block:
     """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. The block also
     gets a text that says this; in requests of other dialects, the text stands in place of the block.
     """
-    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
+    mark, extra = marked(value, _REFERENCE)
+    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.", cache=mark, extra=extra)
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
 

@@ -9,6 +9,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import marked
 from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
@@ -23,6 +24,7 @@ _KINDS = {
     "mcp_toolset": "mcp",
 }
 _SEARCH_OPTIONS = ("max_uses", "allowed_domains", "blocked_domains")
+_TOOL = frozenset({"type", "name", "user_location", *_SEARCH_OPTIONS})
 
 _PROVIDED = {
     "web_search": "web_search_20250305",
@@ -67,7 +69,10 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
         options["location"] = {
             key: kept for key, kept in location.items() if key != "type" and kept is not None
         }
-    return ir.ProviderTool(NAME, _KINDS.get(bare, bare), value, value.get("name"), options=options or None)
+    mark, extra = marked(value, _TOOL)
+    return ir.ProviderTool(
+        NAME, _KINDS.get(bare, bare), value, value.get("name"), mark, options or None, extra=extra
+    )
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
@@ -146,6 +151,9 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
             out["user_location"] = {"type": "approximate", **value}
         else:
             target.report.lose(f"{where}.options.{key}", f"the tool {kind} has no such setting", "quality")
+    if tool.cache is not None:
+        out["cache_control"] = encode_mark(tool.cache, target.report, where)
+    lose_settings(tool, target.report, where)
     target.report.change(where, "tools", f"written as {kind}")
     return out
 

@@ -15,6 +15,7 @@ from dragoman import ir
 from dragoman.dialects.bedrock.block_decoder import decode_mark
 from dragoman.dialects.bedrock.block_encoder import Scope, encode_mark
 from dragoman.dialects.bedrock.terms import API, NAME, leftovers, restore
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
@@ -154,6 +155,7 @@ def _provided(tool: ir.ProviderTool, target: Target, scope: Scope, where: str) -
         return []
     for option in tool.options or ():
         target.report.lose(f"{where}.options.{option}", f"the tool {name} has no settings", "quality")
+    lose_settings(tool, target.report, where)
     target.report.change(where, "toolConfig.tools", f"written as {name}")
     return [{"systemTool": {"name": name}}]
 

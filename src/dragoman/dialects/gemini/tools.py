@@ -14,6 +14,7 @@ from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import ADAPTED, clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
@@ -21,6 +22,7 @@ from dragoman.errors import WireError
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 _PLAIN: Final = frozenset({"name", "description", "parametersJsonSchema"})
 _CALLING: Final = "toolConfig.functionCallingConfig"
+_SEARCH: Final = frozenset({"excludeDomains"})
 _CHOICE: Final = frozenset({"mode", "allowedFunctionNames"})
 
 _KINDS: Final = {
@@ -73,9 +75,14 @@ def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
 
 
 def _own_tool(key: str, value: Any) -> ir.ProviderTool:
-    blocked = spelled(value).get("excludeDomains") if isinstance(value, dict) else None
+    blocked, extra = None, None
+    if isinstance(value, dict):
+        settings = spelled(value)
+        blocked = settings.get("excludeDomains")
+        extra = leftovers(settings, _SEARCH)
     options = {"blocked_domains": blocked} if blocked else None
-    return ir.ProviderTool(NAME, _KINDS.get(key, key), {key: value}, _KINDS.get(key), options=options)
+    kind = _KINDS.get(key)
+    return ir.ProviderTool(NAME, kind or key, {key: value}, kind, options=options, extra=extra)
 
 
 def _function(declared: Any) -> ir.Function:
@@ -218,6 +225,7 @@ def _provided(
     if own:
         return dict(tool.value)
     if is_drawing(tool, target.facts):
+        lose_settings(tool, report, where)
         place = "generationConfig.responseModalities"
         report.change(where, place, "an image model returns images in its response instead")
         return None
@@ -230,6 +238,7 @@ def _provided(
         return None
     for option in tool.options or ():
         report.lose(f"{where}.options.{option}", f"the tool {key} has no such setting", "quality")
+    lose_settings(tool, report, where)
     report.change(where, "tools[]", f"written as {key}")
     return {key: {}}
 

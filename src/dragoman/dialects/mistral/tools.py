@@ -14,6 +14,7 @@ from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.errors import WireError
 
+_KIND: Final = frozenset({"type"})
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
@@ -28,7 +29,7 @@ def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
 def _tool(tool: dict[str, Any]) -> ir.Tool:
     kind = tool.get("type", "function")
     if kind != "function":
-        return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool)
+        return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool, extra=leftovers(tool, _KIND))
     function = tool["function"]
     get = function.get
     extra = ir.merge(leftovers(tool, _TOOL), leftovers(function, _FUNCTION, "function"))

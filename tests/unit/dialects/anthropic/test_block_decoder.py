@@ -368,3 +368,10 @@ def test_what_is_no_content_is_refused(content: Any, path: str) -> None:
 def test_text_must_be_text() -> None:
     with pytest.raises(WireError, match="must be a string"):
         decode_blocks([{"type": "text", "text": 5}])
+
+
+def test_the_words_for_a_reference_keep_its_other_members() -> None:
+    block = decode_block({"type": "tool_reference", "tool_name": "f", "odd": 1, "cache_control": MARK})
+    assert isinstance(block, ir.Native)
+    words = "The tool f can be called now."
+    assert block.stands_for == ir.Text(words, cache=ir.CacheMark("5m"), extra={"anthropic": {"odd": 1}})
