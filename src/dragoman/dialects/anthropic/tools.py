@@ -97,6 +97,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if not tools and not own:
         if choice is not None and choice.mode not in {"auto", "none"}:
             target.report.lose("tool_choice", "the request has no tools", "hint")
+        elif choice is not None:
+            restore({}, choice.extra, target.report, "tool_choice")
         if request.parallel is False:
             target.report.lose("parallel", "the request has no tools", "hint")
         return

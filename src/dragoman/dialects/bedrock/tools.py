@@ -102,6 +102,8 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
         _encode_choice(choice, target, body, own=own)
     elif choice.mode not in {"auto", "none"}:
         report.lose("tool_choice", "the request has no tools", "hint")
+    else:
+        restore({}, choice.extra, report, "tool_choice")
 
 
 def _no_tools(

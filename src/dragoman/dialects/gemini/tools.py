@@ -130,6 +130,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
             report.lose("tool_choice", "the request has no tools", "hint")
+        elif request.tool_choice is not None:
+            restore({}, request.tool_choice.extra, report, "tool_choice")
         if request.parallel is False:
             report.lose("parallel", "the request has no tools", "hint")
         return

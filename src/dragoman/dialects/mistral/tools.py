@@ -79,6 +79,8 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "the request has no tools", "hint")
+    elif choice is not None:
+        restore({}, choice.extra, draft.report, "tool_choice")
     if request.parallel is False:
         draft.report.lose("parallel", "the request has no tools", "hint")
 

@@ -196,6 +196,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
+    elif request.tool_choice is not None:
+        restore({}, request.tool_choice.extra, draft.report, "tool_choice")
     if request.parallel is False:
         draft.report.lose("parallel", "the request has no tools", "hint")
 
