@@ -216,6 +216,8 @@ class BedrockDecoder:
             return []
         events: _Events = []
         if text := content.get("text"):
+            if type(text) is not str:
+                raise TypeError
             events.append(ir.ThinkDelta(state.index, text))
         withheld = content.get("redactedContent")
         if withheld is not None:
