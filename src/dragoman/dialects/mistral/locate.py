@@ -69,8 +69,9 @@ def place(request: WireRequest, where: str) -> str:
     if (block := _BLOCK.fullmatch(where)) is not None:
         return "$." + nearest(body, f"{_said(body, block[1], int(block[2]))}{block[3]}", block[1])
     if (tool := _TOOL.fullmatch(where)) is not None:
-        inner = f"{tool[1]}.function.{tool[2]}"
-        return "$." + (inner if has(body, inner) else nearest(body, f"{tool[1]}.{tool[2]}", tool[1]))
+        outer, inner = f"{tool[1]}.{tool[2]}", f"{tool[1]}.function.{tool[2]}"
+        found = inner if has(body, inner) and not has(body, outer) else nearest(body, outer, tool[1])
+        return f"$.{found}"
     head, _, rest = where.partition(".")
     if head == "output" and has(body, held := f"response_format.{rest}"):
         return "$." + held
