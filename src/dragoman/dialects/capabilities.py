@@ -36,14 +36,14 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
             return _fault("unsupported_value", "This model does not support tools.", "tools")
         if facts.structured is False and request.output is not None and request.output.kind == "schema":
             return _fault("unsupported_value", "This model does not support structured outputs.", "output")
-    lacking = {kind for kind, able in _able(facts) if able is False}
-    if not lacking:
-        return None
     for kind in (request.output and request.output.modalities) or ():
-        if kind in lacking:
+        if (kind == "image" and facts.draws is False) or (kind == "audio" and facts.audio is False):
             return _fault(
                 "unsupported_modality", f"This model does not generate {kind}.", "output.modalities"
             )
+    lacking = {kind for kind, able in _able(facts) if able is False}
+    if not lacking:
+        return None
     for where, media in _media(request):
         if media.kind in lacking:
             return _fault("unsupported_modality", f"This model does not accept {_INPUTS[media.kind]}.", where)
@@ -78,6 +78,16 @@ def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
     tool.
     """
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
+
+
+def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
+    """Whether the model may call the provider's tool under the client's tool choice: a choice of no tool
+    forbids it, and so does a list of allowed tools without its name. A choice of one certain function does
+    not.
+    """
+    if choice is None or choice.mode not in {"none", "auto", "any"}:
+        return True
+    return choice.mode != "none" and (not choice.names or tool.name in choice.names)
 
 
 _OF_KIND: Final[Mapping[str, Capability]] = {"image": "images", "audio": "audio", "document": "documents"}

@@ -24,7 +24,8 @@ _LISTED = ("anyOf", "allOf")
 
 class ClosedSchema:
     """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`,
-    and `oneOf` becomes `anyOf`. `$schema` and `$id` are left out and not reported.
+    and `oneOf` becomes `anyOf`, unless the schema also has its own `anyOf`. `$schema` and `$id` are left out
+    and not reported.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.
@@ -57,18 +58,27 @@ class ClosedSchema:
             elif key == "items" and isinstance(value, dict):
                 out[key] = self.copy(value, place_in(where, "items"))
             else:
-                self._other(key, value, out, refused, where)
-        if out.get("type") == "object" or "properties" in out:
+                self._other(key, schema, out, refused, where)
+        kind = out.get("type")
+        if kind == "object" or "properties" in out or (isinstance(kind, list) and "object" in kind):
             self._close(schema, out, where)
+        elif "additionalProperties" in schema:
+            refused["additionalProperties"] = schema["additionalProperties"]
         if refused:
             self._tell(refused, out, where)
         return out
 
-    def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
-        if key == "oneOf" and isinstance(value, list):
-            out["anyOf"] = [self.copy(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)]
-            self.report.change(f"{where}.oneOf", "anyOf", f"{self.api} rejects oneOf")
-        elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
+    def _other(
+        self, key: str, schema: dict[str, Any], out: dict[str, Any], refused: dict[str, Any], where: str
+    ) -> None:
+        value = schema[key]
+        if key == "oneOf" and isinstance(value, list) and "anyOf" not in schema:
+            place = place_in(where, "oneOf")
+            out["anyOf"] = [self.copy(one, f"{place}[{i}]") for i, one in enumerate(value)]
+            self.report.change(place, "anyOf", f"{self.api} rejects oneOf")
+        elif (key == "minItems" and type(value) is int and value in (0, 1)) or (
+            key == "format" and str(value) in _FORMATS
+        ):
             out[key] = value
         elif key not in {"additionalProperties", "$schema", "$id"}:
             refused[key] = value

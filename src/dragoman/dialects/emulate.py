@@ -103,6 +103,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
     change for each replacement, and a loss if the replacement guarantees less than the feature.
     """
+    request = _with_json_mode(request, report)
     plain: list[Named] = []
     notation = NOTATIONS.get(facts.tool_mode or "")
     if "builtins" not in target.features or notation is not None:
@@ -179,6 +180,22 @@ def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
 def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
     """Return the names that these tools have at the target."""
     return frozenset(names[named] for named in plain)
+
+
+def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
+    """Return the request with the JSON mode in place of a schema output that states no schema, as chat's
+    `json_schema` may. Only a server of the client's own dialect gets it as it is.
+    """
+    output = request.output
+    stated = output is not None and (output.kind != "schema" or output.schema is not None)
+    if output is None or stated or request.dialect == report.dialect:
+        return request
+    report.change("output.kind", "", "without a schema, any JSON fits: it is requested as the JSON mode")
+    for field in ("name", "description"):
+        if getattr(output, field) is not None:
+            report.lose(f"output.{field}", "the request has no schema that it describes", "hint")
+    plain = replace(output, kind="json", name=None, description=None, strict=None)
+    return replace(request, output=plain)
 
 
 # Forced calls -------------------------------------------------------------------------------------

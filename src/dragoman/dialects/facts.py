@@ -32,7 +32,8 @@ class Facts(Value, frozen=True):
 
     context, max_output: the size of its context window, and of its longest output, in tokens. tools,
     reasoning: whether it can call tools and think. images, audio, documents: whether it accepts them as
-    input. structured: whether its output can follow a JSON schema; if this is False, such output is emulated.
+    input; a model that does not accept audio counts as one that does not answer with audio, either.
+    structured: whether its output can follow a JSON schema; if this is False, such output is emulated.
     forced_tool: whether tool_choice may force a call. sampling: whether it accepts temperature, top_p and
     top_k. sampling_pair: whether it accepts temperature and top_p together. prefill: whether the last message
     may be the assistant's. mid_system: whether system messages may stand between other messages. thinking:
@@ -107,9 +108,18 @@ class Facts(Value, frozen=True):
     @property
     def restricts(self) -> bool:
         """Whether the model is known to lack at least one of chat, tools (in any way), images, audio,
-        documents and structured output, so that some requests may be refused.
+        documents, structured output and images in its answers, so that some requests may be refused.
         """
-        return False in (self.chat, self.calls, self.images, self.audio, self.documents, self.structured)
+        lacking = (
+            self.chat,
+            self.calls,
+            self.images,
+            self.audio,
+            self.documents,
+            self.structured,
+            self.draws,
+        )
+        return False in lacking
 
     def takes(self, body: Mapping[str, Any]) -> bool:
         """Whether the model accepts this body. Only temperature, top_p, top_k, `tool_choice` and `max_tokens`

@@ -14,7 +14,7 @@ from typing import Any, Final
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Extra
+from dragoman.ir import Block, Extra, Item, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -79,6 +79,50 @@ class Leftovers:
         return {key: value for key, value in members.items() if key in SHARED}
 
 
+def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
+    """Report the settings of a provider's tool that its options do not have, for encoders that write the
+    provider's tool of another dialect in its place. where: the IR path of the tool.
+    """
+    for members in (tool.extra or {}).values():
+        for key in islice(members, 2 * MOST):
+            report.lose(f"{where}.{key}", "this setting of the tool is not translated", "quality")
+
+
+def lose_items(request: Request, report: Report) -> None:
+    """Report what the items of OpenAI's Responses API state beside the blocks of a request's messages, for
+    encoders of a protocol without items.
+    """
+    if request.dialect != _ITEMS:
+        return
+    for index, message in enumerate(request.messages):
+        for number, block in enumerate(message.blocks):
+            lose_item(block, report, f"messages[{index}].blocks[{number}]")
+
+
+def lose_items_of(response: Response, report: Report) -> None:
+    """Report what items state beside the blocks of an answer, for encoders of a protocol without items."""
+    if response.dialect != _ITEMS:
+        return
+    for candidate in response.candidates:
+        for number, block in enumerate(candidate.blocks):
+            lose_item(block, report, f"candidates[{candidate.index}].blocks[{number}]")
+
+
+def lose_item(block: Block, report: Report, where: str) -> None:
+    """Report the phase and the leftovers of the item that contains the block; nothing if there is no item.
+    where: the block's IR path.
+    """
+    item: Item | None = getattr(block, "item", None)
+    if item is None:
+        return
+    if item.phase is not None:
+        report.lose(f"{where}.item.phase", "this protocol has no message phase", "hint")
+    for dialect, members in (item.extra or {}).items():
+        lose_members(members, report, f"{where}.item", dialect)
+
+
+_ITEMS: Final = "openai_responses"
+"""The only dialect whose blocks stand in items."""
 KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}
 """Dialect -> the related dialect whose responses also have the `SHARED` members."""
 SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "content_filter_results"})

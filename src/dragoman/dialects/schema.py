@@ -157,7 +157,7 @@ _REFUSED: Final = (
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
     """Return the first mistake against OpenAI's rules for strict tools and strict output; None = there is
-    none. schema: must have passed `mistake` before.
+    none. schema: a schema in which `mistake` has found none; parts of a wrong type are not checked.
 
     The root must be an object or a reference and must not have `anyOf`. Every object must list all of its
     properties as required and allow no other properties. The keywords in `_REFUSED` are not allowed (`allOf`,
@@ -180,8 +180,8 @@ def _strict(schema: Any) -> _Found:
     if stated == "object" or (type(stated) is list and "object" in stated):
         if schema.get("additionalProperties") is not False:
             return Mistake("additionalProperties", "is required to be supplied and to be false")
-        required = frozenset(schema.get("required", ()))
-        for name in schema.get("properties", ()):
+        required = {name for name in _listed(schema, "required") if type(name) is str}
+        for name in _named(schema, "properties"):
             if name not in required:
                 return Mistake("required", f"must include every property; '{shown_name(name)}' is missing")
     return _strict_below(schema)
@@ -189,15 +189,27 @@ def _strict(schema: Any) -> _Found:
 
 def _strict_below(schema: dict[str, Any]) -> _Found:
     for keyword in ("properties", "$defs", "definitions"):
-        for name, inner in schema.get(keyword, {}).items():
+        for name, inner in _named(schema, keyword).items():
             if (found := _strict(inner)) is not None:
                 return _below(keyword, _below(name, found))
     for keyword in ("anyOf", "prefixItems"):
-        for index, inner in enumerate(schema.get(keyword, ())):
+        for index, inner in enumerate(_listed(schema, keyword)):
             if (found := _strict(inner)) is not None:
                 return _below(keyword, _below(f"[{index}]", found))
     found = _strict(schema.get("items"))
     return None if found is None else _below("items", found)
+
+
+def _named(schema: dict[str, Any], keyword: str) -> dict[str, Any]:
+    """Return the value of a keyword; {} if it is missing or not an object."""
+    value = schema.get(keyword)
+    return value if type(value) is dict else {}
+
+
+def _listed(schema: dict[str, Any], keyword: str) -> list[Any]:
+    """Return the value of a keyword; [] if it is missing or not an array."""
+    value = schema.get(keyword)
+    return value if type(value) is list else []
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:

@@ -92,6 +92,8 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "stream_options": "hint",
     },
     "openai_chat": {
+        "functions": "meaning",
+        "function_call": "meaning",
         "documents": "meaning",  # source texts for the answer: Cohere, Cerebras, AI21
         "plugins": "meaning",  # OpenRouter's web search and file readers
         "preset": "meaning",

@@ -70,7 +70,8 @@ class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     dialects. For "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low,
     medium, high), live (False: only indexed pages) and location ({city, region, country, timezone}); options
     that were not stated are missing. function: for a tool that the client executes, an equivalent function
-    for upstreams that do not have the tool; None = there is none.
+    for upstreams that do not have the tool; None = there is none. extra: the settings in `value` that
+    `options` does not have, for the encoders of other dialects, which report them as lost.
     """
 
     dialect: str
@@ -80,6 +81,7 @@ class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     cache: CacheMark | None = None
     options: dict[str, Any] | None = None
     function: Function | None = None
+    extra: Extra = None
 
 
 Tool: TypeAlias = Function | ProviderTool

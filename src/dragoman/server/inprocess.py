@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -25,12 +26,17 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
     "text/event-stream": SSESplitter,
     "application/x-ndjson": NDJSONSplitter,
 }
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+"""Names and values of headers that a server could receive."""
 _DONE: Final = b"[DONE]"
 """The last frame of a stream in OpenAI's protocols. It is no JSON, so readers do not get it."""
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """POST JSON to `path`. Returns the whole answer: decoded if it is JSON, else bytes. Raises CallFailed."""
+    """POST JSON to `path`. Returns the whole answer: decoded if it is JSON, else bytes. Raises CallFailed for
+    an error answer, and for headers that no HTTP request can have.
+    """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
         answer = b"".join([piece async for piece in pieces])
@@ -39,7 +45,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
     """POST `body` as JSON to `path`. Yield the decoded events of the answer; JSON that is no stream is one
-    event. Raises CallFailed for an error answer, and for an error event within the stream.
+    event. Raises CallFailed for an error answer, for an error event within the stream, and for headers that
+    no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -65,7 +72,9 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One request to the application, and the queue of the ASGI messages that answer it."""
+    """One request to the application, and the queue of the ASGI messages that answer it. Raises CallFailed
+    for headers that no HTTP request can have: a server would refuse them, too.
+    """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -73,6 +82,9 @@ class _Request:
         self._path, _, self._query = path.partition("?")
         stated = {"host": "localhost", "content-type": _JSON, **headers}
         stated["content-length"] = str(len(self._body))
+        for name, value in stated.items():
+            if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+                raise CallFailed(400, f"The header {name!r} has characters that no HTTP header can have.")
         self._headers = [(name.lower().encode(), value.encode()) for name, value in stated.items()]
         self._link = Link(app.gateway.seams.monotonic())
         self._link.body = self._body

@@ -18,7 +18,9 @@ NOTE = ir.Media("document", text="plain")
 USER = ir.Message("user", (TEXT,))
 DRAW = ir.ProviderTool("responses", "image_generation", {"type": "image_generation"})
 SCHEMA = ir.Output("schema", {"type": "object"})
-NOTHING = Facts(tools=False, images=False, audio=False, documents=False, structured=False, reasoning=False)
+NOTHING = Facts(
+    tools=False, images=False, audio=False, documents=False, structured=False, reasoning=False, draws=False
+)
 
 
 def request(*blocks: ir.Block, **more: object) -> ir.Request:
@@ -45,6 +47,12 @@ def request(*blocks: ir.Block, **more: object) -> ir.Request:
             Facts(images=False),
             "unsupported_modality",
             "messages[1].blocks[1].content[1]",
+        ),
+        (
+            request(output=ir.Output(modalities=("image",))),
+            Facts(draws=False),
+            "unsupported_modality",
+            "output.modalities",
         ),
         (request(system=(IMAGE,)), Facts(images=False), "unsupported_modality", "system[0]"),
         (
@@ -78,6 +86,7 @@ def test_the_impossible_is_refused(asked: ir.Request, facts: Facts, code: str, p
         (request(output=SCHEMA), Facts(structured=False)),
         (request(output=SCHEMA), Facts(tools=False)),
         (request(IMAGE), Facts(audio=False, documents=False)),
+        (request(output=ir.Output(modalities=("image",))), Facts(images=False)),
         (request(tools=(DRAW,)), Facts(tools=False, draws=True)),
     ],
 )

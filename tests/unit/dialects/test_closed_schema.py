@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.loss import Report
+
+STRING, INTEGER = {"type": "string"}, {"type": "integer"}
+
+
+def copied(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    report = Report("bedrock")
+    return ClosedSchema(report, "the API").copy(schema, "s"), [loss.path for loss in report.losses]
+
+
+@pytest.mark.parametrize("members", [("anyOf", "oneOf"), ("oneOf", "anyOf")])
+def test_one_of_two_lists_of_alternatives_is_described(members: tuple[str, str]) -> None:
+    schemas = {"anyOf": [STRING], "oneOf": [INTEGER]}
+    assert copied({key: schemas[key] for key in members}) == (
+        {"anyOf": [STRING], "description": '{oneOf: [{"type":"integer"}]}'},
+        ["s.oneOf"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "written", "lost"),
+    [
+        (
+            {"type": ["object", "null"], "additionalProperties": STRING},
+            {"type": ["object", "null"], "additionalProperties": False},
+            ["s.additionalProperties"],
+        ),
+        (
+            {"additionalProperties": STRING},
+            {"description": '{additionalProperties: {"type":"string"}}'},
+            ["s.additionalProperties"],
+        ),
+        ({"minItems": True}, {"description": "{minItems: true}"}, ["s.minItems"]),
+    ],
+)
+def test_what_is_left_out_is_named(schema: dict[str, Any], written: dict[str, Any], lost: list[str]) -> None:
+    assert copied(schema) == (written, lost)
 
 
 def test_what_is_refused_is_described() -> None:

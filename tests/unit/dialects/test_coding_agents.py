@@ -171,22 +171,28 @@ def asked(value: dict[str, Any], target: Dialect) -> Asked:
 FLAT = ("run", "patch", "agents__spawn", "agents__run", "mcp__browser__script")
 OWN = ("tool_search", "local_shell", "shell", "apply_patch")
 LOST = {
-    "openai_chat": [("$.input[2]", "quality"), ("$.input[2]", "quality"), ("$.tools[9]", "meaning")],
+    "openai_chat": [
+        ("$.input[2]", "quality"),
+        ("$.input[2]", "quality"),
+        ("$.input[5].phase", "hint"),
+        ("$.tools[9]", "meaning"),
+    ],
     "anthropic": [
         ("$.tools[1].format", "quality"),
         ("$.input[2]", "quality"),
-        ("$.input[5].content[0]", "hint"),
+        ("$.input[5].phase", "hint"),
         ("$.tools[9]", "meaning"),
     ],
     "gemini": [
         ("$.tools[1].format", "quality"),
         ("$.input[2]", "quality"),
-        ("$.input[5].content[0]", "hint"),
+        ("$.input[5].phase", "hint"),
         ("$.tools[9]", "meaning"),
     ],
     "mistral": [
         ("$.tools[1].format", "quality"),
         ("$.input[2]", "quality"),
+        ("$.input[5].phase", "hint"),
         ("$.tools[4]", "meaning"),
         ("$.tools[9]", "meaning"),
     ],

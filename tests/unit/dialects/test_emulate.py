@@ -238,7 +238,6 @@ def test_the_answers_tool_takes_no_name_of_the_clients() -> None:
             "null",
         ),
         ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}, '{"a":1}', '{"a":1}'),
-        (None, {"type": "object", "additionalProperties": True}, '{"a":1}', '{"a":1}'),
     ],
 )
 def test_schemas_whose_root_is_no_object(
@@ -637,3 +636,13 @@ def test_a_forced_call_in_text_is_told_where_there_is_no_schema() -> None:
     )
     assert emulation.divides
     assert [(loss.path, loss.severity) for loss in report.losses] == [("tool_choice", "quality")]
+
+
+def test_a_schema_output_without_a_schema_is_the_json_mode() -> None:
+    wish = ir.Output("schema", name="n", description="d", strict=True, modalities=("text",))
+    emulation, report = ask(replace(PLAIN, output=wish), target())
+    assert emulation.request.output == ir.Output("json", modalities=("text",))
+    assert [loss.path for loss in report.losses] == ["output.name", "output.description"]
+    assert [change.path for change in report.changes] == ["output.kind"]
+    own = replace(PLAIN, dialect=report.dialect, output=wish)
+    assert ask(own, target())[0].request is own

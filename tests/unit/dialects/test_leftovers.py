@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.leftovers import Leftovers, lose_items, lose_items_of
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.translation import translated
 
 KNOWN = frozenset({"a"})
 OWN = Leftovers("own")
@@ -77,3 +79,101 @@ def test_a_request_of_the_own_dialect_keeps_what_nobody_knows(dialect: str, body
     codec = DIALECTS[dialect]
     request = codec.request.decode(WireRequest("chat", {"model": "m", **body}))
     assert codec.request.encode(request, Target(Report(dialect), "m")).body.items() >= body.items()
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "anthropic": (
+        {
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search", "odd": 1}],
+        },
+        {"$.tools[0].odd"},
+    ),
+    "gemini": (
+        {
+            "contents": [{"parts": [{"text": "x"}]}],
+            "tools": [{"googleSearch": {"timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}}],
+        },
+        {"$.tools[0].googleSearch.timeRangeFilter"},
+    ),
+    "openai_chat": (
+        {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"type": "x:web_search", "odd": 1, "parameters": {"odd": 2, "max_uses": 3}}],
+            "web_search_options": {"odd": 4},
+        },
+        {"$.tools[0].odd", "$.tools[0].parameters.odd", "$.web_search_options.odd"},
+    ),
+    "openai_responses": (
+        {
+            "input": "x",
+            "tools": [
+                {"type": "web_search", "odd": 1, "filters": {"odd": 2}},
+                {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["f"]}},
+            ],
+        },
+        {"$.tools[0].odd", "$.tools[0].filters.odd", "$.tools[1].container"},
+    ),
+}
+
+
+@pytest.mark.parametrize("source", SETTINGS)
+@pytest.mark.parametrize("target", ["anthropic", "gemini", "openai_responses"])
+def test_settings_of_a_tool_that_becomes_another_providers_are_lost_by_name(source: str, target: str) -> None:
+    if source == target:
+        return
+    body, places = SETTINGS[source]
+    told = translated({"model": "m", **body}, DIALECTS[source], DIALECTS[target], model="m")
+    assert len(told.body["tools"]) >= 1
+    found = {(loss.path, loss.severity) for loss in told.losses}
+    assert {(place, "quality") for place in places} <= found
+
+
+ITEM = ir.Item("msg_1", "completed", "final_answer", {"openai_responses": {"odd": 1}})
+
+
+def test_what_an_item_states_beside_its_block_is_lost_by_name() -> None:
+    said = ir.Message("assistant", (ir.Text("a"), ir.Text("b", item=ITEM)))
+    asked = ir.Request("openai_responses", "m", (ir.Message("user", (ir.Text("x"),)), said))
+    report = Report("other")
+    lose_items(asked, report)
+    place = "messages[1].blocks[1].item"
+    assert [(loss.path, loss.severity) for loss in report.losses] == [
+        (f"{place}.phase", "hint"),
+        (f"{place}.odd", "hint"),
+    ]
+    answered = ir.Response("openai_responses", "r", "m", candidates=(ir.Candidate(said.blocks),))
+    report = Report("other", "response")
+    lose_items_of(answered, report)
+    place = "candidates[0].blocks[1].item"
+    assert [loss.path for loss in report.losses] == [f"{place}.phase", f"{place}.odd"]
+
+
+@pytest.mark.parametrize("face", [name for name in DIALECTS if name != "openai_responses"])
+def test_no_protocol_without_items_loses_what_they_state_in_silence(face: str) -> None:
+    asked = ir.Request("openai_responses", "m", (ir.Message("user", (ir.Text("x", item=ITEM),)),))
+    report = Report(face)
+    DIALECTS[face].request.encode(asked, Target(report))
+    place = "messages[0].blocks[0].item"
+    assert {f"{place}.phase", f"{place}.odd"} <= {loss.path for loss in report.losses}
+    if DIALECTS[face].face is None:
+        return
+    said = ir.Response(
+        "openai_responses",
+        "r",
+        "m",
+        candidates=(ir.Candidate((ir.Text("a", item=ITEM),), ir.Stop("end")),),
+    )
+    place = "candidates[0].blocks[0].item"
+    wanted = {f"{place}.phase", f"{place}.odd"}
+    report = Report(face, "response")
+    reply = Reply(ir.Request(face, "m"), report, id="a", created=1)
+    DIALECTS[face].response.encode(said, reply)
+    assert wanted <= {loss.path for loss in report.losses}
+    report = Report(face, "response")
+    reply = Reply(ir.Request(face, "m", stream=True), report, id="a", created=1)
+    encoder = DIALECTS[face].stream.encoder(reply)
+    for event in ir.unfold(said):
+        encoder.feed(event)
+    assert wanted <= {loss.path for loss in report.losses}

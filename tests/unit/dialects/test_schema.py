@@ -155,3 +155,16 @@ ANY = st.recursive(
 def test_any_json_is_judged_and_a_strict_one_is_a_schema_first(value: Any) -> None:
     if mistake(value) is None and isinstance(value, dict):
         strict_mistake(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#", "prefixItems": 1},
+        {"$ref": "#", "$defs": "a", "definitions": [1]},
+        {"type": "object", "properties": 1, "required": "a", "additionalProperties": False},
+        {"type": "object", "properties": {}, "required": [["a"]], "additionalProperties": False},
+    ],
+)
+def test_parts_of_a_wrong_type_are_no_mistake_of_a_strict_schema(schema: dict[str, Any]) -> None:
+    assert strict_mistake(schema) is None

@@ -165,7 +165,11 @@ def test_elevenlabs_keeps_blanks_and_leaves_out_what_has_no_time() -> None:
         ("aura-2-thalia-en", "aura-asteria-en", None, "aura-asteria-en", []),
         ("aura-2-thalia-en", "alloy", None, "aura-2-thalia-en", ["voice"]),
         ("aura-2-thalia-en", None, "es", "aura-2-thalia-en", ["language"]),
-        ("my-own-voice", "zeus", None, "my-own-voice", []),
+        ("my-own-voice", "zeus", None, "my-own-voice", ["voice"]),
+        ("my-own-voice", None, "es", "my-own-voice", ["language"]),
+        ("my-own-voice", "aura-2-zeus-en", None, "aura-2-zeus-en", []),
+        ("aura-2-thalia-en", "aura-2-zeus-en", "en", "aura-2-zeus-en", []),
+        ("aura-2-thalia-en", "aura-2-zeus-en", "es", "aura-2-zeus-en", ["language"]),
     ],
 )
 def test_a_model_of_deepgram_is_a_voice(
@@ -181,6 +185,8 @@ def test_a_family_of_deepgram_needs_a_voice() -> None:
     with pytest.raises(WireError, match="needs one of Deepgram's voices") as refused:
         written(DEEPGRAM, "speech", ir.SpeechRequest("openai_chat", None, "Hi", "alloy"), "aura-2")
     assert refused.value.path == "voice"
+    with pytest.raises(WireError, match="has no voice 'aura-2'"):
+        written(DEEPGRAM, "speech", ir.SpeechRequest("openai_chat", None, "Hi", "aura-2"), "aura-2")
 
 
 @pytest.mark.parametrize(

@@ -261,3 +261,13 @@ def test_gemini_without_sound() -> None:
         GEMINI.decode(said({"inlineData": {"mimeType": "audio/pcm", "data": "!!!!"}}), ASKED)
     with pytest.raises(RequestFailed):
         GEMINI.decode(Payload(encode({"error": {"code": 500, "message": "no"}})), ASKED)
+
+
+def test_what_a_custom_voice_states_beside_its_id_is_a_leftover() -> None:
+    wire = WireRequest("speech", {"model": "m", "input": "Hi", "voice": {"id": "v", "odd": 1}})
+    read = SPEECH.client.decode(wire)
+    assert read.extra == {"openai_chat": {"voice.odd": 1}}
+    assert SPEECH.provider.encode(read, Target(Report("openai_chat"))).body == wire.body
+    report = Report("mistral")
+    MISTRAL.encode(read, Target(report))
+    assert [loss.path for loss in report.losses] == ["voice.odd"]

@@ -37,3 +37,14 @@ async def test_an_error_is_raised_in_the_words_of_its_protocol(gateway: Gateway)
     with pytest.raises(CallFailed, match="The model 'none' does not exist") as failed:
         await gateway.ask({**CHAT, "model": "none"})
     assert (failed.value.status, failed.value.error["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("headers", [{"anthropic-beta": "a\nx-more: b"}, {"x\n": "a"}, {"x": "a\x01"}])
+async def test_headers_that_no_server_would_take_are_refused(
+    gateway: Gateway, headers: dict[str, str]
+) -> None:
+    with pytest.raises(CallFailed, match="characters that no HTTP header can have") as failed:
+        await gateway.ask(CHAT, headers=headers)
+    assert failed.value.status == 400
+    with pytest.raises(CallFailed):
+        await anext(gateway.stream(CHAT, headers=headers))

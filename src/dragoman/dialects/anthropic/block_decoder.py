@@ -18,16 +18,18 @@ from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-_TEXT = frozenset({"type", "text", "citations", "cache_control"})
-_IMAGE = frozenset({"type", "source", "cache_control"})
-_DOCUMENT = frozenset({"type", "source", "title", "context", "citations", "cache_control"})
-_SEARCH_RESULT = frozenset({"type", "source", "title", "content", "citations", "cache_control"})
+_TEXT = frozenset({"type", "text", "citations"})
+_IMAGE = frozenset({"type", "source"})
+_DOCUMENT = frozenset({"type", "source", "title", "context", "citations"})
+_SEARCH_RESULT = frozenset({"type", "source", "title", "content", "citations"})
+_MARK = frozenset({"cache_control"})
 _WEB_RESULT = frozenset({"type", "url", "title", "encrypted_content"})
-_THINKING = frozenset({"type", "thinking", "signature", "cache_control"})
-_REDACTED = frozenset({"type", "data", "cache_control"})
-_CALL = frozenset({"type", "id", "name", "input", "cache_control"})
+_THINKING = frozenset({"type", "thinking", "signature"})
+_REDACTED = frozenset({"type", "data"})
+_CALL = frozenset({"type", "id", "name", "input"})
 _MCP_CALL = _CALL | {"server_name"}
-_RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_RESULT = frozenset({"type", "tool_use_id", "content", "is_error"})
+_REFERENCE = frozenset({"type", "tool_name"})
 _SOURCES: dict[str, tuple[str, frozenset[str]]] = {
     "base64": ("data", frozenset({"type", "data", "media_type"})),
     "url": ("url", frozenset({"type", "url"})),
@@ -90,11 +92,12 @@ def _string(value: _Wire, key: str) -> str:
 def _text(value: _Wire) -> ir.Block:
     text = _string(value, "text")
     citations = value.get("citations")
+    mark, extra = marked(value, _TEXT)
     return ir.Text(
         text,
         tuple(decode_citation(citation) for citation in citations) if citations else (),
-        cache=decode_mark(value),
-        extra=leftovers(value, _TEXT),
+        cache=mark,
+        extra=extra,
     )
 
 
@@ -103,7 +106,7 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
     or is not an object.
     """
     mark = value.get("cache_control")
-    if not isinstance(mark, dict):
+    if type(mark) is not dict:
         return None
     ttl = mark.get("ttl")
     if type(ttl) is not str and ttl is not None:
@@ -111,6 +114,17 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
     if mark.keys() <= {"type", "ttl"} and mark.get("type") == "ephemeral":
         return ir.CacheMark(ttl)
     return ir.CacheMark(ttl, {NAME: {key: kept for key, kept in mark.items() if key != "ttl"}})
+
+
+def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
+    """Return (the cache mark of a block or a tool, its leftovers). The leftovers are the members that are not
+    in `known`. A `cache_control` that is neither an object nor null is a leftover, too.
+    """
+    if "cache_control" not in value:
+        return None, leftovers(value, known)
+    mark = decode_mark(value)
+    odd = mark is None and value["cache_control"] is not None
+    return mark, leftovers(value, known if odd else known | _MARK)
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
@@ -145,22 +159,23 @@ def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
 
 
 def _image(value: _Wire) -> ir.Block:
-    fields, extra = _source(value)
-    extra = ir.merge(extra, leftovers(value, _IMAGE))
-    return ir.Media("image", **fields, cache=decode_mark(value), extra=extra)
+    fields, inner = _source(value)
+    mark, extra = marked(value, _IMAGE)
+    return ir.Media("image", **fields, cache=mark, extra=ir.merge(inner, extra))
 
 
 def _document(value: _Wire) -> ir.Block:
     fields, extra = _source(value)
     citable, inner = _citable(value)
+    mark, rest = marked(value, _DOCUMENT)
     return ir.Media(
         "document",
         **fields,
         name=value.get("title"),
         context=value.get("context"),
         citable=citable,
-        cache=decode_mark(value),
-        extra=ir.merge(ir.merge(extra, inner), leftovers(value, _DOCUMENT)),
+        cache=mark,
+        extra=ir.merge(ir.merge(extra, inner), rest),
     )
 
 
@@ -174,15 +189,16 @@ def _citable(value: _Wire) -> tuple[bool | None, ir.Extra]:
 
 
 def _search_result(value: _Wire) -> ir.Block:
-    citable, extra = _citable(value)
+    citable, inner = _citable(value)
+    mark, extra = marked(value, _SEARCH_RESULT)
     return ir.Media(
         "document",
         blocks=decode_content(value["content"]),
         name=value["title"],
         context=value["source"],
         citable=citable,
-        cache=decode_mark(value),
-        extra=ir.merge(extra, leftovers(value, _SEARCH_RESULT)),
+        cache=mark,
+        extra=ir.merge(inner, extra),
         form="search_result",
     )
 
@@ -201,37 +217,32 @@ def _web_result(value: _Wire) -> ir.Block:
 
 def _thinking(value: _Wire) -> ir.Block:
     signature = value.get("signature")
+    mark, extra = marked(value, _THINKING)
     return ir.Thinking(
         _string(value, "thinking"),
         sealed=read_seal(signature, NAME) if signature else None,
-        cache=decode_mark(value),
-        extra=leftovers(value, _THINKING),
+        cache=mark,
+        extra=extra,
     )
 
 
 def _redacted(value: _Wire) -> ir.Block:
-    return ir.Thinking(
-        sealed=read_seal(value["data"], NAME),
-        redacted=True,
-        cache=decode_mark(value),
-        extra=leftovers(value, _REDACTED),
-    )
+    mark, extra = marked(value, _REDACTED)
+    return ir.Thinking(sealed=read_seal(value["data"], NAME), redacted=True, cache=mark, extra=extra)
 
 
 def _call(value: _Wire) -> ir.Block:
     if len(value) == 4 and "id" in value and "input" in value:
         return ir.ToolCall(value["id"], value["name"], arguments_text(value.get("input")))
+    mark, extra = marked(value, _CALL)
     return ir.ToolCall(
-        value.get("id"),
-        value["name"],
-        arguments_text(value.get("input")),
-        cache=decode_mark(value),
-        extra=leftovers(value, _CALL),
+        value.get("id"), value["name"], arguments_text(value.get("input")), cache=mark, extra=extra
     )
 
 
 def _server_call(value: _Wire) -> ir.Block:
     mcp = value["type"] == "mcp_tool_use"
+    mark, extra = marked(value, _MCP_CALL if mcp else _CALL)
     return ir.ToolCall(
         value["id"],
         value["name"],
@@ -239,8 +250,8 @@ def _server_call(value: _Wire) -> ir.Block:
         "builtin",
         "provider",
         namespace=value["server_name"] if mcp else None,
-        cache=decode_mark(value),
-        extra=leftovers(value, _MCP_CALL if mcp else _CALL),
+        cache=mark,
+        extra=extra,
     )
 
 
@@ -248,18 +259,20 @@ def _reference(value: _Wire) -> ir.Block:
     """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. The block also
     gets a text that says this; in requests of other dialects, the text stands in place of the block.
     """
-    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
+    mark, extra = marked(value, _REFERENCE)
+    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.", cache=mark, extra=extra)
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
 
 def _result(value: _Wire) -> ir.Block:
     content = value.get("content")
+    mark, extra = marked(value, _RESULT)
     return ir.ToolResult(
         value["tool_use_id"],
         () if content is None else decode_content(content),
         error=value.get("is_error"),
-        cache=decode_mark(value),
-        extra=leftovers(value, _RESULT),
+        cache=mark,
+        extra=extra,
         form="text" if isinstance(content, str) else None,
     )
 
@@ -277,14 +290,15 @@ def _provider_result(value: _Wire) -> ir.Block:
             error = True
     elif content is not None:
         blocks = decode_content(content)
+    mark, extra = marked(value, _RESULT)
     return ir.ToolResult(
         value["tool_use_id"],
         blocks,
         error=error,
         kind=value["type"],
         by="provider",
-        cache=decode_mark(value),
-        extra=leftovers(value, _RESULT),
+        cache=mark,
+        extra=extra,
         form="text" if isinstance(content, str) else None,
     )
 

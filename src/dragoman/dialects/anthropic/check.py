@@ -116,10 +116,9 @@ def check(wire: WireRequest) -> None:
                 )
     if request.thinking is not None:
         _check_thinking(request.thinking, request.max_tokens, wire)
-    if request.output_config is not None and request.output_config.format is not None:
-        _check_format(request.output_config.format, "output_config.format")
-    if request.output_format is not None:
-        _check_format(request.output_format, "output_format")
+    wanted = None if request.output_config is None else request.output_config.format
+    if wanted is not None or request.output_format is not None:
+        _check_formats(wanted, request.output_format)
 
 
 def explained(text: str) -> WireError:
@@ -176,6 +175,8 @@ def check_block(block: _Block, where: str) -> None:
     block's JSON path.
     """
     _check_members(block, _BLOCKS[block["type"]], where)
+    if "cache_control" in block:
+        _check_mark(block["cache_control"], f"{where}.cache_control")
     if (more := _MORE.get(block["type"])) is not None:
         more(block, where)
 
@@ -192,6 +193,18 @@ def _check_members(value: dict[str, Any], members: tuple[_Member, ...], where: s
                 raise WireError(f"{key} is required", f"{where}.{key}", "missing_required_parameter")
         elif not isinstance(stated, kinds):
             raise WireError(f"must be {word}", f"{where}.{key}", "invalid_type")
+
+
+_MARK: tuple[_Member, ...] = (("type", True, str, "a string"), ("ttl", False, str, "a string"))
+
+
+def _check_mark(mark: Any, where: str) -> None:
+    """Raise WireError for a mistake in the `cache_control` of a block or a tool. null is accepted."""
+    if mark is None:
+        return
+    if type(mark) is not dict:
+        raise WireError("must be an object", where, "invalid_type")
+    _check_members(mark, _MARK, where)
 
 
 _SOURCE: tuple[_Member, ...] = (("source", True, dict, "an object"),)
@@ -276,6 +289,8 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
         kind = tool.get("type")
         if kind is not None and not isinstance(kind, str):
             raise WireError("must be a string", f"{where}.type", "invalid_type")
+        if "cache_control" in tool:
+            _check_mark(tool["cache_control"], f"{where}.cache_control")
         name = tool.get("name")
         if kind is None or kind == "custom":
             _check_function(tool, where)
@@ -361,6 +376,17 @@ def _check_thinking(thinking: _Thinking, max_tokens: int, wire: WireRequest) -> 
         raise WireError("budget_tokens is required", where, "missing_required_parameter")
     if thinking.budget_tokens >= max_tokens and _FREE_BUDGET not in wire.headers.get(BETA_HEADER, ""):
         raise WireError("must be less than max_tokens", where, "invalid_value")
+
+
+def _check_formats(wanted: _Format | None, old: _Format | None) -> None:
+    """Check `output_config.format` (`wanted`) and the older `output_format` (`old`); None = it is missing."""
+    if wanted is not None:
+        _check_format(wanted, "output_config.format")
+    if old is not None:
+        _check_format(old, "output_format")
+        if wanted is not None:
+            what = "output_format and output_config.format exclude each other"
+            raise WireError(what, "output_format", "invalid_value")
 
 
 def _check_format(wanted: _Format, where: str) -> None:

@@ -20,16 +20,16 @@ _FORMAT = {"type", "schema"}
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode the format of the answer. config: the request's `output_config`; None = it has none, so the
-    format is read from `old_format`, the value of the older `output_format`.
+    """Decode the format of the answer. config: the request's `output_config`; None = it has none. old_format:
+    the value of the older `output_format`, which counts only if `config` states no format; None = the request
+    has none.
 
-    None = `config` states only an effort, which is not part of the format, or a format that is null.
+    None = both state no format. An effort in `config` is not part of the format.
     """
-    form = None
-    if config is None:
-        config, form = {"format": old_format}, "output_format"
-    wanted = config.get("format")
-    extra = leftovers(config, _CONFIG)
+    wanted, form = None if config is None else config.get("format"), None
+    if wanted is None and old_format is not None:
+        wanted, form = old_format, "output_format"
+    extra = None if config is None else leftovers(config, _CONFIG)
     if wanted is None:
         return ir.Output(extra=extra) if extra is not None or not config else None
     if wanted.keys() == _FORMAT and wanted["type"] == "json_schema":

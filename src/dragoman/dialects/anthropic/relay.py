@@ -216,7 +216,7 @@ def _says_nothing(block: Any) -> bool:
     """Whether a block has no content when it begins. Until a stream has content, the gateway can still ask
     another provider.
     """
-    if not isinstance(block, dict) or block.get("type") not in {"text", "thinking"}:
+    if not isinstance(block, dict) or block.get("type") not in ("text", "thinking"):  # of any type
         return False
     return not any(block.get(member) for member in ("text", "thinking", "signature"))
 

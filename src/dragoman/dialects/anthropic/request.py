@@ -102,11 +102,11 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
     ir.Request.
     """
     get = body.get
-    config, thinking = get("output_config"), get("thinking")
+    config, thinking, old_format = get("output_config"), get("thinking"), get("output_format")
     if config is not None or thinking is not None:
         fields["reasoning"] = decode_reasoning(thinking, None if config is None else config.get("effort"))
-    if config is not None or get("output_format") is not None:
-        fields["output"] = decode_output(config, get("output_format"))
+    if config is not None or old_format is not None:
+        fields["output"] = decode_output(config, old_format)
     if get("cache_control") is not None:
         fields["cache"] = ir.Caching(mark=decode_mark(body))
     if (metadata := get("metadata")) is not None:

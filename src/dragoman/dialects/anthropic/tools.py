@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_decoder import decode_mark
+from dragoman.dialects.anthropic.block_decoder import marked
 from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
-_FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
+_FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict"})
 _PLAIN = frozenset({"name", "description", "input_schema"})
 _CHOICE = frozenset({"type", "name", "disable_parallel_tool_use"})
 _MODES = frozenset({"auto", "any", "none"})
@@ -23,6 +24,7 @@ _KINDS = {
     "mcp_toolset": "mcp",
 }
 _SEARCH_OPTIONS = ("max_uses", "allowed_domains", "blocked_domains")
+_TOOL = frozenset({"type", "name", "user_location", *_SEARCH_OPTIONS})
 
 _PROVIDED = {
     "web_search": "web_search_20250305",
@@ -52,13 +54,14 @@ def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
 def _function(value: dict[str, Any]) -> ir.Function:
     if value.keys() <= _PLAIN:
         return ir.Function(value.get("name", ""), value.get("description"), value.get("input_schema"))
+    mark, extra = marked(value, _FUNCTION)
     return ir.Function(
         value.get("name", ""),
         value.get("description"),
         value.get("input_schema"),
         value.get("strict"),
-        cache=decode_mark(value),
-        extra=leftovers(value, _FUNCTION),
+        cache=mark,
+        extra=extra,
         form=value.get("type"),
     )
 
@@ -71,7 +74,10 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
         options["location"] = {
             key: kept for key, kept in location.items() if key != "type" and kept is not None
         }
-    return ir.ProviderTool(NAME, _KINDS.get(bare, bare), value, value.get("name"), options=options or None)
+    mark, extra = marked(value, _TOOL)
+    return ir.ProviderTool(
+        NAME, _KINDS.get(bare, bare), value, value.get("name"), mark, options or None, extra=extra
+    )
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
@@ -96,6 +102,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if not tools and not own:
         if choice is not None and choice.mode not in {"auto", "none"}:
             target.report.lose("tool_choice", "the request has no tools", "hint")
+        elif choice is not None:
+            restore({}, choice.extra, target.report, "tool_choice")
         if request.parallel is False:
             target.report.lose("parallel", "the request has no tools", "hint")
         return
@@ -153,6 +161,9 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
             out["user_location"] = {"type": "approximate", **value}
         else:
             target.report.lose(f"{where}.options.{key}", f"the tool {kind} has no such setting", "quality")
+    if tool.cache is not None:
+        out["cache_control"] = encode_mark(tool.cache, target.report, where)
+    lose_settings(tool, target.report, where)
     target.report.change(where, "tools", f"written as {kind}")
     return out
 

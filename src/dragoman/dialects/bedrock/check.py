@@ -118,6 +118,9 @@ def _tool_config(value: Any, path: str) -> None:
         require(choice["tool"], "name", a_string, f"{path}.toolChoice.tool")
 
 
+_JSON_SCHEMA: Final = members(name=a_string, description=a_string, schema=a_string)
+
+
 def _output_config(value: Any, path: str) -> None:
     an_object(value, path)
     wanted = value.get("textFormat")
@@ -126,6 +129,8 @@ def _output_config(value: Any, path: str) -> None:
         structure = wanted.get("structure")
         if structure is not None:
             an_object(structure, f"{path}.textFormat.structure")
+            if (schema := structure.get("jsonSchema")) is not None:
+                _JSON_SCHEMA(schema, f"{path}.textFormat.structure.jsonSchema")
     if value.get("effort") is not None:
         a_string(value["effort"], f"{path}.effort")
 

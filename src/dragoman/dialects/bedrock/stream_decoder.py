@@ -148,6 +148,7 @@ class BedrockDecoder:
         return int(number or 0)
 
     def _block_start(self, value: dict[str, Any]) -> _Events:
+        self._refuse_late()
         number = self._number(value)
         events = self._end(number) if number in self._open else []
         start = required(value, "start", dict, "contentBlockStart")
@@ -165,6 +166,10 @@ class BedrockDecoder:
             held = self._result(start["toolResult"], [])
         return [*events, self._begin(number, held, start)]
 
+    def _refuse_late(self) -> None:
+        if self._stopped:
+            raise WireError("a content block comes after messageStop")
+
     def _begin(self, number: int, block: ir.Block, value: dict[str, Any]) -> ir.Open:
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
         self._open[number] = _Open(self._blocks, type(block), value)
@@ -177,6 +182,7 @@ class BedrockDecoder:
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
         number = self._number(value)
+        self._refuse_late()
         delta = required(value, "delta", dict, "contentBlockDelta")
         state = self._open.get(number)
         events: _Events = []
@@ -212,6 +218,8 @@ class BedrockDecoder:
             return []
         events: _Events = []
         if text := content.get("text"):
+            if type(text) is not str:
+                raise TypeError
             events.append(ir.ThinkDelta(state.index, text))
         if (withheld := content.get("redactedContent")) is not None:
             state.withheld = _joined(state.withheld, withheld)

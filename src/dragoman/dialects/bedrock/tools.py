@@ -15,6 +15,7 @@ from dragoman import ir
 from dragoman.dialects.bedrock.block_decoder import decode_mark
 from dragoman.dialects.bedrock.block_encoder import Scope, encode_mark
 from dragoman.dialects.bedrock.terms import API, NAME, leftovers, restore
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
@@ -72,6 +73,7 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
     """Write `toolConfig` into the body; report losses. Raises WireError for a free-text tool."""
     own, report, choice = scope.own, target.report, request.tool_choice
     called = _called(request.messages)
+    forbidden = choice is not None and choice.mode == "none" and not own
     allowed = _allowed(choice)
     if allowed is not None:
         report.change("tool_choice", "toolConfig.tools", "only the allowed tools are sent")
@@ -79,9 +81,13 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
             report.change(f"tools[{index}]", "toolConfig.tools", "left out: it is not an allowed tool")
+        elif forbidden and called and isinstance(tool, ir.ProviderTool):
+            report.change(f"tools[{index}]", "toolConfig.tools", "left out: no tool may be called")
         else:
             tools += _encode_tool(tool, target, scope, f"tools[{index}]")
-    if choice is not None and choice.mode == "none" and not own:
+    if forbidden:
+        assert choice is not None
+        restore({}, choice.extra, report, "tool_choice")
         tools, choice = _no_tools(tools, called, target, len(request.tools or ())), None
     if not tools and called and not own:
         tools = [{"toolSpec": {"name": name, "inputSchema": {"json": _EMPTY}}} for name in called]
@@ -96,6 +102,8 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
         _encode_choice(choice, target, body, own=own)
     elif choice.mode not in {"auto", "none"}:
         report.lose("tool_choice", "the request has no tools", "hint")
+    else:
+        restore({}, choice.extra, report, "tool_choice")
 
 
 def _no_tools(
@@ -106,7 +114,7 @@ def _no_tools(
             target.report.change(f"tools[{index}]", "toolConfig", "left out: no tool may be called")
         target.report.change("tool_choice", "toolConfig", "no tool may be called: the tools are left out")
         return []
-    if tools:
+    if called:
         why = f"{API} cannot forbid tool calls, and requires the tools of the calls in the history"
         target.report.lose("tool_choice", why, "quality")
     return tools
@@ -149,6 +157,7 @@ def _provided(tool: ir.ProviderTool, target: Target, scope: Scope, where: str) -
         return []
     for option in tool.options or ():
         target.report.lose(f"{where}.options.{option}", f"the tool {name} has no settings", "quality")
+    lose_settings(tool, target.report, where)
     target.report.change(where, "toolConfig.tools", f"written as {name}")
     return [{"systemTool": {"name": name}}]
 

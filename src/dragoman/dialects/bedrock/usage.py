@@ -81,7 +81,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
 def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     cached = (usage.cache_read or 0) + (usage.cache_write or 0)
-    if usage.input is not None:
+    if usage.input is not None or usage.tool_input is not None:
         out["inputTokens"] = usage.input_total - (0 if "inclusive" in words else cached)
     if usage.output is not None or usage.reasoning is not None:
         out["outputTokens"] = usage.output_total

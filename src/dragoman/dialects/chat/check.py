@@ -51,6 +51,21 @@ def check_few_stops(value: Any, path: str) -> None:
         too_long(path, value, _MOST_STOPS)
 
 
+def check_moderation(value: Any, path: str) -> None:
+    """Check `moderation`: the model that moderates, and what happens to refused inputs and outputs."""
+    an_object(value, path)
+    require(value, "model", a_string, path)
+    _POLICY(value, path)
+
+
+def _moderated(value: Any, path: str) -> None:
+    an_object(value, path)
+    require(value, "mode", one_of("score", "block"), path)
+
+
+_POLICY: Final = members(policy=members(input=_moderated, output=_moderated))
+
+
 def check_name(value: Any, path: str) -> None:
     """Check the name of a tool or of a schema: 1 to 64 ASCII letters, digits, `_` and `-`."""
     a_string(value, path)
@@ -68,8 +83,8 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`. A schema inside `json_schema` is checked, too. A schema in a member beside
-    `type`, where some vendors put the schema, is not checked.
+    """Check `response_format` and the schema in it. A vendor's schema in a member beside `type` is checked
+    only if it is an object.
     """
     an_object(value, path)
     if "type" not in value:
@@ -81,15 +96,18 @@ def check_response_format(value: Any, path: str) -> None:
     if value["type"] != "json_schema" or inner is None:
         if value["type"] == "json_schema" and not any(member in value for member in SCHEMA_BESIDE):
             missing(f"{path}.json_schema")
+        for member in SCHEMA_BESIDE:
+            if type(value.get(member)) is dict and value["type"] != "text":
+                check_schema(value[member], f"{path}.{member}", "the response")
         return
     path += ".json_schema"
     _NAMED(inner, path)
     if (schema := inner.get("schema")) is not None:
         what = f"response_format '{inner.get('name')}'"
-        _schema(schema, f"{path}.schema", what, None, strict=inner.get("strict") is True)
+        check_schema(schema, f"{path}.schema", what, strict=inner.get("strict") is True)
 
 
-def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
+def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, strict: bool = False) -> None:
     """Check a JSON Schema. what: the tool or format that has this schema, for the error's text. code: the
     error's code, None = the error has no code. strict: True = OpenAI's rules for strict schemas apply, too.
     path: the schema's JSON path.
@@ -134,7 +152,7 @@ def _is_plain(parameters: Any) -> bool:
 
 
 def _parameters(value: Any, path: str, name: str) -> None:
-    _schema(value, path, f"function '{name}'", "invalid_function_parameters")
+    check_schema(value, path, f"function '{name}'", "invalid_function_parameters")
     if value.get("type", "object") != "object":
         raise WireError(
             f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "

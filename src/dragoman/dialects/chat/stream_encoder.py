@@ -13,7 +13,7 @@ from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.response import opening
 from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.event_encoder import EventEncoder
-from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.leftovers import Leftovers, lose_item
 from dragoman.dialects.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
@@ -149,6 +149,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         choice = self._choices[event.candidate]
         out = self._out(event.block, f"candidates[{event.candidate}].blocks[{event.index}]")
         choice.outs.append(out)
+        lose_item(event.block, self._draft.report, out.where)
         if type(event.block) not in self.prose:
             choice.spaced = True
         return role + self._opened(choice, out)
@@ -209,6 +210,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
         out.closed = True
+        if event.block is not None:
+            lose_item(event.block, self._draft.report, out.where)
         return self._settle(choice, out) if event.block is None else self._complete(choice, out, event.block)
 
     def _finish(self, event: ir.Finish) -> bytes:

@@ -96,9 +96,9 @@ class CohereStreamRelay:
             self.content = self.content or kind in _CONTENT
             if kind == "message-end":
                 frame = self._end(value, frame)
+            return event(kind, frame) if kind in _NAMED else data(frame)
         except UNREADABLE as error:
             raise WireError(f"a stream event cannot be parsed: {error}") from None
-        return event(kind, frame) if kind in _NAMED else data(frame)
 
     def _end(self, value: dict[str, Any], frame: bytes) -> bytes:
         """Note the usage of the last event, and add an estimate if it states none. Raises RequestFailed if

@@ -28,6 +28,7 @@ from dragoman.dialects.cohere.terms import (
 from dragoman.dialects.cohere.tools import STRICT, decode_choice, decode_tools, encode_tools
 from dragoman.dialects.efforts import EFFORT_BUDGETS
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -127,6 +128,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
+    lose_items(request, target.report)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
     elif STRICT in forms:

@@ -91,11 +91,12 @@ class CohereDecoder:
 
     __slots__ = (
         *("_blocks", "_calls", "_contents", "_extra", "_items", "_kept", "_latest", "_over", "_plan"),
-        *("_seen", "_started"),
+        *("_scored", "_seen", "_started"),
     )
 
     def __init__(self, _: Quirks) -> None:
         self._started = self._over = False
+        self._scored = False  # whether a text has log probabilities
         self._blocks = 0  # how many blocks were opened
         self._contents: dict[Any, _Open] = {}  # by the wire's index
         self._calls: dict[Any, _Open] = {}
@@ -242,6 +243,7 @@ class CohereDecoder:
         if item is not None and (tokens := sound_tokens(decode_logprobs, [item])) is None:
             self._kept.add(item)
             self._items.append(item)
+        self._scored = self._scored or tokens is not None
         opened.said.append(text)
         if text or tokens:
             events.append(ir.TextDelta(opened.index, text, logprobs=tokens))
@@ -311,7 +313,8 @@ class CohereDecoder:
             events.append(ir.Tally(decode_usage(usage)))
         late = ir.merge(ir.merge(leftovers(event, _EVENT), leftovers(delta, _END)), odd)
         if self._items:
-            late = ir.merge(late, {NAME: {"logprobs": self._items}})
+            name = "odd.logprobs" if self._scored else "logprobs"  # the decoded ones stay
+            late = ir.merge(late, {NAME: {name: self._items}})
         if late is not None:
             events.append(ir.More(late))
         events.append(ir.End())

@@ -64,6 +64,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     if not (tools or draft.own):
         if choice is not None and choice.mode != "auto":
             draft.report.lose("tool_choice", "the request has no tools", "hint")
+        elif choice is not None:
+            restore({}, choice.extra, draft.report, "tool_choice")
         if request.parallel is False:
             draft.report.lose("parallel", "the request has no tools", "hint")
         return

@@ -60,27 +60,33 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
     """Return the model's name with the requested voice in it. A voice may be a whole name of a model
     (`aura-2-zeus-en`) or the voice in it (`zeus`). OpenAI's own voices are reported as lost. A model's name
-    of another form is returned unchanged.
+    of another form is returned unchanged; a requested voice and a requested language are reported as lost.
     """
     voice = request.voice
-    if voice is not None and _MODEL.fullmatch(voice):
-        return voice
     found = _MODEL.fullmatch(model)
-    if found is None:
-        return model  # of another family, whose names do not show the voice
-    family_name, own, language = found.groups()
-    if voice in family.VOICES:
-        report.lose("voice", f"Deepgram has no voice {voice}: the model's name states the voice", "quality")
-    elif voice is not None and _VOICE.fullmatch(voice.lower()):
-        return f"{family_name}-{voice.lower()}-{request.language or language or 'en'}"
-    elif voice is not None:
-        raise WireError(f"Deepgram has no voice {voice[:64]!r}.", "voice", "unsupported_value")
-    if own is None:
+    if (whole := _MODEL.fullmatch(voice or "")) is not None and whole[2] is not None:
+        name, language = whole[0], whole[3]
+    elif found is None:
+        if voice is not None:
+            report.lose("voice", f"the model {model} is no model with one of Deepgram's voices", "quality")
+        name, language = model, None
+    elif voice is not None and voice not in family.VOICES:
+        if _VOICE.fullmatch(voice.lower()) is None:
+            raise WireError(f"Deepgram has no voice {voice[:64]!r}.", "voice", "unsupported_value")
+        language = request.language or found[3] or "en"
+        name = f"{found[1]}-{voice.lower()}-{language}"
+    elif found[2] is None:
         message = f"Deepgram's model {model} needs one of Deepgram's voices, such as thalia."
         raise WireError(message, "voice", "unsupported_value")
+    else:
+        if voice is not None:
+            report.lose(
+                "voice", f"Deepgram has no voice {voice}: the model's name states the voice", "quality"
+            )
+        name, language = model, found[3]
     if request.language is not None and request.language != language:
         report.lose("language", "a voice of Deepgram speaks one language, which its name states", "quality")
-    return model
+    return name
 
 
 SPEECH: Final = ProviderSide(

@@ -20,6 +20,8 @@ from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.predict import PREDICTED, parts_of
 from dragoman.dialects.gemini.terms import NAME, camel, full_name, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.usage import INPUT, by_modality, modalities
+from dragoman.dialects.leftovers import lose_members
+from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -134,6 +136,9 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
             message = "Only Gemini itself accepts a batch of requests with different options."
             raise WireError(message, f"requests[{index}]", "unsupported_value")
     stated = options[0]
+    extra = leftovers(stated, _OPTIONS)
+    for index, body in enumerate(written):
+        extra = ir.merge(extra, _beside(body["content"], "content" if one else f"requests[{index}].content"))
     task = in_words(stated.get("taskType"), TASKS)
     return ir.EmbedRequest(
         NAME,
@@ -146,7 +151,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
         task=None if task is None or task == _UNSPECIFIED else task.lower(),
         title=stated.get("title"),
         form="one" if one else None,
-        extra=leftovers(stated, _OPTIONS),
+        extra=extra,
     )
 
 
@@ -173,6 +178,20 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
     return texts[0] if len(texts) == 1 else ir.Parts(texts)
 
 
+def _beside(content: Mapping[str, Any], where: str) -> ir.Extra:
+    """Return what a content states beside its texts, as leftovers with their paths in the request. where: the
+    path of the content.
+    """
+    extra = leftovers(content, _CONTENT, where)
+    for index, part in enumerate(listed(content["parts"])):
+        extra = ir.merge(extra, leftovers(part, _TEXT, f"{where}.parts[{index}]"))
+    return extra
+
+
+_CONTENT: Final = frozenset({"parts", "role"})
+_TEXT: Final = frozenset({"text"})
+
+
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """Encode the request, always as a batch, and report losses. Raises WireError for an input of token ids
     that cannot be converted to text.
@@ -189,7 +208,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         target.report.lose("user", "the Gemini API has no end user id", "hint")
     if request.truncate is False:
         target.report.lose("truncate", "this provider truncates an input that is too long", "quality")
-    restore(options, request.extra, target.report, "")
+    _write_leftovers(options, request, target.report)
     requests = [
         {
             "model": full_name(model),
@@ -202,6 +221,17 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
 
 
+def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: Report) -> None:
+    """Write the unknown options of a client of this dialect into `options`. All other leftovers are reported
+    as lost, and so are all leftovers of a request to `:predict`.
+    """
+    extra = request.extra or {}
+    own = extra.get(NAME, {})
+    kept = {} if request.form == predict.FORM else {key: own[key] for key in own if "." not in key}
+    restore(options, {**extra, NAME: kept}, report, "")
+    lose_members({key: value for key, value in own.items() if key not in kept}, report, "", NAME)
+
+
 def locate(request: ir.EmbedRequest, where: str) -> str:
     """Return the JSON path in the client's request for an IR path. An option that all requests of a batch
     repeat gets its path in the first request.
@@ -210,6 +240,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
         return predict.locate(where)
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
+        return "$." + where
+    if where.startswith("requests["):
         return "$." + where
     where = {"dimensions": "outputDimensionality", "task": "taskType"}.get(where, where)
     return f"$.{where}" if request.form == "one" else f"$.requests[0].{where}"
@@ -286,14 +318,18 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
         """Return (the client's answer, its usage); None as the usage = not stated. If the client requested
         one vector, its answer has one vector instead of a batch.
 
-        Raises RequestFailed for an error object, WireError for any other object without embeddings.
+        Raises RequestFailed for an error object. Raises WireError for any other object without embeddings,
+        and for a batch of none or several vectors if the client requested one vector.
         """
-        usage = _usage(_answer(answer.data))
-        if wire.path != PATH:
+        told = _answer(answer.data)
+        usage = _usage(told)
+        if wire.path != PATH or told.embedding is not None:
             return answer, usage
         head: dict[str, Any] = decode_head(answer.data)
-        if (batch := head.pop("embeddings", None)) is not None:
-            head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
+        vectors = msgspec.json.decode(head.pop("embeddings"), type=list[msgspec.Raw])
+        if len(vectors) != 1:
+            raise WireError(f"expected 1 embedding, got {len(vectors)}", "embeddings")
+        head["embedding"] = vectors[0]
         return Payload(encode_head(head)), usage
 
 

@@ -18,6 +18,7 @@ from dragoman.dialects.batching import batches, joined, one_each
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.inputs import text_of
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
@@ -70,8 +71,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         options["outputDimensionality"] = request.dimensions
     if request.truncate is not None:
         options["autoTruncate"] = request.truncate
-    for name in request.extra or {}:
-        target.report.lose(name, "Vertex AI does not know it")
+    for dialect, members in (request.extra or {}).items():
+        lose_members(members, target.report, "", dialect)
     params = {} if model is None else {"model": model}
     if by_content(model):
         stated = {"taskType": task, "title": request.title, **options}
@@ -146,13 +147,18 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
         title=first.get("title"),
         truncate=parameters.get("autoTruncate"),
         form=FORM,
-        extra=leftovers({**parameters, **first}, _KNOWN),
+        extra=ir.merge(
+            ir.merge(leftovers(wire.body, _TOP), leftovers(parameters, _PARAMETERS, "parameters")),
+            leftovers(first, _INSTANCE, "instances[0]"),
+        ),
     )
 
 
 FORM: Final = "predict"
 """The `form` of a request that a client sent to :predict."""
-_KNOWN: Final = frozenset({"outputDimensionality", "autoTruncate", "task_type", "title"})
+_TOP: Final = frozenset({"instances", "parameters"})
+_PARAMETERS: Final = frozenset({"outputDimensionality", "autoTruncate"})
+_INSTANCE: Final = frozenset({"content", "task_type", "title"})
 
 
 def locate(where: str) -> str:

@@ -27,6 +27,9 @@ _UNDERSCORES: Final = 8
 number is added to the name instead."""
 _DEFINING: Final = 8
 """How many steps of the schema budget each definition costs."""
+_DIGITS: Final = 10
+"""A step of a reference with so many characters or more is no index of an array. Python refuses to convert
+very many digits."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -150,7 +153,12 @@ class References:
         value: Any = self._schema
         place = ""
         for step in map(_unescaped, reference[2:].split("/")):
-            if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            if (
+                isinstance(value, list)
+                and len(step) < _DIGITS
+                and step.isdecimal()
+                and int(step) < len(value)
+            ):
                 value, place = value[int(step)], f"{place}[{step}]"
             elif isinstance(value, dict) and step in value:
                 value, place = value[step], place_in(place, step)
@@ -193,10 +201,12 @@ def _needed(schema: _Schema) -> list[Any]:
     return found
 
 
-def required(schema: _Schema) -> list[Any]:
-    """Return the list `required` of a schema; [] = the schema has none."""
+def required(schema: _Schema) -> list[str]:
+    """Return the list `required` of a schema; [] = the schema has none, or one with other values than
+    strings.
+    """
     names = schema.get("required")
-    return names if isinstance(names, list) else []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.capabilities import is_allowed, is_drawing
 from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
@@ -210,13 +210,23 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_reasoning(request, target, config)
     if request.output is not None:
         encode_output(request, target, body, config)
-    if not own and any(is_drawing(tool, target.facts) for tool in request.tools or ()):
+    if not own and _draws(request, target):
         config.setdefault("responseModalities", ["TEXT", "IMAGE"])
     _encode_rare(request, target, body, config, own=own)
     if config:
         body["generationConfig"] = config
     path = STREAM_PATH if request.stream else PATH
     return WireRequest("chat", body, path=path, params={"model": target.model or request.model or ""})
+
+
+def _draws(request: ir.Request, target: Target) -> bool:
+    """Whether the client requests images through a tool, from a model that returns them without one."""
+    return any(
+        isinstance(tool, ir.ProviderTool)
+        and is_drawing(tool, target.facts)
+        and is_allowed(tool, request.tool_choice)
+        for tool in request.tools or ()
+    )
 
 
 def _own_system(request: ir.Request, added: list[dict[str, Any]], draft: Draft, body: dict[str, Any]) -> None:

@@ -193,12 +193,19 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
-        out["createTime"] = created if isinstance(created, str) else _dated(created)
+        out["createTime"] = created if isinstance(created, str) else _dated(created, reply.created)
     return out | {"responseId": id if id is not None else reply.id}
 
 
-def _dated(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+def _dated(seconds: float, otherwise: int) -> str:
+    """Return a date in Google's form. otherwise: the Unix seconds to use if `seconds` is not a date, such as
+    a number beyond the year 9999.
+    """
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        moment = datetime.fromtimestamp(otherwise, UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
 """Keywords that are left out without a report. Definitions and `nullable` are written in another form."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
 """Keywords that do not restrict values, so the loss of such a keyword is only a hint."""
+_FIRST: Final = _NOTES | {"title", "description"}
+"""Keywords of which only the first one stays if `allOf` is merged."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
 
 
@@ -156,11 +158,13 @@ class _Cleaner:
 
     # --- Properties and references ---------------------------------------------------------------
 
-    def properties(self, node: _Node, _key: str, value: Any) -> None:
+    def properties(self, node: _Node, key: str, value: Any) -> None:
         """Write `properties`, and `required`. A required property that leads back to its own definition
-        becomes optional, because otherwise a value would never end. This is reported as a loss.
+        becomes optional, because otherwise a value would never end. This is reported as a loss. A value that
+        is not an object is refused.
         """
         if not isinstance(value, dict):
+            node.refused[key] = value
             return
         names = required(node.schema)
         node.required = []
@@ -170,7 +174,7 @@ class _Cleaner:
                 self.report.lose(f"{node.where}.required", reason, "quality")
             else:
                 node.required.append(name)
-        hard = {name for name in node.required if isinstance(name, str)} if node.hard else frozenset()
+        hard = frozenset(node.required) if node.hard else frozenset()
         node.out["properties"] = {
             name: self.clean(one, place_in(node.where, f"properties.{name}"), hard=name in hard)
             for name, one in value.items()
@@ -179,7 +183,12 @@ class _Cleaner:
             self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
-        """Write `required`, without the names of properties that `properties` has made optional."""
+        """Write `required`, without the names of properties that `properties` has made optional. A value that
+        is not a list of strings is refused.
+        """
+        if value != required(node.schema):
+            node.refused[key] = value
+            return
         names = value if node.required is None else node.required
         if names or not value:
             node.out[key] = names
@@ -212,7 +221,8 @@ class _Cleaner:
             self.report.lose(
                 place_in(node.where, key), "the Gemini API does not allow it next to a $ref", "quality"
             )
-        return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
+        named = {key: value for key, value in node.out.items() if key.startswith("$") and key != "$ref"}
+        return {**named, **beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
         """Whether `schema`, a part of the current definition, leads back to this definition without an
@@ -235,14 +245,14 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """Write `items`: one schema for all items, or a list of schemas. False is refused; any other value,
-        such as true, is left out.
+        """Write `items`: one schema for all items, or a list of schemas. True is left out. Any other value is
+        refused, and so is a list beside `prefixItems`.
         """
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and "prefixItems" not in node.schema:
             self.listed(node, key, value)
-        elif value is False:
+        elif value is not True:
             node.refused[key] = value
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
@@ -252,19 +262,22 @@ class _Cleaner:
 
     def const(self, node: _Node, key: str, value: Any) -> None:
         """Write a string or a number as an `enum` with one value, and null as the type "null". Any other
-        `const` is refused.
+        `const` is refused, and so is one that contradicts the `enum` or the type beside it.
         """
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            node.out["enum"] = [value]
+        if not _is_written(node.schema):
+            node.refused[key] = value
         elif value is None:
             node.out["type"] = "null"
         else:
-            node.refused[key] = value
+            node.out["enum"] = [value]
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
         """Write an `enum` of strings and numbers; null in the `enum` becomes the type "null". Any other
-        `enum` is refused.
+        `enum` is refused. An `enum` is left out if a `const` is written, because the `const` is one of its
+        values.
         """
+        if isinstance(value, list) and "const" in node.schema and _is_written(node.schema):
+            return
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -291,12 +304,13 @@ class _Cleaner:
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """Write an exclusive bound as an inclusive bound. For an integer, the next integer is written, so
         nothing is lost. For any other type, the keyword is also refused, because the inclusive bound allows
-        one more value. A bound that is not a number is only refused.
+        one more value. A bound that is not a number, or that stands beside an inclusive bound that is not a
+        number, is only refused.
         """
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        name, step, stricter = _BOUNDS[key]
+        if not (_is_number(value) and _is_number(node.schema.get(name, value))):
             node.refused[key] = value
             return
-        name, step, stricter = _BOUNDS[key]
         if node.schema.get("type") == "integer" and isinstance(value, int):
             value += step
         else:
@@ -313,14 +327,24 @@ class _Cleaner:
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
         opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
+        unsaid: dict[str, None] = {}
         for member in members:
             one = self._resolved(member) if opens else member
-            merged = self._joined(merged, one) if merged is not None and isinstance(one, dict) else None
+            if merged is not None and isinstance(one, dict):
+                unsaid |= dict.fromkeys(
+                    key for key in one if key in _FIRST and merged.get(key, one[key]) != one[key]
+                )
+                merged = self._joined(merged, one)
+            else:
+                merged = None
         if merged is None:
             rest = {key: value for key, value in schema.items() if key != "allOf"}
             _describe(rest, {"allOf": schema["allOf"]})
             self.report.lose(place_in(where, "allOf"), _DESCRIBED, "quality")
             return rest
+        for key in unsaid:
+            severity: Severity = "quality" if key == "description" else "hint"
+            self.report.lose(place_in(where, "allOf"), f"only the first {key} of its parts is used", severity)
         return self._merged(merged, where) if "allOf" in merged else merged
 
     def _joined(self, one: _Schema, other: _Schema) -> _Schema | None:
@@ -387,13 +411,33 @@ def _describe(schema: _Schema, refused: _Schema) -> None:
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_written(schema: _Schema) -> bool:
+    """Whether the API has a form for the `const` of a schema, and the `enum` and the type beside it do not
+    contradict it.
+    """
+    value, enum = schema["const"], schema.get("enum")
+    if isinstance(enum, list) and _as_json(value) not in map(_as_json, enum):
+        return False
+    if value is None:
+        return "type" not in schema or "null" in _kinds(schema["type"])
+    return isinstance(value, str) or _is_number(value)
+
+
 def _type_of(values: list[Any]) -> str:
     return "string" if isinstance(values[0], str) else "number"
 
 
 def _nullable(kind: Any) -> Any:
-    kinds = kind if isinstance(kind, list) else [kind]
+    kinds = _kinds(kind)
     return kinds if "null" in kinds else [*kinds, "null"]
+
+
+def _kinds(kind: Any) -> list[Any]:
+    return kind if isinstance(kind, list) else [kind]
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
@@ -402,7 +446,7 @@ def _joined(one: _Schema, other: _Schema) -> _Schema | None:
     """
     out = dict(one)
     for key, value in other.items():
-        if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
+        if key not in out or out[key] == value or key in _FIRST:
             out.setdefault(key, value)
         elif (join := _JOIN.get(key)) is None or (both := join(out[key], value)) is None:
             return None
@@ -427,7 +471,10 @@ def _all(one: Any, other: Any) -> Any:
 
 
 def _names(one: Any, other: Any) -> Any:
-    return list(dict.fromkeys(names)) if (names := _all(one, other)) else None
+    names = _all(one, other)
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    return list(dict.fromkeys(names))
 
 
 def _common(one: Any, other: Any) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from dragoman import ir
-from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.capabilities import is_allowed, is_drawing
 from dragoman.dialects.gemini.draft import lose_cache
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import ADAPTED, clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
 from dragoman.errors import WireError
@@ -21,6 +22,7 @@ from dragoman.errors import WireError
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 _PLAIN: Final = frozenset({"name", "description", "parametersJsonSchema"})
 _CALLING: Final = "toolConfig.functionCallingConfig"
+_SEARCH: Final = frozenset({"excludeDomains"})
 _CHOICE: Final = frozenset({"mode", "allowedFunctionNames"})
 
 _KINDS: Final = {
@@ -73,9 +75,14 @@ def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
 
 
 def _own_tool(key: str, value: Any) -> ir.ProviderTool:
-    blocked = spelled(value).get("excludeDomains") if isinstance(value, dict) else None
+    blocked, extra = None, None
+    if isinstance(value, dict):
+        settings = spelled(value)
+        blocked = settings.get("excludeDomains")
+        extra = leftovers(settings, _SEARCH)
     options = {"blocked_domains": blocked} if blocked else None
-    return ir.ProviderTool(NAME, _KINDS.get(key, key), {key: value}, _KINDS.get(key), options=options)
+    kind = _KINDS.get(key)
+    return ir.ProviderTool(NAME, kind or key, {key: value}, kind, options=options, extra=extra)
 
 
 def _function(declared: Any) -> ir.Function:
@@ -123,10 +130,12 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
             report.lose("tool_choice", "the request has no tools", "hint")
+        elif request.tool_choice is not None:
+            restore({}, request.tool_choice.extra, report, "tool_choice")
         if request.parallel is False:
             report.lose("parallel", "the request has no tools", "hint")
         return
-    tools, strict = _written(request.tools or (), target, own=own)
+    tools, strict = _written(request, target, own=own)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
     if own or any(_DECLARES in tool for tool in tools):
@@ -137,26 +146,31 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             report.add(f"toolConfig.{SERVER_CALLS}", why)
         if config:
             body["toolConfig"] = config
+    elif request.tool_choice is not None and request.tool_choice.mode == "none":
+        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
     elif request.tool_choice is not None and request.tool_choice.mode != "auto":
         report.lose("tool_choice", "the Gemini API cannot force one of the provider's own tools", "quality")
     if request.parallel is False:
         report.lose("parallel", "the Gemini API cannot disable parallel tool calls", "quality")
 
 
-def _written(
-    tools: tuple[ir.Tool, ...], target: Target, *, own: bool
-) -> tuple[list[dict[str, Any]], list[int]]:
+def _written(request: ir.Request, target: Target, *, own: bool) -> tuple[list[dict[str, Any]], list[int]]:
     """Return (the entries of `tools` in the body, the indexes in the request's `tools` of the strict
     functions).
 
     own: True = the client speaks this dialect: its provider's tools separate the functions into several
-    entries. False = all functions share one entry.
+    entries. False = all functions share one entry, and a provider's tool that `tool_choice` does not allow is
+    left out, because `functionCallingConfig` is only about functions.
     """
+    tools = request.tools or ()
     written: list[dict[str, Any]] = []
     strict: list[int] = []
     declared: list[dict[str, Any]] | None = None
     for index, tool in enumerate(tools):
         if type(tool) is ir.ProviderTool:
+            if not own and not is_allowed(tool, request.tool_choice):
+                target.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
+                continue
             functions = any(type(other) is ir.Function for other in tools)
             if (one := _provided(tool, target, f"tools[{index}]", own=own, functions=functions)) is not None:
                 written.append(one)
@@ -213,6 +227,7 @@ def _provided(
     if own:
         return dict(tool.value)
     if is_drawing(tool, target.facts):
+        lose_settings(tool, report, where)
         place = "generationConfig.responseModalities"
         report.change(where, place, "an image model returns images in its response instead")
         return None
@@ -225,6 +240,7 @@ def _provided(
         return None
     for option in tool.options or ():
         report.lose(f"{where}.options.{option}", f"the tool {key} has no such setting", "quality")
+    lose_settings(tool, report, where)
     report.change(where, "tools[]", f"written as {key}")
     return {key: {}}
 

@@ -67,9 +67,29 @@ def place(request: WireRequest, where: str) -> str:
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + next((member for member in members if has(body, member)), members[0])
     if (block := _BLOCK.fullmatch(where)) is not None:
-        return "$." + nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
+        return "$." + nearest(body, f"{_said(body, block[1], int(block[2]))}{block[3]}", block[1])
     if (tool := _TOOL.fullmatch(where)) is not None:
-        inner = f"{tool[1]}.function.{tool[2]}"
-        return "$." + (inner if has(body, inner) else nearest(body, f"{tool[1]}.{tool[2]}", tool[1]))
+        outer, inner = f"{tool[1]}.{tool[2]}", f"{tool[1]}.function.{tool[2]}"
+        found = inner if has(body, inner) and not has(body, outer) else nearest(body, outer, tool[1])
+        return f"$.{found}"
+    head, _, rest = where.partition(".")
+    if head == "output" and has(body, held := f"response_format.{rest}"):
+        return "$." + held
     plain = _plain(where)
     return "$." + (plain if has(body, plain) else nearest(body, where, plain))
+
+
+def _said(body: dict[str, Any], message: str, position: int) -> str:
+    """The JSON path from which the block at `position` of a message was decoded: a part of the content or,
+    after all parts, a call. message: the message's JSON path.
+    """
+    messages = body.get("messages")
+    index = int(message.removeprefix("messages[").removesuffix("]"))
+    wire = messages[index] if isinstance(messages, list) and index < len(messages) else None
+    if not isinstance(wire, dict):
+        return message
+    content = wire.get("content")
+    parts = len(content) if isinstance(content, list) else int(content is not None)
+    if position < parts or not wire.get("tool_calls"):
+        return f"{message}.content[{position}]"
+    return f"{message}.tool_calls[{position - parts}]"

@@ -14,6 +14,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import by_effort
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
@@ -47,6 +48,7 @@ MAPS: Final = frozenset(
 """The top-level members that have a field in `ir.Request`; all others are leftovers in `Request.extra`."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
+_TYPE: Final = frozenset({"type"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
@@ -113,7 +115,7 @@ def _decode_output(wire: dict[str, Any] | None) -> ir.Output | None:
         )
     if kind in {"json_object", "text"}:
         named: Any = "json" if kind == "json_object" else "text"
-        return ir.Output(named, extra=leftovers(wire, _FORMAT), form="response_format")
+        return ir.Output(named, extra=leftovers(wire, _TYPE), form="response_format")
     return ir.Output("text", extra={NAME: dict(wire)}, form="native")
 
 
@@ -135,6 +137,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
+    lose_items(request, target.report)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
     if request.sampling is not _NO_SAMPLING:

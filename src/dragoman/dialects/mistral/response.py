@@ -12,6 +12,7 @@ from dragoman.dialects.chat.logprobs import decode_tokens, put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stops import encode_stop as chat_stop
+from dragoman.dialects.leftovers import lose_items_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
 from dragoman.dialects.mistral.saying import Saying, decode_saying
@@ -136,6 +137,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     draft = Draft(report, own=own, answer=True)
     out = opening(response, reply, _OBJECT, own=own)
     out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
+    lose_items_of(response, report)
     usage = response.usage
     if usage is None and not own:
         report.add("usage", "clients require token counts")

@@ -14,6 +14,7 @@ from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.errors import WireError
 
+_KIND: Final = frozenset({"type"})
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
@@ -28,7 +29,7 @@ def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
 def _tool(tool: dict[str, Any]) -> ir.Tool:
     kind = tool.get("type", "function")
     if kind != "function":
-        return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool)
+        return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool, extra=leftovers(tool, _KIND))
     function = tool["function"]
     get = function.get
     extra = ir.merge(leftovers(tool, _TOOL), leftovers(function, _FUNCTION, "function"))
@@ -78,6 +79,8 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "the request has no tools", "hint")
+    elif choice is not None:
+        restore({}, choice.extra, draft.report, "tool_choice")
     if request.parallel is False:
         draft.report.lose("parallel", "the request has no tools", "hint")
 

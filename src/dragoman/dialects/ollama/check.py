@@ -29,6 +29,7 @@ from dragoman.dialects.rules import (
     objects,
     require,
 )
+from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
 
@@ -63,6 +64,10 @@ def _format(value: Any, path: str) -> None:
         raise WireError(
             f'invalid format: {value!r}; expected "json" or a JSON schema object', path, "invalid_value"
         )
+    if value != "json" and (found := mistake(value)) is not None:
+        joint = "." if found.path and not found.path.startswith("[") else ""
+        place = f"{path}{joint}{found.path}"
+        raise WireError(f"invalid JSON schema in format: {place}: {found.message}", place, "invalid_value")
 
 
 def _think(value: Any, path: str) -> None:

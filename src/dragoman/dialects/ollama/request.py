@@ -14,6 +14,7 @@ from dragoman.dialects.chat.reasoning import lose_visibility
 from dragoman.dialects.efforts import effort_of
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import PLACES, decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
@@ -90,6 +91,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
+    lose_items(request, target.report)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
     FIELDS.lose(request.sampling, target.report, "sampling")

@@ -12,6 +12,7 @@ from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.chat.usage import lose_counts
 from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.leftovers import lose_items_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
@@ -118,6 +119,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     report = reply.report
     draft = Draft(report, own=response.dialect == NAME, answer=True)
     lose_beside(response, draft)
+    lose_items_of(response, report)
     for candidate in response.candidates[1:]:
         report.lose(f"candidates[{candidate.index}]", "a response of the Ollama API has only one candidate")
     chosen = response.candidates[0] if response.candidates else ir.Candidate()

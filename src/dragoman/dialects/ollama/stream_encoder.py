@@ -15,6 +15,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.leftovers import lose_item
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
@@ -117,6 +118,7 @@ class OllamaEncoder(EventEncoder):
         block = event.block
         out = _Out(block, f"{self._where}.blocks[{event.index}]")
         self._outs.append(out)
+        lose_item(block, self._draft.report, out.where)
         if type(block) not in _PROSE:
             out.fold = Fold()
             out.fold.add(_STARTED)
@@ -177,6 +179,8 @@ class OllamaEncoder(EventEncoder):
     def _close(self, event: ir.Close) -> bytes:
         out = self._outs[event.index]
         grown, out.fold = out.fold, None
+        if event.block is not None:
+            lose_item(event.block, self._draft.report, out.where)
         if grown is not None:
             return self._settled(out, event.block or grown.block(0))
         sent = b""

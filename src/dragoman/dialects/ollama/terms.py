@@ -25,7 +25,7 @@ precisely."""
 
 def dated(created: float | str | None, otherwise: float) -> str:
     """Return a date in the form of RFC 3339. created: Unix seconds, or the text of a date. otherwise: the
-    Unix seconds to use if `created` is None or not a date.
+    Unix seconds to use if `created` is None or not a date, such as a number beyond the year 9999.
     """
     if isinstance(created, str):
         try:
@@ -34,5 +34,8 @@ def dated(created: float | str | None, otherwise: float) -> str:
             created = None
         else:
             return created
-    moment = datetime.fromtimestamp(otherwise if created is None else created, UTC)
+    try:
+        moment = datetime.fromtimestamp(otherwise if created is None else created, UTC)
+    except (OverflowError, OSError, ValueError):
+        moment = datetime.fromtimestamp(otherwise, UTC)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -65,6 +65,7 @@ VOICES: Final = frozenset(
 MAPS: Final = frozenset(
     {"model", "input", "voice", "response_format", "speed", "instructions", "language", "stream_format"}
 )
+_CUSTOM: Final = frozenset({"id"})
 _VENDORS: Final = ("mulaw", "alaw", "ogg", "raw")
 """Further formats, of compatible vendors (Groq, Together)."""
 _PIECE: Final = 48 * 1024
@@ -113,6 +114,7 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
     """Decode a checked request."""
     body = wire.body
     voice = body["voice"]
+    inner = leftovers(voice, _CUSTOM, "voice") if isinstance(voice, dict) else None
     return ir.SpeechRequest(
         NAME,
         model_of(wire),
@@ -124,7 +126,7 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
         instructions=body.get("instructions"),
         language=body.get("language"),
         delivery=body.get("stream_format") or "audio",
-        extra=leftovers(body, MAPS),
+        extra=ir.merge(leftovers(body, MAPS), inner),
     )
 
 

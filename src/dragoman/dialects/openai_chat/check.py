@@ -14,8 +14,10 @@ from dragoman.dialects.chat.check import (
     a_seed,
     check_few_stops,
     check_function,
+    check_moderation,
     check_name,
     check_response_format,
+    check_schema,
 )
 from dragoman.dialects.openai_chat.check_parts import (
     check_annotations,
@@ -133,20 +135,6 @@ def _prediction(value: Any, path: str) -> None:
     an_object(value, path)
     require(value, "type", one_of("content"), path)
     check_content(value, path)
-
-
-def _moderation(value: Any, path: str) -> None:
-    an_object(value, path)
-    require(value, "model", a_string, path)
-    _POLICY(value, path)
-
-
-def _moderated(value: Any, path: str) -> None:
-    an_object(value, path)
-    require(value, "mode", one_of("score", "block"), path)
-
-
-_POLICY: Final = members(policy=members(input=_moderated, output=_moderated))
 
 
 def _safety_identifier(value: Any, path: str) -> None:
@@ -306,6 +294,17 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
     return chosen
 
 
+def _guided(value: Any, path: str) -> None:
+    """Check vLLM's member for a schema. It may also have other forms, which are not checked."""
+    if type(value) is dict:
+        check_schema(value, path, "the response")
+
+
+def _structured(value: Any, path: str) -> None:
+    if type(value) is dict:
+        _guided(value.get("json"), f"{path}.json")
+
+
 def _speaker(message: dict[str, Any], path: str) -> None:
     check_content(message, path)
     if message.get("name") is not None:
@@ -414,7 +413,7 @@ _RULES: Final[dict[str, Rule]] = {
     "modalities": list_of(one_of("text", "audio", "image"), empty=False),
     "audio": _audio_out,
     "prediction": _prediction,
-    "moderation": _moderation,
+    "moderation": check_moderation,
     "verbosity": one_of("low", "medium", "high"),
     "reasoning_effort": one_of(*EFFORTS),
     "reasoning": members(
@@ -433,4 +432,6 @@ _RULES: Final[dict[str, Rule]] = {
     "prompt_cache_options": members(mode=one_of("implicit", "explicit"), ttl=a_string),
     "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
     "web_search_options": _web_search,
+    "guided_json": _guided,
+    "structured_outputs": _structured,
 }

@@ -269,7 +269,7 @@ class _History:
     def _result(self, piece: Piece) -> None:
         draft, block, where = self.draft, piece.blocks[0], piece.place(0)
         assert isinstance(block, ir.ToolResult)
-        extra = ir.merge(piece.message.extra if piece.message is not None else None, block.extra)
+        beside = piece.message.extra if piece.message is not None else None
         out: dict[str, Any]
         if draft.own:
             parts = piece.message is not None and piece.message.form == "parts"
@@ -281,7 +281,8 @@ class _History:
                 out["content"] = [finish(draft, {"type": "text", "text": text}, block.cache, None, where)]
             elif block.cache is not None:
                 finish(draft, {}, block.cache, None, where)
-        finish(draft, out, None, extra, where)
+        finish(draft, out, None, beside, f"messages[{piece.index}]")
+        finish(draft, out, None, block.extra, where)
         self.out.append(out)
 
     def _own_result(self, block: ir.ToolResult, where: str, *, parts: bool) -> dict[str, Any]:

@@ -123,12 +123,12 @@ def place(request: WireRequest, where: str) -> str:
         return "$." + _field(body, base, predicted[2], "prediction")
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
-    plain = _plain(where)
-    if has(body, plain):
-        return "$." + plain
     head, _, rest = where.partition(".")
     if rest and has(body, held := f"{_HOLDERS.get(head, head)}.{rest}"):
         return "$." + held
+    plain = _plain(where)
+    if has(body, plain):
+        return "$." + plain
     return "$." + _field(body, "", where, plain)
 
 
@@ -201,7 +201,9 @@ def _tool(body: dict[str, Any], index: int, rest: str) -> str:
     base = f"{member}[{index}]"
     if not rest:
         return base
-    for spelt in (f"function.{rest}", f"custom.{rest}", rest, *_IN_BLOCK.get(rest, ())):
+    inner = (f"function.{rest}", f"custom.{rest}")
+    spellings = (*inner, rest) if rest in _FUNCTION else (rest, *inner)
+    for spelt in (*spellings, *_IN_BLOCK.get(rest, ())):
         if has(body, path := f"{base}.{spelt}"):
             return path
     option = rest.removeprefix("options.")

@@ -16,6 +16,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
@@ -51,9 +52,12 @@ MAPS: Final = (
     | {"stream_options", "user", "safety_identifier", "metadata", "service_tier", "store", "prediction"}
     | {"moderation"}
 )
-"""The top-level members that have a field in `ir.Request`; `Request.extra` never holds them."""
+"""The top-level members that have a field in `ir.Request`. `Request.extra` never holds them, except an older
+member (`_OLDER`) beside the newer one."""
+_OLDER: Final = {"functions": "tools", "function_call": "tool_choice"}
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
+_TYPE: Final = frozenset({"type"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _SHAPING: Final = frozenset({"stream", "stream_options", "functions"})
 """Members that decide the form of the response, beside the model's name."""
@@ -83,6 +87,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["max_output"] = "max_tokens"
     tools = {} if keys.isdisjoint(_TOOLS) else _decode_tools(body, forms)
     wishes = {} if keys <= _USUAL else _decode_wishes(body, forms)
+    if not keys.isdisjoint(_OLDER) and (older := _unread(body)):
+        wishes["extra"] = ir.merge(wishes.get("extra"), {NAME: older})
     return ir.Request(
         NAME,
         get("model"),
@@ -94,6 +100,15 @@ def decode_request(wire: WireRequest) -> ir.Request:
         **tools,
         **wishes,
     )
+
+
+def _unread(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The older members of a request that also has the newer ones, which count."""
+    return {
+        member: body[member]
+        for member, newer in _OLDER.items()
+        if body.get(member) is not None and body.get(newer) is not None
+    }
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
@@ -199,9 +214,9 @@ def _decode_output(
                 form = kind if member == "schema" else f"{kind}.{member}"
                 return _schema_output({**wire, "schema": schema}, leftovers(wire, known), form, rest)
     if kind == "json_object":
-        return ir.Output("json", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
+        return ir.Output("json", extra=leftovers(wire, _TYPE), form="response_format", **rest)
     if kind == "text":
-        return ir.Output("text", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
+        return ir.Output("text", extra=leftovers(wire, _TYPE), form="response_format", **rest)
     return ir.Output("text", extra={NAME: dict(wire)}, form="native", **rest)
 
 
@@ -241,6 +256,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
+    lose_items(request, target.report)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
     if request.sampling is not _NO_SAMPLING:

@@ -12,6 +12,7 @@ from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.logprobs import put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, encode_stop
+from dragoman.dialects.leftovers import lose_items_of
 from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai.logprobs import encode_logprobs, in_objects, read_logprobs
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
@@ -131,6 +132,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
     out = opening(response, reply, _OBJECT, own=own)
     out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
+    lose_items_of(response, report)
     if response.usage is not None:
         out["usage"] = encode_usage(response.usage, report, own=own)
     if response.tier is not None:

@@ -368,6 +368,9 @@ def encode_annotations(
             continue
         if (note := _annotation(citation, start, end, own=draft.own)) is not None:
             notes.append(note)
+            if citation.extra is not None:
+                foreign = {dialect: kept for dialect, kept in citation.extra.items() if dialect != NAME}
+                restore({}, foreign, draft.report, f"{where}.citations[{index}]")
         else:
             lost = f"the citation of a {citation.kind} has no URL"
             draft.report.lose(f"{where}.citations[{index}]", lost, "quality")

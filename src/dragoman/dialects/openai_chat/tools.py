@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.capabilities import is_allowed
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import CHOICES
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.marks import finish
@@ -22,6 +24,10 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _CUSTOM_TOOL: Final = frozenset({"type", "custom"})
 _CUSTOM: Final = frozenset({"name", "description", "format"})
 _SEARCH: Final = "web_search_options"
+_SEARCH_OPTIONS: Final = frozenset(
+    {"max_uses", "allowed_domains", "excluded_domains", "search_context_size", "user_location"}
+)
+_VENDORS: Final = frozenset({"type", "parameters"})
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
@@ -37,7 +43,8 @@ def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
         return None
     if (search := body.get(_SEARCH)) is not None:
         options = _search_options(search)
-        tools.append(ir.ProviderTool(NAME, "web_search", {_SEARCH: search}, options=options))
+        extra = leftovers(search, _SEARCH_OPTIONS) if type(search) is dict else None
+        tools.append(ir.ProviderTool(NAME, "web_search", {_SEARCH: search}, options=options, extra=extra))
     return tuple(tools)
 
 
@@ -63,8 +70,12 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
         )
     kind = str(kind)
     if "web_search" in kind:
-        return ir.ProviderTool(NAME, "web_search", tool, options=_search_options(tool.get("parameters")))
-    return ir.ProviderTool(NAME, kind, tool)
+        settings = tool.get("parameters")
+        extra = leftovers(tool, _VENDORS)
+        if type(settings) is dict:
+            extra = ir.merge(extra, leftovers(settings, _SEARCH_OPTIONS, "parameters"))
+        return ir.ProviderTool(NAME, "web_search", tool, options=_search_options(settings), extra=extra)
+    return ir.ProviderTool(NAME, kind, tool, extra=leftovers(tool, _VENDORS - {"parameters"}))
 
 
 def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | None = None) -> ir.Function:
@@ -165,7 +176,10 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(request.tools):
         if isinstance(tool, ir.ProviderTool):
-            _encode_provider_tool(body, tools, tool, draft, f"tools[{index}]")
+            if not draft.own and not is_allowed(tool, request.tool_choice):
+                draft.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
+            else:
+                _encode_provider_tool(body, tools, tool, draft, f"tools[{index}]")
         else:
             tools.append(_encode_function(tool, draft, index, legacy=legacy))
     if tools or (draft.own and request.tools == ()):
@@ -182,6 +196,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
+    elif request.tool_choice is not None:
+        restore({}, request.tool_choice.extra, draft.report, "tool_choice")
     if request.parallel is False:
         draft.report.lose("parallel", "the request has no tools", "hint")
 
@@ -224,6 +240,8 @@ def _encode_provider_tool(
             tools.append(tool.value)
     elif tool.kind == "web_search" and _SEARCH not in draft.quirks.refuses:
         body[_SEARCH] = _encode_search(tool.options or {}, draft, where)
+        finish(draft, {}, tool.cache, None, where)
+        lose_settings(tool, draft.report, where)
         draft.report.change(where, _SEARCH, "Chat Completions has web search as a request parameter")
     else:
         draft.report.lose(where, f"this protocol has no {tool.kind} tool")

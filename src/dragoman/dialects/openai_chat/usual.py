@@ -116,7 +116,8 @@ class _Words(msgspec.Struct, gc=False, tag_field="type", tag="text"):
 
 
 class _Json(msgspec.Struct, gc=False, tag_field="type", tag="json_object"):
-    pass
+    schema: None = None
+    value: None = None
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -202,6 +203,8 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
     moderation: None = None
     prompt_cache_options: None = None
     web_search_options: None = None
+    guided_json: None = None
+    structured_outputs: None = None
 
 
 def is_usual(body: dict[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.leftovers import lose_item
 from dragoman.dialects.openai_completions.check import EXTENSIONS, SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,
@@ -278,6 +279,7 @@ def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None
 
 
 def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
+    lose_item(block, draft.report, where)
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:

@@ -12,6 +12,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import choices_of, created_of, shown_model
 from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stops import encode_stop as chat_stop
+from dragoman.dialects.leftovers import lose_item
 from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
@@ -168,6 +169,7 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     restore({}, getattr(block, "extra", None), report, where)
+    lose_item(block, report, where)
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from dragoman.dialects.chat.check import EFFORTS, FORMS
+from dragoman.dialects.chat.check import EFFORTS, FORMS, check_moderation
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -444,5 +444,6 @@ _RULES: Final[dict[str, Rule]] = {
     "prompt_cache_key": a_string,
     "prompt_cache_options": members(mode=one_of("implicit", "explicit"), ttl=a_string),
     "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
+    "moderation": check_moderation,
     "context_management": list_of(members(compact_threshold=integer(1000))),
 }

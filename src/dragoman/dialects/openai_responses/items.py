@@ -73,7 +73,18 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
     plain = builtins.stands_for(value)
     role = "user" if isinstance(plain, ir.ToolResult) else _role(value, kind)
     head = _head(value, frozenset(value))
+    if plain is not None and (extra := leftovers(value, _STOOD_FOR)) is not None:
+        plain = msgspec.structs.replace(plain, item=ir.Item(extra=extra))
     return role, (ir.Native(NAME, str(kind), value, item=head, stands_for=plain),)
+
+
+_STOOD_FOR: Final = frozenset(
+    {
+        *("type", "id", "status", "phase", "call_id", "execution", "role"),
+        *("action", "arguments", "operation", "output", "tools"),
+    }
+)
+"""The members of an item that the block in its place expresses."""
 
 
 def _role(value: _Wire, kind: Any) -> ir.Role:

@@ -82,6 +82,9 @@ def place(request: WireRequest, where: str) -> str:
     if block is None or not isinstance(item, dict):
         return path
     content = item.get("content")
+    if rest.startswith(_OF_ITEM):
+        member = rest.removeprefix(_OF_ITEM)
+        return f"{path}.{member}" if member in item else path
     if item.get("type") in {None, "message"}:
         return f"{path}.content[{block}]" if isinstance(content, list) else f"{path}.content"
     inner = re.match(r"\.content(\[\d+\])", rest)
@@ -113,3 +116,4 @@ def _tool_place(tools: Any, where: str) -> str:
 
 
 _OF_GROUP: Final = ".namespace"
+_OF_ITEM: Final = ".item."

@@ -21,14 +21,14 @@ from dragoman.wire.dataurl import read as read_data_url
 _Wire = dict[str, Any]
 
 _MARK: Final = "prompt_cache_breakpoint"
-_TEXT: Final = frozenset({"type", "text", "annotations", "logprobs", _MARK})
+_TEXT: Final = frozenset({"type", "text", "annotations", "logprobs"})
 _TEXTS: Final = ("input_text", "output_text", "text")
 _REFUSAL: Final = frozenset({"type", "refusal"})
-_IMAGE: Final = frozenset({"type", "image_url", "file_id", "detail", _MARK})
-_FILE: Final = frozenset({"type", "file_data", "file_url", "file_id", "filename", "detail", _MARK})
-_AUDIO: Final = frozenset({"type", "input_audio", _MARK})
+_IMAGE: Final = frozenset({"type", "image_url", "file_id", "detail"})
+_FILE: Final = frozenset({"type", "file_data", "file_url", "file_id", "filename", "detail"})
+_AUDIO: Final = frozenset({"type", "input_audio"})
 _AUDIO_DATA: Final = frozenset({"data", "format"})
-_VIDEO: Final = frozenset({"type", "video_url", _MARK})
+_VIDEO: Final = frozenset({"type", "video_url"})
 _CITATION: Final = frozenset({"type", "url", "title", "start_index", "end_index"})
 _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
@@ -71,13 +71,14 @@ def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None)
 def _read_text(part: _Wire, item: ir.Item | None, usual: str) -> ir.Text:
     kind = part["type"]
     logprobs, odd = sound_logprobs(part)
+    mark, extra = _marked(part, _TEXT)
     return ir.Text(
         _string(part, "text"),
         tuple(decode_citation(value) for value in part.get("annotations") or ()),
         logprobs,
         item=item,
-        cache=_decode_mark(part),
-        extra=ir.merge(leftovers(part, _TEXT), odd),
+        cache=mark,
+        extra=ir.merge(extra, odd),
         form=None if kind == usual else kind,
     )
 
@@ -102,9 +103,10 @@ def _read_file(part: _Wire, item: ir.Item | None) -> ir.Block:
 def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
     sound = part["input_audio"]
     word = sound["format"]
-    extra = ir.merge(leftovers(part, _AUDIO), leftovers(sound, _AUDIO_DATA, "input_audio"))
+    mark, extra = _marked(part, _AUDIO)
+    extra = ir.merge(extra, leftovers(sound, _AUDIO_DATA, "input_audio"))
     mime = _SOUNDS.get(word, f"audio/{word}")
-    return ir.Media("audio", mime, _string(sound, "data"), item=item, cache=_decode_mark(part), extra=extra)
+    return ir.Media("audio", mime, _string(sound, "data"), item=item, cache=mark, extra=extra)
 
 
 def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
@@ -112,7 +114,8 @@ def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 
 def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str], **fields: Any) -> ir.Media:
-    return ir.Media(kind, **fields, item=item, cache=_decode_mark(part), extra=leftovers(part, known))
+    mark, extra = _marked(part, known)
+    return ir.Media(kind, **fields, item=item, cache=mark, extra=extra)
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
@@ -141,14 +144,17 @@ def _string(holder: _Wire, member: str) -> str:
     return value
 
 
-def _decode_mark(part: _Wire) -> ir.CacheMark | None:
+def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
+    """(the cache mark of a part, the part's leftovers). The leftovers are the members that are not in
+    `known`. A mark that is not an object is a leftover, too.
+    """
     mark = part.get(_MARK)
     if type(mark) is not dict:
-        return None
+        return None, leftovers(part, known)
     rest = {
         key: value for key, value in mark.items() if key != "ttl" and (key, value) != ("mode", "explicit")
     }
-    return ir.CacheMark(mark.get("ttl"), {NAME: rest} if rest else None)
+    return ir.CacheMark(mark.get("ttl"), {NAME: rest} if rest else None), leftovers(part, known | {_MARK})
 
 
 def decode_citation(value: _Wire) -> ir.Citation:

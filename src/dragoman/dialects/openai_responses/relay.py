@@ -173,7 +173,10 @@ class ResponsesStreamRelay:
             kind = self._renamed[kind]
             frame = encode_head({**decode_head(frame), "type": kind})
         self._last = frame  # an error event gets the number after this frame
-        sent = self._look(kind, frame)
+        try:
+            sent = self._look(kind, frame)
+        except UNREADABLE as error:
+            raise WireError(f"a stream event cannot be parsed: {error}") from None
         if self.waits and kind in _TERMINAL and self._response is not None:
             return self._wait(kind, sent, self._response, decode_head(sent))
         return self._framed(kind.encode(), sent)
@@ -295,6 +298,6 @@ def _says_nothing(kind: str, frame: bytes) -> bool:
     if (member := _BEGINNINGS.get(kind)) is None:
         return False
     begun = _decode(frame).get(member)
-    if not isinstance(begun, dict) or begun.get("type") not in _TEXTS:
+    if not isinstance(begun, dict) or type(begun.get("type")) is not str or begun["type"] not in _TEXTS:
         return False
     return not any(begun.get(name) for name in ("content", "summary", "encrypted_content", "text"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from dragoman import ir
+from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.naming import named as named_tool
 from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai_responses.builtins import offered
@@ -72,8 +73,27 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
     kind = str(tool.get("type"))
     common = _KINDS.get(kind, kind)
     options = _search_options(tool) if common == "web_search" else None
+    extra = _unread(tool, common)
     name = tool.get("server_label") if kind == "mcp" else tool.get("name")
-    return ir.ProviderTool(NAME, common, tool, name, options=options, function=offered(tool))
+    return ir.ProviderTool(NAME, common, tool, name, options=options, function=offered(tool), extra=extra)
+
+
+def _unread(tool: dict[str, Any], kind: str) -> ir.Extra:
+    """The settings of a tool that its options do not have. kind: the tool's kind in the IR."""
+    if kind == "code_execution" and tool.get("container") == _CONTAINER:
+        return leftovers(tool, _RUN)
+    if kind != "web_search":
+        return leftovers(tool, _NAMED)
+    extra = leftovers(tool, _SEARCH)
+    if isinstance(filters := tool.get("filters"), dict):
+        extra = ir.merge(extra, leftovers(filters, _FILTERS, "filters"))
+    return extra
+
+
+_CONTAINER: Final = {"type": "auto"}
+_RUN: Final = frozenset({"type", "name", "container"})
+_SEARCH: Final = frozenset({"type", "filters", "external_web_access", "search_context_size", "user_location"})
+_FILTERS: Final = frozenset({"allowed_domains", "blocked_domains"})
 
 
 def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
@@ -221,6 +241,7 @@ def _encode_provided(tool: ir.ProviderTool, draft: Draft, where: str) -> dict[st
     else:
         draft.report.lose(where, f"the Responses API has no tool of the kind {tool.kind}", "meaning")
         return None
+    lose_settings(tool, draft.report, where)
     draft.report.change(where, "tools", f"written as {out['type']}")
     return out
 

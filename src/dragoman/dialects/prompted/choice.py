@@ -116,6 +116,7 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
     own = dict(_object(parameters(tool)))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
+    own = {key: value for key, value in own.items() if key not in _DEFINING or isinstance(value, dict)}
     for keyword in ("$defs", "definitions"):
         for name in own.get(keyword) or {}:
             step = name.replace("~", "~0").replace("/", "~1")
@@ -125,6 +126,9 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
             definitions[f"{index}_{name}"] = _moved(value, moved, place)
     own.pop("$schema", None)
     return _closed({"tool": {"type": "string", "enum": [tool.name]}, "arguments": _moved(own, moved, place)})
+
+
+_DEFINING: Final = ("$defs", "definitions")
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:

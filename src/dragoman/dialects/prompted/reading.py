@@ -209,7 +209,7 @@ class TextReader:
         next; None = more text is needed.
         """
         seen = body.feed(text)
-        if isinstance(seen, Complete) and len(seen.calls) <= self._most:
+        if isinstance(seen, Complete) and self._called + len(seen.calls) <= self._most:
             for call in seen.calls:
                 pieces += (Begun(call.name), Written(call.arguments), Ended())
             self._called += len(seen.calls)

@@ -36,6 +36,8 @@ def told(request: ir.Request, notation: Notation, report: Report) -> Told:
     allowed = offered(request, report)
     choice, single = request.tool_choice, request.parallel is False
     request = without_tools(request, report)
+    if request.tools and choice is not None and choice.mode != "none" and not choice.names:
+        request = replace(request, tool_choice=None)  # the choice does not forbid the provider's tools
     if not allowed:
         return Told(request, None)
     report.change(

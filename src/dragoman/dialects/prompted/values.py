@@ -32,6 +32,8 @@ _CDATA_ENDS: Final = "]]>"
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
+_DIGITS: Final = 10
+"""A step of a reference with so many characters or more is no index of an array."""
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -133,13 +135,16 @@ class Values:
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         """The first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no alternative
-        allows it, the schema itself.
+        allows it, the schema itself. `properties` that are not an object are left out.
         """
         for one in _alternatives(schema):
             part = self._resolved(one)
             if kind in self._types(part):
-                return part
-        return schema
+                schema = part
+                break
+        if isinstance(schema.get("properties", _ANY), Mapping):
+            return schema
+        return {key: value for key, value in schema.items() if key != "properties"}
 
     def _types(self, schema: Mapping[str, Any], depth: int = 3) -> frozenset[str]:
         """The types that a schema allows; empty = the schema does not state any. depth: how many levels of
@@ -178,7 +183,7 @@ def _at(root: Mapping[str, Any], where: str) -> Any:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(node, Mapping):
             node = node.get(name)
-        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
+        elif isinstance(node, list) and len(name) < _DIGITS and name.isdecimal() and int(name) < len(node):
             node = node[int(name)]
         else:
             return None

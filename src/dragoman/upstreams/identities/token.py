@@ -8,6 +8,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Final, NamedTuple, TypeAlias
 
+from dragoman.config.decode import flaw_of
 from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Lease, NotRenewed
 
@@ -54,7 +55,8 @@ class SignIn:
 
     async def fetch(self, lease: Lease) -> Lease:
         """Return a lease with a new token, or `lease` itself if the cloud returns the same token again.
-        Raises NotRenewed, also if there is no answer after `PATIENCE` seconds.
+        Raises NotRenewed, also if there is no answer after `PATIENCE` seconds, and for a token that no header
+        can hold.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")
@@ -63,6 +65,8 @@ class SignIn:
                 token = await self._in_thread()
         except TimeoutError:
             raise NotRenewed(f"no token came within {PATIENCE:.0f} seconds") from None
+        if (flaw := flaw_of(token.text)) is not None:
+            raise NotRenewed(f"the token {flaw}")
         same = lease.secret is not None and lease.secret.matches(token.text)
         if same and token.expires == lease.expires:
             return lease

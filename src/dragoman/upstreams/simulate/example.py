@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.schema_budget import SchemaBudget, size
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE
+from dragoman.errors import WireError
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
@@ -31,12 +33,18 @@ _COMPARED: Final = 32
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
     """Return a value for the schema. Below the depth `_DEEPEST`, every value is null. draw: the random
-    numbers. Raises WireError when `budget` is used up.
+    numbers. Raises WireError when `budget` is used up, and for a keyword whose value has the wrong type: the
+    part of a schema that a reference names has not been checked before.
 
     budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
     from it.
     """
-    return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
+    budget = budget or SchemaBudget("schema")
+    try:
+        return _Examples(schema, draw, budget).of(schema, 0)
+    except OF_ANOTHER_SHAPE as error:
+        what = "the schema, or a part that a reference names, is not well-formed"
+        raise WireError(what, budget.path, "invalid_value") from error
 
 
 class _Examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -322,6 +323,33 @@ def test_null_and_empty_members_say_nothing() -> None:
     assert decode_block({"type": "thinking", "thinking": "a", "signature": ""}) == ir.Thinking("a")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        TEXT,
+        {"type": "image", "source": {"type": "url", "url": "https://x"}},
+        {"type": "document", "source": {"type": "url", "url": "https://x"}},
+        {"type": "search_result", "source": "s", "title": "t", "content": []},
+        {"type": "thinking", "thinking": "a", "signature": "s"},
+        {"type": "redacted_thinking", "data": "d"},
+        {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+        {"type": "server_tool_use", "id": "1", "name": "f", "input": {}},
+        {"type": "tool_result", "tool_use_id": "1", "content": "x"},
+        {"type": "web_search_tool_result", "tool_use_id": "1", "content": []},
+    ],
+    ids=lambda block: block["type"],
+)
+def test_a_mark_of_another_form_is_a_leftover(block: dict[str, Any]) -> None:
+    odd = {**block, "cache_control": "ephemeral"}
+    read = decode_block(odd)
+    assert read == msgspec.structs.replace(
+        decode_block(block), extra={"anthropic": {"cache_control": "ephemeral"}}
+    )
+    report = Report("anthropic")
+    assert encode_block(read, Scope(report, own=True), "x") == odd
+    assert report.losses == []
+
+
 def test_a_string_stands_for_one_text() -> None:
     assert decode_content("Hi") == (ir.Text("Hi"),)
     source = {"type": "document", "source": {"type": "content", "content": "Hi"}}
@@ -340,3 +368,10 @@ def test_what_is_no_content_is_refused(content: Any, path: str) -> None:
 def test_text_must_be_text() -> None:
     with pytest.raises(WireError, match="must be a string"):
         decode_blocks([{"type": "text", "text": 5}])
+
+
+def test_the_words_for_a_reference_keep_its_other_members() -> None:
+    block = decode_block({"type": "tool_reference", "tool_name": "f", "odd": 1, "cache_control": MARK})
+    assert isinstance(block, ir.Native)
+    words = "The tool f can be called now."
+    assert block.stands_for == ir.Text(words, cache=ir.CacheMark("5m"), extra={"anthropic": {"odd": 1}})

@@ -13,6 +13,7 @@ from tests.unit.dialects.anthropic.saying import wire
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "string"}}}
 TOOL: dict[str, Any] = {"name": "f", "input_schema": SCHEMA}
+MARKED = "messages[1].content[0].cache_control"
 MISSING, TYPE, VALUE = "missing_required_parameter", "invalid_type", "invalid_value"
 
 
@@ -193,6 +194,27 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
             VALUE,
         ),
         ({"output_format": {"type": "json_schema"}}, "output_format.schema", MISSING),
+        (
+            {
+                "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+                "output_format": {"type": "json_schema", "schema": SCHEMA},
+            },
+            "output_format",
+            VALUE,
+        ),
+        (said({"type": "text", "text": "Hi", "cache_control": "ephemeral"}), MARKED, TYPE),
+        (said({"type": "text", "text": "Hi", "cache_control": {}}), f"{MARKED}.type", MISSING),
+        (
+            said({"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral", "ttl": 5}}),
+            f"{MARKED}.ttl",
+            TYPE,
+        ),
+        ({"tools": [{**TOOL, "cache_control": True}]}, "tools[0].cache_control", TYPE),
+        (
+            {"tools": [{"type": "web_search_20250305", "name": "s", "cache_control": "x"}]},
+            "tools[0].cache_control",
+            TYPE,
+        ),
         ({"tools": {}}, "tools", TYPE),
         ({"tools": ["f"]}, "tools[0]", TYPE),
         ({"tools": [{"input_schema": SCHEMA}]}, "tools[0].name", MISSING),

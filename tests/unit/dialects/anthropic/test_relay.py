@@ -264,3 +264,10 @@ def test_an_end_without_a_stop_reason_is_a_failure(frames: tuple[bytes, ...], sa
     with pytest.raises(RequestFailed, match=said):
         relay.close()
     assert not relay.done
+
+
+def test_a_block_whose_type_is_no_text_counts_as_content() -> None:
+    relay = DIALECT.relay.stream(reply())
+    odd = b'{"type":"content_block_start","index":0,"content_block":{"type":["x"]}}'
+    assert relay.feed(odd).endswith(odd + b"\n\n")
+    assert relay.content

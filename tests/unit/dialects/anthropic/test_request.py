@@ -69,6 +69,13 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"output": ir.Output("schema", SCHEMA, strict=True, form="output_format")},
     ),
     (
+        {"output_config": {"effort": "low"}, "output_format": {"type": "json_schema", "schema": SCHEMA}},
+        {
+            "reasoning": ir.Reasoning(effort="low"),
+            "output": ir.Output("schema", SCHEMA, strict=True, form="output_format"),
+        },
+    ),
+    (
         {"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
         {"output": ir.Output(extra={"anthropic": {"task_budget": {"type": "tokens", "total": 9}}})},
     ),

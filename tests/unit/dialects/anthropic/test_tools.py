@@ -183,7 +183,9 @@ def test_own_tools_are_named_by_what_they_do(
     value: dict[str, Any], kind: str, options: dict[str, Any] | None
 ) -> None:
     request = DIALECT.request.decode(wire(tools=[value]))
-    assert request.tools == (ir.ProviderTool("anthropic", kind, value, value.get("name"), options=options),)
+    rest = {"anthropic": {"mcp_server_name": "docs"}} if kind == "mcp" else None
+    named = value.get("name")
+    assert request.tools == (ir.ProviderTool("anthropic", kind, value, named, options=options, extra=rest),)
     body, report = written(request)
     assert body["tools"] == [value]
     assert not report.losses

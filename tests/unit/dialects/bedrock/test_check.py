@@ -56,3 +56,12 @@ def test_mistakes(body: dict[str, Any], path: str) -> None:
 def test_what_is_new_passes() -> None:
     check(WireRequest("chat", {"messages": [HELLO], "newMember": 1}))
     check(WireRequest("chat", asked({"newBlock": 1})))
+
+
+@pytest.mark.parametrize("member", ["name", "description", "schema"])
+def test_a_schema_of_wrong_types(member: str) -> None:
+    form = {"type": "json_schema", "structure": {"jsonSchema": {member: 1}}}
+    body = {"messages": [{"role": "user", "content": [{"text": "x"}]}], "outputConfig": {"textFormat": form}}
+    with pytest.raises(WireError) as refused:
+        check(WireRequest("chat", body))
+    assert refused.value.path == f"outputConfig.textFormat.structure.jsonSchema.{member}"

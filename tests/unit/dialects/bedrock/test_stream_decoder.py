@@ -175,3 +175,16 @@ def test_a_stream_without_metadata_is_complete() -> None:
 def test_malformed_events(frame: bytes) -> None:
     with pytest.raises(WireError):
         BedrockDecoder(STANDARD).feed(frame)
+
+
+@pytest.mark.parametrize(
+    "late", [begin(1, {"toolUse": {"toolUseId": "1", "name": "f"}}), delta(1, {"text": "a"})]
+)
+def test_a_block_after_the_end_is_refused(late: dict[str, Any]) -> None:
+    with pytest.raises(WireError, match="after messageStop"):
+        events(START, delta(0, {"text": "a"}), end(0), STOP, late)
+
+
+def test_a_thought_that_is_no_text_is_refused() -> None:
+    with pytest.raises(WireError, match="unknown format"):
+        events(START, delta(0, {"reasoningContent": {"text": ["a"]}}))

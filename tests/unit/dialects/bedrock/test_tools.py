@@ -47,6 +47,19 @@ def test_no_tool_may_be_called() -> None:
     assert reasons(report) == [("tool_choice", "quality")]
 
 
+def test_no_tool_of_the_providers_may_be_called_either() -> None:
+    search, none = ir.ProviderTool("elsewhere", "web_search", {}), ir.ToolChoice("none")
+    body, report = sent(asked(*CALLED, tools=(F, search), tool_choice=none), NOVA)
+    assert body["toolConfig"] == {"tools": [SPEC]}
+    assert reasons(report) == [("tool_choice", "quality")]
+    assert [change.path for change in report.changes] == ["tools[1]"]
+    body, report = sent(asked(*CALLED, tools=(search,), tool_choice=none), NOVA)
+    assert [list(tool) for tool in body["toolConfig"]["tools"]] == [["toolSpec"]]
+    assert reasons(report) == [("tool_choice", "quality")]
+    body, report = sent(asked(tools=(F,), tool_choice=ir.ToolChoice("none", extra={"other": {"a": 1}})))
+    assert [path for path, _ in reasons(report)] == ["tool_choice.a"]
+
+
 def test_calls_in_the_history_need_tools() -> None:
     body, report = sent(asked(*CALLED))
     spec = {"name": "f", "inputSchema": {"json": {"type": "object", "properties": {}}}}

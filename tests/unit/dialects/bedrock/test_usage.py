@@ -59,3 +59,8 @@ def test_counts_of_another_protocol() -> None:
     usage = ir.Usage(5, 10, output=3, reasoning=4)
     told = {"inputTokens": 5, "outputTokens": 7, "totalTokens": 22, "cacheReadInputTokens": 10}
     assert encode_usage(usage, report, own=False) == told
+
+
+def test_tokens_of_tools_alone_are_an_input() -> None:
+    report = Report("bedrock", "response")
+    assert encode_usage(ir.Usage(tool_input=4, output=1), report, own=False)["inputTokens"] == 4

@@ -57,3 +57,10 @@ def test_failures_of_a_stream(last: dict[str, Any]) -> None:
         relay.feed(encoded(last))
     with pytest.raises(RequestFailed):
         relay.close()
+
+
+def test_a_type_that_is_no_text_is_refused_also_after_content() -> None:
+    relay = CohereRelay().stream(reply())
+    relay.feed(TEXT)
+    with pytest.raises(WireError, match="cannot be parsed"):
+        relay.feed(b'{"type":["content-end"]}')

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.cohere.response import decode_response, encode_response
 from dragoman.dialects.cohere.stream_decoder import CohereDecoder
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
+from tests.unit.dialects.cohere.speaking import reply
 
 START = {"id": "c", "type": "message-start", "delta": {"message": {"role": "assistant"}}}
 END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
@@ -128,3 +130,17 @@ def test_an_unknown_event_is_kept_for_clients_of_the_same_protocol() -> None:
     assert ir.Raw("cohere", {"type": "debug", "prompt": "p"}) in told(
         START, {"type": "debug", "prompt": "p"}, END
     )
+
+
+def test_pieces_of_several_tokens_do_not_replace_those_of_one() -> None:
+    def piece(text: str, *ids: int) -> dict[str, Any]:
+        scored = {"text": text, "token_ids": list(ids), "logprobs": [-0.5] * len(ids)}
+        return {**content("delta", 0, text=text), "logprobs": scored}
+
+    begin = content("start", 0, type="text", text="")
+    answer = ir.fold(told(START, begin, piece("a", 1), piece("bc", 2, 3), END))
+    body = encode_response(answer, reply())
+    (text,) = decode_response(body, STANDARD).candidates[0].blocks
+    assert isinstance(text, ir.Text)
+    assert [token.token for token in text.logprobs or ()] == ["a"]
+    assert [one["text"] for one in body["odd.logprobs"]] == ["bc"]

@@ -12,6 +12,7 @@ from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING, PATH
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import OperationReply, Outgoing, Payload
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode
 from dragoman.wire.vectors import from_floats
@@ -150,6 +151,21 @@ def test_one_content_is_relayed_as_a_batch_of_one() -> None:
     assert told == (Payload(b'{"x":1,"embedding":{"values":[0.50]}}'), None)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"embeddings":[]}', b'{"embeddings":[{"values":[1]},{"values":[2]}]}'],
+)
+def test_one_content_gets_one_vector_or_an_error(body: bytes) -> None:
+    with pytest.raises(WireError, match="expected 1 embedding") as broken:
+        RELAY.response(one(content=HI), Payload(body), None)
+    assert broken.value.path == "embeddings"
+
+
+def test_a_vector_in_the_right_form_stays() -> None:
+    answer = Payload(b'{"embedding":{"values":[1]},"embeddings":null}')
+    assert RELAY.response(one(content=HI), answer, None) == (answer, None)
+
+
 @pytest.mark.parametrize("form", ["one", None])
 def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
     request = ir.EmbedRequest("gemini", "m", ("Hi",), form=form)
@@ -214,3 +230,22 @@ def test_tokens_and_users_are_not_googles() -> None:
         EMBEDDING.provider.encode(request, Target(report))
     assert refused.value.path == "inputs[1]"
     assert [(loss.path, loss.severity) for loss in report.losses] == [("user", "hint"), ("y", "hint")]
+
+
+def test_what_a_content_states_beside_its_texts_is_lost_by_name() -> None:
+    content = {"role": "user", "odd": 1, "parts": [{"text": "a"}, {"text": "b", "odd": 2}]}
+    wire = one(content=content, other=3)
+    read = EMBEDDING.client.decode(wire)
+    report = Report("gemini")
+    body = EMBEDDING.provider.encode(read, Target(report, "n")).body
+    assert body["requests"] == [
+        {"model": "models/n", "content": {"parts": [{"text": "a"}, {"text": "b"}]}, "other": 3}
+    ]
+    places = [EMBEDDING.client.locate(read, loss.path) for loss in report.losses]
+    assert places == ["$.content.odd", "$.content.parts[1].odd"]
+    batch = {"requests": [{"content": HI}, {"content": {**HI, "odd": 1}}]}
+    read = EMBEDDING.client.decode(WireRequest("embed", batch, path=BATCH_PATH))
+    report = Report("mistral")
+    DIALECTS["mistral"].asked()["embed"].encode(read, Target(report, "n"))
+    places = [EMBEDDING.client.locate(read, loss.path) for loss in report.losses]
+    assert places == ["$.requests[1].content.odd"]

@@ -147,3 +147,23 @@ def test_answers_that_are_none() -> None:
             PREDICTED.decode(Payload(encode(body)), one)
     with pytest.raises(RequestFailed, match="no"):
         PREDICTED.decode(Payload(encode({"error": {"code": 400, "message": "no"}})), one)
+
+
+def test_unknown_members_are_lost_by_name() -> None:
+    body = {"instances": [{"content": "a", "odd": 1}], "parameters": {"odd": 2}, "other": 3}
+    wire = predict(**body)
+    CLIENT.check(wire)
+    read = CLIENT.decode(wire)
+    for side in (PREDICTED, EMBEDDING.provider):
+        report = Report("gemini")
+        written = side.encode(read, Target(report, "text-embedding-005")).body
+        assert b"odd" not in encode(written)
+        assert {CLIENT.locate(read, loss.path) for loss in report.losses} == {
+            "$.other",
+            "$.parameters.odd",
+            "$.instances[0].odd",
+        }
+    report = Report("gemini")
+    asked = ir.EmbedRequest("openai_chat", "m", ("a",), extra={"openai_chat": {"odd": 1}})
+    PREDICTED.encode(asked, Target(report, "text-embedding-005"))
+    assert [loss.path for loss in report.losses] == ["odd"]

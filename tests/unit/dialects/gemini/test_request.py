@@ -363,6 +363,41 @@ def test_the_providers_own_tools_cannot_be_chosen() -> None:
     assert lost(report) == [("tool_choice", "quality")]
 
 
+@pytest.mark.parametrize(
+    ("choice", "tools", "functions"),
+    [
+        (ir.ToolChoice("none"), [], {"mode": "NONE"}),
+        (ir.ToolChoice("auto", ("look",)), [], {"mode": "VALIDATED", "allowedFunctionNames": ["look"]}),
+        (ir.ToolChoice("auto", ("look", "web_search")), ["googleSearch"], None),
+        (ir.ToolChoice("auto"), ["googleSearch"], {"mode": "AUTO"}),
+        (
+            ir.ToolChoice("tool", ("look",)),
+            ["googleSearch"],
+            {"mode": "ANY", "allowedFunctionNames": ["look"]},
+        ),
+    ],
+)
+def test_the_providers_own_tools_are_left_out_if_the_client_forbids_them(
+    choice: ir.ToolChoice, tools: list[str], functions: dict[str, Any] | None
+) -> None:
+    search = ir.ProviderTool("elsewhere", "web_search", {}, "web_search")
+    body, report = written(foreign(tools=(search, TOOL), tool_choice=choice))
+    assert [key for tool in body["tools"] for key in tool] == [*tools, "functionDeclarations"]
+    if functions is not None:
+        assert body["toolConfig"]["functionCallingConfig"] == functions
+    assert not lost(report)
+    assert "tools[0]" in changed(report)
+
+
+def test_the_providers_own_tools_alone_are_left_out_if_the_client_forbids_them() -> None:
+    tools = (SEARCH, ir.ProviderTool("elsewhere", "image_generation", {}))
+    request = foreign(tools=tools, tool_choice=ir.ToolChoice("none"))
+    body, report = written(request, Facts(draws=True))
+    assert body.keys() == {"contents"}
+    assert not lost(report)
+    assert changed(report) == ["tools[0]", "tools[1]", "tool_choice"]
+
+
 def test_what_our_own_search_leaves_out_is_said_in_the_fields_words() -> None:
     tools = [{"googleSearch": {"exclude_domains": ["a.b"]}}]
     (search,) = read(tools=tools).tools or ()

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.gemini.answering import (
     NAMES,
@@ -318,3 +321,13 @@ def test_no_usage_stays_no_usage() -> None:
     assert "usageMetadata" not in value
     assert lost(report) == {}
     assert lost(written(foreign("x", tier="priority"))[1]) == {"tier": "hint"}
+
+
+@pytest.mark.parametrize("created", [1e300, 10**18, -(10**18), 253402300800])
+def test_a_date_that_is_none_is_the_gateways(created: float) -> None:
+    response = ir.Response("elsewhere", "r", "m", created=created)
+    report = Report("gemini", "response")
+    body = DIALECTS["gemini"].response.encode(
+        response, Reply(ir.Request("gemini", "m"), report, id="a", created=1_700_000_000)
+    )
+    assert body["createTime"] == "2023-11-14T22:13:20Z"

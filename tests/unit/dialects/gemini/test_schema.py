@@ -57,6 +57,9 @@ def test_notes_are_hints_and_what_only_names_a_version_is_nothing() -> None:
     [
         ({"const": "a"}, {"enum": ["a"]}),
         ({"const": None}, {"type": "null"}),
+        ({"const": "a", "enum": ["a", "b"]}, {"enum": ["a"]}),
+        ({"enum": ["a", "b"], "const": "a"}, {"enum": ["a"]}),
+        ({"enum": [None, "a"], "const": None}, {"type": "null"}),
         ({"enum": ["a", None], "type": "string"}, {"type": ["string", "null"], "enum": ["a"]}),
         ({"enum": [1, None]}, {"enum": [1], "type": ["number", "null"]}),
         ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
@@ -120,6 +123,50 @@ def test_what_can_be_said_otherwise_is(schema: dict[str, Any], written: dict[str
             {"type": "string", "allOf": [{"enum": ["a"]}, {"enum": ["b"]}]},
             {"type": "string", "description": '{allOf: [{"enum":["a"]},{"enum":["b"]}]}'},
             "s.allOf",
+        ),
+        ({"properties": [1]}, {"description": "{properties: [1]}"}, "s.properties"),
+        (
+            {"const": "c", "required": ["a", 1]},
+            {"enum": ["c"], "description": '{required: ["a",1]}'},
+            "s.required",
+        ),
+        ({"const": "c", "required": "a"}, {"enum": ["c"], "description": '{required: "a"}'}, "s.required"),
+        ({"const": "c", "items": None}, {"enum": ["c"], "description": "{items: null}"}, "s.items"),
+        (
+            {"prefixItems": [{}], "items": [{"type": "integer"}]},
+            {"prefixItems": [{}], "description": '{items: [{"type":"integer"}]}'},
+            "s.items",
+        ),
+        (
+            {"items": [{"type": "integer"}], "prefixItems": [{}]},
+            {"prefixItems": [{}], "description": '{items: [{"type":"integer"}]}'},
+            "s.items",
+        ),
+        (
+            {"type": "number", "minimum": "0", "exclusiveMinimum": 1},
+            {"type": "number", "minimum": "0", "description": "{exclusiveMinimum: 1}"},
+            "s.exclusiveMinimum",
+        ),
+        (
+            {"exclusiveMaximum": 1, "maximum": None},
+            {"maximum": None, "description": "{exclusiveMaximum: 1}"},
+            "s.exclusiveMaximum",
+        ),
+        (
+            {"const": "c", "enum": ["a", "b"]},
+            {"enum": ["a", "b"], "description": '{const: "c"}'},
+            "s.const",
+        ),
+        ({"type": "string", "const": None}, {"type": "string", "description": "{const: null}"}, "s.const"),
+        (
+            {"allOf": [{"required": [["a"]]}, {"required": ["b"]}]},
+            {"description": '{allOf: [{"required":[["a"]]},{"required":["b"]}]}'},
+            "s.allOf",
+        ),
+        (
+            {"anyOf": [{}], "$ref": "#/anyOf/" + "1" * 5000},
+            {"anyOf": [{}], "description": f'{{$ref: "#/anyOf/{"1" * 5000}"}}'},
+            "s.$ref",
         ),
         (
             {"properties": {"a": {"$ref": "#/$defs/A", "minItems": 1}}, "$defs": {"A": {}}},
@@ -188,7 +235,25 @@ def test_allof_within_allof_is_joined() -> None:
     schema = {
         "allOf": [{"allOf": [{"type": "string"}, {"title": "T"}]}, {"type": ["string", "null"], "title": "U"}]
     }
-    assert cleaned(schema) == ({"type": ["string"], "title": "U"}, [])
+    assert cleaned(schema) == ({"type": ["string"], "title": "U"}, [("s.allOf", "hint")])
+
+
+def test_words_of_all_parts_but_the_first_are_named() -> None:
+    schema = {
+        "description": "A.",
+        "allOf": [{"title": "T", "default": 1}, {"description": "B.", "title": "U"}],
+    }
+    written = {"description": "A.\n\n{default: 1}", "title": "T"}
+    assert cleaned(schema) == (
+        written,
+        [("s.allOf", "quality"), ("s.allOf", "hint"), ("s.default", "hint")],
+    )
+
+
+def test_an_anchor_stays_beside_a_reference() -> None:
+    schema = {"properties": {"a": {"$anchor": "x", "$ref": "#/$defs/A", "title": "T"}}, "$defs": {"A": {}}}
+    written = {"$anchor": "x", "title": "T", "anyOf": [{"$ref": "#/$defs/A"}]}
+    assert cleaned(schema) == ({"properties": {"a": written}, "$defs": {"A": {}}}, [])
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,13 @@ CHUNKS = {
     "role": "user",
     "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}],
 }
+CALL = {"id": "abcdefghi", "odd": 1, "function": {"name": "f", "arguments": "{}", "odd": 1}}
+CALLED = {
+    "messages": [
+        {"role": "assistant", "content": [{"type": "text", "text": "a"}], "tool_calls": [CALL]},
+        {"role": "assistant", "tool_calls": [CALL]},
+    ]
+}
 TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
 
 
@@ -54,6 +61,11 @@ TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
         ({}, "messages[0].blocks[1].detail", "$.messages[0].content[1]"),
         ({}, "messages[0].blocks[1].image_url.url", "$.messages[0].content[1].image_url.url"),
         ({}, "messages[0].blocks[7]", "$.messages[0].content"),
+        ({"response_format": {"type": "json_object", "odd": 1}}, "output.odd", "$.response_format.odd"),
+        (CALLED, "messages[0].blocks[0]", "$.messages[0].content[0]"),
+        (CALLED, "messages[0].blocks[1].function.odd", "$.messages[0].tool_calls[0].function.odd"),
+        (CALLED, "messages[1].blocks[0].odd", "$.messages[1].tool_calls[0].odd"),
+        (CALLED, "messages[7].blocks[0]", "$.messages"),
         ({"tools": TOOLS}, "tools[0].tone", "$.tools[0].function.tone"),
         ({"tools": TOOLS}, "tools[0].note", "$.tools[0].note"),
         ({"tools": TOOLS}, "tools[0].strict", "$.tools[0]"),

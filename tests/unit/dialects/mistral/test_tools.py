@@ -23,8 +23,8 @@ def test_tools_come_back_as_they_were() -> None:
     assert decoded(tools=tools).tools == (
         ir.Function("look", "Looks.", EMPTY),
         ir.Function("draw", None, EMPTY, strict=True, extra={"mistral": {"function.tone": 1}}),
-        ir.ProviderTool("mistral", "file_search", LIBRARY),
-        ir.ProviderTool("mistral", "mcp", CONNECTOR),
+        ir.ProviderTool("mistral", "file_search", LIBRARY, extra={"mistral": {"library_ids": ["l-1"]}}),
+        ir.ProviderTool("mistral", "mcp", CONNECTOR, extra={"mistral": {"connector_id": "c-1"}}),
         ir.ProviderTool("mistral", "image_generation", PICTURES),
     )
     assert again(tools=tools)["tools"] == tools

@@ -84,6 +84,10 @@ def test_options_in_the_servers_words(option: str, value: Any, words: str) -> No
         ({"stream": "yes"}, "stream"),
         ({"format": "xml"}, "format"),
         ({"format": ["json"]}, "format"),
+        (
+            {"format": {"type": "object", "properties": {"a": {"minimum": "0"}}}},
+            "format.properties.a.minimum",
+        ),
         ({"think": "hard"}, "think"),
         ({"think": 1}, "think"),
         ({"options": []}, "options"),

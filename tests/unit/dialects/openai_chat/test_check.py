@@ -21,6 +21,7 @@ def calls(*made: Any) -> tuple[Any, ...]:
 
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+ODD = {"type": "object", "properties": {"x": []}}
 STRICT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 WRONG: list[tuple[WireRequest, str, str | None]] = [
     # Ranges and types of the scalars
@@ -64,6 +65,13 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
     ),
     (wire(reasoning="high"), "reasoning", "invalid_type"),
     # The form of the answer
+    *(
+        (wire(response_format={"type": kind, member: ODD}), f"response_format.{member}.properties.x", None)
+        for kind in ("json_object", "json_schema")
+        for member in ("schema", "value")
+    ),
+    (wire(guided_json=ODD), "guided_json.properties.x", None),
+    (wire(structured_outputs={"json": ODD}), "structured_outputs.json.properties.x", None),
     (wire(response_format="json"), "response_format", "invalid_type"),
     (wire(response_format={}), "response_format.type", "missing_required_parameter"),
     (wire(response_format={"type": 1}), "response_format.type", "invalid_type"),
@@ -303,6 +311,10 @@ RIGHT = [
         }
     ),
     wire(response_format={"type": "json_object", "schema": {"type": "object"}}),
+    wire(response_format={"type": "json_object", "schema": "x"}),
+    wire(response_format={"type": "text", "schema": {"type": "x"}}),
+    wire(guided_json="{}", structured_outputs={"regex": "a"}),
+    wire(guided_json={"type": "object"}, structured_outputs={"json": {"type": "object"}}),
     wire(stream=True, stream_options={"include_usage": True, "include_obfuscation": False}),
     wire({"role": "user", "content": ""}),
     wire({"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}]}),

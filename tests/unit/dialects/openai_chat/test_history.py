@@ -406,3 +406,11 @@ def test_results_in_any_order_are_found_at_once() -> None:
     assert [message["tool_call_id"] for message in body["messages"][1:]] == [r.id for r in results]
     assert not report.losses
     assert not report.changes
+
+
+def test_leftovers_of_a_message_with_a_result_are_named_at_the_message() -> None:
+    extra = {"elsewhere": {"odd": 1}}
+    called = ir.Message("assistant", (ir.ToolCall("1", "f", "{}"),))
+    result = ir.Message("user", (ir.ToolResult("1", (ir.Text("a"),), extra=extra),), extra=extra)
+    _, report = written(foreign(ir.Message("user", (ir.Text("x"),)), called, result))
+    assert set(lost(report)) == {"messages[2].odd", "messages[2].blocks[0].odd"}

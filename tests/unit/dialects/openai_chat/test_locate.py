@@ -159,3 +159,18 @@ def test_a_place_that_the_request_does_not_have_is_as_near_as_can_be() -> None:
     assert place(request, "web_search.odd") == "$.web_search.odd"
     assert place(request, "messages[5].blocks[0]") == "$.messages"
     assert place(request, "sampling.seed") == "$.seed"
+
+
+def test_a_leftover_is_at_its_own_object_if_another_one_has_its_name() -> None:
+    function = {"name": "f", "odd": 1}
+    body: dict[str, Any] = {
+        "odd": 1,
+        "response_format": {"type": "text", "odd": 1},
+        "tools": [{"type": "function", "function": function, "odd": 1}],
+    }
+    request = wire(**body)
+    assert place(request, "output.odd") == "$.response_format.odd"
+    assert place(request, "odd") == "$.odd"
+    assert place(request, "tools[0].odd") == "$.tools[0].odd"
+    assert place(request, "tools[0].function.odd") == "$.tools[0].function.odd"
+    assert place(request, "tools[0].name") == "$.tools[0].function.name"

@@ -374,3 +374,24 @@ def test_a_refused_stream_option_is_no_loss_to_the_client() -> None:
     body, report = written(foreign(stream=True), quirks)
     assert "stream_options" not in body
     assert not report.losses
+
+
+def test_an_older_member_beside_the_newer_one_is_no_wish_but_is_not_forgotten() -> None:
+    older = {"functions": [{"name": "g"}], "function_call": "none"}
+    newer = {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "auto"}
+    request = decoded(**newer, **older)
+    assert request.extra == {"openai_chat": older}
+    assert {**newer, **older}.items() <= written(request)[0].items()
+    assert decoded(**newer, function_call="none").extra == {"openai_chat": {"function_call": "none"}}
+    assert decoded(tools=newer["tools"], function_call="none").extra is None
+
+
+def test_a_schema_of_another_form_of_answer_is_a_leftover() -> None:
+    form = {"type": "json_object", "json_schema": {"name": "a"}}
+    request = decoded(response_format=form)
+    assert request.output is not None
+    assert (request.output.kind, request.output.extra) == (
+        "json",
+        {"openai_chat": {"json_schema": {"name": "a"}}},
+    )
+    assert written(request)[0]["response_format"] == form

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.openai_chat.saying import encode_annotations
 from dragoman.dialects.quirks import STANDARD, Quirks
 from tests.unit.dialects.openai_chat.speaking import (
     FOREIGN,
@@ -357,3 +359,11 @@ def test_each_source_is_shown_once() -> None:
     message, losses = shown(found, ir.Text("Hi."), found)
     assert message["annotations"] == [note(0, 0, title="")]
     assert not losses
+
+
+def test_leftovers_of_a_foreign_citation_are_named() -> None:
+    citation = ir.Citation("url", "https://a", "A", extra={"elsewhere": {"odd": 1}})
+    report = Report("openai_chat", "response")
+    (note,) = encode_annotations((citation,), 0, 3, Draft(report, answer=True), "here")
+    assert note["url_citation"]["url"] == "https://a"
+    assert [loss.path for loss in report.losses] == ["here.citations[0].odd"]

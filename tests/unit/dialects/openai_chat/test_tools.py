@@ -269,3 +269,14 @@ def test_parallel_calls_are_steered_with_tools() -> None:
 def test_search_options_of_another_shape_are_kept_whole() -> None:
     tool = {"type": "x:web_search", "parameters": "all"}
     assert decoded(tools=[tool]).tools == (ir.ProviderTool("openai_chat", "web_search", tool),)
+
+
+@pytest.mark.parametrize("tools", [(search(),), (ir.Function("look"), search())])
+@pytest.mark.parametrize("choice", [ir.ToolChoice("none"), ir.ToolChoice("auto", ("look",))])
+def test_a_search_that_the_client_forbids_is_left_out(
+    tools: tuple[ir.Tool, ...], choice: ir.ToolChoice
+) -> None:
+    body, report = written(foreign(tools=tools, tool_choice=choice))
+    assert "web_search_options" not in body
+    assert lost(report) == {}
+    assert [change.path for change in report.changes] == [f"tools[{len(tools) - 1}]"]

@@ -127,6 +127,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"truncation": "some"}, "truncation", "invalid_value"),
     ({"include": [1]}, "include[0]", "invalid_type"),
     ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
+    ({"moderation": ["m"]}, "moderation", "invalid_type"),
+    ({"moderation": {}}, "moderation.model", "missing_required_parameter"),
     ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "object_above_max_properties"),
     ({"metadata": {"a": "x" * 513}}, "metadata.a", "string_above_max_length"),
     ({"reasoning": {"summary": "long"}}, "reasoning.summary", "invalid_value"),

@@ -191,3 +191,18 @@ def test_a_native_of_an_answer_is_the_item_that_it_was() -> None:
     assert native(kept) is kept
     picture = native(ir.Media("image", "image/png", "AAAA", item=DONE))
     assert picture.value == {"type": "image_generation_call", **HEAD, "result": "AAAA"}
+
+
+def test_what_stands_for_an_item_keeps_its_unknown_members() -> None:
+    call = {
+        "type": "local_shell_call",
+        "call_id": "c",
+        "action": {"type": "exec", "command": ["ls"]},
+        "odd": 1,
+    }
+    for item in (call, {"type": "local_shell_call_output", "id": "c", "output": "a", "odd": 1}):
+        (block,) = decode_item(item)[1]
+        assert isinstance(block, ir.Native)
+        plain = block.stands_for
+        assert isinstance(plain, ir.ToolCall | ir.ToolResult)
+        assert plain.item == ir.Item(extra={"openai_responses": {"odd": 1}})

@@ -60,3 +60,10 @@ SAID = {"role": "user", "content": [{"type": "input_text", "text": "x"}]}
 )
 def test_a_place_in_one_request(value: Any, where: str, path: str) -> None:
     assert place(wire(input=value), where) == path
+
+
+def test_what_an_item_states_is_at_the_item() -> None:
+    said = {"type": "message", "role": "assistant", "content": [], "phase": "final_answer"}
+    request = wire(input=[said])
+    assert place(request, "messages[0].blocks[0].item.phase") == "$.input[0].phase"
+    assert place(request, "messages[0].blocks[0].item.odd") == "$.input[0]"

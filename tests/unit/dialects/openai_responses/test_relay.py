@@ -208,3 +208,10 @@ def test_a_stream_that_broke_in_its_middle_is_told_to_have_failed(last: bytes, n
     assert failed["response"]["status"] == "failed"
     assert told.count(b"data: [DONE]") == 1  # behind the last event, because clients read no further
     assert told[-3:] == [b"data: [DONE]", b"", b""]
+
+
+def test_a_part_whose_type_is_no_text_counts_as_content() -> None:
+    relay = ResponsesStreamRelay(reply("shown"))
+    odd = b'{"type":"response.content_part.added","output_index":0,"part":{"type":["x"]}}'
+    assert relay.feed(odd).endswith(odd + b"\n\n")
+    assert relay.content

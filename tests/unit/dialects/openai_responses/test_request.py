@@ -415,6 +415,20 @@ def test_our_own_marks_return_and_foreign_ones_are_named() -> None:
     assert lost == {"messages[0].blocks[0].cache": "hint"}
 
 
+@pytest.mark.parametrize("mark", ["explicit", True, ["x"]])
+def test_a_mark_of_another_form_is_a_leftover(mark: Any) -> None:
+    for part in (
+        {"type": "input_text", "text": "x"},
+        {"type": "input_image", "image_url": "https://x"},
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+    ):
+        odd = {**part, "prompt_cache_breakpoint": mark}
+        body = {"input": [{"role": "user", "content": [odd]}]}
+        assert again(**body)["input"][0]["content"] == [odd]
+        (block,) = read(**body).messages[0].blocks
+        assert getattr(block, "extra") == {"openai_responses": {"prompt_cache_breakpoint": mark}}  # noqa: B009
+
+
 @pytest.mark.parametrize(
     ("content", "output"),
     [

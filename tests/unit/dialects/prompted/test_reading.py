@@ -122,6 +122,21 @@ def test_after_many_calls_all_is_text() -> None:
     assert pieces[-1] == "((a)" * 3
 
 
+class Many:
+    """A body of so many calls: `((1000)`."""
+
+    def feed(self, text: str) -> Complete | Broken | None:
+        count, _, rest = text.partition(")")
+        return Complete((Call("a", "{}"),) * int(count), rest)
+
+
+def test_calls_that_come_together_count_as_many() -> None:
+    reader = TextReader({"((": lambda *_: Many()})
+    pieces = [*reader.feed("((1)" * 999 + "((1000)((1)"), *reader.close()]
+    assert sum(isinstance(piece, Begun) for piece in pieces) == 1000
+    assert "".join(piece for piece in pieces if isinstance(piece, str)) == "((1000)"
+
+
 def test_long_pieces_are_read_as_short_ones_are() -> None:
     text = f"{'x' * 5000}((a){'y' * 9000}((?{'z' * 9000}((a)"
     pieces = TextReader({"((": body}).feed(text)

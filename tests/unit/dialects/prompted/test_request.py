@@ -83,6 +83,11 @@ def test_only_allowed_tools_are_told() -> None:
 def test_the_providers_tools_stay() -> None:
     seen, _ = ask(replace(PLAIN, tools=(SEARCH, LOOK), tool_choice=ir.ToolChoice("none")))
     assert (seen.request.tools, seen.request.tool_choice) == ((SEARCH,), ir.ToolChoice("none"))
+    for choice in (ir.ToolChoice("auto"), ir.ToolChoice("any")):
+        seen, _ = ask(replace(PLAIN, tools=(SEARCH, LOOK), tool_choice=choice))
+        assert (seen.request.tools, seen.request.tool_choice) == ((SEARCH,), None)
+    seen, _ = ask(replace(PLAIN, tools=(SEARCH, LOOK), tool_choice=ir.ToolChoice("auto", ("look",))))
+    assert (seen.request.tools, seen.request.tool_choice) == ((SEARCH,), ir.ToolChoice("none"))
     only, _ = ask(replace(PLAIN, tools=(SEARCH,)))
     assert (only.request.tools, only.reader) == ((SEARCH,), None)
 

@@ -140,3 +140,16 @@ def test_references_in_a_circle_mean_any_value() -> None:
 )
 def test_which_members_an_object_may_have(schema: dict[str, Any], names: tuple[str, ...] | None) -> None:
     assert parameter_names(schema) == names
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": "a"},
+        {"anyOf": [{"type": "object", "properties": [1]}]},
+        {"properties": {"a": {"$ref": "#/anyOf/²"}}, "anyOf": [{"type": "string"}]},
+        {"properties": {"a": {"$ref": "#/anyOf/" + "1" * 5000}}, "anyOf": [{"type": "string"}]},
+    ],
+)
+def test_a_schema_of_wrong_types_says_nothing(schema: dict[str, Any]) -> None:
+    assert read("<a>x</a>", schema) == {"a": "x"}

@@ -137,3 +137,9 @@ def test_errors_are_told_in_one_short_line() -> None:
     assert told(ValueError("a\n  b")) == "a b"
     assert told(ValueError()) == "ValueError"
     assert len(told(ValueError("x" * 1000))) == 301
+
+
+async def test_a_token_that_no_header_can_hold_is_none() -> None:
+    for text in ("", "a\nb"):
+        with pytest.raises(NotRenewed, match="the token "):
+            await SignIn(lambda text=text: Token(text, None)).fetch(NOTHING)  # type: ignore[misc]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
+from dragoman.errors import WireError
 from dragoman.upstreams.simulate.example import example
 from dragoman.upstreams.simulate.words import Draw
 
@@ -156,3 +157,18 @@ def test_any_schema_of_these_words_gets_a_valid_example(schema: dict[str, Any], 
 )
 def test_the_impossible_ends(schema: Any) -> None:
     example(schema, Draw(b"k"))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"exclusiveMinimum": {}, "type": "number"},
+        {"$ref": "#/default", "default": {"properties": "a", "type": "object"}},
+        {"$ref": "#/default", "default": {"enum": 5}},
+        {"$ref": "#/anyOf/" + "1" * 5000, "anyOf": [{}]},
+    ],
+)
+def test_a_schema_of_wrong_types_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(WireError, match="not well-formed") as refused:
+        example(schema, Draw(b"k"))
+    assert refused.value.path == "schema"
