@@ -1,12 +1,14 @@
 """How many tokens the answers to a request may have, as the request and the models bound them.
 
-Only the members of the client's own protocol count. A member of another protocol, which a lenient provider
-ignores, must not make the bound smaller than what the provider may write.
+Of the request, only the members of the client's own protocol count. A member of another protocol, which a
+lenient provider ignores, must not make the bound smaller than what the provider may write. What the
+configuration puts into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`) can only raise
+the bound: the deployment gets that body in place of what the client has stated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman.engine.asked import Asked
@@ -53,8 +55,9 @@ _ANY: Final = (
     _Names(("max_completion_tokens", "max_tokens", "max_output_tokens"), ("n",)),
     _GEMINI,
     _OLLAMA,
+    _Names(("maxTokens",), within=("inferenceConfig",)),  # Bedrock Converse
 )
-"""The members of a protocol that is not in `_NAMES`."""
+"""The members of a protocol that is not in `_NAMES`, and those of any provider."""
 
 
 class OutputBound(NamedTuple):
@@ -66,7 +69,7 @@ class OutputBound(NamedTuple):
     open_ended: bool
 
 
-def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> OutputBound:
+def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound:
     """The bound on the answers to a request, whichever of these deployments gives them."""
     if not asked.prompts:
         return OutputBound(0, False)
@@ -79,11 +82,25 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> OutputBound
             break
         if most > (longest or 0):
             longest = most
-    if stated is None:
-        bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
-        return OutputBound(min(bound * answers, MOST_OUTPUT), longest is None or longest > bound)
-    bound = stated if longest is None else min(stated, longest)
-    return OutputBound(min(bound * answers, MOST_OUTPUT), False)
+    bound = USUAL_OUTPUT if stated is None else stated
+    if longest is not None and longest < bound:
+        bound = longest
+    most = bound * answers
+    for one in deployments:
+        if one.body and (forced := _forced(one, bound, answers)) > most:
+            most = forced
+    open_ended = stated is None and (longest is None or longest > bound)
+    return OutputBound(min(most, MOST_OUTPUT), open_ended)
+
+
+def _forced(deployment: Deployment, bound: int, answers: int) -> int:
+    """The most tokens of all answers of a deployment whose bodies the configuration extends. bound, answers:
+    the tokens of one answer and the number of answers, as the request states them.
+    """
+    stated, count = _stated(deployment.body, _ANY)
+    if stated is not None and (most := deployment.facts.max_output) is not None:
+        stated = min(stated, most)
+    return max(bound, stated or 0) * max(answers, count)
 
 
 def _stated(body: Mapping[str, Any], names: Iterable[_Names]) -> tuple[int | None, int]:

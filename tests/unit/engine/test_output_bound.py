@@ -93,6 +93,29 @@ def test_a_model_bounds_its_output() -> None:
     assert bound({"max_tokens": True}, deployments=deployments[:1]) == (1000, False)
 
 
+@pytest.mark.parametrize(
+    ("forced", "output"),
+    [
+        ({"max_tokens": 9000}, 9000),
+        ({"max_tokens": 10}, 50),
+        ({"n": 3}, 150),
+        ({"max_tokens": 60, "n": 2}, 120),
+        ({"generationConfig": {"maxOutputTokens": 9000}}, 9000),
+        ({"options": {"num_predict": 9000}}, 9000),
+        ({"inferenceConfig": {"maxTokens": 9000}}, 9000),
+        ({"temperature": 0}, 50),
+    ],
+)
+def test_what_the_configuration_puts_into_a_body_counts(forced: dict[str, Any], output: int) -> None:
+    deployments = [Deployment("one", "gpt"), Deployment("two", "gpt", body=forced)]
+    assert bound({"max_tokens": 50}, deployments=deployments) == (output, False)
+
+
+def test_a_model_bounds_what_the_configuration_asks_for() -> None:
+    deployment = Deployment("one", "gpt", Facts(max_output=100), body={"max_tokens": 9000})
+    assert bound({"max_tokens": 50}, deployments=[deployment]) == (100, False)
+
+
 def test_a_protocol_that_others_have_registered_may_use_any_name() -> None:
     asked: Any = Asked({"options": {"num_predict": 9}, "n": 2})
     asked.face = type("Face", (), {"name": "toy"})
