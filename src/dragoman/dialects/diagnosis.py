@@ -3,7 +3,9 @@ those of compatible vendors.
 
 The HTTP status decides first. Codes in the body may make the kind more exact. Fragments of the message decide
 only for statuses with many meanings (400, 413, 422), for a 429 that means a used-up quota, and for errors
-without a status. No function here raises: every error gets a kind.
+without a status. No function here raises: every error gets a kind. `keeps_code` says whether a client may get
+the provider's code for a failure.
+
 https://platform.openai.com/docs/guides/error-codes
 """
 

@@ -162,7 +162,9 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request:
-    """The request, for a whole answer if the model would refuse to stream it."""
+    """Return the request. If it asks for a stream and has tools, and the model is known to refuse this
+    combination, the request asks for a whole answer instead.
+    """
     if not request.stream or facts.streams_tools is not False or not has_tools(request):
         return request
     report.change("stream", "", "the model does not stream with tools: the whole answer is asked for")
@@ -170,21 +172,24 @@ def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request
 
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
-    """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`);
-    None = the text of its answers has no reasoning.
+    """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`), as
+    the facts state them or, without a fact, the quirks. None = the text of its answers has no reasoning.
     """
     stated = facts.reasoning_text or quirks.reasoning_text
     return None if stated == "apart" else stated
 
 
 def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
-    """Return the names that these tools have at the target."""
+    """Return the names that these tools have at the target. names: the name of each tool -> its name at the
+    target. plain: the tools, by the client's names.
+    """
     return frozenset(names[named] for named in plain)
 
 
 def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with the JSON mode in place of a schema output that states no schema, as chat's
-    `json_schema` may. Only a server of the client's own dialect gets it as it is.
+    `json_schema` may. Other requests are returned unchanged, and so is a request for a target of the client's
+    own protocol.
     """
     output = request.output
     stated = output is not None and (output.kind != "schema" or output.schema is not None)
@@ -207,8 +212,8 @@ def _says_forced(target: Able, quirks: Quirks) -> bool:
 
 
 def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether a call can be forced: the protocol and the server obey such a tool choice, the model accepts
-    it, and tools are not described in the prompt.
+    """Whether a call can be forced: the protocol and the server obey such a tool choice, the model is not
+    known to refuse it, and tools are not described in the prompt.
     """
     return _says_forced(target, quirks) and facts.forced_tool is not False and not facts.prompts_tools
 

@@ -71,8 +71,9 @@ class OperationRelay(Protocol):
     """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """Return the request for the provider. head: the client's body, name of a member -> JSON bytes; empty
-        for a form. edits: name -> new value (the model's name, members that the configuration adds).
+        """Return the request for the provider. wire: the client's request, decoded. head: the client's body,
+        name of a member -> JSON bytes; empty for a form. edits: name -> new value (the model's name, members
+        that the configuration adds).
         """
 
     def response(
@@ -81,8 +82,9 @@ class OperationRelay(Protocol):
         """Return (the response for the client, its usage). None as the usage = the response states no usage.
 
         None in place of the pair = the response does not have the form that the client asked for, so it must
-        be translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
-        Raises RequestFailed for an error with status 200, WireError for a malformed response.
+        be translated. wire: the client's request. answer: the provider's response. model: the model's name
+        for the client; None = the name stays as the upstream wrote it. Raises RequestFailed for an error with
+        status 200, WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:

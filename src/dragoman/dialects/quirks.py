@@ -319,7 +319,7 @@ def _is_signed(call: dict[str, Any]) -> bool:
 
 
 def _has_media_urls(body: Mapping[str, Any]) -> bool:
-    """Whether a message, or a result of a tool, names media by an address."""
+    """Whether a message, or a tool's result, names media by a URL that is not a data URL."""
     messages = body.get("messages", body.get("input"))
     if type(messages) is not list:
         return False
@@ -327,7 +327,9 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """The parts of a message, and of the results of tools that are parts of it."""
+    """Yield the parts of a message, and at each depth the parts of the tool results among them. message: any
+    JSON value; a value without parts yields nothing.
+    """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None
         for part in parts if type(parts) is list else ():

@@ -34,10 +34,12 @@ class Relay(Protocol):
         """
 
     def tier(self, body: bytes) -> str | None:
-        """The service tier that the body of a provider's response states; None = it states none."""
+        """Return the service tier that the body of a provider's response states; None = it states none."""
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return a response body with this usage added. body: a body that states no usage."""
+        """Return a response body with this usage added. body: a provider's response body. The caller has
+        found no usage in it.
+        """
 
     def stream(self, reply: Reply) -> StreamRelay:
         """Make a new relay for one stream."""

@@ -85,7 +85,7 @@ class Typed:
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
     """Return the member `member` of `wire`. Raises WireError if `wire` is not an object, or if the member is
-    missing or not of the type `kind`. where: the JSON path of `wire`.
+    missing or not of the type `kind`; a boolean is always refused. where: the JSON path of `wire`.
     """
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -181,7 +181,7 @@ def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
     """Return the result of `decode` for the log probabilities (`tokens`) of a response; None if they have an
-    unexpected shape.
+    unexpected shape, or if `decode` returns None.
     """
     try:
         decoded = decode(tokens)

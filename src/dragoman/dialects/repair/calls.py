@@ -237,7 +237,9 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """Return (a result without its call, as blocks of the user; the IR path of each block)."""
+        """Return (the blocks that stand in the user's message for a result whose call is missing, the IR path
+        of each of these blocks).
+        """
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words
