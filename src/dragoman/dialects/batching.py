@@ -70,8 +70,8 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
     """Return (token limit of a batch, tokens of each input). most: the provider's token limit; None = there
-    is no limit. If there is no limit, or all inputs together surely stay below the limit, no token is
-    counted: the returned limit and tokens are all 0.
+    is no limit. If there is no limit, or all inputs together surely have at most so many tokens, no token is
+    counted: the returned limit and tokens are all 0. model: decides the vocabulary.
     """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)

@@ -127,8 +127,8 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a relayed request with the feature `wish` is refused, by the gateway or by the server. Thinking
-    is refused for a model that is known not to think.
+    """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
+    by the server. Thinking is refused for a model that is known not to think.
 
     A server that accepts more than the servers of the protocol's author (`Quirks.widens`) is assumed to
     refuse nothing else. The author's servers are assumed to refuse each feature for which encoding reports a
@@ -184,7 +184,7 @@ def _request(face: str, wish: str) -> ir.Request:
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
     """Return the losses of emulating and encoding a request for a server of `dialect`; None = the request is
-    refused.
+    refused. quirks: of the vendor. facts: of the model.
     """
     if refuse(request, facts) is not None:
         return None

@@ -148,9 +148,9 @@ _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """Return the kind of the failure that an error body describes. status: the HTTP status; None = the error
-    came without one. If nothing in the body shows a kind, the result is the status's kind or, without a
-    status, "upstream".
+    """Return the kind of the failure that an error body (`said`) describes. status: the HTTP status; None =
+    the error came without one. If nothing in the body shows a kind, the result is the status's kind or,
+    without a status, "upstream".
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)

@@ -141,8 +141,8 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """Return the HTTP status (400 to 599) that an error states in a member of its body; None = the body
-    states none.
+    """Return the HTTP status (400 to 599) that an error states in a member of its body (`said`); None = the
+    body states none.
     """
     rest, outer = said.rest.get, said.outer.get
     stated = (
@@ -369,8 +369,8 @@ def _whole_seconds(wait: float) -> int:
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """Return the headers that tell a client when it may retry (`retry-after`), or that a retry does not help
-    (`x-should-retry: false`); {} = neither is known.
+    """Return the response headers that tell a client, after this fault, when it may retry (`retry-after`), or
+    that a retry does not help (`x-should-retry: false`); {} = neither is known.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

@@ -177,8 +177,8 @@ def compiled(text: str) -> re.Pattern[str]:
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """Return the block. A call or a result of a tool that the client runs gets the tool's name at the
-    target.
+    """Return the block. A call or a result of a tool that the client runs gets the tool's name at the target;
+    it keeps its name if `names` does not have the tool.
     """
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)

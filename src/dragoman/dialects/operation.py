@@ -122,8 +122,8 @@ class AnswerDecoder(Protocol[DecodedT_co]):
         """The response before its first piece: everything that is known about it except its content."""
 
     def feed(self, data: bytes) -> Sequence[Any]:
-        """Return the pieces in the next bytes. Raises RequestFailed for an event that tells of an error,
-        WireError for malformed events.
+        """Return the pieces in the next bytes of the response (`data`). Raises RequestFailed for an event
+        that tells of an error, WireError for malformed events.
         """
 
     def close(self) -> DecodedT_co:

@@ -206,8 +206,8 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """Return the first response with the images of all responses in order. Its usage is the sum of all
-    usages; None if a response states no usage.
+    """Join responses: return the first one with the images of all responses in order. Its usage is the sum of
+    all usages; None if a response states no usage.
     """
     if len(answers) == 1:
         return answers[0]

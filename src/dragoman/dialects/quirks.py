@@ -210,7 +210,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether a message of the history contains something that this vendor does not accept.
+        """Whether a message of the assistant, or a result of a call in OpenAI's older form, contains
+        something that this vendor does not accept.
 
         The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
         calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields

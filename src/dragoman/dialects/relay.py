@@ -23,8 +23,8 @@ class Relay(Protocol):
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the edits that make this streaming request ask for the usage: name of a member -> new value;
-        {} = no edit is needed.
+        """Return the edits that make this streaming request (`body`) ask for the usage: name of a member ->
+        new value; {} = no edit is needed.
         """
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:

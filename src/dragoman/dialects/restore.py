@@ -231,8 +231,8 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 
 class Fence:
-    """Removes, piece by piece, a Markdown code fence (three backticks) around a whole text. Any other text
-    passes unchanged.
+    """Removes, piece by piece, a Markdown code fence (three backticks, without a language or with `json`)
+    around a whole text. Any other text passes unchanged.
 
     Models put JSON into a fence although they are told not to
     (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If

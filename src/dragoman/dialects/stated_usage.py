@@ -107,8 +107,9 @@ class Answer:
             self._note(event)
 
     def _note(self, value: Mapping[str, Any]) -> None:
-        """Record the model and the counts that an object states. A later count replaces an earlier count of
-        the same name, because Anthropic's last event repeats only some counts of the first.
+        """Record the model and the counts that a JSON object states. A later model, or a later count of the
+        same name, replaces the earlier one, because Anthropic's last event repeats only some counts of the
+        first.
         """
         for name in _MODELS:
             model = value.get(name)

@@ -116,8 +116,8 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, `native`
-    makes the block.
+    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, or a
+    field of the block would have a wrong type, `native` makes the block.
     """
     try:
         block = read(value)

@@ -128,7 +128,8 @@ class TextCalls:
 
 class _Text:
     """One text block of the upstream. The client gets a text block for each plain text in it, a block for
-    each call, and a block for the reasoning.
+    each call, and a block for the reasoning. answer: the answer with this block. candidate: its index.
+    reader: finds the calls and the reasoning; None = all of the text is plain.
     """
 
     __slots__ = (
@@ -176,8 +177,8 @@ class _Text:
         return events
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
-        """Return the events for the client at the end of the block. cut: True = the model has not ended its
-        answer itself.
+        """Return the events for the client at the end of the block. event: the upstream's event that closes
+        it. cut: True = the model has not ended its answer itself.
         """
         events: list[ir.Event] = []
         final = event.block

@@ -256,7 +256,9 @@ class ForcedCall:
         return self._other.feed(text)
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the last pieces: the end of a call that broke off, or text that was held back."""
+        """Return the last pieces: the end of a call that broke off, or text that was held back. cut: as in
+        `CallReader.close`.
+        """
         if self._arguments is not None:
             return self._arguments.close()
         if self._other is not None:

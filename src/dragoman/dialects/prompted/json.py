@@ -39,7 +39,9 @@ def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Open
 
 
 class _Body:
-    """The text between the marks: white space, a JSON value, white space, the closing mark."""
+    """Reads the text of a call after its opening mark: white space, a JSON value, white space, the closing
+    mark. closing: the closing mark. tools: the declared tools, by name.
+    """
 
     __slots__ = ("_closing", "_extent", "_json", "_tail", "_tools")
 
@@ -77,7 +79,7 @@ class _Body:
 
 def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
     """Return the calls in a JSON text: an object, or an array of objects. () = the text is not such JSON, or
-    one of the objects is not a call of a declared tool.
+    one of the objects is not a call of one of `tools`.
     """
     try:
         objects = _several(written) if written.startswith("[") else [written]
@@ -89,7 +91,7 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 
 
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
-    """Return the call that an object states. None = the object names no declared tool, has other members, or
+    """Return the call that an object states. None = the object names none of `tools`, has other members, or
     its arguments are not an object. Raises msgspec.DecodeError if the name is not a text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]

@@ -116,8 +116,8 @@ def as_text(request: ir.Request, notation: Notation) -> ir.Request:
 
 
 def _message(message: ir.Message, notation: Notation, names: dict[str, str]) -> ir.Message:
-    """Return the message with text in place of calls and results. names: call id -> tool name, for the calls
-    so far; this function adds the message's calls.
+    """Return the message with text in place of calls and results of the client's tools. names: call id ->
+    tool name, for the calls so far; this function adds the message's calls.
     """
     if not any(_is_traffic(block) for block in message.blocks):
         return message

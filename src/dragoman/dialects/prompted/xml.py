@@ -56,7 +56,8 @@ class _Empty:
 
 class _Body:
     """Reads the text after the opening tag of a tool. The call ends at the first closing tag of the tool at
-    which all its parameters are closed. Earlier closing tags are part of a value.
+    which all its parameters are closed. Earlier closing tags are part of a value. name, schema: of the tool.
+    work: pays for each reading of the text.
     """
 
     __slots__ = (
