@@ -1,8 +1,9 @@
 """Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the field
 `extra` of an IR value, under the name of its dialect.
 
-An encoder of the same dialect writes all of them back. An encoder of a related dialect writes a few of them
-(`SHARED`). Every other encoder reports them as lost.
+An encoder of the same dialect writes them back (`_put` states the exceptions). An encoder of a related
+dialect writes a few of them (`SHARED`). All leftovers that an encoder does not write are reported as lost,
+unless they are null.
 """
 
 from __future__ import annotations

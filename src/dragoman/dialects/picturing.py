@@ -1,9 +1,10 @@
 """Adapts image requests to the abilities of a provider, and image responses to the client's wishes. Pure.
 
-For a provider without sizes, the nearest aspect ratio replaces a size. Images that a request or a response
-names by URL become images as bytes: the functions here list the URLs, the gateway downloads the files, and
-the bytes replace the URLs. A request for more images than the provider makes at once is divided into several
-requests, and their responses are joined into one. Values that a provider cannot use are reported as lost.
+For a provider without sizes, the nearest aspect ratio replaces a size. Where a provider or a client needs
+bytes, but a request or a response names images by URL, bytes replace the URLs: the functions here list the
+URLs, the gateway downloads the files, and `Reading.fill` puts the bytes in. A request for more images than
+the provider makes at once is divided into several requests, and their responses are joined into one. Values
+that a provider cannot use are reported as lost.
 """
 
 from __future__ import annotations

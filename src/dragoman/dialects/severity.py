@@ -165,7 +165,7 @@ table also lists which of these members are known."""
 
 def of_field(place: str) -> Severity:
     """Return the severity of losing the field of `ir.Request` with the IR path `place`, such as
-    `sampling.seed`.
+    `sampling.seed`; "meaning" for a field that is not in `FIELDS`.
     """
     return FIELDS.get(place, "meaning")
 

@@ -53,8 +53,8 @@ class _Body:
         self._tail = ""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
         extent = self._extent
         if extent is None:
@@ -108,8 +108,8 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:
     """Return a call in this notation, as the model would have written it. arguments: JSON text; a text that
-    is not a JSON object is written as a JSON string. marks: the opening and the closing mark. key: the member
-    for the tool's name.
+    is not a JSON object is written as a JSON string, a blank text as {}. marks: the opening and the closing
+    mark. key: the member for the tool's name.
     """
     if not arguments.strip():
         arguments = "{}"

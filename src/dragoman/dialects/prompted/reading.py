@@ -84,8 +84,8 @@ class Body(Protocol):
     """Reads the text of a call after its opening mark. The text comes in parts."""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
 
 

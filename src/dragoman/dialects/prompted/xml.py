@@ -81,8 +81,8 @@ class _Body:
         self._work = work
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
         text = self._tail + text
         if not self._begun:
