@@ -2,9 +2,12 @@
 true}}`.
 
 With them, a client of one protocol can set parameters that only the target's protocol has. OpenAI's clients
-send them as `extra_body`. The name is that of a configured provider or of a protocol. The members are added
-to the body that the encoder writes, and never replace a value in that body. A parameter that the client's own
-protocol has, such as the model, must be set in the client's own protocol. Pure.
+send them as `extra_body`. The name is that of a configured provider or of a protocol.
+
+The members are added to the body that the encoder writes. An object is merged with an object in the body. No
+other value in the body is replaced, except a value that the encoder has added although the client did not ask
+for it. A parameter that the client's own protocol has, such as the model, must be set in the client's own
+protocol. Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
 
 class Extended(Protocol):
-    """A request of any operation. extra: the members without a field, by the dialect that states them."""
+    """A request of any operation. dialect: the client's protocol. extra: dialect -> the request's members
+    that have no field in the IR.
+    """
 
     @property
     def dialect(self) -> str: ...
@@ -90,7 +95,8 @@ def added(
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
     client's protocol. configured: the members that the configuration has added to the body; the error names
     the configuration as the cause for these members. unasked: the members that the encoder has added to the
-    body although the client has not asked for them; the client's own replace them.
+    body although the client has not asked for them; the client's own replace them, unless the configuration
+    has added them, too.
     """
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)

@@ -1,4 +1,8 @@
-"""Splits an embedding request with more inputs or tokens than a provider accepts, and joins the responses."""
+"""Splits an embedding request with more inputs or tokens than a provider accepts, and joins the responses.
+
+It also checks a response against its request (`one_each`, `lose_length`), and estimates the usage if a
+provider states none (`estimated`).
+"""
 
 from __future__ import annotations
 
@@ -66,8 +70,8 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
     """Return (token limit of a batch, tokens of each input). most: the provider's token limit; None = there
-    is no limit. If there is no limit, or all inputs together surely stay below the limit, no token is
-    counted: the returned limit and tokens are all 0.
+    is no limit. If there is no limit, or all inputs together surely have at most so many tokens, no token is
+    counted: the returned limit and tokens are all 0. model: decides the vocabulary.
     """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
@@ -89,7 +93,7 @@ def _texts(item: str | ir.Parts) -> tuple[str, ...]:
 
 
 def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
-    """Return the usage of an embedding request. The gateway counts the tokens of the inputs with the
+    """Return an estimated usage of an embedding request. The gateway counts the tokens of the inputs with the
     vocabulary of `model`.
     """
     counter = Counter(model)
@@ -98,7 +102,8 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
     """Join the responses to all batches of a request into one response, with the id and model of the first
-    one. If a batch's response states no usage, the usage of the whole request is estimated for `model`.
+    one, all vectors in order, and the sum of the usages. If a batch's response states no usage, the usage of
+    the whole request is estimated instead. model: the model whose vocabulary is used for the estimate.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]
@@ -116,7 +121,9 @@ def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model:
 
 
 def _together(usages: Iterable[ir.Usage | None]) -> dict[str, int]:
-    """The counts of details, of all batches together."""
+    """Return the sums of the counts in `Usage.detail` of all these usages: name -> sum. A usage that is None
+    or has no details adds nothing.
+    """
     found: dict[str, int] = {}
     for usage in usages:
         for name, count in ((usage and usage.detail) or {}).items():

@@ -74,8 +74,8 @@ def _is_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool is the provider's image generation, and the model generates images also without a
-    tool.
+    """Whether a tool is the provider's image generation, and the model is known to generate images also
+    without a tool.
     """
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
@@ -83,7 +83,7 @@ def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
 def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
     """Whether the model may call the provider's tool under the client's tool choice: a choice of no tool
     forbids it, and so does a list of allowed tools without its name. A choice of one certain function does
-    not.
+    not. choice: None = the client stated no choice, which allows all tools.
     """
     if choice is None or choice.mode not in {"none", "auto", "any"}:
         return True

@@ -3,7 +3,8 @@ each of them.
 
 Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request.
 This request goes through the steps of a real request: the capability check, emulation, encoding. A step that
-raises an error or returns a fault makes the feature refused; a step that reports a loss makes it lost.
+raises an error or returns a fault makes the feature refused; a step that reports a loss makes it lost. A
+feature that a relay passes unchanged loses nothing; `_is_refused` decides whether it is refused.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
     """Return the compatibility for clients of the protocol `face` if the upstream speaks the same protocol,
-    so that most requests are relayed.
+    so that most requests are relayed. quirks: of the vendor. facts: of the model.
     """
     return translated(face, face, quirks, facts)
 
@@ -96,7 +97,7 @@ def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
     """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect`. If the
     two are the same protocol, only those features are translated that a relay cannot pass because of the
-    quirks or facts.
+    quirks or facts. quirks: of the vendor. facts: of the model.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
@@ -126,11 +127,12 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a relayed request with the feature `wish` is refused, by the gateway or by the server.
+    """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
+    by the server. Thinking is refused for a model that is known not to think.
 
     A server that accepts more than the servers of the protocol's author (`Quirks.widens`) is assumed to
-    refuse nothing. The author's servers are assumed to refuse each feature for which encoding reports a loss
-    when the client speaks another protocol.
+    refuse nothing else. The author's servers are assumed to refuse each feature for which encoding reports a
+    loss when the client speaks another protocol.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -182,7 +184,7 @@ def _request(face: str, wish: str) -> ir.Request:
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
     """Return the losses of emulating and encoding a request for a server of `dialect`; None = the request is
-    refused.
+    refused. quirks: of the vendor. facts: of the model.
     """
     if refuse(request, facts) is not None:
         return None

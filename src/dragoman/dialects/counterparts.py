@@ -61,5 +61,8 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
 
 
 def no_form(dialect: str, kind: str) -> str:
-    """Return the loss reason for a block of this kind, if only `dialect` has such blocks."""
+    """Return the loss reason for a block that the encoder of another protocol leaves out. dialect: the
+    protocol that the block comes from. kind: the block's type in that protocol. Nothing is checked: the
+    caller has found that the target's protocol cannot express the block.
+    """
     return f"a {kind} of {dialect} cannot be expressed in this protocol"

@@ -28,8 +28,8 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """Returns the members of a chat body that the counting endpoint accepts. model: the provider's name for
-    the model; None = unknown.
+    """A function that returns the members of a chat body that the counting endpoint accepts. model: the
+    provider's name for the model; None = unknown.
     """
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
@@ -93,7 +93,9 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class CountRelay(WholeAnswerRelay):
-    """Relays only the members of a request that `reduce` selects, and relays the response unchanged."""
+    """Relays only the members of a request that `reduce` selects, and relays the response unchanged. path,
+    member, reduce: as in `counting`.
+    """
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
         self._path = path

@@ -3,7 +3,9 @@ those of compatible vendors.
 
 The HTTP status decides first. Codes in the body may make the kind more exact. Fragments of the message decide
 only for statuses with many meanings (400, 413, 422), for a 429 that means a used-up quota, and for errors
-without a status. No function here raises: every error gets a kind.
+without a status. No function here raises: every error gets a kind. `keeps_code` says whether a client may get
+the provider's code for a failure.
+
 https://platform.openai.com/docs/guides/error-codes
 """
 
@@ -146,9 +148,9 @@ _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """Return the kind of the failure that an error body describes. status: the HTTP status; None = the error
-    came without one. If nothing in the body shows a kind, the result is the status's kind or, without a
-    status, "upstream".
+    """Return the kind of the failure that an error body (`said`) describes. status: the HTTP status; None =
+    the error came without one. If nothing in the body shows a kind, the result is the status's kind or,
+    without a status, "upstream".
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)

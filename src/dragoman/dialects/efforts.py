@@ -24,9 +24,10 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """Return the effort word to send; None = send none. The wish's own effort comes first; without one, the
-    word that stands for the wish's budget or mode. If `facts` state which words the model supports, the
-    result is the nearest of these words.
+    """Return the effort word to send; None = no effort is sent. The wish's own effort comes first; without
+    one, the word that stands for the wish's budget or mode. If `facts` state which words the model supports,
+    the result is the nearest of these words: "none" only if it is the wish's own word, or the only word that
+    the model supports.
 
     report: gets each deviation from the wish. member: the body's member that will hold the effort, for the
     report.
@@ -46,8 +47,8 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """Return the effort word for a wish without an effort, from its mode or budget; None = send none. report,
-    member: as in `effort_of`.
+    """Return the effort word for a wish without an effort, from its mode or budget; None = no effort is sent.
+    report, member: as in `effort_of`.
     """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")

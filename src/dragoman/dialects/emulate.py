@@ -162,7 +162,10 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request:
-    """The request, for a whole answer if the model would refuse to stream it."""
+    """Return the request. If it asks for a stream and has tools, and the model is known to refuse this
+    combination (`Facts.streams_tools`), the request asks for a whole answer instead, and a change is
+    reported.
+    """
     if not request.stream or facts.streams_tools is not False or not has_tools(request):
         return request
     report.change("stream", "", "the model does not stream with tools: the whole answer is asked for")
@@ -170,21 +173,25 @@ def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request
 
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
-    """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`);
-    None = the text of its answers has no reasoning.
+    """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`), as
+    the facts state them or, without a fact, the quirks. None = the text of its answers has no reasoning.
     """
     stated = facts.reasoning_text or quirks.reasoning_text
     return None if stated == "apart" else stated
 
 
 def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
-    """Return the names that these tools have at the target."""
+    """Return the names that these tools have at the target. names: the name of each tool -> its name at the
+    target. plain: the tools, by the client's names.
+    """
     return frozenset(names[named] for named in plain)
 
 
 def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with the JSON mode in place of a schema output that states no schema, as chat's
-    `json_schema` may. Only a server of the client's own dialect gets it as it is.
+    `json_schema` may. The change is reported, and the name and description of the missing schema are reported
+    as lost. Other requests are returned unchanged, and so is a request for a target of the client's own
+    protocol.
     """
     output = request.output
     stated = output is not None and (output.kind != "schema" or output.schema is not None)
@@ -207,8 +214,8 @@ def _says_forced(target: Able, quirks: Quirks) -> bool:
 
 
 def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether a call can be forced: the protocol and the server obey such a tool choice, the model accepts
-    it, and tools are not described in the prompt.
+    """Whether a call can be forced: the protocol and the server obey such a tool choice, the model is not
+    known to refuse it, and tools are not described in the prompt.
     """
     return _says_forced(target, quirks) and facts.forced_tool is not False and not facts.prompts_tools
 
@@ -236,8 +243,8 @@ def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
-    """Whether the target itself can make an answer follow this form. barred: True = it can enforce no form,
-    because the request has tools (`Able.formats_alone`).
+    """Whether the target itself can make an answer follow this form. barred: True = the target can enforce no
+    form except text, because the request has tools (`Able.formats_alone`).
     """
     if barred and output.kind != "text":
         return False
@@ -270,7 +277,9 @@ def _thinks(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _text(output: ir.Output) -> ir.Output | None:
-    """Return the output settings with the kind "text" and without a schema; None = no setting remains."""
+    """Return the output settings with the kind "text", and without the schema and everything that describes
+    the schema (its name, description, `strict`); None = no setting remains.
+    """
     plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
     return None if plain == ir.Output() else plain
 
@@ -325,8 +334,8 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """Return a copy of a schema that moves to the path `root` inside another schema. The copy's references
-    (`#/…`) begin with `root`.
+    """Return a copy of a schema that moves to the path `root` inside another schema. In the copy, references
+    inside the schema (`#/…`) begin with `root`. node: the schema, or a part of it.
     """
     if isinstance(node, dict):
         return {
@@ -369,7 +378,8 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
     of these functions). A tool is not replaced if the request has a function of the same name.
 
     If a tool is replaced, or the history has blocks of such tools, their calls in the history become calls of
-    functions, and functions that a message of the history adds are offered from the beginning.
+    functions, and functions that a message of the history adds are offered from the beginning. report: gets a
+    change for each replaced or added tool.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -390,8 +400,8 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the functions that messages of the history add. A function whose name `offered` has
-    already is not appended.
+    """Append to `offered` the functions that messages of the history add, and report a change for each. A
+    function whose namespace and name `offered` has already is not appended.
     """
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
@@ -468,7 +478,7 @@ def _with_names(
     history.
 
     names: the name of each tool -> its name at the target. grouped: True = the target has namespaces; False =
-    their descriptions are added to the system text.
+    the descriptions of namespaces are added to the system text. report: gets the changes and losses.
     """
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:

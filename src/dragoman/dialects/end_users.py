@@ -55,8 +55,9 @@ def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """Return an end user's name as the gateway records it: without the part for the session, at most
-    `LONGEST` characters. None = `value` is not a text, is empty, or has characters that cannot be printed.
+    """Return an end user's name as the gateway records it: without the part for the session; of Claude Code's
+    JSON text, only the member that names the person; at most `LONGEST` characters. None = `value` is not a
+    text, is empty, or has characters that cannot be printed.
     """
     if not isinstance(value, str):
         return None

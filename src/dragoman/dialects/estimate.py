@@ -1,8 +1,9 @@
-"""Estimates the usage of a response whose upstream states none, by counting tokens. An estimate is marked as
-such (`ir.Usage.estimated`).
+"""Estimates the usage of a response whose upstream states none, or states only a part of it, by counting
+tokens. An estimate is marked as such (`ir.Usage.estimated`).
 
-Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The module
-never changes token counts that an upstream stated, unless they are impossible.
+Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The counts
+of a usage that an upstream stated stay as they are, unless that usage cannot be used (`is_unstated`), or the
+stream broke off before its final counts came (`cost_so_far`).
 """
 
 from __future__ import annotations
@@ -54,12 +55,14 @@ class Overheard(Generic[_Part]):
 
 
 def is_unstated(usage: ir.Usage | None) -> bool:
-    """Whether a usage states no tokens, or impossible numbers of them. Then all of it is estimated."""
+    """Whether a usage states neither input, output nor reasoning tokens, or has impossible counts. Then all
+    of it is estimated. None = the upstream stated no usage: True.
+    """
     return usage is None or not usage.stated or not usage.plausible()
 
 
 def lacks_prompt(usage: ir.Usage) -> bool:
-    """Whether a usage states the output, but no tokens of the prompt, neither new nor cached ones."""
+    """Whether a usage states no tokens of the prompt: neither new nor cached ones."""
     return usage.input is usage.cache_read is usage.cache_write is None
 
 
@@ -70,12 +73,14 @@ def whole_cost(
     share: float,
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
-    """Return the usage of a complete stream: what its provider stated, with estimates for the rest.
+    """Return the usage of a complete stream. If its provider stated a usage, this usage is returned, with an
+    estimate of the prompt's tokens if it lacks them. If the provider stated none (`is_unstated`), all counts
+    are estimated.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
     whole stream divided by the length of this beginning; the counted output is multiplied by it. stated: the
-    latest usage in the stream, None = the stream stated none.
+    latest usage in the stream; None = the stream stated none.
     """
     if stated is not None and not is_unstated(stated):
         return _with_prompt(stated, request, model)
@@ -90,8 +95,11 @@ def whole_cost(
 def cost_so_far(
     request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """Return the usage of a stream that broke off: the stated usage, if it has the output tokens, otherwise
-    with estimates in place of the missing counts.
+    """Return the usage of a stream that broke off.
+
+    If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
+    prompt's tokens if it lacks them. If it stated only the input, the output is estimated. Otherwise all
+    counts are estimated, also if the stated ones are impossible.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
     stream stated none. If its output counts are the same as in the stream's first event, they are not final
@@ -130,7 +138,7 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:
-    """The stated usage; if it lacks the tokens of the prompt, with an estimate of these."""
+    """Return the stated usage, with an estimate of the prompt's tokens if it lacks them."""
     if not lacks_prompt(stated):
         return stated
     return msgspec.structs.replace(stated, input=_prompt(request, model), estimated=True)
@@ -141,8 +149,9 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """A step that adds an estimated usage to one response whose upstream states none. The step gets either
-    the whole response (`whole`) or each of its events in order (`feed`).
+    """A step that adds an estimated usage to one response whose upstream states none, and an estimate of the
+    prompt's tokens to a usage without them. The step gets either the whole response (`whole`) or each of its
+    events in order (`feed`).
 
     request: the request as the upstream received it. model: the upstream's name for the model.
     """
@@ -159,9 +168,11 @@ class EstimateUsage:
         """The kinds of events to feed; empty once the stream has stated its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the event unchanged. Before the End of a stream that stated no usage, a Tally with the
-        estimate is inserted. A usage with impossible counts is left out, and a usage without the prompt's
-        tokens is completed.
+        """Return the events that take the place of this event: for most events, the event itself.
+
+        A Tally with impossible counts is left out, and a Start with impossible counts loses its usage. A
+        Tally without the prompt's tokens is completed. Before the End of a stream that has stated no complete
+        usage, a Tally with the estimate is inserted, unless a Tally was completed.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -192,7 +203,7 @@ class EstimateUsage:
         return (event,)
 
     def _completed(self, usage: ir.Usage) -> ir.Usage:
-        """The stated usage, with an estimate of the prompt's tokens."""
+        """Return the stated usage, with an estimate of the prompt's tokens."""
         return msgspec.structs.replace(usage, input=self._prompt(), estimated=True)
 
     def _prompt(self) -> int:

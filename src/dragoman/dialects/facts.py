@@ -1,8 +1,8 @@
 """Facts about one model that decide how a request for this model must be written.
 
-None means "unknown", except in the fields `apis`, `tool_mode` and `reasoning_text`. For an unknown fact, an
-encoder writes what the dialect's newest models accept, or leaves the decision to the provider. The table of
-facts is `providers/models.py`; the configuration overrides it for single models.
+None means "unknown", except in the fields `apis`, `tool_apis`, `tool_mode` and `reasoning_text`. For an
+unknown fact, an encoder writes what the dialect's newest models accept, or leaves the decision to the
+provider. The table of facts is `providers/models.py`; the configuration overrides it for single models.
 """
 
 from __future__ import annotations
@@ -44,12 +44,13 @@ class Facts(Value, frozen=True):
     that thinking has changed. mixed_tools: whether the provider's own tools may be combined with functions.
     media_results: whether a tool's result may contain media. apis: the only protocols in which the provider
     offers it; None = all protocols of the provider. tool_apis: those of them in which it may think while it
-    has functions to call. draws: whether it answers with images without a tool. max_tokens: whether the chat
-    API accepts `max_tokens`, the older name of `max_completion_tokens`. tool_mode: the notation for tools and
-    calls if tools are described in the prompt and calls are written in text (`prompted.notation`); None =
-    tools and calls have their own members of the protocol. reasoning_text: where its answers have their
-    reasoning; None = as the vendor's quirk says. chat: whether it can chat at all; a model for speech cannot.
-    streams_tools: whether it streams answers to requests with tools; if not, the whole answer is asked for.
+    has functions to call; None = in all of them. draws: whether it answers with images without a tool.
+    max_tokens: whether the chat API accepts `max_tokens`, the older name of `max_completion_tokens`.
+    tool_mode: the notation for tools and calls if tools are described in the prompt and calls are written in
+    text (`prompted.notation`); None = tools and calls have their own members of the protocol. reasoning_text:
+    where its answers have their reasoning; None = as the vendor's quirk says. chat: whether it can chat at
+    all; a model for speech cannot. streams_tools: whether it streams answers to requests with tools; if not,
+    the whole answer is asked for.
     """
 
     context: int | None = None
@@ -83,7 +84,7 @@ class Facts(Value, frozen=True):
     streams_tools: bool | None = None
 
     def over(self, others: Facts) -> Facts:
-        """Return these facts, with each unknown fact (None) taken from `others`."""
+        """Return these facts, with the value from `others` for each field that is None."""
         if self == UNKNOWN:
             return others
         if others == UNKNOWN:
@@ -123,7 +124,9 @@ class Facts(Value, frozen=True):
 
     def takes(self, body: Mapping[str, Any]) -> bool:
         """Whether the model accepts this body. Only temperature, top_p, top_k, `tool_choice` and `max_tokens`
-        are checked. The value 1 of temperature, top_p and top_k is always accepted, because 1 is the default.
+        are checked. For a model that accepts no sampling members, the value 1 of temperature, top_p and top_k
+        is accepted, because 1 is the default. A model that does not accept temperature and top_p together
+        refuses a body that states both, even as 1.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False
@@ -135,8 +138,9 @@ class Facts(Value, frozen=True):
 
 
 def _forces(choice: Any) -> bool:
-    """Whether a `tool_choice` forces a call. choice: in the form of OpenAI's or Anthropic's protocols; any
-    value other than None, "auto" and "none" forces a call.
+    """Whether a `tool_choice` forces a call. choice: a value in the form of OpenAI's or Anthropic's
+    protocols, None if there is none. It forces a call unless it is None, "auto" or "none", or an object that
+    states "auto", "none" or nothing as its `type` or, for allowed tools, as its mode.
     """
     if isinstance(choice, dict):
         kind = choice.get("type")

@@ -1,7 +1,8 @@
 """Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies of any form are read, because vendors do not keep to
-one form. Every text is shortened and cleaned of secrets, because clients may read it.
+one form. Every text is shortened and cleaned of secrets, because clients may read it. The module also says
+who is to blame for a failure, and writes the headers by which a client learns whether and when to retry.
 """
 
 from __future__ import annotations
@@ -88,9 +89,11 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 class Body(msgspec.Struct, frozen=True):
     """The content of a provider's error body. Credentials and stack traces are removed from all texts.
 
-    message: the shortened message, never empty. type, code: as the body states them; an integer becomes text.
-    param: the request's member that is at fault. None = the body does not state it. rest: all other members
-    of the error object. outer: the members beside the error object.
+    message: the shortened message, never empty. type, code: as the body states them. param: the request's
+    member that is at fault. In these three, an integer becomes text, and None = the body does not state it.
+    rest: all other members of the error object. outer: the members beside the error object. If the body has
+    no member `error` that is an object or a text, the body itself is the error object, and `outer` is empty.
+    If `error` is a text, `rest` is empty.
     """
 
     message: str
@@ -138,8 +141,8 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """Return the HTTP status (400 to 599) that an error states in a member of its body; None = the body
-    states none.
+    """Return the HTTP status (400 to 599) that an error states in a member of its body (`said`); None = the
+    body states none.
     """
     rest, outer = said.rest.get, said.outer.get
     stated = (
@@ -333,7 +336,7 @@ def _without_token(word: re.Match[str]) -> str:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait that a response states in `retry-after-ms` or, without a number there, in
-    `retry-after`; None = neither header states a number.
+    `retry-after`; None = neither header states a number of at least 0.
 
     A date in the header is ignored: to convert it, one needs a clock, and a codec has no clock.
     """
@@ -366,8 +369,8 @@ def _whole_seconds(wait: float) -> int:
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """Return the headers that tell a client when it may retry (`retry-after`), or that a retry does not help
-    (`x-should-retry: false`); {} = neither is known.
+    """Return the response headers that tell a client, after this fault, when it may retry (`retry-after`), or
+    that a retry does not help (`x-should-retry: false`); {} = neither is known.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

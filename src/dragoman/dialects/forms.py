@@ -63,7 +63,9 @@ def unknown_files(form: Form, known: Collection[str]) -> list[str]:
 
 
 def file_field(name: str, file: ir.File, fallback: str) -> Field:
-    """Return the form field `name` with this file. fallback: the file name for a file without a name."""
+    """Return the form field `name` with this file. fallback: the file name for a file without a name. A file
+    without a media type gets `application/octet-stream`.
+    """
     return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
 
 

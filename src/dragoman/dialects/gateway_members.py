@@ -199,8 +199,9 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
     body: the decoded body. head: the same body with raw values, for the relay; it is changed in the same way.
     dialect: the client's protocol. maps: the members that this protocol defines. They stay in the body; of
-    `metadata`, all members or some may be removed (`_own_part`). Raises WireError if the body names further
-    models in a wrong form.
+    `metadata`, all members or some may be removed (`_own_part`). A member whose value has the protocol's own
+    meaning (`_OTHERS`) stays, too, and so does `tags` if it is not a list with texts. Raises WireError if the
+    body names further models in a wrong form.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []

@@ -23,7 +23,7 @@ class JsonExtent:
         self._ended = False
 
     def ended(self) -> bool:
-        """Whether the value is complete."""
+        """Whether the object or array is complete."""
         return self._ended
 
     def feed(self, text: str) -> int:

@@ -1,8 +1,9 @@
 """Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the field
 `extra` of an IR value, under the name of its dialect.
 
-An encoder of the same dialect writes all of them back. An encoder of a related dialect writes a few of them
-(`SHARED`). Every other encoder reports them as lost.
+An encoder of the same dialect writes them back (`_put` states the exceptions). An encoder of a related
+dialect writes a few of them (`SHARED`). All leftovers that an encoder does not write are reported as lost,
+unless they are null.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Leftovers:
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
         """Return the members of the object `wire` that are not in `known`, in the form of an IR value's
         `extra`: `{dialect: {member: value}}`; None = there are no such members. A member that is null is left
-        out, unless the object was made with `nulls`.
+        out, unless this `Leftovers` was made with `nulls`.
 
         within: "" = `wire` is the IR value's own object. "function" = `wire` is the member `function` of that
         object, and each leftover gets a name with a dot: `function.NAME`.
@@ -52,8 +53,9 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write leftovers (`extra`) into the encoded object `out`: all leftovers of this dialect, and the
-        `SHARED` members of a related dialect (not in a block). All other leftovers are reported as lost.
+        """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect, and the
+        `SHARED` members of a related dialect, unless the value is a block. All other leftovers are reported
+        as lost, and so is a leftover of this dialect that `_put` refuses.
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
@@ -80,8 +82,9 @@ class Leftovers:
 
 
 def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
-    """Report the settings of a provider's tool that its options do not have, for encoders that write the
-    provider's tool of another dialect in its place. where: the IR path of the tool.
+    """Report as lost the settings of a provider's tool that `ProviderTool.options` does not have: they are in
+    the tool's `extra`. Called by encoders that write another dialect's tool of the same kind in place of this
+    tool. where: the IR path of the tool.
     """
     for members in (tool.extra or {}).values():
         for key in islice(members, 2 * MOST):
@@ -89,7 +92,8 @@ def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
 
 
 def lose_items(request: Request, report: Report) -> None:
-    """Report what the items of OpenAI's Responses API state beside the blocks of a request's messages, for
+    """Report as lost the phase and the leftovers of each item (`ir.Item`) in which the blocks of a request's
+    messages stand. Nothing is reported for a request that is not in OpenAI's Responses API. Called by
     encoders of a protocol without items.
     """
     if request.dialect != _ITEMS:
@@ -100,7 +104,10 @@ def lose_items(request: Request, report: Report) -> None:
 
 
 def lose_items_of(response: Response, report: Report) -> None:
-    """Report what items state beside the blocks of an answer, for encoders of a protocol without items."""
+    """Report as lost the phase and the leftovers of each item (`ir.Item`) in which the blocks of a response
+    stand. Nothing is reported for a response that is not in OpenAI's Responses API. Called by encoders of a
+    protocol without items.
+    """
     if response.dialect != _ITEMS:
         return
     for candidate in response.candidates:
@@ -109,8 +116,8 @@ def lose_items_of(response: Response, report: Report) -> None:
 
 
 def lose_item(block: Block, report: Report, where: str) -> None:
-    """Report the phase and the leftovers of the item that contains the block; nothing if there is no item.
-    where: the block's IR path.
+    """Report as lost the phase and the leftovers of the item that contains the block; nothing if there is no
+    item. where: the block's IR path.
     """
     item: Item | None = getattr(block, "item", None)
     if item is None:

@@ -69,7 +69,7 @@ class Talk(Protocol):
         """
 
     def error(self, fault: ir.Fault) -> str | None:
-        """Return the message that tells the client about a failure; None = the protocol has no such message,
+        """Return the message that tells the client about this fault; None = the protocol has no such message,
         so the reason is sent in the close frame.
         """
 
@@ -95,8 +95,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def closing(code: int, reason: str) -> ir.Fault:
-    """Return the fault for a provider that closes a session before it sends its first message. The meaning of
-    close codes is the same in all protocols.
+    """Return the fault for a provider that closes a session before it sends its first message. code, reason:
+    as in the provider's close frame. The meaning of close codes is the same in all protocols.
 
     The codes are those of RFC 6455, section 7.4.1, and of https://www.iana.org/assignments/websocket.
     """

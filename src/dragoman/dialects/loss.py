@@ -20,8 +20,10 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """A value that could not be carried. path: the value's JSON path in the sender's body (inside a `Report`:
-    its IR path). dialect: the name of the dialect that could not carry the value, or "gateway".
+    """A value that could not be carried. reason: why, in words for the client. direction: "request" = the
+    value stands in the client's request; "response" = in the provider's response. path: the value's JSON path
+    in the sender's body (inside a `Report`: its IR path). dialect: the name of the dialect that could not
+    carry the value, or "gateway".
     """
 
     path: str
@@ -48,8 +50,9 @@ class Report(msgspec.Struct, eq=False):
     """Collects the losses and changes of one translation, in order. Not thread-safe; each attempt has a
     report of its own.
 
-    dialect: the dialect of the written body. A report lists at most `MOST` losses of each severity and `MOST`
-    changes. After that, one more entry, without a path, says that further losses or changes are not listed.
+    dialect: the dialect of the written body. direction: what is translated. A report lists at most `MOST`
+    losses of each severity and `MOST` changes. After that, one more entry, without a path, says that further
+    losses or changes are not listed.
     """
 
     dialect: str

@@ -133,8 +133,9 @@ def flat(space: str | None, name: str) -> str:
 
 
 def ways_back(names: Names) -> dict[Named, Named]:
-    """Return the reverse of `names`: the target's (namespace, name) -> the client's. Tools with the same pair
-    on both sides are left out.
+    """Return the reverse of `names`: the target's (namespace, name) -> the client's. If several of the
+    client's pairs have the same pair at the target, the first one counts. Tools with the same pair on both
+    sides are left out.
     """
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
@@ -176,8 +177,8 @@ def compiled(text: str) -> re.Pattern[str]:
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """Return the block. A call or a result of a tool that the client runs gets the tool's name at the
-    target.
+    """Return the block. A call or a result of a tool that the client runs gets the tool's name at the target;
+    it keeps its name if `names` does not have the tool.
     """
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)

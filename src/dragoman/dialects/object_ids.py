@@ -1,5 +1,5 @@
-"""Lists the places of the ids of providers' objects in requests and responses that are passed through, and
-makes the ids that clients get instead.
+"""Lists the places of the ids of providers' objects in requests and responses that are passed through, makes
+the ids that clients get instead, and replaces ids inside of texts.
 
 The members as of 2026-11-23: https://platform.openai.com/docs/api-reference/files, /uploads, /batch,
 /fine-tuning, /vector-stores; https://platform.claude.com/docs/en/api/files-list, /messages-batches;
@@ -253,8 +253,9 @@ id may be a word."""
 
 
 def minted(kind: Kind, dialect: str, random_id: str) -> str:
-    """Return a new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal
-    digits, from which the id is made.
+    """Return a new id in the form that clients of this dialect expect. kind: one of the dialect's kinds, but
+    not "model", because clients get the names of models unchanged. random_id: 32 random hexadecimal digits,
+    from which the id is made.
     """
     if dialect == "mistral":
         variant = "89ab"[int(random_id[16], 16) % 4]  # RFC 9562, section 5.4
@@ -317,8 +318,9 @@ def tokens(text: str) -> list[str]:
 
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
-    """Return a text with ids replaced. known: old id -> new id. hide: True = the random part of any other id
-    in the text is replaced by "…".
+    """Return a text with ids replaced. known: old id -> new id; an old id with fewer than `_DISTINCT`
+    characters is replaced only if it has the form of an id (`_TOKEN`). hide: True = in any other part of the
+    text that looks like an id, the random characters are replaced by "…".
     """
 
     def other(found: re.Match[str]) -> str:

@@ -71,8 +71,9 @@ class OperationRelay(Protocol):
     """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """Return the request for the provider. head: the client's body, name of a member -> JSON bytes; empty
-        for a form. edits: name -> new value (the model's name, members that the configuration adds).
+        """Return the request for the provider. wire: the client's request, decoded. head: the client's body,
+        name of a member -> JSON bytes; empty for a form. edits: name -> new value (the model's name, members
+        that the configuration adds).
         """
 
     def response(
@@ -81,8 +82,9 @@ class OperationRelay(Protocol):
         """Return (the response for the client, its usage). None as the usage = the response states no usage.
 
         None in place of the pair = the response does not have the form that the client asked for, so it must
-        be translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
-        Raises RequestFailed for an error with status 200, WireError for a malformed response.
+        be translated. wire: the client's request. answer: the provider's response. model: the model's name
+        for the client; None = the name stays as the upstream wrote it. Raises RequestFailed for an error with
+        status 200, WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:
@@ -120,8 +122,8 @@ class AnswerDecoder(Protocol[DecodedT_co]):
         """The response before its first piece: everything that is known about it except its content."""
 
     def feed(self, data: bytes) -> Sequence[Any]:
-        """Return the pieces in the next bytes. Raises RequestFailed for an event that tells of an error,
-        WireError for malformed events.
+        """Return the pieces in the next bytes of the response (`data`). Raises RequestFailed for an event
+        that tells of an error, WireError for malformed events.
         """
 
     def close(self) -> DecodedT_co:

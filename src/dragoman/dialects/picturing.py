@@ -1,6 +1,10 @@
-"""Adapts image requests to the abilities of a provider. Pure.
+"""Adapts image requests to the abilities of a provider, and image responses to the client's wishes. Pure.
 
-An aspect ratio replaces a size, files replace URLs, and several requests replace a request for many images.
+For a provider without sizes, the nearest aspect ratio replaces a size. Where a provider or a client needs
+bytes, but a request or a response names images by URL, bytes replace the URLs: the functions here list the
+URLs, the gateway downloads the files, and `Reading.fill` puts the bytes in. A request for more images than
+the provider makes at once is divided into several requests, and their responses are joined into one. Values
+that a provider cannot use are reported as lost.
 """
 
 from __future__ import annotations
@@ -114,8 +118,8 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """Return (media type, base64) of an image that is given as bytes or as a data URL. Raises WireError for
-    an image that is given by another URL or by a file id.
+    """Return (media type, base64) of an image that is given as bytes or as a valid data URL. Raises WireError
+    for an image that is given by another URL or by a file id.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
@@ -136,8 +140,8 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """Return the images of a request that the gateway must download, because they are given by URL (not a
-    data URL). The mask is never among them.
+    """Return, as a `Reading`, the images of a request that the gateway must download, because they are given
+    by URL (not a data URL). The mask is never among them.
     """
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
@@ -156,8 +160,9 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """Return the images of a response that the gateway must download: the provider stated their URLs, but the
-    client wants their bytes (in base64 or in a stream).
+    """Return, as a `Reading`, the images of a response that the gateway must download: the provider stated
+    their URLs, but the client wants their bytes (in base64 or in a stream). An image whose download failed
+    keeps its URL.
     """
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
@@ -182,7 +187,8 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 def several(most: Callable[[str], int]) -> _Split:
     """Make a function for `ProviderSide.split`. The function divides a request for many images into several
-    requests. most: gets the upstream's name of a model and returns how many images one request may ask for.
+    requests; if the client stated a seed, each request gets a different one. most: gets the upstream's name
+    of a model and returns how many images one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
@@ -201,8 +207,8 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """Return the first response with the images of all responses in order. Its usage is the sum of all
-    usages; None if a response states no usage.
+    """Join responses: return the first one with the images of all responses in order. Its usage is the sum of
+    all usages; None if a response states no usage.
     """
     if len(answers) == 1:
         return answers[0]

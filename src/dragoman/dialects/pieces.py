@@ -32,9 +32,9 @@ class Joined(msgspec.Struct, frozen=True):
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """Make, from a function `locate` for IR paths in the client's request, the same function for IR paths
-        in this request. A path inside a joined message becomes the path of the first message from which it
-        was made.
+        """Return a function for IR paths in this request, which converts the path and passes it to `locate`.
+        locate: a function for IR paths in the client's request. A path inside a message that was joined from
+        several becomes the path of the first of these messages.
         """
         if not self.starts:
             return locate
@@ -73,7 +73,7 @@ def joined(request: ir.Request) -> Joined:
 
 
 def _is_plain(message: ir.Message) -> bool:
-    """Whether a message is the assistant's and has no other fields than its blocks."""
+    """Whether a message is the assistant's and states nothing except its blocks."""
     return message.role == "assistant" and message == ir.Message("assistant", message.blocks)
 
 

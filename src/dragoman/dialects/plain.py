@@ -9,8 +9,8 @@ from dragoman.dialects.loss import Report
 
 
 def plain_text(block: ir.Block, report: Report, where: str) -> str:
-    """Return the text of a block. The citations of a text are reported as lost. A block of a kind without
-    text is reported as lost, and the result is "".
+    """Return the text of a block that is a text or a refusal. The citations of a text are reported as lost.
+    Any other block is reported as lost, and the result is "". where: the block's IR path.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         if isinstance(block, ir.Text) and block.citations:

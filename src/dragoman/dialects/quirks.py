@@ -210,7 +210,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether a message of the history contains something that this vendor does not accept.
+        """Whether a message of the assistant, or a result of a call in OpenAI's older form, contains
+        something that this vendor does not accept.
 
         The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
         calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
@@ -319,7 +320,7 @@ def _is_signed(call: dict[str, Any]) -> bool:
 
 
 def _has_media_urls(body: Mapping[str, Any]) -> bool:
-    """Whether a message, or a result of a tool, names media by an address."""
+    """Whether a message, or a tool's result, names media by a URL that is not a data URL."""
     messages = body.get("messages", body.get("input"))
     if type(messages) is not list:
         return False
@@ -327,7 +328,9 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """The parts of a message, and of the results of tools that are parts of it."""
+    """Yield the parts of a message, and at each depth the parts of the tool results among them. message: any
+    JSON value; a value without parts yields nothing.
+    """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None
         for part in parts if type(parts) is list else ():

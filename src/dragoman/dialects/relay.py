@@ -23,8 +23,8 @@ class Relay(Protocol):
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the edits that make this streaming request ask for the usage: name of a member -> new value;
-        {} = no edit is needed.
+        """Return the edits that make this streaming request (`body`) ask for the usage: name of a member ->
+        new value; {} = no edit is needed.
         """
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
@@ -34,10 +34,12 @@ class Relay(Protocol):
         """
 
     def tier(self, body: bytes) -> str | None:
-        """The service tier that the body of a provider's response states; None = it states none."""
+        """Return the service tier that the body of a provider's response states; None = it states none."""
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return a response body with this usage added. body: a body that states no usage."""
+        """Return a response body with this usage added. body: a provider's response body. The caller has
+        found no usage in it.
+        """
 
     def stream(self, reply: Reply) -> StreamRelay:
         """Make a new relay for one stream."""

@@ -47,7 +47,9 @@ class BodyRelay(ABC):
         return encode_head({**head, self.member: self._counts(usage)})
 
     def tier(self, body: bytes) -> str | None:
-        """The service tier that a response body states, in its own words; None = it states none."""
+        """Return the service tier that a response body states, in the provider's words; None = the body
+        states none, or cannot be read.
+        """
         try:
             value: Any = decode_head(body).get(self.place[0])
             return stated_at(_decode(value), self.place[1:]) if value is not None else None
@@ -60,7 +62,9 @@ class BodyRelay(ABC):
 
 
 def stated_at(value: Any, place: Sequence[str]) -> str | None:
-    """The text at this place within a decoded value; None = there is none."""
+    """Return the text at a place of a decoded JSON value; None = there is no text. place: the names of the
+    members that lead to it, the outermost first.
+    """
     for name in place:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None

@@ -72,8 +72,8 @@ class Restorer:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
-        """Return the events for the client in place of this event of the upstream; [] = the event's text is
-        held back.
+        """Return the events for the client in place of this event of the upstream; [] = the client gets
+        nothing for this event, for example because its text is held back.
         """
         if self._texts is None:
             return self._restored(event)
@@ -231,8 +231,8 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 
 class Fence:
-    """Removes, piece by piece, a Markdown code fence (three backticks) around a whole text. Any other text
-    passes unchanged.
+    """Removes, piece by piece, a Markdown code fence (three backticks, without a language or with `json`)
+    around a whole text. Any other text passes unchanged.
 
     Models put JSON into a fence although they are told not to
     (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If
@@ -302,7 +302,7 @@ class ValueMember:
     the JSON text of the member's value. Arguments that do not begin with this member pass unchanged.
 
     The value is passed on while it comes, so any text after the value (another member, other words) is passed
-    on, too. Only a brace at the very end, with white space after it, is left out.
+    on, too. Only a closing brace at the very end is left out, with any white space after it.
     """
 
     __slots__ = ("_begun", "_head", "_held")

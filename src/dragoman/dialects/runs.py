@@ -48,7 +48,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
     def first(self, read: bytes) -> tuple[list[bytes], int]:
         """Return (the bytes in the places of the texts, the total size of the events), for the events of this
-        kind with which `read` begins. ([], 0) = `read` does not begin with such an event.
+        kind with which `read` begins. ([], 0) = `read` does not begin with such an event, or contains a
+        carriage return.
         """
         if _CR in read or not read.startswith(self.opening):
             return [], 0

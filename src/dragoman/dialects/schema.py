@@ -1,4 +1,5 @@
-"""Checks a client's JSON Schema: its structure, and OpenAI's rules for strict output.
+"""Checks a client's JSON Schema: its structure, and OpenAI's rules for strict output. `describe` writes the
+name and the description of an output into its schema.
 
 The structure check compares the types of the keywords' values with https://json-schema.org/draft/2020-12 and
 its predecessors. It follows no references and allows unknown keywords, as the specification demands.

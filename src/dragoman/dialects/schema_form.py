@@ -1,4 +1,6 @@
-"""The form of correct JSON Schemas, as a type. A schema that fits this type needs no search for mistakes."""
+"""The form of correct JSON Schemas, as types. A schema that fits one of these types needs no search for
+mistakes.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ _Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | Unse
 
 
 class ParametersForm(SchemaForm):
-    """The schema of a function's parameters; its root is an object."""
+    """The schema of a function's parameters. If its root states a type, this is "object"."""
 
     type: Literal["object"] | UnsetType = UNSET
 
@@ -96,6 +98,8 @@ class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"
 
 
 class CommonParametersForm(CommonForm):
-    """The schema of a function's parameters, with few different keywords; its root is an object."""
+    """The schema of a function's parameters, with few different keywords. If its root states a type, this is
+    "object".
+    """
 
     type: Literal["object"] | UnsetType = UNSET

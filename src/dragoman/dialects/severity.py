@@ -165,21 +165,22 @@ table also lists which of these members are known."""
 
 def of_field(place: str) -> Severity:
     """Return the severity of losing the field of `ir.Request` with the IR path `place`, such as
-    `sampling.seed`.
+    `sampling.seed`; "meaning" for a field that is not in `FIELDS`.
     """
     return FIELDS.get(place, "meaning")
 
 
 def of_refused(dialect: str, place: str) -> Severity:
     """Return the severity of losing a value that a vendor refuses. place: the IR path of a field, or the name
-    of a member that only this dialect has.
+    of a member that has no field in the IR. A place that is neither in `FIELDS` nor among the dialect's
+    `MEMBERS` has the severity "hint".
     """
     return FIELDS.get(place) or of_member(dialect, place)
 
 
 def of_member(dialect: str, member: str) -> Severity:
-    """Return the severity of losing a member that only this dialect has; "hint" for an unknown member.
-    member: its JSON path.
+    """Return the severity of losing a member of this dialect's requests that has no field in the IR; "hint"
+    for an unknown member. member: its JSON path.
     """
     own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

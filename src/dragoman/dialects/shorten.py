@@ -47,8 +47,9 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out the oldest messages of a request until it has at most `window` tokens, or until no more
-    messages may be left out.
+    """Return the request without its oldest messages: as many are left out as are needed to reach `window`
+    tokens, or as many as may be left out. A request that has at most `window` tokens stays whole. counter:
+    counts the tokens.
     """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -131,10 +132,10 @@ def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
 
 
 def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
-    """Return, for each message, the position of the first message of its part; None = the message is an
+    """Return, for each message, the position of the first message of its group; None = the message is an
     instruction.
 
-    A part is a question with its answers. After the last question, a part is one step: the model's message
+    A group is a question with its answers. After the last question, a group is one step: the model's message
     and the results of the tools that it called.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
@@ -166,8 +167,9 @@ def _asks(message: ir.Message) -> bool:
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """Return, for each part, the first part with which calls and their results connect it; a part without
-    such a connection is mapped to itself. Parts are named by the position of their first message.
+    """Return, for each group of messages, the first group with which calls and their results connect it; a
+    group without such a connection is mapped to itself. Groups are named by the position of their first
+    message. starts: the result of `_starts`.
     """
     owner = {start: start for start in starts if start is not None}
 

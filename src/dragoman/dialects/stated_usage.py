@@ -66,8 +66,8 @@ class Stated(NamedTuple):
 
 
 class Answer:
-    """Reads the usage in one answer while the answer's bytes pass. kind: the answer's content type; only JSON
-    and server-sent events are read.
+    """Reads the usage and the model in one answer while the answer's bytes pass. kind: the answer's content
+    type; only JSON and server-sent events are read.
     """
 
     def __init__(self, kind: str) -> None:
@@ -90,7 +90,7 @@ class Answer:
                 self._events = None
 
     def stated(self) -> Stated:
-        """Return the usage that the answer has stated so far."""
+        """Return the model, the usage and the other billed amounts that the answer has stated so far."""
         if self._members is not None:
             self._note({name: _json(raw) for name, raw in self._members.found.items()})
         if not self._usage:
@@ -107,8 +107,9 @@ class Answer:
             self._note(event)
 
     def _note(self, value: Mapping[str, Any]) -> None:
-        """Record the model and the counts that an object states. A later count replaces an earlier count of
-        the same name, because Anthropic's last event repeats only some counts of the first.
+        """Record the model and the counts that a JSON object states. A later model, or a later count of the
+        same name, replaces the earlier one, because Anthropic's last event repeats only some counts of the
+        first.
         """
         for name in _MODELS:
             model = value.get(name)
@@ -157,7 +158,7 @@ def _by_names(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
 
 
 def _of_interaction(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts of the Interactions API as Gemini's other API names them."""
+    """Return the counts of the Interactions API under the names that they have in Gemini's other API."""
     found = {theirs: counts[name] for name, theirs in _INTERACTION.items() if name in counts}
     for name, theirs in _BY_MODALITY.items():
         listed = counts.get(name)

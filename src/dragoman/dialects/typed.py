@@ -85,7 +85,7 @@ class Typed:
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
     """Return the member `member` of `wire`. Raises WireError if `wire` is not an object, or if the member is
-    missing or not of the type `kind`. where: the JSON path of `wire`.
+    missing or not of the type `kind`; a boolean is always refused. where: the JSON path of `wire`.
     """
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -116,8 +116,8 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, `native`
-    makes the block.
+    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, or a
+    field of the block would have a wrong type, `native` makes the block.
     """
     try:
         block = read(value)
@@ -181,7 +181,7 @@ def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
     """Return the result of `decode` for the log probabilities (`tokens`) of a response; None if they have an
-    unexpected shape.
+    unexpected shape, or if `decode` returns None.
     """
     try:
         decoded = decode(tokens)

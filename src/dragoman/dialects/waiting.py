@@ -40,7 +40,7 @@ class Waiting(Generic[Call]):
 
     def add(self, call: Call, call_id: str | None, name: str) -> None:
         """Add a call that has no result yet. call: any value that stands for the call; `take` returns it.
-        call_id: None = the call has no id.
+        call_id: None = the call has no id. name: the name of its tool.
         """
         place, self._next = self._next, self._next + 1
         self._left[place] = call

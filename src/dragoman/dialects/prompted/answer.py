@@ -46,9 +46,9 @@ class TextCalls:
         self._ending: dict[int, tuple[_Text, ir.Close]] = {}  # by candidate: the text that has just ended
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events for the client in place of this event of the upstream. [] = nothing to send now: for
-        example, the text is held back because it may be the beginning of a call. If a candidate with a call
-        ends normally or states no stop reason, its stop reason becomes "tool".
+        """Return the events for the client in place of this event of the upstream. [] = nothing to send now:
+        for example, the text is held back because it may be the beginning of a call. If a candidate with a
+        call ends normally or states no stop reason, its stop reason becomes "tool".
         """
         if isinstance(event, ir.Finish):
             return self._finish(event)
@@ -69,8 +69,8 @@ class TextCalls:
         return [*ended, event]
 
     def _ended(self, candidate: int, *, cut: bool = False) -> Sequence[ir.Event]:
-        """The events for the client at the end of the candidate's last text. [] = no text has ended, or its
-        end has been passed on. cut: True = the model has not ended its answer itself.
+        """Return the events for the client at the end of the candidate's last text. [] = no text has ended,
+        or its end has been passed on. cut: True = the model has not ended its answer itself.
         """
         if (ending := self._ending.pop(candidate, None)) is None:
             return []
@@ -78,7 +78,7 @@ class TextCalls:
         return text.close(event, cut=cut)
 
     def _about_block(self, event: Any) -> Sequence[ir.Event]:
-        """The events for the client in place of an event that names a block of the upstream."""
+        """Return the events for the client in place of an event that names a block of the upstream."""
         ended = self._ended(event.candidate)
         return [*ended, *self._in_block(event, (event.candidate, event.index))]
 
@@ -96,8 +96,8 @@ class TextCalls:
         return [replace(event, index=self._numbers[place])]
 
     def _new_reader(self, candidate: int) -> CallReader | None:
-        """A reader for the next text; None = the whole text is plain. Only the first block of a candidate can
-        begin with reasoning.
+        """Return a reader for the next text; None = the whole text is plain. Only the first block of a
+        candidate can begin with reasoning.
         """
         inner = None if self._reader is None else self._reader()
         if self._thoughts is None or candidate in self._next or self._has_text(candidate):
@@ -108,14 +108,15 @@ class TextCalls:
         return any(place[0] == candidate for place in self._texts)
 
     def _known(self, index: int) -> int | None:
-        """The client's number of a block of the first candidate; None = the client has no such block yet. For
-        a text, it is the number of the client's last text block. index: the upstream's number of the block.
+        """Return the client's number of a block of the first candidate; None = the client has no such block
+        yet. For a text of the upstream, this is the number of the client's last text block that was made from
+        it. index: the upstream's number of the block.
         """
         text = self._texts.get((0, index))
         return self._numbers.get((0, index)) if text is None else text.said
 
     def number(self, candidate: int) -> int:
-        """Take the next free number of this candidate's blocks, for a new block of the client."""
+        """Return the next free number of this candidate's blocks, for a new block of the client."""
         number = self._next.get(candidate, 0)
         self._next[candidate] = number + 1
         return number
@@ -127,7 +128,8 @@ class TextCalls:
 
 class _Text:
     """One text block of the upstream. The client gets a text block for each plain text in it, a block for
-    each call, and a block for the reasoning.
+    each call, and a block for the reasoning. answer: the answer with this block. candidate: its index.
+    reader: finds the calls and the reasoning; None = all of the text is plain.
     """
 
     __slots__ = (
@@ -147,17 +149,18 @@ class _Text:
         self._divided = False  # whether there was a call or reasoning
 
     def begin(self, block: ir.Text) -> list[ir.Event]:
-        """The events for the client when the upstream's block opens."""
+        """Return the events for the client when the upstream's block opens."""
         self._block = replace(block, text="")
         return self._read(block.text)
 
     def feed(self, event: Any) -> list[ir.Event]:
-        """The events for the client in place of an event about this block."""
+        """Return the events for the client in place of an event about this block; [] = the client gets
+        nothing for this event.
+        """
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
-        if isinstance(
-            event, ir.Cite
-        ):  # it may also follow the block's end; a text of calls alone has no place
+        if isinstance(event, ir.Cite):
+            # It may come after the block's end. A text with nothing but calls has no block for a citation.
             return [] if self.said is None else [replace(event, index=self.said)]
         return [*self._speak(), replace(event, index=self._open)]
 
@@ -174,8 +177,8 @@ class _Text:
         return events
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
-        """The events for the client at the end of the block. cut: True = the model has not ended its answer
-        itself.
+        """Return the events for the client at the end of the block. event: the upstream's event that closes
+        it. cut: True = the model has not ended its answer itself.
         """
         events: list[ir.Event] = []
         final = event.block
@@ -224,7 +227,7 @@ class _Text:
         return events
 
     def _speak(self) -> list[ir.Event]:
-        """The events that open a text block for the client; [] if a text block is open."""
+        """Return the events that open a text block for the client; [] if a text block is open."""
         if self._open is not None and not self._thinking:
             return []
         events = self._end()
@@ -234,7 +237,7 @@ class _Text:
         return [*events, ir.Open(self._open, block, self._candidate)]
 
     def _think(self) -> list[ir.Event]:
-        """The events that open a block of reasoning for the client; [] if such a block is open."""
+        """Return the events that open a block of reasoning for the client; [] if such a block is open."""
         if self._thinking:
             return []
         events = self._end()
@@ -243,7 +246,7 @@ class _Text:
         return [*events, ir.Open(self._open, ir.Thinking(""), self._candidate)]
 
     def _end(self) -> list[ir.Event]:
-        """The event that closes the client's open block; [] if no block is open."""
+        """Return the event that closes the client's open block; [] if no block is open."""
         if self._open is None:
             return []
         number, self._open = self._open, None

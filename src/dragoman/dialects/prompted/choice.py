@@ -50,8 +50,8 @@ def is_choice(request: ir.Request) -> bool:
 def chosen(
     request: ir.Request, report: Report, notation: Notation | None, *, keeps: bool
 ) -> tuple[ir.Request, Callable[[], CallReader]]:
-    """(the request that asks for its forced call as structured output, a function that makes the reader of
-    the answer). `is_choice` must be true for the request.
+    """Return (the request that asks for its forced call as structured output, a function that makes the
+    reader of the answer). The caller has checked that `is_choice` is true for the request.
 
     notation: how the model writes a call if its server ignores the schema; None = such an answer is plain
     text. keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys:
@@ -93,14 +93,14 @@ def chosen(
 
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a tool's arguments, with the type "object" if it states no type."""
+    """Return the schema of a tool's arguments, with the type "object" if it states no type."""
     if not schema.keys().isdisjoint(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")):
         return schema
     return {"type": "object", **schema}
 
 
 def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
-    """The schema of an answer that is a call of one of these tools. tools: at least two."""
+    """Return the schema of an answer that is a call of one of these tools. tools: at least two."""
     definitions: dict[str, Any] = {}
     calls = [_of_call(tool, index, definitions) for index, tool in enumerate(tools)]
     schema = _closed({"call": {"anyOf": calls}})
@@ -110,8 +110,8 @@ def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
 
 
 def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a call of one tool. The definitions in the tool's schema are added to `definitions`,
-    under new names. index: the tool's index in `anyOf`.
+    """Return the schema of a call of one tool. The definitions in the tool's schema are added to
+    `definitions`, under new names. index: the tool's index in `anyOf`.
     """
     own = dict(_object(parameters(tool)))
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
@@ -141,8 +141,8 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(node: Any, moved: Mapping[str, str], place: str) -> Any:
-    """A copy of a schema that was moved to `place` (a JSON pointer), with its references adapted. moved: old
-    place of a definition -> its new place.
+    """Return a copy of a schema that was moved to `place` (a JSON pointer), with its references adapted.
+    moved: old place of a definition -> its new place.
     """
     if isinstance(node, list):
         return [_moved(item, moved, place) for item in node]
@@ -169,7 +169,7 @@ def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
 
 
 class _Arguments:
-    """Reads the arguments of a call, which are passed on while they come, and the text behind them. ending:
+    """Reads the arguments of a call, which are passed on while they come, and the text after them. ending:
     the braces that must follow the arguments.
     """
 
@@ -193,8 +193,8 @@ class _Arguments:
         return pieces + self._behind(text)
 
     def _behind(self, text: str) -> list[Piece]:
-        """The plain text behind the arguments. The braces in `ending`, and white space before, between and
-        after them, are left out.
+        """Return the plain text after the arguments, as one piece; [] = there is none. The braces in
+        `ending`, and white space before, between and after them, are left out.
         """
         at = 0
         while self._ending is not None and at < len(text):
@@ -207,7 +207,7 @@ class _Arguments:
         return [text[at:]] if at < len(text) else []
 
     def close(self) -> list[Piece]:
-        """The end of the call, if the answer breaks off inside the arguments; else []."""
+        """Return the end of the call, if the answer breaks off inside the arguments; otherwise []."""
         return [] if self._extent.ended() else [Ended()]
 
 
@@ -256,7 +256,9 @@ class ForcedCall:
         return self._other.feed(text)
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """The last pieces: the end of a call that broke off, or text that was held back."""
+        """Return the last pieces: the end of a call that broke off, or text that was held back. cut: as in
+        `CallReader.close`.
+        """
         if self._arguments is not None:
             return self._arguments.close()
         if self._other is not None:
@@ -282,16 +284,16 @@ _MAY_FENCE: Final = re.compile(r"\s*(?:`{1,3}|```(?:j|js|jso|json)?[ \t]*\r?)", 
 
 
 def _head(name: str) -> str:
-    """The beginning of an answer with a call of this tool, up to the first brace of the arguments, without
-    white space.
+    """Return the beginning of an answer with a call of this tool, up to the first brace of the arguments,
+    without white space.
     """
     quoted = "".join(msgspec.json.encode(name).decode().split())
     return f'{{"call":{{"tool":{quoted},"arguments":{{'
 
 
 def _behind(text: str, count: int) -> str:
-    """The rest of the text after its first `count` characters that are not white space. White space at the
-    beginning of the rest is removed.
+    """Return the rest of the text after its first `count` characters that are not white space. White space at
+    the beginning of the rest is removed.
     """
     at = 0
     while count:

@@ -28,8 +28,8 @@ _text = msgspec.json.Decoder(str).decode
 
 
 def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Opening]:
-    """Opening mark -> a function that makes the reader of the text behind it. marks: the opening and the
-    closing mark of the notation. tools: the declared tools, by name.
+    """Return the opening mark of the notation -> a function that makes the reader of the text after this
+    mark. marks: the opening and the closing mark. tools: the declared tools, by name.
     """
 
     def body(_work: Work) -> Body:  # every piece is read once
@@ -39,7 +39,9 @@ def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Open
 
 
 class _Body:
-    """The text between the marks: white space, a JSON value, white space, the closing mark."""
+    """Reads the text of a call after its opening mark: white space, a JSON value, white space, the closing
+    mark. closing: the closing mark. tools: the declared tools, by name.
+    """
 
     __slots__ = ("_closing", "_extent", "_json", "_tail", "_tools")
 
@@ -51,8 +53,8 @@ class _Body:
         self._tail = ""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
         extent = self._extent
         if extent is None:
@@ -76,8 +78,8 @@ class _Body:
 
 
 def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
-    """The calls in a JSON text: an object, or an array of objects. () = one of the objects is not a call of a
-    declared tool.
+    """Return the calls in a JSON text: an object, or an array of objects. () = the text is not such JSON, or
+    one of the objects is not a call of one of `tools`.
     """
     try:
         objects = _several(written) if written.startswith("[") else [written]
@@ -89,8 +91,8 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 
 
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
-    """The call that an object states. None = the object names no declared tool, has other members, or its
-    arguments are not an object. Raises msgspec.DecodeError if the name is not a text.
+    """Return the call that an object states. None = the object names none of `tools`, has other members, or
+    its arguments are not an object. Raises msgspec.DecodeError if the name is not a text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]
     values = [members.pop(member) for member in _ARGUMENTS if member in members]
@@ -105,9 +107,9 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
 
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:
-    """A call in this notation, as the model would have written it. arguments: JSON text; a text that is not a
-    JSON object is written as a JSON string. marks: the opening and the closing mark. key: the member for the
-    tool's name.
+    """Return a call in this notation, as the model would have written it. arguments: JSON text; a text that
+    is not a JSON object is written as a JSON string, a blank text as {}. marks: the opening and the closing
+    mark. key: the member for the tool's name.
     """
     if not arguments.strip():
         arguments = "{}"

@@ -21,7 +21,7 @@ class Notation(msgspec.Struct, frozen=True):
     guide: the instruction that tells the model how to write a call. call: writes a call, from the tool's name
     and the arguments (JSON text). result: writes a result, from the tool's name, the result's text, and
     whether the tool failed. openings: opening mark of a call -> a function that makes the reader of the text
-    behind it; from the declared tools (name -> schema of the parameters).
+    after it; from the declared tools (name -> schema of the parameters).
     """
 
     guide: str
@@ -30,14 +30,14 @@ class Notation(msgspec.Struct, frozen=True):
     openings: Callable[[Mapping[str, Mapping[str, Any]]], Mapping[str, Opening]]
 
     def reader(self, tools: Mapping[str, Mapping[str, Any]], *, single: bool) -> Callable[[], CallReader]:
-        """A function that makes a reader for each text of the answer. tools: the declared tools, name ->
-        schema of the parameters. single: True = the answer may contain only one call.
+        """Return a function that makes a reader for each text of the answer. tools: the declared tools, name
+        -> schema of the parameters. single: True = the answer may contain only one call.
         """
         return partial(TextReader, self.openings(tools), single=single)
 
 
 def described(tool: ir.Function) -> str:
-    """A tool as one line of JSON: its name, its description and the JSON Schema of its parameters."""
+    """Return a tool as one line of JSON: its name, its description and the JSON Schema of its parameters."""
     said: dict[str, Any] = {"name": tool.name}
     if tool.description:
         said["description"] = tool.description
@@ -46,8 +46,8 @@ def described(tool: ir.Function) -> str:
 
 
 def parameters(tool: ir.Function) -> dict[str, Any]:
-    """The JSON Schema of a tool's parameters. For a tool that states no schema, it is the schema of an object
-    without members.
+    """Return the JSON Schema of a tool's parameters. For a tool that states no schema, it is the schema of an
+    object without members.
     """
     if tool.parameters is None:
         return {"type": "object", "properties": {}, "additionalProperties": False}

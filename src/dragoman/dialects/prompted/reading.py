@@ -2,7 +2,7 @@
 
 A reader takes the parts, and gives the plain text and the calls in them, in order. A text that may be the
 beginning of a call is held back until this is decided: at most as long as the longest mark with which a call
-begins, and white space before it. The text behind such a mark is held back until the call is complete. A call
+begins, and white space before it. The text after such a mark is held back until the call is complete. A call
 that is not well-formed is plain text.
 """
 
@@ -53,8 +53,9 @@ class CallReader(Protocol):
         """
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """The pieces of the text that was held back. Called once, after the last part. cut: True = the model
-        has not ended its answer itself, for example because it has reached its limit of tokens.
+        """Return the pieces of the text that was held back. Called once, after the last part of the text.
+        cut: True = the model has not ended its answer itself, for example because it has reached its limit of
+        tokens.
         """
 
 
@@ -66,7 +67,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Complete(msgspec.Struct, frozen=True):
-    """The result of `Body.feed`: the calls are complete. rest: the text behind them."""
+    """The result of `Body.feed`: the calls are complete. rest: the text after them."""
 
     calls: tuple[Call, ...]
     rest: str
@@ -80,16 +81,16 @@ BROKEN: Final = Broken()
 
 
 class Body(Protocol):
-    """Reads the text of a call behind its opening mark. The text comes in parts."""
+    """Reads the text of a call after its opening mark. The text comes in parts."""
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
 
 
 Opening: TypeAlias = Callable[[Work], Body]
-"""Makes the reader of the text behind an opening mark. `Work` limits how often this text is read again."""
+"""Makes the reader of the text after an opening mark. `Work` limits how often this text is read again."""
 
 _MOST_CALLS: Final = 1000
 """After so many calls, the rest of an answer is plain text. This limits the number of its blocks, because the
@@ -100,7 +101,7 @@ _PART: Final = 4096
 class TextReader:
     """The `CallReader` of texts in which each call begins with an opening mark.
 
-    openings: opening mark -> a function that makes the reader of the text behind it. single: True = the
+    openings: opening mark -> a function that makes the reader of the text after it. single: True = the
     answer may have only one call; later calls are plain text. White space of at most `_MOST_SPACE` characters
     is left out between two calls, after the last call, and before the first call if no other text precedes
     it. The text of a broken call is read again as plain text; when the `Work` is used up, the rest of the
@@ -122,7 +123,7 @@ class TextReader:
         self._most = 1 if single else _MOST_CALLS
         self._body: Body | None = None
         self._mark = ""  # of the open call, with the white space before it
-        self._behind: list[str] = []  # the text behind this mark
+        self._behind: list[str] = []  # the text after this mark
         self._held = ""  # plain text so far: the beginning of a mark, or white space before a call
         self._speaking = False  # whether plain text was passed after the last call
         self._called = 0
@@ -139,8 +140,9 @@ class TextReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """The pieces of the text that was held back. A call that is not complete is plain text. If the answer
-        was cut off inside it, no other calls are read from this text, because they are part of a value.
+        """Return the pieces of the text that was held back. A call that is not complete is plain text. cut:
+        as in `CallReader.close`. If the answer was cut off inside a call, no other calls are read from the
+        text of this call, because they may be part of a value.
         """
         pieces: list[Piece] = []
         if cut and self._body is not None:
@@ -166,7 +168,7 @@ class TextReader:
                 waiting.append(rest)
 
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
-        """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text behind the
+        """Read plain text up to the next opening mark, and append it to `pieces`. Returns the text after the
         mark; None = there is no mark, or the limit of calls or the `Work` is used up.
         """
         text, self._held = self._held + text, ""
@@ -194,8 +196,8 @@ class TextReader:
         return ""
 
     def _begins(self, text: str) -> int:
-        """The index from which a text without marks may be the beginning of a mark. The text's length = it is
-        not the beginning of a mark.
+        """Return the index from which a text without marks may be the beginning of a mark. The text's length
+        = it is not the beginning of a mark.
         """
         for place in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[place] in self._firsts:
@@ -224,7 +226,7 @@ class TextReader:
         return self._give_up(pieces) + text
 
     def _give_up(self, pieces: list[Piece]) -> str:
-        """Append the opening mark of a broken call to `pieces` as plain text. Returns the text behind the
+        """Append the opening mark of a broken call to `pieces` as plain text. Returns the text after the
         mark, which must be read again.
         """
         behind = "".join(self._behind)

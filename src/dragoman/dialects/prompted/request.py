@@ -26,8 +26,8 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def told(request: ir.Request, notation: Notation, report: Report) -> Told:
-    """The request without its functions: system text describes those that may be called, and the calls and
-    results in the history are text. The provider's own tools stay.
+    """Return the request without its functions: system text describes those that may be called, and the calls
+    and results in the history are text. The provider's own tools stay.
 
     notation: how calls and results are written. report: gets changes for what is now text, and losses for
     what text does not guarantee (such as a forced call).
@@ -65,8 +65,8 @@ def has_tools(request: ir.Request) -> bool:
 
 
 def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
-    """The functions of the request that the tool choice allows. If it does not allow all of them, a change is
-    reported.
+    """Return the functions of the request that the tool choice allows. If it does not allow all of them, a
+    change is reported.
     """
     choice = request.tool_choice
     functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
@@ -84,8 +84,8 @@ def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
 
 
 def without_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request without its functions. Only tools of the provider stay, with the tool choice "none" if
-    there was a tool choice. report: gets a loss for each setting of a function that text cannot express.
+    """Return the request without its functions. Only tools of the provider stay, with the tool choice "none"
+    if there was a tool choice. report: gets a loss for each setting of a function that text cannot express.
     """
     for index, tool in enumerate(request.tools or ()):
         if not isinstance(tool, ir.Function):
@@ -106,8 +106,8 @@ def without_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 def as_text(request: ir.Request, notation: Notation) -> ir.Request:
-    """The request with text in its history, in place of calls and results of the client's tools. notation:
-    how calls and results are written.
+    """Return the request with text in its history, in place of calls and results of the client's tools.
+    notation: how calls and results are written.
     """
     names: dict[str, str] = {}
     messages = tuple([_message(message, notation, names) for message in request.messages])
@@ -116,8 +116,8 @@ def as_text(request: ir.Request, notation: Notation) -> ir.Request:
 
 
 def _message(message: ir.Message, notation: Notation, names: dict[str, str]) -> ir.Message:
-    """The message with text in place of calls and results. names: call id -> tool name, for the calls so far;
-    this function adds the message's calls.
+    """Return the message with text in place of calls and results of the client's tools. names: call id ->
+    tool name, for the calls so far; this function adds the message's calls.
     """
     if not any(_is_traffic(block) for block in message.blocks):
         return message
@@ -156,7 +156,7 @@ def _say(text: str, blocks: list[ir.Block]) -> None:
 
 
 def _content(result: ir.ToolResult) -> tuple[str, list[ir.Block]]:
-    """(the text of a result, its other blocks)."""
+    """Return (the text of a result, its other blocks)."""
     texts: list[str] = []
     others: list[ir.Block] = []
     for block in result.content:

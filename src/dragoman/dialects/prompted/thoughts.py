@@ -3,7 +3,7 @@
 Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
 (https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). One line
-break behind `<think>`, one before `</think>`, and up to two behind `</think>` belong to the tags.
+break after `<think>`, one before `</think>`, and up to two after `</think>` belong to the tags.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ThoughtReader:
         self._inside = inside
         self._state: Literal["new", "begun", "thinking", "ended", "past"] = "new"
         self._held = ""  # text that may be the beginning of a tag
-        self._breaks = 0  # line breaks behind `</think>` so far
+        self._breaks = 0  # line breaks after `</think>` so far
 
     def feed(self, text: str) -> Sequence[Piece]:
         """Take the next part of the text, and return the pieces that it completes; [] = none, because the
@@ -67,8 +67,8 @@ class ThoughtReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """The pieces of the text that was held back. Called once, after the last part. cut: as in
-        `CallReader`.
+        """Return the pieces of the text that was held back. Called once, after the last part. cut: as in
+        `CallReader.close`.
         """
         pieces: list[Piece] = []
         if self._state == "new":
@@ -78,7 +78,7 @@ class ThoughtReader:
         return pieces if self._inner is None else [*pieces, *self._inner.close(cut=cut)]
 
     def _think(self, text: str, pieces: list[Piece]) -> str:
-        """Append reasoning to `pieces`. Returns the text behind the reasoning; "" if the reasoning has not
+        """Append reasoning to `pieces`. Returns the text after the reasoning; "" if the reasoning has not
         ended.
         """
         thought, closing, rest = text.partition(CLOSING)
@@ -93,7 +93,9 @@ class ThoughtReader:
         return rest
 
     def _end(self, text: str) -> Sequence[Piece]:
-        """The pieces of the text behind the reasoning, without the line breaks that belong to `</think>`."""
+        """Return the pieces of the text after the reasoning, without the line breaks that belong to
+        `</think>`.
+        """
         while self._breaks < _MOST_BREAKS and text.startswith("\n"):
             self._breaks += 1
             text = text[1:]
@@ -109,8 +111,8 @@ class ThoughtReader:
 
 
 def _may_close(text: str) -> int:
-    """The index from which the text may be the beginning of `</think>`, with the line break before it. The
-    text's length = it is not such a beginning.
+    """Return the index from which the text may be the beginning of `</think>`, with the line break before it.
+    The text's length = it is not such a beginning.
     """
     for place in range(max(0, len(text) - len(_ENDING) + 1), len(text)):
         tail = text[place:]

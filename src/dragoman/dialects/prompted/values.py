@@ -3,7 +3,7 @@
     object           an element for each member
     array            an element for each item, of any name; or the parameter's element again for each item
     number, boolean  the JSON literal; a text that is not one stays a text
-    string           the text as it stands, without one line break behind the opening tag and one before the
+    string           the text as it stands, without one line break after the opening tag and one before the
                      closing tag
     CDATA            the text in it, unchanged
 
@@ -50,14 +50,14 @@ class Values:
         self._root = schema
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
-        """The arguments in the text between the tool's tags, name -> value. work: pays for each reading of
-        the text. Raises NotWellFormed, also if the work is used up.
+        """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
+        reading of the text. Raises NotWellFormed, also if the work is used up.
         """
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
-        """The members of an object, from the elements in the text. schema: the schema of the object. depth:
-        the number of elements around them.
+        """Return the members of an object, from the elements in the text. schema: the schema of the object.
+        depth: the number of elements around them.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
@@ -115,14 +115,14 @@ class Values:
         ]
 
     def _item(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schema of an array's items; {} = the array's schema states none. schema: the schema of the
-        array.
+        """Return the schema of an array's items; {} = the array's schema states none. schema: the schema of
+        the array.
         """
         return self._resolved(self._part(schema, "array").get("items"))
 
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
-        """The schema. If it is a reference (`$ref`) inside the document, the schema to which it refers. {}
-        for a value that is not a schema.
+        """Return the schema itself or, if it is a reference (`$ref`) inside the document, the schema to which
+        it refers. {} = the value, or the end of the reference, is not a schema.
         """
         for _ in range(_DEEPEST):
             if not isinstance(schema, Mapping):
@@ -134,8 +134,8 @@ class Values:
         return _ANY
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-        """The first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no alternative
-        allows it, the schema itself. `properties` that are not an object are left out.
+        """Return the first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no
+        alternative allows it, the schema itself. `properties` that are not an object are left out.
         """
         for one in _alternatives(schema):
             part = self._resolved(one)
@@ -147,8 +147,8 @@ class Values:
         return {key: value for key, value in schema.items() if key != "properties"}
 
     def _types(self, schema: Mapping[str, Any], depth: int = 3) -> frozenset[str]:
-        """The types that a schema allows; empty = the schema does not state any. depth: how many levels of
-        alternatives are searched.
+        """Return the types that a schema allows; empty = the schema does not state any. depth: how many
+        levels of alternatives are searched.
         """
         stated = schema.get("type")
         if isinstance(stated, str):
@@ -169,7 +169,9 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def parameter_names(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names of the members that an object may have; None = any name. schema: the schema of the object."""
+    """Return the names of the members that an object may have; None = any name. schema: the schema of the
+    object.
+    """
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
         return None
@@ -191,7 +193,9 @@ def _at(root: Mapping[str, Any], where: str) -> Any:
 
 
 class _Elements:
-    """Reads a text that consists of elements. known: the names that may occur; None = any."""
+    """Reads a text that consists of elements. known: the names that elements may have; None = any name. work:
+    pays for each reading of the text.
+    """
 
     __slots__ = ("_last_cdata_end", "_names", "_text", "_work")
 
@@ -202,8 +206,9 @@ class _Elements:
         self._last_cdata_end = text.rfind(_CDATA_ENDS)  # so that no section looks in vain for its end
 
     def found(self) -> Iterator[tuple[str, str | None]]:
-        """(name, text inside) of each element in the text; an empty tag has None as the text. Raises
-        NotWellFormed for another name, for an element that is not closed, and for text between the elements.
+        """Yield (name, text inside) for each element in the text; None as the text = the tag is empty
+        (`<name/>`). Raises NotWellFormed for a name that is not in `known`, for an element that is not
+        closed, for text between the elements, and if the work is used up.
         """
         text, at = self._text, 0
         while at < len(text):
@@ -223,11 +228,11 @@ class _Elements:
             at = end + len(name) + len("</>")
 
     def _end(self, start: int, name: str) -> int:
-        """The index of the closing tag of the element `name`. start: the index behind its opening tag. Raises
-        NotWellFormed if the element does not end.
+        """Return the index of the closing tag of the element `name`. start: the index after its opening tag.
+        Raises NotWellFormed if the element does not end.
 
-        The element ends at the first closing tag outside of CDATA behind which another element or nothing
-        follows. Elements of the same name inside it are skipped; if they are not closed, they are text.
+        The element ends at the first closing tag outside of CDATA that is followed by another element, or by
+        nothing. Elements of the same name inside it are skipped; if they are not closed, they are text.
         """
         end = self._closing(start, name, nests=True)
         if end < 0:
@@ -237,8 +242,8 @@ class _Elements:
         return end
 
     def _closing(self, start: int, name: str, *, nests: bool) -> int:
-        """The index of the closing tag of the element `name`; -1 = there is none. start: the index behind its
-        opening tag. nests: True = elements of the same name inside it are skipped.
+        """Return the index of the closing tag of the element `name`; -1 = there is none. start: the index
+        after its opening tag. nests: True = elements of the same name inside it are skipped.
         """
         text, opening, closing = self._text, f"<{name}>", f"</{name}>"
         first = _SPACE.match(text, start)
@@ -276,7 +281,9 @@ class _Elements:
 
 
 def _unwrapped(text: str) -> str:
-    """The text without one line break at its beginning and one at its end, which belong to the tags."""
+    """Return the text without the line breaks that belong to the tags: one at its beginning and one at its
+    end.
+    """
     if text[:2] == "\r\n":
         text = text[2:]
     elif text[:1] == "\n":
@@ -288,8 +295,8 @@ def _unwrapped(text: str) -> str:
 
 
 def _named(text: str, schema: Mapping[str, Any]) -> tuple[Any] | None:
-    """The value of `enum` or `const` in the schema that is written like the text, as a tuple of one; None =
-    there is no such value.
+    """Return the value of `enum` or `const` in the schema that is written like the text, as a tuple of one;
+    None = there is no such value.
     """
     stated = schema.get("enum")
     values = [
@@ -318,8 +325,9 @@ _KINDS: Final[Mapping[type, frozenset[str]]] = {
 
 
 def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
-    """The JSON value that the text is, if its type is in `kinds`; else `otherwise`. A JSON string is never
-    read as JSON; if `kinds` has "string", numbers and booleans are not, either. kinds: empty = every type.
+    """Return the JSON value that the text is, if its type is in `kinds`; `otherwise` in all other cases. A
+    JSON string is never read as JSON; if `kinds` has "string", numbers and booleans are not, either. kinds:
+    empty = every type.
     """
     if text in {"True", "False"}:
         text = text.lower()

@@ -29,8 +29,8 @@ _CDATA: Final = "<![CDATA["
 
 
 def openings(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, Opening]:
-    """Opening tag of a declared tool -> a function that makes the reader of the text behind it. tools: name
-    -> schema of the parameters.
+    """Return the opening tags of the declared tools: tag -> a function that makes the reader of the text
+    after this tag. tools: name -> schema of the parameters.
     """
     found: dict[str, Opening] = {}
     for name, schema in tools.items():
@@ -40,7 +40,7 @@ def openings(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, Opening]:
 
 
 class _Empty:
-    """The reader behind an empty tag (`<name/>`), which is a whole call."""
+    """Reads the text after an empty tag (`<name/>`). The tag alone is a whole call."""
 
     __slots__ = ("_name",)
 
@@ -48,13 +48,16 @@ class _Empty:
         self._name = name
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """The call without arguments. It is complete, so all of `text` stands behind it."""
+        """Return the call without arguments. The call is complete with its tag, so all of `text` comes after
+        the call.
+        """
         return Complete((Call(self._name, "{}"),), text)
 
 
 class _Body:
-    """Reads the text behind the opening tag of a tool. The call ends at the first closing tag of the tool at
-    which all its parameters are closed. Earlier closing tags are part of a value.
+    """Reads the text after the opening tag of a tool. The call ends at the first closing tag of the tool at
+    which all its parameters are closed. Earlier closing tags are part of a value. name, schema: of the tool.
+    work: pays for each reading of the text.
     """
 
     __slots__ = (
@@ -78,8 +81,8 @@ class _Body:
         self._work = work
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns None if more text is needed to decide whether this is a
-        call.
+        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
+        not a call, and None if more text is needed.
         """
         text = self._tail + text
         if not self._begun:
@@ -127,7 +130,7 @@ class _Body:
         return None if any(start.startswith(text) for start in self._starts) else False
 
     def _arguments(self, inside: str) -> str | None:
-        """The arguments as JSON text; None = the text between the tool's tags (`inside`) is not
+        """Return the arguments as JSON text; None = the text between the tool's tags (`inside`) is not
         well-formed.
         """
         stripped = inside.strip()
@@ -140,8 +143,8 @@ class _Body:
 
 
 def written(name: str, arguments: str) -> str:
-    """A call in this notation, as the model would have written it. arguments: JSON text; a text that is not a
-    JSON object stands between the tags, as CDATA.
+    """Return a call in this notation, as the model would have written it. arguments: JSON text; a text that
+    is not a JSON object stands between the tags, as CDATA.
     """
     members = parse_arguments(arguments)
     if members is None:

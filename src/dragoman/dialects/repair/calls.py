@@ -26,8 +26,8 @@ _BY_ORDER: Final = (
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """A call that has no result yet. id: its id after the repair. number: its position among all calls of the
-    history.
+    """A call that has no result yet. id: its id after the repair. name: of its tool. kind: as in
+    `ir.ToolCall`. number: its position among all calls of the history.
     """
 
     id: str | None
@@ -133,7 +133,8 @@ class Repair(ABC):
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
         """Return the block that the assistant's turn has in place of a medium: the medium itself, or its
-        transcript as text. None = the medium moves to the user.
+        transcript as text. None = the medium moves to the user: it is added to `moved`. where: the medium's
+        IR path.
         """
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
@@ -162,8 +163,8 @@ class Repair(ABC):
         """Return (the result with the id and name that the target requires, its call). None as the call = the
         result has none, or the rules say that calls are not looked up (`orphans` = "any").
 
-        The call is taken out of `waiting`. notes: gets the losses. Raises WireError for a result without its
-        call, if the target refuses such results.
+        The call is taken out of `waiting`. block: the client's result. where: its IR path. notes: gets the
+        losses. Raises WireError for a result without its call, if the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -209,7 +210,8 @@ class Repair(ABC):
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
         """Return (the result without the media that it cannot hold, [(one of these media, its IR path)]).
 
-        noted: True = in the result, a text stands in place of each of these media.
+        where: the IR path of the result. noted: True = in the result, a text stands in place of each of these
+        media.
         """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
@@ -237,7 +239,9 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """Return (a result without its call, as blocks of the user; the IR path of each block)."""
+        """Return (the blocks that stand in the user's message for a result whose call is missing, the IR path
+        of each of these blocks). where: the IR path of the result.
+        """
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words

@@ -50,7 +50,9 @@ class Items(Repair):
             places.append(where)
 
     def _answer_all(self) -> None:
-        """Add a result directly after each call that needs one (`Rules.needs`) and has none."""
+        """Add a result directly after each call that needs one (`Rules.needs`) and has none. The addition is
+        noted in the call's turn.
+        """
         left = {call.id: call for call in self.waiting}
         for turn in self.turns:
             for piece in turn.pieces if turn.role == "assistant" else ():

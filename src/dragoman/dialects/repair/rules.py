@@ -82,7 +82,7 @@ class Rules(Value, frozen=True, kw_only=True):
       (`Facts.mid_system`) ("turns").
     - opened: a message of the user is put first, if nothing else is written. With "turns", it is also put
       first if the assistant would be first: `opens` = "assistant" means always, "calls" only if its
-      first message has calls.
+      first message has calls. "empty" = the order is not "turns".
     - asked: if there are only system messages, the last of them becomes the user's ("messages").
     - continued: at the end the user asks the model to continue, if the assistant has spoken last and the
       model cannot continue its message ("turns").

@@ -18,8 +18,8 @@ class Note(NamedTuple):
     """One repair, for the report.
 
     where: the IR path of the repaired value; None = the repair adds something. to: the JSON path of the
-    result in the encoded body, in which `{at}` stands for the message's index; "" = something is lost.
-    severity: of the loss; None = the repair is not a loss.
+    result in the encoded body, in which `{at}` stands for the message's index; "" = the repair has no result
+    in the body. severity: of the loss; None = the repair is not a loss.
     """
 
     where: str | None
@@ -58,8 +58,8 @@ class Piece(msgspec.Struct):
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or several of its items. role: "tool" = a tool result as a separate message.
-    notes: the repairs in this turn.
+    """One message of the target, or several of its items. role: the message's; "tool" = a tool result as a
+    separate message. notes: the repairs in this turn.
     """
 
     role: Role
