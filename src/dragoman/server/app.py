@@ -150,7 +150,7 @@ class App:
         peer: Sequence[Any] | None = None,
     ) -> Head:
         """Return the Head of a request. path: decoded; raw: percent-encoded, b"" = not known. fields: the
-        headers, with lower-case names. root: where the application is mounted. The others: see `Head`.
+        headers, with lower-case names. root: where the application is mounted. Other parameters: see `Head`.
         """
         headers = HeaderMap(fields)
         path, key = self._paths.unlocked(path, raw, root)
@@ -233,8 +233,8 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable if the head was handled before, and a small JSON body has come in
-        already. None = not so, or the gateway's keys have changed since then: call `_handle`.
+        """Return the handler's awaitable for a request whose head was handled before and whose small JSON
+        body has come in already; None for any other request, and after a change of the gateway's keys.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -325,7 +325,7 @@ class App:
         share: Share,
     ) -> None:
         """Read a form, and run the handler with a copy of `request` that has its fields. Raises RequestFailed
-        (also for a web page that may not send forms), and ClientGone. share: for decompressing.
+        (also for a web page that may not send forms), and ClientGone. share: for the decoders' memory.
         """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):  # browsers send forms without a preflight request
@@ -367,8 +367,8 @@ class App:
         """Return the complete body of a request, decompressed, and its weight (`wire.json.Measured`), the
         work to decode it, in bytes; 0 = small, not measured. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, unless a small body has come in already; if the body is
-        measured, also with the `extra` memory of its decoded values.
+        share: is charged with the memory of the body, unless it is small, not compressed, and has come in
+        already; if the body is measured, also with the `extra` memory of its decoded values.
         """
         whole = arrival.link.body
         if whole is not None and len(whole) <= self._small and arrival.head.plain:
@@ -410,9 +410,9 @@ class App:
     def _unpacked(
         self, arrival: Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """Yield the decompressed body of a request, piece by piece. packed: its content codings. limit: the
-        most bytes of the compressed and of the decompressed body. share: is charged with the decoders'
-        memory. Raises RequestFailed and ClientGone.
+        """Yield the decompressed body of a request, piece by piece: see `bodies.unpacked`. packed: its
+        content codings. limit: the most bytes, compressed and decompressed. Raises RequestFailed and
+        ClientGone.
         """
         run = self._gateway.heavy.run
 
@@ -503,9 +503,9 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """Return the caller of a request without a key, if `keyless_faces` has the endpoint's protocol. None
-        = not so, or the request comes from another machine, a foreign page, a Unix socket, or in HTTP/1.0 (by
-        nginx).
+        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request.
+        None = it does not: the endpoint has another protocol, or the request comes from another machine, a
+        proxy (in HTTP/1.0: nginx), a foreign page or a Unix socket.
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -537,7 +537,7 @@ def _administers(head: Head) -> bool:
 
 
 def _is_shed(head: Head) -> bool:
-    """Whether the request is refused while too many run: True for POST, except at endpoints for `admin`."""
+    """Whether the request is refused while too many run: any POST is, except at endpoints for `admin`."""
     endpoint = head.endpoint
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
@@ -547,7 +547,7 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:
-    """Return the caller at the Unix socket, named after the machine's user, and set `exchange.client`."""
+    """Return the caller at the Unix socket, named after its user ("uid 1000"). Sets `exchange.client`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
 
@@ -566,7 +566,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """Return the error answer to a request, in the form `endpoint.errors`, or else of `exchange.face`."""
+    """Return the error answer to a request, in the form `endpoint.errors`, or if None in `exchange.face`."""
     errors = None if endpoint is None else endpoint.errors
     errors = errors or DIALECTS[exchange.face].errors
     status, extra, body = errors.encode(fault, exchange.request_id)

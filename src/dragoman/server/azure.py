@@ -1,7 +1,7 @@
 """Azure OpenAI's paths: `/openai/deployments/{model}/…?api-version=…` for chat and every other operation.
 
 https://learn.microsoft.com/azure/ai-foundry/openai/reference. Azure's clients call the model in the path a
-deployment. Here it may be any model of the gateway, and its name may contain slashes and colons.
+deployment. The path may name any model of the gateway, also one whose name contains slashes and colons.
 `api-version` is ignored. Azure's other paths (`/openai/responses`, `/openai/v1/…`) are OpenAI's paths with
 another prefix: see `server.faces`.
 """

@@ -14,8 +14,8 @@ from dragoman.server.link import Link, Send
 
 class Channel(Protocol):
     """Writes the answer to one request. A method returns None if the caller need not wait. Otherwise it
-    returns an awaitable, which the caller must await: the bytes are sent in it, or once the client has read
-    earlier bytes. Nothing is sent to a client that has disconnected.
+    returns an awaitable, which the caller must await: this sends the bytes when the client has read enough of
+    the earlier bytes. Nothing is sent to a client that has disconnected.
     """
 
     @property

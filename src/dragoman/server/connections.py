@@ -99,7 +99,7 @@ class Peer:
         self._seen_at = 0.0
 
     def resumed(self) -> None:
-        """Tell that the client has read most of the written bytes: writing is no longer paused, and the
+        """Record that the client has read most of the written bytes: writing is no longer paused, and the
         client gets the full budget for its next pause.
         """
         self.paused = False
@@ -167,7 +167,8 @@ class Connections:
     def admit(self, served: Served) -> bool:
         """Add a new connection, and return True. If the limit for its address or for all connections is
         reached, idle connections are ended first. If none of them is idle, nothing is added, and False is
-        returned; the caller must refuse the connection.
+        returned; the caller must refuse the connection. An address that clients share (`shared_addresses`)
+        and the Unix socket have no limit for the address.
         """
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):

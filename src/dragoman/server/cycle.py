@@ -1,5 +1,6 @@
 """One request on a connection of our own server: its body as it comes in, and its answer, which is written
-straight into the connection. The head of an answer and the first bytes of its body are written together.
+straight into the connection. If possible, the head of an answer and the first bytes of its body are one
+write.
 
 The format of an answer's head is cached by the names of its headers. HTTP/1.0 has no chunked encoding: an
 answer to such a client without content-length ends when the connection is closed (RFC 9112, section 6.3).
@@ -133,7 +134,7 @@ class Cycle(Link):
             self._wake()
 
     def complete_body(self) -> None:
-        """Tell that the body has come in completely. If the handler has not received any of it, `Link.body`
+        """Record that the body has come in completely. If the handler has not received any of it, `Link.body`
         becomes the complete body.
         """
         self.complete = True
@@ -169,7 +170,7 @@ class Cycle(Link):
         return came[0] if len(came) == 1 else b"".join(came)
 
     def drop(self) -> None:
-        """Tell that the client has disconnected: cancel a running handler, and end a waiting `receive`."""
+        """Record that the client has disconnected: cancel a running handler, and end a waiting `receive`."""
         super().drop()
         self._wake()
 
@@ -324,7 +325,7 @@ class Cycle(Link):
             self._wire.transport.write(held)
 
     def close(self) -> None:
-        """Tell that the handler has ended (see `Link`). If it has ended in the middle of its answer, the
+        """Record that the handler has ended (see `Link`). If it has ended in the middle of its answer, the
         connection is closed, so that the client sees an incomplete answer. If it has not begun an answer, the
         client gets an error (500).
         """

@@ -1,5 +1,5 @@
-"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`. Clients can use only
-their own files.
+"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`. A client cannot use
+the files of other clients.
 
 https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
 first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
@@ -104,8 +104,9 @@ class GoogleFilesApi(PassThroughApi):
         await self._pass_to("google_files", passage, asked, request, exchange=exchange, client=client)
 
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """List the client's files; or show, download or delete the file that the path names. root: that of
-        the path, `/v1beta`. Raises RequestFailed (404) for another client's file and for an unknown method.
+        """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
+        that the path names. root: that of the path, `/v1beta`. Raises RequestFailed (404) for another
+        client's file and for an unknown method.
         """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")
@@ -128,7 +129,8 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer to the client. The ids and the upload's address in it are replaced by
-        those that the client can use. method: the HTTP method of the client's request.
+        those that the client can use. The owner of a completed upload or a deleted file is forgotten. method:
+        the HTTP method of the client's request.
         """
         passage, known = call.passage, call.asked.known
         passed = headers_of(answer, call, whole=True)
@@ -192,12 +194,14 @@ class GoogleFilesApi(PassThroughApi):
                     file[name] = file[name].replace(f"files/{upstream}", f"files/{id_}")
 
     async def _pages(self, page: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Return the first page of a list that has files of the client, with only these files. page: the
-        provider's first page, after which further pages are fetched, because Google's clients fail at an
-        empty page. `nextPageToken` of the result leads to the next page that has files of the client; if that
-        is not found within `MOST_PAGES` pages, to the page at which the search stopped; it is missing if no
-        page follows. The result has no files if the list has none of the client. Raises RequestFailed if none
-        is found within `MOST_PAGES` pages, and more pages follow.
+        """Return the first page of a list that has files which the client may use (`Ownership.filtered`),
+        with only these files. page: the provider's first page, after which further pages are fetched, because
+        Google's clients fail at an empty page.
+
+        `nextPageToken` of the result leads to the next page with such files; if none is found within
+        `MOST_PAGES` pages, to the page at which the search stopped; it is missing if no page follows. If no
+        page of the list has such files, the result has no files. Raises RequestFailed if the first
+        `MOST_PAGES` pages have none, and more pages follow.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None

@@ -102,10 +102,8 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
         self._complete = True
         """Whether the latest request has come in completely; True before the first."""
-        self._chunks = 0
-        """How many chunks of the latest request's body have come in."""
-        self._body_size = 0
-        """How many bytes of the latest request's body have come in."""
+        self._chunks = 0  # how many chunks of the latest request's body have come in
+        self._body_size = 0  # how many bytes of the latest request's body have come in
         self._upgrades = False
         """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
@@ -300,7 +298,9 @@ class HttpProtocol(asyncio.Protocol):
             self._url = b""
 
     def look(self, now: float) -> None:
-        """If no request runs, end the connection if a head, the next request or an ignored body is late."""
+        """End the connection if a head, the next request, or the end of an ignored body does not come in
+        time. While a request is unanswered, only begin the next one, if it waits for the client to read.
+        """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
             return  # the reader of a body limits its time (`server.bodies`); `Peer` limits the time of writes

@@ -45,8 +45,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 class Line:
     """One end of a line, in an event loop. end: the socket. hear: called with each message that comes in; an
-    exception that it raises is logged. When no process has the other end open any more, messages are dropped
-    that are sent, and none come in.
+    exception that it raises is logged. When no process has the other end open any more, messages that are
+    sent are dropped, and none come in.
     """
 
     def __init__(self, end: socket.socket, hear: Callable[[bytes], None]) -> None:

@@ -46,7 +46,7 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """Tell that the client has disconnected: set `lost`, and cancel the handler if it is `running`. A
+        """Record that the client has disconnected: set `lost`, and cancel the handler if it is `running`. A
         second call does nothing.
         """
         if not self.lost and self.running and self.task is not None:
@@ -65,7 +65,7 @@ class Link:
         self.drop()
 
     def close(self) -> None:
-        """Tell that the handler has ended: forget its task, and cancel the task that `watch` has started."""
+        """Record that the handler has ended: forget its task, and cancel the task that `watch` has begun."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()

@@ -47,7 +47,9 @@ class ModelsApi:
         return next((api for api in self._own if api.face.serves(headers)), None)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of models that the caller may use, in the form of the client's protocol."""
+        """Send the list of models that the caller may use, in the form of the client's protocol. In
+        Anthropic's and Google's form this is one page of the list.
+        """
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
             return
