@@ -1,4 +1,5 @@
-"""Hints for the administration paths of other gateways: a 404 there names what to do here, if anything.
+"""Hints for requests to the administration paths of other gateways, which this gateway does not have. The 404
+answer to such a request contains the hint: what to use here instead, or that there is nothing of the kind.
 
 Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, the admin APIs of
 Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
@@ -21,11 +22,15 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""What follows `/key/` in LiteLLM's own paths. Anything else there is the key of a client of this gateway."""
+"""The text after `/key/` in LiteLLM's own paths. Any other text there is the key of a client of this gateway.
+"""
 
 
 def manages_keys(path: str) -> bool:
-    """Whether the path is one of LiteLLM's own paths below `/key/`, and holds no client's gateway key."""
+    """Whether the path is one of LiteLLM's own paths below `/key/`, such as `/key/generate` or
+    `/v1/key/list`. False for `/key/KEY/…`, in which a client of this gateway sends its key, and for all other
+    paths.
+    """
     found = _KEY.fullmatch(path)
     return found is not None and found[1] in KEY_WORDS
 
@@ -63,7 +68,10 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """A row with the hint `sentence` for all paths that begin with one of `words`, also behind /v1, /v2, …"""
+    """Return a list with one row of the table: a pattern, and the hint `sentence` for the paths that match
+    it. words: regular expressions; a path matches if it begins with `/` and one of them, also behind /v1,
+    /v2, …, and ends there or goes on with a slash.
+    """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 
@@ -98,7 +106,9 @@ _TABLE: Final = (
 
 
 def instead(path: str) -> str | None:
-    """The hint for a path of another gateway's administration; None for any other path."""
+    """Return the hint for a path, a sentence for the person who reads the 404 answer. None = the path is not
+    known as an administration path of another gateway.
+    """
     for pattern, sentence in _TABLE:
         if pattern.fullmatch(path):
             return sentence

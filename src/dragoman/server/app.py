@@ -1,6 +1,6 @@
 """The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the handler.
 
-Every path and method gets an answer in the protocol of its client, errors included. If the server does not
+Every path and method gets an answer. Errors have the form of the endpoint's protocol. If the server does not
 run the lifespan (the application is mounted in another one), the first request starts the gateway.
 """
 
@@ -65,8 +65,8 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """One gateway as an ASGI application. door: the way by which this application's clients come in. admin:
-    the gateway's administration, which all its doors share; None = a new one.
+    """The ASGI application at one door of a gateway. door: see `endpoint.Door`. admin: the API for
+    administration, shared by the applications at all doors of a gateway; None = a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -85,14 +85,14 @@ class App:
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
-        """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
+        """Whether the timestamps of `server.http` are on this gateway's clock."""
         self._finished = gateway.finished
         self._paths = PathTable(gateway, door, self.admin)
         if gateway.metrics is not None:
             gateway.metrics.serve(self._paths.templates)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
+        """Admits pages of this machine and of apps, and requests that no page sent, to `_keyless`."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
         gateway.renewed.append(self._renew)
 
@@ -149,8 +149,8 @@ class App:
         version: str = "1.1",
         peer: Sequence[Any] | None = None,
     ) -> Head:
-        """The head of a request. path: decoded; raw: still percent-encoded, b"" = not known. root: where the
-        application is mounted. The others: see `Head`.
+        """Return the Head of a request. path: decoded; raw: percent-encoded, b"" = not known. fields: the
+        headers, with lower-case names. root: where the application is mounted. Other parameters: see `Head`.
         """
         headers = HeaderMap(fields)
         path, key = self._paths.unlocked(path, raw, root)
@@ -181,7 +181,7 @@ class App:
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
-        """Answer one request. `arrival.link.task` is the task that runs this."""
+        """Answer one request, then log its exchange. `arrival.link.task` must be the task that runs this."""
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
         assert task is not None
@@ -233,8 +233,8 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Run the handler of a request whose head is known from an earlier one, and whose small JSON body
-        came in together with the head. None = the request is of another kind: handle it in the usual way.
+        """Return the handler's awaitable for a request whose head was handled before and whose small JSON
+        body has come in already; None for any other request, and after a change of the gateway's keys.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -324,12 +324,11 @@ class App:
         *,
         share: Share,
     ) -> None:
-        """Read a form, add its fields to `request`, and run the handler. Raises RequestFailed and ClientGone.
-
-        Browsers send forms to other origins without a preflight request, so the origin is checked.
+        """Read a form, and run the handler with a copy of `request` that has its fields. Raises RequestFailed
+        (also for a web page that may not send forms), and ClientGone. share: for the decoders' memory.
         """
         headers = arrival.headers
-        if not self._origins.admits(headers.get("origin")):
+        if not self._origins.admits(headers.get("origin")):  # browsers send forms without a preflight request
             raise RequestFailed(_FOREIGN_FORM)
         length, limit = headers.get("content-length"), self._settings.max_upload
         stated = stated_size(length)
@@ -357,7 +356,7 @@ class App:
             await handler.run(request, exchange, client)
 
     async def _parts(self, arrival: Arrival) -> AsyncIterator[bytes]:
-        """Yield the body as it comes in, perhaps compressed. Raises RequestFailed (408, 413), ClientGone."""
+        """Yield the body piece by piece, not decompressed. Raises RequestFailed (408, 413) and ClientGone."""
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
         async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
@@ -365,11 +364,11 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """The whole body of a request, decompressed, and its weight, which says how much work its decoding is
-        (`wire.json.Measured`; 0 = small, not measured). Raises RequestFailed and ClientGone.
+        """Return the complete body of a request, decompressed, and its weight (`wire.json.Measured`), the
+        work to decode it, in bytes; 0 = small, not measured. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, unless it is small and came in with its head; and if it
-        is measured here, also with that of the JSON values that will be decoded from it.
+        share: is charged with the memory of the body, unless it is small, not compressed, and has come in
+        already; if the body is measured, also with the `extra` memory of its decoded values.
         """
         whole = arrival.link.body
         if whole is not None and len(whole) <= self._small and arrival.head.plain:
@@ -403,7 +402,7 @@ class App:
         return body, weight
 
     def _packed(self, arrival: Arrival) -> tuple[str, ...]:
-        """The body's content codings in the order applied; () = none. Raises RequestFailed (415)."""
+        """Return the body's content codings in the order applied; () = none. Raises RequestFailed (415)."""
         if arrival.head.plain:
             return ()
         return stated_codings(arrival.head.fields)
@@ -411,9 +410,9 @@ class App:
     def _unpacked(
         self, arrival: Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """Yield the compressed body of a request, decompressed piece by piece. packed: its content codings.
-        limit: bytes, for the compressed and for the decompressed body. share: is charged with the decoders'
-        memory. Raises RequestFailed and ClientGone.
+        """Yield the decompressed body of a request, piece by piece: see `bodies.unpacked`. packed: its
+        content codings. limit: the most bytes, compressed and decompressed. Raises RequestFailed and
+        ClientGone.
         """
         run = self._gateway.heavy.run
 
@@ -434,7 +433,7 @@ class App:
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Note the error in `exchange`; send it unless an answer has begun (which ends incomplete)."""
+        """Set the error of `exchange`. Send it, unless an answer has begun, which then stays incomplete."""
         exchange.fault = fault
         if client.begun:
             return
@@ -450,10 +449,9 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> ErrorAnswer:
-        """Log and count a request that reaches no handler, and return its error answer.
-
-        target, headers: what has come in of the URL and of the headers. began: when the first byte came in,
-        on the system's monotonic clock.
+        """Return the error answer to a request that the HTTP server refuses, and log the request's exchange.
+        target, headers: what has come in of the URL and the headers. began: when the first byte came in, in
+        seconds of the system's monotonic clock.
         """
         path = target.partition(b"?")[0]
         head = self.read(method, path.decode("latin-1"), target, b"", headers)
@@ -469,14 +467,15 @@ class App:
         return status, named, body
 
     def full(self) -> ErrorAnswer:
-        """The error answer (503) to a new connection above the connection limit."""
+        """Return the error answer (503) to a new connection above the connection limit."""
         status, extra, body = DEFAULT.errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller: ANYONE at a public endpoint; else the owner of the request's client key, or the caller
-        who may do without a key. The name is noted in `exchange`. Raises RequestFailed for an invalid key, a
-        foreign Host, a key that may not use this endpoint, or too many gateways passed.
+        """Return the caller of a request, and store its name in `exchange`. At the Unix socket it is the
+        operator; at a public endpoint ANYONE, whose name is not stored; else the owner of the client key, or
+        the caller who needs no key. Raises RequestFailed: the key is missing or invalid or may not use this
+        endpoint; the Host header names another machine; or the request has passed too many gateways.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self.door == "socket":
@@ -504,8 +503,9 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """The caller of a request without a key at one of the `keyless_faces`. None = it needs a key: it
-        comes from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
+        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request.
+        None = it does not: the endpoint has another protocol, or the request comes from another machine, a
+        proxy (in HTTP/1.0: nginx), a foreign page or a Unix socket.
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -532,12 +532,12 @@ class App:
 
 
 def _administers(head: Head) -> bool:
-    """Whether the request is for the administration. Its bodies may hold keys, so no trace keeps them."""
+    """Whether the endpoint needs the scope `admin`. Its bodies may hold keys, so no trace stores them."""
     return head.endpoint is not None and head.endpoint.scope == "admin"
 
 
 def _is_shed(head: Head) -> bool:
-    """Whether this request is refused while too many run: all POST requests are, except administration."""
+    """Whether the request is refused while too many run: any POST is, except at endpoints for `admin`."""
     endpoint = head.endpoint
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
@@ -547,26 +547,26 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:
-    """The caller on the Unix socket. Its name, which is that of the user, is noted in `exchange`."""
+    """Return the caller at the Unix socket, named after its user ("uid 1000"). Sets `exchange.client`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
 
 
 def _note_body(exchange: Exchange, body: bytes) -> None:
-    """Keep the beginning of a request's body for the trace, if that is wanted."""
+    """Store the beginning of a request's body in the exchange, if the exchange is to have bodies."""
     if exchange.bodies is not None:
         exchange.bodies.asked(body)
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
-    """Join `parts`, and empty this list to free memory. Returns the body, and what `measured` says of it."""
+    """Return the joined `parts` and what `measured` returns for them. Empties the list, to free memory."""
     body = b"".join(parts)
     parts.clear()
     return body, measured(body, max_values)
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """The error answer to a request, in the protocol of `exchange`. endpoint: the request's, None = none."""
+    """Return the error answer to a request, in the form `endpoint.errors`, or if None in `exchange.face`."""
     errors = None if endpoint is None else endpoint.errors
     errors = errors or DIALECTS[exchange.face].errors
     status, extra, body = errors.encode(fault, exchange.request_id)
@@ -581,9 +581,9 @@ _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. headers: those of this very request; its `head` may be shared with earlier
-    requests whose content-length was another. receive: gives the body, as ASGI's. foreign: another server
-    than our own runs the application, and does not tell `link` that the client has disconnected.
+    """One request as it comes in. head: perhaps that of an earlier request, with another content-length.
+    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: another ASGI
+    server runs the application, so `link` does not learn of a disconnect by itself.
     """
 
     head: Head
@@ -594,11 +594,11 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
+    """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for another content type.
+    takes: the body that the handler wants (`endpoint.Bodies`).
 
-    A type that browsers send without a preflight request counts as JSON only without an Origin header,
-    because then no web page sent it (decision 5). If `takes` is "any", every type counts as JSON, unless it
-    comes from a page that `origins` refuses.
+    A type of `_DEFAULT_TYPES` counts as JSON only without an Origin header, because then no web page sent it
+    (decision 5). If `takes` is "any", every type counts as JSON if `origins` admits the request's origin.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -634,7 +634,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(stated: str) -> dict[str, str]:
-    """The fields of a URL's query string; a repeated one has its last value. Raises RequestFailed (400)."""
+    """Return the fields of a query string; of a repeated field the last value. Raises RequestFailed (400)."""
     if not stated:
         return {}
     if stated.count("&") >= _QUERY_FIELDS:

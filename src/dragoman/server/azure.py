@@ -1,8 +1,9 @@
 """Azure OpenAI's paths: `/openai/deployments/{model}/…?api-version=…` for chat and every other operation.
 
-https://learn.microsoft.com/azure/ai-foundry/openai/reference. The path names the model, which clients call a
-deployment: it may be any model of the gateway, with slashes and colons. `api-version` is ignored. Azure's
-other paths (`/openai/responses`, `/openai/v1/…`) are OpenAI's below another prefix: see `server.faces`.
+https://learn.microsoft.com/azure/ai-foundry/openai/reference. Azure's clients call the model in the path a
+deployment. The path may name any model of the gateway, also one whose name contains slashes and colons.
+`api-version` is ignored. Azure's other paths (`/openai/responses`, `/openai/v1/…`) are OpenAI's paths with
+another prefix: see `server.faces`.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ _DECIDED: Final = Change("$.model", "", "the deployment in the path is asked, no
 
 
 class AzureApi:
-    """The endpoints of deployments at one gateway."""
+    """The endpoints below `/openai/deployments` of one gateway. They send errors in Azure's form."""
 
     def __init__(self, chat: ChatApi, operations: OperationsApi) -> None:
         self._chat = chat
         self._operations = operations
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of all operations; first chat's, because it ends like that of completions."""
+        """Yield the endpoints of chat, of completions and of all other operations. The endpoint of chat comes
+        before that of completions, because its path ends like the path of completions, and `PathTable` takes
+        the first match.
+        """
         for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}
             template = f"{ROOT}/{{model}}{face.paths.chat}"
@@ -60,7 +64,10 @@ class AzureApi:
 
 
 def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:
-    """The request with the model of its path. If the body names another one, the exchange notes this."""
+    """Return a copy of the request whose body (JSON or a form) names the model of the path. A body that is
+    not a JSON object is left as it is, for the engine to refuse. If the body names another model, this change
+    is recorded in `exchange`.
+    """
     name = request.params["model"]
     if request.form is None:
         _note_other(_stated(request.body), encode(name), exchange)
@@ -74,7 +81,9 @@ def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:
 
 
 def _stated(body: bytes) -> bytes | None:
-    """The JSON of the model that a body names; None = it names none, or is no object."""
+    """Return the JSON value of the field `model` in a body, as bytes. None = the body has no such field, or
+    is not a JSON object.
+    """
     try:
         model = decode_head(body).get("model")
     except WireError:

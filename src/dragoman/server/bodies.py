@@ -1,7 +1,9 @@
-"""Request bodies as they come in, with a limit for their size and for the time that a client may take.
+"""Reads and decompresses the bodies of requests as they come in. The size of a body is limited, and so is the
+time for which the server waits for it.
 
-A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this budget.
-Each piece that arrives gives time back: one second for each `rate` bytes, up to `patience` in all.
+A client has a budget of `patience` seconds for each body. The seconds for which the server waits for a piece
+of the body are taken from the budget. A piece that arrives gives one second back for each `rate` bytes; the
+budget never exceeds `patience`. With an empty budget the request is refused (408).
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from dragoman.server.link import Message, Receive
 class Pace(msgspec.Struct, frozen=True):
     """The least speed at which a body has to come in.
 
-    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: how many bytes give
-    one second of the budget back; 0 = each piece gives the whole budget back.
+    deadlines: the timers of the running event loop. patience: the client's budget in seconds; None = no
+    limit, also none for the speed. rate: how many bytes give one second of the budget back; 0 = any piece
+    makes the budget full again.
     """
 
     deadlines: Deadlines
@@ -33,7 +36,10 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int
 
     def earned(self, left: float, waited: float, size: int) -> float:
-        """The seconds of the budget left (`left` before) after waiting `waited` seconds for `size` bytes."""
+        """Return the seconds of the budget that are left after the next piece has come in. left: the seconds
+        before the wait for the piece. waited: the seconds for which the server waited. size: the bytes of the
+        piece; an empty piece gives nothing back. `patience` must not be None.
+        """
         assert self.patience is not None
         if not self.rate:
             return self.patience if size else left - waited
@@ -41,10 +47,12 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
-    """Yield a request's body piece by piece. The next piece is read when the caller asks for it.
+    """Yield a request's body piece by piece, without empty pieces. A piece is read from the client only when
+    the caller asks for the next piece.
 
-    length: the header content-length, None = missing. limit: bytes. pace: only waiting for the client counts.
-    Raises RequestFailed (413 above `limit`, 408 for a slow client) and ClientGone (disconnected).
+    length: the value of the header content-length, None = missing. limit: the most bytes of the body. pace:
+    limits the time of waiting for the client; the caller's own time between two pieces does not count. Raises
+    RequestFailed (413 above `limit`, 408 for a slow client), and ClientGone if the client disconnects.
     """
     if (stated_size(length) or 0) > limit:
         raise RequestFailed(too_large(limit))
@@ -73,11 +81,12 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
 async def unpacked(
     parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[[int], Run]
 ) -> AsyncGenerator[bytes]:
-    """Yield a compressed body, decompressed piece by piece. parts: the compressed pieces. applied: the
-    content codings, from `stated_codings`. limit: bytes of the decompressed body. share: is charged with the
-    decoders' memory; close this generator before it is freed. run: gets the number of bytes decompressed so
-    far, and returns the function that runs the next step (on the loop or in the thread). Raises RequestFailed
-    (413, 400; 503 for `share`), and what `parts` raises.
+    """Yield the decompressed bytes of a compressed body, piece by piece. parts: the compressed pieces.
+    applied: the content codings, from `stated_codings`. limit: the most decompressed bytes. share: is charged
+    with the decoders' memory until this generator ends; close the generator before you free the share. run:
+    gets the number of bytes decompressed so far, and returns the function that runs the next step
+    (`HeavySteps.run`: a step of a large body runs in a thread). Raises RequestFailed (413: above `limit`, or
+    compressed too strongly; 400: invalid bytes; 503: `share` has no room), and what `parts` raises.
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
@@ -102,13 +111,16 @@ async def unpacked(
 
 
 _PIECE: Final = 64 * 1024
-"""Bytes that are decompressed in one step on the event loop, in a third of a millisecond."""
+"""The most bytes that one step on the event loop decompresses, in a third of a millisecond."""
 _LARGE_PIECE: Final = 512 * 1024
-"""Bytes that are decompressed in one step in the thread, in a few milliseconds."""
+"""The most bytes that one step in the thread decompresses, in a few milliseconds."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """The content codings that headers state, in the order applied. Raises RequestFailed (415)."""
+    """Return the content codings that the headers `content-encoding` state, in the order in which they were
+    applied; () = none. headers: (name, value) pairs with lower-case names. Raises RequestFailed (415: an
+    unknown coding, or more than three codings).
+    """
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:
         return codings(stated.decode("latin-1"))
@@ -125,14 +137,18 @@ def _unpackable(error: WireError) -> ir.Fault:
 
 
 def _part(message: Message) -> tuple[bytes, bool]:
-    """The body's piece in an ASGI message, and whether more follows. A disconnect raises ClientGone."""
+    """Return the piece of the body in an ASGI message (b"" = an empty piece), and whether more pieces follow.
+    Raises ClientGone if the message says that the client has disconnected.
+    """
     if message["type"] == "http.disconnect":
         raise ClientGone("before its body was complete")
     return message.get("body", b""), message.get("more_body", False)
 
 
 def stated_size(length: str | None) -> int | None:
-    """The header content-length as a number of bytes; None if it is missing or not a number."""
+    """Return the number in the header content-length. length: the header's value, None = missing. None = the
+    header is missing, or its value is not a number.
+    """
     if length is None or not (length.isascii() and length.isdigit()):
         return None
     return int(length[:20])  # 64 bits have no more digits; Python refuses to read thousands of them
@@ -144,5 +160,5 @@ _TOO_SLOW: Final = ir.Fault(
 
 
 def too_large(limit: int) -> ir.Fault:
-    """The fault (413) of a body with more than `limit` bytes."""
+    """Return the fault (413) for a body with more than `limit` bytes."""
     return ir.Fault("too_large", f"The request body is larger than {limit:d} bytes.", "request_too_large")

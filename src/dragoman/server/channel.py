@@ -1,5 +1,6 @@
-"""Where the bytes of an answer go: into our own connection (`server.cycle`), or through ASGI's `send` where
-another server runs the application.
+"""The interface by which an answer's bytes are sent to the client. Our own server implements it in
+`server.cycle`, straight into the connection. For other ASGI servers, `AsgiChannel` implements it over ASGI's
+`send`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. Each method writes at once and returns None, or returns what is to be
-    awaited, because the client reads slowly. They do nothing once the client has disconnected.
+    """Writes the answer to one request. A method returns None if the caller need not wait. Otherwise it
+    returns an awaitable, which the caller must await: this sends the bytes when the client has read enough of
+    the earlier bytes. Nothing is sent to a client that has disconnected.
     """
 
     @property
     def begun(self) -> bool:
-        """Whether a head has been written."""
+        """Whether the head of the answer has been written, or is ready to be written."""
         ...
 
     @property
@@ -27,24 +29,28 @@ class Channel(Protocol):
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a whole answer. `headers` state the length of a body."""
+        """Write a complete answer. headers: if `body` is not empty, they contain its content-length."""
         ...
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Write the head of an answer whose body follows in pieces."""
+        """Write the status and the headers of an answer. Its body follows by calls of `write` and one of
+        `end`.
+        """
         ...
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write a piece of the body."""
+        """Write the next piece of the body."""
         ...
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body, which may be empty."""
+        """Write the last piece of the body, which may be b"". This ends the answer."""
         ...
 
 
 class AsgiChannel:
-    """A Channel over ASGI. send: the application's. link: the request's, None = not known."""
+    """A Channel that sends with ASGI's function `send`. link: the Link of the request, which tells whether
+    the client has disconnected; None = it cannot be told, and `lost` is False.
+    """
 
     __slots__ = ("_link", "_send", "begun")
 
@@ -55,21 +61,21 @@ class AsgiChannel:
 
     @property
     def lost(self) -> bool:
-        """Whether the client has disconnected; False if there is no link."""
+        """Whether the client has disconnected, as the link tells; False without a link."""
         return self._link is not None and self._link.lost
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write a whole answer (see `Channel`)."""
+        """Write a complete answer (see `Channel`)."""
         await self.begin(status, headers)
         await self.end(body)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Write the head of an answer (see `Channel`)."""
+        """Write the status and the headers of an answer (see `Channel`)."""
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Write a piece of the body (see `Channel`)."""
+        """Write the next piece of the body (see `Channel`)."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:

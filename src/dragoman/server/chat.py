@@ -1,4 +1,6 @@
-"""The chat paths of all protocols but Gemini's, and what handlers of other paths need to ask a model."""
+"""The chat endpoints of all protocols except Gemini's, and the methods by which the handlers of other paths
+send requests to the engine.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from dragoman.server.turns import turn_of
 
 
 class ChatApi:
-    """The chat endpoints of one gateway."""
+    """The chat endpoints of one gateway. Handlers of other paths use `ask`, `inbound` and `streams` too."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -32,7 +34,9 @@ class ChatApi:
         }
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield all protocols' chat paths but Gemini's (it names a model), and OpenAI's old engines paths."""
+        """Yield the chat endpoints of each protocol whose chat path names no model (Gemini's does, so it is
+        left out), and OpenAI's old paths `/v1/engines/{model}/…` for chat and completions.
+        """
         for dialect, face in faces():
             if "{model}" in dialect.paths.chat:
                 continue
@@ -51,8 +55,9 @@ class ChatApi:
         client: HttpClient,
         errors: ErrorCodec | None = None,
     ) -> Awaitable[None]:
-        """Answer a chat request in the protocol `face` by the engine. errors: the form of errors, None = the
-        protocol's.
+        """Return an awaitable in which the engine answers a chat request in the protocol `face`. errors: the
+        form of error answers, None = the form of `face`. Raises RequestFailed, before it returns, as
+        `inbound` does.
         """
         client.streaming = self._streaming[face.name]
         inbound = self.inbound(face, request)
@@ -61,7 +66,9 @@ class ChatApi:
         return self._gateway.engine.handle(exchange, inbound, client)
 
     def streams(self, face: Dialect, client: HttpClient) -> None:
-        """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
+        """Set the form of the streams that `client` sends, and of the pings within them: that of the protocol
+        `face`.
+        """
         client.streaming = self._streaming[face.name]
 
     def _engine(
@@ -70,7 +77,10 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """A request as the engine takes it, with its turn. Raises RequestFailed (400: bad X-Session-Id)."""
+        """Return a request in the form that the engine takes. It contains the turn (`Turn`) by which the
+        engine adds earlier messages of a stored conversation and stores the answer, or None. Raises
+        RequestFailed (400) for an invalid header X-Session-Id.
+        """
         settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)
         if wished is None:

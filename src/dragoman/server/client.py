@@ -1,8 +1,8 @@
-"""Sends answers to the client over HTTP: whole answers, streams, and pings while a stream is silent.
+"""Sends answers to the client over HTTP: complete answers, streams, and pings while a stream is silent.
 
-A write waits while the client reads slowly, so this module queues nothing. A ping has the form of the
-client's protocol; if the stream has not begun, its headers are sent first. A client that does not read gets
-no pings.
+Nothing is queued here: a write returns only when the client has read enough of the earlier bytes. A ping has
+the form of the client's protocol. If a ping is due before the stream has begun, the headers of the stream are
+sent before the ping. No ping is sent while a write waits for the client to read.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _value = itemgetter(1)
 _CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
-"""The bytes that no value of a header may hold (RFC 9110, section 5.5)."""
+"""The bytes that the value of a header must not contain (RFC 9110, section 5.5)."""
 
 
 class ClientGone(DragomanError):
-    """The client disconnected while its request was waiting or coming in."""
+    """Raised if the client disconnected while its body was coming in, or before the gateway began with its
+    request.
+    """
 
 
 class Streaming(NamedTuple):
-    """The form of a stream: its content type, the bytes of a ping, and the seconds of silence before one
-    (`heartbeat`). An empty ping, and 0 or None as heartbeat, mean no pings.
+    """The form of a stream. content_type: its media type. ping: the bytes of a ping; b"" = no pings.
+    heartbeat: the seconds of silence after which a ping is sent; 0 or None = no pings.
     """
 
     content_type: bytes
@@ -43,9 +45,10 @@ class Streaming(NamedTuple):
 
 
 class HttpClient(msgspec.Struct, eq=False):
-    """Sends the answer of one exchange to its client. now: monotonic seconds. base: headers that every answer
-    gets (CORS). id_header: the protocol's header for the request's id, sent beside `x-request-id`; b"" = it
-    has none. streaming: the form of the stream, if the answer is one.
+    """Sends the answer of one exchange to its client. now: returns the time in monotonic seconds. base:
+    headers that every answer gets (CORS). id_header: the header in which the client's protocol sends the
+    request's id, in addition to `x-request-id`; b"" = the protocol has no such header. streaming: the form of
+    the stream, if the answer becomes a stream.
     """
 
     channel: Channel
@@ -58,7 +61,7 @@ class HttpClient(msgspec.Struct, eq=False):
 
     @property
     def begun(self) -> bool:
-        """Whether headers have been sent."""
+        """Whether the head of the answer has been sent (`Channel.begun`)."""
         return self.channel.begun
 
     @property
@@ -67,7 +70,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Send a whole answer. It is JSON unless the first of `headers` states its content type."""
+        """Send a complete answer, and end the pings. The content type is JSON, unless the first of `headers`
+        is a content type.
+        """
         if self._pulse is not None:
             self.close()
         length = (b"content-length", b"%d" % len(body))
@@ -75,7 +80,7 @@ class HttpClient(msgspec.Struct, eq=False):
         return self._whole(status, [*kind, *headers, *self.base], body)
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
-        """Send an answer without a body."""
+        """Send a complete answer without a body."""
         return self._whole(status, [*headers, *self.base], b"")
 
     async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
@@ -90,13 +95,16 @@ class HttpClient(msgspec.Struct, eq=False):
                 self.exchange.status = status
 
     def expect_stream(self) -> None:
-        """Send pings from now on whenever the stream is silent, unless `streaming` states no heartbeat."""
+        """Say that a stream will follow: from now on a ping is sent after each silence of
+        `streaming.heartbeat` seconds, until `end`, `answer` or `close`. Does nothing if `streaming` has no
+        ping or no heartbeat.
+        """
         if self.streaming.ping and self.streaming.heartbeat:
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's status and headers, unless a ping has sent them already. The first of `headers` may
-        be a content type, which then replaces that of the stream.
+        """Send the status and the headers of a stream. Does nothing if a ping has sent them already, with
+        status 200. If the first of `headers` is a content type, it replaces the content type of `streaming`.
         """
         if self.channel.begun:
             return
@@ -109,7 +117,7 @@ class HttpClient(msgspec.Struct, eq=False):
         self.exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Send more of a stream."""
+        """Send the next bytes of a stream."""
         waits, pulse = self.channel.write(data), self._pulse
         if waits is not None:
             await (waits if pulse is None else pulse.during(waits))
@@ -117,7 +125,7 @@ class HttpClient(msgspec.Struct, eq=False):
             pulse.last = pulse.time()
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last bytes of a stream."""
+        """Send the last bytes of a stream (b"" = none), and end the stream and the pings."""
         if self._pulse is not None:
             self.close()
         waits = self.channel.end(data)
@@ -125,7 +133,7 @@ class HttpClient(msgspec.Struct, eq=False):
             await waits
 
     def close(self) -> None:
-        """Send no more pings, and cancel one that is being sent."""
+        """End the pings, and cancel a ping that is being sent."""
         if self._pulse is not None:
             self._pulse.stop()
             self._pulse = None
@@ -136,7 +144,10 @@ class HttpClient(msgspec.Struct, eq=False):
         return [*kind, *_STREAM, *headers, *self.base]
 
     def _complete(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers as they can be sent, with the request's id and, at the end, our own time."""
+        """Return the headers to send: values in a form that HTTP allows, the headers for the request's id
+        added, and as the last one `x-dragoman-overhead-ms`, the gateway's own time. An error answer (status
+        400 or more) that has `x-request-id` already keeps it. The list `headers` may be changed.
+        """
         values = b"".join(map(_value, headers))
         if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
@@ -164,8 +175,8 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: when something was written, on
-    the clock `time`.
+    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: the time of the latest write
+    or ping, on the clock `time` (the event loop's, in seconds).
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")
@@ -182,7 +193,9 @@ class _Pulse:
         self._beat = loop.call_at(self.last + heartbeat, self._check)
 
     async def during(self, waits: Awaitable[None]) -> None:
-        """Await a write that waits for the client, which gets no pings meanwhile."""
+        """Await `waits`, a write that waits for the client to read. No ping is sent until this write has
+        ended.
+        """
         self._writing = True
         await waits
         self._writing = False
@@ -197,7 +210,9 @@ class _Pulse:
         self.hush()
 
     def _check(self) -> None:
-        """Send a ping if nothing was written for the heartbeat's time, and set the timer again."""
+        """Start a ping if nothing was written for `heartbeat` seconds and no write or ping is under way. Set
+        the timer for the next check.
+        """
         now = self.time()
         if self._writing or (self._pinging is not None and not self._pinging.done()):
             self.last = now

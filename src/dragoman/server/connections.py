@@ -1,8 +1,9 @@
-"""Counts the connections of clients and ends those that are too many, or that keep the server waiting.
+"""Counts the connections of clients, and limits how many there are and how long they keep the server waiting.
 
-One timer checks all connections once a second (decision 6). A connection's protocol object (`Served`) ends it
-when the client is too slow to send. This module ends idle connections when there is no room for a new one or
-for heads, and those whose client does not read its answer. The limits are settings (`config.serving`).
+One timer checks all connections once a second (decision 6). A connection whose client is too slow to send is
+ended by its protocol object (`Served`). This module ends a connection whose client does not read its answer.
+It also ends idle connections: for a new connection when a limit is reached, and when incomplete heads take
+too much memory. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ from dragoman.server.faults import CROWDED
 _TICK = 1.0
 """Seconds between two checks of all connections."""
 _RESERVED = 64
-"""File descriptors that are not for connections: of the listener, files, the database, the model process."""
+"""File descriptors that are not used for connections: of the listener, files, the database, the model
+process.
+"""
 _MOST_DESCRIPTORS = 65_536
-"""The highest file descriptor limit that is requested. Some systems allow billions, and size tables by it."""
+"""The highest file descriptor limit that is requested. Some systems allow billions, and then make tables of
+that size.
+"""
 _FEWEST = 16
-"""The least connection limit, in all and for one address, that is computed from the descriptor limit."""
+"""The smallest connection limit, for all addresses and for one address, that is computed from the descriptor
+limit.
+"""
 _WITHOUT_LIMIT = 10_000
-"""The connection limit where the system tells no file descriptor limit."""
+"""The connection limit if the system does not say how many file descriptors a process may have."""
 _LOCAL: Final = "a local socket"
 
 Reached = Callable[[str, str], None]
@@ -43,31 +50,38 @@ class Served(Protocol):
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """When this connection began to wait for its client, on the clock `SYSTEM.monotonic`; None = a
-        request runs, or has just begun to come in.
+        """Since when the connection waits for its client, in seconds of `SYSTEM.monotonic`. None = it does
+        not wait, because a request runs; or it waits for the rest of a body or for a WebSocket message, but
+        only since a moment ago.
         """
 
     def look(self, now: float) -> None:
-        """End the connection if the client has kept it waiting for too long. Called at each check."""
+        """End the connection if its client has sent nothing, or too little, for too long. `Connections` calls
+        this once a second. now: the time of `SYSTEM.monotonic`.
+        """
 
     def abandon(self) -> None:
-        """End the connection at once, to make room for another."""
+        """End the connection now, without an answer to its requests, because room is needed for others."""
 
 
 class Upgraded(Served, Protocol):
-    """The HTTP protocol object of a connection whose client asks for a WebSocket."""
+    """The HTTP protocol object of a connection whose client has asked for a WebSocket. all_connections: the
+    Connections to which it belongs.
+    """
 
     all_connections: Connections
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer with an error over HTTP, and read nothing more."""
+        """Answer with an error over HTTP in place of the WebSocket, and read nothing more from the client."""
 
 
 class Peer:
-    """The client of one connection: its address, and how long its answers stay unread.
+    """The client of one connection: its address, and the time that it has left to read its answer.
 
-    A client has a budget of seconds to read. It falls while written bytes wait, and rises by one second for
-    each `min_rate` bytes that the client reads, up to `write_timeout`. If `min_rate` is 0, any byte fills it.
+    The client has a budget of `write_timeout` seconds. The budget falls while the server cannot write because
+    the client reads too slowly, and while the client has not read the last bytes of a connection that the
+    server has closed. The budget rises by one second for each `min_rate` bytes that the client reads, up to
+    `write_timeout`. If `min_rate` is 0, any byte that is read makes it full.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -75,9 +89,9 @@ class Peer:
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """Whether writing waits, because the client reads too slowly."""
+        """Whether writing is paused, because the client reads too slowly."""
         self.kept = 0
-        """Bytes of requests whose handlers have not begun (`Connections.keep`)."""
+        """The bytes of requests whose handlers have not begun, as last set by `Connections.keep`."""
         self._patience = float(settings.write_timeout)
         self._rate = settings.min_rate
         self._left = self._patience
@@ -85,13 +99,16 @@ class Peer:
         self._seen_at = 0.0
 
     def resumed(self) -> None:
-        """Note that the client has read most of the written bytes: its budget is full again."""
+        """Record that the client has read most of the written bytes: writing is no longer paused, and the
+        client gets the full budget for its next pause.
+        """
         self.paused = False
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Whether the client has left its answer unread for too long at `now`: its budget, which this call
-        updates, is used up. False without `write_timeout`.
+        """Bring the client's budget up to date, and return whether the connection must be ended: written
+        bytes wait to be read, and the budget is used up. False if `write_timeout` is 0. now: the time of
+        `SYSTEM.monotonic`.
         """
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
@@ -108,9 +125,12 @@ class Peer:
 
 
 class Connections:
-    """All client connections of one server process; `limit` is how many there may be. reached: called when a
-    limit is reached. bodies: the memory that request bodies and WebSocket messages share, None = a new Space.
-    descriptors: how many files and sockets the process may open, None = ask the system.
+    """The open connections of clients to one application (`server.app.App`) in this process. settings: the
+    limits. reached: called when a limit is reached. bodies: the memory that request bodies and WebSocket
+    messages share, None = a new Space. descriptors: how many files and sockets the process may open, None =
+    ask the system.
+
+    limit: how many connections there may be; limit_per_address: how many of one address.
     """
 
     def __init__(
@@ -135,15 +155,21 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def state(self) -> dict[str, int]:
-        """The number of open connections (`open`), and how many there may be (`limit`)."""
+        """Return the number of open connections (`open`), and how many there may be (`limit`)."""
         return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
-        """The Peer of a new connection. host: the client's IP address, None for a Unix socket."""
+        """Return a Peer for a new connection. host: the client's IP address; None = the connection is on a
+        Unix socket.
+        """
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Add a new connection, ending idle ones to make room. False = no room: the caller refuses it."""
+        """Add a new connection, and return True. If the limit for its address or for all connections is
+        reached, idle connections are ended first. If none of them is idle, nothing is added, and False is
+        returned; the caller must refuse the connection. An address that clients share (`shared_addresses`)
+        and the Unix socket have no limit for the address.
+        """
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
             if not self._make_room(address):
@@ -160,12 +186,16 @@ class Connections:
         return True
 
     def hand_over(self, served: Served, successor: Served) -> None:
-        """Replace a connection's protocol object `served` with `successor`: it becomes a WebSocket."""
+        """Make `successor` the protocol object of the connection whose protocol object was `served`, because
+        the connection becomes a WebSocket.
+        """
         self._open.remove(served)
         self._open.add(successor)
 
     def leave(self, served: Served) -> None:
-        """Count a connection and its bytes no more: it has ended, or is being ended."""
+        """Count a connection and its bytes (`Peer.kept`) no more, because it has ended or is about to be
+        ended. Does nothing if it is not counted.
+        """
         if served in self._open:
             self._open.remove(served)
             self._kept -= served.peer.kept
@@ -176,10 +206,13 @@ class Connections:
                 del self._by_address[address]
 
     def keep(self, served: Served, size: int) -> None:
-        """Set how many bytes (`size`) a connection holds for requests whose handler has not begun: incomplete
-        heads, and requests that wait for earlier answers. If all connections together then hold more than
-        `head_space`, the others that wait for their clients are ended, the longest wait first, until a
-        quarter of the space is free. If it is still too much, this one is ended, unless it alone holds bytes.
+        """Set how many bytes a connection takes for requests whose handlers have not begun: incomplete heads,
+        and requests that wait for the answers to earlier requests. size: these bytes.
+
+        If the number has risen, and all connections together now take more than `head_space`, connections
+        that take such bytes and wait for their clients are ended, the longest wait first, until they take at
+        most three quarters of `head_space` together. If more than `head_space` is still taken, `served` is
+        ended, unless no other connection takes any bytes.
         """
         if served not in self._open:
             return
@@ -208,9 +241,9 @@ class Connections:
             newest.abandon()
 
     def _make_room(self, address: str | None = None) -> bool:
-        """End one idle connection and up to a thirty-second of `limit` more, those of the address with the
-        most connections first, then the longest idle. address: only its connections; None = of all addresses.
-        Returns False if none was idle.
+        """End one idle connection and up to `limit` / 32 more. Connections of the address with the most
+        connections are ended first, and of one address those that are idle longest. address: only its
+        connections are ended; None = those of all addresses. Returns False if no connection was idle.
         """
         idle = [
             (-self._by_address[served.peer.address], since, index, served)
@@ -233,7 +266,9 @@ class Connections:
         return any(network.version == one.version and network.subnet_of(one) for one in self._shared)  # type: ignore[arg-type]
 
     def _look(self) -> None:
-        """Check every connection, and set the timer for the next check if there are connections."""
+        """Check every connection: end it if its client does not read, else call its `look`. Set the timer for
+        the next check, if any connection is left.
+        """
         assert self._loop is not None
         now = SYSTEM.monotonic()
         for served in list(self._open):
@@ -246,8 +281,9 @@ class Connections:
 
 
 def _address(host: str | None) -> str:
-    """The address under which a connection is counted: IPv4, the /64 network of IPv6 (in which a client may
-    choose addresses freely), or _LOCAL for a Unix socket.
+    """Return the address under which a connection is counted: the IPv4 address; for IPv6 its /64 network, in
+    which a client may choose addresses freely; for a Unix socket `_LOCAL`. host: the client's IP address,
+    None = none.
     """
     try:
         ip = ipaddress.ip_address((host or "").partition("%")[0])
@@ -261,9 +297,11 @@ def _address(host: str | None) -> str:
 
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
-    """How many client connections a worker accepts: the setting, or half of the usable file descriptors.
+    """Return how many client connections a worker accepts: `max_connections`, or if it is not set, half of
+    `descriptors` (less `_RESERVED`), but at least 16.
 
-    descriptors: how many files and sockets the process may open, None = ask the system.
+    descriptors: how many files and sockets the process may open, None = ask the system. If the system tells
+    no limit either, the result is 10,000.
     """
     if settings.max_connections is not None:
         return settings.max_connections
@@ -272,12 +310,16 @@ def connection_limit(settings: Server, descriptors: int | None = None) -> int:
 
 
 def address_limit(settings: Server, limit: int) -> int:
-    """How many connections one address may have: as set, or a quarter of `limit` (of all), at least 16."""
+    """Return how many connections one address may have: `max_connections_per_address`, or if it is not set, a
+    quarter of `limit`, but at least 16. limit: how many connections all addresses together may have.
+    """
     return settings.max_connections_per_address or max(_FEWEST, limit // 4)
 
 
 def descriptor_limit() -> int | None:
-    """How many files and sockets this process may open; None if there is no limit or none is told."""
+    """Return how many files and sockets this process may open. None = there is no limit, or the system
+    (Windows) does not say.
+    """
     if sys.platform == "win32":
         return None
     import resource
@@ -287,8 +329,9 @@ def descriptor_limit() -> int | None:
 
 
 def raise_descriptor_limit() -> int | None:
-    """Raise the number of files and sockets that this process and its children may open to what the system
-    allows, at most 65,536. Returns the limit from now on; None if there is none or none is told.
+    """Raise the number of files and sockets that this process and its children may open, to the most that the
+    system allows, but to at most 65,536; a higher limit stays. Returns the limit from now on; None = there is
+    no limit, or the system (Windows) does not say.
     """
     if sys.platform == "win32":
         return None

@@ -1,4 +1,6 @@
-"""Copies the body of an answer into the exchange's record while it is sent, if `trace.bodies` is set."""
+"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. This is done
+if the setting `trace.bodies` is on.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ from dragoman.exchange import KeptBodies
 from dragoman.server.channel import Channel
 
 _READABLE: Final = (b"application/json", b"text/", b"application/x-ndjson")
-"""The beginnings of the content types that are copied: no pictures, no sound, no files."""
+"""The beginnings of the content types whose bodies are copied. Bodies of pictures, sound and files are not
+copied.
+"""
 
 
 class Copying:
-    """A Channel that writes into another one, and keeps the beginning of the body."""
+    """A Channel that passes everything on to `channel`. It also gives the body of the answer to `bodies`,
+    which stores the beginning, if the content type is JSON or text.
+    """
 
     __slots__ = ("_bodies", "_channel", "_readable")
 
@@ -25,7 +31,7 @@ class Copying:
 
     @property
     def begun(self) -> bool:
-        """Whether a head has been written (see `Channel`)."""
+        """Whether the head of the answer has been written (see `Channel`)."""
         return self._channel.begun
 
     @property
@@ -34,18 +40,20 @@ class Copying:
         return self._channel.lost
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a whole answer, and copy its body (see `Channel`)."""
+        """Write a complete answer, and copy its body (see `Channel`)."""
         self._look(headers)
         self._copy(body)
         return self._channel.whole(status, headers, body)
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Write the head of an answer (see `Channel`)."""
+        """Write the status and the headers of an answer (see `Channel`). The content type decides whether the
+        body will be copied.
+        """
         self._look(headers)
         return self._channel.begin(status, headers)
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write a piece of the body, and copy it (see `Channel`)."""
+        """Write the next piece of the body, and copy it (see `Channel`)."""
         self._copy(data)
         return self._channel.write(data)
 

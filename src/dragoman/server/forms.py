@@ -1,8 +1,8 @@
-"""Reads clients' forms as they come in: large files go to disk, and all is freed when the exchange ends.
+"""Reads clients' forms as they come in. Large files go to disk. Everything is freed when the exchange ends.
 
-Each form has one temporary file without a name, in the system's folder for such files (TMPDIR). The handler
-gets large files as views of its mapped memory. Each piece is written on the event loop: this takes less time
-than a thread would.
+Each form has one temporary file without a name, in the system's folder for temporary files (TMPDIR). The
+handler gets large files as views of this file, which is mapped into memory. Pieces are written to the file on
+the event loop, because this takes less time than the switch to a thread.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from dragoman.wire.multipart import Field, Form, Head, MultipartParser, boundary
 log = logging.getLogger("dragoman.server")
 
 _ALONE = 1024 * 1024
-"""Bytes. A file up to this size stays in memory; a larger one goes to disk."""
+"""Bytes. A file of a form up to this size can stay in memory; a larger one goes to disk."""
 _TOGETHER = 8 * 1024 * 1024
-"""Bytes that all fields of one form keep in memory; above it, further files go to disk."""
+"""Bytes. If the fields of one form take more memory together, the file that is coming in goes to disk."""
 
 
 class _Received(msgspec.Struct):
-    """The received part of a form's field. parts: its bytes in memory. size: of all its bytes. start: their
-    offset in the temporary file, None = they are in memory.
+    """The part of a form's field that has come in. parts: its bytes, if they are in memory. size: the number
+    of its bytes. start: where its bytes begin in the temporary file; None = they are in memory.
     """
 
     head: Head
@@ -43,11 +43,11 @@ class _Received(msgspec.Struct):
 
 
 class Upload:
-    """Reads one form as it comes in; a context manager, whose end frees the values of all fields.
+    """Reads one form as it comes in. A context manager: at its end the values of all fields are freed.
 
-    content_type: the request's, with the boundary. space: the disk space that all forms share. length: bytes
-    of the body, None = unknown. Raises RequestFailed: 400 without a boundary, 503 if `length` exceeds what
-    other forms leave of the space.
+    content_type: the request's content type, with the boundary. space: the disk space that all forms share.
+    length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type has
+    no valid boundary; 503 if the form will not fit into the part of `space` that other forms leave.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
@@ -67,7 +67,9 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Free memory and file; a value that is still being sent is freed with its connection."""
+        """Free the memory and the file. The memory of a value that is still being sent to a provider is freed
+        when its connection ends.
+        """
         self._fields.clear()
         for view in self._views:
             with suppress(BufferError):
@@ -80,7 +82,9 @@ class Upload:
         self._share.free()
 
     def feed(self, chunk: bytes) -> None:
-        """Read a piece of the body. Raises RequestFailed (400, 413: invalid; 503: no disk space)."""
+        """Read the next piece of the body. Raises RequestFailed (400: invalid; 413: a limit for forms is
+        exceeded; 503: no disk space).
+        """
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):
@@ -89,7 +93,10 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form, after the last `feed`; `__exit__` frees it. Raises RequestFailed (400, 503)."""
+        """Return the fields of the form, when `feed` has got the whole body. The values of large files are
+        memoryviews, which `__exit__` makes invalid. Raises RequestFailed (400: the form is incomplete; 503:
+        the temporary file fails).
+        """
         with _blamed():
             self._parser.close()
             if self._file is not None:
@@ -101,7 +108,9 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """A copy of an error with the name of the field that is being read as its parameter."""
+        """Return a copy of an error in which `param` is the name of the field that is being read; None if no
+        field is being read.
+        """
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 
     def _take(self, field: _Received, piece: bytes) -> None:
@@ -133,7 +142,9 @@ class Upload:
 
 @contextmanager
 def _blamed() -> Generator[None]:
-    """Turn a WireError into RequestFailed (400, 413), and an OSError of the disk into RequestFailed (503)."""
+    """A context manager that turns a WireError into RequestFailed (400, 413: the client's fault) and an
+    OSError, which comes from the disk, into RequestFailed (503).
+    """
     try:
         yield
     except WireError as error:
@@ -152,4 +163,6 @@ _NO_ROOM: Final = ir.Fault(
     blame="gateway",
 )
 NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
-"""Like _NO_ROOM, with a time to retry, because other forms take the space."""
+"""Like `_NO_ROOM`, but tells the client when to try again, because other forms take the space only for a
+time.
+"""

@@ -1,9 +1,9 @@
 """Gemini's protocol over HTTP: generating, counting tokens, embedding, and Google's form of the model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
-https://ai.google.dev/api/models. Also below the paths of Vertex AI, as google-genai 3.4.0 writes them.
-A stream is a JSON array, or server-sent events with `alt=sse`. The latter gets no heartbeat, because some of
-Google's clients read every line as data.
+https://ai.google.dev/api/models. The paths of Vertex AI are served too, in the form in which google-genai
+3.4.0 writes them. A stream is a JSON array, or with `alt=sse` server-sent events. Server-sent events get no
+heartbeat, because some of Google's clients read every line as data.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from dragoman.wire.json import decode_head, encode
 
 _PREFIX: Final = "models/"
 _PLACE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?")
-"""What Vertex AI's clients write before `models/`: a project, a location and who publishes the model."""
+"""What Vertex AI's clients write before `models/`: a project, a location, and the publisher of the model."""
 _USUAL, _MOST = 50, 1000
-"""Models on one page of the list: the default and the maximum, as in Google's API."""
+"""How many models one page of the list has: by default, and at most, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
 _ASKED: Final = ("generateContentRequest", "generate_content_request")
 _SPACE: Final = b"\r\n"
-"""The heartbeat of a streamed JSON array: white space between two elements has no meaning."""
+"""The heartbeat in a streamed JSON array: white space between two elements has no meaning."""
 
 
 class GenerateContentApi:
-    """The handlers of Gemini's protocol at one gateway."""
+    """The endpoints of Gemini's protocol at one gateway, except those for files."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -59,7 +59,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield the paths that name a model, without their root, each with its handler."""
+        """Yield the paths that name a model, without their root, each with its handler by HTTP method."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -102,7 +102,9 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
+        """Send one page of the list of models that the caller may use. Raises RequestFailed (400) for an
+        invalid page size or page token.
+        """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
         token = request.query.get("pageToken", request.query.get("page_token"))
@@ -114,7 +116,9 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one model's entry. Raises RequestFailed (404)."""
+        """Send the list's entry of one model. Raises RequestFailed (404) if there is no such model, or if the
+        caller may not use it.
+        """
         name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
         if not request.caller.may_use(name):
@@ -124,14 +128,17 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-    """Call the handler `run` with the request whose path parameter `model` is the model's name alone."""
+    """Call the handler `run` with a copy of the request in which the placeholder `model` is the model's name
+    alone, as `_bare` returns it.
+    """
     name = _bare(request.params["model"])
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def _bare(stated: str) -> str:
-    """The model's name in a path. Vertex AI's clients write `provider/model` as
-    `publishers/provider/models/model`; the publisher `google` stands for none.
+    """Return the name of the model that a path states. stated: the text in the path, perhaps with `models/`
+    or Vertex AI's project and location before the name. Vertex AI's clients write the model `provider/model`
+    as `publishers/provider/models/model`; the publisher `google` adds nothing to the name.
     """
     place = _PLACE.match(stated)
     assert place is not None, "it matches the empty text, too"
@@ -141,7 +148,7 @@ def _bare(stated: str) -> str:
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """One entry of the model list in Google's form."""
+    """Return one entry of the model list in Google's form."""
     listed: dict[str, Any] = {
         "name": _PREFIX + entry.id,
         "displayName": entry.id,
@@ -157,7 +164,10 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """The request whose tokens are counted, as JSON: the one inside the body, else the body itself."""
+    """Return the JSON of the request whose tokens are to be counted. It is the value of
+    `generateContentRequest` in the body, else the body itself. An invalid body is returned unchanged, for the
+    engine to refuse.
+    """
     try:
         head = decode_head(body)
     except WireError:
@@ -166,7 +176,9 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """How many models a page has: 50 for None and 0, at most 1000. Raises RequestFailed (400: no number)."""
+    """Return how many models a page has: the number that the client states, but at most 1000; 50 if it states
+    0 or nothing (None). Raises RequestFailed (400) if it states something else than a whole number.
+    """
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):
@@ -175,7 +187,9 @@ def _size(stated: str | None) -> int:
 
 
 def _start(names: Sequence[str], token: str) -> int:
-    """The position in `names` after the model that the page token names. Raises RequestFailed (400)."""
+    """Return the position in `names` at which a page begins: after the model that the page token names.
+    names: those of the whole list. Raises RequestFailed (400) if the token names no model of the list.
+    """
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:

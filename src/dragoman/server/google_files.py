@@ -1,10 +1,11 @@
-"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`, with owners.
+"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`. A client cannot use
+the files of other clients.
 
-https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the first request
-gets the address of the upload in the header `x-goog-upload-url`, and the client sends the file there, in one
-or more requests. This address leads to the gateway instead, and only the client that has begun the upload can
-use it. Google's clients send no key with these requests, so the address has the client's key in its path,
-unless the gateway needs none.
+https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
+first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
+address, in one or more requests. The gateway replaces the address of the provider by one of its own, which
+only the client that has begun the upload can use. Google's clients send no key to this address, so the
+gateway's address has the client's key in its path, unless the gateway needs no key.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from dragoman.wire.json import encode
 
 _GEMINI: Final = DIALECTS["gemini"]
 _SHARED: Final = "/v1"
-"""The root that OpenAI's and Anthropic's files have, too. Headers tell whose client asks."""
+"""The root below which OpenAI and Anthropic have files too. Headers show whose client sends a request."""
 _ROOTS: Final = ("/v1beta", "/v1alpha", _SHARED)
 _UPLOAD: Final = "/upload"
 _URL: Final = "x-goog-upload-url"
@@ -54,14 +55,16 @@ _SESSION: Final = Ids(answer={"id": "upload"})
 
 
 class GoogleFilesApi(PassThroughApi):
-    """The endpoints of Google's files at one gateway. others: pass the files of other protocols."""
+    """The endpoints of Google's file API at one gateway. others: answers requests at shared paths by clients
+    of other protocols.
+    """
 
     def __init__(self, gateway: Core, others: PassThroughApi) -> None:
         super().__init__(gateway)
         self._others = others
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of uploads and files."""
+        """Yield the endpoints for uploads and for files."""
         for root in _ROOTS:
             upload = {"POST": Handler(partial(self._upload, root), takes_body="parts")}
             yield Endpoint(f"{_UPLOAD}{root}/files", _GEMINI, upload)
@@ -72,7 +75,9 @@ class GoogleFilesApi(PassThroughApi):
                 yield Endpoint(root + path, face, handlers, shared=root == _SHARED)
 
     async def _any(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """List, show or delete files of the protocol that the client speaks."""
+        """Answer a request at a path below `/v1/files`, which several protocols share: in Gemini's protocol
+        if the headers are those of Google's clients, else in OpenAI's or Anthropic's. path: without the root.
+        """
         assert _GEMINI.face is not None
         if _GEMINI.face.serves(request.headers):
             await self._file(_SHARED, request, exchange, client)
@@ -80,7 +85,10 @@ class GoogleFilesApi(PassThroughApi):
             await self._others.pass_file(path, request, exchange, client)
 
     async def _upload(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Begin an upload, or go on with one of the client's own."""
+        """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
+        begun. root: that of the path, `/v1beta`. Raises RequestFailed (404) for an upload that this client
+        has not begun.
+        """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")
         stated = [] if session is None else [Stated(session, "upload", "upload_id")]
@@ -96,7 +104,10 @@ class GoogleFilesApi(PassThroughApi):
         await self._pass_to("google_files", passage, asked, request, exchange=exchange, client=client)
 
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """List the client's files; show, download or delete one of them."""
+        """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
+        that the path names. root: that of the path, `/v1beta`. Raises RequestFailed (404) for another
+        client's file and for an unknown method.
+        """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")
         stated = [Stated(id_, "file", "name")] if id_ else []
@@ -117,7 +128,10 @@ class GoogleFilesApi(PassThroughApi):
         return await passage.send_as_is(method, target, call.sent, body)
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client, with the ids and the address that the client can use."""
+        """Send a provider's answer to the client. The ids and the upload's address in it are replaced by
+        those that the client can use. The owner of a completed upload or a deleted file is forgotten. method:
+        the HTTP method of the client's request.
+        """
         passage, known = call.passage, call.asked.known
         passed = headers_of(answer, call, whole=True)
         passed += [
@@ -150,7 +164,10 @@ class GoogleFilesApi(PassThroughApi):
             await self._ownership.forget(id_, call.asked.known)
 
     async def _address(self, url: str, call: Call) -> str:
-        """The gateway's address of an upload. Raises RequestFailed if the provider's leads elsewhere."""
+        """Store the client as the owner of an upload, and return the gateway's address for it. url: the
+        provider's address of the upload. Raises RequestFailed if that address is not one for uploads at the
+        provider's own server.
+        """
         target = call.passage.below_origin(url, "")
         if target is None or not target.startswith(_UPLOAD + "/"):
             text = f"{call.passage.name} sent the address of an upload that is not at its own server."
@@ -161,7 +178,10 @@ class GoogleFilesApi(PassThroughApi):
         return f"{call.prefix}?upload_id={session['id']}&upload_protocol=resumable"
 
     async def _shown(self, files: Sequence[Any], call: Call, *, new: bool) -> None:
-        """Write the ids that clients use into the names and addresses of files."""
+        """Replace the provider's ids in the names and addresses of files, which are JSON objects, by the ids
+        that clients use. new: True = the client has created the files, and becomes their owner; False = only
+        a file that has an owner already gets another id.
+        """
         for file in files:
             file["id"] = str(file.get("name", "")).removeprefix("files/")
         before = [file["id"] for file in files]
@@ -174,9 +194,14 @@ class GoogleFilesApi(PassThroughApi):
                     file[name] = file[name].replace(f"files/{upstream}", f"files/{id_}")
 
     async def _pages(self, page: dict[str, Any], call: Call) -> dict[str, Any]:
-        """The first page that has files of the client. Its token leads to the next such page, because
-        Google's clients fail at an empty page; there is none if no file of the client follows. Raises
-        RequestFailed if none of the client's is found in so many pages as are fetched.
+        """Return the first page of a list that has files which the client may use (`Ownership.filtered`),
+        with only these files. page: the provider's first page, after which further pages are fetched, because
+        Google's clients fail at an empty page.
+
+        `nextPageToken` of the result leads to the next page with such files; if none is found within
+        `MOST_PAGES` pages, to the page at which the search stopped; it is missing if no page follows. If no
+        page of the list has such files, the result has no files. Raises RequestFailed if the first
+        `MOST_PAGES` pages have none, and more pages follow.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None
@@ -215,7 +240,9 @@ class GoogleFilesApi(PassThroughApi):
             answer.close()
 
     def _prefix(self, request: HttpRequest) -> str:
-        """The gateway's address of uploads as this client reaches it, with its key if it needs one."""
+        """Return the gateway's address for uploads as this client can reach it (`https://host/…/files`). It
+        contains the client's key if the gateway needs a key.
+        """
         raw = request.raw.decode("latin-1")
         before, found, after = raw.partition(_UPLOAD + "/")
         keys = self._gateway.client_keys

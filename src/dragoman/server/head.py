@@ -1,7 +1,8 @@
-"""What the head of a request says, and what follows from it alone.
+"""The head of a request, and all that is determined by the head alone: the endpoint, the headers' meaning,
+the caller.
 
-Clients that keep a connection repeat their head with each request, but for the length of the body. So our own
-server reads a head once and uses it for all requests that repeat it (`server.http`).
+Clients that keep a connection open repeat their head with each request; only content-length differs. So our
+own server reads a head once, and uses the result for all requests that repeat it (`server.http`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from dragoman.wire.headers import HeaderMap
 
 
 class Again(NamedTuple):
-    """What was found for a head, so that a later request with the same head needs no further look: the body
-    is plain JSON, and the caller is admitted as long as `keys` are still the gateway's keys.
+    """The result of the checks for a head, with which later requests with the same head are handled without
+    these checks. keys: the gateway's keys at the time of the checks; when the gateway has other keys, the
+    result no longer counts. caller: the client. handler: the endpoint's handler, which takes a JSON body that
+    is not compressed. query: the fields of the query string.
     """
 
     keys: ClientKeys
@@ -31,20 +34,24 @@ class Again(NamedTuple):
 
 
 class Head(msgspec.Struct, eq=False):
-    """The head of one or more equal requests. Nothing in it is changed but the values that are looked up at
-    the first use, which are None before.
+    """The head of one request, or of several requests with the same head. The fields `wishes`, `query`,
+    `handler`, `form`, `admission` and `again` are filled when they are first needed (before, they are empty
+    or None). No other field is changed.
 
-    path: decoded, without the client key before it; key: that key, None = none. search: the query string.
-    headers: of the first of the requests; fields: all of them as they came in, with lower-case names.
-    version: of HTTP, without "HTTP/". peer: the client's address and port, None = a Unix socket, or unknown.
-    params: the values of the path's placeholders. face: the protocol of its errors, by name; id_header: its
-    header for the request's id, b"" = none. named: the path as logs show it. cors: the headers that answers
-    get for web pages. request_id: stated by the client, None = none that can be used. forwarded, agent: as
-    noted in the exchange. wishes: for the engine, by the protocol as which they are read. plain: the body is
-    not compressed. query: the fields of `search`. form: the body is a form. admission: the keys by which the
-    caller was admitted, and the caller. again: how a request with this head is handled whose body is small
-    and comes in with it; None = it has to be looked at. raw: the path as the client has encoded it, b"" =
-    not known.
+    path: decoded, without the client key in it; key: that key, None = there is none. raw: the path,
+    percent-encoded as the client sent it, b"" = not known. search: the query string. headers: those of the
+    first of the requests; fields: the same headers as they came in, a name perhaps several times, with
+    lower-case names. version: of HTTP, "1.1". peer: the client's address and port; None = a Unix socket, or
+    not known. endpoint: None = there is none for the path. params: the values of the path's placeholders.
+    face: the name of the protocol in which errors are sent; id_header: that protocol's header for the
+    request's id, b"" = none. named: the path as logs show it. cors: the headers that answers get for web
+    pages. request_id: that which the client states, None = none, or not a usable one. forwarded, agent: see
+    `Exchange`. plain: whether the body is not compressed.
+
+    wishes: what the headers tell the engine, by protocol. query: the fields of `search`. handler: the
+    endpoint's handler for the method. form: whether the body is a form. admission: the keys by which the
+    caller was admitted, and the caller. again: how to handle a further request with this head, if its body is
+    small and has come in already; None = by all checks.
     """
 
     method: str

@@ -1,4 +1,6 @@
-"""The health paths for probes, and `/`, which some clients call first to see whether a server runs."""
+"""The health paths for probes, and the path `/`, which some clients call first to find out whether a server
+runs.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from dragoman.version import __version__
 from dragoman.wire.json import encode
 
 _LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
-"""The scopes of whom the details are for."""
+"""A key with one of these scopes gets the details."""
 
 
 class HealthApi:
-    """The health endpoints of one gateway."""
+    """The health endpoints of one gateway at one door."""
 
     def __init__(self, gateway: Core, door: Door = "public") -> None:
         self._gateway = gateway
@@ -45,11 +47,14 @@ class HealthApi:
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     def _tells(self, request: HttpRequest) -> bool:
-        """Whether this client gets the details: it may look at the gateway, or is the operator's own, and it
-        does not ask at the public port while administration has a port of its own.
+        """Whether this client gets the details of the gateway's health. At the Unix socket every client does.
+        At the public door no client does if `server.admin_port` is set. Else a client does: without a key if
+        only this machine can connect (`ANYONE`); with a key of the configuration that belongs to no tenant;
+        or with any key that has the scope `read` or `admin`. Only a key in a header counts.
 
-        Details tell of all tenants: the names of all providers, what they refused and why, and how much is
-        counted and stored. So a key that was given to somebody with the scope `inference` does not get them.
+        Details tell about all tenants: the names of all providers, what they refused and why, and how much is
+        counted and stored. So a key that was given to somebody with only the scope `inference` does not get
+        them.
         """
         if self._door == "public" and self._gateway.config.server.admin_port is not None:
             return False

@@ -1,8 +1,8 @@
 """The HTTP/1 protocol of our own server: one object for each client connection, under uvicorn's server.
 
-httptools parses. This module adds what a server on the open internet needs: limits for heads, URLs, silence
-and the number of connections, requests stamped at their first byte, and a disconnect that cancels all of
-them. A head that the client repeats is not parsed again.
+httptools parses the requests. This module adds what a server on the open internet needs: limits for heads,
+URLs, silence and the number of connections. It stores when the first byte of a request came in, and a
+disconnect cancels the handlers of all requests. A head that repeats the head before it is not parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -37,20 +37,20 @@ _AHEAD = 8
 _UNREAD = 4096
 """The next pipelined request begins when at most this many bytes of earlier answers are still unsent."""
 _REQUEST = 2048
-"""Bytes of memory, about, that a waiting request needs beside those in which it was sent."""
+"""About how many bytes of memory a waiting request needs in addition to the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds for which a request's body may stand still before its connection may be closed to make room."""
+"""Seconds for which no piece of a body comes in before its connection may be closed to make room."""
 _LINGER = 2.0
 """Seconds for which the connection of a refused request stays open: closing it at once would reset it, and
 the client might never see the answer.
 """
 _LATE = 10.0
-"""Seconds in which a body must end whose request was answered before, as after a wrong key."""
+"""Seconds in which a body must end whose request has been answered before, as after a wrong key."""
 
 
 class HttpProtocol(asyncio.Protocol):
-    """One client connection over HTTP/1 (uvicorn's option `http`). app, connections: of this server. config,
-    server_state, app_state: uvicorn's.
+    """The asyncio protocol of one client connection over HTTP/1. uvicorn's server creates it (option `http`).
+    app: answers the requests. connections: counts the connection. config, server_state, app_state: uvicorn's.
     """
 
     peer: Peer
@@ -89,7 +89,7 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = False
         """Whether the oldest request has a handler."""
         self._known: Repeatable | None = None
-        """The last head that came in in one read; None = none that can be recognised."""
+        """The last head that came in in one read, if a repetition of it can be recognised; else None."""
         self._rest = 0
         """Bytes that are still to come of the body of a request whose head was recognised."""
         self._paused = False
@@ -102,14 +102,12 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
         self._complete = True
         """Whether the latest request has come in completely; True before the first."""
-        self._chunks = 0
-        """How many chunks of the latest request's body have come in."""
-        self._body_size = 0
-        """How many bytes of the latest request's body have come in."""
+        self._chunks = 0  # how many chunks of the latest request's body have come in
+        self._body_size = 0  # how many bytes of the latest request's body have come in
         self._upgrades = False
         """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
-        """Whether all bytes that the client still sends are ignored."""
+        """Whether all bytes that come in from now on are dropped."""
         self._answered = False
         self._fed_at = 0.0
         """When the latest request's body last grew; before its first piece, when its head began."""
@@ -132,7 +130,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def eof_received(self) -> None:
-        """The client has closed its side: the connection ends, also while a request runs."""
+        """Let the event loop close the connection, even during a request: the client has ended its side."""
 
     def data_received(self, data: bytes) -> None:
         if self._rest and not (data := self._take_rest(data)):
@@ -150,9 +148,9 @@ class HttpProtocol(asyncio.Protocol):
             self._known = repeatable(data, self._cycles[0])
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
-        """Take a request whose head repeats the head of the request before it; only the length of the body
-        may differ. data: the bytes of one read. False = `data` begins with another head, or holds more than
-        one request; then nothing was done.
+        """Begin a request and return True, if its head repeats `known`, the head of the request before it;
+        only the number in content-length may differ. data: the bytes of one read. False = `data` begins with
+        another head, or contains more than one request; then nothing was done.
         """
         head, before, after, digits = known
         if not data.startswith(before):
@@ -183,7 +181,7 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take the missing part of the body of a repeated request. Returns the bytes after the body."""
+        """Take the bytes of a repeated request's body from `data`, and return the bytes after the body."""
         if self._ignores_input:
             return b""
         body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
@@ -206,7 +204,7 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report the bytes held for requests whose handler has not begun. came: bytes that were just read."""
+        """Report the bytes of requests whose handlers have not begun. came: the bytes that were just read."""
         kept = self._pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -221,7 +219,7 @@ class HttpProtocol(asyncio.Protocol):
             self.all_connections.keep(self, kept)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended: cancel the handlers of its requests."""
+        """Cancel the handlers of all requests, because the connection has ended."""
         self.state.connections.discard(cast("Any", self))
         self._held_since = None
         self.all_connections.leave(self)
@@ -254,19 +252,19 @@ class HttpProtocol(asyncio.Protocol):
             blocked.set_result(None)
 
     def pause_reading(self) -> None:
-        """Read nothing more for now."""
+        """Read nothing more from the client, until `resume_reading`."""
         if not self._paused:
             self._paused = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, if reading was paused."""
+        """Go on reading from the client, if reading was paused."""
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """The server stops: end the connection after its requests; at once if one waits for a slow reader."""
+        """End the connection after its requests; now if none runs, or if the next waits for a slow reader."""
         if self._held_since is not None:
             self.transport.abort()
         elif self._cycles:
@@ -275,7 +273,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """When this began to wait for its client; None = a request runs, or a part of its body just came."""
+        """Since when the client is waited for; None = a request runs, or its body just grew: see `Served`."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -300,7 +298,9 @@ class HttpProtocol(asyncio.Protocol):
             self._url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if the client has been silent for too long, except during a request."""
+        """End the connection if a head, the next request, or the end of an ignored body does not come in
+        time. While a request is unanswered, only begin the next one, if it waits for the client to read.
+        """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
             return  # the reader of a body limits its time (`server.bodies`); `Peer` limits the time of writes
@@ -328,7 +328,7 @@ class HttpProtocol(asyncio.Protocol):
     # --- The parser's callbacks --------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """The first byte of a request: note its time."""
+        """Store the time at which the first byte of a request came in, and forget the head before it."""
         self._began = SYSTEM.monotonic()
         self._url = b""
         self._headers = []
@@ -340,13 +340,13 @@ class HttpProtocol(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, and drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
+        """Add a header. Drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
         if self._in_head:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """A request's head is complete: begin the request; one that asks for an unsupported upgrade is parsed
-        again without it instead. Raises Refused if a limit is exceeded.
+        """Begin the request whose head is complete. If it asks for an upgrade that is not supported, it is
+        parsed again without the upgrade first. Raises Refused if a limit is exceeded, or the URL is invalid.
         """
         if not self._fits():
             raise refusals.Refused(self._too_large())
@@ -367,7 +367,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Make the request's Head and Cycle (none for a WebSocket); start its handler, or let it wait."""
+        """Create the request's Head and Cycle (not for a WebSocket); start its handler, or let it wait."""
         parser = self.parser
         assert parser is not None
         if parser.should_upgrade() and self._is_socket():
@@ -399,7 +399,7 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _start(self, cycle: Cycle) -> None:
-        """Start the handler of the oldest request."""
+        """Start the handler of `cycle`, the oldest request."""
         self._serving = True
         arrival = Arrival(cycle.head, cycle.headers, cycle.receive, cycle)
         # Named, and so not made by the loop, which would format a new name for each task.
@@ -407,7 +407,7 @@ class HttpProtocol(asyncio.Protocol):
         self.state.tasks.add(task)
 
     def on_chunk_header(self) -> None:
-        """Count a chunk of the body. Raises Refused for many chunks that are too small on average."""
+        """Count a chunk of the body. Raises Refused if there are many chunks, too small on average."""
         self._chunks += 1
         if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
             raise refusals.Refused(refusals.SMALL_CHUNKS)
@@ -420,7 +420,7 @@ class HttpProtocol(asyncio.Protocol):
             self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """A request has come in. Go on reading, unless too much waits, so that a disconnect is noticed."""
+        """End the request's body. Go on reading, to notice a disconnect, unless too much already waits."""
         if self._upgrades:
             return
         if self._cycles and not self._complete:
@@ -431,7 +431,7 @@ class HttpProtocol(asyncio.Protocol):
             self.resume_reading()
 
     def answered(self) -> None:
-        """The oldest request is answered: begin the next, or let it wait until the client has read enough."""
+        """Remove the oldest request, now answered. Begin the next, or let it wait for the client to read."""
         self._cycles.popleft()
         self._serving = False
         self.state.total_requests += 1
@@ -451,8 +451,8 @@ class HttpProtocol(asyncio.Protocol):
             self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """Ignore the rest of a chunked body whose request is answered already, as after a wrong key, and
-        close the write side, so that the client sees the end.
+        """If the latest request was answered before its chunked body has ended (as after a wrong key), ignore
+        the rest of the body, and end our side of the connection, so that the client sees the end.
         """
         if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -512,8 +512,8 @@ class HttpProtocol(asyncio.Protocol):
                 self.refuse(refusals.INVALID)
 
     def _read_again(self, rest: bytes | memoryview) -> None:
-        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser takes
-        everything after such a head for another protocol. rest: the bytes after the head that have come in.
+        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser does not
+        parse what follows a head with this header. rest: the bytes after the head that have come in.
         """
         self._upgrades = False
         assert self.parser is not None
@@ -528,8 +528,8 @@ class HttpProtocol(asyncio.Protocol):
         return len(self._url) <= self._max_url and len(self._headers) <= self._max_headers
 
     def _too_large(self) -> ir.Fault:
-        """The error for bytes that the parser refuses or that exceed a limit. It names the limit of the part
-        of the request (URL, headers, trailers) that is coming in.
+        """Return the error for too many bytes or headers. It names the limit of the part of the request that
+        is coming in: URL, headers or trailers. Between two requests it is `INVALID`.
         """
         if not self._in_head:
             if self._complete:
@@ -546,9 +546,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def refuse(self, fault: ir.Fault) -> None:
         """Answer the request that is coming in with an error, and end the connection. If earlier requests are
-        still unanswered, they are answered instead, and this request gets no answer; but if this request's
-        body is what is wrong, the connection is cut, and nothing more is answered. If the answer to this
-        request has begun, it is cut off.
+        unanswered, this error is not sent: if only the head of the latest request is coming in, the
+        connection ends after the earlier answers; if its body is, the connection is cut at once. It is also
+        cut if the answer to the latest request has begun.
         """
         if self._ignores_input or self.transport.is_closing():
             return
@@ -590,8 +590,8 @@ class HttpProtocol(asyncio.Protocol):
     # --- WebSockets --------------------------------------------------------------------------------------
 
     def _is_socket(self) -> bool:
-        """Whether the request asks for a WebSocket and may have one. It may not while an earlier request is
-        unanswered, because that answer would be mixed with the WebSocket's frames.
+        """Whether the latest head asks for a WebSocket, and no earlier request is unanswered. The answer to
+        an earlier request would be mixed with the WebSocket's frames.
         """
         if self._cycles:
             return False
@@ -624,12 +624,12 @@ def _parser(protocol: HttpProtocol) -> httptools.HttpRequestParser:
 
 
 def uvicorn_options(app: App) -> dict[str, Any]:
-    """The options of `uvicorn.Config` with which every server of this gateway runs. Also sets the gateway's
-    `connections`.
+    """Return the options of `uvicorn.Config` with which every server of this gateway runs. Also sets the
+    gateway's `connections` to the counts of this application.
 
-    Proxy headers are not trusted. WebSocket pings are sent as often as a stream's heartbeat. A missing pong
-    ends nothing, because a client that reads slowly has not read the ping yet. Messages are not compressed:
-    this would need about 40 kB for each socket, and more time for each event than everything else.
+    Proxy headers are not trusted. WebSocket pings are sent as often as pings in a stream. A missing pong has
+    no effect, because a client that reads slowly has not read the ping yet. Messages are not compressed: this
+    would need about 40 kB for each WebSocket, and for each event more time than all else.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server

@@ -1,4 +1,4 @@
-"""What a request says about its client's address and program, for the access log."""
+"""Reads from a request its client's address and program, for the access log."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""The most characters of a header that are noted."""
+"""The most characters of a header's value that are stored."""
 
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The client's own address as a proxy states it (x-forwarded-for), and its program (user-agent); None =
-    not stated. Long values are cut to `_LONGEST` characters.
+    """Return the address of the client that a proxy states (the header x-forwarded-for), and the client's
+    program (user-agent). None = the header is missing. Values are cut to `_LONGEST` characters.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
     return forwarded and forwarded[:_LONGEST], agent and agent[:_LONGEST]
 
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Set `address` of the exchange from the peer, and `forwarded` and `agent` as in `described`.
-
-    peer: address and port, None for a Unix socket.
+    """Set the fields `address`, `forwarded` and `agent` of the exchange. peer: address and port of the
+    connection's other end; None = a Unix socket, and `address` stays as it is. headers: those of the request.
     """
     if peer:
         exchange.address = peer[0]

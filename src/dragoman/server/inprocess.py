@@ -1,6 +1,7 @@
-"""Sends requests from the program in which the gateway runs to the gateway, without a socket.
+"""Sends requests to the gateway from the program in which the gateway runs, without a socket.
 
-They are handled as any client's request. The gateway waits while the reader of an answer is busy.
+The gateway handles them like any client's request. It waits before it sends more of an answer than the
+program has read.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
 }
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
-"""Names and values of headers that a server could receive."""
+"""Matches a value that an HTTP header can have."""
 _DONE: Final = b"[DONE]"
-"""The last frame of a stream in OpenAI's protocols. It is no JSON, so readers do not get it."""
+"""The last frame of a stream in OpenAI's protocols. It is not JSON, so the callers of `stream` do not get it.
+"""
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """POST JSON to `path`. Returns the whole answer: decoded if it is JSON, else bytes. Raises CallFailed for
-    an error answer, and for headers that no HTTP request can have.
+    """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
+    JSON, else as bytes. path: with the query string, if any. headers: added to the request. Raises CallFailed
+    for an error answer, if there is no answer, and for headers that no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -44,9 +47,10 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """POST `body` as JSON to `path`. Yield the decoded events of the answer; JSON that is no stream is one
-    event. Raises CallFailed for an error answer, for an error event within the stream, and for headers that
-    no HTTP request can have.
+    """Send `body` as JSON by POST to `path`, and yield the decoded events of the answer. An answer that is
+    not a stream must be JSON, and is yielded as one event. path, headers: as for `ask`. Raises CallFailed for
+    an error answer, if there is no answer, for an error event in the stream, and for headers that no HTTP
+    request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -72,8 +76,8 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One request to the application, and the queue of the ASGI messages that answer it. Raises CallFailed
-    for headers that no HTTP request can have: a server would refuse them, too.
+    """One POST request to the application, and a queue for the ASGI messages of its answer. Raises CallFailed
+    for headers that no HTTP request can have.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
@@ -91,8 +95,9 @@ class _Request:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Send the request; yield its answer's content type (b"" = none), then the pieces of its body. Raises
-        CallFailed for an error answer, or none (503). Closing this generator cancels the request.
+        """Send the request. Yield first the content type of the answer, without its parameters (b"" = none),
+        then the pieces of the body. Raises CallFailed for an error answer (status 400 or more), and if there
+        is no answer (503). If this generator is closed before the answer has ended, the request is cancelled.
         """
         task = spawn(self._run(), "request in process")
         try:

@@ -1,7 +1,9 @@
-"""The keeper: the process that does what must be done once on a machine, if there are several workers.
+"""The keeper: the process of a gateway with several workers that does what only one process of a machine may
+do.
 
-It has the gateway's configuration and its parts, but no port. It passes messages between the workers and does
-the duties of `Core` that only one process may have. Like a worker it gets its orders from the parent.
+It has the gateway's configuration and its parts, but it opens no port. It passes messages between the
+workers, and does those duties of `Core` that only one process may do. Like a worker, it gets orders from the
+parent process.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from dragoman.server.parent import Parent
 
 
 def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
-    """Run the keeper until its parent orders a stop or has ended, or until SIGTERM. gateway: has `peers` that
-    connect it with the workers. orders: the socket to the parent. ready: called once, when the keeper is at
-    work.
+    """Run the keeper until the parent process orders it to stop or has ended, or until SIGTERM. gateway: its
+    `peers` must connect it with the workers. orders: the socket to the parent. ready: called once, when the
+    keeper has started.
     """
     asyncio.run(_Keeping(gateway, orders).run(ready))
 
@@ -34,7 +36,9 @@ class _Keeping:
         self._read = Orders()
         self._parent = Parent(orders, gateway.reloads)
         self._ordered = OperatorsOrders(gateway)
-        """What operators have disabled, for workers that start when no other one is left."""
+        """Which providers and keys operators have disabled, for a worker that starts when no other worker is
+        left to ask.
+        """
         self._stopped = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -53,8 +57,8 @@ class _Keeping:
             await self._gateway.close()
 
     def _obey(self) -> None:
-        """Read what the parent has sent. Each order, whichever it is, stops the keeper; so does the end of
-        the parent.
+        """Read what the parent has sent: orders, each of which stops the keeper, and messages about reloads,
+        which `_parent` handles. The keeper also stops if the parent has ended.
         """
         said = receive(self._orders)
         for one in self._read.feed(said):

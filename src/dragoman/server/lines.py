@@ -1,9 +1,11 @@
-"""The lines between workers and the keeper: whole messages over a pair of datagram sockets.
+"""The lines between workers and the keeper. A line is a pair of connected sockets over which messages go in
+both directions.
 
-The parent makes each pair before it forks, and keeps both ends, so a line outlives the processes at its ends:
-what was sent while one of them was dead is read by its replacement, as far as the system's buffer holds it.
-The kernel keeps the borders of datagrams, so a process that is killed leaves no half of one. A message that
-is larger than a datagram is sent in pieces; if some are missing, the others are dropped.
+The parent process creates each line before it forks, and keeps both ends open, so a line lasts longer than
+the processes at its ends. If one of them is killed, its replacement reads the messages that were sent in the
+meantime, as many as fit into the system's buffer. A socket carries datagrams, so a killed process never
+leaves a half one. A message that is larger than a datagram is sent in several datagrams; if one of these is
+lost, the message is dropped.
 """
 
 from __future__ import annotations
@@ -21,27 +23,30 @@ log = logging.getLogger("dragoman.server.lines")
 
 _LINUX: Final = sys.platform == "linux"
 _PIECE: Final = 32_768 if _LINUX else 1_536
-"""Bytes. Other systems than Linux send no large datagrams."""
+"""The most bytes of a message in one datagram. Only Linux sends large datagrams."""
 _HEAD: Final = struct.Struct("<III")
-"""Before each piece: the number of the message, the place of this piece, and the number of its pieces."""
+"""The header of each datagram: the number of the message, the position of this datagram in it, and the number
+of its datagrams.
+"""
 LARGEST: Final = 8_000_000
-"""Bytes of the largest message."""
+"""The most bytes of a message."""
 _BACKLOG: Final = 2 * LARGEST
-"""Bytes that may wait in this process for the other end to read."""
+"""The most bytes of messages that wait in this process because the other end does not read."""
 _AT_ONCE: Final = 64
-"""Pieces that are read before the event loop does other things."""
+"""How many datagrams are read before the event loop can do other work."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """The two ends of a new line. On Linux an end notices when no process has the other end open any more; on
-    other systems it does not.
+    """Return the two ends of a new line. On Linux, a process at one end notices when no process has the other
+    end open any more; on other systems it does not.
     """
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
 
 
 class Line:
-    """One end of a line in an event loop. hear: called with each message that comes in; its exceptions are
-    logged. After the other end was closed for good, nothing comes in, and what is sent is dropped.
+    """One end of a line, in an event loop. end: the socket. hear: called with each message that comes in; an
+    exception that it raises is logged. When no process has the other end open any more, messages that are
+    sent are dropped, and none come in.
     """
 
     def __init__(self, end: socket.socket, hear: Callable[[bytes], None]) -> None:
@@ -52,13 +57,15 @@ class Line:
         self._waiting_bytes = 0
         self._sent = 0
         self._coming: tuple[int, int] = (0, 0)
-        """The number of the message whose pieces come in, and how many pieces it has."""
+        """The number of the message whose datagrams are coming in, and the number of its datagrams."""
         self._pieces: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(end, self._read)
 
     def send(self, message: bytes) -> bool:
-        """Send a message soon, without waiting. Returns whether there was room for it."""
+        """Send a message without waiting; what the system does not take now is sent later. Returns True; or
+        False, and sends nothing, if the message is larger than `LARGEST` or too many bytes wait already.
+        """
         if len(message) > LARGEST or self._waiting_bytes + len(message) > _BACKLOG:
             return False
         self._sent = (self._sent + 1) & 0xFFFF_FFFF
@@ -75,7 +82,7 @@ class Line:
         return True
 
     def close(self) -> None:
-        """Stop to read and write. The socket itself stays open."""
+        """Stop reading and writing; messages that wait to be sent are dropped. The socket stays open."""
         self._loop.remove_reader(self._end)
         self._loop.remove_writer(self._end)
         self._forget()
@@ -85,7 +92,9 @@ class Line:
         self._waiting_bytes = 0
 
     def _write(self) -> None:
-        """Send what waits, as much as the system takes."""
+        """Send waiting datagrams, as many as the system takes now; if the other end is gone, drop all of
+        them.
+        """
         while self._waiting:
             try:
                 self._end.send(self._waiting[0])
@@ -111,7 +120,10 @@ class Line:
             self._take(piece)
 
     def _take(self, piece: bytes) -> None:
-        """Join a piece to those before it, and pass the message on when it is whole."""
+        """Add a datagram to its message, and call `hear` when the message is complete. A datagram with
+        position 0 begins a new message. Any other datagram that does not continue the message is dropped, and
+        so is the message.
+        """
         number, place, count = _HEAD.unpack_from(piece)
         if place == 0:
             self._coming, self._pieces = (number, count), []

@@ -1,8 +1,8 @@
 """The Link between a request's handler and the connection on which the request came in.
 
-Our own connections (`server.cycle`, `server.websocket_protocol`, `server.inprocess`) make a Link for each
-request. It holds the time of the first byte, and it cancels the request when the client disconnects. Another
-ASGI server gives no Link; then a task waits for the disconnect (`Link.watch`).
+Our own ways in (`server.cycle`, `server.websocket_protocol`, `server.inprocess`) create a Link for each
+request, and tell it when the client disconnects, which cancels the request. Under another ASGI server the
+application creates the Link, and a task waits for the disconnect (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 Say: TypeAlias = Callable[[Sequence[bytes]], Awaitable[None]]
-"""Writes JSON messages to a WebSocket. Waits while the client reads slowly; raises OSError if it has gone."""
+"""A function that writes JSON messages to a WebSocket. It waits while the client reads slowly, and raises
+OSError if the client has disconnected.
+"""
 
 EXTENSION = "dragoman.link"
 
 
 class Link:
-    """The connection of one request.
+    """The connection of one request, as the application sees it.
 
-    began: when the request's first byte came, in monotonic seconds. body: the request's whole body, if it has
-    come in and was not taken; None = it has to be received. lost: whether the client has disconnected. task:
-    the handler, which a disconnect cancels once it is `running`; before, it looks at `lost` itself.
+    began: when the first byte of the request came in, in monotonic seconds. body: the complete body of the
+    request, if it has come in already and no reader has taken it; None = call ASGI's `receive`. lost: whether
+    the client has disconnected. task: the task of the handler. running: whether a disconnect cancels `task`;
+    before this is set, the task itself checks `lost`. watcher: the task that `watch` has started, None =
+    none.
     """
 
     __slots__ = ("began", "body", "lost", "running", "task", "watcher")
@@ -42,13 +46,17 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """Note that the client has disconnected, and cancel the handler (only once)."""
+        """Record that the client has disconnected: set `lost`, and cancel the handler if it is `running`. A
+        second call does nothing.
+        """
         if not self.lost and self.running and self.task is not None:
             self.task.cancel()
         self.lost = True
 
     def watch(self, receive: Receive) -> None:
-        """Start a task that calls `drop` when the client disconnects. Call it after the body's end."""
+        """Start a task that waits for the client's disconnect and then calls `drop`. receive: ASGI's; the
+        body must have been read from it completely.
+        """
         self.watcher = spawn(self._wait_for_disconnect(receive), "disconnect")
 
     async def _wait_for_disconnect(self, receive: Receive) -> None:
@@ -57,19 +65,21 @@ class Link:
         self.drop()
 
     def close(self) -> None:
-        """The handler has ended: forget its task, and stop the one that `watch` started."""
+        """Record that the handler has ended: forget its task, and cancel the task that `watch` has begun."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
 
 
 class SocketLink(Link):
-    """The connection of one WebSocket.
+    """The connection of one WebSocket, as the application sees it. The application sets `drain` and
+    `idle_since`, the server `say` and `answered`.
 
-    drain: called when the server stops; None = the server closes the socket itself. say: writes several text
-    messages at once; None = ASGI writes one after another. idle_since: when the socket began to wait for the
-    client's next message (monotonic seconds); None = it does not wait. answered: called when the oldest
-    unanswered message has been answered; None = nobody wants to know.
+    drain: called by the server when it stops; None = the server closes the WebSocket itself. say: writes
+    several text messages at once; None = use ASGI's `send` for each of them. idle_since: since when the
+    application waits for the client's next message, in monotonic seconds; None = it does not wait. answered:
+    called by the application when the client's oldest unanswered message has been answered; None = there is
+    nothing to call.
     """
 
     __slots__ = ("answered", "drain", "idle_since", "say")

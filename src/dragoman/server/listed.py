@@ -1,4 +1,6 @@
-"""Lists of models that may be long: a provider may have tens of thousands."""
+"""Iterates over long lists of models without blocking the event loop. A provider may have tens of thousands
+of models.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 _AT_ONCE: Final = 100
-"""After so many entries other tasks run."""
+"""After this many entries, other tasks of the event loop run."""
 
 
 async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the entries, and let other tasks run in between."""
+    """Yield the entries. After each `_AT_ONCE` of them, other tasks of the event loop run."""
     for number, entry in enumerate(entries, 1):
         yield entry
         if number % _AT_ONCE == 0:

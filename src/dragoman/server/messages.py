@@ -1,4 +1,5 @@
-"""Anthropic's protocol besides chat: old completions, counting tokens, and its form of the model list.
+"""The endpoints of Anthropic's protocol, except chat: old text completions, counting tokens, and the model
+list in Anthropic's form.
 
 https://platform.claude.com/docs/en/api/messages-count-tokens,
 https://platform.claude.com/docs/en/api/models-list
@@ -27,13 +28,15 @@ from dragoman.server.listed import in_turns
 from dragoman.wire.json import decode_head, encode, encode_head
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
-"""A `max_tokens` above each model's limit and each thinking budget (which must be less than `max_tokens`)."""
+"""A `max_tokens` above the limit of every model and above every thinking budget, which must be less than
+`max_tokens`.
+"""
 _USUAL, _MOST = 20, 1000
-"""Models on one page of the list: the default and the maximum, as in Anthropic's API."""
+"""How many models one page of the list has: by default, and at most, as in Anthropic's API."""
 
 
 class MessagesApi:
-    """The handlers of Anthropic's protocol at one gateway, without chat."""
+    """The endpoints of Anthropic's protocol at one gateway, except chat."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -52,14 +55,16 @@ class MessagesApi:
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the number of tokens of a request's prompt."""
+        """Send the number of tokens that the prompt in the request's body has. The engine determines it."""
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
+        """Send one page of the list of models that the caller may use. Raises RequestFailed (400) if `limit`,
+        `before_id` or `after_id` in the query is not valid.
+        """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         query = request.query
         limit = _limit(query.get("limit"))
@@ -81,7 +86,9 @@ class MessagesApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one model's entry. Raises RequestFailed (404)."""
+        """Send the list's entry of one model. Raises RequestFailed (404) if there is no such model, or if the
+        caller may not use it.
+        """
         name = request.params["model"]
         exchange.asked = name
         if not request.caller.may_use(name):
@@ -90,7 +97,7 @@ class MessagesApi:
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """One entry of the model list in Anthropic's form."""
+    """Return one entry of the model list in Anthropic's form."""
     return {
         "type": "model",
         "id": entry.id,
@@ -103,8 +110,9 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """A token-counting body as a valid messages body: with `max_tokens` (`_NO_BOUND` if it has none), and not
-    streamed. An invalid body is returned for the engine to refuse.
+    """Return the body of a token count as the body of a chat request that is not streamed. If it has no
+    `max_tokens`, it gets `_NO_BOUND`. A body that is not a JSON object is returned unchanged, for the engine
+    to refuse.
     """
     try:
         head = decode_head(body)

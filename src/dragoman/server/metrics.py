@@ -1,4 +1,4 @@
-"""The path of Prometheus."""
+"""The endpoint `/metrics`, from which Prometheus reads the gateway's metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _HEADERS: Final = ((b"content-type", CONTENT_TYPE.encode()), (b"cache-control", 
 
 
 class MetricsApi:
-    """`/metrics` of one gateway. It needs a key with the scope `admin`, unless `metrics.public` is set."""
+    """The endpoint `/metrics` of one gateway, if `metrics.enabled` is set. It needs a key with the scope
+    `admin`, unless `metrics.public` is set.
+    """
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -28,6 +30,6 @@ class MetricsApi:
             yield Endpoint("/metrics", DEFAULT, handlers, public=settings.public, scope="admin")
 
     async def metrics(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the metrics of all workers."""
+        """Send the metrics of all workers in Prometheus' text format."""
         page = await self._gateway.metrics_page(exchange)
         await client.answer(200, _HEADERS, page)

@@ -1,4 +1,6 @@
-"""The model list at `/v1/models`: in OpenAI's form, or in that of another protocol that the client speaks."""
+"""The model list at `/v1/models`: in OpenAI's form, or in the form of Anthropic or Google if a request has
+the headers of their clients.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,13 @@ from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
 OwnList = MessagesApi | GenerateContentApi
-"""The handlers of a protocol with its own form of the model list."""
+"""The handlers of a protocol that has its own form of the model list."""
 
 
 class ModelsApi:
-    """The model list of one gateway. own: the handlers of the protocols that have another form of the list;
-    others get OpenAI's form. passing: sends the deletion of a model to its provider.
+    """The endpoints of the model list at one gateway. own: the handlers of the protocols with another form of
+    the list than OpenAI's; clients of all other protocols get OpenAI's form. passing: deletes a model at its
+    provider.
     """
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
@@ -44,7 +47,9 @@ class ModelsApi:
         return next((api for api in self._own if api.face.serves(headers)), None)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of models that the caller may use, in the form of the client's protocol."""
+        """Send the list of models that the caller may use, in the form of the client's protocol. In
+        Anthropic's and Google's form this is one page of the list.
+        """
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
             return
@@ -52,7 +57,9 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one model's entry in the form of the client's protocol. Raises RequestFailed (404)."""
+        """Send the list's entry of one model in the form of the client's protocol. Raises RequestFailed (404)
+        if there is no such model, or if the caller may not use it.
+        """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return
@@ -64,9 +71,9 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol
-        cannot delete models, 404 for a model that the caller may not use, and what
-        `PassThroughApi.delete_model` raises.
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol has
+        its own form of the model list (`own`), in which models cannot be deleted; 404 for a model that the
+        caller may not use; and what `PassThroughApi.delete_model` raises.
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
@@ -102,10 +109,10 @@ def _no_model(name: str) -> ir.Fault:
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One entry of the model list in OpenAI's form, with members of our own.
+    """Return one entry of the model list in OpenAI's form, with additional fields of the gateway.
 
-    modes: by protocol, whether its requests are relayed or translated. measured: the model's speed so far,
-    None = not known.
+    modes: for each protocol of clients, whether its requests to the model are relayed or translated.
+    measured: the measured speed of the model's deployment, None = not known.
     """
     listed: dict[str, Any] = {
         "id": entry.id,
