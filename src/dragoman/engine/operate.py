@@ -182,9 +182,9 @@ def _encoded(
     part: Any,
     start: int,
 ) -> WireRequest:
-    """Return a part of the request in the provider's protocol. told: the client's members for this provider,
-    by the place in the body. start: the index of the part's first input in the whole request. Raises
-    RequestFailed if the protocol cannot express the part.
+    """Return a part of the request in the provider's protocol. told: the members that the client has sent for
+    this provider only, as `addressed` returns them. start: the index of the part's first input in the whole
+    request. Raises RequestFailed if the protocol cannot express the part.
     """
     asked, report = attempt.asked, attempt.call.report
     operation = asked.inbound.operation

@@ -87,7 +87,8 @@ def _locate(attempt: Attempt, pieces: Joined, where: str) -> str:
 
 class _Words:
     """Encodes one request. locate: turns a place in the IR into a path in the client's body. plain: True =
-    `ir.only_text` is true for the request, so it has no media and no tools, and few things to emulate.
+    the request is `ir.only_text`; then at most the reading of reasoning out of the answer's text has to be
+    emulated.
     """
 
     def __init__(self, attempt: Attempt, locate: Locate, *, plain: bool) -> None:
@@ -162,8 +163,8 @@ class _Words:
         return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
 
     def _addressed(self, request: ir.Request) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-        """Return the request without the members for named providers, and the members for this provider by
-        their place.
+        """Return the request without the members that are named after a provider or a protocol, and those
+        members that are for this provider (the two results of `addressed`).
         """
         if request.extra is None:
             return request, {}
