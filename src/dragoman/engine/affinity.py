@@ -64,7 +64,7 @@ def _hashed(value: Any) -> bytes:
 
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
-    """Return the beginning of the prompt, as values that JSON can express."""
+    """Yield the parts of the beginning of the prompt, as values that JSON can express."""
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]
     for message in request.messages:

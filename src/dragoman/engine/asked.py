@@ -76,15 +76,15 @@ class Inbound(msgspec.Struct, frozen=True):
 
     face: the client's protocol. headers: with lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
-    contain. framing: the stream format that the client wants. turn: what adds earlier messages to the
-    request, stores its answer, or both; None = neither is needed. path: the path with parameter names in
-    braces. params: the values of these parameters. fields: the fields of a form, then `body` is empty; () =
-    the request has no form. shown: the model name in answers; None = the name that the route states. room:
-    counts the memory of the request's decoded values and of the messages that it continues. reading: the size
-    in bytes by which steps take turns if they do not read the request's texts (`wire.json.Measured`); 0 = not
-    measured yet. wishes: what the headers ask, if it is known already; None = `wished` reads the headers.
-    may: what the client may use, apart from models. errors: the form of an error answer; None = the form of
-    the face.
+    contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
+    request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
+    parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
+    `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
+    route states. room: counts the memory of the request's decoded values and of the messages that it
+    continues. reading: the size in bytes that decides how long steps have to wait if they do not read the
+    request's texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask, if it is known
+    already; None = `wished` reads the headers. may: what the client may use, apart from models. errors: the
+    form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -157,7 +157,7 @@ class Said(msgspec.Struct, eq=False):
 class AnswerContext(msgspec.Struct, frozen=True):
     """What a turn needs to store an answer, besides the answer itself. reply: the values that the answer was
     encoded with. deployment: the deployment that has answered; None = no model was called. steps: runs the
-    work on large answers in turns with the steps of other large requests. weight: the size in bytes of the
+    work on a large answer when no other large request is being worked on. weight: the size in bytes of the
     request and of the messages that it continues.
     """
 
@@ -237,20 +237,20 @@ class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
-    steps on large requests in turns. weight: the size in bytes of the body and of the messages that it
-    continues; it decides whether and how a step has to wait for its turn. reading: the same for steps that
-    read the request's values but not its texts (`wire.json.Measured.weight`). light: True = steps run at
-    once. Callers then call them directly, because even an `await` that does not wait costs more than most
-    steps of a small request. turn: as in `Inbound`; None = no turn has anything to do. codec: the codec of
-    the operation in the client's protocol; None = chat, whose codec the face itself has. prompts: True = the
-    body is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the chat request
-    with only the fields on which the form of the answer depends; an empty request if `prompts` is False.
-    model, streamed: as the client requested. echo: the members that the answer repeats, as the client wrote
-    them. sealed: which messages have signatures or encrypted reasoning, and from which provider. sealless:
-    True = no provider gets any seals, because a provider has refused them. beyond: the reason why the
-    protocol's author would refuse the request, while other servers of the protocol may accept it; None = its
-    author accepts it. reasons: why every attempt must translate the request. others: the models to use if
-    `model` cannot answer.
+    steps on large requests one after another. weight: the size in bytes of the body and of the messages that
+    it continues; it decides whether a step has to wait for the steps of other requests. reading: the same for
+    steps that read the request's values but not its texts (`wire.json.Measured.weight`). light: True = steps
+    run at once. Callers then call them directly, because even an `await` that does not wait costs more than
+    most steps of a small request. turn: as in `Inbound`; None = there is nothing to add or to store. codec:
+    the codec of the operation in the client's protocol; None = chat, whose codec the face itself has.
+    prompts: True = the body is a chat request (the operation is chat, or the count of a prompt's tokens).
+    brief: the chat request with only the fields on which the form of the answer depends; an empty request if
+    `prompts` is False. model, streamed: as the client requested. echo: the members that the answer repeats,
+    as the client wrote them. sealed: which messages have signatures or encrypted reasoning, and from which
+    provider. sealless: True = no provider gets any seals, because a provider has refused them. beyond: the
+    reason why the protocol's author would refuse the request, while other servers of the protocol may accept
+    it; None = its author accepts it. reasons: why every attempt must translate the request. others: the
+    models to use if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -301,14 +301,14 @@ class Asked(msgspec.Struct, frozen=True):
         return self.request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the whole request, and return its result: at once if the request is small,
-        otherwise when its turn comes (see `weight`).
+        """Run a step that reads the whole request, and return its result. A step of a large request (see
+        `weight`) waits for the steps of other large requests.
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the request's values but not its texts, and return its result: at once if the
-        request is small, otherwise when its turn comes (see `reading`).
+        """Run a step that reads the request's values but not its texts, and return its result. A step of a
+        large request (see `reading`) waits for the steps of other large requests.
         """
         return self.steps.run(self.reading, step, *args, **named)
 

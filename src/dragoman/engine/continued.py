@@ -176,7 +176,9 @@ _CONTINUING: Final = frozenset({"mistral"})
 
 
 def _named(backend: Backend) -> str | None:
-    """Return the name of the protocol that is preferred for a provider; None = it is a custom upstream."""
+    """Return the name of the protocol in which a provider is called unless another one is chosen; None = it
+    is a custom upstream.
+    """
     return None if backend.dialect is None else backend.dialect.name
 
 

@@ -60,7 +60,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which needs no turn."""
+    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once."""
     exchange.phase = "decode"
     wished = inbound.wished
     if wished.tags:

@@ -95,7 +95,7 @@ class Delivery:
 
     @property
     def turn(self) -> Turn | None:
-        """What may store the answer; None = nothing does."""
+        """The request's `Turn`, which may store the answer; None = nothing stores it."""
         return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
@@ -105,7 +105,9 @@ class Delivery:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model has given. The turn may store it. now: returns Unix seconds."""
+        """Send an answer that no model has given. The request's turn may store this answer. now: returns Unix
+        seconds.
+        """
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -214,9 +216,9 @@ class Delivery:
         return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the IR as one body, and record its usage and losses. The turn stores it if
-        it keeps answers. size: how many bytes the upstream's answer has, 0 = unknown; encoding a large answer
-        waits for its turn.
+        """Send a whole answer in the IR as one body, and record its usage and losses. The request's turn
+        stores it if it keeps answers. size: how many bytes the upstream's answer has, 0 = unknown. If it is
+        large, the encoding may have to wait for the steps of other large requests.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -271,8 +273,8 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as the stream that the client asked for. Before that, the turn gets the answer
-        if it wants it.
+        """Send a whole answer as the stream that the client asked for. Before that, the request's turn gets
+        the answer, if it wants it.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -291,15 +293,15 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Let the turn store a whole answer, the JSON object `told`. Return `told`; if the answer could not
-        be stored, a copy of it with `"store": false`.
+        """Let the request's turn store a whole answer, the JSON object `told`. Return `told`; if the answer
+        could not be stored, a copy of it with `"store": false`.
         """
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Let the turn store the answer, if it keeps answers; the attempt becomes final. Return False if the
-        answer should have been stored but was not. Raises RequestFailed if the answer cannot be added to its
-        conversation.
+        """Let the request's turn store the answer, if it keeps answers; then the attempt is final. Return
+        False if the answer should have been stored but was not. Raises RequestFailed if the answer cannot be
+        added to its conversation.
         """
         turn = self.turn
         if turn is None or not turn.keeps:
@@ -309,8 +311,8 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the turn, if it wants it. This is called before the last bytes
-        are sent.
+        """Give the whole answer in the IR to the request's turn, if it wants it. Call this before the last
+        bytes are sent.
         """
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
@@ -323,8 +325,8 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """Return the bytes that tell a failure to the client inside a stream. They include the request's id.
-        Only after `expect`.
+        """Return the bytes that tell a failure, with the request's id, to the client inside a stream. Must
+        not be called before `expect`.
         """
         fault = fault.known_as(self._exchange.request_id)
         if self.failing is not None:
@@ -333,9 +335,9 @@ class Delivery:
         return self.face.stream.encoder(self.asked.reply(Report(self.face.name))).feed(ir.Error(fault))
 
     async def fail(self, fault: ir.Fault) -> None:
-        """Send the final failure, with the request's id. If no headers were sent yet, the turn is told, and
-        the client gets a whole error answer. Otherwise the failure is sent inside the stream; nothing is sent
-        if the stream cannot carry it (audio).
+        """Send the final failure, with the request's id. If no headers were sent yet, the request's turn is
+        told, and the client gets a whole error answer. Otherwise the failure is sent inside the stream;
+        nothing is sent if the stream cannot carry it (audio).
         """
         exchange, client, asked = self._exchange, self.client, self.asked
         fault = fault.known_as(exchange.request_id)

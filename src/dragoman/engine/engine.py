@@ -211,7 +211,7 @@ def _flight(route: Route, way: Way, asked: Asked) -> type[Flight]:
 
 
 def _limits(meter: Meter, route: Route) -> bool:
-    """Look up the limits that apply to the exchange, and return whether there are any. route: its names for
-    limits are used.
+    """Look up the limits that apply to the exchange under the model names of this route. Returns whether
+    there are any.
     """
     return meter.applies(*route.counted, bare=route.bare)

@@ -16,8 +16,8 @@ from dragoman.seams.deadlines import Deadlines
 
 class Entry(msgspec.Struct, eq=False):
     """The places of one exchange. gates: all gates of the gateway. held: the places that the exchange has
-    now. exchange: in a queue, clients take turns, by the name of the client in this record; the record also
-    gets the time of the wait.
+    now. exchange: its `client` decides the place in a queue, because clients take turns there. The time of a
+    wait is recorded in it.
     """
 
     gates: Gates

@@ -52,7 +52,7 @@ _PICTURES: Final = frozenset({"image_url", "input_image", "image"})
 _OTHERS: Final = frozenset({"images", "audio"})
 """Members of messages that contain something other than text."""
 _PLAIN: Final = frozenset({"role", "content"})
-"""The members of nearly all messages."""
+"""A message that has exactly these members, and a string as its content, contains only text."""
 _DEEPEST: Final = 4
 """The deepest nesting of parts that is read; no protocol allows so much."""
 

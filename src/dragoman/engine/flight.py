@@ -116,7 +116,7 @@ class Flight(msgspec.Struct, eq=False):
     """What `Meter.enter` has reserved for the attempt that is about to begin; None = nothing."""
 
     async def run(self) -> None:
-        """Make attempts until an answer is delivered. Raises RequestFailed if none is left to make."""
+        """Make attempts until an answer is delivered. Raises RequestFailed if the exchange fails."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
         # Not a method: the task would hold what holds the task, so each request would stay for the collector.
@@ -244,7 +244,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits have to be asked before the candidate is called: those of its deployment or
-        provider; or those of the whole exchange, if it is a fallback or earlier attempts have cost something.
+        provider; or those of the whole exchange, if the candidate belongs to a fallback or earlier attempts
+        have used something.
         """
         meter = self.delivery.meter
         return meter is not None and bool(
@@ -427,7 +428,7 @@ class Flight(msgspec.Struct, eq=False):
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
     async def _broken_off(self) -> None:
-        """Record that the exchange ends with an error, or because its task is cancelled."""
+        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange."""
         attempts = self.asked.exchange.attempts
         if self._calling is not None:
             self.runtime.health.abandoned(self._calling, self._heard(attempts[-1]))
@@ -461,7 +462,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_final(self, error: Exception) -> bool:
         """Whether an unexpected error ends the exchange instead of the attempt: an error of Dragoman's own,
-        one while the request was encoded, or the broken connection of the client.
+        an error while the request was encoded, or, after the first content, an OSError: the connection of the
+        client is broken.
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True
@@ -504,8 +506,8 @@ class Flight(msgspec.Struct, eq=False):
         return seconds is None or seconds >= FAIR_SHARE * own
 
     async def _rotated(self) -> bool:
-        """Whether the candidate is called again, at most once, because its credential has changed since the
-        provider refused it, or can be renewed.
+        """Whether there is a new credential in place of the one that the provider has refused; it is
+        refreshed here if needed. Then the candidate is called again, at most once.
         """
         account = self._account
         if account is None or account.renewal is None or self.delivery.committed:

@@ -21,8 +21,8 @@ _BROKEN: Final = 2
 tokens more.
 """
 _STEP: Final = 512
-"""The fewest tokens that are added to the reservation at once. Otherwise it is half of what was expected
-before, or what the answer has beyond it.
+"""The fewest tokens that are added to the reservation at once. More are added if half of what was expected
+before, or what the answer has beyond it, is more.
 """
 _FASTEST: Final = 8.0
 """The largest factor by which a stream may grow until it is checked again."""

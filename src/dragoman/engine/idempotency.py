@@ -6,8 +6,8 @@ of the same provider sends another request: with this key, the provider would re
 answer. Two providers do not know each other's keys, so both may get the same key.
 
 All clients share the gateway's account at a provider, and the provider does not know them. If two of them
-sent the same key, one of them would get the other's answer, or an error. So each client's key is changed into
-a key of its own.
+sent the same key, one of them would get the other's answer, or an error. So the gateway replaces the key of a
+client by a key that is different for each client.
 """
 
 from __future__ import annotations

@@ -185,7 +185,9 @@ class Joint:
     # --- As a step -------------------------------------------------------------------------------------
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the events for the client in place of this event."""
+        """Return the events for the client in place of this event. Remembers the text in them, and the stated
+        usage.
+        """
         if isinstance(event, (ir.Start, ir.Tally)) and event.usage is not None:
             self.stated = event.usage
         events = (event,) if self._seam is None else self._joined(self._seam, event)

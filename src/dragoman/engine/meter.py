@@ -233,8 +233,8 @@ class Meter:
         return None if own else self._accounting.rates(deployment)
 
     def far(self, expected: Expected) -> bool:
-        """Whether all limits would be at most half used if this were reserved. Then a rough bound is enough,
-        and the tokens need not be counted.
+        """Whether all limits would be at most half used if `expected` were reserved. Then a rough bound is
+        enough, and the tokens need not be counted.
         """
         ledger = self._accounting.ledger
         if ledger is None:
@@ -260,8 +260,8 @@ class Meter:
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
-        """Reserve `output` more tokens, because the answer of this deployment becomes longer than was
-        expected. Raises EndedByLimit if a hard limit refuses it.
+        """Reserve `output` more tokens and their cost, because the answer of this deployment becomes longer
+        than expected. Raises EndedByLimit if a hard limit refuses it.
         """
         before = self.expected
         if before is None or self.closed:

@@ -113,7 +113,9 @@ def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
 
 
 def _value(found: re.Match[bytes], value: bytes) -> bytes:
-    """Return the matched member with another value."""
+    """Return the text that `_NAMED` has matched (a member's name and value), with `value` in place of the
+    member's value.
+    """
     start = found.start(2) if found[2] is not None else found.start(4)
     return found[0][: start - found.start()] + value
 

@@ -140,8 +140,8 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
     """Return a prompt whose tokens are to be counted, in the form for its provider: with emulations, but
-    without restored seals and without shortening. `max_output` is None; a protocol that requires a limit in
-    every request adds one. inlined: the request with fetched media.
+    without restored seals and without shortening. `max_output` is None, because a count has no answer to
+    limit. inlined: the request with fetched media.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -250,7 +250,7 @@ class OperationAnswer:
         self, answer: Answer, upstream: WireUpstream, side: AnyProviderSide, part: Any
     ) -> Pieces | None:
         """Return an object that passes the answer on piece by piece; None = the answer has to be read and
-        written as a whole. part: the request.
+        written as a whole. part: the only part of the request.
         """
         client = codec_of(self._attempt).client
         if side.decoder is None or client.encoder is None or client.unread is not None:

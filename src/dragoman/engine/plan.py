@@ -330,8 +330,8 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 def _surely_fits(asked: Asked, room: int) -> bool:
     """Whether the size of the request shows that its texts have at most `room` tokens, because a token has at
-    least one byte. Then the request need not be decoded. Media that are named by URL may have more tokens
-    than bytes; their provider counts them.
+    least one byte. Then the request need not be decoded. False for a request that may continue earlier
+    messages. Media that are named by URL may have more tokens than bytes; their provider counts them.
     """
     return asked.inbound.turn is None and len(asked.inbound.body) <= room
 

@@ -151,8 +151,8 @@ def _edited(
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer to the client, with an estimated usage if the answer states none. The turn stores
-    it if it keeps answers.
+    """Pass a whole answer to the client, with an estimated usage if the answer states none. The request's
+    turn stores the answer if it keeps answers.
     """
     asked, delivery = attempt.asked, attempt.delivery
     raw = await answer.read()
@@ -177,9 +177,10 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Return (the bytes of a whole answer with an estimated usage added, this usage). An answer that cannot
-    be decoded stays unchanged, and its usage is that of the prompt. raw: the answer as it was received. data:
-    the answer as the client gets it.
+    """Return (the bytes of a whole answer with an estimated usage added, this usage). If the answer cannot be
+    decoded, its bytes are unchanged, and its usage is that of the prompt (`_prompted`). If nothing had to be
+    estimated, its bytes are unchanged too. raw: the answer as it was received. data: the answer as the client
+    gets it.
     """
     try:
         decoded = upstream.decode(raw)
@@ -395,9 +396,9 @@ class _Passage:
         return data, broken
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
-        """Add the events of these frames to the answer for the turn. ended: True = also the events of the
-        stream's end. If the decoder refuses a frame, the whole answer is dropped, and the turn does not get
-        it.
+        """Add the events of these frames to the answer for the request's turn. ended: True = also the events
+        of the stream's end. If the decoder refuses a frame, the whole answer is dropped, and the turn does
+        not get it.
         """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:

@@ -71,8 +71,8 @@ class Replies:
         return self._running is not None
 
     async def probe(self) -> None:
-        """Reserve a first reply and give the reservation back, to find out whether a limit refuses it; then
-        EndedByLimit is raised.
+        """Find out whether a limit refuses a first reply: reserve what a reply may use, and free it at once.
+        Raises EndedByLimit if a limit refuses it.
         """
         reply = self._made(self._attempt.deployment.name)
         if reply.meter is not None:
@@ -81,8 +81,8 @@ class Replies:
             reply.meter.close()
 
     async def begin(self) -> None:
-        """Reserve a reply, because the provider begins it. Does nothing if a reply is running. Raises
-        EndedByLimit if a limit refuses it.
+        """Reserve in the limits what a reply may use, because the provider begins one. Does nothing if a
+        reply is running. Raises EndedByLimit if a limit refuses it.
         """
         if self._running is not None:
             return
@@ -205,6 +205,8 @@ def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:
 
 
 def _sum(one: Any, other: Any) -> dict[str, Any]:
-    """Return the sums of two mappings, by name, without values that are not whole numbers."""
+    """Return the sums of the whole numbers in two mappings, by name. A name that only one mapping has keeps
+    its number; values that are not whole numbers are left out.
+    """
     names = {**one, **other}
     return {name: one.get(name, 0) + other.get(name, 0) for name in names if type(names[name]) is int}

@@ -137,8 +137,8 @@ class Sealing:
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
-        """Return the request with the stored seals of this scope that its client did not send back. Seals
-        that cannot be restored are added to `report` as losses.
+        """Return the request with the stored seals of this scope that its client did not send back. In
+        `report`, the restored seals become a change, and seals that cannot be restored become losses.
         """
         if not self._searches(request):
             return request

@@ -32,9 +32,8 @@ def was_sent(record: AttemptRecord) -> bool:
 
 
 def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
-    """Estimate what an attempt without an answer has used, and set it in its record: its measures, if its
-    operation has some; otherwise the tokens of its prompt. rates: the prices of its deployment; None =
-    unknown.
+    """Estimate what an attempt without an answer has used, and set it in its record: its measures, if there
+    are any; otherwise the tokens of its prompt. rates: the prices of its deployment; None = unknown.
     """
     if not asked.prompts:
         note_measures(asked, record, rates)

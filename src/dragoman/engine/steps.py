@@ -1,7 +1,7 @@
 """Steps that change an answer on its way to the client: a whole answer, or the events of a stream.
 
-To undo an emulation, to add ids to tool calls, or to check the output format: each is one step. A step gets
-the answer as the step before it has returned it. Steps run before the hooks. They never wait and never do IO.
+For example, a step undoes an emulation, adds ids to tool calls, or checks the output format. A step gets the
+answer as the step before it has returned it. Steps run before the hooks. They never wait and never do IO.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class _Stream:
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
         """Return the events after the steps and hooks. Before the last events of an answer are returned, its
-        seals are stored, and the turn gets the answer.
+        seals are stored, and the request's turn gets the answer if it wants it.
         """
         attempt = self._attempt
         if self._counts and arrived and type(arrived[-1]) is ir.End:
