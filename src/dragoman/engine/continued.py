@@ -184,7 +184,7 @@ def _named(backend: Backend) -> str | None:
 
 def is_continuable(request: ir.Request) -> bool:
     """Whether another model could continue the answer to a chat: the answer is expected to be one text, or
-    calls of the client's own functions. `Joint` finds out later whether it is.
+    calls of the client's own functions. `Joint` finds out later whether the answer has this form.
     """
     output, thinking, messages = request.output, request.reasoning, request.messages
     if output is not None and (output.kind != "text" or (output.modalities or ("text",)) != ("text",)):

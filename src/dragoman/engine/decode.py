@@ -1,5 +1,5 @@
-"""The stage `decode`: checks a client's request against its protocol. An error names the member that is
-wrong, if it is one member's fault.
+"""The stage `decode`: checks a client's request against its protocol. If a single member is wrong, the error
+names it.
 """
 
 from __future__ import annotations

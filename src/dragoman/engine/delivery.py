@@ -142,7 +142,7 @@ class Delivery:
 
     def _headers(self, closing: int | None = None) -> list[tuple[bytes, bytes]]:
         """Return the gateway's own headers. closing: the status of a whole answer; the exchange is accounted
-        for before its headers are made, so that they include the cost. None = the headers are those of a
+        for before the headers are made, so that they include the cost. None = the headers are those of a
         stream.
         """
         assert self.asked is not None
@@ -186,7 +186,7 @@ class Delivery:
 
     def _closing(self) -> None:
         """Account for the exchange, before the last events of its stream are sent. If the client disconnects
-        after that, its usage does not change.
+        after that, the usage does not change.
         """
         self.cost_so_far = None
         if self.meter is not None:

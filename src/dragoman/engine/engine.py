@@ -136,7 +136,8 @@ class Engine:
 
     def _with_keys(self, runtime: Runtime, exchange: Exchange, inbound: Inbound) -> Runtime:
         """Return the runtime for this request: with the provider keys that the client's tenant has brought,
-        and with the provider credentials that the client has sent with the request.
+        and with the provider credentials that the client has sent. A provider that needs such a credential is
+        not called without it.
         """
         if self.own is not None:
             runtime = self.own(runtime, exchange.caller)

@@ -125,7 +125,7 @@ class Turned:
         return More(ready, resting, doubtful)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        """Whether this deployment with this key was not a candidate before. From now on it was one."""
+        """Whether this deployment with this key was not a candidate before. Remembers it as a candidate."""
         who = (candidate.deployment, candidate.account)
         if who in self._met:
             return False

@@ -96,7 +96,7 @@ class Flight(msgspec.Struct, eq=False):
     media: Media
     _sealing: Sealing | None = None
     _turned: Turned | None = None
-    """The routes that the request has used; None = only its own, and they were not needed yet."""
+    """The routes that the request has used; None = only its own route so far."""
     _opening: tuple[float | None, Cause] | None = None
     """What `until_content` says of the running attempt; None = only `max_silence` limits it."""
     _until: float | None = None
@@ -243,9 +243,8 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits have to be asked before the candidate is called: those of its deployment or
-        provider; or those of the whole exchange, if the candidate belongs to a fallback or earlier attempts
-        have used something.
+        """Whether limits must be asked before the call: those of the deployment or provider; or those of the
+        exchange, for a fallback, or if earlier attempts have used something.
         """
         meter = self.delivery.meter
         return meter is not None and bool(
@@ -412,8 +411,8 @@ class Flight(msgspec.Struct, eq=False):
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt without an answer has used, if its request was sent to the provider and
-        exchanges are accounted for.
+        """Estimate what an attempt without an answer has used, if its request was sent and usage is accounted
+        for.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -446,7 +445,7 @@ class Flight(msgspec.Struct, eq=False):
     # --- Failures --------------------------------------------------------------------------------------
 
     def _told(self, attempt: Attempt, fault: ir.Fault) -> ir.Fault:
-        """Return the fault of an attempt as clients may read it. Its content may have begun."""
+        """Return the fault that an attempt has raised, as clients may read it. Sets the attempt's status."""
         told = attempt.backend.told(fault, attempt.call, lambda fault: located(attempt.asked, fault))
         attempt.record.status = told.status
         return told
@@ -462,8 +461,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_final(self, error: Exception) -> bool:
         """Whether an unexpected error ends the exchange instead of the attempt: an error of Dragoman's own,
-        an error while the request was encoded, or, after the first content, an OSError: the connection of the
-        client is broken.
+        one while the request was encoded, or an OSError after the first content (the client's connection
+        broke).
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True
@@ -499,7 +498,7 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt, ended with the time of all attempts, had `FAIR_SHARE` of its own time."""
+        """Whether an attempt that the time of all attempts has ended has had `FAIR_SHARE` of its time."""
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
@@ -625,8 +624,8 @@ class Flight(msgspec.Struct, eq=False):
         return self._until
 
     def _stand_still(self, seconds: float) -> None:
-        """Add these seconds to the time of all attempts, because they do not count: the time in a queue,
-        which has its own limit, or the time while an answer came.
+        """Let the time of all attempts end so many seconds later, because these seconds do not count: those
+        in a queue, which has its own limit, or those while an answer came.
         """
         if self._until is not None:
             self._until += seconds

@@ -175,7 +175,7 @@ class Joint:
         return said
 
     def so_far(self) -> ir.Usage:
-        """Return the usage of the attempts before the running one."""
+        """Return the usage of the attempts before the running one; without counts if it is unknown."""
         return self.earlier or ir.Usage()
 
     def total(self, usage: ir.Usage) -> ir.Usage:

@@ -39,8 +39,8 @@ _PARTIAL: Final = 100
 _UNITS_OF_TEXT: Final = 2
 """Characters. Nearly no text has more than one token for this many characters."""
 _CHUNK: Final = 500 * 2
-"""Characters. A document of this length, together with the query, counts as one document of a search. A
-longer document counts as several.
+"""Characters. A document of at most this length, together with the query, counts as one document of a search.
+A longer document counts as several.
 """
 _SEARCHED: Final = 100
 _MINUTE: Final = 60.0

@@ -72,7 +72,7 @@ class OutputBound(NamedTuple):
 
 
 def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> OutputBound:
-    """Return the bound on the answers to a request, if any of these deployments may answer; no tokens for a
+    """Return the bound on the answers to a request, whichever of these deployments answers; no tokens for a
     request without a prompt.
     """
     if not asked.prompts:

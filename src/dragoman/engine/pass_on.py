@@ -28,7 +28,7 @@ from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 _SOUND: Final = ("audio/", "application/octet-stream")
 _DONE: Final = b"[DONE]"
 _FAILED: Final = 502
-"""The status that stands for a failure inside a stream, because such a failure has no status."""
+"""The status with which an error inside a stream is read, because such an error has no HTTP status."""
 
 
 async def pass_on(attempt: Attempt) -> None:

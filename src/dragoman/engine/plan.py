@@ -102,8 +102,8 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     a hook has chosen; None = no hook has chosen any.
 
     Raises RequestFailed if the request names no model and there is no default, if the model is unknown or not
-    granted to the client, if the client may not use the operation or any of the model's providers, if
-    `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already.
+    granted to the client, if the client may not use the operation, if it may use none of the model's
+    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -167,10 +167,10 @@ def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
-    """Return the route of the first model that a hook has chosen. The hook's other models become its
-    fallbacks; if there are none, it keeps its configured fallbacks. The client needs a grant for the name
-    that it has sent, not for the names that the hook has chosen. Raises HookFailed if the hook chose an
-    unknown name.
+    """Return the route of the first model that a hook has chosen. The hook's other models become the route's
+    fallbacks; if the hook has chosen only one model, the route keeps its configured fallbacks. The client
+    needs a grant for the name that it has sent, not for the names that the hook has chosen. Raises HookFailed
+    if the hook chose an unknown name.
     """
     exchange, inbound = asked.exchange, asked.inbound
     name = exchange.asked or resolved.names[0]
@@ -220,7 +220,8 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 def fill_in(asked: Asked, plan: Plan) -> Asked:
     """Return the request with what its route adds: the system prompt and the opening messages, unless the
     request has system text or begins with a system message; and default values for fields that the client
-    left out. The positions in `wire.continued` and `sealed` are moved by the number of added messages.
+    left out. Added opening messages become part of the range `wire.continued`, and the ranges in `sealed` are
+    moved behind them.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):

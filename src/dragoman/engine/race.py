@@ -164,7 +164,7 @@ class Race:
 
     def adopt(self, contender: Contender) -> None:
         """Copy what this attempt has set in its exchange record and delivery into the exchange's own record
-        and delivery. Its attempt record becomes the last one in the list.
+        and delivery. The record of this attempt becomes the last one in the list of attempts.
         """
         self._foremost = contender
         for name in _LED:

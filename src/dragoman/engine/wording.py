@@ -79,7 +79,7 @@ def _readable(asked: Asked, attempt: Attempt) -> Joined:
 
 
 def _locate(attempt: Attempt, pieces: Joined, where: str) -> str:
-    """Return the path in the client's body for a place in the request as `_Words` gets it."""
+    """Return the path in the client's body for a place in the request that `_Words` encodes."""
     # The locator refers to the client's body, so nothing may hold it while the answer streams.
     inner = pieces.located(locator(attempt.asked))
     return (inner if attempt.seals is None else attempt.seals.located(inner))(where)
