@@ -69,8 +69,8 @@ class Checks:
             task.cancel()
 
     async def _repeat(self, checked: Checked) -> None:
-        """Check one provider for ever. The first check comes after a random part of the interval, so that not
-        all providers are checked at once.
+        """Check one provider for ever, in each interval in which its `when` wants a check. The first interval
+        begins after a random time, so that not all providers are checked at once.
         """
         await asyncio.sleep(checked.every * self._seams.uniform())
         while True:

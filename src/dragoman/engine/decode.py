@@ -202,7 +202,9 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
 
 
 def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
-    """Record the tags in the values of these headers."""
+    """Add the tags in the values of these headers to the tags of the exchange. Tags beyond the bounds on tags
+    become losses.
+    """
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
         _take(exchange, losses, ())

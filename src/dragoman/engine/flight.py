@@ -460,9 +460,8 @@ class Flight(msgspec.Struct, eq=False):
         return _unexpected(backend.name)
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether an unexpected error ends the exchange instead of the attempt: an error of Dragoman's own,
-        one while the request was encoded, or an OSError after the first content (the client's connection
-        broke).
+        """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
+        while the request was encoded, or an OSError after the first content (from the client's connection).
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True

@@ -116,7 +116,7 @@ class Race:
 
     @property
     def open(self) -> bool:
-        """Whether no attempt has won, and `fallen` has not read the end of every attempt yet."""
+        """Whether no attempt has won, and there are attempts whose end `fallen` has not read yet."""
         return self.winner is None and bool(self._tasks)
 
     @property
