@@ -1,4 +1,4 @@
-"""What a gateway accounts with: prices, limits, the ledger that counts them, and the journal.
+"""What a gateway accounts with: prices, limits, the ledger that keeps the limits' counters, and the journal.
 
 Each configuration has one `Accounting`. The ledger and the journal outlive the configuration. See
 docs/decisions/0047-accounting.md.
@@ -30,11 +30,12 @@ UNACCOUNTED: Final = ir.Fault(
 
 
 class Expected(NamedTuple):
-    """What a request may use. input: its tokens, counted, or an upper bound that is found faster. output: the
-    most tokens that the answer may have, or the number that is expected. cost: the most that it may cost, in
-    nano-USD; None = the price of a deployment that may be called is not known. units: what it asks for
-    besides, in all units that its price may be stated for (`measures`). measured: the tokens of input and of
-    output that limits count for `units`. kinds: the units of which each of the tokens may be.
+    """What a request may use. input: the tokens of its prompt: a count, an estimate, or an upper bound that
+    takes less time. output: the most tokens that the answers may have, or the number that is expected. cost:
+    the most that the request may cost, in nano-USD; None = a price that would be needed is not known. units:
+    other amounts that the request asks for, in every unit in which they may be priced (`measures`). measured:
+    (input tokens, output tokens) that limits count for `units`. kinds: the units of `ir.units` as which a
+    token may be billed.
     """
 
     input: int
@@ -46,32 +47,36 @@ class Expected(NamedTuple):
 
     @property
     def taken(self) -> int:
-        """All tokens of input, as limits count them."""
+        """All input tokens, as limits count them."""
         return self.input + self.measured[0]
 
     @property
     def given(self) -> int:
-        """All tokens of output, as limits count them."""
+        """All output tokens, as limits count them."""
         return self.output + self.measured[1]
 
     def plus(self, other: Expected) -> Expected:
-        """The sum of both. other: without `units`."""
+        """Return the sum of both. `units`, `measured` and `kinds` stay those of this value; `other` must have
+        no `units`.
+        """
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)
 
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
-        """The most nano-USD that this can cost, as far as prices are known. at: Unix seconds, for `units`."""
+        """Return the most nano-USD that this can cost, as far as the prices are known. at: Unix seconds; the
+        prices for `units` are those of this time. tier: the service tier.
+        """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano
 
 
 class Accounting(msgspec.Struct, frozen=True, kw_only=True):
-    """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`); None = they
-    are not known. journal: gets the usage records; None = nobody keeps them, and only answers, logs and
+    """What exchanges are accounted with. rates: returns the prices of a deployment (`provider/model`); None =
+    they are not known. journal: gets the usage records; None = nobody keeps them, so only answers, logs and
     metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
-    those that are trusted to state a client's address. watch: tells operators about limits. seams: the clock
-    of the windows, which does not go back: otherwise a window whose counters are forgotten would begin anew;
-    None = that of the exchange.
+    the proxies that are trusted to state a client's address. watch: tells operators about limits. seams: has
+    the clock by which windows of limits begin and end. This clock never goes back, because a window whose
+    counters are forgotten would begin again; None = the clock of the exchange.
     """
 
     rates: Callable[[str], Rates | None]

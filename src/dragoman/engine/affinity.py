@@ -1,18 +1,19 @@
-"""What the policy of a route may know of a request. Above all this is the digest of the request: requests
-that should go to the same prompt cache have the same digest.
+"""Collects what a route's policy may know about a request. The most important part is the digest of the
+request: requests that should go to the same prompt cache have the same digest.
 
-The digest is made of the first of these that a request has:
+The digest is made from the first of these that a request has:
 
     1. the header `X-Session-Id`
     2. its key of the prompt cache (`prompt_cache_key`)
     3. the beginning of its prompt: system prompt, tools, and all messages up to the first one of the user
 
-The beginning stays the same over the turns of a conversation, also where a turn continues a stored response,
-conversation or session: the earlier messages have been put before it. It is read from the IR, so it does not
-depend on the client's protocol, nor on marks for caching, which clients move from turn to turn.
+The beginning stays the same in all turns of a conversation. This is also true if a turn continues a stored
+response, conversation or session, because the earlier messages have been added to the request before. The
+beginning is read from the IR, so it depends neither on the client's protocol nor on cache marks, which
+clients move from turn to turn.
 
-The end user's id (`user`, `safety_identifier`) is not used. It says who asks, not what: a service that sends
-one id with all of its requests would send them all to one deployment.
+The end user's id (`user`, `safety_identifier`) is not used. A service that sends the same id with all of its
+requests would send them all to one deployment.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
-    """What the policy of this route may know of a request. The digest is b"" unless the policy is `affinity`.
-    That policy may need the decoded request, so RequestFailed is raised if the body is invalid.
+    """Return what the policy of this route may know about a request. The digest is b"" unless the policy is
+    `affinity`. That policy may need the decoded request, so RequestFailed is raised if the body cannot be
+    decoded.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
     digest = digest_of(asked) if sticks else b""
@@ -44,7 +46,9 @@ def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
 
 
 def digest_of(asked: Asked) -> bytes:
-    """The digest of a request; b"" if it has no prompt. Raises RequestFailed if its body is invalid."""
+    """Return the digest of a request; b"" if it has neither a session header nor a prompt. Raises
+    RequestFailed if the body has to be decoded and cannot be.
+    """
     if session := asked.inbound.headers.get(_SESSION):
         return _hashed(["session", session])
     if not asked.prompts:
@@ -60,7 +64,7 @@ def _hashed(value: Any) -> bytes:
 
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
-    """The beginning of the prompt, in JSON's types."""
+    """Yield the parts of the beginning of the prompt, as values that JSON can express."""
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]
     for message in request.messages:
@@ -76,7 +80,9 @@ def _offered(tool: ir.Tool) -> list[Any]:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """What a block says, without marks, ids and spellings, which may change from turn to turn."""
+    """Return the content of a block without cache marks, ids and spellings, which may change from turn to
+    turn. Of a block that is neither text nor a medium, only the type counts.
+    """
     if isinstance(block, ir.Text):
         return ["text", block.text]
     if isinstance(block, ir.Media):

@@ -1,8 +1,8 @@
-"""One request as its client sent it, with the earlier messages that it continues.
+"""The values of one client request: as it was received (`Inbound`), and as it was decoded (`Asked`).
 
-The server creates an `Inbound`. The stages `decode` and `expand` make an `Asked` from it; a stage that
-changes something returns a new one. Only `Said` can be emptied, so that the body of a large request does not
-stay in memory while its answer streams.
+The server creates an `Inbound`. The stage `decode` makes an `Asked` from it. A later stage that changes the
+request (adds earlier messages, for example) returns a new `Asked`. `Said`, which has the body, can be
+emptied, so that the body of a large request does not stay in memory while its answer streams.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ _T = TypeVar("_T")
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What the headers of a request tell the engine. tags: the values of the headers that list tags. strict,
-    check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: True = the
-    answer shall have the header `x-dragoman-report`. passed: the headers of the client's protocol, which are
-    sent on to a provider that uses the same protocol. once: the `Idempotency-Key`, for providers that honour
-    it; None = missing. end_user: on whose behalf the client asks, None = missing.
+    """What the headers of a request ask of the engine. tags: the values of the headers that list tags.
+    strict, check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = the header is
+    missing. report: True = the answer shall have the header `x-dragoman-report`. passed: the headers of the
+    client's protocol, which are sent on to a provider that uses the same protocol. once: the
+    `Idempotency-Key`, for providers that honour it; None = missing. end_user: the person or thing on whose
+    behalf the client asks, as a header names it; None = no header does.
     """
 
     tags: tuple[str, ...]
@@ -54,7 +55,9 @@ class Wishes(msgspec.Struct, frozen=True):
 
 
 def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
-    """Read the headers (lower-case names) of a request in the protocol `face`."""
+    """Return what the headers of a request ask of the engine. headers: with lower-case names. face: the
+    client's protocol.
+    """
     get = headers.get
     return Wishes(
         tuple(tags for name in HEADERS if (tags := get(name)) is not None),
@@ -68,17 +71,20 @@ def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
 
 
 class Inbound(msgspec.Struct, frozen=True):
-    """A client's request from the server: the client is known, and the body is read and within its limit.
+    """A client's request as the server gives it to the engine: the client is identified, and the body is
+    complete and within its limit.
 
-    face: the client's protocol. headers: lower-case names. max_depth: how deeply the JSON may be nested.
+    face: the client's protocol. headers: with lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
-    hold. framing: the stream format that the client wants. turn: the conversation that the request continues
-    or that keeps its answer; None = neither. path, params: the path with names in braces, and their values.
-    fields: the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show;
-    None = the one that the route states. room: counts the bytes of the continued messages. reading: the
-    weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = not measured yet.
-    wishes: as read from the same headers before; None = not yet. may: what the client may use besides models.
-    errors: the form of an error answer, None = that of the face.
+    contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
+    request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
+    parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
+    `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
+    route states. room: counts the memory of the request's decoded values and of the messages that it
+    continues. reading: the size in bytes that decides how long steps have to wait if they do not read the
+    request's texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask, if it is known
+    already; None = `wished` reads the headers. may: what the client may use, apart from models. errors: the
+    form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -102,13 +108,15 @@ class Inbound(msgspec.Struct, frozen=True):
 
     @property
     def wished(self) -> Wishes:
-        """The wishes, read from the headers unless the server has read them before."""
+        """What the headers ask of the engine: `wishes`, or, if that is None, read from the headers at each
+        use.
+        """
         return wishes(self.headers, self.face) if self.wishes is None else self.wishes
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """`messages[start:stop]`, whose signatures and encrypted reasoning only `provider` can read; "" = no
-    provider gets them.
+    """The messages `messages[start:stop]` of a request in the IR. Only `provider` can read their signatures
+    and encrypted reasoning; "" = no provider gets them.
     """
 
     start: int
@@ -117,10 +125,11 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, eq=False):
-    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = the body is a
-    form. The constructor takes None for the head; then it is read from `raw` at its first use. raw: as
-    received. request: the IR form; None = not decoded yet. fetched: the media that were fetched for the
-    running attempt, by the `id` of the medium in `request`; None = no media were fetched.
+    """The body of a request, in several forms. wire: the decoded body. head: the top-level members, each as
+    raw JSON; {} = the body is a form, or was freed. raw: the body as it was received. request: the request in
+    the IR; None = not decoded yet. fetched: the media that were fetched for the running attempt, by the
+    `id()` of the medium in `request`; None = none were fetched. The constructor may get None for the head;
+    then it is read from `raw` at the first use.
     """
 
     wire: WireRequest
@@ -136,19 +145,20 @@ class Said(msgspec.Struct, eq=False):
         return self._head
 
     def with_request(self, request: Any) -> Said:
-        """The same body with another IR form, without fetched media."""
+        """Return the same body with another IR form, and without fetched media."""
         return Said(self.wire, self._head, self.raw, request)
 
     def forget(self) -> None:
-        """Free the memory of all forms: the answer has begun, so the request is never sent again."""
+        """Empty all forms, to free their memory. After that, the request cannot be sent again."""
         self.wire = WireRequest(self.wire.operation, {})
         self._head, self.raw, self.request, self.fetched = {}, b"", None, None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):
-    """What a turn needs to keep an answer, besides the answer itself. reply: the values that it was encoded
-    with. deployment: who answered; None = no model was called. steps: runs work on the whole answer in turns
-    with other large requests. weight: bytes of the request and of the messages that it continues.
+    """What a turn needs to store an answer, besides the answer itself. reply: the values that the answer was
+    encoded with. deployment: the deployment that has answered; None = no model was called. steps: runs the
+    work on a large answer when no other large request is being worked on. weight: the size in bytes of the
+    request and of the messages that it continues.
     """
 
     exchange: Exchange
@@ -159,73 +169,88 @@ class AnswerContext(msgspec.Struct, frozen=True):
 
 
 class Turn(Protocol):
-    """The conversation that a request continues. It may also store the answer for the next request."""
+    """What a request continues (a conversation, for example), and what stores its answer for later requests.
+    A turn may do only one of the two.
+    """
 
     @property
     def relayed(self) -> bool:
-        """Whether this turn allows that the request is relayed; False: it must be translated."""
+        """Whether the turn allows that the request is relayed. False = the request must be translated."""
         ...
 
     @property
     def hears(self) -> bool:
-        """Whether `heard` must be called with the whole answer in the IR when the answer is complete."""
+        """Whether the turn needs a call of `heard`, with the whole answer in the IR, when the answer is
+        complete.
+        """
         ...
 
     @property
     def keeps(self) -> bool:
-        """Whether `kept` must be called with the answer's JSON object as the client reads it."""
+        """Whether the turn needs a call of `kept`, with the answer's JSON object as the client reads it."""
         ...
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Whether there is anything to do for a request with this body. If not, the request has no turn."""
+        """Whether the turn has something to do for a request with this decoded body. If not, the request is
+        handled without it.
+        """
         ...
 
     @property
     def precedes(self) -> bool:
-        """Whether earlier messages may contain the tool calls that this request's results belong to."""
+        """Whether the messages that the turn adds may contain the tool calls to which tool results in this
+        request belong.
+        """
         ...
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request with the earlier messages in front of its own. Raises RequestFailed."""
+        """Return the request with the earlier messages before its own messages. Raises RequestFailed, for
+        example if the earlier messages are not found.
+        """
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Note that the request is valid. Returns None if a model has to be called, else the answer that is
-        sent without one (as for a request that only adds input). last_words: returns the bytes that tell a
-        failure inside a stream; it may be called at any time. Raises RequestFailed.
+        """Take note that the request is valid and within its limits. Return None if a model has to be called,
+        otherwise the answer to send without a model (to a request that only adds input, for example).
+        last_words: returns the bytes that tell a failure inside a stream. Raises RequestFailed if the request
+        cannot be accepted.
         """
         ...
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Take the whole answer in the IR, before its last bytes are sent."""
+        """Take the whole answer in the IR. This is called before the last bytes of the answer are sent."""
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store the answer, before its last bytes are sent. Returns False if the answer should have been
-        stored but was not. Raises RequestFailed.
+        """Store the answer. This is called before the last bytes of the answer are sent. Return False if the
+        answer should have been stored but was not. Raises RequestFailed if the answer cannot be added to its
+        conversation.
         """
         ...
 
     def failed(self) -> None:
-        """Note that the request has failed before its answer began."""
+        """Take note that the request has failed before any headers were sent to the client."""
         ...
 
 
 class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
-    wished: what its headers tell. face: the client's protocol. said: its body. steps: runs work on large
-    requests in turns. weight: bytes of the body and of the messages that it continues; it decides how steps
-    take turns. reading: the same for steps that read its values but not its texts
-    (`wire.json.Measured.weight`). light: True = steps run at once; callers look at it first, because even an
-    `await` that does not wait costs more than most steps of a small request. turn: what it continues, or what
-    keeps its answer. codec: of the operation, in the face's protocol; None = chat, whose codec the face
-    itself has. prompts: True = a chat request, also if only its tokens are counted. brief: the chat request
-    with only the fields that the form of the answer depends on; empty without a prompt. model, streamed: as
-    requested. echo: the members that the answer repeats, as the client wrote them. sealed: which messages
-    have signatures or encrypted reasoning, and from which provider. sealless: True = a provider refused
-    these, so none are sent. beyond: why only servers beside the protocol's author may accept it, None = the
-    author does. reasons: why it cannot be relayed. others: the models to turn to if `model` cannot answer.
+    wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
+    steps on large requests one after another. weight: the size in bytes of the body and of the messages that
+    it continues; it decides whether a step has to wait for the steps of other requests. reading: the same for
+    steps that read the request's values but not its texts (`wire.json.Measured.weight`). light: True = steps
+    run at once. Callers then call them directly, because even an `await` that does not wait costs more than
+    most steps of a small request. turn: as in `Inbound`; None = there is nothing to add or to store. codec:
+    the codec of the operation in the client's protocol; None = chat, whose codec the face itself has.
+    prompts: True = the body is a chat request (the operation is chat, or the count of a prompt's tokens).
+    brief: the chat request with only the fields on which the form of the answer depends; an empty request if
+    `prompts` is False. model, streamed: as the client requested. echo: the members that the answer repeats,
+    as the client wrote them. sealed: which messages have signatures or encrypted reasoning, and from which
+    provider. sealless: True = no provider gets any seals, because a provider has refused them. beyond: the
+    reason why the protocol's author would refuse the request, while other servers of the protocol may accept
+    it; None = its author accepts it. reasons: why every attempt must translate the request. others: the
+    models to use if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -257,7 +282,9 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def request(self) -> Any:
-        """The request in the IR, decoded at the first use. Raises RequestFailed if the body is invalid."""
+        """The request in the IR, decoded at the first use. Raises RequestFailed if the body cannot be
+        decoded.
+        """
         request = self.said.request
         return self._decode() if request is None else request
 
@@ -270,20 +297,24 @@ class Asked(msgspec.Struct, frozen=True):
         return request
 
     def decoded(self) -> Any:
-        """The same as `request`, as a function for `step`."""
+        """Return `request`. This is a method, so that `step` can run it."""
         return self.request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step on the whole request, when its turn has come."""
+        """Run a step that reads the whole request, and return its result. A step of a large request (see
+        `weight`) waits for the steps of other large requests.
+        """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the request's values but not its texts, when its turn has come."""
+        """Run a step that reads the request's values but not its texts, and return its result. A step of a
+        large request (see `reading`) waits for the steps of other large requests.
+        """
         return self.steps.run(self.reading, step, *args, **named)
 
     @property
     def answer_id(self) -> str:
-        """The id that the gateway gives to the answer."""
+        """The id that the answer has if the upstream states none."""
         return self.face.response.id_prefix + self.exchange.id.removeprefix("ex_")
 
     def reply(
@@ -294,8 +325,9 @@ class Asked(msgspec.Struct, frozen=True):
         model: str | None = None,
         now: Callable[[], float] | None = None,
     ) -> Reply:
-        """The values that an answer is encoded with. request: None = `brief`. model: the name to show; None =
-        the upstream's. now: the clock in Unix seconds.
+        """Return the values that an answer is encoded with. report: gets the losses and changes of the
+        encoding. request: the client's request; None = `brief`. model: the model name to show; None = the
+        upstream's. now: returns Unix seconds; None = no clock is needed.
         """
         exchange = self.exchange
         return Reply(
@@ -311,25 +343,30 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
     def heavier(self, size: int) -> Asked:
-        """The same request with `size` more bytes of continued messages."""
+        """Return the same request with the size of its continued messages added to `weight` and `reading`.
+        size: in bytes.
+        """
         reading = self.reading + size
         return msgspec.structs.replace(
             self, weight=self.weight + size, reading=reading, light=reading < MEDIUM
         )
 
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
-        """The same request with another IR form, without fetched media. reasons: why it cannot be relayed."""
+        """Return the same request with another IR form, and without fetched media. reasons: added to the
+        reasons why every attempt must translate the request.
+        """
         said = self.said.with_request(request)
         return msgspec.structs.replace(self, said=said, reasons=self.reasons + reasons)
 
     def without_seals(self) -> Asked:
-        """The same request, marked so that no provider gets signatures or encrypted reasoning."""
+        """Return the same request, marked so that no provider gets its signatures or encrypted reasoning."""
         everything = Sealed(0, len(self.request.messages), "")
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """The chat request without the signatures and encrypted reasoning in continued messages that
-        `provider` cannot read. What is removed is added to `report` as losses.
+        """Return the chat request for `provider`: without the signatures and encrypted reasoning, in the
+        messages of `sealed`, that this provider cannot read. Each changed message is added to `report` as a
+        loss.
         """
         request: ir.Request = self.request
         for sealed in self.sealed:
@@ -339,7 +376,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def blamed(error: WireError) -> ir.Fault:
-    """The client's fault for a mistake in its request: 413 if the request is too large, else 400."""
+    """Return the client's fault for a mistake in its request. Its kind is "too_large" (413) if the request is
+    too large, otherwise "invalid_request" (400).
+    """
     return ir.Fault(
         "too_large" if error.code == TOO_LARGE else "invalid_request",
         error.message,

@@ -1,4 +1,4 @@
-"""One call to one deployment with one credential, with everything that the call needs."""
+"""One attempt: a call of one deployment with one credential, and everything that the call needs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from dragoman.verify.check import CheckOutput
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt. backend: the upstream in the chosen protocol. call: the upstream's parameters. record:
-    what observers read. shown: the model name that the client reads in the answer, None = the upstream's.
-    seals: finds and stores signatures and encrypted reasoning; None = there are none. joint: what joins the
-    answer of this attempt to what was said before; None = its stream is not continued.
+    """One attempt. backend: the upstream in the chosen protocol. call: the parameters of the call. record:
+    the attempt's record, which observers read. shown: the model name in the answer for the client; None = the
+    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = there
+    are none. joint: joins the answer of this attempt to what the client was told before; None = its stream is
+    not continued.
     """
 
     runtime: Runtime
@@ -57,7 +58,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        """The provider and model that make the seals of this answer; nobody else can read them."""
+        """The provider and the model that make the seals of this answer. The seals are valid only there."""
         return Scope(self.deployment.provider, self.deployment.model)
 
     @property
@@ -66,8 +67,8 @@ class Attempt(msgspec.Struct, frozen=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. They include the client's request: the whole of it, or,
-        if `relayed` is True, only its short form `brief`.
+        """Return the values that the answer is encoded with. They include the client's request in the IR: the
+        complete request or, if `relayed` is True, only its short form `brief`.
         """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
@@ -78,8 +79,9 @@ class Attempt(msgspec.Struct, frozen=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def addressees(self, members: Collection[str]) -> tuple[set[str], set[str]]:
-        """The names under which a client may state members for this attempt's provider, and those for others:
-        configured providers and protocols. members: the client's own members, which are no names.
+        """Return (the names under which a client may send members for this attempt's provider only, the names
+        of all other providers and protocols). members: the members of the client's protocol; they are never
+        such names.
         """
         names = {self.deployment.provider}
         if self.backend.dialect is not None:
@@ -88,7 +90,7 @@ class Attempt(msgspec.Struct, frozen=True):
         return names, {*self.runtime.backends, *DIALECTS}.difference(names, members)
 
     def edits(self) -> dict[str, Any]:
-        """The members to set in a relayed body: the upstream's model name, and the members that the
+        """Return the members to set in a relayed body: the upstream's model name, and the members that the
         configuration adds. A configured object is merged into the client's object of the same name.
         """
         call, body = self.call, self.asked.said.wire.body
@@ -103,20 +105,25 @@ class Attempt(msgspec.Struct, frozen=True):
         return edits
 
     def rates(self) -> Rates | None:
-        """The prices of the deployment; None = they are not known, or nothing is accounted for."""
+        """Return the prices of the deployment; None = they are not known, its provider bills the tenant, or
+        nothing is accounted for.
+        """
         meter = self.delivery.meter
         return None if meter is None else meter.rates(self.deployment.name)
 
     def account(self, locate: Locate) -> None:
-        """Record the request's losses so far; raise RequestFailed if strict mode refuses them. locate: turns
-        a place in the IR into a path of the client's request. A provider's encoder knows its losses before it
-        sends the request, an upstream made in code perhaps only when it has read it.
+        """Record the request's losses and changes so far. Raises RequestFailed if strict mode forbids the
+        losses. locate: turns a place in the IR into a path of the client's request. A provider's encoder
+        knows its losses before it sends the request; a custom upstream perhaps only when it has read the
+        request.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
     def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """The steps that change the answer, in order. emulation: None = nothing was emulated."""
+        """Return the steps that change the answer, in order. emulation: what was emulated in the request;
+        None = nothing.
+        """
         steps: list[Step] = []
         if emulation is not None and (restorer := emulation.restorer()) is not None:
             steps.append(restorer)

@@ -1,5 +1,5 @@
 """Asks providers in the background whether they answer, so that a failure or a recovery is known before a
-request meets it. The question is the list of models, which costs no tokens.
+request meets it. The question is the provider's list of models, which costs no tokens.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from dragoman.upstreams.wire import WireUpstream
 log = logging.getLogger("dragoman.engine.checks")
 
 _LASTS: Final = 2
-"""A bad answer counts for so many intervals and waits: for longer nobody may have asked again."""
+"""A provider that did not answer a check counts as down for this many times the interval and the wait
+together, because the next check may come so much later, or not at all.
+"""
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One provider that is checked. every: seconds between two checks. wait: seconds to wait for an answer, 0
-    = no limit. when: "failing" = it is checked only while one of its deployments fails; "always" = at any
-    time.
+    """One provider that is checked. every: seconds between two checks. wait: the most seconds to wait for an
+    answer, 0 = no limit. when: "failing" = it is checked only while one of its deployments fails; "always" =
+    it is checked in every interval.
     """
 
     upstream: WireUpstream
@@ -42,8 +44,8 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Checks:
-    """The running checks, at most one question at once for each provider. health: where the results go. told:
-    a function that is called with each event that an operator has to know; None = events are only logged.
+    """Checks providers in background tasks, each provider at most once at a time. health: gets the results.
+    told: called with each event that an operator has to know; None = events are only logged.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Checks:
         self._tasks = [spawn(self._repeat(one), f"checking {one.upstream.name}") for one in checked]
 
     def stop(self) -> None:
-        """Stop all checks, also a question that is being asked."""
+        """Cancel all tasks. A check that is running is ended too."""
         for task in self._tasks:
             task.cancel()
 
     async def _repeat(self, checked: Checked) -> None:
-        """Check one provider for ever, first after a random part of the interval: not all at once."""
+        """Check one provider for ever, in each interval in which its `when` wants a check. The first interval
+        begins after a random time, so that not all providers are checked at once.
+        """
         await asyncio.sleep(checked.every * self._seams.uniform())
         while True:
             self._health.breakers.forget(self._seams.monotonic())
@@ -76,7 +80,7 @@ class Checks:
             await asyncio.sleep(checked.every)
 
     async def check(self, checked: Checked) -> None:
-        """Ask a provider once, and note what its answer says."""
+        """Ask a provider once, and record in `health` whether it answers. Tell the operator what is new."""
         name = checked.upstream.name
         failure = await self._failure(checked)
         now = self._seams.monotonic()
@@ -94,8 +98,8 @@ class Checks:
             self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
-        """Why a provider did not answer, as a text; None = it answered. An error answer counts as an answer,
-        unless it is a failure of the provider itself (as a 500).
+        """Return why a provider did not answer, as a text; None = it answered. An error answer also counts as
+        an answer, unless it tells a failure of the provider itself (a 500, for example).
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

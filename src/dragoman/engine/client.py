@@ -1,4 +1,4 @@
-"""The client as the engine sees it, without its protocol and its connection."""
+"""The interface of a client, as the engine sees it: without the client's protocol and connection."""
 
 from __future__ import annotations
 
@@ -9,34 +9,40 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Client(Protocol):
-    """Receives the answer. Each write waits while the client reads slowly."""
+    """Sends the answer to the client. Each write waits while the client reads slowly."""
 
     @property
     def begun(self) -> bool:
-        """Whether headers have been sent, so a failure must be sent inside the stream."""
+        """Whether headers have been sent, so that a failure must be sent inside the stream."""
         ...
 
     @property
     def gone(self) -> bool:
-        """Whether the client has disconnected, so that nobody would read a last error in the stream."""
+        """Whether the client has disconnected, so that an error in the stream would not be read."""
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer. It is JSON, unless the first of the headers is a content type."""
+        """Send a whole answer. Its content type is JSON, unless the first header in `headers` is a content
+        type.
+        """
         ...
 
     def expect_stream(self) -> None:
-        """Expect a stream: from now on, heartbeats are sent while there is no data."""
+        """Take note that the answer will be a stream. From now on, heartbeats may be sent while there is no
+        data; the first one sends the headers, if they have not been sent.
+        """
         ...
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's headers, unless they have been sent. The first one may be the content type."""
+        """Send a stream's headers, unless headers have been sent already. The first header in `headers` may
+        be the content type.
+        """
         ...
 
     async def write(self, data: bytes) -> None:
-        """Send more of a stream."""
+        """Send the next bytes of a stream."""
         ...
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last bytes of a stream."""
+        """Send the last bytes of a stream, and end it."""
         ...

@@ -1,4 +1,4 @@
-"""Continued streams: when the stream of an answer breaks off, another deployment goes on with what was said.
+"""Continued streams: if the stream of an answer breaks off, another deployment continues the answer.
 
 The client reads one answer (`engine/joint.py`). See docs/decisions/0045-continued-streams.md.
 """
@@ -25,16 +25,20 @@ from dragoman.upstreams.backend import Backend
 
 
 class Continued(Flight, eq=False):
-    """The attempts of a stream whose route says `continues`. It keeps the request until the answer has ended,
-    and translates also what it could relay.
+    """Makes the attempts for a streamed chat whose route says `continues`. If the answer can be continued, it
+    keeps the request until the answer has ended, and translates also attempts that could be relayed.
     """
 
     _joint: Joint | None = None
-    """What the client has been told; None = this request cannot be continued, so it is as any other."""
+    """What the client has been told so far; None = this answer cannot be continued, so the attempts are made
+    as usual.
+    """
     _whole: Asked | None = None
-    """The request as it was before an answer was continued; None = none was yet."""
+    """The request before the beginning of an answer was added to it; None = no answer was continued yet."""
     _broken: tuple[str, ir.Fault] | None = None
-    """The provider and the fault of the latest attempt that has spoken; None = none has failed after that."""
+    """The provider and the fault of the latest attempt that has failed after its first content; None = there
+    was none.
+    """
 
     async def run(self) -> None:
         try:
@@ -45,7 +49,9 @@ class Continued(Flight, eq=False):
         await Flight.run(self)
 
     async def _keep(self) -> None:
-        """Keep the request, which a delivery forgets when the answer begins, if it can be continued."""
+        """Prepare to continue the answer, if that is possible: keep a copy of the request, because a delivery
+        empties `said` when the answer begins.
+        """
         asked, runtime = self.asked, self.runtime
         if runtime.hooks.need_events or runtime.policy.attempts == 1 or self.plan.form is not None:
             return
@@ -107,8 +113,8 @@ class Continued(Flight, eq=False):
         return following
 
     def _given_up(self, failed: Candidate, fault: ir.Fault) -> RequestFailed:
-        """The failure of the exchange. If the last deployment has refused to go on, that is not what the
-        client has to know, but why the answer broke off.
+        """Return the failure of the exchange. If the last deployment has refused the continued request
+        itself, this is the failure that broke the answer off, because the client needs to know that one.
         """
         provider = failed.deployment.provider
         if self._broken is not None and classify(fault) is Outcome.CALLER:
@@ -116,7 +122,9 @@ class Continued(Flight, eq=False):
         return RequestFailed(for_client(fault, provider, named_by_client=self.plan.names_deployment))
 
     def _following(self, failed: Candidate) -> Candidate | None:
-        """Another deployment that accepts the beginning of an answer and can be called now; None = none."""
+        """Return another deployment that accepts the beginning of an answer and can be called at once; None =
+        there is none.
+        """
         now, health = self.delivery.now(), self.runtime.health
         round_ = self._round = self._round or self._new_round(failed)
         if not round_.may_begin(now):
@@ -135,7 +143,9 @@ class Continued(Flight, eq=False):
         return None
 
     def _goes_on(self, candidate: Candidate) -> bool:
-        """Whether its model is known to continue what it has not said, and does not think before it does."""
+        """Whether the candidate's model is known to continue a beginning that it has not written itself, and
+        is not known to think before it answers.
+        """
         deployment = candidate.deployment
         backend = self.runtime.backends[deployment.provider]
         facts = backend.facts(deployment.model, deployment.facts)
@@ -144,7 +154,9 @@ class Continued(Flight, eq=False):
         return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
-        """Make the request that lets another deployment go on."""
+        """Put the beginning of the answer into the request, so that another deployment continues it.
+        Estimates the usage of the attempt that broke off.
+        """
         asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
             joint.earlier = cost() if asked.light else await asked.step(cost)
@@ -160,17 +172,19 @@ class Continued(Flight, eq=False):
 
 
 _CONTINUING: Final = frozenset({"mistral"})
-"""The protocols in which any model goes on with a beginning, which its answer then repeats."""
+"""The protocols in which every model continues a beginning. The answer then repeats this beginning."""
 
 
 def _named(backend: Backend) -> str | None:
-    """The name of the protocol that a provider speaks first; None = it is none of ours."""
+    """Return the name of the protocol in which a provider is called unless another one is chosen; None = it
+    is a custom upstream.
+    """
     return None if backend.dialect is None else backend.dialect.name
 
 
 def is_continuable(request: ir.Request) -> bool:
-    """Whether the answer to a chat could be continued by another model: one text, or tool calls of the
-    client's own functions. What the answer becomes is seen later.
+    """Whether another model could continue the answer to a chat: the answer is expected to be one text, or
+    calls of the client's own functions. `Joint` finds out later whether the answer has this form.
     """
     output, thinking, messages = request.output, request.reasoning, request.messages
     if output is not None and (output.kind != "text" or (output.modalities or ("text",)) != ("text",)):
@@ -190,7 +204,9 @@ def is_continuable(request: ir.Request) -> bool:
 
 
 def _is_one_prompt(request: ir.Request) -> bool:
-    """Whether a legacy completion has one prompt of text, which is not to be repeated, and no suffix."""
+    """Whether a request of the legacy completions API has one prompt, a text that the answer does not repeat,
+    and no suffix.
+    """
     blocks = request.messages[0].blocks
     return (
         len(request.messages) == len(blocks) == 1
@@ -200,7 +216,9 @@ def _is_one_prompt(request: ir.Request) -> bool:
 
 
 def _with_beginning(request: ir.Request, said: str, spent: int) -> ir.Request:
-    """The request for the rest of an answer. spent: the tokens of what was said."""
+    """Return the request for the rest of an answer. said: the beginning of the answer. spent: the output
+    tokens that the beginning has used.
+    """
     form = "prefix" if request.dialect == "mistral" else None
     messages = (*request.messages, ir.Message("assistant", (ir.Text(said),), form=form))
     most = request.max_output

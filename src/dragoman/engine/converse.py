@@ -39,17 +39,18 @@ _SWITCHED: Final = 101
 """The status of an accepted handshake."""
 _NORMAL: Final = 1000
 _UNSTATED: Final = frozenset({1004, 1005, 1006, 1015})
-"""Close codes that no close frame can hold (RFC 6455, section 7.4.1)."""
+"""Close codes that must not be in a close frame (RFC 6455, section 7.4.1)."""
 _GOOD: Final = frozenset({1000, 1001, 1005})
-"""The codes with which a provider ends a session without a failure."""
+"""The close codes of a provider that end a session without a failure."""
 _ABNORMAL: Final = 1006
 _MOST_REASON: Final = 123
 """The most bytes of the reason in a close frame (RFC 6455, section 5.5)."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The limits of a session. longest: seconds that it may last. idle: seconds in which neither side may be
-    silent; None for either = no limit. largest: the most bytes of a message of the provider.
+    """The limits of a session. longest: the most seconds that it may last, None = no limit. idle: the most
+    seconds without a message from either side, None = no limit. largest: the most bytes of one message of the
+    provider.
     """
 
     longest: float | None = None
@@ -58,8 +59,9 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class SessionClient(Client, Protocol):
-    """The client of a session. first: its first message, if that names the model. search: is put at the end
-    of the query of the provider's URL. headers: those that are sent to the provider.
+    """The client of a session. first: its first message, if this message names the model; otherwise None.
+    search: added at the end of the query of the provider's URL. headers: the headers that are sent to the
+    provider. bounds: the limits of the session.
     """
 
     first: Message | None
@@ -73,11 +75,13 @@ class SessionClient(Client, Protocol):
         ...
 
     async def receive(self) -> Message | None:
-        """The client's next message; None = it has closed the WebSocket. Frees the message before."""
+        """Return the client's next message; None = the client has closed the WebSocket. The caller has no
+        more use for the message before.
+        """
         ...
 
     async def say(self, message: Message) -> None:
-        """Send a message. Waits while the client reads slowly."""
+        """Send a message to the client. Waits while the client reads slowly."""
         ...
 
     def closes(self, code: int, reason: str) -> None:
@@ -85,17 +89,17 @@ class SessionClient(Client, Protocol):
         ...
 
     def caller(self) -> Caller | ir.Fault:
-        """The client with what it may do now; or why its key may not be used any more."""
+        """Return who the client is and what it may do now; or a fault, if its key is no longer valid."""
         ...
 
     def on_drain(self, drain: Callable[[], None]) -> None:
-        """Call `drain` when the server stops."""
+        """Set the function that is called when the server stops."""
         ...
 
 
 def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-    """The request for a session. Its model is in `inbound.params`. Raises RequestFailed for a model's name
-    that is not allowed.
+    """Return the request for a session. Its model's name is in `inbound.params`. Raises RequestFailed for a
+    name that is unsafe in headers and logs.
     """
     exchange.phase = "decode"
     wished = inbound.wished
@@ -126,7 +130,9 @@ def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
 
 
 async def converse(attempt: Attempt) -> None:
-    """Open a session at the attempt's deployment, and relay it to its end. Raises RequestFailed."""
+    """Open a session at the attempt's deployment, and relay messages until the session ends. Raises
+    RequestFailed if the provider or a limit refuses the session or breaks it off.
+    """
     upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
     client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
     assert live is not None
@@ -161,7 +167,9 @@ async def converse(attempt: Attempt) -> None:
 
 
 def _total(attempt: Attempt, replies: Replies) -> None:
-    """Account for the session, and note in its record what all its replies have used."""
+    """Account for the session, and record the cost and usage of all its replies in the exchange. Does nothing
+    if the session was never open.
+    """
     exchange, meter = attempt.exchange, attempt.delivery.meter
     if not attempt.delivery.committed:
         return
@@ -172,7 +180,7 @@ def _total(attempt: Attempt, replies: Replies) -> None:
 
 
 class _Session:
-    """One session that runs."""
+    """Relays one session."""
 
     def __init__(
         self, attempt: Attempt, client: SessionClient, live: Live, socket: Socket, replies: Replies
@@ -188,17 +196,19 @@ class _Session:
         self._talk: Talk = live.talk(Names(call.model, shown, allowed), client.first)
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time()
-        """When the latest message came, from either side (the loop's seconds)."""
+        """When the latest message came from the client or from the provider (seconds of the loop's clock)."""
         self._over: ir.Fault | None = None
-        """Why the gateway ends the session; None = it does not."""
+        """Why the gateway ends the session; None = it has not decided to end it."""
         self._crash: Exception | None = None
         self._draining = False
         self._told = False
-        """Whether the provider has closed the session, so that it has told the client why."""
+        """Whether the client gets the close code and reason of the provider, so that no error message is
+        needed.
+        """
 
     async def open(self) -> Heard:
-        """Send what the provider waits for, and return its first message. Raises RequestFailed if it refuses
-        the session.
+        """Send the messages that the provider needs before its first message, and return this first message.
+        Raises RequestFailed if the provider refuses the session.
         """
         socket = self._socket
         for message in self._talk.opening():
@@ -212,8 +222,8 @@ class _Session:
         return heard
 
     async def run(self, first: Heard) -> None:
-        """Relay messages until one side closes the session. Raises RequestFailed if the provider breaks it
-        off, and EndedByLimit if a limit ends it.
+        """Relay messages until one side closes the session. first: the provider's first message. Raises
+        RequestFailed if the provider breaks the session off, and EndedByLimit if the gateway ends it.
         """
         client, socket, talk, bounds = self._client, self._socket, self._talk, self._client.bounds
         timers = []
@@ -240,13 +250,15 @@ class _Session:
             self._closed(socket.code, socket.reason)
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """The message that tells a failure; b"" = the provider has told it, or the protocol has none."""
+        """Return the message that tells the client about a failure; b"" = the client learns it from the
+        provider's close code, or the protocol has no such message.
+        """
         told = None if self._told else self._talk.error(fault)
         return b"" if told is None else told.encode()
 
     def _closed(self, code: int, reason: str) -> None:
-        """Close the client's WebSocket as the provider has closed its own. Raises RequestFailed unless that
-        is how a session ends.
+        """Set the code and reason with which the client's WebSocket is closed, to those with which the
+        provider has closed its WebSocket. Raises RequestFailed if the code says that the session has failed.
         """
         if code != _ABNORMAL:
             self._told = True
@@ -255,7 +267,9 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client, once what it uses is reserved or charged."""
+        """Send a provider's message to the client. Before that, the usage that the message states is charged,
+        and a reply that begins with it is reserved.
+        """
         if heard.begins and not self._replies.running:
             self._admit()
             await self._replies.begin()
@@ -265,8 +279,8 @@ class _Session:
             self._stop(STOPPING)
 
     def _admit(self) -> None:
-        """Raise EndedByLimit if the client may not have another reply, because its key or a grant was taken
-        away. The limits that it has now count for the reply.
+        """Raise EndedByLimit if the client may not have another reply, because its key or one of its
+        permissions was taken away. Otherwise the limits that the client has now apply to the reply.
         """
         caller, attempt = self._client.caller(), self._attempt
         if not isinstance(caller, ir.Fault):
@@ -279,7 +293,9 @@ class _Session:
         raise EndedByLimit(caller)
 
     async def _listen(self) -> None:
-        """Send the client's messages to the provider until one side closes the session."""
+        """Send the client's messages to the provider until one side closes the session. A message that must
+        not be sent is answered with an error; in some protocols it ends the session.
+        """
         client, socket = self._client, self._socket
         try:
             while (message := await client.receive()) is not None:
@@ -303,18 +319,20 @@ class _Session:
             await socket.close()
 
     def _stop(self, fault: ir.Fault) -> None:
-        """End the session with this fault."""
+        """End the session with this fault, unless another fault is ending it already."""
         self._over = self._over or fault
         spawn(self._socket.close(), "ending a session")
 
     def _drain(self) -> None:
-        """The server stops: end the session after the running reply."""
+        """End the session because the server stops: after the running reply, or at once if there is none."""
         self._draining = True
         if not self._replies.running:
             self._stop(STOPPING)
 
     def _watch(self, idle: float, timers: list[asyncio.TimerHandle]) -> None:
-        """End the session if no message has come for `idle` seconds, else look again when that may be so."""
+        """End the session if no message has come for `idle` seconds; otherwise check again when these seconds
+        can be over. timers: gets the timer of the next check.
+        """
         left = self._latest + idle - self._loop.time()
         if left <= 0:
             self._stop(_silent(idle))
@@ -324,7 +342,9 @@ class _Session:
 
 
 def _stated(code: int, reason: str) -> tuple[int, str]:
-    """A close code and a reason that a close frame may hold."""
+    """Return a close code and a reason in a form that a close frame may have: 1000 in place of a code that
+    must not be sent, and a reason of at most 123 bytes.
+    """
     short = reason.encode()[:_MOST_REASON].decode("utf-8", "ignore")
     return (_NORMAL if code in _UNSTATED else code), short
 

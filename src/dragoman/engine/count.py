@@ -1,7 +1,9 @@
-"""Counts the tokens of a prompt. The provider that would answer counts, if it has an endpoint for this and
-the configuration allows it. Else the gateway counts, and states if its number is an estimate.
+"""Counts the tokens of a prompt. The provider that would answer the prompt counts them, if it has an endpoint
+for this and the configuration allows it. Otherwise the gateway counts them, and says so if its number is an
+estimate.
 
-A provider's failure never makes a count fail: each candidate is called once, with one short limit for all.
+If providers fail, the gateway counts. Each candidate is called only once, with one short limit for all calls
+together.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from dragoman.errors import RequestFailed
 from dragoman.tokens import count as counted_here
 
 PATIENCE: Final = 5.0
-"""Seconds for all attempts together. The client waits for this number before it sends its real request."""
+"""Seconds for all attempts together. The client waits for the number before it sends its real request."""
 
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
-    """Send the client the number of tokens in its prompt. Raises RequestFailed if the prompt is invalid."""
+    """Send the client the number of tokens in its prompt. Raises RequestFailed if the prompt cannot be
+    decoded.
+    """
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.
     counting = tuple(takewhile(lambda one: can(runtime, asked, one), plan.route.deployments))
@@ -52,7 +56,9 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
 
 
 async def _count_here(asked: Asked, model: str, delivery: Delivery) -> None:
-    """Send the gateway's own count: by the tokenizer of `model` if it is known, else an estimate."""
+    """Send the gateway's own count: exact if the vocabulary of `model` is known and the prompt is plain text,
+    otherwise an estimate.
+    """
     exchange, codec = asked.exchange, asked.codec
     assert codec is not None
     exchange.answered = exchange.mode = None

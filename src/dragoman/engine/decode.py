@@ -1,4 +1,6 @@
-"""The stage `decode`: checks a client's bytes against its protocol. Errors name the wrong member, if any."""
+"""The stage `decode`: checks a client's request against its protocol. If a single member is wrong, the error
+names it.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,9 @@ from dragoman.wire.json import (
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the request, and note in the exchange what it states. always_usage: True = the stream of a chat
-    ends with its usage, also if the client did not ask for that. Raises RequestFailed if the request is
-    invalid.
+    """Return the decoded request. Records in the exchange what the request states. always_usage: True = the
+    stream of a chat ends with its usage, also if the client did not request it. Raises RequestFailed if the
+    request is invalid.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -58,7 +60,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """`decode` for a body of less than `MEDIUM` bytes, which needs no turn."""
+    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once."""
     exchange.phase = "decode"
     wished = inbound.wished
     if wished.tags:
@@ -72,9 +74,9 @@ def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 def _read(
     exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
 ) -> tuple[Asked, int]:
-    """Decode the body and check it. Notes in the exchange the model and the members that are meant for the
-    gateway. Returns the `Asked`, and how many more bytes of memory its values take than are counted so far.
-    Raises WireError.
+    """Decode the body and check it. Records in the exchange the model and the members that are meant for the
+    gateway. Returns (the request, the bytes of memory that its values take in addition to those that the
+    server has counted for the body). Raises WireError for an invalid body.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
@@ -153,12 +155,13 @@ def _read(
 
 
 def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Dialect, WireError | None]:
-    """Read a chat request that its own protocol `face` has refused with the error `refused`. Returns the
-    protocol in which it is written, and the error if only servers that accept more than the protocol's author
-    may get it (None = the author accepts it, too). Raises WireError if nobody accepts it.
+    """Read a chat request that its own protocol `face` has refused with the error `refused`. Returns (the
+    protocol in which the body is written, the error if only servers that accept more than the protocol's
+    author may get it). The error is None if the author accepts the request too. Raises WireError if nobody
+    accepts it.
 
-    First `READINGS` may find that the body is written in another protocol, which then checks it. Otherwise
-    the body is checked as a request for servers that accept more.
+    If the table `READINGS` finds that the body is written in another protocol, that protocol checks it.
+    Otherwise the body is checked as a request for servers that accept more.
     """
     reading = READINGS.get(face.name)
     if (other := None if reading is None else reading(wire.body)) is not None:
@@ -172,7 +175,7 @@ def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Diale
 
 
 def _stated_model(wire: WireRequest) -> str | None:
-    """The model name in a request that was refused; None = there is no name, or it cannot be read."""
+    """Return the model name in a refused request; None = it has none, or the name is not a string."""
     name = wire.params.get("model") or wire.body.get("model")
     return name if isinstance(name, str) else None
 
@@ -189,7 +192,7 @@ def refuse_unsafe(model: str | None) -> None:
 
 
 def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
-    """Record the end user and the service tier that the request names."""
+    """Record the end user that the headers or the body name, and the service tier that the body names."""
     if (end_user := wished.end_user) is not None:
         exchange.end_user = end_user
     elif exchange.metadata or not MEMBERS.isdisjoint(body):
@@ -199,7 +202,9 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
 
 
 def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
-    """Record the tags that headers with these values list."""
+    """Add the tags in the values of these headers to the tags of the exchange. Tags beyond the bounds on tags
+    become losses.
+    """
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
         _take(exchange, losses, ())
@@ -209,8 +214,8 @@ def _keep(
     exchange: Exchange, kept: Taken, body: dict[str, Any], params: Mapping[str, str]
 ) -> tuple[Named, ...]:
     """Record in the exchange what was taken out of the body for the gateway: tags, metadata, losses and
-    changes. Returns the further model names that the body lists, without doubles. If the body has no `model`,
-    the first of the listed names becomes the model.
+    changes. Returns the other model names that the body lists, each once. If the request names no model
+    otherwise, the first name in the list becomes the model.
     """
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata

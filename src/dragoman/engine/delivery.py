@@ -1,7 +1,7 @@
 """Sends an answer to its client, decides when an attempt is final, and records usage and losses.
 
 There are two points of no return. The first *content* makes the attempt final: before it, another deployment
-may still be tried. The first *headers* go out with the first content, or with a heartbeat after a long
+may still be called. The first *headers* are sent with the first content, or with a heartbeat after a long
 silence: after them, a final failure is sent inside the stream (audio is cut off instead). This module does
 not choose the next attempt.
 """
@@ -44,11 +44,11 @@ _SAYS_NOTHING = frozenset({ir.Ping, ir.Raw})
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer, for
-    attempts that note no status themselves; None = the upstream is not called by HTTP. opening: the time
-    limit until the first content. With the first content it becomes the time limit of the whole attempt. None
-    = there is no limit for the first content. joint: what joins its answer to what was said before; None = it
-    is not continued.
+    """What a delivery needs to know about the running attempt. success: the HTTP status of a good answer, for
+    attempts that record no status themselves; None = the upstream does not use HTTP. opening: the time limit
+    until the first content. At the first content, `Delivery` changes it into the time limit of the whole
+    attempt. None = there is no separate limit until the first content. joint: joins the answer to what the
+    client was told before; None = the stream is not continued.
     """
 
     record: AttemptRecord
@@ -59,20 +59,24 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Delivery:
-    """Sends the answer of one exchange. All attempts of the exchange share it. now: the monotonic clock."""
+    """Sends the answer of one exchange. All attempts of the exchange share it, except in a race
+    (`Contender`). now: returns monotonic seconds.
+    """
 
     asked: Asked | None = None
     """The request; None until it has been decoded."""
     committed = False
-    """Whether an attempt is final, so that no other is made."""
+    """Whether an attempt is final, so that no other attempt can answer from the beginning."""
     cost_so_far: Callable[[], ir.Usage] | None = None
-    """Estimates the usage of the running stream so far, if it breaks off; None = it cannot be estimated."""
+    """Estimates the usage of the running stream if it breaks off; None = there is no estimate."""
     failing: Callable[[ir.Fault], bytes] | None = None
-    """Makes the bytes that tell a failure in the running stream; None = the face does, only for chats."""
+    """Returns the bytes that tell a failure inside the running stream. None = in a chat, the face's encoder
+    makes them; in another operation, the stream cannot carry a failure.
+    """
     ends: Ends | None = None
-    """Writes the last events of the running stream; None = no stream has begun."""
+    """Writes the last events of the running stream; None = no stream has been prepared."""
     running: Running | None = None
-    """The attempt that may answer; None = there is none."""
+    """The running attempt, or the latest one; None = there was none."""
     meter: Meter | None = None
     """Accounts for the exchange; None = nothing is accounted for."""
 
@@ -86,22 +90,24 @@ class Delivery:
 
     @property
     def face(self) -> Dialect:
-        """The client's protocol."""
+        """The client's protocol, or the protocol in which the body turned out to be written."""
         return self._inbound.face if self.asked is None else self.asked.face
 
     @property
     def turn(self) -> Turn | None:
-        """The conversation that may store the answer; None = nothing stores it."""
+        """The request's `Turn`, which may store the answer; None = nothing stores it."""
         return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
-        """Set the request. If it asks for a stream, heartbeats can begin."""
+        """Set the decoded request. If it asks for a stream, heartbeats may begin."""
         self.asked = asked
         if asked.streamed:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model gave; its turn may keep it. now: the clock in Unix seconds."""
+        """Send an answer that no model has given. The request's turn may store this answer. now: returns Unix
+        seconds.
+        """
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -118,8 +124,8 @@ class Delivery:
     # --- Attempts ----------------------------------------------------------------------------------
 
     def _commit(self) -> Running:
-        """Make the running attempt final. Notes its HTTP status, and changes its time limit: from the limit
-        for the first content to the limit for the whole attempt.
+        """Make the running attempt final. Sets its HTTP status if it has none, and changes its time limit:
+        the limit until the first content becomes the limit of the whole attempt. Returns the attempt.
         """
         running = self.running
         assert running is not None
@@ -135,8 +141,9 @@ class Delivery:
         return running
 
     def _headers(self, closing: int | None = None) -> list[tuple[bytes, bytes]]:
-        """The gateway's own headers. closing: the status of a whole answer, which is accounted for before its
-        headers are made; None = the headers are those of a stream.
+        """Return the gateway's own headers. closing: the status of a whole answer; the exchange is accounted
+        for before the headers are made, so that they include the cost. None = the headers are those of a
+        stream.
         """
         assert self.asked is not None
         meter = self.meter
@@ -147,8 +154,8 @@ class Delivery:
         return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
 
     def passed(self, headers: Mapping[str, str]) -> Headers:
-        """The headers of an upstream's response that are for the client too. If the client has limits here,
-        those that tell of the upstream's own limits are left out.
+        """Return those headers of an upstream's answer that the client gets too. The upstream's own rate
+        limits are left out if the client has limits at this gateway.
         """
         limited = self.meter is not None and self.meter.applied is not None
         return self.face.headers.passed(headers, limits=not limited)
@@ -169,8 +176,8 @@ class Delivery:
         return self.client.end(data)
 
     def _cost_comment(self) -> bytes:
-        """What the answer has cost, as a comment in a stream of server-sent events, which all clients ignore;
-        b"" = it is not known, or the stream has another form.
+        """Return the cost of the answer as a comment in a stream of server-sent events, which all clients
+        ignore; b"" = the cost is not known, or the stream has another form.
         """
         cost, face = self._exchange.cost, self.face
         if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
@@ -178,8 +185,8 @@ class Delivery:
         return b": x-dragoman-cost: %s\n\n" % usd(cost)
 
     def _closing(self) -> None:
-        """Account for the exchange, because the last events of its stream follow. What the client does from
-        now on changes no usage.
+        """Account for the exchange, before the last events of its stream are sent. If the client disconnects
+        after that, the usage does not change.
         """
         self.cost_so_far = None
         if self.meter is not None:
@@ -188,7 +195,9 @@ class Delivery:
     # --- Whole answers -----------------------------------------------------------------------------
 
     def body(self, body: bytes, call: Call, passed: Headers) -> Awaitable[None]:
-        """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
+        """Send the JSON body of a whole answer, and make the attempt final. passed: the upstream's headers
+        for the client.
+        """
         self._commit()
         self._exchange.waited += call.watch.take()
         headers = self._headers(200)
@@ -196,7 +205,9 @@ class Delivery:
         return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
-        """Send a whole answer of another operation, in its own content type; the attempt is final."""
+        """Send a whole answer of an operation other than chat, with its own content type, and make the
+        attempt final. passed: the upstream's headers for the client.
+        """
         self._commit()
         self._exchange.waited += call.watch.take()
         stated = payload.kind or "application/json"
@@ -205,7 +216,10 @@ class Delivery:
         return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
+        """Send a whole answer in the IR as one body, and record its usage and losses. The request's turn
+        stores it if it keeps answers. size: how many bytes the upstream's answer has, 0 = unknown. If it is
+        large, the encoding may have to wait for the steps of other large requests.
+        """
         assert self.asked is not None
         assert self.running is not None
         self.running.record.first = self.now()
@@ -226,8 +240,9 @@ class Delivery:
     # --- Streams -----------------------------------------------------------------------------------
 
     async def begin(self, call: Call, passed: Headers) -> None:
-        """Send a stream's headers, because its first content has arrived: the attempt is final, and the
-        request is forgotten. passed: the upstream's headers for the client; the first may be a content type.
+        """Send a stream's headers, because its first content has come. The attempt becomes final, and the
+        request's body is freed. passed: the upstream's headers for the client; the first may be a content
+        type.
         """
         assert self.asked is not None
         running, exchange = self._commit(), self._exchange
@@ -238,13 +253,15 @@ class Delivery:
         self.asked.said.forget()
 
     def resumed(self) -> None:
-        """Note that the running attempt has content, with which it goes on with a stream that has begun."""
+        """Record that the running attempt, which continues a stream, has its first content."""
         running = self._commit()
         running.record.first = self.now()
         self._exchange.phase = "stream"
 
     def open_ends(self, teller: Any, reply: Reply) -> Ends:
-        """Set `ends` to a new writer of the stream's last events. teller: the stream's encoder or relay."""
+        """Set `ends` to a writer for the last events of a new stream, and return it. teller: the stream's
+        encoder or relay.
+        """
         self.ends = Ends(
             self.client,
             teller,
@@ -256,8 +273,8 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as the stream that the client asked for. The turn, if there is one, gets the
-        answer first.
+        """Send a whole answer as the stream that the client asked for. Before that, the request's turn gets
+        the answer, if it wants it.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -276,14 +293,15 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Have the turn store a whole answer, which is the JSON object `told`. Returns this object; if the
-        answer could not be stored, a copy with `"store": false`.
+        """Let the request's turn store a whole answer, the JSON object `told`. Return `told`; if the answer
+        could not be stored, a copy of it with `"store": false`.
         """
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the turn, if it keeps answers, store the answer as its client reads it. This makes the attempt
-        final. Returns False if the answer should have been stored but was not. Raises RequestFailed.
+        """Let the request's turn store the answer, if it keeps answers; then the attempt is final. Return
+        False if the answer should have been stored but was not. Raises RequestFailed if the answer cannot be
+        added to its conversation.
         """
         turn = self.turn
         if turn is None or not turn.keeps:
@@ -293,7 +311,9 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the turn, if it wants it, before the last bytes are sent."""
+        """Give the whole answer in the IR to the request's turn, if it wants it. Call this before the last
+        bytes are sent.
+        """
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
 
@@ -305,7 +325,9 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """The bytes that tell `fault`, and the request's id, to the client inside a stream."""
+        """Return the bytes that tell a failure, with the request's id, to the client inside a stream. Must
+        not be called before `expect`.
+        """
         fault = fault.known_as(self._exchange.request_id)
         if self.failing is not None:
             return self.failing(fault)
@@ -313,9 +335,9 @@ class Delivery:
         return self.face.stream.encoder(self.asked.reply(Report(self.face.name))).feed(ir.Error(fault))
 
     async def fail(self, fault: ir.Fault) -> None:
-        """Send the final failure, with the request's id. If no headers were sent yet, it is sent as a whole
-        error answer, and the turn is told. Otherwise it is sent inside the stream, or not at all if the
-        stream is audio, which cannot carry it.
+        """Send the final failure, with the request's id. If no headers were sent yet, the request's turn is
+        told, and the client gets a whole error answer. Otherwise the failure is sent inside the stream;
+        nothing is sent if the stream cannot carry it (audio).
         """
         exchange, client, asked = self._exchange, self.client, self.asked
         fault = fault.known_as(exchange.request_id)
@@ -345,8 +367,8 @@ class Delivery:
         await self.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Record an estimate of the usage of an answer that breaks off, made by `cost_so_far`; without that
-        function nothing is recorded. If the estimate fails, the error is only logged.
+        """Record the usage of an answer that breaks off, as `cost_so_far` estimates it; without that function
+        nothing is recorded. An error in the estimate is only logged.
         """
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
@@ -357,8 +379,8 @@ class Delivery:
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
     def release(self) -> None:
-        """Account for the exchange, if that was not done yet. Drop what refers back to this delivery, so that
-        no garbage collector is needed to free memory.
+        """Account for the exchange, if that was not done yet. Remove references that lead back to this
+        delivery, so that its memory is freed without the garbage collector.
         """
         if self.meter is not None:
             self.meter.close(gone=self.client.gone)
@@ -367,7 +389,7 @@ class Delivery:
     # --- Records -----------------------------------------------------------------------------------
 
     def counted(self, usage: ir.Usage | None) -> None:
-        """Record the usage of the answer (None = unknown), and that it is an estimate, if it is one."""
+        """Record the usage of the answer, and whether it is an estimate. None = unknown."""
         exchange = self._exchange
         exchange.usage = usage
         if (running := self.running) is not None:
@@ -376,8 +398,9 @@ class Delivery:
             exchange.changes += (_ESTIMATED,)
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
-        """Record the usage that events state. Returns the events before the first error event, whether they
-        include content, and that event's fault. None = no error event: all events are returned.
+        """Record the usage that events state. Returns (the events before the first error event, whether they
+        include content, the fault of that error event). If there is no error event, all events are returned,
+        and the fault is None.
         """
         speaks = False
         for place, event in enumerate(batch):
@@ -398,20 +421,20 @@ class Delivery:
         return batch, speaks, None
 
     def _tiered(self, event: Any) -> None:
-        """Note the service tier that an event states: the beginning of an answer, or what follows later."""
+        """Record the service tier that an event (`ir.Start` or `ir.More`) states, if it states one."""
         if event.tier is not None and self.running is not None:
             self.running.record.tier = event.tier
 
     def lost(self, report: Report) -> None:
-        """Record the losses and changes from encoding the answer for the client."""
+        """Record the losses and changes of encoding the answer for the client."""
         losses, changes = report.located(str)
         self._exchange.losses += losses
         self._exchange.changes += changes
 
 
 def _is_empty(block: ir.Block) -> bool:
-    """Whether a block that begins has no content yet. If so, the attempt is not final, and another one can
-    still answer.
+    """Whether a block that opens has no content yet. Then the attempt is not final, and another one can still
+    answer.
     """
     if isinstance(block, ir.Thinking):
         return not (block.text or block.summary or block.sealed or block.redacted)

@@ -1,5 +1,5 @@
-"""Fetches the lists of models that providers publish, in the background and again and again, so that no
-request waits for a list and a provider that does not answer delays nobody.
+"""Fetches the lists of models that providers publish, in the background and again and again. So no request
+waits for a list, and a provider that does not answer delays no request.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
 
 FIRST_RETRY: Final = 30.0
-"""Seconds until a list that could not be fetched is fetched again. The time doubles with each failure, up to
-the list's `ttl`.
+"""Seconds until a list is fetched again after a failure. The time doubles with each further failure in a row,
+up to the list's `ttl`.
 """
 _PATIENCE: Final = 60.0
-"""The most seconds for all pages of a list together."""
+"""The most seconds in which all pages of one list, with all tried keys, are fetched."""
 _TIMERS: Final = Timers(connect=10.0, first_byte=30.0, idle=30.0)
 _MOST_PAGES: Final = 100
 _MOST_KEYS: Final = 5
-"""How many of a provider's keys are tried, if it refuses them."""
+"""How many keys of a provider are tried, one after another, if the provider refuses them."""
 _REFUSALS: Final = frozenset({"authentication", "permission", "quota"})
 _MEDIUM: Final = 200_000
 """Bytes. A larger page is decoded in a thread."""
 _SPREAD: Final = 0.1
-"""The part of each wait that is random, so that not all lists are fetched at once."""
+"""The largest fraction by which a wait between two fetches is shortened at random, so that not all lists are
+fetched at once.
+"""
 _AT_START: Final = 1.0
-"""The most seconds until a list that is not known yet is fetched for the first time."""
+"""The most seconds until a list that is not known yet is fetched for the first time. The wait is random."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A list that is fetched. address: the base URL of its provider. ttl: seconds after which it is fetched
-    again.
+    """A provider whose list of models is fetched. upstream: the provider. address: its base URL. ttl: seconds
+    from one successful fetch to the next.
     """
 
     upstream: WireUpstream
@@ -52,20 +54,24 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Keeps(Protocol):
-    """Keeps lists, and is told what became of each attempt to fetch one."""
+    """Stores the lists, and is told the result of each fetch."""
 
     def age(self, provider: str) -> float | None:
-        """The seconds since the list was fetched; None = it is not known."""
+        """Return the seconds since this provider's list was fetched; None = the list is not known."""
 
     def learn(self, provider: str, address: str, page: Page) -> None:
-        """A whole list has come."""
+        """Store a list that was fetched. provider: its name. address: the provider's base URL. page: the
+        models of all pages.
+        """
 
     def fail(self, provider: str, why: str) -> None:
-        """A list could not be fetched. why: a sentence without secrets."""
+        """Record that a provider's list could not be fetched. why: a sentence without secrets."""
 
 
 class Discovery:
-    """The running fetches, one task for each list. keeps: gets what comes."""
+    """Fetches lists in background tasks, one task for each list, until `stop`. wanted: the lists. keeps: gets
+    the results.
+    """
 
     def __init__(self, wanted: Iterable[Wanted], keeps: Keeps, deadlines: Deadlines, seams: Seams) -> None:
         self._keeps = keeps
@@ -79,18 +85,22 @@ class Discovery:
             self._tasks.append(spawn(self._repeat(one), f"fetching the models of {name}"))
 
     def stop(self) -> None:
-        """Stop all fetches, also those under way."""
+        """Cancel all tasks. A fetch that is running is ended too."""
         for task in self._tasks:
             task.cancel()
 
     def refresh(self, names: Collection[str]) -> None:
-        """Fetch the lists of these providers now, or once more if they are being fetched. () = all lists."""
+        """Fetch the lists of these providers now, without waiting for the results. A list that is being
+        fetched at this moment is fetched once more afterwards. names: of providers; empty = all lists.
+        """
         for name, asked in self._asked.items():
             if not names or name in names:
                 asked.set()
 
     async def _repeat(self, wanted: Wanted) -> None:
-        """Fetch one list for ever: first when it is too old, then after each `ttl`."""
+        """Fetch one list for ever: first when it is older than its `ttl` (soon, if it is not known), then
+        `ttl` seconds after each success, earlier after a failure, and whenever `refresh` asks for it.
+        """
         name, failures = wanted.upstream.name, 0
         age = self._keeps.age(name)
         wait = _AT_START * self._seams.uniform() if age is None else max(0.0, wanted.ttl - age)
@@ -104,15 +114,15 @@ class Discovery:
             wait *= 1 - _SPREAD * self._seams.uniform()
 
     async def _pause(self, name: str, seconds: float) -> None:
-        """Wait, but only until somebody asks for this list."""
+        """Wait for so many seconds, or until `refresh` asks for this provider's list."""
         asked = self._asked[name]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), seconds)
         asked.clear()
 
     async def _fetch(self, wanted: Wanted) -> bool:
-        """Fetch a list once, and tell what came of it. Returns whether the next attempt can wait for `ttl`:
-        the list came, or the provider has none.
+        """Fetch a list once, and give the list or the reason of the failure to `keeps`. Return True if the
+        next fetch can wait for `ttl` seconds: the list was fetched, or the provider says that it has no list.
         """
         name = wanted.upstream.name
         try:
@@ -125,15 +135,18 @@ class Discovery:
 
 
 def why(failed: TimeoutError | WireError | RequestFailed) -> str:
-    """Why `fetched` has failed, as a sentence without secrets."""
+    """Return a sentence without secrets that says why `fetched` has failed. failed: what `fetched` has
+    raised.
+    """
     if isinstance(failed, RequestFailed):
         return failed.fault.message
     return f"no whole answer within {_PATIENCE:g} s" if isinstance(failed, TimeoutError) else str(failed)
 
 
 async def fetched(upstream: WireUpstream, deadlines: Deadlines, seams: Seams) -> Page:
-    """A provider's whole list, with all its pages. Raises RequestFailed, with a fault without secrets,
-    WireError, and TimeoutError after a minute. If the provider refuses a key, its next one is tried.
+    """Return a provider's whole list, from all of its pages. If the provider refuses a key, its next key is
+    tried, up to five keys. Raises RequestFailed (the message of its fault contains no secrets), WireError for
+    a malformed page, and TimeoutError after a minute.
     """
     with deadlines.within(_PATIENCE):
         return await _with_a_key(upstream, seams)
@@ -152,7 +165,9 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
-    """All pages with one key. A cursor that comes again, or too many pages, end the list."""
+    """Return the models of all pages, fetched with one key. The list ends early if the provider repeats a
+    cursor, after `_MOST_PAGES` pages, or when it has `MOST` models. number: the index of the key.
+    """
     form = upstream.listing
     models: dict[str, Any] = {}
     left_out = 0

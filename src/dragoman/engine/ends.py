@@ -1,5 +1,5 @@
-"""Writes the last events of a stream. If they repeat the whole answer and the request's turn keeps answers,
-it is stored before they are sent.
+"""Writes the last events of a stream. If the last event repeats the whole answer, and the request's turn
+keeps answers, the answer is stored before the last event is sent.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from dragoman.upstreams.answers import PART
 
 
 class Writer(Protocol):
-    """The client's methods for a stream."""
+    """The part of a client that `Ends` uses."""
 
     async def write(self, data: bytes) -> None:
-        """Send more of the stream."""
+        """Send the next bytes of the stream."""
         ...
 
 
 class Ends:
-    """Writes the last events of one stream. Most streams have no event that repeats the whole answer. teller:
-    the stream's encoder or relay. keep: stores the answer; returns False if it should have been stored but
-    was not. waits: True = the last event is sent after the answer was stored. lines: True = each event is one
-    line and must be written whole. closing: called before the last event is sent, once the answer is stored.
+    """Writes the last events of one stream. Most streams have no event that repeats the whole answer; then
+    nothing is stored here. teller: the stream's encoder or relay. keep: stores the answer; returns False if
+    the answer should have been stored but was not. waits: True = an event that repeats the answer is sent
+    only after `keep`. lines: True = each event is one line and must be written in one call. closing: called
+    after `keep` and before the last event is made; None = nothing is called.
     """
 
     __slots__ = ("_client", "_closing", "_keep", "_lines", "_teller", "pieces")
@@ -46,7 +47,9 @@ class Ends:
         # Looked up by name: an `isinstance` of a protocol costs as much as ten events of a stream.
         self._teller: TellsEnding | None = teller if hasattr(teller, "ending") else None
         self.pieces: list[list[bytes]] = []
-        """Events to write after the teller's bytes, each as a list of pieces: no long text is copied."""
+        """The events to write after the bytes that the teller has returned. Each event is a list of byte
+        strings, so that no long text is copied.
+        """
         if self._teller is not None:
             self._teller.waits = waits
             if hasattr(teller, "pieces"):
@@ -54,7 +57,9 @@ class Ends:
                 in_pieces.pieces = self.pieces
 
     async def write(self, data: bytes) -> None:
-        """Send these bytes and then `pieces`: lines whole, other formats one piece at a time."""
+        """Send `data`, then the events in `pieces`, and empty `pieces`. An event that is a line is sent in
+        one call, another event in parts of at most `PART` bytes.
+        """
         client = self._client
         if data:
             await client.write(data)
@@ -68,9 +73,10 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """Store the answer, if a last event repeats it and the request's turn keeps answers. Returns the
-        bytes that are still to be sent. data: the stream's unsent bytes, which come first. Raises
-        RequestFailed if the answer cannot be added to its conversation.
+        """If the last event repeats the whole answer, store the answer (if the turn keeps answers) and make
+        this event. Return the bytes that the caller has to send as the end of the stream. data: the bytes
+        before the last event, which were not sent yet; they are returned too, or sent here. Raises
+        RequestFailed if the answer cannot be added to its conversation; then `data` has been sent.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

@@ -1,6 +1,7 @@
 """Handles a request as a list of stages. A stage returns the value for the next stage, or raises
-`RequestFailed`. The client gets that failure as a whole error answer if no headers were sent yet, otherwise
-inside the stream (but not if this is audio).
+`RequestFailed`. If no headers were sent to the client yet, the client gets this failure as a whole error
+answer; otherwise it gets the failure inside its stream. A stream of audio cannot carry a failure, so its
+connection is cut instead.
 """
 
 from __future__ import annotations
@@ -40,39 +41,48 @@ from dragoman.routing.table import Table
 
 log = logging.getLogger("dragoman.engine")
 Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
-"""Gives the runtime for the requests of a client, from the one of all others."""
+"""A function that returns the runtime for the requests of one caller: the given runtime, changed to use the
+provider keys that the caller's tenant has brought, if it has brought any. The caller is None if no key
+identifies the client.
+"""
 
 
 class Engine:
-    """Sends requests to upstreams and their answers to clients. A request keeps the runtime that it began
-    with.
+    """Answers clients' requests with the help of upstreams. A request is served with the runtime that was
+    current when it came. Only the hooks for errors, and the clock of an answer without a model, are those of
+    the runtime that is current when they are needed.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.own: Own | None = None
-        """Gives the requests of a tenant that has brought keys the runtime with these; None = none has."""
+        """Changes the runtime for tenants that have brought provider keys (see `Own`); None = no tenant has
+        brought any.
+        """
 
     @property
     def table(self) -> Table:
-        """The routes of the model names."""
+        """The table that finds the routes of model names for new requests."""
         return self._runtime.table
 
     @property
     def runtime(self) -> Runtime:
-        """What new requests are served with."""
+        """The runtime for new requests, before it is changed for one caller's own keys."""
         return self._runtime
 
     def become(self, runtime: Runtime) -> None:
-        """Serve new requests with another runtime, as after a reload."""
+        """Serve new requests with this runtime, for example after a reload."""
         self._runtime = runtime
 
     def rename(self, table: Table) -> None:
-        """Use another table of model names for new requests."""
+        """Use this table of model names for new requests. The rest of the runtime stays the same."""
         self._runtime = msgspec.structs.replace(self._runtime, table=table)
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
-        """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
+        """Answer one request. A failure is recorded in `exchange.fault` and sent to the client; it is not
+        raised. Raises CancelledError if the task is cancelled, because the client has disconnected or the
+        server stops.
+        """
         operation = inbound.operation
         runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None
         runtime = self._with_keys(runtime, exchange, inbound) if keyed else runtime
@@ -125,13 +135,19 @@ class Engine:
             delivery.release()
 
     def _with_keys(self, runtime: Runtime, exchange: Exchange, inbound: Inbound) -> Runtime:
-        """The runtime with the keys that the client's tenant or the client itself has brought."""
+        """Return the runtime for this request: with the provider keys that the client's tenant has brought,
+        and with the provider credentials that the client has sent. A provider that needs such a credential is
+        not called without it.
+        """
         if self.own is not None:
             runtime = self.own(runtime, exchange.caller)
         return runtime if runtime.lent is None else runtime.lent(runtime, inbound)
 
     async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-        """The request, in which files may be named, which is large, or which has no body."""
+        """Return the decoded request, in the cases that `decode_small` does not handle: a large body, a body
+        that may name files which clients have stored at providers, or an operation with a function of its own
+        for reading (`Way.read`).
+        """
         runtime = self._runtime
         if (read := WAYS[inbound.operation].read) is not None:
             return read(exchange, inbound, steps)
@@ -140,7 +156,9 @@ class Engine:
         return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
-        """The request with the earlier messages; it is translated unless the turn allows to relay it."""
+        """Return the request with the earlier messages that its turn adds. Unless the turn allows that the
+        request is relayed, every attempt translates it (reason "continued").
+        """
         asked = await turn.expand(asked)
         if turn.relayed:
             return asked
@@ -152,7 +170,9 @@ class Engine:
         return asked if changed is request else asked.with_request(changed, "hook")
 
     async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
-        """Whether a model must be called. False = the turn had an answer of its own, which has been sent."""
+        """Return whether a model must be called. False = the turn has an answer without a model, and this
+        answer has been sent. asked: a request with a turn.
+        """
         assert asked.turn is not None
         answer = await asked.turn.admitted(asked, delivery.last_words)
         if answer is not None:
@@ -172,8 +192,8 @@ class Engine:
         await delivery.fail(fault)
 
     async def _cut(self, exchange: Exchange, delivery: Delivery) -> None:
-        """Tell the client of a running stream that the gateway stops, as an error in the form of its
-        protocol. Nothing is sent if the stream has not begun, or if the client has disconnected.
+        """Send the error `STOPPING` inside the client's stream, because the task is cancelled. Nothing is
+        sent if no headers were sent yet, or if the client has disconnected. A failure to send is logged.
         """
         if not delivery.client.begun or delivery.client.gone:
             return
@@ -185,12 +205,14 @@ class Engine:
 
 
 def _flight(route: Route, way: Way, asked: Asked) -> type[Flight]:
-    """How the attempts of a request are made whose route is not `simple`."""
+    """Return the class that makes the attempts of a request whose route is not `simple`."""
     if route.hedge is not None:
         return Hedged
     return Continued if asked.streamed and way.continues else Flight
 
 
 def _limits(meter: Meter, route: Route) -> bool:
-    """Whether the exchange has limits."""
+    """Look up the limits that apply to the exchange under the model names of this route. Returns whether
+    there are any.
+    """
     return meter.applies(*route.counted, bare=route.bare)

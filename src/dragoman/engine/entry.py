@@ -1,4 +1,6 @@
-"""Waits for the places that a deployment's limits give, before it is called."""
+"""Takes the places that a deployment needs at its gates (limits on requests that run at once), before it is
+called.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from dragoman.seams.deadlines import Deadlines
 
 
 class Entry(msgspec.Struct, eq=False):
-    """The places of one exchange. gates: all limits on running requests. held: the places that the exchange
-    has now. exchange: its `client` decides whose turn it is in a queue.
+    """The places of one exchange. gates: all gates of the gateway. held: the places that the exchange has
+    now. exchange: its `client` decides the place in a queue, because clients take turns there. The time of a
+    wait is recorded in it.
     """
 
     gates: Gates
@@ -23,16 +26,18 @@ class Entry(msgspec.Struct, eq=False):
     held: Held = {}
 
     def enters(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """The first candidate whose deployment can be called at once; the exchange then has the places that
-        it needs. None = no candidate can be called at once.
+        """Take the places of the first candidate whose deployment has all of its places free now, and return
+        this candidate; other places that the exchange had are given back. None = no candidate has all places
+        free; then the exchange keeps the places that it has.
         """
         options = _by_gates(candidates)
         number = self.gates.enter(self.held, list(options))
         return None if number is None else list(options.values())[number]
 
     async def wait(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The first candidate whose deployment can be called; waits in the queues until there is one. Raises
-        RequestFailed if a queue is full, or if the wait is too long.
+        """Take the places of the first candidate whose deployment has all of its places free, and return this
+        candidate; wait in the gates' queues until there is such a candidate. Other places that the exchange
+        had are given back first. Raises RequestFailed if the queues are full, or if the wait is too long.
         """
         exchange, gates, found = self.exchange, self.gates, _by_gates(candidates)
         options = list(found)
@@ -51,13 +56,13 @@ class Entry(msgspec.Struct, eq=False):
         return found[options[number]]
 
     def leave(self) -> None:
-        """Give all places back."""
+        """Give back all places that the exchange has."""
         self.gates.leave(self.held)
 
 
 def _by_gates(candidates: Sequence[Candidate]) -> dict[tuple[str, ...], Candidate]:
-    """The candidates by the names of the gates at which their deployment needs a place. Of several candidates
-    with the same gates only the first one is included.
+    """Return the candidates, by the names of the gates at which their deployment needs a place. Of several
+    candidates with the same gates, only the first one is included.
     """
     found: dict[tuple[str, ...], Candidate] = {}
     for candidate in candidates:

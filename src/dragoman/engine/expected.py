@@ -1,8 +1,10 @@
-"""How much a request may use: the tokens of its prompt, and a bound on those of its answer.
+"""Finds how much a request may use, before its first attempt: the tokens of its prompt, and a bound on those
+of its answer.
 
-If all limits would be at most half used, a prompt of texts and pictures is not counted: nearly no text has
-more than one token for two bytes, and the tokens of a picture have a usual maximum. Documents, sounds and
-videos are always estimated one by one.
+The tokens of a prompt need not be counted if it contains only texts and pictures and all limits would be at
+most half used: nearly no text has more than one token for two bytes, and the tokens of a picture have a usual
+maximum. They are counted in all other cases, also if the prompt was decoded already or its route adds
+messages to it.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from dragoman.tokens import LARGE_PICTURE
 
 _NO_MEASURES: Final = Expected(0, 0)
 _SURELY: Final = 2
-"""Nearly no text has more than one token for so many bytes."""
+"""Bytes. Nearly no text has more than one token for this many bytes."""
 _HISTORIES: Final = ("messages", "input", "contents")
-"""The members of a body that hold the messages."""
+"""The members of a body that contain the messages."""
 _SAID: Final = ("content", "parts", "output", "tool_result")
-"""The members of a message, or of one of its parts, that hold parts."""
+"""The members of a message, or of a part of a message, that contain parts."""
 _TEXTS: Final = frozenset(
     (
         *("text", "input_text", "output_text", "refusal", "message"),
@@ -39,24 +41,25 @@ _TEXTS: Final = frozenset(
         *("custom_tool_call", "custom_tool_call_output"),
     )
 )
-"""The types of parts, and of items of the Responses API, that are only text: their bytes bound their tokens.
+"""The types of parts, and of items of the Responses API, that contain only text, so that their bytes bound
+their tokens.
 """
 _GEMINI_TEXTS: Final = frozenset(
     {"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "functionResponse"}
 )
-"""The same for Gemini, whose parts have no type: the members that parts have if they are only text."""
+"""Gemini's parts have no type. A part with only these members contains only text."""
 _PICTURES: Final = frozenset({"image_url", "input_image", "image"})
 _OTHERS: Final = frozenset({"images", "audio"})
-"""Members of messages that are no text."""
+"""Members of messages that contain something other than text."""
 _PLAIN: Final = frozenset({"role", "content"})
-"""The members of nearly all messages."""
+"""A message that has exactly these members, and a string as its content, contains only text."""
 _DEEPEST: Final = 4
 """The deepest nesting of parts that is read; no protocol allows so much."""
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
-    """Reserve the request, if that was not done before, and what it may use. Raises RequestFailed if a limit
-    refuses it.
+    """Reserve one request, if that was not done before, and what this request may use. Raises RequestFailed
+    if a limit refuses it.
     """
     deployments = plan.route.deployments
     if not meter.counts(plan.route):
@@ -86,8 +89,8 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
 
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
-    """What a request asks for in other units than the tokens of its texts. Limits count the most tokens that
-    it is billed by at one of the deployments.
+    """Return what a request asks for in units other than the tokens of its texts. Limits count the most
+    tokens by which one of the deployments would bill it.
     """
     try:
         request = asked.request if asked.light else await asked.step(asked.decoded)
@@ -103,8 +106,9 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
 
 
 def _beyond_bytes(asked: Asked) -> float:
-    """The most tokens that a prompt usually has besides those of its text: those of its pictures. Infinity =
-    the prompt has something that is neither, so it has to be counted.
+    """Return the most tokens that a prompt usually has in addition to those of its text: the tokens of its
+    pictures. Infinity = the prompt contains something that is neither text nor a picture, so its tokens have
+    to be counted.
     """
     if not asked.prompts:
         return 0
@@ -119,8 +123,8 @@ def _beyond_bytes(asked: Asked) -> float:
 
 
 def _of_parts(said: Any, depth: int) -> float:
-    """As `_beyond_bytes`, for a list of messages, or of the parts of a message. depth: how many parts the
-    list is inside of.
+    """Return the same as `_beyond_bytes`, for a list of messages, or for a list of parts. depth: how many
+    lists contain the list.
     """
     if said is None or isinstance(said, str):
         return 0

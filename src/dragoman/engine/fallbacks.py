@@ -1,4 +1,4 @@
-"""The routes that a request turns to when the deployments of its own cannot answer: before the first attempt,
+"""Finds the routes that a request turns to when its own deployments cannot answer: before the first attempt,
 because none of them can do what is asked, or after their attempts have failed.
 """
 
@@ -21,9 +21,9 @@ from dragoman.routing.route import Candidate, Deployment
 
 
 def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after the stages of its way. If these stages leave no deployment, the plan of the first
-    fallback route of which they leave some deployment. Raises RequestFailed with the first refusal if there
-    is no such route.
+    """Return the plan after the stages of its way. If these stages leave no deployment, return the plan of
+    the first fallback route of which they leave one. Raises RequestFailed with the first refusal if there is
+    no such route.
     """
     try:
         return through(runtime, way, asked, plan)
@@ -35,8 +35,8 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """The plan with the next route of the list `why`, after the stages. A route without a deployment for this
-    request is skipped. None = no route is left in the list.
+    """Return the plan with the next route of the list `why`, after the stages. A route of which the stages
+    leave no deployment is skipped. None = no route is left in the list.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -52,8 +52,8 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
 
 
 def _next(plan: Plan, why: Why) -> Plan:
-    """The plan with the first route of the list `why`; its stages have not run yet. It keeps `check_output`
-    and `max_cost` of the route before, because the request was filled in for that one.
+    """Return the plan with the first route of the list `why`; its stages have not run yet. `check_output` and
+    `max_cost` stay those of the route before, because they belong to the request's own route.
     """
     before = plan.route
     chosen = before.fallbacks.of(why)[0]
@@ -68,9 +68,9 @@ def _next(plan: Plan, why: Why) -> Plan:
 
 
 def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
-    """The plan `plan` of a fallback route, in which the refusal `fault` is noted that has led to it, unless
-    an earlier one is noted. If the fallbacks fail too, the client is told that first refusal. Nothing is
-    noted if `why` is "any".
+    """Return the plan `plan` of a fallback route, with the refusal `fault` that has led to this route. The
+    first such refusal stays: it is told to the client if the fallbacks fail too. If `why` is "any", the plan
+    is returned unchanged.
     """
     return plan if why == "any" else msgspec.structs.replace(plan, refused=plan.refused or fault)
 
@@ -79,8 +79,8 @@ def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
 
 
 class Turned:
-    """The routes that one request has used so far: its own one first, then its fallbacks. plans: one plan for
-    each of them; `Candidate.tier` is the index in this list.
+    """The routes that one request has used so far: first its own route, then its fallbacks. plans: one plan
+    for each route. `Candidate.tier` is the index in this list.
     """
 
     def __init__(self, runtime: Runtime, way: Way, plan: Plan) -> None:
@@ -88,18 +88,21 @@ class Turned:
         self._runtime = runtime
         self._way = way
         self._met: list[tuple[Deployment, int]] = []
-        """The deployments and accounts of all candidates so far."""
+        """The deployment and account of every candidate so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """The candidates of the request's own route, with the doubtful ones in a list of their own. Forgets
-        earlier fallbacks and candidates, because a request that has waited for a place begins again.
+        """Return the candidates of the request's own route; the doubtful ones are in a separate list. Forgets
+        the fallbacks and candidates before, because a request that has waited for a place begins again. now:
+        monotonic seconds.
         """
         del self.plans[1:]
         self._met.clear()
         return self._sorted(asking, now)
 
     def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:
-        """The candidates of the next route of a list, without those that were candidates before."""
+        """Return the candidates of the next route of the list `why`, without those that were candidates
+        before. now: monotonic seconds.
+        """
         plan = onward(self._runtime, self._way, asked, self.plans[-1], why)
         if plan is None:
             return NoMore()
@@ -122,7 +125,7 @@ class Turned:
         return More(ready, resting, doubtful)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        """Whether this deployment with this key was not a candidate before. Notes the candidate."""
+        """Whether this deployment with this key was not a candidate before. Remembers it as a candidate."""
         who = (candidate.deployment, candidate.account)
         if who in self._met:
             return False

@@ -1,4 +1,4 @@
-"""The upstream side of a running exchange: the attempts, one after another, as `routing.attempts` says. When
+"""The upstream side of a running exchange: its attempts, one after another, as `routing.attempts` says. When
 the client disconnects, the task is cancelled, and with it the upstream call.
 """
 
@@ -60,21 +60,21 @@ log = logging.getLogger("dragoman.engine.flight")
 
 
 def _whose(account: Account | None) -> Whose:
-    """Whose credential an account has."""
+    """Return whose credential an account has; None (no attempt was made) counts as the gateway's."""
     if account is None or not account.own:
         return "gateway"
     return "client" if account.lent else "tenant"
 
 
 def _pool(candidate: Candidate) -> str:
-    """The pool of a candidate's connections: all credentials of a provider share one."""
+    """Return the pool of a candidate's connections: all credentials of a provider share one pool."""
     return candidate.deployment.provider
 
 
 class _Refusals(msgspec.Struct, eq=False):
-    """What one candidate has refused. tried: in which protocols. first: the first fault that spoke of one.
-    plain: the model was called again without thinking, because it has nothing to seal. rotated: it was called
-    again with a new credential.
+    """How one candidate has refused calls. tried: the upstreams (protocols) that were called. first: the
+    first fault that suggested another protocol. plain: True = the model was called again without thinking.
+    rotated: True = it was called again with a new credential.
     """
 
     tried: list[Backend] = []
@@ -84,8 +84,8 @@ class _Refusals(msgspec.Struct, eq=False):
 
 
 class Flight(msgspec.Struct, eq=False):
-    """One round of attempts for one exchange. way: the functions for its operation. media: is closed in the
-    end. The state machine is made at the first failure: before it there is nothing to decide.
+    """Makes the attempts of one exchange. way: the functions for its operation. media: closed at the end. The
+    state machine (`_round`) is made only at the first failure, or when a candidate cannot be called at once.
     """
 
     runtime: Runtime
@@ -96,27 +96,27 @@ class Flight(msgspec.Struct, eq=False):
     media: Media
     _sealing: Sealing | None = None
     _turned: Turned | None = None
-    """The routes that the request has turned to; None = nothing has failed yet."""
+    """The routes that the request has used; None = only its own route so far."""
     _opening: tuple[float | None, Cause] | None = None
-    """What `until_content` has said of the running attempt; None = it has only the provider's own limit."""
+    """What `until_content` says of the running attempt; None = only `max_silence` limits it."""
     _until: float | None = None
     """When the time of all attempts is over (monotonic seconds); None = never."""
     _calling: Calling | None = None
-    """The running attempt, if what becomes of it is to be remembered."""
+    """The running attempt, as `health` records it; None = its end need not be recorded."""
     _asking: Asking | None = None
-    """Who is called; None = the route's first, and then as it is found out at the first failure."""
+    """The candidates in order; None = no order was made, as the route's first one is called."""
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
-    """Of the candidate that is called; None = there are none."""
+    """How the candidate that is called has refused calls; None = it has not refused any."""
     _account: Account | None = None
-    """The account of the latest attempt, as it was when that began."""
+    """The account of the latest attempt, as it was when the attempt began; None = no attempt was made."""
     _entry: Entry | None = None
-    """The places of this exchange; None = no deployment needed one so far."""
+    """The places of this exchange; None = it has needed none so far."""
     _held: Reservation | None = None
-    """What is reserved for the attempt that is about to begin; None = nothing is."""
+    """What `Meter.enter` has reserved for the attempt that is about to begin; None = nothing."""
 
     async def run(self) -> None:
-        """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
+        """Make attempts until an answer is delivered. Raises RequestFailed if the exchange fails."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
         # Not a method: the task would hold what holds the task, so each request would stay for the collector.
@@ -171,8 +171,8 @@ class Flight(msgspec.Struct, eq=False):
         self.media.close()
 
     async def _first(self) -> Candidate:
-        """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
-        RequestFailed if all rest for too long.
+        """Return the candidate to call first, by what is known of keys and deployments. If all of them rest,
+        wait until one may be called. Raises RequestFailed if the wait would be too long.
         """
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
@@ -186,22 +186,22 @@ class Flight(msgspec.Struct, eq=False):
         return await self._follow(round_, round_.on(machine.Begin(), now))
 
     async def _circumstances(self) -> Circumstances:
-        """What the route's policy may know of this request."""
+        """Return what the route's policy may know of this request."""
         asked, what = self.asked, (self.asked, self.plan.route, self.runtime.seams)
         if asked.light or self.plan.route.spread is None:
             return circumstances(*what)
         return await asked.step(circumstances, *what)
 
     def _heard(self, record: AttemptRecord) -> float:
-        """When the first content of an attempt came; now, if none did."""
+        """Return when an attempt got its first content (monotonic seconds); now, if it has got none."""
         return self.delivery.now() if record.first is None else record.first
 
     async def _admitted(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """The candidate with its backend, or another one if its deployment has no free place, once there is
-        one. Raises RequestFailed if all rest after it, or if the queue is full or the wait too long, and no
-        fallback can answer.
+        """Return the candidate with its backend when its deployment has a free place, or another candidate
+        that has one earlier. Raises RequestFailed if the queue is full or the wait too long, and no fallback
+        can be called. Backend None = not chosen yet.
         """
         runtime, exchange = self.runtime, self.asked.exchange
         if (entry := self._entry) is None:
@@ -232,8 +232,8 @@ class Flight(msgspec.Struct, eq=False):
     async def _entered(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """The candidate with its backend, once it has a place; or another one, if a limit of its deployment
-        or provider is reached. Raises RequestFailed if nobody is left.
+        """Return the candidate with its backend when it has a place; or another candidate, if a limit of the
+        deployment or provider refuses it. Raises RequestFailed if no candidate is left.
         """
         while True:
             if candidate.deployment.gates or self._entry is not None:
@@ -243,8 +243,8 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits have to be asked before it is called: those of the deployment and the provider, and
-        of the whole exchange, if it is a fallback, or after an attempt that has cost something.
+        """Whether limits must be asked before the call: those of the deployment or provider; or those of the
+        exchange, for a fallback, or if earlier attempts have used something.
         """
         meter = self.delivery.meter
         return meter is not None and bool(
@@ -252,8 +252,8 @@ class Flight(msgspec.Struct, eq=False):
         )
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
-        """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
-        None = the attempt may be made. Raises RequestFailed if nobody is left.
+        """Reserve an attempt at a candidate that has limits. Returns the candidate to call instead if one
+        refuses; None = the attempt may be made. Raises RequestFailed if no candidate is left.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -269,20 +269,20 @@ class Flight(msgspec.Struct, eq=False):
         return None
 
     async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Who is called instead of a candidate that a limit refuses."""
+        """Return the candidate to call instead of one that a limit refuses. refused: the limit's fault."""
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(candidate)
         return await self._follow(round_, round_.on(machine.Limited(refused), now))
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Note in the exchange why its candidates stand in this order. begun: who was called before."""
+        """Record in the exchange why its candidates stand in this order. begun: the one called before."""
         now, health = self.delivery.now(), self.runtime.health
         self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
-        """The next attempt, without its start. backend: None = chosen here. Looks at the whole request."""
+        """Return the next attempt, not yet begun. backend: None = choose it. Reads the whole request."""
         runtime, asked, delivery, way = self.runtime, self.asked, self.delivery, self.way
         plan = self.plan if not candidate.tier else self._turning().plans[candidate.tier]
         exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
@@ -329,7 +329,7 @@ class Flight(msgspec.Struct, eq=False):
         return self.way.choose(backend, attempt.deployment, self.asked, attempt.plan)
 
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
-        """Start an attempt and its time. The exchange drops the losses and the usage of earlier attempts."""
+        """Begin an attempt and return its time limit. Clears the losses and usage of earlier attempts."""
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
         record.started = now = delivery.now()
@@ -355,8 +355,8 @@ class Flight(msgspec.Struct, eq=False):
         return limit
 
     def _switch(self, candidate: Candidate) -> float | None:
-        """The seconds without content after which another deployment is asked; None = there is none that
-        could be, or no such limit.
+        """Return the seconds without content after which another deployment is called; None = there is no
+        such limit, or no other deployment that could be called.
         """
         seconds = switch_after(candidate.deployment, streamed=self.asked.streamed)
         if seconds is None or self.runtime.policy.attempts == 1:
@@ -378,13 +378,13 @@ class Flight(msgspec.Struct, eq=False):
         return seconds if other else None
 
     def _has_place(self, deployment: Deployment) -> bool:
-        """Whether a deployment could be called now, as far as limits on running requests are concerned."""
+        """Whether the limits on running requests allow that a deployment is called now."""
         held = {} if self._entry is None else self._entry.held
         return not deployment.gates or self.runtime.gates.has_place(held, deployment.gates)
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
-        """The attempt with what finds and stores its seals, if it may have some. A relayed request cannot get
-        seals back, so it needs them only to report what it lacks.
+        """Return the attempt with the `Sealing` of its exchange, if it may need one. In a relayed request no
+        seals can be restored; it needs the `Sealing` only to report those that it lacks.
         """
         runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
         translated = bool(attempt.record.reasons)
@@ -398,21 +398,21 @@ class Flight(msgspec.Struct, eq=False):
         return msgspec.structs.replace(attempt, seals=self._sealing)
 
     def _answered(self, calling: Calling, record: AttemptRecord) -> None:
-        """Remember that an attempt was answered."""
+        """Record in `health` that an attempt was answered."""
         self._calling = None  # it has ended, whatever goes wrong afterwards
         for event in self.runtime.health.answered(calling, self._heard(record)):
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
-        """Tell the operator something."""
+        """Tell the operator of an event."""
         if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
             log.warning("%s", text)
         if self.runtime.told is not None:
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt has cost that ends without an answer, if its request has reached the
-        provider and exchanges are accounted for.
+        """Estimate what an attempt without an answer has used, if its request was sent and usage is accounted
+        for.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -427,14 +427,14 @@ class Flight(msgspec.Struct, eq=False):
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
     async def _broken_off(self) -> None:
-        """Note that the exchange ends with an error, or because its client has gone."""
+        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange."""
         attempts = self.asked.exchange.attempts
         if self._calling is not None:
             self.runtime.health.abandoned(self._calling, self._heard(attempts[-1]))
         await self._cut(attempts[-1] if attempts else None)
 
     async def _cut(self, record: AttemptRecord | None) -> None:
-        """Note what the running answer has cost, because it breaks off. record: of the latest attempt."""
+        """Estimate the usage of an answer that breaks off. record: the latest attempt's; None = none."""
         delivery = self.delivery
         await delivery.broken_off()
         if record is not None and record.fault is None and delivery.cost_so_far is None:
@@ -445,13 +445,13 @@ class Flight(msgspec.Struct, eq=False):
     # --- Failures --------------------------------------------------------------------------------------
 
     def _told(self, attempt: Attempt, fault: ir.Fault) -> ir.Fault:
-        """A stated failure of an attempt, maybe after content, as clients may read it."""
+        """Return the fault that an attempt has raised, as clients may read it. Sets the attempt's status."""
         told = attempt.backend.told(fault, attempt.call, lambda fault: located(attempt.asked, fault))
         attempt.record.status = told.status
         return told
 
     def _unexpected(self, attempt: Attempt, limit: Deadline | Unlimited, error: Exception) -> ir.Fault:
-        """The fault of an attempt that took too long, or failed for an unknown reason, which is logged."""
+        """Return the fault of an attempt that took too long, or failed without a known reason (logged)."""
         backend, deployment = attempt.backend, attempt.deployment
         if limit.expired:
             seconds, cause = self._opening or (backend.silence, "silence")
@@ -461,7 +461,7 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_final(self, error: Exception) -> bool:
         """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
-        while the request was encoded, or the client's broken connection.
+        while the request was encoded, or an OSError after the first content (from the client's connection).
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True
@@ -470,8 +470,9 @@ class Flight(msgspec.Struct, eq=False):
     async def _after(
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
-        """Who is called after a failure: the same candidate, if its refusal shows how, or who the state
-        machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
+        """Return the candidate to call after a failure: the same one, if its refusal shows how; or the state
+        machine's, when its time has come. The backend None = choose it anew. Raises RequestFailed if none is
+        left.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)
@@ -496,15 +497,15 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt that ended with the time of all attempts had a good part of its own time."""
+        """Whether an attempt that the time of all attempts has ended has had `FAIR_SHARE` of its time."""
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
         return seconds is None or seconds >= FAIR_SHARE * own
 
     async def _rotated(self) -> bool:
-        """Whether the credential that the provider has refused has changed, so that the same candidate is
-        called again, at most once.
+        """Whether there is a new credential in place of the one that the provider has refused; it is
+        refreshed here if needed. Then the candidate is called again, at most once.
         """
         account = self._account
         if account is None or account.renewal is None or self.delivery.committed:
@@ -519,9 +520,9 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """How the same candidate is called again: in another protocol, without seals, or without thinking;
-        None = not at all. Then also the fault to tell: the last one; but the first one that spoke of another
-        protocol, if the last says only that the model or endpoint does not exist.
+        """Return how the same candidate is called again: in another protocol, without seals, or without
+        thinking; None = it is not. Returns also the fault to tell: the last one; but the first one that
+        suggested another protocol, if the last one says only that the model or endpoint does not exist.
         """
         refusals = self._refusals = self._refusals or _Refusals()
         backend, model = attempt.backend, attempt.deployment.model
@@ -540,7 +541,7 @@ class Flight(msgspec.Struct, eq=False):
         return (None if other in refusals.tried else other), told
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
-        """The state machine's next candidate, once its time has come. Raises RequestFailed if it gives up."""
+        """Return the next candidate when its time has come. Raises RequestFailed if none may be called."""
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(failed)
         if self.delivery.committed:
@@ -552,7 +553,7 @@ class Flight(msgspec.Struct, eq=False):
     async def _follow(
         self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]]
     ) -> Candidate:
-        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is."""
+        """Do what the commands say, until one names a candidate. Raises RequestFailed for `GiveUp`."""
         while True:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
@@ -575,19 +576,19 @@ class Flight(msgspec.Struct, eq=False):
             commands = round_.on(machine.Timer(), self.delivery.now())
 
     def _lacking(self) -> ir.Fault | None:
-        """Why a provider of the route cannot be called for this client, for want of a credential."""
+        """Return why a provider of the route has no usable credential; None = every provider has one."""
         faults = self.runtime.unreadable
         return next(
             (faults[one.provider] for one in self.plan.route.deployments if one.provider in faults), None
         )
 
     async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
-        """The candidates of the next route that the request may turn to."""
+        """Return the candidates of the next route to which the request may turn."""
         turned, asked, now = self._turning(), self.asked, self.delivery.now()
         return turned.more(asked, why, now) if asked.light else await asked.step(turned.more, asked, why, now)
 
     def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
-        """The state machine, which has begun with the first candidate, as `run` has."""
+        """Return the state machine, begun with the candidate `first`, which was chosen without it."""
         now = self.delivery.now()
         asking = self._asking or self.runtime.health.order(self.plan.route, now)
         if not self.asked.exchange.weighed:
@@ -616,14 +617,14 @@ class Flight(msgspec.Struct, eq=False):
         )
 
     def _time_over(self) -> float | None:
-        """When the time of all attempts is over, counted from the first call of this method; None = never."""
+        """Return the end of the time of all attempts, which starts at the first call; None = no limit."""
         if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
             self._until = self.delivery.now() + seconds
         return self._until
 
     def _stand_still(self, seconds: float) -> None:
-        """Let the time of all attempts end later, by so many seconds that do not count: in a queue, which has
-        its own limit, or while an answer came.
+        """Let the time of all attempts end so many seconds later, because these seconds do not count: those
+        in a queue, which has its own limit, or those while an answer came.
         """
         if self._until is not None:
             self._until += seconds
@@ -631,7 +632,7 @@ class Flight(msgspec.Struct, eq=False):
             self._round.pause(seconds)
 
     def _turning(self) -> Turned:
-        """The routes that the request has turned to; so far only its own, if nothing has failed."""
+        """Return the routes that the request has used: at first only its own route."""
         turned = self._turned
         if turned is None:
             turned = self._turned = Turned(self.runtime, self.way, self.plan)
@@ -639,7 +640,7 @@ class Flight(msgspec.Struct, eq=False):
 
 
 def _connected(exchange: Exchange, now: Callable[[], float], sent: Callable[[str | None], None]) -> None:
-    """Note that a request of the running attempt is about to be sent."""
+    """Record that a request of the running attempt is about to be sent."""
     exchange.connected(now)
     sent(exchange.answered)
 

@@ -1,4 +1,6 @@
-"""Builds a whole answer from the events of its stream, for the parts that keep it: seals, sessions, chats."""
+"""Builds a whole answer from the events of its stream, for everything that stores answers: seals, sessions,
+stored chats.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,24 @@ _KEYS: Final[Mapping[type, Callable[[Any], tuple[Any, ...]]]] = {
     ir.ThinkDelta: attrgetter("index", "candidate", "part"),
     ir.ArgsDelta: attrgetter("index", "candidate"),
 }
-"""For the events that continue one text: what is equal in neighbours of the same text. The text is joined if
-the third value is None.
+"""For each type of event that continues a text: its fields that are equal in neighbouring events of the same
+text. Events are joined into one only if the third of these fields, if there is one, is None.
 """
 _JOINED: Final = frozenset(_KEYS)
 _MANY: Final = 64
-"""Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
+"""How many events are collected before they are joined: each takes as much memory as a short text."""
 _LOGPROB: Final = 100
-"""Characters that one token's log probability counts as."""
+"""Characters. Each log probability of a token counts as this many."""
 _MOST = 16_000_000
-"""The most characters of an answer. A longer one is dropped: an endless stream must not fill memory."""
+"""The most characters of an answer. A longer answer is dropped, so that an endless stream does not fill the
+memory.
+"""
 
 
 class Gathered:
-    """Builds an answer from events, at low cost: nearly all only continue the text before them."""
+    """Builds an answer from events, at low cost, because nearly all events only continue the text before
+    them.
+    """
 
     __slots__ = ("_fold", "_size", "_waiting")
 
@@ -37,7 +43,9 @@ class Gathered:
         self._waiting: list[ir.Event] = []
 
     def add(self, events: Sequence[ir.Event]) -> bool:
-        """Add events. True = a candidate finished in them; never after the answer has become too long."""
+        """Add events. Returns whether a candidate (one of the alternative answers) has finished in them;
+        False once the answer has become too long.
+        """
         if self._size > _MOST:
             return False
         self._waiting += events
@@ -49,19 +57,19 @@ class Gathered:
         return ir.Finish in map(type, events)
 
     def go_on(self, events: Sequence[ir.Event]) -> None:
-        """As `add`, for events that are known to only continue texts (`steps.CONTINUING`)."""
+        """Add events that only continue texts (`steps.CONTINUING`). This is faster than `add`."""
         waiting = self._waiting
         waiting += events
         if len(waiting) >= _MANY:
             self._join()
 
     def response(self) -> ir.Response:
-        """The answer so far; empty if it has become too long."""
+        """Return the answer so far; an empty answer if it has become too long."""
         self._join()
         return self._fold.response()
 
     def _join(self) -> None:
-        """Put the waiting events into the answer, neighbours of one text as one event."""
+        """Put the waiting events into the answer. Neighbouring events of one text become one event."""
         if self._size > _MOST:
             self._waiting.clear()
             return
@@ -91,4 +99,4 @@ class Gathered:
 
 
 _PLAIN: Final[tuple[list[None], ...]] = ([], [None])
-"""What stands behind the place of a text that has neither log probabilities nor parts."""
+"""What a key in `_KEYS` has after index and candidate, for a text without log probabilities and parts."""

@@ -1,7 +1,9 @@
-"""Watches how long a streamed answer becomes, and reserves more when it outgrows what was expected.
+"""Watches how long a streamed answer becomes, and reserves more tokens when the answer is longer than was
+expected.
 
-An answer whose length the request or its model bounds is watched, too, because some providers do not keep the
-bound. As the tokens are only estimated, such an answer may seem to be twice as long before more is reserved.
+An answer whose length the request or its model bounds is watched too, because some providers do not keep to
+the bound. The tokens are only estimated. So for such an answer, more is reserved only when it seems to be
+twice as long as the bound.
 """
 
 from __future__ import annotations
@@ -13,23 +15,26 @@ from typing import Final
 from dragoman.engine.delivery import Delivery
 
 _NEAR: Final = 0.8
-"""The share of the expected output from which on more is reserved."""
+"""The fraction of the expected output tokens from which on more is reserved, if the answer has no bound."""
 _BROKEN: Final = 2
-"""How many times its bound an answer must seem to have, besides `_STEP` tokens, until the bound counts as
-broken.
+"""If an answer has a bound, more is reserved when it seems to have this many times the bound, and `_STEP`
+tokens more.
 """
 _STEP: Final = 512
-"""The fewest tokens that are reserved in one step; otherwise half of what was expected."""
+"""The fewest tokens that are added to the reservation at once. More are added if half of what was expected
+before, or what the answer has beyond it, is more.
+"""
 _FASTEST: Final = 8.0
-"""The most by which a stream may grow until it is looked at again."""
+"""The largest factor by which a stream may grow until it is checked again."""
 
 
 class Growth:
-    """Watches one stream. at: its length from which on `look` has to be called; infinity = never.
+    """Watches one stream. at: the length of the stream from which on `look` has to be called; infinity =
+    never. The caller measures the length, in bytes or in events.
 
-    delivery: has the meter of the exchange. deployment: who answers, `provider/model`. tokens: estimates the
-    tokens of output so far. first: the length at which they can first be as many as were expected, for each
-    of these tokens.
+    delivery: has the meter of the exchange. deployment: the deployment that answers (`provider/model`).
+    tokens: returns the estimated output tokens so far. first: the least length of the stream for each of its
+    tokens.
     """
 
     __slots__ = ("_bounded", "_deployment", "_meter", "_tokens", "at")
@@ -50,8 +55,8 @@ class Growth:
             self.at = first * expected.output * _NEAR
 
     async def look(self, length: int) -> None:
-        """Look how many tokens the stream of this length has, and reserve more if they are nearly as many as
-        were expected. Raises EndedByLimit if a hard limit refuses it.
+        """Estimate the tokens of the stream, and reserve more if they are too near to what was expected.
+        length: of the stream so far. Raises EndedByLimit if a hard limit refuses the reservation.
         """
         meter = self._meter
         assert meter is not None
@@ -67,5 +72,7 @@ class Growth:
         self.at = length * min(_FASTEST, max(1.1, self._enough(meter.expected.output) / said))
 
     def _enough(self, expected: int) -> float:
-        """How many tokens an answer must have so that more is reserved."""
+        """Return the number of output tokens from which on more is reserved. expected: the number that is
+        reserved now.
+        """
         return _BROKEN * expected + _STEP if self._bounded else _NEAR * expected

@@ -1,6 +1,7 @@
-"""Hedged requests: when the first attempt is late, a second deployment is asked while the first one goes on.
+"""Hedged requests: if the first attempt is late, a second deployment is called while the first call
+continues.
 
-Whoever has content first answers, and the other call is ended at once. See
+The first of the two that has content answers, and the other call is ended at once. See
 docs/decisions/0041-hedged-requests.md.
 """
 
@@ -29,25 +30,27 @@ from dragoman.routing.route import Candidate
 from dragoman.seams.deadlines import Deadline, Unlimited
 
 _HEDGED: Final = frozenset({"chat", "embed", "rerank", "moderation"})
-"""The operations that change nothing at a provider, and whose answer is not charged by the piece."""
+"""The operations that may be hedged. They change nothing at a provider, and their answers are not billed by
+the piece.
+"""
 
 
 _MAY_RUN: Final = frozenset({"container", "mcp_servers", "plugins", "preset", "prompt", "search_parameters"})
-"""Members of requests, of any protocol, with which a provider may run something, or by which the client names
-what is stored there and may say so: servers of tools (Anthropic), plug-ins, searches, stored prompts.
+"""Members of requests, in any protocol, that forbid a second call, because a provider may run something for
+them or use something that is stored there: servers of tools (Anthropic), plug-ins, searches, stored prompts.
 """
 
 
 class Lane(Flight, eq=False, kw_only=True):
-    """One attempt of a race. It calls one candidate only, but may call it again if the refusal shows how to
-    (as in another protocol).
+    """One attempt of a race. It calls one candidate only. It may call this candidate again if a refusal shows
+    how (in another protocol, for example).
     """
 
     race: Race
     contender: Contender
     candidate: Candidate
     _record: AttemptRecord | None = None
-    """Of the latest call; None = nothing was called yet."""
+    """The record of the latest call; None = nothing was called yet."""
 
     async def _first(self) -> Candidate:
         return self.candidate
@@ -67,14 +70,15 @@ class Lane(Flight, eq=False, kw_only=True):
         self._took(calling, self._heard(record))
 
     def _took(self, calling: Calling, until: float) -> None:
-        """Remember how long this deployment took for its first content: from the begin of the call to `until`
-        (monotonic seconds). A call that was ended earlier counts with the time until then.
+        """Remember how long this deployment took until its first content: from the beginning of the call
+        until `until` (monotonic seconds). For a call that was ended before its first content, `until` is the
+        time of this end.
         """
         times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
         times.add(until - calling.began)
 
     def leave(self) -> None:
-        """Give back what the attempt holds, once it has ended or if it never began. May be called twice."""
+        """Free what the attempt holds, when it has ended or if it never began. May be called twice."""
         self._end()
 
     def _end(self) -> None:
@@ -101,10 +105,12 @@ class Lane(Flight, eq=False, kw_only=True):
 
 
 class Hedged(Flight, eq=False):
-    """The attempts of an exchange whose route has a `hedge`. Only the first attempt is hedged."""
+    """Makes the attempts of an exchange whose route has a `hedge`. Only the first attempt is hedged: if the
+    race fails, further attempts are made one after another.
+    """
 
     _following: Candidate | None = None
-    """Who is called after the race; None = the route says."""
+    """The candidate that is called after the race; None = the first candidate of the route's order."""
 
     async def run(self) -> None:
         hedge = self.plan.route.hedge
@@ -128,7 +134,7 @@ class Hedged(Flight, eq=False):
         return await Flight._first(self) if following is None else following
 
     def _may_be_raced(self) -> bool:
-        """Whether a second call would do no harm, as far as that is known without a look at the body."""
+        """Whether a second call does no harm, as far as this is known without the body."""
         asked, runtime, turn = self.asked, self.runtime, self.asked.turn
         return (
             asked.inbound.operation in _HEDGED
@@ -139,8 +145,9 @@ class Hedged(Flight, eq=False):
         )
 
     async def _raced(self, hedge: Hedge) -> Fallen[Candidate] | None:
-        """Make the first attempt, and a second one beside it if it is late. Returns the failure after which
-        the next attempt is made; None = the answer was delivered. Raises what ends the exchange.
+        """Make the first attempt, and a second one beside it if the first one is late. Returns the failure
+        after which the next attempt is made; None = the answer was delivered. Raises the error that ends the
+        exchange.
         """
         candidate = await self._first()
         if candidate.deployment.gates:
@@ -183,8 +190,9 @@ class Hedged(Flight, eq=False):
         race.start(contender, lane.run(), lane.leave)
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
-        """Start a second attempt, at another deployment that is ready, if it does no harm, the attempts and
-        the budget allow it, and there is a place for it at once.
+        """Start a second attempt, if all of this is true: the request is harmless (`_is_harmless`), another
+        deployment is ready and has a place at once, and the number of attempts, the limits and the hedge's
+        budget allow it. late: the candidate of the first attempt.
         """
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
@@ -213,8 +221,8 @@ class Hedged(Flight, eq=False):
         self._start(race, found, entry)
 
     async def _last(self, race: Race) -> Fallen[Candidate] | None:
-        """Wait until the race is over. Returns the failure of the attempt that failed last, or None = the
-        answer was delivered. If one of two attempts fails, the other one goes on.
+        """Wait until the race is over. Returns the failure of the attempt that failed last; None = the answer
+        was delivered. If one of two attempts fails, the other one goes on.
         """
         while (fallen := await race.fallen()) is not None:
             if not race.open:
@@ -228,7 +236,7 @@ class Hedged(Flight, eq=False):
 
 
 def _is_harmless(request: ir.Request) -> bool:
-    """Whether a chat may be answered twice: nothing is stored, and no tool runs at the provider."""
+    """Whether a chat may be sent to two providers: nothing is stored, and the provider runs no tool."""
     if request.store or request.background or request.previous is not None:
         return False
     if request.conversation is not None or any(
@@ -249,7 +257,9 @@ def _connected(
     now: Callable[[], float],
     sent: Callable[[str | None], None],
 ) -> None:
-    """Note that a request of this attempt is about to be sent; another one may have begun after it."""
+    """Record that a request of this attempt is about to be sent. The attempt may not be the latest one of the
+    exchange, so its record is given.
+    """
     exchange.phase = "first_byte"
     record.sent = now()
     sent(exchange.answered)

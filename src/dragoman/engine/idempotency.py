@@ -1,11 +1,13 @@
-"""Which attempts carry the client's `Idempotency-Key`, by which a provider recognises a request it has had.
+"""Decides which attempts carry the client's `Idempotency-Key`, by which a provider recognises a request that
+it has already had.
 
-All attempts at one deployment send the same request, so they have the same key. Another model of the same
-provider is another request: the provider would refuse it under this key, or repeat the first answer. Keys of
-two providers are strangers to each other.
+All attempts at one deployment send the same request, so they have the same key. An attempt with another model
+of the same provider sends another request: with this key, the provider would refuse it, or repeat the first
+answer. Two providers do not know each other's keys, so both may get the same key.
 
-All clients share the gateway's account at a provider, which knows nothing of them. If two of them sent the
-same key, one would get the other's answer, or an error. So the provider gets another key for each client.
+All clients share the gateway's account at a provider, and the provider does not know them. If two of them
+sent the same key, one of them would get the other's answer, or an error. So the gateway replaces the key of a
+client by a key that is different for each client.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from dragoman.engine.asked import Asked
 
 
 def key_for(asked: Asked, deployment: str) -> str | None:
-    """The key of the next attempt, which is made at this deployment (`provider/model`). None = the client
-    sent no key, or the key was already used for another model of the same provider.
+    """Return the key of the next attempt, which is made at this deployment (`provider/model`). None = the
+    client sent no key, or the first attempt at this provider was made with another model.
     """
     provider = _provider(deployment)
     earlier = [one.deployment for one in asked.exchange.attempts if _provider(one.deployment) == provider]
@@ -31,9 +33,9 @@ def key_for(asked: Asked, deployment: str) -> str | None:
 
 
 def key_of(caller: Caller | None, stated: str) -> str:
-    """The key that a provider gets for the key that a client has stated: the same for all requests of this
-    client, another one for each client. Clients without a key of this gateway are one client; their key stays
-    as it is. caller: None = such a client.
+    """Return the key that a provider gets in place of the key that a client has sent. It is the same for all
+    requests of this client with the same key, and different for another client. caller: None = the client has
+    no key of this gateway. All such clients count as one client, and their `Idempotency-Key` stays as it is.
     """
     if caller is None or caller.name == EVERYBODY.name:
         return stated

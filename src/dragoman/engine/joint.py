@@ -1,8 +1,9 @@
-"""Joins the answer of a second deployment to the beginning that a first one has said, event by event.
+"""Joins the answer of a second deployment to the beginning that a first deployment has written, event by
+event.
 
-`Joint` hears what the client is told. When the stream has broken off and another deployment goes on, it makes
-one answer of both: one start, one text without gap and repeat, one end, and the sum of both usages. See
-docs/decisions/0045-continued-streams.md.
+`Joint` sees all events for the client. When the stream has broken off and another deployment continues, it
+makes one answer of both: one start, one text without a gap or a repetition, one end, and the sum of both
+usages. See docs/decisions/0045-continued-streams.md.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ from dragoman.dialects.loss import Report
 from dragoman.upstreams.several import added
 
 _MANY: Final = 64
-"""Pieces of the text that are held before they are joined."""
+"""How many parts of the text are collected before they are joined."""
 _SURE: Final = 16
-"""Characters of the beginning from which on an answer that starts with all of them repeats it. A shorter
-beginning may come again by chance ("1" in "11"), so only `repeats` decides there.
+"""Characters. If the beginning has at least this many, an answer that starts with all of them repeats the
+beginning. A shorter beginning may come again by chance ("1" in "11"), so for it only `repeats` decides.
 """
 _HARMLESS: Final = frozenset({ir.Start, ir.Tally, ir.More, ir.Raw, ir.Ping, ir.Error})
-"""The events that say nothing, so that another deployment can go on after them."""
+"""The types of events without content for the client, so that another deployment can continue after them."""
 _NO_TEXT: Final = -1
 
 
 class Announced:
-    """The batches of a stream that goes on with another one; `announce` is called at its first content."""
+    """The batches of a stream that continues another one. announce: called once, before the first batch with
+    content is returned.
+    """
 
     def __init__(self, batches: AsyncIterable[Sequence[ir.Event]], announce: Callable[[], None]) -> None:
         self._batches = aiter(batches)
@@ -47,15 +50,16 @@ class Announced:
 
 
 def _speaks(event: ir.Event) -> bool:
-    """Whether a stream with this event has begun to answer."""
+    """Whether this event begins the content of an answer."""
     if isinstance(event, ir.Open) and isinstance(event.block, (ir.Text, ir.Thinking)):
         return bool(event.block.text)
     return type(event) not in _HARMLESS
 
 
 class _Seam:
-    """Where a new answer meets what was said. said: what the deployment was given to continue. tail: the
-    white space after it, which the deployment was not given. echo: whether the answer may repeat `said`.
+    """Where a new answer meets the text that the client has. said: the beginning that the deployment was
+    given to continue. tail: the white space at the end of the client's text, which the deployment was not
+    given. echo: whether the answer may repeat `said`.
     """
 
     __slots__ = ("_at", "_held", "_said", "_tail", "comparing", "echo", "first", "places", "shut")
@@ -66,21 +70,23 @@ class _Seam:
         self._at = 0
         """Characters of `said` that the answer has repeated so far."""
         self._held = ""
-        """White space that may repeat `tail`."""
+        """White space that may be a repetition of `tail`."""
         self.echo = echo
         self.comparing = echo or bool(tail)
-        """Whether text may still be held."""
+        """Whether text may still be held back, to be compared with `said` or `tail`."""
         self.first: int | None = None
-        """The index of the block that goes on with the text; `_NO_TEXT` = none does; None = not known yet."""
+        """The index of the new answer's block that continues the text; `_NO_TEXT` = no block does; None = not
+        known yet.
+        """
         self.places: dict[int, int] = {}
-        """For the index of each further block: its index in the joined answer."""
+        """The index of each further block in the joined answer, by its index in the new answer."""
         self.shut = False
-        """Whether the joined text is closed."""
+        """Whether the block of the joined text is closed."""
 
     def fresh(self, text: str) -> str:
-        """The part of `text`, the next piece of the new answer, that does not repeat what the client has got
-        already. A piece that may still prove to be a repetition is held, and a later call, or `rest`, returns
-        it. "" = nothing yet.
+        """Return the part of the new answer, up to and including `text`, that was not returned before and
+        does not repeat what the client has. Text that may still prove to be a repetition is held back; a
+        later call of `fresh` or `rest` returns it. "" = nothing yet.
         """
         if self.echo:
             said, at = self._said, self._at
@@ -104,7 +110,7 @@ class _Seam:
         return found
 
     def rest(self) -> str:
-        """What is still held when the text ends."""
+        """Return the text that is still held back when the block ends."""
         held = ""
         if self.echo and self._at:
             self.echo = False
@@ -114,16 +120,16 @@ class _Seam:
 
 
 def _alike(one: str, other: str) -> int:
-    """With how many equal characters two texts begin."""
+    """Return how many characters at the beginning of both texts are equal."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 class Joint:
     """What the client has been told of one answer. It is the last step of each attempt's stream.
 
-    stream: writes the answer to the client; None = no attempt has begun one. report: gets what is lost of the
-    answer. stated: the usage that the running attempt has stated. earlier: the usage of the attempts before
-    it. None = unknown, or none.
+    stream: writes the answer to the client; None = no attempt has begun the answer. report: gets the losses
+    of the joined answer. stated: the usage that the running attempt has stated; None = it has stated none.
+    earlier: the usage of the attempts before the running one; None = there were none, or it is unknown.
     """
 
     takes: frozenset[type] = frozenset({*ir.CONTENT, *_HARMLESS, ir.Finish, ir.End})
@@ -134,31 +140,33 @@ class Joint:
         self.stated: ir.Usage | None = None
         self.earlier: ir.Usage | None = None
         self.excluded = False
-        """Whether the answer has, or may have, what cannot be continued."""
+        """Whether the answer has, or may have, content that another deployment cannot continue."""
         self._parts: list[str] = []
         self._opened = 0
         self._seam: _Seam | None = None
 
     @property
     def text(self) -> str:
-        """What was said."""
+        """The text that the client has been told so far."""
         if len(self._parts) > 1:
             self._parts = ["".join(self._parts)]
         return self._parts[0] if self._parts else ""
 
     @property
     def begun(self) -> bool:
-        """Whether the client has read the beginning of one text, and nothing else."""
+        """Whether the client has the beginning of one text that can be continued, and nothing else."""
         return self._opened == 1 and not self.excluded and bool(self.text.strip())
 
     def begin(self, *, excluded: bool) -> None:
-        """Expect an answer of which nothing has been said. excluded: it cannot be continued."""
+        """Expect the first events of an answer, of which the client has been told nothing. excluded: True =
+        the answer cannot be continued.
+        """
         self._parts, self._opened, self.excluded, self.stated = [], 0, excluded, None
 
     def join(self, *, repeats: bool) -> str:
-        """Expect the answer of another deployment. Returns what it must be given as the beginning: what was
-        said, without white space at its end, as some providers refuse that. repeats: the provider is known to
-        repeat the beginning.
+        """Expect an answer that continues the text. Returns the beginning that the deployment must be given:
+        the text so far, without white space at its end, as some providers refuse that. repeats: True = the
+        provider is known to repeat the beginning.
         """
         text = self.text
         said = text.rstrip()
@@ -167,17 +175,19 @@ class Joint:
         return said
 
     def so_far(self) -> ir.Usage:
-        """The usage of the attempts before the running one."""
+        """Return the usage of the attempts before the running one; without counts if it is unknown."""
         return self.earlier or ir.Usage()
 
     def total(self, usage: ir.Usage) -> ir.Usage:
-        """The usage of the running attempt together with that of those before it."""
+        """Return the usage of the running attempt, `usage`, together with that of the attempts before it."""
         return usage if self.earlier is None else added([self.earlier, usage])
 
     # --- As a step -------------------------------------------------------------------------------------
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events for the client in place of this one."""
+        """Return the events for the client in place of this event. Remembers the text in them, and the stated
+        usage.
+        """
         if isinstance(event, (ir.Start, ir.Tally)) and event.usage is not None:
             self.stated = event.usage
         events = (event,) if self._seam is None else self._joined(self._seam, event)
@@ -186,7 +196,7 @@ class Joint:
         return events
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Whole answers are not continued."""
+        """Return the answer unchanged: whole answers are not continued."""
         return response
 
     def _hear(self, event: ir.Event) -> None:
@@ -241,7 +251,7 @@ class Joint:
         return (*shut, msgspec.structs.replace(event, index=place))
 
     def _of_text(self, seam: _Seam, event: Any) -> Sequence[ir.Event]:
-        """The events for one of the block that goes on with the text."""
+        """Return the events for the client in place of an event of the block that continues the text."""
         match event:
             case ir.TextDelta() if not seam.comparing:
                 return (event if event.index == 0 else msgspec.structs.replace(event, index=0),)
@@ -257,8 +267,8 @@ class Joint:
         return (ir.TextDelta(0, fresh),) if fresh else ()
 
     def _shut(self, seam: _Seam) -> Sequence[ir.Event]:
-        """The end of the joined text, unless it has ended. The final block of the continuing answer, with an
-        item of its own, says nothing of it.
+        """Return the events that end the joined text, unless it has ended; first the text that is held back.
+        The new answer's own final block is not passed on, as it has only the new answer's part of the text.
         """
         if seam.shut:
             return ()

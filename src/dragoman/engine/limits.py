@@ -1,8 +1,9 @@
-"""How long an attempt may take until its first content, and the faults of those that take longer.
+"""How long an attempt may last before its first content, and the faults of attempts that last longer.
 
-An attempt that is silent is left for another deployment after `switch_after`. The default is a minute, and
-only for streams of models that are not known to think first, and that stream with tools, too: a whole answer
-is sent when all of it has been written, and hidden thinking takes minutes in which nothing is sent.
+An attempt that has sent no content for `switch_after` seconds is given up for another deployment. Without a
+setting, this is a minute, and it applies only to streams, and only if the model is not known to think before
+it answers or to send tool calls whole. A whole answer is sent only when it is complete, and hidden thinking
+takes minutes in which nothing is sent.
 """
 
 from __future__ import annotations
@@ -14,27 +15,31 @@ from dragoman.routing.route import Deployment
 from dragoman.upstreams.answers import silent
 
 SWITCH_AFTER: Final = 60.0
-"""Seconds without content after which a stream is left for another deployment, if the model states none."""
+"""Seconds without content after which a stream is given up for another deployment, if the model states no
+`switch_after`.
+"""
 
 SWITCHED: Final = "switch_timeout"
-"""The fault's code if a silent deployment was left for another one."""
+"""The fault's code if an attempt was given up for another deployment because it had sent no content."""
 
 OVERTIME: Final = "attempts_timeout"
-"""The fault's code if the time of all attempts was over."""
+"""The fault's code if the time of all attempts together is over."""
 
 FAIR_SHARE: Final = 0.5
-"""The share of its own time that an attempt must have had, so that the end of all attempts' time counts as a
-failure of its deployment.
+"""If the time of all attempts is over, the running attempt counts as a failure of its deployment only if it
+has had at least this fraction of its own time.
 """
 
 Cause: TypeAlias = Literal["silence", "switch", "time"]
-"""What ends an attempt before its first content: the provider's `answers.max_silence`, the model's
-`switch_after`, or `retries.max_time`.
+"""The limit that ends an attempt before its first content: the provider's `answers.max_silence` ("silence"),
+the model's `switch_after` ("switch"), or `retries.max_time` ("time").
 """
 
 
 def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
-    """The seconds without content after which a deployment is left if there is another; None = no limit."""
+    """Return the seconds without content after which a deployment is given up if there is another one; None =
+    no limit. streamed: whether the request asks for a stream.
+    """
     if deployment.switch_after is not None:
         return deployment.switch_after or None
     facts = deployment.facts
@@ -43,8 +48,8 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
 
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
-    """The shortest of the deployment's own limits on silence, in seconds. The time of all attempts together
-    is not one of them. silence: as for `until_content`.
+    """Return the shortest of the deployment's own time limits, in seconds; `SWITCH_AFTER` if it has none. The
+    limit for all attempts together is not one of them. silence: the provider's `answers.max_silence`.
     """
     timers = deployment.timers
     limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))
@@ -54,11 +59,11 @@ def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -
 def until_content(
     total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
 ) -> tuple[float | None, Cause]:
-    """The time limit until the first content, in seconds, and which of the limits it is. Seconds None = no
-    limit ends before `total` does.
+    """Return (the time limit until the first content in seconds, the setting that causes it). Seconds None =
+    no such limit ends before `total`.
 
-    total: the limit of the whole attempt. silence, switch: see `Cause`. left: what is left of the time of all
-    attempts. Each is in seconds; None = no limit.
+    total: the limit for the whole attempt. silence, switch: the limits "silence" and "switch" of `Cause`.
+    left: the rest of the time of all attempts. All are in seconds; None = no limit.
     """
     told: list[tuple[float | None, Cause]] = [(silence, "silence"), (switch, "switch"), (left, "time")]
     stated = [(seconds, cause) for seconds, cause in told if seconds is not None]
@@ -69,8 +74,9 @@ def until_content(
 
 
 def too_late(deployment: Deployment, seconds: float | None, cause: Cause) -> ir.Fault:
-    """The fault of an attempt that took too long. seconds: until the first content; None = the limit of the
-    whole attempt was reached.
+    """Return the fault of an attempt that took too long. seconds: the limit until the first content, which
+    was reached; None = the limit for the whole attempt was reached. cause: which limit until the first
+    content it was.
     """
     name = deployment.name
     if seconds is None:

@@ -1,11 +1,11 @@
-"""How much a request beside chat asks for, in the units that providers bill: pictures, characters, sound,
-searches.
+"""Measures how much a request asks for, in the units that providers bill: pictures, characters, sound,
+searches. This is for operations other than chat.
 
-Some models bill the same work by tokens. So the amounts are in all units that may count, and the prices
-decide (`Rates.bill` leaves out what has no price). Sources of the tokens:
-https://platform.openai.com/docs/guides/image-generation#cost-and-latency (pictures),
-https://platform.openai.com/docs/guides/realtime-costs (sound: one token for 100 ms that are heard, one for
-50 ms that are spoken), https://ai.google.dev/gemini-api/docs/tokens (32 a second),
+Some models bill the same work by tokens instead. So a measure includes every unit that may be billed, and the
+prices decide which units count (`Rates.bill` leaves out units without a price). Sources of the numbers of
+tokens: https://platform.openai.com/docs/guides/image-generation#cost-and-latency (pictures),
+https://platform.openai.com/docs/guides/realtime-costs (sound: one token for 100 ms that are heard, one for 50
+ms that are spoken), https://ai.google.dev/gemini-api/docs/tokens (32 a second),
 https://docs.cohere.com/docs/how-does-cohere-pricing-work (a search has up to 100 documents of 500 tokens).
 Read 2026-11.
 """
@@ -23,32 +23,36 @@ from dragoman.tokens import LARGE_PICTURE
 from dragoman.wire.wav import unpacked
 
 MEASURED: Final = frozenset({"image", "speech", "transcription", "rerank"})
-"""The operations that have measures."""
+"""The operations whose requests can be measured."""
 _TOKENS: Final = frozenset(TOKENS)
 _TELLING: Final = frozenset({"output_image", "output_audio", "input_audio"})
-"""The units whose price shows that a model bills its work by tokens."""
+"""A model with a price for one of these units bills its work by tokens."""
 _SQUARE: Final = {"low": 272, "medium": 1056}
 _LARGER: Final = {"low": 408, "medium": 1584}
 _FINE_SQUARE: Final = 4160
 _FINE: Final = 6240
-"""The tokens of a picture that is made, of high quality or of one that is not stated."""
+"""The tokens of a generated picture that is not square, if its quality is "high", not stated or not known."""
 _FAITHFUL: Final = 6240
-"""The tokens that an edited picture adds with `input_fidelity: high`."""
+"""The tokens that `input_fidelity: high` adds for each picture to edit."""
 _PARTIAL: Final = 100
-"""The tokens of each unfinished picture in a stream."""
+"""The tokens of each unfinished picture that is sent in a stream."""
 _UNITS_OF_TEXT: Final = 2
-"""Nearly no text has more than one token for so many characters."""
+"""Characters. Nearly no text has more than one token for this many characters."""
 _CHUNK: Final = 500 * 2
-"""The bytes of a document, with the query, that are at most one of a search's documents."""
+"""Characters. A document of at most this length, together with the query, counts as one document of a search.
+A longer document counts as several.
+"""
 _SEARCHED: Final = 100
 _MINUTE: Final = 60.0
-"""Seconds of a recording that only its address names."""
+"""The assumed length, in seconds, of a recording that is not in the request, because the request has only its
+URL.
+"""
 
 
 class _Usual(NamedTuple):
-    """How long sound is, and how many tokens it has. spoken: characters of text for a second of speech.
-    bytes: of a compressed recording, for a second. heard, said: tokens for a second of a recording, and of
-    speech that is made. written: tokens of a transcript for a second.
+    """Assumptions about sound. spoken: how many characters of text are spoken in a second. bytes: the size of
+    one second of a compressed recording. heard: the tokens of one second of a recording. said: the tokens of
+    one second of generated speech. written: the tokens of the transcript of one second.
     """
 
     spoken: float
@@ -59,14 +63,17 @@ class _Usual(NamedTuple):
 
 
 _PROBABLE: Final = _Usual(15.0, 16_000, 10, 20, 3)
-"""As most speech is: recordings of 128 kbit/s."""
+"""The values for most speech, and for recordings of 128 kbit/s."""
 _MOST: Final = _Usual(10.0, 4_000, 32, 25, 6)
-"""Slow speech; recordings of 32 kbit/s, as telephones make them; the vendor that counts the most tokens."""
+"""The values that give the most tokens: slow speech, recordings of 32 kbit/s (as telephones make them), and
+the vendor that counts the most tokens for a second.
+"""
 
 
 def measures(request: Any, *, most: bool) -> dict[str, int]:
-    """The amounts that a request asks for, by unit; empty for other operations. most: True = the most that
-    they may be, as far as the request tells; False = what they probably are.
+    """Return the amounts that a request asks for, by unit; {} for an operation that is not in `MEASURED`.
+    request: in the IR. most: for sound, True = upper bounds, as far as the request tells; False = probable
+    amounts. It makes no difference for pictures and searches.
     """
     usual = _MOST if most else _PROBABLE
     if isinstance(request, ir.ImageRequest):
@@ -81,10 +88,13 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 
 
 def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
-    """Of the amounts that `measures` returns, those by which this model bills: the measure that has a price;
-    or else the tokens, if those of its sound or pictures have one. If nothing has a price, the first measure,
-    except searches: models without a price of searches read tokens, which are estimated elsewhere
-    (`spent.used`).
+    """Return those of the amounts from `measures` by which a model bills. rates: the model's prices; None =
+    unknown.
+
+    These are the amounts in units other than tokens that have a price. If there are none, they are the
+    amounts in tokens that have a price, if a price for tokens of sound or pictures is among them. Otherwise
+    it is the first amount that is not in tokens; but no amount of searches, because models without a price
+    for searches read tokens of text, which `spent.used` estimates.
     """
     measured = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
     if rates is not None:
@@ -98,7 +108,7 @@ def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
 
 
 def tokens_of(units: Mapping[str, int]) -> tuple[int, int]:
-    """The tokens of input and of output among these amounts."""
+    """Return (the tokens of input, the tokens of output) among these amounts."""
     taken = sum(amount for unit, amount in units.items() if unit in INPUT)
     return taken, sum(amount for unit, amount in units.items() if unit in OUTPUT)
 
@@ -141,7 +151,9 @@ def _recording(request: ir.TranscriptionRequest, usual: _Usual) -> dict[str, int
 
 
 def _seconds(data: bytes | memoryview, usual: _Usual) -> float:
-    """How long a recording is: exactly if it is an uncompressed WAV file, otherwise by its size."""
+    """Return the length of a recording: exact for an uncompressed WAV file, otherwise estimated from its
+    size.
+    """
     try:
         samples, pcm = unpacked(memoryview(data))
     except WireError:

@@ -1,4 +1,6 @@
-"""Fetches media of one exchange by URL: a request's for its provider, an answer's for its client."""
+"""Downloads media that one exchange names by URL: those of its request for the provider, those of its answer
+for the client.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,19 @@ _T = TypeVar("_T")
 
 
 class Media(msgspec.Struct, eq=False):
-    """Fetches media for one exchange, and counts their bytes. client: the name of the client's key."""
+    """Downloads media for one exchange, and counts their bytes until `close`. client: the name of the
+    client's key.
+    """
 
     _fetcher: Fetcher
     _client: str
     _held: Claim | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
-        """The request with the bytes of all media whose URL the upstream does not read. Custom code gets all
-        URLs as they are. The bytes are kept in `asked.said.fetched`, so that the next attempt fetches only
-        what it needs beyond them; an attempt that needs none of them drops them. Raises RequestFailed.
+        """Return the chat request with the bytes of all media whose URL the upstream does not read. A custom
+        upstream gets all URLs as they are. The bytes are kept in `asked.said.fetched`, so that the next
+        attempt downloads only further media; an attempt at a custom upstream, or at one of the client's
+        protocol that reads all URLs, frees them. Raises RequestFailed if a download fails.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -49,13 +54,16 @@ class Media(msgspec.Struct, eq=False):
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     def forget(self, asked: Asked, *, needed: bool) -> None:
-        """Note that another attempt begins. needed: False = it is relayed: the fetched media are freed."""
+        """Free the downloaded media unless the attempt that begins now needs them. needed: False = the
+        attempt relays the request.
+        """
         if not needed:
             asked.said.fetched = None
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
-        """`value` (a request that is not a chat) with its media fetched. reading: which media to fetch, and
-        how to put them into the value; None = none. Raises RequestFailed.
+        """Return `value`, a request for an operation other than chat, with its media downloaded. reading:
+        which media, and how to put them into the value; None = there are none. Raises RequestFailed if a
+        download fails.
         """
         if reading is None or not reading.media:
             return value
@@ -65,7 +73,9 @@ class Media(msgspec.Struct, eq=False):
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
-        """`value` (an answer) with its media fetched; media that cannot be fetched keep their URL."""
+        """Return `value`, an answer, with its media downloaded. A medium that cannot be downloaded keeps its
+        URL. reading: as for `read`.
+        """
         if reading is None or not reading.media:
             return value
         return reading.fill(await self._fetcher.try_read(reading.media, self._claim))
@@ -77,13 +87,13 @@ class Media(msgspec.Struct, eq=False):
         return self._held
 
     def close(self) -> None:
-        """Stop counting the fetched bytes: the exchange has ended."""
+        """Stop counting the downloaded bytes, because the exchange has ended."""
         if self._held is not None:
             self._held.close()
 
 
 def _is_address(media: ir.Media) -> bool:
-    """Whether a server may be able to read the medium as it is: it has no URL, or one that begins with
-    `http`, `https` or `data`.
+    """Whether a server may be able to read the medium as it is: it has no URL, or a URL that begins with
+    `http://`, `https://` or `data:`.
     """
     return media.url is None or media.url.startswith(("http://", "https://", "data:"))

@@ -1,6 +1,5 @@
-"""Accounts for one exchange, exactly once, however it ends: reserves what the exchange may use, tells the
-journal of it before the first call of a provider, and charges what was used before the client gets the last
-bytes.
+"""Accounts for one exchange, exactly once: reserves what the exchange may use, tells the journal before the
+first call of a provider, and charges what was used before the client gets the last bytes.
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
 NOTHING_USED: Final = (0, 0, 0)
-"""Tokens of input and of output, and nano-USD."""
+"""(input tokens, output tokens, nano-USD)."""
 
 
 class EndedByLimit(RequestFailed):
-    """A limit ends a running answer: no other deployment is called, and none is to blame."""
+    """A limit ends a running answer. No other deployment is called, and no deployment is blamed."""
 
 
 class Meter:
     """Accounts for one exchange. All attempts of the exchange share it.
 
     applied: the limits of this exchange; None = it has none, or they were not looked up yet. expected: the
-    tokens and the money that are reserved for it; None = none are. closed: whether the exchange is accounted
-    for.
+    tokens and the money that are reserved for it; None = none are reserved. closed: whether the exchange has
+    been accounted for.
     """
 
     __slots__ = (
@@ -93,28 +92,28 @@ class Meter:
         self._seams = seams if accounting.seams is None else accounting.seams
         self._opened = self.closed = self._alone = False
         self._deployment: str | None = None
-        """The deployment that is called, or was called last."""
+        """The deployment that is called, or was called last; None = no provider was called."""
         self._reservation: Reservation | None = None
         self._held: tuple[Bound, Amounts] | None = None
-        """What is reserved of the bound counters of `applied`, instead of `_reservation`."""
+        """What `take` has reserved at the exchange's limits; then there is no `_reservation`."""
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
-        """By the attempt's id: its record, and what is reserved for its deployment and provider."""
+        """By the attempt's id: its record, and what is reserved at limits of its deployment and provider."""
         self._unpaid = NOTHING_USED
-        """What attempts that have ended without an answer have used of what is reserved for the answer."""
+        """What attempts without an answer have used; it comes out of what is reserved for the answer."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
         self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
-        """The argument of the latest `far` that returned True, and its claims, which `expect` uses again."""
+        """The argument of the latest `far` that returned True, and its claims; `expect` uses them again."""
         self.open_ended = False
-        """Whether the answer may become longer than is expected."""
+        """Whether the answer may have more tokens than `expected` has."""
         self.routed = False
-        """Whether the request names a model that exists, and its client may use it."""
+        """Whether the request names a model that exists and that its client may use."""
 
     # --- What is reserved ------------------------------------------------------------------------------
 
     def applies(self, *models: str, bare: str = "") -> bool:
-        """Look up the limits of this exchange. False = it has none. models: the names by which limits count
-        it. bare: another name of the model; "" = none.
+        """Look up the limits of this exchange. Returns whether there are any. models: the names of its model
+        by which limits count. bare: another name of the same model; "" = none.
         """
         self.routed = True
         return self._apply(models, bare)
@@ -137,16 +136,16 @@ class Meter:
         return Applied(found)
 
     def of_reply(self, exchange: Exchange, *models: str, bare: str = "") -> Meter:
-        """A meter for one reply within a session, which has a usage record of its own. Its claims are on the
-        windows of the time at which it begins. exchange: of the reply. models, bare: as for `applies`.
+        """Return a meter for one reply within a session. Its claims are on the windows of the time at which
+        the reply begins. exchange: the reply's own record. models, bare: as for `applies`.
         """
         meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
         meter._apply(models, bare)
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
-        """Reserve what a reply within a session may use: tokens and money, but no request. Raises
-        RequestFailed if a limit refuses it.
+        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
+        the reply. Raises RequestFailed if a limit refuses it.
         """
         if self.applied is not None and self.applied.measures:
             await self.expect(self.at_most(expected, (deployment,)))
@@ -162,12 +161,12 @@ class Meter:
             self._of_attempts[record.id] = record, await self._claim(claims, now, None)
 
     def _address(self) -> str | None:
-        """The address of the client, as limits count it."""
+        """The address of the client, as limits count it; None = unknown."""
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
     def counts(self, route: Route) -> bool:
-        """Whether a limit of this exchange, or of attempts at the deployments of its route or of fallbacks,
-        counts tokens or money.
+        """Whether a limit of this exchange, of its route's deployments, or of a fallback counts tokens or
+        money.
         """
         if self._accounting.ledger is None:
             return False
@@ -180,9 +179,9 @@ class Meter:
         return any(one is not None and one.measures for one in found)
 
     def take(self, expected: Expected | None) -> bool:
-        """Reserve one request and what it may use, if no limit applies that would be more than half used
-        then. False = nothing is reserved, so `admit` and `expect` have to be called. expected: None = no
-        limit counts tokens or money.
+        """Reserve one request and what it may use, if all limits of the exchange would be at most half used
+        by it. Returns whether it is reserved; if not, call `admit` and `expect`. expected: None = no limit
+        counts tokens or money.
         """
         applied, ledger = self.applied, self._accounting.ledger
         if applied is None or ledger is None or self._reservation is not None:
@@ -204,16 +203,14 @@ class Meter:
         return True
 
     async def admit(self) -> None:
-        """Reserve one request on the limits of `requests` and `concurrency`, if that was not done. Raises
-        RequestFailed if a limit refuses it.
-        """
+        """Reserve one request, if that was not done. Raises RequestFailed if a limit refuses it."""
         if self.applied is not None and self._reservation is None:
             now = self._seams.now()
             await self._reserve(self.applied.of_requests(now), now)
 
     def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
-        """`expected` with the most that it may cost at the dearest of these deployments as its `cost`; None =
-        the price of one of them is not known.
+        """Return `expected` with the most that it may cost at the dearest of these deployments as its `cost`;
+        None = the price of one of them is not known.
         """
         most: int | None = 0
         for one in deployments:
@@ -222,6 +219,7 @@ class Meter:
         return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
+        """Return the most nano-USD that `expected` may cost at a deployment; None = unknown."""
         if self._own and deployment.partition("/")[0] in self._own:
             return 0
         rates = self._accounting.rates(deployment)
@@ -230,13 +228,13 @@ class Meter:
         return expected.at_most(rates, self._exchange.created, self._exchange.tier or _USUAL)
 
     def rates(self, deployment: str) -> Rates | None:
-        """The prices of a deployment; None = they are not known, or its provider bills the tenant."""
+        """Return the prices of a deployment; None = they are not known, or its provider bills the tenant."""
         own = self._own and deployment.partition("/")[0] in self._own
         return None if own else self._accounting.rates(deployment)
 
     def far(self, expected: Expected) -> bool:
-        """Whether all limits would be at most half used if this were reserved. Then a rough bound is enough,
-        and the tokens need not be counted.
+        """Whether all limits would be at most half used if `expected` were reserved. Then a rough bound is
+        enough, and the tokens need not be counted.
         """
         ledger = self._accounting.ledger
         if ledger is None:
@@ -248,7 +246,7 @@ class Meter:
         return True
 
     async def expect(self, expected: Expected) -> None:
-        """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
+        """Reserve the tokens and the money of the request. Raises RequestFailed if a limit refuses it."""
         applied = self.applied
         if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
@@ -262,8 +260,8 @@ class Meter:
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
-        """Reserve `output` more tokens of output, because the answer becomes longer than was expected. Raises
-        EndedByLimit if a hard limit refuses it.
+        """Reserve `output` more tokens and their cost, because the answer of this deployment becomes longer
+        than expected. Raises EndedByLimit if a hard limit refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -299,12 +297,12 @@ class Meter:
         ]
 
     async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
-        """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
+        """Add claims to what is reserved for the exchange. Raises RequestFailed if a limit refuses them."""
         if claims:
             self._reservation = await self._claim(claims, now, self._whole())
 
     def _whole(self) -> Reservation | None:
-        """What is reserved for the exchange, as a reservation that can grow; None = nothing is."""
+        """Return what is reserved for the exchange, as a reservation that can grow; None = nothing is."""
         if self._held is not None:
             bound, amounts = self._held
             self._held, self._reservation = None, Reservation(bound.claims(amounts))
@@ -331,7 +329,7 @@ class Meter:
         return found
 
     def _unheld(self, now: float) -> Sequence[Claim]:
-        """Claims of the least amount on the exchange's limits of which nothing is reserved yet."""
+        """Return claims of the amount 1 on the exchange's limits at which nothing is reserved yet."""
         if self.applied is None or self._held is not None or self._alone:
             return ()
         held = {} if self._reservation is None else self._reservation.claims
@@ -346,8 +344,8 @@ class Meter:
         return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
 
     async def enter_alone(self, record: AttemptRecord) -> None:
-        """Reserve a request with a single attempt that uses no model. Raises RequestFailed if a limit refuses
-        it.
+        """Begin the only attempt of an exchange that uses no model: reserve one request, and tell the
+        journal. Raises RequestFailed if a limit refuses it.
         """
         self._alone = True
         if self.applies(record.deployment):
@@ -356,9 +354,10 @@ class Meter:
         self.began(record, reserved)
 
     async def enter_unmeasured(self, record: AttemptRecord) -> None:
-        """Reserve a request with a single attempt of which nobody knows what it will use: one token, and the
-        least amount of money, so that a limit that is used up refuses it. What the answer states is charged
-        afterwards. Raises RequestFailed if a limit refuses it, also one that wants to know the price.
+        """Begin the only attempt of an exchange whose usage cannot be estimated: reserve one request, one
+        token and the least amount of money, so that a limit that is used up refuses it. The usage that the
+        answer states is charged at the end. Raises RequestFailed if a limit refuses it, also if a limit
+        refuses requests with an unknown price.
         """
         if self.applies(record.deployment):
             await self.admit()
@@ -369,14 +368,14 @@ class Meter:
 
     @property
     def owes(self) -> bool:
-        """Whether attempts that have ended have used a part of what is reserved, so that `afford` has to be
-        called before another one.
+        """Whether ended attempts have used a part of what is reserved. Then `afford` has to be called before
+        another attempt.
         """
         return self._unpaid is not NOTHING_USED
 
     def is_dearer(self, deployment: str) -> bool:
-        """Whether the exchange has limits on money, and an attempt at this deployment, a fallback, may cost
-        more than is reserved, or has no known price.
+        """Whether a limit of the exchange counts money, and an attempt at this deployment may cost more than
+        is reserved, or its price is not known.
         """
         if self.expected is None or self.applied is None or not self.applied.money:
             return False
@@ -384,8 +383,8 @@ class Meter:
         return most is None or most > (self.expected.cost or 0)
 
     async def afford(self, deployment: str) -> None:
-        """Reserve what an attempt at this deployment needs beyond what is reserved: as much as earlier
-        attempts have used; and the amount by which it may cost more, as a fallback. Raises RequestFailed if a
+        """Reserve what an attempt at this deployment needs in addition to what is reserved: as much as ended
+        attempts have used, and the amount by which this deployment may cost more. Raises RequestFailed if a
         limit refuses it.
         """
         expected, applied = self.expected, self.applied
@@ -409,7 +408,7 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Count the exchange for the model of a fallback, too. Raises RequestFailed if its limits refuse."""
+        """Reserve the exchange at the limits of a fallback's model too. Raises RequestFailed if refused."""
         found, now = self._limits_of(route.counted, route.bare), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:
@@ -427,8 +426,8 @@ class Meter:
             self._open()
 
     async def affords_twice(self, deployment: str) -> bool:
-        """Reserve the prompt once more, because the running attempt at this deployment may be overtaken by
-        another one. False = a limit refuses it, so there shall be no other one.
+        """Reserve the prompt once more, because a second attempt beside the one at this deployment sends it
+        too. False = a limit refuses it (or the exchange is accounted for), so no second attempt may be made.
         """
         expected, applied = self.expected, self.applied
         if expected is None or applied is None or self.closed:
@@ -447,9 +446,9 @@ class Meter:
         return True
 
     async def enter(self, deployment: str) -> Reservation | None:
-        """Reserve an attempt at a deployment. Returns the reservation, which the caller must hand to `began`
-        or to `release`; None = the deployment and its provider have no limits. Raises RequestFailed if a
-        limit refuses it.
+        """Reserve an attempt at the limits of its deployment and provider. Returns the reservation, which the
+        caller must give to `began` or to `release`; None = there are no such limits. Raises RequestFailed if
+        a limit refuses it.
         """
         applied = self._accounting.limits.of_attempt(deployment)
         if applied is None:
@@ -466,13 +465,13 @@ class Meter:
         return reservation
 
     def release(self, reservation: Reservation) -> None:
-        """Give back what was reserved for an attempt that was not made."""
+        """Free what `enter` has reserved for an attempt that was not made."""
         self._settle(reservation, {}, self._seams.now())
 
     def began(self, record: AttemptRecord, reservation: Reservation | None = None) -> None:
-        """Note that an attempt begins. The journal is told before the first attempt, and before each attempt
-        that has a reservation. Raises RequestFailed if the journal fails, and the operator wants such
-        requests to be refused.
+        """Record that an attempt begins. The journal is told before the first attempt, and before each
+        attempt that has a reservation. Raises RequestFailed if the journal cannot write, and the operator
+        wants requests refused then.
         """
         if reservation is not None:
             self._of_attempts[record.id] = record, reservation
@@ -482,8 +481,8 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Note that an attempt has failed, and what it has used. Charges the limits of its deployment and
-        provider, so that what it did not use is free again.
+        """Take note that an attempt has failed. What it has used is charged to the limits of its deployment
+        and provider; the rest that was reserved there becomes free.
         """
         found = self._of_attempts.pop(record.id, None) if self._of_attempts else None
         counted = self.expected is not None and self.applied is not None and self.applied.measures
@@ -500,7 +499,7 @@ class Meter:
     # --- Journal and end -------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Tell the journal what is reserved."""
+        """Tell the journal what is reserved, if the journal outlives the process. Raises as `began` does."""
         journal = self._accounting.journal
         if journal is None or not journal.outlives:
             return
@@ -563,7 +562,7 @@ class Meter:
     def _charges(
         self, billed: Billed, every: Sequence[UsageLine]
     ) -> list[tuple[Reservation, dict[str, int]]]:
-        """What is charged to each reservation. every: all lines of the exchange."""
+        """Return each reservation with the amounts to charge. every: all usage lines of the exchange."""
         charges: list[tuple[Reservation, dict[str, int]]] = []
         for record, reservation in self._of_attempts.values():
             own = next((own for attempt, own in billed if attempt is record), ())
@@ -573,8 +572,8 @@ class Meter:
         return charges
 
     def _billed(self, now: float) -> Billed:
-        """The lines of each attempt. If billing fails, the attempts have no lines, so that what is reserved
-        for them becomes free all the same.
+        """Return the attempts with their usage lines. If billing fails, they have no lines, so that nothing
+        is charged and what is reserved for them becomes free.
         """
         try:
             return bill(self._exchange, self._accounting.rates, now)
@@ -592,7 +591,7 @@ class Meter:
         gone: bool,
     ) -> None:
         """Tell the journal how the exchange has ended. An exchange that has called no provider is left out if
-        its model was not found, or if it only counts tokens.
+        its model was not found or not allowed, or if it only counts tokens.
         """
         exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
         if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
@@ -617,7 +616,7 @@ class Meter:
     # --- What clients are told -------------------------------------------------------------------------
 
     def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Add the headers that tell of limits and of the cost. Returns the same list."""
+        """Add the headers about limits, and the cost if it is known, to `headers`. Returns the same list."""
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
             headers.append((COST, usd(exchange.cost)))
@@ -640,7 +639,8 @@ def metered(
     *,
     own: frozenset[str] = frozenset(),
 ) -> Meter | None:
-    """The meter of an exchange; None = nothing is accounted for. operation: of the record, None = that of the
-    exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
+    """Return the meter of an exchange; None = nothing is accounted for. operation: of the usage record, None
+    = that of the exchange. own: the providers for which the client's tenant has brought a key; calls of them
+    cost nothing.
     """
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)

@@ -1,8 +1,9 @@
-"""Files and vector stores that a request to a model names, by ids that the gateway has minted.
+"""Replaces the ids of files and vector stores that a request to a model names: the gateway gave these ids to
+clients, and the provider needs its own ids.
 
 The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
 provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
-so no text is taken for a member of the body. Escapes of letters and digits, which no encoder writes, are
+so no text is mistaken for a member of the body. Escapes of letters and digits, which no encoder writes, are
 replaced by these characters first: they would hide a member, or another client's object, from the gateway but
 not from the provider.
 """
@@ -24,10 +25,11 @@ from dragoman.state.owned import OwnedObject
 from dragoman.state.store import StoreFailed
 
 _MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_', b"/files/")
-"""The members that name objects: `file_id` of OpenAI (https://platform.openai.com/docs/guides/pdf-files),
-Anthropic (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the
-tool file_search, `file_ids` of a code interpreter's container, `container` of a code interpreter (marked by
-its ids, as every such tool has the member). 2026-11-23.
+"""Every body that names an object contains one of these. The members are `file_id` of OpenAI
+(https://platform.openai.com/docs/guides/pdf-files), Anthropic
+(https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the tool
+file_search, `file_ids` of a code interpreter's container, and `container` of a code interpreter (its ids are
+searched, as every such tool has the member). 2026-11-23.
 """
 _NAMED: Final = re.compile(
     rb'"(file_id|container)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
@@ -45,9 +47,9 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 
 
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
-    """The request with the provider's ids in place of the gateway's. Only the provider that has the objects
-    may answer it. owner: the client's name. Raises RequestFailed: 404 for an object of another client, 400 if
-    several providers have the objects, 503 if the store fails.
+    """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
+    the objects. owner: the client's name. Raises RequestFailed: 404 for an object that this client does not
+    have, 400 if several providers have the objects, 503 if the store fails.
     """
     if _HIDDEN.search(inbound.body) is not None:
         inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
@@ -90,7 +92,9 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
 
 
 def _plain(found: re.Match[bytes]) -> bytes:
-    """The character that a matched escape stands for. An escape that hides nothing stays as it is."""
+    """Return the character that a matched escape stands for. An escape of another character is returned as it
+    is.
+    """
     return found[0] if found[1] is None else bytes([int(found[1][1:], 16)])
 
 
@@ -109,13 +113,17 @@ def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
 
 
 def _value(found: re.Match[bytes], value: bytes) -> bytes:
-    """The matched member with another value."""
+    """Return the text that `_NAMED` has matched (a member's name and value), with `value` in place of the
+    member's value.
+    """
     start = found.start(2) if found[2] is not None else found.start(4)
     return found[0][: start - found.start()] + value
 
 
 def _pinned(may: Permits, provider: str, param: str) -> Permits:
-    """The permits, limited to one provider. param: the member that names its object, for the error."""
+    """Return the permits, limited to one provider. param: the member that names the provider's object, for
+    the error.
+    """
     text = f"{param} names an object of the provider {provider!r}, which does not serve this model."
     return msgspec.structs.replace(
         may,

@@ -12,9 +12,10 @@ from dragoman.upstreams.upstream import Call
 
 
 class Opening:
-    """Holds a stream until its first content, which makes the attempt final. Afterwards it measures silence:
-    data without content. It reads the clock only for such data. passed: the upstream's headers for the
-    client. name: the provider's name in errors.
+    """Holds a stream back until its first content, which makes the attempt final. Afterwards it watches for
+    silence: data, but no content. It reads the clock only when such data comes. passed: the upstream's
+    headers for the client. limits: how many bytes may be held, and how long a silence may last. name: the
+    provider's name in errors.
     """
 
     __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")
@@ -28,11 +29,15 @@ class Opening:
         self._name = name
         self._held = bytearray()  # grows without copying the held bytes
         self.silent_since: float | None = None
-        """When the silence began. The caller sets None again when content comes."""
+        """When the silence began, in monotonic seconds; None = content has come since. The caller sets None
+        when content comes.
+        """
 
     async def add(self, data: bytes, *, content: bool) -> bytes:
-        """Returns the bytes to send now: with the first content, all that were held. content: True = `data`
-        includes content. Raises RequestFailed if too many bytes are held, or if the silence is too long.
+        """Return the bytes to send now. Before the first content, the bytes are held and b"" is returned.
+        With the first content, the stream's headers are sent, and all held bytes are returned. Later, `data`
+        is returned. content: True = `data` includes content. Raises RequestFailed if too many bytes are held,
+        or if the silence is too long.
         """
         if self._delivery.committed:
             if not content:

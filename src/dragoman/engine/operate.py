@@ -1,6 +1,6 @@
 """Performs an operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings,
-counts) at an upstream of another protocol, in as many requests as needed, or at an upstream made in code.
-`pass_on` relays such an operation.
+counts) without relaying it: at a provider of any protocol, in as many requests as needed, or at a custom
+upstream. `pass_on` relays such an operation.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def operate(attempt: Attempt) -> None:
 
 
 def codec_of(attempt: Attempt) -> AnyOperationCodec:
-    """The operation's codec in the client's protocol."""
+    """Return the codec of the attempt's operation in the client's protocol. The operation is not chat."""
     codec = attempt.asked.codec
     assert codec is not None, "chat is no operation beside chat"
     return codec
@@ -128,7 +128,9 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
 
 
 async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
-    """The request with the bytes of media whose URL the provider does not read; a prompt also emulated."""
+    """Return the request, with the bytes of those media whose URL the provider does not read. For a count, it
+    is the prompt as `_prompted` returns it.
+    """
     asked = attempt.asked
     request = await asked.step(asked.decoded)
     if asked.prompts:
@@ -137,8 +139,9 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 
 def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
-    """A prompt whose tokens are to be counted, with emulations for its provider, but without restored seals,
-    shortening or output limit, which some protocols require in every request.
+    """Return a prompt whose tokens are to be counted, in the form for its provider: with emulations, but
+    without restored seals and without shortening. `max_output` is None, because a count has no answer to
+    limit. inlined: the request with fetched media.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -155,8 +158,9 @@ def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: i
 def _requests(
     attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
 ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
-    """The provider's requests: for each part of the request the part, its outgoing request and its headers.
-    Raises RequestFailed if the provider's protocol cannot express one, or strict mode refuses its losses.
+    """Return the provider's requests. The list has, for each part into which the request is split: the part,
+    its outgoing request, and its headers. Raises RequestFailed if the provider's protocol cannot express a
+    part, or if strict mode forbids its losses.
     """
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     told: Mapping[str, dict[str, Any]] = {}
@@ -178,8 +182,9 @@ def _encoded(
     part: Any,
     start: int,
 ) -> WireRequest:
-    """A part of the request in the provider's protocol, or RequestFailed. told: the client's members for this
-    provider. start: index of the part's first input.
+    """Return a part of the request in the provider's protocol. told: the members that the client has sent for
+    this provider only, as `addressed` returns them. start: the index of the part's first input in the whole
+    request. Raises RequestFailed if the protocol cannot express the part.
     """
     asked, report = attempt.asked, attempt.call.report
     operation = asked.inbound.operation
@@ -214,7 +219,9 @@ def _moved(where: str, start: int) -> str:
 async def send(
     attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
 ) -> Answer:
-    """Send a request and return the answer, which the caller closes. Raises RequestFailed for an error."""
+    """Send a request, and return the answer, which the caller must close. Raises RequestFailed if the answer
+    is an error.
+    """
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
     upstream.headed(answer, attempt.call)
@@ -232,17 +239,19 @@ async def send(
 
 
 class OperationAnswer:
-    """Reads the whole answer of one attempt, of one or several requests, and delivers it."""
+    """Reads and delivers the answer of one attempt, which may consist of the answers to several requests."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._size = 0
-        """Bytes received."""
+        """How many bytes of answers were received."""
 
     def pieces(
         self, answer: Answer, upstream: WireUpstream, side: AnyProviderSide, part: Any
     ) -> Pieces | None:
-        """What passes the answer on piece by piece; None = it has to be read and written as a whole."""
+        """Return an object that passes the answer on piece by piece; None = the answer has to be read and
+        written as a whole. part: the only part of the request.
+        """
         client = codec_of(self._attempt).client
         if side.decoder is None or client.encoder is None or client.unread is not None:
             return None
@@ -256,8 +265,9 @@ class OperationAnswer:
         return Pieces(self._attempt, answer, upstream, side, decoder, encoder, reply)
 
     async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
-        """The provider's whole answer, undecoded; stops the attempt's watch. Raises WireError for too many
-        values, RequestFailed for too many bytes or a broken connection.
+        """Read the whole body of one of the provider's answers, and return it undecoded. Stops the attempt's
+        stopwatch. Raises WireError for too many JSON values, and RequestFailed for too many bytes or a broken
+        connection.
         """
         raw = await answer.read()
         self._attempt.call.watch.stop()
@@ -267,13 +277,15 @@ class OperationAnswer:
         return Payload(raw, kind)
 
     async def joined(self, side: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
-        """Join the provider's answers to the parts of one request."""
+        """Return one answer, joined from the provider's answers to the parts of the request."""
         asked, model = self._attempt.asked, self._attempt.call.model
         joined: Outcome = await self._step(side.join, answers, asked.request, model)
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send an answer in the client's protocol; record usage and losses. passed: upstream's headers."""
+        """Send an answer in the client's protocol, and record its usage and losses. passed: the upstream's
+        headers for the client.
+        """
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client
         if client.unread is not None:
@@ -297,7 +309,7 @@ class OperationAnswer:
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
     def _count(self, response: Outcome) -> None:
-        """Note what an answer has cost."""
+        """Record the usage of an answer, and its amounts in other units."""
         attempt = self._attempt
         attempt.delivery.counted(used(attempt.asked, response.usage, attempt.rates()))
         attempt.record.units = measured(attempt.asked.request, response) or None
@@ -320,7 +332,9 @@ class OperationAnswer:
 
 
 class Pieces:
-    """Translates one answer piece by piece, as it comes. The first bytes for the client commit the answer."""
+    """Translates one answer piece by piece, as it comes. The first bytes for the client make the attempt
+    final.
+    """
 
     def __init__(
         self,
@@ -340,8 +354,8 @@ class Pieces:
         self._decoder, self._encoder, self._reply = coders
 
     async def run(self) -> None:
-        """Send the answer. Raises RequestFailed for a failure, which the caller may retry before the first
-        bytes have gone out, and WireError for an answer that cannot be read.
+        """Send the answer. Raises RequestFailed for a failure, and WireError for an answer that cannot be
+        read. If no bytes have been sent to the client, another attempt may follow.
         """
         attempt, delivery, answer = self._attempt, self._attempt.delivery, self._answer
         events = self._encoder.kind.startswith("text/event-stream")
@@ -376,7 +390,7 @@ class Pieces:
 
 
 def told_in_band(fault: ir.Fault) -> bytes:
-    """A failure as the last event of a stream, in the form of OpenAI's operations."""
+    """Return the event that tells a failure inside a stream, in the form of OpenAI's operations."""
     error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
     if fault.error_id is not None:
         error["error_id"] = fault.error_id
@@ -384,7 +398,7 @@ def told_in_band(fault: ir.Fault) -> bytes:
 
 
 def lacking(operation: Operation) -> ir.Fault:
-    """The fault if no upstream of the model supports this operation."""
+    """Return the fault for a model none of whose deployments has an endpoint for this operation."""
     return ir.Fault(
         "unsupported",
         f"This model's provider does not offer {NAMES.get(operation, _SESSIONS)}.",
@@ -394,7 +408,9 @@ def lacking(operation: Operation) -> ir.Fault:
 
 
 def _no_endpoint(operation: Operation) -> ir.Fault:
-    """The fault if a provider has no endpoint for the operation. Another deployment may have one."""
+    """Return the fault for a provider without an endpoint for this operation. Another deployment may have
+    one.
+    """
     return ir.Fault(
         "not_implemented",
         f"This model's provider has no endpoint for {NAMES[operation]}.",

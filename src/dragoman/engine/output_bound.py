@@ -1,9 +1,10 @@
-"""How many tokens the answers to a request may have, as the request and the models bound them.
+"""Finds how many tokens the answers to a request may have, from the bounds that the request and the models
+state.
 
-Of the request, only the members of the client's own protocol count. A member of another protocol, which a
-lenient provider ignores, must not make the bound smaller than what the provider may write. What the
-configuration puts into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`) can only raise
-the bound: the deployment gets that body in place of what the client has stated.
+Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
+lenient provider ignores, must not make the bound smaller than what the provider may write. For a protocol that
+is not known here, the fields of several protocols count (`_ANY`). What the configuration merges into the
+bodies for a deployment (`providers.NAME.body`, `models.NAME.body`) can only raise the bound.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from dragoman.engine.asked import Asked
 from dragoman.routing.route import Deployment
 
 USUAL_OUTPUT: Final = 4096
-"""The tokens that are reserved for an answer whose length the request does not bound. A stream that becomes
-longer reserves more.
+"""The tokens that are reserved at first for an answer whose length the request does not bound (fewer, if no
+model can write so many). If a stream becomes longer, more are reserved.
 """
 MOST_OUTPUT: Final = 100_000_000
 """The most tokens that are reserved for the answers to one request, whatever the request states. No model
-writes so many; and journals and stores keep only numbers below 2^53, for the cost of these tokens, too.
+writes so many. Journals and stores keep only numbers below 2^53, and the cost of these tokens must be below
+it too.
 """
 
 
 class _Names(NamedTuple):
-    """The members with which a protocol bounds answers. bounds: tokens of one answer. counts: how many
-    answers each prompt gets. within: the objects that may hold these members, None = the body itself.
-    prompts: the member that may list several prompts; "" = there is none.
+    """The names of the members by which a protocol bounds answers. bounds: members with the most tokens of
+    one answer. counts: members with the number of answers to each prompt. within: the objects that may
+    contain all these members, None = the body itself. prompts: the member that may list several prompts; "" =
+    the protocol has none.
     """
 
     bounds: tuple[str, ...]
@@ -57,12 +60,15 @@ _ANY: Final = (
     _OLLAMA,
     _Names(("maxTokens",), within=("inferenceConfig",)),  # Bedrock Converse
 )
-"""The members of a protocol that is not in `_NAMES`, and those of any provider."""
+"""The members that count if the client's protocol is not in `_NAMES`, and in what the configuration merges
+into a body.
+"""
 
 
 class OutputBound(NamedTuple):
     """The most tokens that the answers to a request may have. tokens: of all answers together. open_ended:
-    whether they may become longer, because neither the request nor a model states a bound.
+    whether the answers may become longer than `tokens`, because the request states no bound and a model may
+    write more than `USUAL_OUTPUT`.
     """
 
     tokens: int
@@ -70,7 +76,9 @@ class OutputBound(NamedTuple):
 
 
 def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound:
-    """The bound on the answers to a request, whichever of these deployments gives them."""
+    """Return the bound on the answers to a request, whichever of these deployments answers; no tokens for a
+    request without a prompt.
+    """
     if not asked.prompts:
         return OutputBound(0, False)
     stated, answers = _stated(asked.wire.body, _NAMES.get(asked.face.name, _ANY))
@@ -104,8 +112,9 @@ def _forced(deployment: Deployment, bound: int, answers: int) -> int:
 
 
 def _stated(body: Mapping[str, Any], names: Iterable[_Names]) -> tuple[int | None, int]:
-    """The bound on one answer that a body states, None = it states none; and how many answers it asks for.
-    Of several bounds the largest counts, because nobody here knows which one the provider obeys.
+    """Return (the bound on one answer that a body states, how many answers it asks for). The bound is None if
+    the body states none. If it states several bounds, the largest one counts, because it is not known which
+    one the provider obeys.
     """
     stated: int | None = None
     answers = 1
@@ -126,7 +135,9 @@ def _stated(body: Mapping[str, Any], names: Iterable[_Names]) -> tuple[int | Non
 
 
 def _prompts(stated: Any) -> int:
-    """How many prompts a member has: the length of a list of texts, or of lists of tokens."""
+    """Return how many prompts a member contains: the length of a list of texts, or of a list of lists of
+    tokens; otherwise 1.
+    """
     if isinstance(stated, list) and stated and isinstance(stated[0], str | list):
         return len(stated)
     return 1

@@ -1,7 +1,8 @@
 """Relays an operation other than chat: the client's own body, and the provider's own answer.
 
 Sound, and the events of a requested stream, are passed piece by piece; the first piece makes the attempt
-final. Any other answer is delivered whole or not at all.
+final. Any other answer is passed as a whole. It is translated if it does not have the form that the client
+requested.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 _SOUND: Final = ("audio/", "application/octet-stream")
 _DONE: Final = b"[DONE]"
 _FAILED: Final = 502
-"""The status of a failure inside a stream, which has no status of its own."""
+"""The status with which an error inside a stream is read, because such an error has no HTTP status."""
 
 
 async def pass_on(attempt: Attempt) -> None:
-    """Send the request to an upstream of the client's protocol, and pass its answer. Raises RequestFailed."""
+    """Send the request to an upstream of the client's protocol, and pass its answer on. Raises RequestFailed
+    for a failure.
+    """
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     attempt.delivery.failing = (
         told_in_band if asked.streamed else None
@@ -77,7 +80,9 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether the answer is passed in pieces. Raises WireError for unrequested events that are no sound."""
+    """Whether the answer is passed piece by piece. Raises WireError for a stream that was not requested,
+    unless the operation's answer is sound.
+    """
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
         if not streamed and not sound:
@@ -98,7 +103,9 @@ class _Passage:
         self._ended = False
 
     async def run(self, passed: Headers) -> None:
-        """Pass the stream. Raises RequestFailed, and WireError if it is empty or has malformed events."""
+        """Pass the stream. passed: the upstream's headers for the client. Raises RequestFailed if the stream
+        fails, and WireError if it is empty or has malformed events.
+        """
         attempt, delivery = self._attempt, self._attempt.delivery
         if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
             await attempt.asked.step(note_measures, attempt.asked, attempt.record, attempt.rates())
@@ -120,10 +127,10 @@ class _Passage:
             yield chunk
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        """The stream as pieces of complete events; events without data are left out. Each event is searched
-        for usage, an error and the end of the stream. Events before an error are still yielded. Raises
-        WireError for malformed events, and RequestFailed for an error event, or if the stream ends without
-        its last event.
+        """Yield the stream in pieces of complete events, without events that have no data. Each event is
+        searched for usage, an error, and the end of the stream. Events before an error are yielded. Raises
+        WireError for a malformed event, and RequestFailed for an error event, or if the stream that the
+        client requested ends without its last event.
         """
         limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
@@ -156,7 +163,9 @@ class _Passage:
             yield rest + b"\n\n"
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
-        """Record usage and end. True = there are frames. Raises RequestFailed if a frame states a failure."""
+        """Record the usage that frames state, and whether one of them ends the stream. Returns whether there
+        are any frames. Raises RequestFailed if a frame states a failure.
+        """
         relay = self._codec.relay
         assert relay is not None
         for frame in frames:

@@ -1,4 +1,6 @@
-"""Places in a request: as IR paths, which stages and upstreams use, and as paths of the client's own body."""
+"""Turns places in the IR of a request, which stages and upstreams name in faults and losses, into JSON paths
+of the client's own body.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ Locate = Callable[[str], str]
 
 
 def locator(asked: Asked) -> Locate:
-    """A function from a place in the IR to a JSON path of the client's request."""
+    """Return a function that turns a place in the IR into a JSON path of the client's request."""
     if asked.prompts:
         return asked.face.locator(asked.wire)
     assert asked.codec is not None
@@ -22,7 +24,10 @@ def locator(asked: Asked) -> Locate:
 
 
 def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.Fault:
-    """The fault, its `param` turned from a place in the IR by `locate` (None = by `locator`)."""
+    """Return the fault with its `param`, a place in the IR, turned into a path of the client's body without
+    the leading `$.`. A fault without a `param` is returned as it is. locate: makes the path; None = the
+    function that `locator` returns.
+    """
     if fault.param is None:
         return fault
     path = (locate or locator(asked))(fault.param)

@@ -1,7 +1,7 @@
-"""The plan for a request: the stages between decoding the request and calling an upstream.
+"""The plan for a request, and the stages between decoding the request and calling an upstream.
 
-`route` makes the plan, `fill_in` changes the request; each other stage returns a new plan from the request
-and the plan so far. A stage raises `RequestFailed` if the request cannot be answered.
+`route` makes the plan. `fill_in` changes the request. Each other stage gets the request and the plan, and
+returns a new plan. A stage raises `RequestFailed` if the request cannot be answered.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ from dragoman.verify.check import Form, form_of
 
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
-    are refused; False = none, True = those of meaning, "all" = all. form: the output format against which the
-    answer is checked; None = no check. reasons: why the request must be translated; () = it may be relayed.
-    refused: the refusal after which the request's own route was left for one of its lists of fallbacks; None
-    = it was not left so. usual: the first choice, with whose cost the others are compared; None = there is no
-    bound on the cost, or it was not looked at yet.
+    make the request fail; False = none, True = those of meaning, "all" = all. form: the output format against
+    which the answer is checked; None = no check. reasons: why every attempt must translate the request; () =
+    it may be relayed. refused: the fault to tell if the request has turned to a fallback because its prompt
+    is too long or its content was refused, and the fallbacks fail too; None = there is no such fault. usual:
+    the first choice, with whose cost other deployments are compared; None = there is no bound on the cost, or
+    it was not used yet.
     """
 
     route: Route
@@ -52,25 +53,27 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def names_deployment(self) -> bool:
-        """Whether the client named the upstream's model itself, not a name of the configuration."""
+        """Whether the model name that the client sent is the one of a provider, not one from the
+        configuration.
+        """
         return self.route.shown(self.route.deployments[0]) is None
 
     def among(self, deployments: tuple[Deployment, ...]) -> Plan:
-        """The same plan with only these deployments."""
+        """Return the same plan with only these deployments."""
         return msgspec.structs.replace(
             self, route=msgspec.structs.replace(self.route, deployments=deployments)
         )
 
     def without_fallbacks(self) -> Plan:
-        """The same plan, but no other route is turned to."""
+        """Return the same plan without fallback routes."""
         return msgspec.structs.replace(self, route=msgspec.structs.replace(self.route, fallbacks=Fallbacks()))
 
     def translated(self, reason: Reason) -> Plan:
-        """The same plan, but the request cannot be relayed, for this reason."""
+        """Return the same plan with one more reason why every attempt must translate the request."""
         return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
 
     def hold_strict(self, exchange: Exchange) -> None:
-        """Raise RequestFailed if the exchange has losses that `strict` refuses."""
+        """Raise RequestFailed if the exchange has losses that `strict` forbids."""
         if not self.strict:
             return
         lost = [loss for loss in exchange.losses if self.strict == "all" or loss.severity == "meaning"]
@@ -95,10 +98,12 @@ Stage: TypeAlias = "Callable[[Runtime, Asked, Plan], Plan]"
 
 
 def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
-    """The first plan: the route, and how strict it is. resolved: the models that a hook has chosen; None = no
-    hook has. Raises RequestFailed if no model is named or known, if the client may not use it, if
-    `x-dragoman-strict` is invalid, or if strict mode refuses the losses so far; also if the client may not
-    ask for the operation, or none of the model's providers may be called for it.
+    """Return the first plan: the route of the model, and how strict the request is. resolved: the models that
+    a hook has chosen; None = no hook has chosen any.
+
+    Raises RequestFailed if the request names no model and there is no default, if the model is unknown or not
+    granted to the client, if the client may not use the operation, if it may use none of the model's
+    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -120,7 +125,9 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
 
 
 def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Operation) -> Route:
-    """The route of the exchange's model. Raises RequestFailed as `Table.resolve`, or if it is not granted."""
+    """Return the route of the exchange's model. Raises RequestFailed as `Table.resolve` does, and if the
+    model is not in `granted`.
+    """
     model = exchange.asked
     if model is not None and model not in granted:
         # checked before the name is looked up, so that the error says nothing about other names
@@ -133,8 +140,9 @@ def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Opera
 
 
 def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
-    """The route, and those that it may turn to, with the deployments whose providers the client may have
-    called. Raises RequestFailed if none is left, or if the client may not ask for this operation.
+    """Return the route with only those deployments, its own and those of its fallbacks, whose providers the
+    client may use. Raises RequestFailed if the route itself has none left, or if the client may not use the
+    operation.
     """
     if (fault := may.bars(operation)) is not None:
         raise RequestFailed(fault)
@@ -159,7 +167,8 @@ def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
-    """The route of the first model that a hook has chosen; the other models become its fallbacks. The client
+    """Return the route of the first model that a hook has chosen. The hook's other models become the route's
+    fallbacks; if the hook has chosen only one model, the route keeps its configured fallbacks. The client
     needs a grant for the name that it has sent, not for the names that the hook has chosen. Raises HookFailed
     if the hook chose an unknown name.
     """
@@ -177,8 +186,8 @@ def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
 
 
 def withdrawn(caller: Caller, model: str, provider: str, operation: Operation) -> ir.Fault | None:
-    """Why a client may not go on with a request that was granted before; None = it may. model: the name that
-    it has sent. provider: the one that answers.
+    """Return the fault if the client may not continue something that it was allowed before; None = it may.
+    model: the name that the client has sent. provider: the provider that answers.
     """
     if not caller.may_use(model):
         assert caller.models is not None
@@ -190,9 +199,9 @@ def withdrawn(caller: Caller, model: str, provider: str, operation: Operation) -
 
 
 def _with_others(table: Table, asked: Asked, found: Route) -> Route:
-    """The route, with the other models that the request names as its fallbacks; the configured fallbacks are
-    not used. These fallbacks follow every failure, also a prompt that is too long or refused content. Raises
-    RequestFailed for a name that is unknown or not granted.
+    """Return the route with the other models that the request names as its fallbacks, in place of the
+    configured ones. These fallbacks are used after every failure that allows fallbacks, also after a prompt
+    that is too long or a refusal of the content. Raises RequestFailed if a name is unknown or not granted.
     """
     inbound = asked.inbound
     others: list[Route] = []
@@ -209,8 +218,10 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
-    """The request with the system prompt and messages of its route, unless it opens with a system message,
-    and with the route's default values. Moves `wire.continued` and `sealed` behind these messages.
+    """Return the request with what its route adds: the system prompt and the opening messages, unless the
+    request has system text or begins with a system message; and default values for fields that the client
+    left out. Added opening messages become part of the range `wire.continued`, and the ranges in `sealed` are
+    moved behind them.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
@@ -234,15 +245,15 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def selects(asked: Asked) -> bool:
-    """Whether the request itself has something for which the stages below may change the plan. If not, they
-    change nothing, unless the route says `selects`.
+    """Whether the request itself gives the stages below something to do. If not, and the route does not say
+    `selects`, these stages do not change the plan.
     """
     return asked.beyond is not None or bool(asked.brief.forms) or asked.wished.check is not None
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """If the request goes beyond what its protocol's author accepts, keep only the deployments that may
-    accept it. Raises RequestFailed if none is left.
+    """If the protocol's author would refuse the request (`Asked.beyond`), keep only the deployments that may
+    accept it. Raises RequestFailed if there are none.
     """
     if asked.beyond is None:
         return plan
@@ -257,7 +268,7 @@ def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _takes(backend: Backend, asked: Asked) -> bool:
-    """Whether the upstream is a server of the client's protocol that accepts this request."""
+    """Whether the upstream uses the client's protocol and may accept this request."""
     if backend.dialect is not asked.face:
         return False
     try:
@@ -268,14 +279,14 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
-    """The upstream in the protocol for this chat."""
+    """Return the provider's upstream in the protocol that suits this chat."""
     wish = plan.route.api or _addressed_api(asked)
     return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, wish)
 
 
 def _addressed_api(asked: Asked) -> str | None:
-    """The protocol under whose name the request has members, which only this protocol can carry
-    (`dialects.addressed`); None = there is none.
+    """Return the name of a protocol for which the request has members of its own (`dialects.addressed`), as
+    only this protocol can carry them; None = there are no such members.
     """
     body = asked.wire.body
     if DIALECTS.keys().isdisjoint(body):
@@ -286,7 +297,9 @@ def _addressed_api(asked: Asked) -> str | None:
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose models cannot do what is needed. Raises RequestFailed if none is left."""
+    """Keep only the deployments whose models can do what the request demands. Raises RequestFailed if there
+    are none.
+    """
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
     if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
@@ -299,8 +312,8 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose stated window is too small. If all are, plan to shorten (`truncation:
-    auto`) or raise RequestFailed.
+    """Keep only the deployments whose stated window is large enough for the prompt. If there are none, plan
+    to shorten the prompt (`truncation: auto`), or raise RequestFailed.
     """
     deployments = plan.route.deployments
     rooms = [deployment.room for deployment in deployments if deployment.room is not None]
@@ -317,17 +330,17 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _surely_fits(asked: Asked, room: int) -> bool:
-    """Whether the bytes of a request alone show that its texts have at most `room` tokens, since no token is
-    shorter than a byte. Then the request need not be decoded. Media at addresses may take more tokens than
-    bytes: their provider counts them.
+    """Whether the size of the request shows that its texts have at most `room` tokens, because a token has at
+    least one byte. Then the request need not be decoded. False for a request that may continue earlier
+    messages. Media that are named by URL may have more tokens than bytes; their provider counts them.
     """
     return asked.inbound.turn is None and len(asked.inbound.body) <= room
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Plan the check of the answer against the requested JSON format, if a check is wanted and a format is
-    requested. A plan with a check is translated. Raises RequestFailed if a check is wanted but the extra
-    `schema` is missing, or if answers cannot be checked against the schema.
+    """Plan a check of the answer against the requested JSON format, if the client or the route wants a check
+    and the request states such a format. A plan with a check means translation. Raises RequestFailed if a
+    check is wanted but the extra `schema` is not installed, or if the schema cannot be used for checks.
     """
     wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):
@@ -370,7 +383,9 @@ def _not_granted(model: str, granted: Grants) -> ir.Fault:
 
 
 def _stricter(header: str, strict: Strict) -> Strict:
-    """The stricter of the client's header (RequestFailed if it is unknown) and the model's setting."""
+    """Return the stricter of the client's header and the model's setting. Raises RequestFailed if the header
+    has an unknown value.
+    """
     wished = _WISHES.get(header.lower())
     if wished is None:
         raise RequestFailed(_UNKNOWN_WISH)

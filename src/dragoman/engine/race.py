@@ -1,8 +1,10 @@
-"""Attempts that run at the same time for one exchange, of which one may answer: who has content first.
+"""Attempts that run at the same time for one exchange. The first one that has content wins: it answers, and
+the others are cancelled.
 
-Each has an exchange record, a delivery and a request of its own, so neither sees what the other notes. What
-the client reads comes from the winner alone: an attempt wins in the moment in which it would become final,
-before its first byte goes out, and the others are cancelled in that moment.
+Each attempt has a copy of the exchange record and of the request, and its own delivery. So no attempt sees
+what another one sets there; only the list of attempt records is shared. The client reads only what the winner
+writes. An attempt wins at the moment in which it would become final, before its first byte is sent; the
+others are cancelled at that moment.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ log = logging.getLogger("dragoman.engine.race")
 T = TypeVar("T")
 
 _NOTED: Final = ("phase", "mode", "answered", "losses", "changes", "usage", "waited", "first")
-"""What an attempt notes in its exchange, besides its own record."""
+"""The fields that an attempt sets in its copy of the exchange record."""
 _LED: Final = ("committed", "running", "failing", "ends")
-"""What an attempt sets in its delivery."""
+"""The attributes that an attempt sets in its delivery."""
 
 
 class Contender(Delivery):
-    """The delivery of one attempt of a race. All attempts of the race write to the same client, but only the
-    winner sends anything.
+    """The delivery of one attempt of a race. All attempts of the race share the client, but only the winner
+    sends anything.
     """
 
     def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
@@ -59,8 +61,9 @@ class Contender(Delivery):
         super()._closing()
 
     def lose(self) -> None:
-        """Note that another attempt has won, and what this one has cost, if it runs. At once, because the
-        report of the answer and the accounts have it.
+        """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage. Does
+        nothing if the attempt has ended or has not begun its call. It is done before the winner's first bytes
+        are sent, because the accounts and the report of the answer include it.
         """
         if self.running is None or self.running.record.ended is not None:
             return
@@ -88,7 +91,9 @@ class Contender(Delivery):
 
 
 class Race:
-    """The attempts of one exchange that run at the same time. winner: who has content; None = nobody yet."""
+    """The attempts of one exchange that run at the same time. winner: the delivery of the attempt that has
+    won; None = no attempt has content yet. asked: the request before it was copied for the attempts.
+    """
 
     def __init__(self, delivery: Delivery, asked: Asked) -> None:
         self.winner: Contender | None = None
@@ -96,30 +101,33 @@ class Race:
         self._delivery = delivery
         self._began = delivery.now()
         self._tasks: dict[asyncio.Task[BaseException | None], Contender] = {}
-        """The attempts of which it is not known yet how they have ended."""
+        """The attempts, by their tasks. `fallen` removes an attempt when it reads how the attempt has ended.
+        """
         self._all: list[tuple[Contender, Coroutine[Any, Any, None], Callable[[], None]]] = []
         self._foremost: Contender | None = None
-        """Whose notes count: the winner's, or those of the one that fell last, or began last."""
+        """The attempt whose settings `close` copies into the exchange: the winner; without a winner, the
+        attempt that failed last or, if none has failed, the one that began last.
+        """
 
     @property
     def exchange(self) -> Exchange:
-        """The record of the exchange that is raced for."""
+        """The exchange's own record, not one of the copies."""
         return self.asked.exchange
 
     @property
     def open(self) -> bool:
-        """Whether nobody has won, and it is not known yet of some attempt how it has ended."""
+        """Whether no attempt has won, and there are attempts whose end `fallen` has not read yet."""
         return self.winner is None and bool(self._tasks)
 
     @property
     def running(self) -> bool:
-        """Whether some attempt has not ended, and nobody has won."""
+        """Whether no attempt has won, and at least one attempt has not ended."""
         return self.winner is None and not all(task.done() for task in self._tasks)
 
     def contender(self) -> Contender:
-        """A delivery for one more attempt, with its own copies of the exchange record and the request. The
-        time since the race began counts as waiting. The list of attempts is not copied: all attempts share
-        it.
+        """Create a delivery for one more attempt, with copies of the exchange record and of the request. The
+        time since the race began counts as waiting. The list of attempt records is not copied: all attempts
+        share it.
         """
         exchange = copy(self.exchange)
         exchange.waited += self._delivery.now() - self._began
@@ -130,8 +138,9 @@ class Race:
     def start(
         self, contender: Contender, attempt: Coroutine[Any, Any, None], ended: Callable[[], None]
     ) -> None:
-        """Let an attempt run. ended: is called when the race is over, also if the attempt was cancelled
-        before its first step, so that nothing of it has run. It may be called again.
+        """Start an attempt in a task. contender: its delivery. attempt: its work. ended: called by `close`
+        when the race is over, also if the attempt was cancelled before it ran at all. It must do no harm if
+        the attempt has already done the same.
         """
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")
@@ -139,8 +148,8 @@ class Race:
         self._all.append((contender, attempt, ended))
 
     def win(self, contender: Contender) -> None:
-        """Make this attempt the winner, and cancel the others. Does nothing if it has won already. Raises
-        CancelledError if another one has won.
+        """Make this attempt the winner, and cancel the others. Does nothing if this attempt has won already.
+        Raises CancelledError if another attempt has won.
         """
         if self.winner is not None:
             if self.winner is not contender:
@@ -154,8 +163,8 @@ class Race:
             other.lose()
 
     def adopt(self, contender: Contender) -> None:
-        """Copy what this attempt has noted into the exchange's own record and delivery, and put its attempt
-        record last in the list.
+        """Copy what this attempt has set in its exchange record and delivery into the exchange's own record
+        and delivery. The record of this attempt becomes the last one in the list of attempts.
         """
         self._foremost = contender
         for name in _LED:
@@ -170,13 +179,13 @@ class Race:
             exchange.attempts.append(running.record)
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until an attempt ends, or for so many seconds; None = any number."""
+        """Wait until an attempt ends, at most for so many seconds; None = without a limit."""
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     async def fallen(self) -> Fallen[Any] | None:
-        """Wait for the next attempt that ends. Returns it if it has failed; None = the answer was delivered.
-        Raises the error if it ended the whole exchange, and CancelledError if all attempts were cancelled
-        from outside.
+        """Wait until an attempt ends that has not lost to a winner. Returns its failure (`Fallen`); None = it
+        has delivered the answer. Raises its error if that must end the exchange, and CancelledError if it was
+        cancelled or no attempt is left.
         """
         while self._tasks:
             await self.wait(None)
@@ -194,8 +203,9 @@ class Race:
         raise asyncio.CancelledError  # all were cancelled from outside
 
     async def close(self) -> None:
-        """Cancel all attempts that run. Then `adopt` the notes of the winner; without a winner, those of the
-        attempt that failed last, or began last.
+        """Cancel the attempts that still run, wait until they have ended, and free what they hold. The
+        exchange gets the settings of the winner; without a winner, those of the attempt that failed last or,
+        if none has failed, that began last.
         """
         try:
             for task, contender in self._tasks.items():
@@ -217,8 +227,8 @@ class Race:
 
 
 class Fallen(Exception, Generic[T]):
-    """Raised by an attempt of a race that has failed for good: the same candidate is not called again.
-    candidate: who was called. fault: why it failed.
+    """Raised by an attempt of a race that has failed, if its candidate is not to be called again. candidate:
+    the candidate that was called. fault: why the attempt failed.
     """
 
     def __init__(self, candidate: T, fault: Any) -> None:
@@ -228,8 +238,8 @@ class Fallen(Exception, Generic[T]):
 
 
 async def _told(attempt: Coroutine[Any, Any, None]) -> BaseException | None:
-    """Run an attempt. Returns the exception that has ended it, instead of raising it; None = the attempt has
-    answered.
+    """Run an attempt to its end. Returns the exception that has ended it, instead of raising it; None = the
+    attempt has delivered the answer.
     """
     try:
         await attempt

@@ -1,4 +1,4 @@
-"""Makes the usage record of one exchange from its attempts. See `state.usage`."""
+"""Makes the usage record of one exchange from its attempts (see `state.usage`)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
 _TOKENS: Final = _INPUT | _OUTPUT
 TOLD: Final = "what the provider states"
-"""The `price` of a line if the answer states what it has cost."""
+"""The `price` of a usage line whose cost is the one that the provider's answer states."""
 OWN: Final = "the tenant's own key"
-"""The `price` of a line if the provider bills the tenant."""
+"""The `price` of a usage line of an attempt with a key that the tenant has brought: the provider bills the
+tenant.
+"""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
-"""The prices of a deployment (`provider/model`); None = none is known."""
+"""Returns the prices of a deployment (`provider/model`); None = no prices are known."""
 
 Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
-"""The lines of each attempt."""
+"""The attempts of an exchange, each with its usage lines."""
 
 
 def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
-    """What each attempt has used: a line for the attempt, and one for each further model that its provider
-    has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
-    exchange. at: Unix seconds, by which prices are chosen.
+    """Return each attempt with its usage lines: one line for the attempt's deployment, and one for each
+    further model that its provider has used. Sets `cost`, `price` and `priced` of the attempts, and `cost`
+    and `priced` of the exchange. rates: finds the prices. at: Unix seconds; the prices of this time are used.
     """
     if len(exchange.attempts) == 1:
         (attempt,) = exchange.attempts
@@ -56,8 +58,8 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
 def lines_of_attempt(
     exchange: Exchange, attempt: AttemptRecord, rates: RatesOf, at: float
 ) -> Sequence[UsageLine]:
-    """The lines of one attempt. Sets its `cost`, `price` and `priced`, and removes a usage with impossible
-    counts.
+    """Return the usage lines of one attempt (see `bill`). Sets the attempt's `cost`, `price` and `priced`,
+    and sets its `usage` to None if the counts in it are impossible.
     """
     usage = attempt.usage
     if usage is not None and not usage.plausible():
@@ -79,13 +81,13 @@ def lines_of_attempt(
 
 
 def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
-    """The amounts to charge to the counters of a reservation for these lines, by the counter's name."""
+    """Return the amounts that these lines charge to the counters of a reservation, by the counter's name."""
     return charged(reservation.claims.values(), *used_by(lines))
 
 
 def used_by(lines: Sequence[UsageLine]) -> tuple[int, int, int]:
-    """The tokens of input and of output of these lines, and their cost, as limits count it. If a cost is only
-    known in part, that part counts. A cost that the provider bills to the tenant does not count.
+    """Return (input tokens, output tokens, nano-USD) of these lines, as limits count them. If only a part of
+    a line's cost is known, that part counts. A line that the provider bills to the tenant costs nothing here.
     """
     taken = given = cost = 0
     for line in lines:
@@ -102,7 +104,9 @@ def used_by(lines: Sequence[UsageLine]) -> tuple[int, int, int]:
 def _line(
     exchange: Exchange, attempt: AttemptRecord, used: tuple[str, Usage | None], rates: RatesOf, at: float
 ) -> UsageLine:
-    """The line of one deployment. used: the deployment, and its usage; None = unknown."""
+    """Return the usage line of one deployment in an attempt. used: (the deployment, its usage); usage None =
+    unknown.
+    """
     deployment, usage = used
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
@@ -143,8 +147,8 @@ def _line(
 
 
 def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
-    """The measured amounts that count beside what the provider has stated: if it states tokens, only its own
-    count.
+    """Return the measured amounts that count in addition to the stated ones. If the provider has stated any
+    amounts, measured tokens do not count.
     """
     if not stated:
         return measured
@@ -152,8 +156,8 @@ def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
-    """Whether an attempt has given an answer that costs something, although nobody has stated how much. It
-    counts as one request then.
+    """Whether an attempt has given an answer, is not a count of tokens, and has no `units`. If its usage is
+    unknown too, it is billed as one request.
     """
     if attempt.units is not None or exchange.operation == "count":
         return False
@@ -161,7 +165,7 @@ def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
 
 
 def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
-    """The units of all lines together."""
+    """Return the amounts of all lines together, by unit."""
     if len(lines) == 1:
         return lines[0].units
     total: dict[str, int] = {}
@@ -178,9 +182,10 @@ def opened_record(
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """The record of an exchange that is about to call a provider. operation: what is asked. deployment: the
-    one that is called. expected: what the exchange may use, None = nothing was counted. reserved: (counter,
-    reserved amount) for the counters of limits.
+    """Return the record of an exchange that is about to call a provider. If the process is killed, this
+    record stays. operation: the operation of the record. deployment: the deployment that is called; None =
+    none. expected: what the exchange may use; None = unknown, because nothing was counted. reserved:
+    (counter, reserved amount) for the counters of limits.
     """
     caller: Caller = exchange.caller or ANYONE
     # By place, in the order of the fields: this many names would take longer than everything else here.
@@ -223,8 +228,9 @@ def closed_record(
     now: float,
     ended: float,
 ) -> UsageRecord:
-    """The record of an exchange that ends. settled: (counter, amount) for the counters that are charged.
-    status: of the answer that is about to be sent; None = that of the exchange. gone: the client has
+    """Return the record of an exchange that ends. lines: the usage lines of all attempts. settled: (counter,
+    amount) for the counters that are charged. operation: the operation of the record. status: the status of a
+    whole answer that is sent next; None = use the status in the exchange. gone: whether the client has
     disconnected. now: monotonic seconds. ended: Unix seconds.
     """
     caller: Caller = exchange.caller or ANYONE
@@ -264,7 +270,7 @@ def closed_record(
 
 
 def tags_of(exchange: Exchange) -> tuple[str, ...]:
-    """The tags of the client's key and of the request, each once."""
+    """Return the tags of the client's key and then those of the request, each once."""
     if exchange.caller is None or not exchange.caller.tags:
         return exchange.tags
     return tuple(dict.fromkeys((*exchange.caller.tags, *exchange.tags)))

@@ -1,5 +1,6 @@
-"""Relays a chat in the client's own dialect. Frames pass with a few edits, and only the necessary ones are
-decoded. If the upstream streams an answer that was requested whole, or the reverse, it is translated.
+"""Relays a chat in the client's own protocol. Frames pass with few edits, and only the frames that the
+gateway needs to read are decoded. If the upstream streams an answer that was requested whole, or the reverse,
+the answer is translated.
 
 One task reads and writes, so a client that reads slowly also slows the upstream.
 """
@@ -51,19 +52,23 @@ from dragoman.wire.sse import SSESplitter
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
-"""The most bytes of a request that is kept, to estimate the usage of its stream if there is none."""
+"""The most bytes of a request whose body is kept during its stream, to estimate the usage if the stream
+states none. For a larger request, only the size is kept.
+"""
 _HEARD_BYTES: Final = 65_536
 _BYTES_PER_TOKEN: Final = 3.0
 """The fewest bytes of a stream for each of its tokens."""
 _UNREAD: Final = 10
-"""How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
+"""To pass this many bytes on takes as long as to decode one byte of JSON."""
 _ODD_TIER: Final = re.compile(
     rb'"service_?[Tt]ier"\s*:\s*"(?!%b)' % b"|".join(b'%b"' % tier.encode() for tier in sorted(USUAL_TIERS))
 )
-"""Matches an answer in a service tier that has a price of its own."""
+"""Matches an answer that states a service tier with a price of its own."""
 _NO_RUN: Final = (b"", 0)
 _TURNS: Final = 8
-"""How often a read may change between an event that is looked into and a run of events that are not."""
+"""How many single events, each followed by a run of events, are handled in one read. The rest of the read is
+handled frame by frame.
+"""
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
 _TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
@@ -71,7 +76,9 @@ _TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 
 
 async def relay(attempt: Attempt) -> None:
-    """Send the chat to an upstream of the client's protocol, and deliver its answer. Raises RequestFailed."""
+    """Send the chat to an upstream of the client's protocol, and deliver its answer. Raises RequestFailed for
+    a failure.
+    """
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     if attempt.seals is not None:
         await _name_left_behind(attempt, attempt.seals)
@@ -102,7 +109,9 @@ async def relay(attempt: Attempt) -> None:
 
 
 def _body(attempt: Attempt) -> bytes:
-    """The upstream's body: the client's own with edits. The exchange notes those of usage and storing."""
+    """Return the body for the upstream: the client's own with edits. Records in the exchange the edits that
+    request the usage and those that prevent storing.
+    """
     asked = attempt.asked
     face, exchange = asked.face, asked.exchange
     edits = attempt.edits()
@@ -131,7 +140,9 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 def _edited(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, reply: Reply
 ) -> tuple[bytes, ir.Usage | None]:
-    """The client's bytes of a whole answer, and its usage. raw: the received bytes. Raises RequestFailed."""
+    """Return (the client's bytes of a whole answer, the answer's usage). raw: the received bytes. Raises
+    RequestFailed if the answer cannot be read.
+    """
     try:
         upstream.limits.hold_relayed(raw)
         return attempt.asked.face.relay.response(raw, reply)
@@ -140,7 +151,9 @@ def _edited(
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer to the client, and to its turn, with an estimated usage if it states none."""
+    """Pass a whole answer to the client, with an estimated usage if the answer states none. The request's
+    turn stores the answer if it keeps answers.
+    """
     asked, delivery = attempt.asked, attempt.delivery
     raw = await answer.read()
     attempt.call.watch.stop()
@@ -164,9 +177,10 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Add an estimate to a whole answer without usage. Returns the answer's bytes and usage. An answer that
-    cannot be read stays unchanged, and its usage is that of the prompt. raw: the answer as received. data: as
-    its client gets it.
+    """Return (the bytes of a whole answer with an estimated usage added, this usage). If the answer cannot be
+    decoded, its bytes are unchanged, and its usage is that of the prompt (`_prompted`). If nothing had to be
+    estimated, its bytes are unchanged too. raw: the answer as it was received. data: the answer as the client
+    gets it.
     """
     try:
         decoded = upstream.decode(raw)
@@ -179,7 +193,9 @@ def _filled(
 
 
 def _prompted(attempt: Attempt) -> ir.Usage | None:
-    """The estimated usage of an answer that nobody can read; None = nothing is accounted for."""
+    """Return the usage of the prompt alone, for an answer that cannot be decoded; None = nothing is accounted
+    for.
+    """
     if attempt.delivery.meter is None:
         return None
     prompt = count(attempt.asked.request, attempt.deployment.model).tokens
@@ -215,7 +231,7 @@ def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
 
 
 class _Passage:
-    """Passes one stream. It decodes only what its usage and the parts that keep the answer need."""
+    """Passes one stream. It decodes only what is needed to find the usage and to store the answer."""
 
     def __init__(self, attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
         self._attempt = attempt
@@ -246,10 +262,14 @@ class _Passage:
         if framing == "sse" and self._gathered is None and min(limits.event, limits.unsuspicious) >= PART:
             self._run = getattr(relay, "run", None)  # of a `PassesRuns`
         self._between = self._run is not None
-        """Whether the next read begins with a server-sent event, and may be a run."""
+        """Whether the next read begins with the start of a server-sent event, so that it may begin with a
+        run.
+        """
 
     async def run(self) -> None:
-        """Pass the stream. Its last bytes are sent after the answer is kept. Raises RequestFailed."""
+        """Pass the stream. If the answer is stored, its last bytes are sent after that. Raises RequestFailed
+        if the stream fails.
+        """
         attempt, relay = self._attempt, self._relay
         try:
             data = await self._pass()
@@ -270,7 +290,9 @@ class _Passage:
         await self._answer.finish()  # bytes after the protocol's own end are ignored
 
     async def _pass(self) -> bytes:
-        """Pass the stream and return its last bytes unsent. Raises RequestFailed, WireError."""
+        """Pass the stream except its last bytes, and return these. Raises RequestFailed, and WireError for a
+        malformed stream.
+        """
         attempt, answer, upstream = self._attempt, self._answer, self._upstream
         delivery, heard, run, growth = attempt.delivery, self._overheard, self._run, self._growth
         write, read = delivery.client.write, answer.chunk
@@ -297,8 +319,9 @@ class _Passage:
                 return last
 
     async def _look(self, read: bytes, data: bytes, size: int, opening: Opening) -> bytes | None:
-        """Pass a read that is not only a run. Returns the stream's last bytes, unsent; None = it goes on.
-        data: the client's bytes for the run that is the read's first `size`. Raises RequestFailed, WireError.
+        """Pass a read that is more than a run of events. read: b"" = the stream has ended. data: the client's
+        bytes for the run, which is the first `size` bytes of the read. Returns the stream's last bytes, which
+        were not sent; None = the stream goes on. Raises RequestFailed, and WireError for a malformed frame.
         """
         relay, delivery = self._relay, self._attempt.delivery
         write = delivery.client.write
@@ -326,8 +349,9 @@ class _Passage:
         return None
 
     def _take(self, read: bytes, data: bytes, size: int) -> tuple[bytes, RequestFailed | WireError | None]:
-        """The bytes to send for a read (b"" = the stream has ended) up to its first bad frame, and the error
-        of that: the upstream's own, or that it cannot be read; None = no frame is bad. See `_look`.
+        """Return (the bytes to send for a read up to its first bad frame, the error of this frame): an error
+        that the upstream has sent, or a WireError for a malformed frame; None = no frame is bad. The
+        parameters are those of `_look`.
         """
         if self._run is None or not read:
             return self._frames(read)
@@ -337,7 +361,7 @@ class _Passage:
         return data + more, broken
 
     def _by_turns(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
-        """As `_take`: one event that the relay looks into, then a run of events, and so on."""
+        """Return the same as `_take`. Pass one event that the relay decodes, then a run, and so on."""
         assert self._run is not None
         pieces: list[bytes] = []
         at = 0
@@ -360,7 +384,7 @@ class _Passage:
         return b"".join(pieces) + data, broken
 
     def _frames(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
-        """As `_take`, frame by frame."""
+        """Return the same as `_take`, and pass the read frame by frame."""
         splitter = self._splitter
         found = splitter.feed(read) if read else splitter.close()
         frames = found if isinstance(found, list) else list(found)
@@ -372,8 +396,9 @@ class _Passage:
         return data, broken
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
-        """Gather the events of these frames, and with `ended` those of the stream's end. If the decoder
-        refuses any, nothing is gathered any more, and the turn never hears the answer.
+        """Add the events of these frames to the answer for the request's turn. ended: True = also the events
+        of the stream's end. If the decoder refuses a frame, the whole answer is dropped, and the turn does
+        not get it.
         """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:
@@ -388,7 +413,9 @@ class _Passage:
 
 
 def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
-    """The data with the relay's last bytes, and the error of a stream that broke off; None = it did not."""
+    """Return (`data` with the relay's last bytes, the error of a stream that broke off); None = the stream
+    did not break off.
+    """
     try:
         return data + relay.close(), None
     except RequestFailed as failed:
@@ -398,8 +425,8 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
 def _passed(
     relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
 ) -> tuple[bytes, RequestFailed | WireError | None]:
-    """The bytes to send for the frames before the first bad one, and its error: the upstream's own, or that
-    it cannot be read; None = no frame is bad.
+    """Return (the bytes to send for the frames before the first bad one, the error of the bad frame): an
+    error that the upstream has sent, or a WireError for a malformed frame; None = no frame is bad.
     """
     pieces: list[bytes] = []
     unsuspicious = limits.unsuspicious
@@ -419,16 +446,17 @@ def _passed(
 
 
 def _is_incomplete(usage: ir.Usage | None) -> bool:
-    """Whether a usage has to be estimated, as a whole or the tokens of its prompt."""
+    """Whether the usage has to be estimated: all of it, or the tokens of the prompt."""
     return usage is None or is_unstated(usage) or lacks_prompt(usage)
 
 
 def _overheard(
     attempt: Attempt, upstream: WireUpstream, relay: StreamRelay
 ) -> tuple[Overheard[bytes], Callable[[ir.Usage | None], ir.Usage]]:
-    """A listener that gathers what an estimate of the stream's usage needs, and the function that makes it
-    when the stream is complete, from the usage that it has stated. Sets `delivery.cost_so_far`, for a stream
-    that breaks off, and `relay.estimate`, for one without usage, if the client gets a usage.
+    """Return (a listener that keeps the beginning of the stream for an estimate of its usage, a function that
+    makes this estimate). The function is called when the stream is complete, with the usage that the stream
+    has stated. Sets `delivery.cost_so_far`, for a stream that breaks off. Sets `relay.estimate` if the client
+    gets a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.
@@ -452,7 +480,9 @@ def _overheard(
 
 
 def _counted(asked: Asked, said: bytes, size: int) -> ir.Request | int:
-    """The request of a running stream; its size in bytes if it was not kept or cannot be decoded."""
+    """Return the decoded request of a running stream; if its body was not kept or cannot be decoded, its size
+    in bytes.
+    """
     inbound = asked.inbound
     if said:
         with suppress(WireError):

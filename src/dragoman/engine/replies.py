@@ -1,8 +1,8 @@
 """Accounts for the replies of a realtime session, one by one.
 
-A session is one request, for limits on requests; each of its replies has a usage record of its own, and is
-charged to the windows of limits in which it began. So a limit holds within a session, and a process that is
-killed loses no more than the running reply.
+For limits on requests, a session is one request. Each of its replies has its own usage record, and is charged
+to the windows of limits in which the reply began. So a limit also applies within a session, and if the
+process is killed, only the running reply is lost.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import EVERYTHING
 
 _USUAL: Final = Expected(512, 512, kinds=EVERYTHING)
-"""The tokens that are reserved for the first reply of a session. Later ones reserve what the reply before
-has used.
+"""The tokens that are reserved for the first reply of a session. For a later reply, as many are reserved as
+the reply before has used.
 """
 _SOUND: Final = 1000
-"""Bytes. A longer message of a provider holds sound; a shorter one holds about one token of text."""
+"""Bytes. A longer message of a provider contains sound; a shorter one contains about one token of text."""
 _BYTES_PER_TOKEN: Final = 1280
-"""The base64 of the sound of one token: 20 ms of 24,000 samples of 16 bits in a second. A recorded session of
-xAI's states 250 tokens for 4.97 seconds; other providers' tokens last longer, so that this is an upper bound.
+"""The bytes of one token's sound in base64: 20 ms of 24,000 samples of 16 bits in a second. A recorded
+session of xAI's states 250 tokens for 4.97 seconds; other providers' tokens last longer, so that this is an
+upper bound.
 """
 
 
 class _Reply(msgspec.Struct, eq=False):
-    """A running reply. meter: None = nothing is accounted for. size: bytes of sound in base64; words: the
-    number of messages without sound.
+    """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
+    accounted for. size: the bytes of its messages with sound. words: the number of its messages without
+    sound.
     """
 
     exchange: Exchange
@@ -44,13 +46,14 @@ class _Reply(msgspec.Struct, eq=False):
     words: int = 0
 
     def estimate(self) -> ir.Usage:
-        """The tokens of a reply whose usage nobody has stated."""
+        """Return the estimated tokens of the reply, which are used if the provider has stated no usage."""
         return ir.Usage(output=self.size // _BYTES_PER_TOKEN + self.words, estimated=True)
 
 
 class Replies:
-    """The replies of one session at one deployment. usage: the tokens of all of them. cost: in nano-USD, None
-    = a part of it is unknown; priced: the part that is known.
+    """The replies of one session at one deployment. usage: the tokens of all replies together; None = none
+    are known. cost: of all replies together, in nano-USD; None = a part of it is unknown. priced: the part of
+    the cost that is known.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -64,11 +67,13 @@ class Replies:
 
     @property
     def running(self) -> bool:
-        """Whether a reply has begun that has not ended."""
+        """Whether a reply has begun and has not ended."""
         return self._running is not None
 
     async def probe(self) -> None:
-        """Reserve the first reply, and give it back. Raises EndedByLimit if a limit refuses it."""
+        """Find out whether a limit refuses a first reply: reserve what a reply may use, and free it at once.
+        Raises EndedByLimit if a limit refuses it.
+        """
         reply = self._made(self._attempt.deployment.name)
         if reply.meter is not None:
             await self._expect(reply, reply.meter)
@@ -76,8 +81,8 @@ class Replies:
             reply.meter.close()
 
     async def begin(self) -> None:
-        """Reserve a reply, because the provider begins it; nothing if one is running. Raises EndedByLimit if
-        a limit refuses it.
+        """Reserve in the limits what a reply may use, because the provider begins one. Does nothing if a
+        reply is running. Raises EndedByLimit if a limit refuses it.
         """
         if self._running is not None:
             return
@@ -88,7 +93,9 @@ class Replies:
         self._running = reply
 
     def heard(self, heard: Heard) -> None:
-        """Charge what a message of the provider says was used."""
+        """Charge the usage that a message of the provider states. A reply that ends with the message is
+        accounted for.
+        """
         reply, message = self._running, heard.message
         if reply is not None:
             self._grow(reply, message)
@@ -104,7 +111,9 @@ class Replies:
             self._end(reply)
 
     def close(self) -> None:
-        """Charge an estimate for a reply that is still running, because the session ends."""
+        """Account for a reply that is still running, because the session ends: with an estimate, unless its
+        usage was stated.
+        """
         if self._running is not None:
             self._end(self._running)
 
@@ -125,7 +134,7 @@ class Replies:
         self._account(reply)
 
     def _beside(self, used: Used, model: str) -> None:
-        """Charge the work of another model."""
+        """Charge the work of another model than the session's, as a reply with its own record."""
         reply = self._made(f"{self._attempt.deployment.provider}/{model}")
         reply.record.usage, reply.record.units = used.usage, dict(used.units) or None
         self._account(reply)
@@ -184,7 +193,7 @@ class Replies:
 
 
 def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:
-    """The sum of two usages."""
+    """Return the sum of two usages; None counts as no usage. If both are None, return None."""
     if one is None or other is None:
         return other if one is None else one
     counts: dict[str, Any] = {}
@@ -196,6 +205,8 @@ def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:
 
 
 def _sum(one: Any, other: Any) -> dict[str, Any]:
-    """The sums of the numbers of two mappings, by name."""
+    """Return the sums of the whole numbers in two mappings, by name. A name that only one mapping has keeps
+    its number; values that are not whole numbers are left out.
+    """
     names = {**one, **other}
     return {name: one.get(name, 0) + other.get(name, 0) for name in names if type(names[name]) is int}

@@ -1,4 +1,4 @@
-"""The gateway's own headers of an answer, and the report that a client may request."""
+"""The gateway's own headers of an answer, among them the report that a client may request."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.wire.header import header_value
 
 COST: Final = b"x-dragoman-cost"
-"""The header that says how much a whole answer has cost, in USD."""
+"""The header with the cost of a whole answer, in USD."""
 _LONGEST: Final = 4000
-"""The most characters of all losses and changes in the report."""
+"""The most characters that the losses and changes in the report have together."""
 _NO_LOSSES: Final = (b"x-dragoman-losses", b"0")
 _ATTEMPTS: Final = 10
-"""How many attempts, the latest ones, the report has; each takes about 100 bytes."""
+"""How many attempts the report includes: the latest ones. An attempt takes about 100 bytes."""
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
-    """The gateway's own headers of an answer after a call, good or not. report: True = add the report."""
+    """Return the gateway's own headers of an answer, or of an error after a call of a provider. report: True
+    = add the report.
+    """
     losses = (b"x-dragoman-losses", b"%d" % len(exchange.losses)) if exchange.losses else _NO_LOSSES
     headers = [_deployment(exchange.answered or ""), losses]
     if len(exchange.attempts) > 1:
@@ -35,7 +37,9 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
 
 
 def usd(nano: int) -> bytes:
-    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> b"0.0000015"."""
+    """Return an amount of nano-USD as a decimal number of USD, without superfluous zeros: 1500 ->
+    b"0.0000015".
+    """
     written = b"%d.%09d" % divmod(nano, NANO)
     return written.rstrip(b"0").rstrip(b".")
 
@@ -46,7 +50,9 @@ def _deployment(name: str) -> tuple[bytes, bytes]:
 
 
 def _report(exchange: Exchange) -> bytes:
-    """The last attempts, the losses and the changes as ASCII JSON. `omitted` counts those without room."""
+    """Return the latest attempts, the losses and the changes as ASCII JSON. Its member `omitted` is the
+    number of losses and changes that have no room in it.
+    """
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]
     report: dict[str, Any] = {"attempts": attempts, "losses": [], "changes": []}

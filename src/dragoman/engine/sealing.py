@@ -1,8 +1,8 @@
-"""The seals (signatures, encrypted reasoning) of one exchange: those that its history needs, and its
-answer's.
+"""Restores and stores the seals (signatures, encrypted reasoning) of one exchange: it restores the seals that
+belong to earlier answers in the request, and stores those of the new answer.
 
-`state.recall` decides which seals there are and where they belong. This module reads and writes the vault. If
-the vault fails, the failure is logged and the exchange continues without seals.
+`state.recall` decides which seals are needed and where they belong. This module reads and writes the vault.
+If the vault fails, the failure is logged and the exchange continues without seals.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """The clients for whose answers this process has stored seals, as pairs of tenant and protocol (`known`).
-    A relayed request keeps the client's own body, so nothing can be restored in it; only requests of these
-    clients are searched for seals that are missing.
+    """Remembers the clients for whose answers this process has stored seals, as pairs of tenant and protocol
+    (`known`). Only relayed requests of these clients are searched for missing seals, to report them: a
+    relayed request keeps the client's own body, so no seal can be restored in it.
     """
 
     def __init__(self) -> None:
         self.known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
-        """Note that seals of an answer to this tenant in this protocol were stored."""
+        """Remember that seals of an answer to this tenant, in this protocol of the client, were stored."""
         self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """Whether a relayed request of this tenant may lack stored seals."""
+        """Whether seals may be stored that a relayed request of this tenant, in this protocol, lacks."""
         return (tenant, dialect) in self.known
 
 
@@ -59,9 +59,10 @@ def begin(
     kept: Kept | None = None,
     small: bool = False,
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
-    logged. run: runs a step on the whole request. kept: the client is added once seals are stored. small: the
-    request may stay in memory until a stream has ended.
+    """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store, or the
+    request could not be read, which is logged. tenant: the name of the client. run: runs a step on the whole
+    request. kept: the client is added to it when seals are stored; None = nowhere. small: True = the request
+    may stay in memory until a stream has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
@@ -79,7 +80,7 @@ def _has_answers(request: ir.Request) -> bool:
 
 
 def issues(backend: Backend) -> bool:
-    """Whether this upstream's answers hold values that later requests must bring back."""
+    """Whether this upstream's answers may contain values that later requests must send back."""
     return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
 
 
@@ -88,14 +89,18 @@ def _wants_reasoning(backend: Backend) -> bool:
 
 
 def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
-    """`begin` for an exchange, whose attempts share the result. Looks at the whole request."""
+    """Return the result of `begin` for an exchange; all attempts of the exchange share it. Reads the whole
+    request.
+    """
     request = joined(asked.request).request
     client = asked.exchange.client or ""
     return begin(vault, client, backend, request, asked.step, kept=kept, small=asked.light)
 
 
 class Sealing:
-    """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
+    """Restores and stores the seals of one exchange. request: as the client wrote it. tenant: the client that
+    owns the seals. run: runs a step on the whole request.
+    """
 
     small = False
     """Whether the request may stay in memory until a stream has ended."""
@@ -116,7 +121,9 @@ class Sealing:
 
     @cached_property
     def marks(self) -> Marks:
-        """The maker of the tenant's keys and digests for the vault, created only if needed."""
+        """Makes the tenant's keys and digests for the vault. It is created at the first use, when the vault
+        must be open.
+        """
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
@@ -125,12 +132,14 @@ class Sealing:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
     async def asked(self) -> bytes:
-        """The digest of the conversation before the answer. Only once the vault is open."""
+        """Return the digest of the conversation before the answer. The vault must be open."""
         await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
-        """The request with the stored seals of this scope that its client did not send back."""
+        """Return the request with the stored seals of this scope that its client did not send back. In
+        `report`, the restored seals become a change, and seals that cannot be restored become losses.
+        """
         if not self._searches(request):
             return request
         recalled = await self._recalled(request, scope)
@@ -148,7 +157,7 @@ class Sealing:
         return recalled.request
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
-        """Report the stored seals that a relayed request lacks."""
+        """Add the stored seals that a relayed request lacks to `report`, as losses."""
         recalled = await self._recalled(request, scope) if self._searches(request) else None
         if recalled is None:
             return
@@ -162,14 +171,16 @@ class Sealing:
             )
 
     def _searches(self, request: ir.Request) -> bool:
-        """Whether the vault must be used before the answer comes. Either the request may lack stored seals,
-        or the conversation must be identified now: a stream frees a large request before its answer is
-        complete.
+        """Whether the request must be read before the answer comes. This is so if the request may lack stored
+        seals. It is also so for the stream of a large request: the request is freed before its answer is
+        complete, so its conversation must be identified now.
         """
         return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
-        """The request with the vault's seals for this scope; None = the vault has none, or fails."""
+        """Return the request with the vault's seals for this scope, and its losses; None = the vault has no
+        seals for it, or the vault has failed.
+        """
         try:
             if self._found is None:
                 self._found = await self._find()
@@ -189,8 +200,9 @@ class Sealing:
         return None
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """`locate` for the restored request. A message that got seals back has other block indexes than the
-        client's, so places in its blocks become the message itself.
+        """Return a function like `locate`, for places in the restored request. A message that got seals back
+        has other block indexes than the client's message, so a place in one of its blocks becomes the place
+        of the message.
         """
         if not self._restored:
             return locate
@@ -202,7 +214,7 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Note in `kept` that seals of the answer are stored."""
+        """Record in `kept` that seals of the answer are stored."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 
@@ -213,12 +225,14 @@ class Sealing:
         return await self.vault.find(keys) if keys else {}
 
     def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
-        """A `Keeper` for one answer; None = this upstream makes no seals that must return."""
+        """Return a `Keeper` for one answer; None = this upstream's answers contain no values that later
+        requests must send back.
+        """
         return Keeper(self, scope, backend) if issues(backend) else None
 
 
 class Keeper:
-    """Stores the seals of one answer, given as the client gets it, that its client cannot hold."""
+    """Stores the seals of one answer that its client cannot send back."""
 
     def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing
@@ -227,8 +241,8 @@ class Keeper:
         self._native = None if backend.dialect is None else backend.dialect.opaque.native
 
     async def keep(self, response: ir.Response) -> None:
-        """Store the seals of an answer: a whole one, or what a stream has brought when one of its candidates
-        is finished. Errors are only logged.
+        """Store the seals of an answer. response: the answer as the client gets it: a whole one, or the part
+        of a stream until a candidate is finished. Errors are only logged.
         """
         sealing = self._sealing
         for candidate in response.candidates:

@@ -1,5 +1,5 @@
-"""The stages that leave out deployments by what the operator has stated of them: the requests that they are
-for (`when`), and what they may cost instead of the first choice (`max_cost`).
+"""The stages that leave out deployments by the operator's statements: the requests that a deployment is for
+(`when`), and what it may cost compared with the first choice (`max_cost`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from dragoman.routing.window import too_long
 from dragoman.tokens import ceiling, count
 
 NO_DEPLOYMENT = "no_deployment"
-"""The fault's code if no deployment of a model is for a request."""
+"""The fault's code if none of a model's deployments is for this request."""
 
 
 # The requests that deployments are for -----------------------------------------------------------------
 
 
 def keep_meant(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that are for this request. Raises RequestFailed if none is."""
+    """Return the plan with only those deployments whose condition `when` holds for this request. Raises
+    RequestFailed if there are none.
+    """
     deployments = plan.route.deployments
     if all(one.when is None for one in deployments):
         return plan
@@ -45,7 +47,9 @@ def keep_meant(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _traits(asked: Asked) -> Traits:
-    """The request as conditions see it. It is decoded and counted when a condition asks for that."""
+    """Return the request as conditions see it. The request is decoded, and its tokens are counted, only when
+    a condition needs this.
+    """
     exchange, inbound = asked.exchange, asked.inbound
     counted = inbound.operation == "count"
     prompt = asked.prompts
@@ -62,7 +66,9 @@ def _traits(asked: Asked) -> Traits:
 
 
 def _is_over(asked: Asked, most: Callable[[], int], limit: int, model: str) -> bool:
-    """Whether the prompt has more tokens than `limit`. most: an upper bound, which is cheaper to find."""
+    """Whether the prompt has more tokens than `limit`, counted for `model`. most: returns an upper bound,
+    which takes less time than a count.
+    """
     return most() > limit and count(asked.request, model).tokens > limit
 
 
@@ -71,9 +77,9 @@ def _is_never_over(_limit: int, _model: str) -> bool:
 
 
 def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence[Unmet]) -> ir.Fault:
-    """The fault for a request for which no deployment is meant. If only the length of the prompt is the
-    reason, the client gets the same words as for a prompt longer than the window. If only the client's name
-    is the reason, it gets a 403.
+    """Return the fault for a request that no deployment is for. If all of them refuse its length, the client
+    gets the same words as for a prompt that is longer than the window. If all of them refuse the client's
+    name, the status is 403. unmet: for each deployment, the condition that does not hold.
     """
     names = {one.name for one in unmet}
     if names == {"input_up_to"}:
@@ -90,8 +96,9 @@ def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence
 
 
 def keep_affordable(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that cost no more than the bound of the request's own route allows. The first
-    choice is always kept. In a fallback route all deployments may be too dear: then RequestFailed is raised.
+    """Return the plan with only those deployments whose cost the bound of the request's own route allows. The
+    first choice stays in any case. A fallback route may have no such deployment; then RequestFailed is
+    raised.
     """
     bound = plan.route.max_cost
     if bound is None:
@@ -117,9 +124,10 @@ def _offer(deployment: Deployment, bound: MaxCost) -> Offer:
 
 
 def _tokens(request: ir.Request, name: str) -> Tokens:
-    """The tokens of the prompt, and those expected of the answer. name: the deployment (`provider/model`) by
-    whose model they are counted. An answer is expected to be as long as the request allows; if it states no
-    limit, a third as long as the prompt. If several answers are asked for, all are counted.
+    """Return the tokens of the prompt and the expected tokens of the answers. name: the deployment
+    (`provider/model`) whose model counts the tokens. An answer is expected to be as long as the request
+    allows or, if the request states no limit, a third as long as the prompt. If several answers are
+    requested, the tokens of all are expected.
     """
     asked = count(request, name.partition("/")[2]).tokens
     most = asked // 3 if request.max_output is None else request.max_output
@@ -127,9 +135,13 @@ def _tokens(request: ir.Request, name: str) -> Tokens:
 
 
 _TOO_DEAR = ir.Fault("unavailable", "The other models cost more than the gateway may spend.", blame="gateway")
-"""Why a route is not turned to. No client is told it: the first failure is."""
+"""The fault if all deployments of a fallback route cost too much. Then the next route is tried; no client
+gets this fault.
+"""
 
 
 def _note(asked: Asked, reasons: Sequence[tuple[Deployment, str | None]]) -> None:
-    """Note in the exchange which deployments are left out, and why. None = it is kept."""
+    """Record in the exchange which deployments are left out, and why. reasons: each deployment with its
+    reason; reason None = the deployment stays.
+    """
     asked.exchange.dropped += tuple((one.name, why) for one, why in reasons if why is not None)

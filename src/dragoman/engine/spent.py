@@ -1,4 +1,4 @@
-"""Estimates what an attempt has used, from its request, when the provider has not stated it."""
+"""Estimates what an attempt has used, from its request, if the provider has not stated it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
-"""The kinds of failures after which a provider may have worked on the request. All other kinds mean that it
-has refused the request.
+"""The kinds of faults after which a provider may have worked on the request. All other kinds mean that it has
+refused the request.
 """
 
 
 _READ: Final = frozenset({"embed", "rerank"})
-"""The operations that use the tokens of the request's texts, and no others."""
+"""The operations that use only the tokens of the request's texts."""
 
 
 def was_sent(record: AttemptRecord) -> bool:
-    """Whether the request of an attempt has reached the provider, and was not refused."""
+    """Whether the request of an attempt was sent to the provider, and was not refused."""
     if record.sent is None or (record.status is not None and record.status >= 400):
         return False
     return record.fault is None or record.fault.kind in _UNANSWERED
 
 
 def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
-    """Note in the record of an attempt that got no answer an estimate of what its request has used. rates:
-    the prices of its deployment; None = unknown.
+    """Estimate what an attempt without an answer has used, and set it in its record: its measures, if there
+    are any; otherwise the tokens of its prompt. rates: the prices of its deployment; None = unknown.
     """
     if not asked.prompts:
         note_measures(asked, record, rates)
@@ -42,9 +42,9 @@ def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None
 
 
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
-    """Return the usage of an answer beside chat: what it states; if it states nothing, an estimate of the
-    tokens of the request's texts. None = the request has no such texts, or its deployment bills searches
-    (see `note_measures`). rates: as for `note_asked`.
+    """Return the usage of an answer of an operation other than chat: as stated or, if nothing is stated, an
+    estimate of the tokens of the request's texts. The estimate is made only for embeddings and reranking, and
+    not if the deployment bills searches. stated: None = the answer has no usage. rates: as for `note_asked`.
     """
     operation = asked.inbound.operation
     if operation not in _READ or is_stated(stated):
@@ -60,9 +60,9 @@ def is_stated(usage: ir.Usage | None) -> bool:
 
 
 def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
-    """Note how many pictures, characters, … the request asks for, if its operation has such measures, in the
-    units by which its deployment bills. If the attempt has no answer, what its provider would have made is
-    not counted. rates: as for `note_asked`.
+    """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
+    units by which its deployment bills. Does nothing for an operation without such measures. If the attempt
+    has no answer, what its provider would have made is not included. rates: as for `note_asked`.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -78,8 +78,9 @@ def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> N
 
 
 def prompt_tokens(asked: Asked, deployment: str) -> int:
-    """The tokens of the request's prompt: counted if it is a chat that can be read, else estimated from its
-    bytes. deployment: `provider/model`.
+    """Return the tokens of the request's prompt: counted if the request has a prompt that can be decoded,
+    otherwise estimated from the request's size. deployment: `provider/model`; the tokens are counted for this
+    model.
     """
     if asked.prompts:
         try:
@@ -90,8 +91,8 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
 
 
 def prompt_most(asked: Asked, deployment: str) -> int:
-    """As `prompt_tokens`, but with pictures as large as they usually can be. So much is reserved for a
-    prompt.
+    """Return the same as `prompt_tokens`, except that each picture counts as large as pictures usually can
+    be. This is used for reservations.
     """
     if asked.prompts:
         try:
@@ -102,7 +103,7 @@ def prompt_most(asked: Asked, deployment: str) -> int:
 
 
 def by_size(asked: Asked) -> ir.Usage:
-    """The tokens of a prompt, estimated from its bytes alone."""
+    """Return the tokens of a request, estimated from its size alone."""
     return ir.Usage(input=_weighed(asked), estimated=True)
 
 

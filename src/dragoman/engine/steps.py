@@ -1,8 +1,7 @@
-"""Steps that change an answer on its way to the client, for whole answers and for streams.
+"""Steps that change an answer on its way to the client: a whole answer, or the events of a stream.
 
-Undoing an emulation, adding ids to tool calls, checking the output format: each is one step, made for one
-answer of one attempt, and gets the result of the step before it. An empty list costs nothing. Steps run
-before the hooks. They never wait and never do IO.
+For example, a step undoes an emulation, adds ids to tool calls, or checks the output format. A step gets the
+answer as the step before it has returned it. Steps run before the hooks. They never wait and never do IO.
 """
 
 from __future__ import annotations
@@ -13,33 +12,43 @@ from typing import Final, Protocol
 from dragoman import ir
 
 CONTINUING: Final = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The events that continue a text: nearly all events of a stream."""
+"""The types of events that continue a text, a thought or the arguments of a tool call. Nearly all events of a
+stream have one of these types.
+"""
 
 
 class Step(Protocol):
-    """One change of an answer. It gets either the events or the whole answer, never both."""
+    """One change of an answer. A step gets either the events of a stream (`feed`) or a whole answer
+    (`whole`), never both.
+    """
 
     @property
     def takes(self) -> frozenset[type]:
-        """The kinds of events that the step reads or changes, from the next event on."""
+        """The types of events that must be given to the step from now on. The set may shrink during a stream.
+        An empty set = the step needs no further event.
+        """
         ...
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events that take the place of this event: itself, others, or none. The next step gets them. If
-        one of them is an `ir.Error`, the answer ends with it, and nothing after it is sent. For an event of
-        the kinds `CONTINUING` a step returns only events of these kinds, unless it
-        undoes an `Emulation` that divides texts. An event whose kind is not in
-        `takes` need not be given to this step.
+        """Return the events that replace this event: the event itself, other events, or none. The next step
+        gets them. If one of them is an `ir.Error`, the answer ends with this error, and no later event is
+        sent.
+
+        For an event whose type is in `CONTINUING`, a step returns only events with such types, unless it
+        undoes an `Emulation` that divides texts. The caller may leave out an event whose type is not in
+        `takes`.
         """
         ...
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The changed answer, for the next step. Raises RequestFailed if the attempt has failed by it."""
+        """Return the answer with the step's change, for the next step. Raises RequestFailed if the step
+        refuses the answer; then the attempt has failed.
+        """
         ...
 
 
 def through(steps: Sequence[Step], events: Sequence[ir.Event]) -> Sequence[ir.Event]:
-    """The events of a stream after the last step."""
+    """Return the events of a stream as they are after the last step."""
     for step in steps:
         if not step.takes.isdisjoint(map(type, events)):
             events = [passed for event in events for passed in step.feed(event)]
@@ -47,7 +56,7 @@ def through(steps: Sequence[Step], events: Sequence[ir.Event]) -> Sequence[ir.Ev
 
 
 def whole(steps: Sequence[Step], response: ir.Response) -> ir.Response:
-    """A whole answer after the last step. Raises RequestFailed if a step refuses it."""
+    """Return a whole answer as it is after the last step. Raises RequestFailed if a step refuses it."""
     for step in steps:
         response = step.whole(response)
     return response

@@ -1,7 +1,8 @@
-"""Translates a chat through the IR: to another protocol, to the same one with changes, or to custom code.
+"""Translates a chat through the IR: to another protocol, to the same one with changes, or for a custom
+upstream.
 
-Request: fetch the media that the provider does not read by URL, restore the seals of earlier turns, encode
-(`wording`). Answer: the provider's decoder, the steps, the hooks, the parts that keep the answer, the
+Request: download media that the provider does not read by URL, restore the seals of earlier turns, encode
+(`wording`). Answer: the provider's decoder, the steps, the hooks, the parts that store the answer, the
 client's encoder. One task does both directions, so a client that reads slowly also slows the upstream.
 """
 
@@ -26,7 +27,9 @@ from dragoman.errors import RequestFailed
 
 _HEARD_EVENTS: Final = 500
 _EVENTS_PER_TOKEN: Final = 0.02
-"""The fewest events of a stream for each of its tokens: some providers send long pieces of text."""
+"""The fewest events of a stream for each of its tokens. It is far below 1, because some providers send long
+parts of a text in one event.
+"""
 _NOTHING_SAID: Final = ir.Fault(
     "upstream", "The provider's response ended without any content.", blame="upstream"
 )
@@ -55,7 +58,9 @@ async def translate(attempt: Attempt) -> None:
 def _joint(
     attempt: Attempt, joint: Joint, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
 ) -> _Stream:
-    """The stream of an attempt whose answer may be continued, or which continues one."""
+    """Return the stream of an attempt whose answer may be continued: a new stream; or, if the attempt
+    continues an answer, the stream that has begun this answer.
+    """
     if not attempt.record.continues:
         restored = wording.emulation is None or wording.emulation.restorer() is not None
         joint.begin(excluded=restored or not wording.alone)
@@ -98,7 +103,7 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
 
 
 class _Stream:
-    """One stream, from the upstream's events to the client's bytes."""
+    """Passes one stream: from the upstream's events to the client's bytes."""
 
     def __init__(
         self, attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
@@ -120,8 +125,8 @@ class _Stream:
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     def resume(self, attempt: Attempt, wording: Wording, steps: Sequence[Step]) -> None:
-        """Let another attempt go on with the stream that this one has begun. Its seals are not kept: they
-        would belong to an answer of which the provider has said only the end.
+        """Let another attempt continue the stream that this object has begun. The seals of this attempt are
+        not stored, because its provider has written only the end of the answer.
         """
         self._attempt = attempt
         self._wording = wording
@@ -171,7 +176,9 @@ class _Stream:
         await delivery.end()
 
     async def _take(self, arrived: Sequence[ir.Event], opening: Opening) -> bool:
-        """Pass any events. True = the answer has ended and was sent. Raises RequestFailed."""
+        """Pass a batch of any events to the client. Returns whether the answer has ended and was sent. Raises
+        RequestFailed.
+        """
         delivery, feed = self._attempt.delivery, self._encoder.feed
         batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
         data = b"".join(map(feed, batch))
@@ -186,8 +193,9 @@ class _Stream:
         return False
 
     async def _send(self, data: bytes, opening: Opening, *, speaks: bool, ended: bool = False) -> bytes:
-        """Send an encoded batch, unless it has to wait for the first content. Returns its bytes if the answer
-        has ended, as they are sent with its last. speaks: it has content.
+        """Send an encoded batch, or hold it back if there was no content yet. speaks: whether the batch has
+        content. ended: whether the answer ends with it; then the batch is returned instead, to be sent with
+        the last event (if the attempt is final).
         """
         delivery, ends = self._attempt.delivery, self._ends
         if ends.pieces:
@@ -202,8 +210,8 @@ class _Stream:
         return data
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events after the steps and hooks. Before those of the end are returned, the turn has heard the
-        answer, and its seals are stored.
+        """Return the events after the steps and hooks. Before the last events of an answer are returned, its
+        seals are stored, and the request's turn gets the answer if it wants it.
         """
         attempt = self._attempt
         if self._counts and arrived and type(arrived[-1]) is ir.End:
@@ -224,7 +232,7 @@ class _Stream:
         return batch
 
     def _said(self) -> int:
-        """The estimated tokens of output so far."""
+        """Return the estimated number of output tokens so far."""
         events = (event for batch in self._heard.parts for event in batch)
         return said_so_far(self._attempt.deployment.model, events, self._heard.share)
 

@@ -1,7 +1,8 @@
-"""The ways of the operations: the stages of a request, and the functions that relay and translate it.
+"""The ways in which operations are served: the stages of a request, and the functions that relay and
+translate it.
 
-There are three ways: chat, the token count of a chat's prompt, and all other operations. The gateway may also
-count itself (`count`), without them.
+There are four ways: chat, the token count of a chat's prompt, realtime sessions, and all other operations.
+The gateway may also count tokens itself (`count`); then nothing is relayed or translated.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ from dragoman.upstreams.backend import Backend, over_http
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of operation is served. hooked: hooks may change its requests. stages: functions applied
-    to the plan before any call. reserves: what is reserved in limits before a call, "usage" =
-    one request and what it may use; "request" = only one request, because a session reserves each of its
-    replies; "nothing" = nothing, since no model runs. continues: a broken stream may be continued by another
-    deployment. selects: whether the stages may change the plan of this request, also if its
-    route does not say `selects`. choose: returns a deployment's upstream in the protocol that suits the
-    request. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to call
-    the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to return.
-    read: makes the `Asked` of a request that has no body. None = the usual stage decodes the body.
+    """How one kind of operation is served. hooked: True = hooks may change its requests. selects: whether the
+    stages have to run for this request although its route does not say `selects`. stages: functions that are
+    applied to the plan before any call. choose: returns a deployment's upstream in the protocol that suits
+    the request. against: returns the reasons why an attempt cannot be relayed; () = it can be. relay,
+    translate: make one attempt. read: makes the `Asked` of a request that has no body; None = the stage
+    `decode` makes it from the body. learns: True = a refusal may show how to call the same deployment again.
+    seals: True = signatures or encrypted reasoning of earlier turns may have to be sent back. reserves: what
+    is reserved in limits before a call: "usage" = one request and what it may use; "request" = only one
+    request, because a session reserves each of its replies; "nothing" = nothing, because no model runs.
+    continues: True = another deployment may continue a broken stream.
     """
 
     hooked: bool
@@ -58,8 +60,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     continues: bool = False
 
     def admits(self, route: Route, hooks: Hooks) -> bool:
-        """Whether one request is reserved before any work is done for it. If not, `reserve` does it together
-        with the request's usage, or nothing is reserved.
+        """Whether one request is reserved before any work is done for it. If not, `expected.reserve` reserves
+        it later together with its usage (`reserves` is "usage"), or nothing is reserved.
         """
         if self.reserves == "usage":
             return hooks.change_requests or route.fills or route.selects
@@ -70,7 +72,9 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
-    """Why an attempt at a chat, or at the count of a chat's prompt, cannot be relayed; () = it can be."""
+    """Return the reasons why an attempt at a chat, or at a count of a chat's prompt, cannot be relayed; () =
+    it can be.
+    """
     asked, backend, runtime = attempt.asked, attempt.backend, attempt.runtime
     said, body = asked.said, asked.said.wire.body
     reasons = asked.reasons + attempt.plan.reasons
@@ -94,7 +98,7 @@ def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
 
 
 def _emulates(facts: Facts, asked: Asked) -> bool:
-    """Whether something of the chat has to be emulated because the model lacks it."""
+    """Whether the model lacks something that the chat needs, so that the gateway has to emulate it."""
     if facts.structured is False and asked.request.output is not None:
         return True
     if facts.reasoning_text in {"tags", "open"}:
@@ -104,7 +108,9 @@ def _emulates(facts: Facts, asked: Asked) -> bool:
 
 
 def _addresses_somebody(attempt: Attempt) -> bool:
-    """Whether the chat has members for one provider, which must never be relayed."""
+    """Whether the chat has members that are meant for one provider or protocol only. Such members are never
+    relayed.
+    """
     asked, names = attempt.asked, attempt.runtime.addressees
     body, own = asked.said.wire.body, asked.face.request.members
     return any(type(value) is dict and key in names and key not in own for key, value in body.items())
@@ -130,7 +136,7 @@ def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Ba
 
 
 def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments without an endpoint for the operation. Raises RequestFailed if none is left."""
+    """Keep only the deployments with an endpoint for the operation. Raises RequestFailed if none is left."""
     operation = asked.inbound.operation
     kept = tuple(one for one in plan.route.deployments if can(runtime, asked, one))
     if not kept:
@@ -152,8 +158,8 @@ def _live(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Ba
 
 
 def _keep_live(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments without realtime sessions in the client's protocol: sessions are only relayed.
-    Raises RequestFailed if none is left.
+    """Keep only the deployments with realtime sessions in the client's protocol, because sessions are only
+    relayed. Raises RequestFailed if there are none.
     """
 
     def speaks(one: Deployment) -> bool:
@@ -219,7 +225,7 @@ WAYS: Final[Mapping[Operation, Way]] = {
     "count": _COUNT,
     "realtime": _SESSION,
 }
-"""The way in which each operation is served."""
+"""The way of each operation."""
 
 _DROPS: Final[Mapping[Stage, str]] = {
     keep_willing: "it does not accept what goes beyond the client's protocol",
@@ -228,14 +234,14 @@ _DROPS: Final[Mapping[Stage, str]] = {
     _keep_able: "it has no endpoint for this operation",
     _keep_live: "it has no realtime sessions in this protocol",
 }
-"""Why a stage removes a deployment, for the exchange's record. Stages that are not named here note it
-themselves, each deployment with a reason of its own, or remove none.
+"""Why a stage removes a deployment, for the exchange's record. A stage that is not in this table records its
+own reasons, or removes no deployment.
 """
 
 
 def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after the stages of its way. The exchange notes which deployments they have removed. Raises
-    RequestFailed if none is left.
+    """Return the plan after the stages of its way. The exchange records which deployments the stages have
+    removed. Raises RequestFailed if a stage refuses the request, for example because no deployment is left.
     """
     for stage in way.stages:
         before = plan.route.deployments
@@ -253,7 +259,9 @@ def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 def _note_dropped(
     exchange: Exchange, stage: Stage, before: Sequence[Deployment], left: Sequence[Deployment]
 ) -> None:
-    """Note in the exchange which deployments a stage has removed, and why."""
+    """Record in the exchange which deployments a stage has removed, and why. before, left: the deployments
+    before and after the stage.
+    """
     if stage not in _DROPS:
         return
     kept = {one.name for one in left}

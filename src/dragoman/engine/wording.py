@@ -1,7 +1,7 @@
 """Encodes a chat request for its upstream.
 
-The steps, in order: fetch the media that the provider's servers do not read by URL; remove the seals of other
-providers and restore the seals of this one; leave out the oldest messages if the prompt is too long; remove
+The steps, in order: download the media that the provider does not read by URL; remove the seals of other
+providers and restore the seals of this one; remove the oldest messages if the prompt is too long; remove
 members for other providers; emulate what the upstream lacks; encode.
 """
 
@@ -34,11 +34,12 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The upstream's request. request: in the IR. call: holds the encoded request, but not if the upstream is
-    custom code or gets several questions. backend: the upstream, or an object that sends it several questions
-    one after another. counted: estimates the usage of an answer that states none; () = no estimate is wanted.
-    emulation: undoes in the answer what was emulated in the request. alone: True = one question is sent;
-    False = several, then `emulation` is None and no seals are kept.
+    """The request for the upstream. request: in the IR. call: contains the encoded request, unless the
+    upstream takes requests in the IR or gets several questions. backend: the upstream, or an object that
+    sends it several questions one after another. counted: the step that estimates the usage of an answer
+    without one; () = no estimate is wanted here. emulation: can undo in the answer what was emulated in the
+    request; None = there are several questions. alone: True = one question is sent; False = several
+    questions, and no seals are stored.
     """
 
     request: ir.Request
@@ -50,8 +51,8 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 async def worded(attempt: Attempt) -> Wording:
-    """The encoded request. Raises RequestFailed if media cannot be fetched, the upstream's protocol cannot
-    express it, or strict mode refuses its losses.
+    """Return the encoded request. Raises RequestFailed if media cannot be downloaded, if the upstream's
+    protocol cannot express the request, or if strict mode forbids its losses.
     """
     asked, seals = attempt.asked, attempt.seals
     decoded = asked.request
@@ -78,15 +79,16 @@ def _readable(asked: Asked, attempt: Attempt) -> Joined:
 
 
 def _locate(attempt: Attempt, pieces: Joined, where: str) -> str:
-    """The path in the client's request for a place in the IR."""
+    """Return the path in the client's body for a place in the request that `_Words` encodes."""
     # The locator refers to the client's body, so nothing may hold it while the answer streams.
     inner = pieces.located(locator(attempt.asked))
     return (inner if attempt.seals is None else attempt.seals.located(inner))(where)
 
 
 class _Words:
-    """Encodes one request. locate: the path in the client's request for a place in the IR. plain: the request
-    is `ir.only_text`, in which nothing stands for a text and nothing is emulated.
+    """Encodes one request. locate: turns a place in the IR into a path in the client's body. plain: True =
+    the request is `ir.only_text`; then at most the reading of reasoning out of the answer's text has to be
+    emulated.
     """
 
     def __init__(self, attempt: Attempt, locate: Locate, *, plain: bool) -> None:
@@ -100,7 +102,9 @@ class _Words:
             self._call = msgspec.structs.replace(call, ready=partial(attempt.account, locate))
 
     def put(self, request: ir.Request) -> Wording:
-        """The encoded request. Raises RequestFailed if it is untranslatable or strict mode refuses losses."""
+        """Return the encoded request. Raises RequestFailed if it cannot be translated or strict mode forbids
+        its losses.
+        """
         attempt, backend = self._attempt, self._attempt.backend
         try:
             if parts := self._questions(request):
@@ -119,9 +123,9 @@ class _Words:
         return wording
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
-        """The questions of a request with several prompts, for another protocol, which answers only one at a
-        time. () = the request is one question. Raises WireError for a request that only servers of the
-        client's own protocol understand.
+        """Return the questions of a request with several prompts, if the upstream uses another protocol than
+        the client, which answers one prompt at a time. () = the request is one question. Raises WireError for
+        a request that only servers of the client's protocol understand.
         """
         attempt, codec = self._attempt, self._attempt.asked.face.request
         if attempt.same_protocol:
@@ -133,7 +137,9 @@ class _Words:
         return ()
 
     def _written(self, request: ir.Request) -> tuple[Emulation, Call]:
-        """One question with its emulations, and the call that has it encoded. Raises WireError."""
+        """Return one question with its emulations, and the call for it; the call contains the encoded
+        question, unless the upstream takes requests in the IR. Raises WireError if it cannot be encoded.
+        """
         attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
         dialect = attempt.backend.dialect
         window = deployment.room or deployment.facts.context
@@ -157,7 +163,9 @@ class _Words:
         return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
 
     def _addressed(self, request: ir.Request) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-        """The request without the members for named providers, and the members for this provider."""
+        """Return the request without the members that are named after a provider or a protocol, and those
+        members that are for this provider (the two results of `addressed`).
+        """
         if request.extra is None:
             return request, {}
         attempt = self._attempt
@@ -165,8 +173,8 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """The step that adds an estimated usage to an answer without one; () = no step, because the client
-        wants no usage in its stream.
+        """Return the step that adds an estimated usage to an answer without one; () = no step, because the
+        client wants no usage in its stream.
         """
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
