@@ -30,6 +30,8 @@ class Google:
         self.files: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, bytes] = {}
         self.elsewhere = False
+        self.brief = False
+        """Whether the answer to a DELETE has no JSON."""
 
     def __call__(self, seen: Seen) -> Answer:
         assert seen.headers["x-goog-api-key"] == UP
@@ -90,7 +92,7 @@ class Google:
             return self.missing()
         if method == "DELETE":
             del self.files[name]
-            return Whole({})
+            return Whole(b"", headers={"content-type": "text/plain"}) if self.brief else Whole({})
         return Whole(self.files[name])
 
 
@@ -153,6 +155,23 @@ async def test_the_official_client(visit: Visit, provide: Provide, tmp_path: Pat
     assert CANARY not in repr([file, last])
     for seen in provider.seen:
         assert ANN not in seen.target + str(seen.headers)
+
+
+async def test_the_owner_of_a_deleted_file_is_forgotten_whatever_the_answer(
+    visit: Visit, provide: Provide, tmp_path: Path
+) -> None:
+    google = Google()
+    google.brief = True
+    provider = await provide(google)
+    site = await visit(config_of(provider, tmp_path))
+    options = types.HttpOptions(base_url=site.base)
+    ann = genai.Client(api_key=ANN, http_options=options)
+    config = types.UploadFileConfig(mime_type="text/plain")
+    file = await asyncio.to_thread(lambda: ann.files.upload(file=io.BytesIO(b"a"), config=config))
+    assert (await ask(site, "DELETE", f"/v1beta/{file.name}", ANN)).status == 200
+    count = len(provider.seen)
+    assert (await ask(site, "GET", f"/v1beta/{file.name}", ANN)).status == 404
+    assert len(provider.seen) == count
 
 
 async def test_an_upload_belongs_to_its_client_and_stays_at_its_server(

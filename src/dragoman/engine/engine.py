@@ -95,7 +95,7 @@ class Engine:
             asked = (
                 decode_small(exchange, inbound, steps, always_usage=always_usage)
                 if len(inbound.body) < MEDIUM and not runtime.passing and way.read is None
-                else await self._decoded(exchange, inbound, steps)
+                else await self._decoded(runtime, exchange, inbound, steps)
             )
             delivery.expect(asked)
             if asked.turn is not None:
@@ -118,19 +118,19 @@ class Engine:
                 await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
-            elif asked.turn is None or await self._admitted(asked, delivery):
+            elif asked.turn is None or await self._admitted(runtime, asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
                 flight = Flight if plan.route.simple else _flight(plan.route, way, asked)
                 await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
-            await self._fail(exchange, delivery, failed.fault)
+            await self._fail(runtime, exchange, delivery, failed.fault)
         except asyncio.CancelledError:
             await self._cut(exchange, delivery)
             raise
         except Exception:
             log.exception("exchange %s failed", exchange.id)
-            await self._fail(exchange, delivery, INTERNAL)
+            await self._fail(runtime, exchange, delivery, INTERNAL)
         finally:
             delivery.release()
 
@@ -143,12 +143,11 @@ class Engine:
             runtime = self.own(runtime, exchange.caller)
         return runtime if runtime.lent is None else runtime.lent(runtime, inbound)
 
-    async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
+    async def _decoded(self, runtime: Runtime, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
         """Return the decoded request, in the cases that `decode_small` does not handle: a large body, a body
         that may name files which clients have stored at providers, or an operation with a function of its own
         for reading (`Way.read`).
         """
-        runtime = self._runtime
         if (read := WAYS[inbound.operation].read) is not None:
             return read(exchange, inbound, steps)
         if runtime.passing:
@@ -169,21 +168,21 @@ class Engine:
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
 
-    async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
+    async def _admitted(self, runtime: Runtime, asked: Asked, delivery: Delivery) -> bool:
         """Return whether a model must be called. False = the turn has an answer without a model, and this
         answer has been sent. asked: a request with a turn.
         """
         assert asked.turn is not None
         answer = await asked.turn.admitted(asked, delivery.last_words)
         if answer is not None:
-            await delivery.without_model(asked, answer, self._runtime.seams.now)
+            await delivery.without_model(asked, answer, runtime.seams.now)
         return answer is None
 
     # The only place where failures end ------------------------------------------------------------------
 
-    async def _fail(self, exchange: Exchange, delivery: Delivery, fault: ir.Fault) -> None:
+    async def _fail(self, runtime: Runtime, exchange: Exchange, delivery: Delivery, fault: ir.Fault) -> None:
         try:
-            fault = await self._runtime.hooks.on_error(exchange, fault)
+            fault = await runtime.hooks.on_error(exchange, fault)
         except RequestFailed as failed:
             fault = failed.fault
         except HookFailed:

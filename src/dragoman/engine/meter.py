@@ -44,7 +44,7 @@ NOTHING_USED: Final = (0, 0, 0)
 
 
 class EndedByLimit(RequestFailed):
-    """A limit ends a running answer. No other deployment is called, and no deployment is blamed."""
+    """A limit or a failing journal ends a running answer. No deployment is blamed, and no other is called."""
 
 
 class Meter:
@@ -261,7 +261,7 @@ class Meter:
 
     async def extend(self, output: int, deployment: str) -> None:
         """Reserve `output` more tokens and their cost, because the answer of this deployment becomes longer
-        than expected. Raises EndedByLimit if a hard limit refuses it.
+        than expected. Raises EndedByLimit if a hard limit or a failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -271,11 +271,11 @@ class Meter:
         try:
             await self._reserve(self._claims(further, now), now)
             await self._extend_attempts(deployment, further, now)
+            self.expected = before.plus(further)
+            if self._opened:
+                self._open()
         except RequestFailed as refused:
             raise EndedByLimit(refused.fault) from None
-        self.expected = before.plus(further)
-        if self._opened:
-            self._open()
 
     async def _extend_attempts(self, deployment: str, further: Expected, now: float) -> None:
         applied = self._accounting.limits.of_attempt(deployment)
@@ -427,7 +427,8 @@ class Meter:
 
     async def affords_twice(self, deployment: str) -> bool:
         """Reserve the prompt once more, because a second attempt beside the one at this deployment sends it
-        too. False = a limit refuses it (or the exchange is accounted for), so no second attempt may be made.
+        too. False = no second attempt may be made: a limit or a failing journal refuses it, or the exchange
+        is accounted for.
         """
         expected, applied = self.expected, self.applied
         if expected is None or applied is None or self.closed:
@@ -441,8 +442,11 @@ class Meter:
         if isinstance(found, Refused):
             return False
         self._reservation = found
-        if self._opened:
-            self._open()
+        try:
+            if self._opened:
+                self._open()
+        except RequestFailed:
+            return False
         return True
 
     async def enter(self, deployment: str) -> Reservation | None:

@@ -2,8 +2,8 @@
 state.
 
 Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
-lenient provider ignores, must not make the bound smaller than what the provider may write. For a protocol that
-is not known here, the fields of several protocols count (`_ANY`). What the configuration merges into the
+lenient provider ignores, must not make the bound smaller than what the provider may write. For a protocol
+that is not known here, the fields of several protocols count (`_ANY`). What the configuration merges into the
 bodies for a deployment (`providers.NAME.body`, `models.NAME.body`) can only raise the bound.
 """
 

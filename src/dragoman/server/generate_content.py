@@ -28,6 +28,7 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.listed import in_turns
+from dragoman.server.numbers import whole_number
 from dragoman.wire.json import decode_head, encode
 
 _PREFIX: Final = "models/"
@@ -181,9 +182,9 @@ def _size(stated: str | None) -> int:
     """
     if stated is None:
         return _USUAL
-    if not (stated.isascii() and stated.isdigit()):
+    if (number := whole_number(stated)) is None:
         raise RequestFailed(_odd("pageSize", "must be a whole number, 0 or more"))
-    return min(int(stated[:9]), _MOST) or _USUAL
+    return min(number, _MOST) or _USUAL
 
 
 def _start(names: Sequence[str], token: str) -> int:

@@ -144,6 +144,8 @@ class GoogleFilesApi(PassThroughApi):
         if answer.headers.get("x-goog-upload-status") == "final":
             for id_ in [id_ for id_, row in known.objects.items() if row.kind == "upload"]:
                 await self._ownership.forget(id_, known)
+        if method == "DELETE":
+            await self._forget_file(call)
         if not answer.headers.get("content-type", "").startswith("application/json"):
             await flow(answer, client, passed, call.close)
             return
@@ -154,8 +156,6 @@ class GoogleFilesApi(PassThroughApi):
             file = value.get("file", value)
             if isinstance(file, dict) and "name" in file:
                 await self._shown([file], call, new=method == "POST")
-        if method == "DELETE":
-            await self._forget_file(call)
         call.close(answer.status)
         await client.answer(answer.status, passed, encode(value))
 

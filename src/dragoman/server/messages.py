@@ -25,6 +25,7 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.listed import in_turns
+from dragoman.server.numbers import whole_number
 from dragoman.wire.json import decode_head, encode, encode_head
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
@@ -126,10 +127,11 @@ def _bounded(body: bytes) -> bytes:
 def _limit(stated: str | None) -> int:
     if stated is None:
         return _USUAL
-    if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:9]) <= _MOST):
+    number = whole_number(stated)
+    if number is None or not 1 <= number <= _MOST:
         text = f"must be a number from 1 to {_MOST}"
         raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", "limit"))
-    return int(stated)
+    return number
 
 
 def _place(names: Sequence[str], name: str, param: str) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from dragoman import ir
 from dragoman.dialects.object_ids import AFTER, BEFORE
 from dragoman.errors import RequestFailed
+from dragoman.server.numbers import whole_number
 
 Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 """Fetches a page of the list at a provider. It gets the path and query."""
@@ -103,8 +104,8 @@ async def _numbered(
 
 
 def _limit(query: dict[str, str], name: str, otherwise: int) -> int:
-    stated = query.get(name, "")
-    return int(stated) if stated.isascii() and stated.isdigit() else otherwise
+    number = whole_number(query.get(name, ""))
+    return otherwise if number is None else number
 
 
 TOO_LONG: Final = ir.Fault(

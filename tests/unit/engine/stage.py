@@ -392,6 +392,8 @@ class Stage:
         """The headers that providers were sent."""
         self.pace = pace
         self.exchange: Exchange
+        self.engine: Engine
+        """That of the request that is played."""
         self.caller = Caller("team")
         """Whose requests are played."""
         self.client: _Client
@@ -482,7 +484,7 @@ class Stage:
             health=self.health,
             **self._more,
         )
-        engine = Engine(runtime)
+        engine = self.engine = Engine(runtime)
         if self._renamed is not None:
             engine.rename(self._renamed)
         assert engine.table is (self._renamed or self._table)

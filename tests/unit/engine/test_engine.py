@@ -14,6 +14,7 @@ from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import AnswerContext, Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.hooks import Hooks
 from dragoman.routing.route import Alias, Provider
 from dragoman.routing.table import Table
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, stream, streamed, whole
@@ -245,3 +246,12 @@ def test_names_may_be_given_while_it_runs() -> None:
     stage.rename(table)
     stage.script("one", whole("Hello."))
     assert stage.plays(chat(model="other"))[0] == ASK
+
+
+def test_a_request_that_began_before_a_reload_fails_by_its_own_hooks() -> None:
+    def reload(*_: Any) -> None:
+        stage.engine.become(msgspec.structs.replace(stage.engine.runtime, hooks=Hooks([Hook(on_error=stop)])))
+
+    stage = Stage(hooks=[Hook(before=reload)])
+    stage.script("one", refusal(400, "Bad."))
+    assert stage.plays(chat())[1] == "answer 400 invalid_request: Bad."

@@ -13,7 +13,7 @@ from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.meter import Meter, metered
+from dragoman.engine.meter import EndedByLimit, Meter, metered
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.seams.clock import Seams
@@ -87,6 +87,21 @@ async def test_a_reservation_grows_with_the_answer_and_is_settled_as_one() -> No
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=9, output=2))]
     found.close()
     assert list(standing(ledger).values()) == [(11, 0), (29_000, 0)]
+
+
+async def test_a_journal_that_fails_ends_a_longer_answer_and_blames_no_deployment() -> None:
+    book = Book()
+    found, _, exchange = meter(Limit("l", "tokens", 1000, "day"), journal=book)
+    assert found.applies("m")
+    await found.admit()
+    await found.expect(Expected(10, 100, 7))
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0)]
+    found.began(exchange.attempts[0])
+    book.failing = True
+    with pytest.raises(EndedByLimit) as ended:
+        await found.extend(50, "one/gpt")
+    assert ended.value.fault.kind == "unavailable"
+    assert not await found.affords_twice("one/gpt")
 
 
 async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
