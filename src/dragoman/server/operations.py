@@ -34,7 +34,7 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""For each path, served with and without /v1: the operation, and how the body is read."""
+"""For each path (served with and without the root /v1): the operation, and how the body is read."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
 """Further root paths of a path: Cohere's clients rerank at /v2."""
 

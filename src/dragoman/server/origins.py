@@ -50,7 +50,7 @@ class Origins:
 
     def admits(self, origin: str | None) -> bool:
         """Whether a page of this origin may send requests. origin: the header Origin; None = the request has
-        no such header. The result is then True, because no page of another site sent the request.
+        no such header, and is always admitted.
         """
         return origin is None or self._any or self._allows(origin)
 

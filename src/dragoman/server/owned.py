@@ -244,4 +244,4 @@ def missing(stated: Stated) -> ir.Fault:
 
 
 _NAMES: Final = ("filename", "results_url")
-"""Members whose text keeps what looks like an id and is none: a client may name its files so."""
+"""Fields of texts in which unknown ids are not hidden: a client may name a file like an id."""

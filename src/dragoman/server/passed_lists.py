@@ -15,21 +15,21 @@ from dragoman.dialects.object_ids import AFTER, BEFORE
 from dragoman.errors import RequestFailed
 
 Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
-"""Fetches a page of the list at a provider. It gets the path and query."""
+"""Returns a page of the list at a provider. The argument is the path and query."""
 Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
-"""Keeps those of a page's objects that the client owns."""
+"""Returns those of a page's objects that the client owns."""
 
 MOST_PAGES: Final = 50
 """The most pages that are fetched for one page of a client."""
 _PAGE: Final = 100
-"""How many objects further pages have; every vendor allows as many."""
+"""The number of objects to ask for in further pages; every vendor allows this number."""
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
     """Return a client's page of a list. first: the provider's answer to the client's own query. target: the
-    path and query of that request, with the provider's ids. Raises what `fetch` raises, and RequestFailed if
-    `MOST_PAGES` pages contain none of the client's objects. In Mistral's lists (pages with numbers),
-    RequestFailed is raised for every list that is longer than `MOST_PAGES` pages.
+    path and query of that request, with the provider's ids. Raises what `fetch` raises. Raises RequestFailed
+    if the first `MOST_PAGES` pages contain none of the client's objects and more pages follow. In Mistral's
+    lists (pages with numbers), RequestFailed is raised for every list that is longer than `MOST_PAGES` pages.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))

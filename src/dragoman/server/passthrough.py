@@ -62,24 +62,26 @@ _SENT: Final = frozenset(
 )
 """The names of the client's headers that are sent to the provider."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
-"""The provider's headers that are passed on in every protocol; see `_headers` for others."""
+"""The provider's headers that are passed on in every protocol. Each protocol has more (`dialect.headers`)."""
 _ANY: Final = "application/octet-stream"
 _FORMS: Final = ("multipart/", "application/x-www-form-urlencoded")
 _BODILESS: Final = frozenset({204, 205})
 MOST_EDITED: Final = 16_000_000
-"""The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
+"""The most bytes of an answer about objects, which is read completely to translate its ids; 1000 batches are
+1 MB.
+"""
 _MOST_VALUES: Final = 1_000_000
 """The most JSON values of a body in which ids are translated, unless more are configured. A batch has a few
 for each of its requests."""
 _RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/results)")
-"""Matches the address of a batch's results. Its origin is cut off, so that the address leads here: official
-clients call it with their own key, which is a key of this gateway.
+"""Matches the address of a batch's results. The provider's server is cut off, so that the address leads to
+this gateway: official clients call it with their own key, which is a key of this gateway.
 """
 
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
-"""The resources that cost nothing to make, also open to keys that are limited to some models or operations.
-What batches and fine-tuning cost is not known here.
+"""The resources whose objects cost nothing. They are also open to keys that are limited to some models or
+operations. The gateway does not know what batches and fine-tuning cost.
 """
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger("dragoman.server.peers")
 ASK_PATIENCE: Final = 1.0
 """Seconds for which `ask` waits for answers."""
 _SIGN_EVERY: Final = 0.5
-"""Seconds between two signs of the keeper that it is there."""
+"""Seconds between two writes to the board by which the keeper shows that it is running."""
 _ASKS: Final = 0xFFFF_FFFF
 _NOTHING: Final = msgspec.Raw(b"null")
 
@@ -93,8 +93,8 @@ class _Linked(Peers, ABC):
         self._board = board
         self._seams = seams
         self._asked = int(seams.uniform() * _ASKS)
-        """The number of the latest question. It begins anywhere, so that an answer to a predecessor of this
-        process is not taken for one of its own.
+        """The number of this process's latest question. The first number is random, so that an answer to the
+        process that this one replaces is not taken for an answer to a question of this process.
         """
         self._questions: dict[int, _Question] = {}
 
@@ -119,7 +119,7 @@ class _Linked(Peers, ABC):
 
     @abstractmethod
     def _others(self) -> int:
-        """Return how many processes will answer a question of this process."""
+        """Return how many processes are expected to answer a question of this process."""
 
     @abstractmethod
     def _put(self, letter: _Letter) -> None:

@@ -371,6 +371,6 @@ _NOT_ANSWERED: Final = frozenset(
 )
 _NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")
 _PLACES: Final = frozenset({"location", "content-location", "operation-location", "azure-asyncoperation"})
-"""Headers with a URL at the provider, which becomes one below the provider's paths here."""
+"""Headers with a URL at the provider, which is changed to a URL below the provider's paths at the gateway."""
 _SHORTEST_SECRET: Final = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""

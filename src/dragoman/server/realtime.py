@@ -35,14 +35,14 @@ log = logging.getLogger("dragoman.server")
 
 _SWITCHED: Final = 101
 _BETA: Final = "openai-beta."
-"""The beginning of a subprotocol by which web pages, which can set no headers, state `OpenAI-Beta`."""
+"""The prefix of a subprotocol with the value of `OpenAI-Beta`: web pages cannot set headers."""
 _BETAS: Final = {"realtime-v1": "realtime=v1"}
 _SENT: Final = ("openai-beta", "openai-safety-identifier")
 """The client's headers that are sent to the provider."""
 _FIRST: Final = 60.0
-"""Seconds in which the first message of a session has to come that names the model in it."""
+"""Seconds within which the first message must come, if it names the model."""
 _IGNORED: Final = frozenset({"api-version", "api-key", "key", "alt", "access_token"})
-"""Members of the query that are for the gateway: its version of the API, and the client's key."""
+"""Fields of the query that are for the gateway: its version of the API, and the client's key."""
 _POLICY, _INTERNAL, _RESTART, _LATER, _WRONG = 1008, 1011, 1012, 1013, 1007
 """Close codes: RFC 6455, section 7.4.1, and https://www.iana.org/assignments/websocket."""
 _CODES: Final[Mapping[ir.Kind, int]] = {
@@ -62,8 +62,8 @@ _REST: Final[Mapping[str, str]] = {
     "/realtime/calls": "realtime sessions over WebRTC",
     "/realtime/translations/client_secrets": "client secrets for realtime sessions",
 }
-"""Paths of OpenAI's API beside the WebSocket, and what they would do. A client secret lets a client call the
-provider itself, past the keys and limits of the gateway.
+"""Paths of OpenAI's API that the gateway does not support, and what they are for. A client secret would let a
+client call the provider directly, past the keys and limits of the gateway.
 """
 
 
@@ -112,7 +112,9 @@ class Handshake(NamedTuple):
 
 
 def live_of(endpoint: Endpoint | None) -> Live | None:
-    """Return the realtime sessions that clients can open at an endpoint; None = it has none."""
+    """Return the protocol's description of realtime sessions (`Live`) if clients can open them at this
+    endpoint; None = they cannot.
+    """
     if endpoint is None or (live := endpoint.face.live) is None:
         return None
     return live if endpoint.template in live.paths else None

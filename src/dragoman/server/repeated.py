@@ -15,10 +15,10 @@ from dragoman.server.cycle import Cycle
 from dragoman.server.head import Head
 
 MOST_DIGITS: Final = 12
-"""The most digits of the length in a repeated head."""
+"""The most digits of content-length in a repeated head."""
 _LENGTH: Final = b"\r\ncontent-length: "
 _LONGEST: Final = 16_384
-"""The most bytes of a head that is remembered."""
+"""The most bytes of a head that is described."""
 
 
 class Repeatable(NamedTuple):
@@ -33,9 +33,9 @@ class Repeatable(NamedTuple):
 
 
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:
-    """Return the description of a request's head; None = the head cannot be recognised later, for example
-    because it has no content-length. data: the bytes of the one read that brought the head. cycle: the
-    request.
+    """Return the description of a request's head. None = a repetition of this head cannot be recognised, for
+    example because the head has no content-length. data: the bytes of the one read that brought the head.
+    cycle: the request.
     """
     end = data.find(b"\r\n\r\n") + 4
     if len(data) - end != cycle.came or end > _LONGEST:

@@ -29,11 +29,13 @@ LIMIT: Final = 30.0
 """Seconds for which the parent waits for the workers in each half of a round."""
 _MOST: Final = 20
 _LONGEST: Final = 500
-"""The most problems that go over a line, and the most characters of each: it must take a message at once."""
+"""The most problems in a message, and the most characters of each problem's text: the line must take a
+message at once.
+"""
 
 Phase: TypeAlias = Literal["rest", "preparing", "using"]
 Asker: TypeAlias = tuple[int, Any]
-"""The number of a worker, and its own mark for the question."""
+"""The number of the worker that asks for a reload, and the mark by which it recognises the answer."""
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
@@ -67,7 +69,7 @@ class Rounds:
         self.loaded = loaded
         self.phase: Phase = "rest"
         self.due = inf
-        """When the workers' time for this half of the round is over; inf = no round runs."""
+        """When the time of this half of the round is over (monotonic seconds); inf = no round runs."""
         self._mark = mark
         self._send = send
         self._running = running
@@ -78,11 +80,11 @@ class Rounds:
         self._fresh = loaded
         self._outcome = Outcome(hash=mark)
         self._waiting: set[int] = set()
-        """The workers that have not answered."""
+        """The workers that have not answered in this half of the round."""
         self._problems: tuple[Problem, ...] = ()
-        """Why the latest round was refused."""
+        """Why the latest round was refused; () = it was not."""
         self._asking: list[Asker] = []
-        """Who is answered after this round."""
+        """The askers that get the outcome of this round."""
         self._next: list[Asker] = []
         self._again = self._quiet = False
 

@@ -77,7 +77,9 @@ class ClientBody:
 
 
 _HEAD: Final = 1_000
-"""The most bytes of the head of a form's field that are searched together."""
+"""How many bytes before a piece are searched together with the piece, because a field's head may begin in
+them.
+"""
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:

@@ -33,9 +33,11 @@ from dragoman.server.parent import Parent
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-"""The signal SIGHUP; None on Windows, which has none."""
+"""The signal SIGHUP; None on Windows, which does not have it."""
 _LONGEST_PAUSE: Final = 60.0
-"""Seconds after which the watch looks whether its settings have changed."""
+"""The most seconds that `watch` sleeps; then it looks whether the configuration in force has other settings
+for it.
+"""
 
 
 class CannotListen(DragomanError):

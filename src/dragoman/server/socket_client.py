@@ -39,8 +39,8 @@ class SocketClient:
         return self._link.lost
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a complete answer as one message. body: a JSON object; if the status is 400 or above, it gets
-        the fields of `kind`, the status and the headers.
+        """Send a complete answer as one message. body: a JSON object. If the status is 400 or above, the
+        object gets further fields: those of `kind`, the status and the headers.
         """
         self._exchange.status = status
         if status >= 400:

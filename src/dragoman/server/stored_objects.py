@@ -31,8 +31,8 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """Return the whole number in a field of a query; `default` = the query has no such field. Raises
-    RequestFailed (400) for a value that is not a whole number from `at_least` to `at_most`.
+    """Return the whole number in the field `name` of a query, or `default` if the query has no such field.
+    Raises RequestFailed (400) for a value that is not a whole number from `at_least` to `at_most`.
     """
     stated = query.get(name)
     if stated is None:

@@ -44,13 +44,13 @@ log = logging.getLogger("dragoman.server.supervisor")
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
-"""Seconds. If a worker has run for less, its replacement starts only after a pause."""
+"""Seconds. If a process has run for less, its replacement starts only after a pause."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _PAUSE_BESIDE = 1.0
-"""Seconds, at most, until a program is started again that all processes use."""
+"""The most seconds of the pause before a program that all processes use is started again."""
 _FAREWELL = 2.0
-"""Seconds until a program beside the workers is killed, after the order to end."""
+"""Seconds after SIGTERM until a program beside the workers is killed."""
 _GRACE = 10.0
 """Seconds after the drain time, or after the order to end at once, until a worker is killed."""
 
@@ -113,9 +113,10 @@ class _Place:
     name: for the log. number: the slot of the process on the shared board; 0 = it has none. live: called in
     the child with its socket to the parent; runs the complete life of the process. pid: 0 = no process runs.
     line: the parent's end of the socket pair, None = closed. said: the bytes of the first line that have
-    arrived; this line reports that the process is ready. ready: whether the complete line has arrived.
-    orders: reads the messages after that line. began: when the latest process started; due: when the next may
-    start; both in monotonic seconds. pause: for how many seconds the latest start was delayed.
+    arrived; this line reports that the process is ready. ready: whether the complete first line has arrived.
+    orders: reads the messages after that line. began: when the latest process was started. due: when the next
+    process may be started. Both times are in monotonic seconds. pause: the seconds between the end of the
+    latest process and `due`.
     """
 
     name: str
@@ -178,9 +179,10 @@ def supervise(
     `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called once
     with the first worker's message, when all workers answer requests and the keeper has started. loaded: the
     configuration with which the processes begin; None = there are no reloads. told: called with the outcome
-    of each reload, except for quiet ones without news. beside: runs the complete life of a process that all
-    others use, such as a database. This process starts first, gets no orders, and gets SIGTERM after the last
-    of the others has ended; its argument is a socket that closes when the parent ends.
+    of each reload, except if a change of files has started the reload and the outcome has no news. beside:
+    runs the complete life of a process that all others use, such as a database. This process starts first,
+    gets no orders, and gets SIGTERM after the last of the others has ended; the argument of `beside` is a
+    socket that closes when the parent ends.
 
     Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
     wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted, and KeyboardInterrupt
@@ -208,7 +210,7 @@ class _Parent:
         self._listener = listener
         self._board = Board(count)
         self._pairs = [] if keep is None else [pair() for _ in range(count)]
-        """For each worker its own end of its line to the keeper, and the keeper's end."""
+        """For each worker: its end of the line to the keeper, and the keeper's end."""
         self._work = work
         self._keep = keep
         self._workers = [
@@ -218,7 +220,9 @@ class _Parent:
         self._keeper = None if keep is None else _Place("the keeper", self._board.keeper, self._as_keeper)
         self._places = self._workers if self._keeper is None else [*self._workers, self._keeper]
         self.beside: list[_Place] = []
-        """Programs that serve all processes. They have no slot on the board and take part in no reload."""
+        """Places of programs that all processes use. They have no slot on the board, and take no part in
+        reloads.
+        """
         self._announce = announce
         self._drain = drain
         self._announced = False

@@ -22,8 +22,8 @@ _AFFINITY: Final = b"x-session-affinity"
 same instance, and repeats the history itself.
 """
 _SEARCHED: Final = 4_000
-"""Bytes. In a longer body the mark is not searched for, which takes as long as decoding: the engine looks
-into the decoded body (`Turn.concerns`).
+"""Bytes. A longer body is not searched for the mark, because that would take as long as decoding; the engine
+looks into the decoded body later (`Turn.concerns`).
 """
 
 

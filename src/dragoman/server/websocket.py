@@ -1,11 +1,10 @@
 """WebSockets with one request after another; each request is an exchange of its own. Realtime sessions are
 admitted here, too.
 
-A client that may not open a WebSocket gets an HTTP error instead. Messages are answered in order. A few
-messages may wait; while more come, nothing is read. A WebSocket ends after an hour, or when the server stops;
-in both cases the running request is finished first. If the client disconnects, the running request is
-cancelled. https://www.rfc-editor.org/rfc/rfc6455,
-https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
+A client that may not open a WebSocket gets an HTTP error instead. Messages are answered in order. If several
+messages wait, no more are read. A WebSocket ends after an hour, or when the server stops; in both cases the
+running request is finished first. If the client disconnects, the running request is cancelled.
+https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations
@@ -44,11 +43,11 @@ from dragoman.wire.headers import HeaderMap
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last, as OpenAI's: clients expect it and open a new one."""
+"""Seconds that a WebSocket may last. OpenAI has the same limit, so clients expect it and open a new one."""
 _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""What logs show of a WebSocket's request in place of an HTTP method."""
+"""Is logged for a WebSocket's request instead of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
 """Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
 
@@ -58,15 +57,17 @@ class _Admitted(NamedTuple):
 
     endpoint: Endpoint
     socket_format: SocketFormat | None
-    """None = a realtime session."""
+    """How messages are read and written; None = the path has realtime sessions."""
     headers: HeaderMap
     caller: Caller
     peer: Sequence[Any] | None
     """The client's address and port; None on a Unix socket."""
     key: str | None
-    """The client key that the handshake gave as a subprotocol; None = none."""
+    """The client key in a subprotocol of the handshake, or in the query (realtime sessions only); None =
+    there is none.
+    """
     first: str | None
-    """The client key before the handshake's path (`/key/KEY/v1/…`); None = none."""
+    """The client key in front of the handshake's path (`/key/KEY/v1/…`); None = there is none."""
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
         """Return the client with its present rights, which may be fewer than at the handshake. Return a fault

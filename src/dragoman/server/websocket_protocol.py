@@ -54,7 +54,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._taken = 0
         """Bytes of memory taken for messages that the application has not received."""
         self._began = 0.0
-        """When the first bytes of these messages came (monotonic seconds)."""
+        """When the first of these bytes came (monotonic seconds)."""
         self._unanswered: deque[int] = deque()
         """Bytes of memory of each message that was received and not answered, oldest first."""
 

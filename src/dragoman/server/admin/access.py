@@ -21,7 +21,7 @@ from dragoman.server.head import Head
 _LOOKING: Final = frozenset({"GET", "HEAD"})
 """The methods for which the scope `read` is enough below /admin."""
 _OWN_SITES: Final = frozenset({"none", "same-origin"})
-"""Of `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
+"""Values of the header `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
 
 
 def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:

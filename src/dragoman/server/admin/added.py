@@ -25,7 +25,7 @@ from dragoman.server.admin.problems import shown
 from dragoman.state.added import AddedEntry, AddedKind
 
 _LONGEST: Final = 200
-"""The most characters of a name."""
+"""The most characters of an entry's name."""
 
 
 class AddedObject(msgspec.Struct):

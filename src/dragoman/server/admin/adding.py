@@ -32,9 +32,9 @@ MOST: Final = 2_000
 LARGEST: Final = 64_000
 """The most bytes of one entry, as JSON."""
 _TRIES: Final = 5
-"""How often a change is begun again because another server has made one in between."""
+"""How often a change is tried. It is tried again if another server has made a change meanwhile."""
 _RELOADS: Final = 3
-"""How often a reload is tried: it also fails if something else changes while the workers read."""
+"""How often a reload is tried. It also fails if something else changes while the workers read the files."""
 
 Do: TypeAlias = Literal["add", "replace", "remove"]
 
@@ -120,8 +120,8 @@ class Adding:
         return made
 
     async def _outcome(self, change: Change) -> Made | RequestFailed:
-        """Make the change. Returns the RequestFailed that `make` has to raise: if the task itself raised it,
-        it would be logged as a failure of the gateway.
+        """Make the change. If it fails with RequestFailed, return this error, which `make` then raises. (A
+        task that raised it would be logged as a failure of the gateway.)
         """
         try:
             async with self._lock:

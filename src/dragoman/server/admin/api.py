@@ -92,7 +92,7 @@ OPERATIONS: Final = (
     *limits.OPERATIONS,
     *described.OPERATIONS,
 )
-"""All operations below /admin, in the order in which they are told of."""
+"""All operations below /admin, in the order of the index and of the description."""
 
 
 class AdminApi:

@@ -16,9 +16,11 @@ from dragoman.seams.peers import Peers
 
 log = logging.getLogger("dragoman.audit")
 SUBJECT: Final = "admin.audit"
-"""Of the messages between workers: a told one is an entry, an asked one wants all entries."""
+"""The subject of the messages between workers. A message that is told is an entry; a question asks for all
+entries.
+"""
 KEPT: Final = 1_000
-"""The most entries that a process keeps; the oldest ones go. The log has all of them."""
+"""The most entries that a process has in memory; older ones are removed. The log has all entries."""
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -80,8 +80,9 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """A question of one worker to another: at most `limit` of its exchanges that match `wanted` and come
-    after the place `before` in the list. before: (time, id) of an exchange; None = from the start.
+    """A question of one worker to another: which of your exchanges match `wanted` and come after the place
+    `before` in the list? limit: the most exchanges of the answer. before: (time, id) of an exchange; None =
+    from the start.
     """
 
     wanted: Wanted

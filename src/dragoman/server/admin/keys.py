@@ -33,7 +33,7 @@ from dragoman.turns.keeping import reachable
 _LIST: Final = "/admin/keys"
 _ONE: Final = f"{_LIST}/{{name}}"
 _LONGEST_OVERLAP: Final = 30 * 86400.0
-"""The most seconds for which a rotated key stays valid."""
+"""The most seconds for which the old key stays valid after a rotation."""
 
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -319,8 +319,8 @@ class KeysApi:
         return self._registry.gateway.seams.now()
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
-        """Return when keys were last used (Unix seconds), by the ids of the keys. It has those keys of the
-        rows for which this is known, and may have other keys.
+        """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
+        known is missing. The result may contain keys that are not in `rows`.
         """
         following = self._registry.gateway.following
         if following is None or not rows:

@@ -35,8 +35,8 @@ class ListOfModels(msgspec.Struct):
 
 
 class ListsOfModels(msgspec.Struct):
-    """The lists of providers that have one and whose setting `discovery` is not off. After a refresh of some
-    lists, only these.
+    """The lists of models of the providers: of all that have such a list and whose setting `discovery` is not
+    off, or of those that a refresh was asked for.
     """
 
     data: list[ListOfModels]
@@ -44,7 +44,9 @@ class ListsOfModels(msgspec.Struct):
 
 
 class ToRefresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which lists to fetch. providers: their names; [] = all."""
+    """The lists of models to fetch. providers: the names of the providers; [] = all providers that have a
+    list.
+    """
 
     providers: list[str] = []
 

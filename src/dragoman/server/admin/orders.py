@@ -1,5 +1,6 @@
-"""Orders of operators for providers and their keys. An order is carried out in all workers, also in those
-that start later. "disable" lasts until "enable", or until the complete gateway restarts.
+"""Orders of operators for providers and their keys: disable, enable, revive. An order is carried out in all
+workers. A disabled provider or key is also disabled in workers that start later; it is enabled again by an
+order, or when the complete gateway restarts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dragoman.assembly.core import Core
 from dragoman.server.admin.states import Look, look
 
 SUBJECT: Final = "admin.providers"
-"""Of the messages between workers: an order, or a question (`Question`)."""
+"""The subject of the messages between workers: a message is an order or a question (`Question`)."""
 
 Deed: TypeAlias = Literal["enable", "disable", "revive"]
 Question: TypeAlias = Literal["look", "orders"]

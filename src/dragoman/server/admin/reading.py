@@ -17,13 +17,13 @@ from dragoman.errors import RequestFailed
 _PLACE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 _STEP: Final = re.compile(r"[^.\[\]]+|\[[^\[\]]*\]")
-"""Matches one step of a place: `operations[0]` has two."""
+"""Matches one step of a place in a JSON value: `operations[0]` has two steps."""
 _LONGEST: Final = 400
-"""The most characters of a mistake that an error shows."""
+"""The most characters of the text of an error."""
 
 
 def body(sent: bytes, kind: Any) -> Any:
-    """Return a body, decoded and checked. sent: the body; an empty one counts as {}. kind: a struct type,
+    """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type,
     Any, or None = the operation takes no body. With None, {} is accepted, because many clients always send a
     body; the result is None. Raises RequestFailed (400).
     """
@@ -66,8 +66,8 @@ def _refused(text: str, kind: Any) -> RequestFailed:
 
 
 def _choices(kind: Any, place: str) -> list[str]:
-    """Return the values that a type allows at a place in it, such as `operations[0]`; [] = it does not list
-    them.
+    """Return the values that a type allows at a place in it, such as `operations[0]`; [] = the type does not
+    list values.
     """
     found = [inspect.type_info(kind)]
     for step in _STEP.findall(place):

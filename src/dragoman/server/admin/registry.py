@@ -70,11 +70,13 @@ class Changed(NamedTuple):
 
 
 Decide = Callable[[Row | None], Written]
-"""What to write instead of this row (None = there is none); raises RequestFailed if nothing is written."""
+"""Returns what to write instead of this row (None = there is no row). Raises RequestFailed if nothing must be
+written.
+"""
 
 
 class Registry:
-    """The client keys, tenants, teams and users of one gateway."""
+    """Reads and changes the client keys, tenants, teams and users in the database of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self.gateway = gateway

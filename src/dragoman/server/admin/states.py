@@ -18,8 +18,8 @@ Seconds = dict[str, float]
 
 class KeySeen(msgspec.Struct):
     """A key as one worker sees it. running: the number of running attempts with the key. retired: why the
-    provider refuses the key, None = it does not. retired_for: for how many more seconds this counts. resting,
-    barred: by model, for how many more seconds the key rests, or may not use the model.
+    provider refuses the key, None = it does not. retired_for: for how many more seconds the refusal counts.
+    resting, barred: by model, for how many more seconds the key rests, or may not use the model.
     """
 
     running: int = 0
@@ -42,8 +42,8 @@ class BreakerSeen(msgspec.Struct):
 
 class Seen(msgspec.Struct):
     """A provider as one worker sees it. running: the number of running attempts. keys: by id. breakers: by
-    deployment. unanswered: for how many more seconds it counts that the provider has not answered a health
-    check; 0 = this does not count.
+    deployment. unanswered: the provider has not answered a health check, and counts as down for so many more
+    seconds; 0 = it does not count as down for this reason.
     """
 
     running: int = 0
@@ -225,8 +225,8 @@ class ProviderList(msgspec.Struct):
 
 
 def key_state(key: Key, seen: KeySeen) -> KeyState:
-    """Return a key in the form for clients. key: tells whether it is enabled, which is the same on all
-    workers. seen: the other facts.
+    """Return a key in the form for clients. Whether the key is enabled is taken from `key`, because this is
+    the same on all workers; the other facts are taken from `seen`.
     """
     state = standing(disabled=key.disabled, retired=seen.retired, resting=seen.resting, barred=seen.barred)
     return KeyState(

@@ -34,11 +34,11 @@ from dragoman.state.usage_sums import DIMENSIONS, Dimension
 from dragoman.wire.json import encode
 
 _FRESH: Final = 1.0
-"""Seconds for which a report is told again."""
+"""Seconds for which a report is sent again for the same query."""
 _MOST: Final = 64
-"""The most reports that are kept so long."""
+"""The most reports that are stored for this."""
 _PAGE: Final = 500
-"""The records that an export reads at once."""
+"""How many records an export reads at once."""
 _CSV: Final = (b"content-type", b"text/csv; charset=utf-8; header=present")
 _UNSTORED: Final = (b"cache-control", b"no-store")
 _LATEST: Final = 1e11

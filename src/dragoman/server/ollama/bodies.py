@@ -58,8 +58,8 @@ def odd(error: WireError) -> ir.Fault:
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a field is missing (None), or its JSON value is null, [], "", or a text with only white space.
-    A value longer than `_LONGEST_EMPTY` bytes is never empty.
+    """Whether a field is missing (None), or its JSON value is null, [], "" or a text of blanks. A value
+    longer than `_LONGEST_EMPTY` bytes is never empty.
     """
     if raw is None:
         return True

@@ -37,7 +37,7 @@ from dragoman.wire.json import encode
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama that clients are told."""
+"""The version of Ollama that is sent to clients."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
 """Seconds until the expiry that is shown for a model which is never unloaded."""
@@ -161,7 +161,7 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """Return the embedded model that is the route's first deployment; None = it is a provider's model."""
+        """Return the embedded model that is the route's first deployment; None = it is a provider's."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 

@@ -76,7 +76,7 @@ class Keeper(Protocol):
         """Create a name, or replace the created name with exactly the same spelling."""
 
     async def drop(self, caller: Caller, name: str) -> None:
-        """Remove a created name."""
+        """Remove a created name. caller: the client that removes it."""
 
 
 class InMemory:

@@ -1,11 +1,11 @@
 """Manages model names in Ollama's protocol; model files are not managed.
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
-source. A created name adds a system message, messages and parameters to a model. These names are valid in all
-protocols, for clients of the creator's tenant that may also use the source (`routing.route.Reserved`). Names
-can be managed only with a key that is not limited to some models. Such a key can change the names that it has
-created; an administrator's key can change all created names. Nobody can change names of the configuration.
-The module `made` stores the names.
+source. A created name adds a system message, messages and parameters to a model. A new name can be used in
+all protocols, by clients of the creator's tenant (of any tenant, if the creator has none) that may also use
+the source (`routing.route.Reserved`). Names can be managed only with a key that is not limited to some
+models. Such a key can change the names that it has created; an administrator's key can change all created
+names. Nobody can change names of the configuration. The module `made` stores the names.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Finds model names as Ollama's clients write them: `model:tag` in upper or lower case, with or without the
-tag `latest`.
+"""Finds models by the names that Ollama's clients write, and checks new names. A name is `model:tag`, in
+upper or lower case, with or without the tag `latest`.
 
 https://docs.ollama.com/api#model-names
 """
