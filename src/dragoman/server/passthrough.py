@@ -353,8 +353,9 @@ class PassThroughApi:
 
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer, and remove the provider's server from
-        addresses of results. entries: the objects. page: the JSON object of the list, whose `first_id` and
-        `last_id` are set; {} = the answer is no list. new: as in `Ownership.show`.
+        addresses of results. entries: the objects. page: the JSON object of the list; its `first_id` and
+        `last_id` are set to the ids of `entries`, unless they are missing or null. {} = the answer is not a
+        list. new: as in `Ownership.show`.
         """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:

@@ -50,9 +50,9 @@ class Rounds:
 
     loaded: the configuration in use, with which a new worker begins, too. mark: the hash of this
     configuration. send: sends a message to the worker with this number. running: returns the numbers of the
-    running workers. told: called with the outcome of each round, except for quiet rounds without news. lost:
-    called with the number of a worker that does not begin to use the new configuration; must end this worker.
-    name: returns a worker's name for messages, from its number.
+    running workers. told: called with the outcome of each round, except for quiet rounds without news (see
+    `begin`). lost: called with the number of a worker that has not begun to use the new configuration in
+    time; must end this worker. name: returns a worker's name for messages, from its number.
     """
 
     def __init__(

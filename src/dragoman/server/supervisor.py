@@ -298,8 +298,8 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """If the time of the running reload's half is over, end this half. If the configuration's files have
-        changed, begin a reload.
+        """If a reload is running and the time of its present half is over, end this half. If no reload is
+        running and the configuration's files have changed, begin one. Do nothing while the gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:

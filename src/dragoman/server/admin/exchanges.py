@@ -80,8 +80,8 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """A question of one worker to another: which of your exchanges match `wanted` and come after the place
-    `before` in the list? limit: the most exchanges of the answer. before: (time, id) of an exchange; None =
+    """A question of one worker to another: which of its exchanges match `wanted` and come after the place
+    `before` in the list? limit: the most exchanges in the answer. before: (time, id) of an exchange; None =
     from the start.
     """
 

@@ -176,7 +176,7 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = the configuration has none."""
+    """Return the place that states a limit ("dragoman.yaml:12"); None = it is not in the configuration."""
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
             return found
