@@ -3,10 +3,10 @@ none does.
 
 "Worker" stands here for each child process of the parent, the keeper included. A reload is called a round.
 The parent loads the new configuration and asks each worker to prepare it. When all workers have prepared it,
-the parent decides for it, and each worker begins to use it. If a worker cannot prepare it, or takes too long,
-all processes keep the old configuration. A worker that is started later is a fork of the parent, so it begins
-with the configuration for which the parent has decided. One round runs at a time; a request for a reload
-during a round makes another round follow.
+the parent chooses the new configuration, and each worker begins to use it. If a worker cannot prepare it, or
+takes too long, all processes keep the old configuration. A worker that is started later is a fork of the
+parent, so it begins with the configuration that the parent has chosen. One round runs at a time; a request
+for a reload during a round makes another round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -131,7 +131,7 @@ class Rounds:
 
     def gone(self, number: int, now: float) -> None:
         """Expect nothing more from the worker with this number, because it has ended. The process that
-        replaces it begins with the configuration for which the parent has decided.
+        replaces it begins with the configuration that the parent has chosen by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]

@@ -22,10 +22,11 @@ from dragoman.upstreams.passage import Passage
 
 
 def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Passage:
-    """Return the passage with the credential for this client: the key that the client's tenant has brought,
-    else the client's own credential if the provider is configured to get it, else the gateway's. Raises
-    RequestFailed if there is no such credential, if an operator has disabled the provider, or if the
-    gateway's key is needed and disabled.
+    """Return the passage with the credential for this client: the key that the client's tenant has brought
+    for the provider; else the credential that the client has sent, if the provider is configured for clients'
+    credentials; else the gateway's. Raises RequestFailed if the client's credential is needed and missing, if
+    the tenant's key cannot be decrypted, if an operator has disabled the provider, or if the gateway's key is
+    needed and an operator has disabled it.
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -37,9 +38,9 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """Return the headers for a provider with another Idempotency-Key: it depends on the client, too, so that
-    two clients with the same key do not collide at the provider. Without this header, `sent` is returned
-    unchanged.
+    """Return the headers for a provider. A client's Idempotency-Key is replaced by a value that depends on
+    the client, too, so that two clients with the same value do not collide at the provider. The value of a
+    client without a key of this gateway stays as it is. sent: the headers, by lower-case name.
     """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}

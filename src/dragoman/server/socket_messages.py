@@ -1,4 +1,4 @@
-"""Makes request bodies of the text messages of WebSocket clients, for each protocol that is served over
+"""Makes request bodies from the text messages of WebSocket clients, for each protocol that is served over
 WebSockets. Pure.
 
 Responses API (Open Responses 2026-04-24, WebSocket): a message is `{"type": "response.create", ...request

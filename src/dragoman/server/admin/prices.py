@@ -41,8 +41,9 @@ class UnitPrice(msgspec.Struct):
 
 class DatedPrice(msgspec.Struct):
     """Prices that hold for a span of time. units: the usual prices. tiers: the prices of other service tiers,
-    by the name of the tier. current: true = they hold now. since: when they begin, null = they hold from the
-    start. hours: the time of day when they hold, such as "01:00-04:00" in UTC; null = the complete day.
+    by the name of the tier. current: true = they hold now. since: when they begin; null = they have no
+    beginning, and hold until other prices begin. hours: the time of day when they hold, such as "01:00-04:00"
+    in UTC; null = the complete day.
     """
 
     units: list[UnitPrice]

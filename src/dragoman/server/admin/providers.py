@@ -47,9 +47,10 @@ class ToTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class KeyTest(msgspec.Struct):
     """The result of the test of one key. id: of the key. key: its last characters; null = the provider has no
     key. asked: the request that tested the key, which is the cheapest that needs a key: `models` = the list
-    of models, `count` = the count of a prompt, `chat` = a chat of one token. state: `refused` = the provider
-    refuses the key or the account; `failed` = any other error. ms: how many milliseconds the request took.
-    message: the provider's words, or a summary of its answer.
+    of models, `count` = the count of a prompt, `chat` = a chat of one token. state: `ok`; `refused` = the
+    provider refuses the key or the account; `not reached` = no connection to the provider was possible;
+    `failed` = any other error. ms: how many milliseconds the request took. message: the provider's words, or
+    a summary of its answer.
     """
 
     id: str

@@ -36,8 +36,9 @@ NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams":
 
 
 class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a key, a tenant, a team or a user may use, as a request states it. null = everything is allowed;
-    see `auth.keys` in the page of settings.
+    """What a key, a tenant, a team or a user may use, as a request states it. models, faces, operations,
+    providers, regions: the allowed names, null = all. The other fields are as in `auth.keys` in the page of
+    settings.
     """
 
     models: tuple[str, ...] | None = None

@@ -111,7 +111,7 @@ OPERATIONS: Final = (
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A report that was sent. until: how long it may be sent again, in monotonic seconds."""
+    """A report that was sent. until: the time until which it may be sent again, in monotonic seconds."""
 
     until: float
     body: bytes
