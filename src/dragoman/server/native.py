@@ -1,4 +1,6 @@
-"""The gateway's own paths (/generate, /anonymous-id, running requests), and LiteLLM's model list."""
+"""The endpoints of the gateway's own paths (`/generate`, `/anonymous-id`, `/admin/requests`), and of
+LiteLLM's model list (`/model/info`).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from dragoman.wire.json import encode
 
 
 class NativeApi:
-    """The handlers of /generate, /anonymous-id, /admin/requests and LiteLLM's model list at one gateway."""
+    """The endpoints of `/generate`, `/anonymous-id`, `/admin/requests` and `/model/info` at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -37,17 +39,21 @@ class NativeApi:
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a new random id. It is not stored, and derived from nothing."""
+        """Send a new random id of 24 hexadecimal digits. The gateway does not store the id, and does not
+        derive it from anything about the client.
+        """
         id_ = self._gateway.seams.random_id()[:24]  # hexadecimal digits: 96 random bits
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the models that the caller may use, in LiteLLM's form."""
+        """Send the list of models that the client may use, in the form of LiteLLM's `/model/info`."""
         data = [_informed(entry) async for entry in in_turns(self._gateway.entries(request.caller))]
         await client.answer(200, (), encode({"data": data}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of this process's running requests, oldest first, without prompts and answers."""
+        """Send the list of the other requests that run in this process, the oldest first. The list does not
+        contain prompts or answers.
+        """
         gateway = self._gateway
         now = gateway.seams.monotonic()
         running = sorted(gateway.exchanges - {exchange}, key=attrgetter("began"))
@@ -61,7 +67,7 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """One model's entry in LiteLLM's form; null = not known.
+    """Return a model's entry in the form of LiteLLM's `/model/info`. A value is None if it is not known.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """
@@ -82,7 +88,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """One running request as JSON members, named as in the access log. now: monotonic seconds."""
+    """Return a running request as the fields of a JSON object. now: monotonic seconds."""
     return {
         "id": exchange.id,
         "object": "request",

@@ -1,8 +1,9 @@
-"""Operations other than chat, on OpenAI's paths: embeddings, images, audio, moderations, reranking.
+"""The endpoints of operations other than chat: embeddings, images, audio, moderations, reranking.
 
-https://platform.openai.com/docs/api-reference/embeddings, and the pages images, audio and moderations there.
-`/v1/engines/{model}/embeddings` is OpenAI's old path, which some clients still use. The paths for reranking
-are Cohere's (https://docs.cohere.com/v2/reference/rerank); the clients of Jina and vLLM use them as well.
+The paths are OpenAI's (https://platform.openai.com/docs/api-reference/embeddings, and the pages images, audio
+and moderations there). `/v1/engines/{model}/embeddings` is OpenAI's old path, which some clients still use.
+The paths for reranking are Cohere's (https://docs.cohere.com/v2/reference/rerank); the clients of Jina and
+vLLM use the same paths.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""For each path, served with and without /v1: the operation, and how the body is read."""
+"""For each path (served with and without the root /v1): the operation, and how the body is read."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
 """Further root paths of a path: Cohere's clients rerank at /v2."""
 
 
 class OperationsApi:
-    """The endpoints of all operations other than chat at one gateway."""
+    """The endpoints of the operations in `PATHS`, and of OpenAI's old path for embeddings, at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -63,8 +64,8 @@ class OperationsApi:
         *,
         errors: ErrorCodec | None = None,
     ) -> None:
-        """Answer a request for an operation by the engine. path: that of the operation, without its root.
-        errors: the form of errors, None = OpenAI's.
+        """Let the engine answer a request for an operation. path: the operation's path without a root (a key
+        of `PATHS`). errors: writes errors in the form of another protocol; None = in OpenAI's form.
         """
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(

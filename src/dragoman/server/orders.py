@@ -1,6 +1,8 @@
-"""What goes over the line between the parent process and a worker: orders, and messages about reloads.
+"""The format of orders and messages between the parent process and its children (workers and the keeper),
+which go over a socket pair.
 
-An order is one byte. A message is one line of JSON, an object; so its first byte tells it from every order.
+An order is one byte; only the parent sends orders. A message is about a reload: one line that contains a JSON
+object. Its first byte, `{`, distinguishes a message from an order.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ _BEGINS: Final = b"{"
 
 
 def written(message: Message) -> bytes:
-    """The bytes of a message."""
+    """Return a message as bytes: one line of JSON."""
     return json.dumps(message).encode() + b"\n"
 
 
 def send(line: socket.socket, data: bytes) -> bool:
-    """Send orders or a message without a wait. Returns whether the line has taken them; if not, it is broken:
-    its other end hangs or is gone.
+    """Send bytes (orders, or a message from `written`) without waiting. Return whether the socket has taken
+    all of the bytes. If it has not, the line cannot be used any more: the process at the other end hangs or
+    has ended.
     """
     try:
         return line.send(data, getattr(socket, "MSG_DONTWAIT", 0)) == len(data)
@@ -37,10 +40,11 @@ def send(line: socket.socket, data: bytes) -> bool:
 
 
 def receive(line: socket.socket) -> bytes:
-    """Read what has come over the line, which must be readable. b"" = the other end is gone.
+    """Return the bytes that have arrived over a line, at most 65,536; b"" = the other end is closed. The
+    socket must be readable.
 
-    A process that is killed before it has read what was sent to it resets the line. An event loop tells that
-    only once, so the reader must take it for the end at once.
+    If a process is killed before it has read everything that was sent to it, the system resets the line. The
+    event loop reports the reset only once, so a reset counts as closed, too.
     """
     try:
         return line.recv(65_536)
@@ -49,14 +53,14 @@ def receive(line: socket.socket) -> bytes:
 
 
 class Orders:
-    """Cuts what has come over a line into orders and messages."""
+    """Splits the bytes that arrive over a line into orders and messages."""
 
     def __init__(self) -> None:
         self._left = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Message]:
-        """Add `data`, bytes in the order in which they came, and yield each order and each message that is
-        complete now. An incomplete message waits for the next call.
+        """Add the bytes that have arrived next. Yield each order (one byte) and each message (decoded) that
+        is complete now. The beginning of an incomplete message is completed by later calls.
         """
         self._left += data
         while self._left:

@@ -1,7 +1,8 @@
-"""Which web pages may call the gateway (cross-origin resource sharing, CORS).
+"""Decides which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-Any web page can reach loopback, so without client keys only pages of this machine may call, unless the
-operator allows others (decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
+Any web page can send requests to loopback. So if clients need no key, only pages of this machine and of apps
+may call the gateway, unless the operator allows other origins (decision 5).
+https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ _LOCAL = re.compile(
 
 
 class Origins:
-    """Decides by its origin (`"https://example.com"`) whether a web page may call the gateway.
+    """Decides by the origin of a web page (`"https://example.com"`) whether the page may call the gateway.
 
-    allowed: only pages of these origins may; "*" among them = all pages. None = if clients need keys
-    (`keyed`), all pages; if not, only pages of this machine and of apps (their origin has another scheme than
-    http).
+    allowed: the origins whose pages may call; "*" among them = all pages may. None = all pages may if clients
+    need keys (`keyed`); if clients need no keys, only pages of this machine (`localhost`, `127.0.0.1`,
+    `[::1]`) and of apps (origins whose scheme is neither http nor https).
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -44,16 +45,18 @@ class Origins:
         self.renew(keyed=keyed)
 
     def renew(self, *, keyed: bool) -> None:
-        """Note whether clients need keys from now on."""
+        """Set whether clients need keys from now on. This changes nothing if `allowed` is not None."""
         self._any = keyed if self._allowed is None else "*" in self._allowed
 
     def admits(self, origin: str | None) -> bool:
-        """Whether a page of this origin may send requests; True for None, because then no page sent it."""
+        """Whether a page of this origin may send requests. origin: the header Origin; None = the request has
+        no such header, and is always admitted.
+        """
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """The CORS headers of an answer to a page of this origin; a refused page gets only `Vary`. () for
-        None, as no page asks then.
+        """Return the CORS headers for an answer to a page of this origin. A page that may not call gets only
+        `Vary`. origin: the header Origin; None = the request has no such header, so the result is ().
         """
         if origin is None:
             return ()
@@ -64,8 +67,9 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """The headers that answer an OPTIONS request: a browser asks whether a page of this origin may send
-        these `headers` (names). They permit nothing if origin is None or not allowed.
+        """Return the headers that answer an OPTIONS request: with it a browser asks whether a page of this
+        origin may send a request with certain headers. headers: the names of these headers, separated by
+        commas. If `origin` is None or not allowed, the result is only `Allow`, which permits nothing.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

@@ -1,7 +1,10 @@
-"""Whose the objects at providers are: ids that clients use become the provider's, and back.
+"""Translates the ids of objects at providers: in a request, the client's ids become the provider's ids; in an
+answer, the provider's ids become the client's ids.
 
-Each id that an answer shows for the first time is minted and kept with the client as its owner
-(`state.owned`). An id that the client does not own is 404 before the provider is called.
+If an answer shows an object of the client for the first time, the gateway makes an id for the object, and
+stores the client as its owner (`state.owned`). The names of fine-tuned models stay as they are. A request
+with an id that the client does not own gets the error 404 before the provider is called. The exception: if
+clients may use the provider's ids (`Passage.ids`), ids that no client owns are passed on.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ log = logging.getLogger("dragoman.server.owned")
 
 
 class Stated(NamedTuple):
-    """An id in a request. param: where, for errors. write: replaces it; None = the caller does so."""
+    """An id in a request. text: the id as the client wrote it. kind: the kind of object that the id has to
+    name. param: the place of the id in the request, for errors. write: replaces the id in the request's body;
+    None = the id is in the path or the query, where the caller replaces it.
+    """
 
     text: str
     kind: Kind
@@ -35,24 +41,30 @@ class Stated(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The objects that a request names, by the ids that its client uses."""
+    """The client's objects that a request names. owner: the client's name. objects: by the ids that clients
+    use, in the order of the request.
+    """
 
     owner: str
     objects: Mapping[str, OwnedObject]
 
     @property
     def provider(self) -> str | None:
-        """The provider of the first one; None = the request names no object of its client."""
+        """The name of the provider that has the first object; None = there are no objects."""
         return next((one.provider for one in self.objects.values()), None)
 
     def upstream(self, text: str) -> str:
-        """The provider's id for an id of a request, which was admitted."""
+        """Return the provider's id for an id of the request; an id that is not in `objects` is returned
+        unchanged. Call `Ownership.admit` before: it refuses ids that the client may not use.
+        """
         found = self.objects.get(text)
         return text if found is None else found.upstream
 
 
 class Ownership:
-    """Translates ids of one gateway."""
+    """Translates ids between the clients and the providers of one gateway. Methods raise RequestFailed (503)
+    if the store of owners fails.
+    """
 
     def __init__(self, store: OwnedObjects, seams: Seams) -> None:
         self._store = store
@@ -61,8 +73,9 @@ class Ownership:
     # --- Requests --------------------------------------------------------------------------------------
 
     async def named(self, owner: str, stated: Sequence[Stated]) -> Known:
-        """The objects that a request names and that belong to this owner, in the order of the request. Ids of
-        other objects, or of objects of another kind, are left out; `admit` decides on them.
+        """Return the objects that the ids in a request name. owner: the client's name. Ids that name another
+        client's object, or another kind of object than stated, are left out; `admit` decides whether they are
+        errors.
         """
         if not stated:
             return Known(owner, {})
@@ -72,8 +85,10 @@ class Ownership:
         return Known(owner, {row.id: row for one, row in found if row is not None and row.kind == one.kind})
 
     async def admit(self, stated: Iterable[Stated], known: Known, passage: Passage) -> None:
-        """Write the provider's ids into the request. Raises RequestFailed (404) for an id that is not an
-        object of the client at this provider.
+        """Write the provider's ids into the request, by `Stated.write`. known: from `named`. Raises
+        RequestFailed (404) for an object that is at another provider, and for an id that is not in `known`.
+        If clients may use the provider's ids (`passage.ids`), an id that is not in `known` is an error only
+        if it is the provider's id of an object that a client owns.
         """
         strange: dict[str, Stated] = {}
         for one in stated:
@@ -95,8 +110,8 @@ class Ownership:
     # --- Answers ---------------------------------------------------------------------------------------
 
     async def filtered(self, entries: Sequence[Any], known: Known, passage: Passage) -> list[Any]:
-        """The entries of a provider's list that the client owns; and, if clients may use the provider's ids
-        (`passage.ids`), those that no client owns. Entries without an id are left out.
+        """Return those entries of a provider's list that the client owns; if clients may use the provider's
+        ids (`passage.ids`), also those that no client owns. Entries without an id are left out.
         """
         ids = [place.text for entry in entries for place in places(entry, "id")]
         rows = await reachable(self._store.known(passage.name, ids))
@@ -110,7 +125,9 @@ class Ownership:
         ]
 
     async def has_any(self, known: Known, passage: Passage, kind: Kind) -> bool:
-        """Whether the client may see any object of this kind."""
+        """Whether a list of objects of this kind can have an entry for the client: the client owns such an
+        object at the provider, or clients may use the provider's ids.
+        """
         if passage.ids == "upstream":
             return True
         return await reachable(self._store.has(known.owner, passage.name, kind))
@@ -118,9 +135,10 @@ class Ownership:
     async def show(
         self, entries: Sequence[Any], ids: Ids, known: Known, passage: Passage, *, new: bool
     ) -> None:
-        """Write the ids that clients use into objects that a provider has answered. new: True = the objects
-        belong to the client, so ids that are seen for the first time are minted. Without it, that is so for
-        the objects that the client owns already.
+        """Replace the provider's ids in objects of its answer by the ids that clients use, also inside texts
+        (`Ids.texts`). Other ids in texts are hidden, except in file names and addresses of results. new: True
+        = an id that is not stored yet is stored with a new id for clients, and the client as the owner; False
+        = only if it is in an object whose own id is stored already.
         """
         found = [_Spots.of(entry, ids) for entry in entries]
         texts = [token for one in found for place in one.texts for token in tokens(place.text)]
@@ -151,8 +169,8 @@ class Ownership:
         return OwnedObject(id_, owner, passage.name, kind, upstream, now)
 
     async def _kept(self, objects: Sequence[OwnedObject]) -> Sequence[OwnedObject]:
-        """Keep new objects. Raises RequestFailed if the store fails: the objects are at the provider then,
-        and no client can reach them, so the log names them.
+        """Store new objects, and return them as they are stored. Raises RequestFailed if the store fails. The
+        objects then exist at the provider, but no client can reach them, so the log names them.
         """
         try:
             return await reachable(self._store.keep(objects))
@@ -165,11 +183,15 @@ class Ownership:
             raise
 
     async def text(self, text: str, known: Known, passage: Passage, *, hide: bool) -> str:
-        """A provider's text with the ids that the client uses. hide: True = ids of others are hidden."""
+        """Return a provider's text in which the ids of the client's objects are replaced by the ids that
+        clients use. hide: True = all other ids in the text are hidden.
+        """
         return (await self._change(text, known, passage, hide=hide))(text)
 
     async def fault(self, fault: ir.Fault, known: Known, passage: Passage) -> ir.Fault:
-        """A provider's error with the ids that the client uses; ids of others are hidden."""
+        """Return a provider's error in which the ids of the client's objects are replaced by the ids that
+        clients use, and all other ids are hidden.
+        """
         said = f"{fault.message} {fault.param or ''} {msgspec.json.encode(fault.extra).decode()}"
         change = await self._change(said, known, passage, hide=True)
         extra = None if fault.extra is None else each_text(fault.extra, change)
@@ -186,13 +208,18 @@ class Ownership:
         )
 
     async def forget(self, id_: str, known: Known) -> None:
-        """Forget an object that its provider has deleted."""
+        """Remove an object from the store, because its provider has deleted it. id_: the id that clients use.
+        Nothing happens if `known` does not have the object.
+        """
         if id_ in known.objects:
             await reachable(self._store.remove(known.owner, id_))
 
 
 class _Spots(NamedTuple):
-    """Where ids stand in one object of an answer. own: the provider's id of the object itself."""
+    """The places of ids in one object of an answer. ids: fields that contain an id, with the kind of object.
+    texts: texts in which ids may occur. own: the provider's id of the object itself; None = the object has no
+    id.
+    """
 
     ids: list[tuple[Place, Kind]]
     texts: list[Place]
@@ -211,10 +238,10 @@ class _Spots(NamedTuple):
 
 
 def missing(stated: Stated) -> ir.Fault:
-    """The fault for an id that the client does not own."""
+    """Return the fault (404) for an id in a request that the client does not own."""
     name = stated.kind.replace("_", " ")
     return ir.Fault("not_found", f"There is no {name} {stated.text[:128]!r}.", "not_found", stated.param)
 
 
 _NAMES: Final = ("filename", "results_url")
-"""Members whose text keeps what looks like an id and is none: a client may name its files so."""
+"""Fields of texts in which unknown ids are not hidden: a client may name a file like an id."""

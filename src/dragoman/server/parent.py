@@ -1,4 +1,6 @@
-"""A worker's side of the line to its parent: what it is told of reloads, and how it asks for one."""
+"""The connection of a worker, or of the keeper, to the parent process: carries out the parent's messages
+about reloads, and asks the parent for a reload.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ _CHANGED: Final = Problem("", "has changed while the workers were reading it; lo
 
 
 class Parent:
-    """The parent process, as a worker deals with it. line: the worker's socket to the parent. reloads: those
-    of this worker's gateway.
+    """The parent process, as a worker or the keeper sees it. line: the socket to the parent. reloads: the
+    reloads of this process's gateway; from now on the gateway reloads through the parent.
     """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:
@@ -40,7 +42,10 @@ class Parent:
         reloads.through = self.ask
 
     async def ask(self) -> Outcome:
-        """Have the parent reload all workers. Returns what became of it."""
+        """Ask the parent to reload the configuration in all processes, and return the outcome. If the parent
+        has not answered after `_PATIENCE` seconds, or if this gateway stops, the outcome's problem says that
+        the parent does not answer.
+        """
         if self._ended:
             return self._unanswered()
         mark = next(self._marks)
@@ -56,7 +61,9 @@ class Parent:
             del self._asked[mark]
 
     def give_up(self) -> None:
-        """The gateway stops: each waiting `ask` returns at once, and says that there was no answer."""
+        """End each waiting `ask` now, because the gateway stops: it returns that the parent does not answer.
+        Later calls of `ask` return the same at once.
+        """
         self._ended = True
         for answer in self._asked.values():
             if not answer.done():
@@ -66,7 +73,9 @@ class Parent:
         return Outcome(hash=self._reloads.hash, problems=(_NO_ANSWER,))
 
     def heard(self, message: Message) -> None:
-        """The parent has sent a message."""
+        """Handle a message of the parent: the answer to an `ask`, or the next step of a reload. The steps run
+        in tasks, one after another.
+        """
         if "answer" in message:
             answer = self._asked.get(message["answer"])
             if answer is not None and not answer.done():
@@ -92,8 +101,8 @@ class Parent:
                 await self._drop()
 
     async def _prepare(self, mark: str) -> Message:
-        """Load and prepare the configuration, whose hash has to be `mark`. Returns the answer to the parent:
-        {} if this has worked, else {"problems": [...]}.
+        """Load and prepare the configuration. mark: the hash that the configuration must have. Return the
+        fields of the answer to the parent: {} if the configuration is prepared, else {"problems": [...]}.
         """
         try:
             await self._drop()

@@ -1,6 +1,7 @@
-"""The part of a provider's list that a client owns, as one page.
+"""Makes a client's page of a list from a provider's pages.
 
-A provider lists the objects of all clients. Further pages are fetched until the client's page is full.
+A provider lists the objects of all clients. The objects of other clients are removed from each page, and more
+pages are fetched if too few objects are left.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from dragoman.errors import RequestFailed
 from dragoman.server.numbers import whole_number
 
 Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
-"""Fetches a page of the list at a provider. It gets the path and query."""
+"""Returns a page of the list at a provider. The argument is the path and query."""
 Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
-"""Keeps those of a page's objects that the client owns."""
+"""Returns those of a page's objects that the client owns."""
 
 MOST_PAGES: Final = 50
 """The most pages that are fetched for one page of a client."""
 _PAGE: Final = 100
-"""How many objects further pages have; every vendor allows as many."""
+"""The number of objects to ask for in further pages; every vendor allows this number."""
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
-    """A client's page of a list. first: the provider's answer to the client's own query. target: its path and
-    query in the provider's ids. Raises RequestFailed if nothing of the client's is found in so many pages as
-    are fetched, and what `fetch` raises.
+    """Return a client's page of a list. first: the provider's answer to the client's own query. target: the
+    path and query of that request, with the provider's ids. Raises what `fetch` raises. Raises RequestFailed
+    if the first `MOST_PAGES` pages contain none of the client's objects and more pages follow. In Mistral's
+    lists (pages with numbers), RequestFailed is raised for every list that is longer than `MOST_PAGES` pages.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))
@@ -42,9 +44,10 @@ async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> 
 async def _chained(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """A page of a list in which each page has a token for the next one (Anthropic's files). The page is that
-    of the provider, because no token leads into the middle of one; pages without any of the client's objects
-    are left out, because clients stop there.
+    """Return a page of a list in which each page has a token for the next page (Anthropic's files). The
+    result is one page of the provider without the objects of other clients: it may be short, because no token
+    leads into the middle of a page. Pages without any of the client's objects are skipped if another page
+    follows, because clients stop at an empty page.
     """
     page, kept, pages = first, await own(first["data"]), 1
     while not kept and page.get("next_page") is not None:
@@ -59,7 +62,7 @@ async def _chained(
 async def _linked(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """A page of a list in which each page names the object after which (or before which) it begins."""
+    """Return a page of a list whose query names the object after which, or before which, the page begins."""
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
     cursor = next((name for name in (*BEFORE, *AFTER) if name in query), cursor)
@@ -87,8 +90,8 @@ async def _linked(
 async def _numbered(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """A page of Mistral's list, whose pages have numbers from 0. All pages are read, because the numbers of a
-    client's pages count its own objects.
+    """Return a page of Mistral's list, whose pages have numbers from 0. All pages of the provider are read,
+    because a client's page numbers count only the client's objects.
     """
     number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
     kept: list[Any] = []

@@ -1,11 +1,13 @@
-"""Files, batches, fine-tuning jobs and similar resources of a provider: requests are passed through to it.
+"""Passes requests for files, batches, fine-tuning jobs and similar objects (resources) through to a provider.
 
-Contents pass byte for byte in both directions. In JSON, the ids of objects are translated (`server.owned`),
-and a list has only what its client owns. The paths and methods that pass are listed in `dialects.resources`,
-the headers here. A client key that is limited to some models or operations may only use what costs nothing,
-because a batch can name any model and any operation. The provider is the one that has the objects which a
-request names; without such, the only one that has the resource and speaks the client's protocol, or, among
-several, the one that the header `X-Dragoman-Provider` names.
+Contents pass byte for byte in both directions. In JSON, the ids of objects are translated, and other clients'
+objects are removed from lists (`server.owned`). `dialects.resources` lists the paths and methods that pass;
+this module lists the headers. A client key that is limited to some models, or to operations without
+`pass_through`, may only use the resources in `_FREE`, because a batch can name any model and any operation.
+
+A request goes to the provider that has the objects which the request names. If the request names no object,
+it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to the only
+provider that has the resource and speaks the client's protocol; if there are several, the request is refused.
 """
 
 from __future__ import annotations
@@ -60,30 +62,33 @@ _SENT: Final = frozenset(
 )
 """The names of the client's headers that are sent to the provider."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
-"""The provider's headers that are passed on in every protocol; see `_headers` for others."""
+"""The provider's headers that are passed on in every protocol. Each protocol has more (`dialect.headers`)."""
 _ANY: Final = "application/octet-stream"
 _FORMS: Final = ("multipart/", "application/x-www-form-urlencoded")
 _BODILESS: Final = frozenset({204, 205})
 MOST_EDITED: Final = 16_000_000
-"""The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
+"""The most bytes of an answer about objects, which is read completely to translate its ids; 1000 batches are
+1 MB.
+"""
 _MOST_VALUES: Final = 1_000_000
 """The most JSON values of a body in which ids are translated, unless more are configured. A batch has a few
 for each of its requests."""
 _RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/results)")
-"""Matches the address of a batch's results. Its origin is cut off, so that the address leads here: official
-clients call it with their own key, which is a key of this gateway.
+"""Matches the address of a batch's results. The provider's server is cut off, so that the address leads to
+this gateway: official clients call it with their own key, which is a key of this gateway.
 """
 
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
-"""The resources that cost nothing to make, also open to keys that are limited to some models or operations.
-What batches and fine-tuning cost is not known here.
+"""The resources whose objects cost nothing. They are also open to keys that are limited to some models or
+operations. The gateway does not know what batches and fine-tuning cost.
 """
 
 
 class Asked(NamedTuple):
-    """A request whose ids are the provider's. target: path and query for the provider. known: the objects
-    that it names. body: what is sent in place of the client's body; None = that body.
+    """A request in which the client's ids are replaced by the provider's ids. ids: the places of ids on this
+    path. target: the path and query for the provider. known: the client's objects that the request names.
+    body: is sent instead of the client's body; None = the client's body is sent as it comes in.
     """
 
     ids: Ids
@@ -93,8 +98,9 @@ class Asked(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call to a provider. meter: None = it is not accounted for. prefix: the gateway's address of uploads
-    as the client reaches it, "" = there are none.
+    """One call to a provider. sent: the client's headers that are passed on. record: the record of this
+    attempt. meter: accounts for the call; None = nothing is accounted for. prefix: the beginning of the
+    addresses of uploads, as clients reach the gateway; "" = this resource has no such addresses.
     """
 
     passage: Passage
@@ -106,26 +112,31 @@ class Call(NamedTuple):
 
     @property
     def owns(self) -> bool:
-        """Whether what is answered belongs to the client, as far as nobody owns it already: what it has made,
-        and what is part of an object of its own.
+        """Whether the client becomes the owner of objects in the answer that nobody owns yet. True if clients
+        may use only the gateway's ids, if the path has no id, or if the request names an object of the
+        client.
         """
         asked = self.asked
         return self.passage.ids == "minted" or not asked.ids.params or bool(asked.known.objects)
 
     def close(self, status: int) -> None:
-        """Account for the call, because the end of an answer with this status follows."""
+        """Account for the call; to be called before the last bytes of the answer are sent. status: of the
+        answer.
+        """
         if self.meter is not None:
             self.meter.close(status)
 
 
 class PassThroughApi:
-    """The endpoints of passed-through resources at one gateway."""
+    """The endpoints of the resources that are passed through to providers, at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of every resource, once; a path of several protocols is shared (`/v1/files`)."""
+        """Yield an endpoint for each path of each resource. A path that several protocols have, such as
+        `/v1/files`, is yielded once, as shared.
+        """
         known: set[str] = set()
         for dialect, face in faces():
             for resource in sorted(_offered(dialect)):
@@ -143,8 +154,9 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 404 for an unknown model, 403 for
-        a model that is not fine-tuned, and what `_pass` raises.
+        """Delete a fine-tuned model at the provider that has it. The path names the model, with or without
+        the provider's name before it. Raises RequestFailed: 404 for an unknown model, 403 for a model that is
+        not fine-tuned, and what `_pass` raises.
         """
         name = request.params["model"]
         exchange.asked = name
@@ -162,7 +174,9 @@ class PassThroughApi:
     async def pass_file(
         self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Pass a request for files of OpenAI's or Anthropic's form through, as `_pass` does."""
+        """Pass a request for files in OpenAI's or Anthropic's form through to the provider. path: its
+        template below the root, such as `/files/{id}`. Raises what `_pass` raises.
+        """
         await self._pass(request, exchange, client, resource="files", path=path, face=DEFAULT)
 
     async def _pass(
@@ -175,11 +189,11 @@ class PassThroughApi:
         path: str,
         face: Dialect,
     ) -> None:
-        """Pass a request for a resource through to its provider, and the answer back; record this in
-        `exchange`. face: the client's protocol, unless the headers of the request show another one. Raises
-        RequestFailed: the errors of `_passage`, 404 for an invalid id, the provider's error, the error of a
-        body that the client sends wrongly. Raises ClientGone if the client disconnects while it sends the
-        body.
+        """Pass a request for a resource through to the provider, and the answer back to the client; record
+        the call in `exchange`. path: the template below the root. face: the protocol of the path; if the
+        request's headers show that the client speaks another protocol which has the resource, that protocol
+        is used. Raises RequestFailed: the errors of `_able` and `_asked`, the provider's error, and the error
+        of a body that cannot be read. Raises ClientGone if the client disconnects while it sends the body.
         """
         told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
@@ -196,7 +210,9 @@ class PassThroughApi:
         exchange: Exchange,
         client: HttpClient,
     ) -> None:
-        """Call the provider, pass its answer back, and account for it."""
+        """Call the provider, pass the answer back to the client, and account for the call. passage: the
+        provider; the credential for the client is chosen here.
+        """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
         account = passage.account
@@ -233,7 +249,7 @@ class PassThroughApi:
                 meter.close(gone=client.gone)
 
     def _prefix(self, request: HttpRequest) -> str:
-        """As `Call.prefix`."""
+        """Return the value of `Call.prefix` for this request. Subclasses with uploads override this."""
         return ""
 
     async def _send(
@@ -242,7 +258,9 @@ class PassThroughApi:
         return await passage.send(method, target, call.sent, body)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
-        """Send the request to the provider, and its answer to the client, once it is accounted for."""
+        """Send the request to the provider, and the answer to the client. Raises RequestFailed for the
+        provider's error, with translated ids; and the error of the client's body, if reading it failed.
+        """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:
             parts = without_field(request.parts, call.asked.ids.forms)
@@ -271,7 +289,9 @@ class PassThroughApi:
             record.ended = now()
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client, with the ids that clients use."""
+        """Send a provider's answer to the client: JSON with the ids that clients use, other contents byte for
+        byte.
+        """
         passage, asked = call.passage, call.asked
         json = answer.headers.get("content-type", "").startswith("application/json")
         if answer.status in _BODILESS or asked.ids.answer is None or not json:
@@ -303,7 +323,9 @@ class PassThroughApi:
         await client.answer(answer.status, headers, encode(value))
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
-        """The part of a provider's list that belongs to the client. first: the first page of the list."""
+        """Return the client's page of a provider's list, with the ids that clients use. first: the provider's
+        answer to the client's query.
+        """
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
         assert kind is not None
@@ -330,7 +352,11 @@ class PassThroughApi:
         return value
 
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
-        """Write the ids that clients use into objects of an answer. page: the list that they are in."""
+        """Write the ids that clients use into objects of an answer, and remove the provider's server from
+        addresses of results. entries: the objects. page: the JSON object of the list; its `first_id` and
+        `last_id` are set to the ids of `entries`, unless they are missing or null. {} = the answer is not a
+        list. new: as in `Ownership.show`.
+        """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
             for place in places(entry, "results_url"):
@@ -341,7 +367,9 @@ class PassThroughApi:
                 page[name] = id_[0] if id_ else None
 
     async def _forget(self, call: Call) -> None:
-        """Forget the object that was deleted. A file that only leaves a vector store lasts."""
+        """Remove the object that the provider has deleted from the store of owners. If the path has a
+        placeholder `file`, nothing is removed: the file has left a vector store, but still exists.
+        """
         params = call.asked.ids.params
         if "file" not in params:
             *_, name = params
@@ -361,8 +389,9 @@ class PassThroughApi:
         able: Mapping[str, Passage],
         exchange: Exchange,
     ) -> tuple[Passage, Asked]:
-        """The provider for a request, and the request in the provider's ids. Raises RequestFailed (404 for
-        an id that the client does not own, the errors of `_chosen`, those of the client's body).
+        """Return the provider for a request, and the request with the provider's ids. path: the template
+        below the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client does not own,
+        the errors of `_chosen`, and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
         params, pairs = dict(request.params), pairs_of(request)
@@ -396,8 +425,9 @@ class PassThroughApi:
         return passage, Asked(ids, target_of(path, params, pairs), known, body)
 
     async def _whole(self, request: HttpRequest) -> bytes:
-        """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed, or a
-        form, whose fields nobody translates).
+        """Read the client's body and return it, because its ids may have to be translated. Raises
+        RequestFailed: 413 for a body that is too large, 400 for a compressed body or a form, in which ids
+        cannot be translated.
         """
         if request.headers.get("content-type", "").strip().lower().startswith(_FORMS):
             text = "A body that may name objects must be JSON (content-type: application/json)."
@@ -419,7 +449,9 @@ class PassThroughApi:
         return b"".join(parts)
 
     async def _value(self, body: bytes, ids: Ids, request: HttpRequest) -> dict[str, Any] | None:
-        """A JSON body, decoded; None = it names no object. Raises RequestFailed (400, 413)."""
+        """Return a JSON body, decoded; None = the body contains no field that could name an object, so it is
+        not decoded. Raises RequestFailed (400, 413).
+        """
         names = {at.rpartition(".")[2].removesuffix("[]").encode() for at in ids.body}
         hidden = b"\\u00" in body or b"\0" in body  # an escape, or UTF-16, which is refused
         if not hidden and not any(b'"%b"' % name in body for name in names):
@@ -437,8 +469,8 @@ class PassThroughApi:
             raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
 
     def _connected(self, exchange: Exchange) -> Callable[[], None]:
-        """A function to be called when the request is about to be sent to the provider: it notes the time in
-        `exchange`, and counts the request in the metrics.
+        """Return a function to be called when the request is about to be sent to the provider. The function
+        records the time in `exchange`, and counts the request in the metrics.
         """
 
         def connected() -> None:
@@ -449,9 +481,9 @@ class PassThroughApi:
         return connected
 
     def _able(self, resource: Resource, request: HttpRequest, form: str) -> Mapping[str, Passage]:
-        """The providers that have a resource and that the client may use, by name. form: of the client's
-        protocol, from `_form`. Raises RequestFailed: 403 for a key limited to some models, operations or
-        other providers, 501 if no provider has the resource.
+        """Return the providers that have a resource and that the client may use, by name. form: the name of
+        the client's protocol, from `_form`. Raises RequestFailed: 403 if the client's key may not use the
+        resource, or may not use any provider that has it; 501 if no provider has it.
         """
         if resource not in _FREE and (barred := request.caller.may.bars("pass_through")) is not None:
             raise RequestFailed(barred)
@@ -481,10 +513,11 @@ class PassThroughApi:
     def _chosen(
         self, resource: Resource, request: HttpRequest, able: Mapping[str, Passage], known: Known
     ) -> Passage:
-        """The provider to which the request goes: the one that has the objects which it names, else the one
-        that the client names. Raises RequestFailed: 404 if the objects are at a provider that the client
-        cannot use any more, 400 if the client names another provider, or several have the resource and it
-        names none.
+        """Return the provider to which the request goes: the one that has the first object in `known`. If
+        `known` is empty, it is the provider that the header `X-Dragoman-Provider` names, or without this
+        header the only one in `able`. Raises RequestFailed: 404 if the objects' provider is not in `able`;
+        400 if the header names a provider that is not in `able`, or if the header is missing and `able` has
+        several.
         """
         wished = known.provider
         if wished is None:
@@ -505,15 +538,17 @@ class PassThroughApi:
 
 
 def _offered(face: Dialect) -> frozenset[Resource]:
-    """The resources on the paths of a face: its own, and at OpenAI's those of protocols that are no face."""
+    """Return the resources that the paths of a protocol offer. OpenAI's paths also offer the resources of
+    protocols that the gateway does not speak with clients.
+    """
     if face is not DEFAULT:
         return face.resources
     return face.resources.union(*(one.resources for one in DIALECTS.values() if one.face is None))
 
 
 def _form(dialect: Dialect) -> str:
-    """The name of the protocol in whose form the resources of a dialect are: the dialect itself, if clients
-    show it by headers; else OpenAI's.
+    """Return the name of the protocol in whose form a dialect's resources are: the dialect itself, if its
+    clients are recognised by their headers; otherwise OpenAI's.
     """
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
@@ -521,7 +556,9 @@ def _form(dialect: Dialect) -> str:
 async def flow(
     answer: Answer, client: HttpClient, headers: list[tuple[bytes, bytes]], closing: Callable[[int], None]
 ) -> None:
-    """Pass an answer on. closing: called with its status before its end."""
+    """Send an answer to the client as it arrives. headers: for the client. closing: called with the answer's
+    status after the last chunk, before the end is sent.
+    """
     client.streaming = Streaming(answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
     await client.begin(answer.status, headers)
     while chunk := await answer.chunk():
@@ -531,9 +568,10 @@ async def flow(
 
 
 def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
-    """The headers for the client: the provider's that are passed on, those that keep browsers from running
-    the answer as a page, the provider's name, and those of the client's limits. named: the
-    content-disposition, with the ids that clients use. whole: without the provider's content-length.
+    """Return the headers for the client: the provider's headers that are passed on, headers that keep
+    browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. named: the
+    value of content-disposition, with the ids that clients use; "" = none. whole: True = the provider's
+    content-length is left out.
     """
     passage, meter = call.passage, call.meter
     passed = [
@@ -554,12 +592,16 @@ def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> l
 
 
 def _uploads(ids: Ids, request: HttpRequest) -> bool:
-    """Whether a request whose JSON may name objects has a form instead, which may not."""
+    """Whether the body is a multipart form, on a path that takes such a form besides JSON. Ids in a form are
+    not translated.
+    """
     return bool(ids.forms) and request.headers.get("content-type", "").strip().lower().startswith(_FORMS[0])
 
 
 def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
-    """A provider's JSON answer. Raises RequestFailed if it is no object."""
+    """Return a provider's JSON answer, decoded. Raises RequestFailed, which blames the provider, if it is not
+    a JSON object.
+    """
     try:
         return decode_object(body)
     except WireError as error:
@@ -573,13 +615,17 @@ def _sent(request: HttpRequest) -> dict[str, str]:
 
 
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """The fields of a request's query, without the client key."""
+    """Return the fields of a request's query as pairs of name and value, without the field `key`, which may
+    contain the client key.
+    """
     pairs = parse_qsl(request.search, keep_blank_values=True)
     return [pair for pair in pairs if pair[0].lower() != "key"]
 
 
 def target_of(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:
-    """The path and query for the provider. params: the values of the path's placeholders, quoted."""
+    """Return the path and query for the provider. path: a template. params: the values of its placeholders,
+    percent-encoded. pairs: the fields of the query.
+    """
     for name, value in params.items():
         path = path.replace(f"{{{name}}}", value)
     return f"{path}?{urlencode(pairs)}" if pairs else path

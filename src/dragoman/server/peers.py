@@ -1,7 +1,8 @@
 """The messages between the workers and the keeper of one gateway.
 
-Every worker has a line to the keeper, and the keeper passes on what is for the other workers. So while the
-keeper is missing, the workers go on alone: what they tell reaches nobody, and nobody answers them.
+Each worker has a line to the keeper, and the keeper passes messages on to the other workers. While the keeper
+is missing, no message reaches another worker, and no question is answered. Messages that workers have sent
+meanwhile wait for the next keeper, as far as the buffer of the line holds them.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ log = logging.getLogger("dragoman.server.peers")
 ASK_PATIENCE: Final = 1.0
 """Seconds for which `ask` waits for answers."""
 _SIGN_EVERY: Final = 0.5
-"""Seconds between two signs of the keeper that it is there."""
+"""Seconds between two writes to the board by which the keeper shows that it is running."""
 _ASKS: Final = 0xFFFF_FFFF
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class _Letter(msgspec.Struct, frozen=True, array_like=True):
-    """A message as it is sent. kind: "nobody" = the process that was asked has no answer. asker: the number
-    of the worker that asks, 0 = the keeper. number: of the question; the answers to it have the same number.
+    """A message in the form in which it is sent. kind: `tell` = for all other workers; `hand` = for the
+    keeper; `ask` = a question; `answer` = an answer to a question; `nobody` = the asked process has no
+    answer. asker: the number of the process that asked, 0 = the keeper. number: of the question; the answers
+    to the question have the same number.
     """
 
     kind: Literal["tell", "hand", "ask", "answer", "nobody"]
@@ -45,8 +48,8 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _number(value: Any) -> float:
-    """A number that msgspec can encode. The encoder calls this for values of subclasses of int and float,
-    such as a Duration. Raises TypeError for any other value.
+    """Return a number in a type that msgspec can encode. The encoder calls this function for values of
+    subclasses of int and float, such as a Duration. Raises TypeError for other values.
     """
     if isinstance(value, int):
         return int(value)
@@ -61,7 +64,9 @@ _value = msgspec.json.Decoder().decode
 
 
 class _Question(msgspec.Struct, eq=False):
-    """A question that waits for answers. missing: how many have not come."""
+    """A question of this process that waits for answers. missing: how many processes have not answered yet.
+    done: is set when no answer is missing. answers: the values that have arrived.
+    """
 
     missing: int
     done: asyncio.Future[None]
@@ -76,7 +81,9 @@ class _Question(msgspec.Struct, eq=False):
 
 
 class _Linked(Peers, ABC):
-    """What a worker and the keeper have in common. number: of this process, as the asker of questions."""
+    """The part of `Peers` that is the same in workers and in the keeper. number: of this process, for the
+    questions that it asks; 0 = the keeper.
+    """
 
     alone = False
 
@@ -86,8 +93,8 @@ class _Linked(Peers, ABC):
         self._board = board
         self._seams = seams
         self._asked = int(seams.uniform() * _ASKS)
-        """The number of the latest question. It begins anywhere, so that an answer to a predecessor of this
-        process is not taken for one of its own.
+        """The number of this process's latest question. The first number is random, so that an answer to the
+        process that this one replaces is not taken for an answer to a question of this process.
         """
         self._questions: dict[int, _Question] = {}
 
@@ -112,14 +119,16 @@ class _Linked(Peers, ABC):
 
     @abstractmethod
     def _others(self) -> int:
-        """How many processes answer a question of this one."""
+        """Return how many processes are expected to answer a question of this process."""
 
     @abstractmethod
     def _put(self, letter: _Letter) -> None:
-        """Send a letter: a worker to the keeper, the keeper to all workers."""
+        """Send a letter: from a worker to the keeper, or from the keeper to all workers."""
 
     def _receive(self, letter: _Letter) -> _Letter:
-        """Call the receiver of a letter. Returns the answer."""
+        """Call the receiver for the letter's subject, and return the letter that answers: with the receiver's
+        result, or of the kind `nobody` if there is no receiver or if the receiver fails.
+        """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
         if (receiver := self._receivers.get(letter.subject)) is None:
             return nobody
@@ -141,7 +150,7 @@ def _send(line: Line | None, data: bytes, subject: str) -> None:
 
 
 class WorkerPeers(_Linked):
-    """The other processes as a worker sees them. number: of this worker. line: its socket to the keeper."""
+    """`Peers` in a worker. number: of this worker. line: the socket to the keeper."""
 
     keeps = False
 
@@ -186,7 +195,7 @@ class WorkerPeers(_Linked):
 
 
 class KeeperPeers(_Linked):
-    """The workers as the keeper sees them. lines: its sockets to them, in the order of their numbers."""
+    """`Peers` in the keeper. lines: the sockets to the workers, in the order of the workers' numbers."""
 
     def __init__(self, lines: Sequence[socket.socket], board: Board, seams: Seams = SYSTEM) -> None:
         super().__init__(0, board, seams)
@@ -212,7 +221,7 @@ class KeeperPeers(_Linked):
         return KeeperState("here")
 
     def _sign(self) -> None:
-        """Show the workers that the keeper is there, now and at intervals."""
+        """Write to the board that the keeper is running, now and every `_SIGN_EVERY` seconds from now on."""
         self._board.write(self._board.keeper, b"%d" % os.getpid(), self._seams.monotonic())
         self._signing = asyncio.get_running_loop().call_later(_SIGN_EVERY, self._sign)
 

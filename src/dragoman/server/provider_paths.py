@@ -1,10 +1,11 @@
-"""Paths of a provider that no protocol describes: `/providers/NAME/PATH`, passed to its server as they are.
+"""Passes requests for `/providers/NAME/PATH` on to the server of the provider NAME, for paths that no
+protocol describes.
 
-The operator lists methods and paths (`providers.NAME.paths`). The request goes to the origin of the
-provider's base URL and nowhere else, with the gateway's credential; no redirect is followed. Bodies pass
-piece by piece in both directions and are not read, except for the usage that an answer states, and for the
-gateway's key, which no client may read: some servers have an endpoint that tells it (`GET /v1/user` of
-ElevenLabs).
+The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
+server in the provider's base URL, with the credential from `sending.with_credential`; no redirect is
+followed. Bodies pass piece by piece in both directions. An answer is read only to find the usage that it
+states, and to hide the gateway's key in it: some servers have an endpoint that returns the key (`GET
+/v1/user` of ElevenLabs).
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ _BODILESS: Final = frozenset({204, 205})
 
 
 class _Call(NamedTuple):
-    """One call to a provider. target: path and query. meter: None = it is not accounted for."""
+    """One call to a provider. target: the path and query. record: the record of this attempt. meter: accounts
+    for the call; None = nothing is accounted for.
+    """
 
     passage: Passage
     target: str
@@ -56,22 +59,26 @@ class _Call(NamedTuple):
 
 
 class ProviderPathsApi:
-    """The endpoint of all listed paths at one gateway."""
+    """The endpoint of all listed paths of all providers, at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the only endpoint: which providers have paths may change while the gateway runs."""
+        """Yield the only endpoint. It accepts any provider and any path, because the listed paths may change
+        while the gateway runs.
+        """
         handlers = {
             method: Handler(self._pass, takes_body="" if method == "GET" else "parts") for method in METHODS
         }
         yield Endpoint(f"{ROOT}{{path}}", DEFAULT, handlers, slashes=True, faceless=True)
 
     async def _pass(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Pass a request on, and the answer back; record this in `exchange`. Raises RequestFailed: 404 and
-        405 for what is not listed, 403 for what the client may not use, 400 for a path or query that is not
-        sent, and the errors of the call. Raises ClientGone if the client disconnects while it sends the body.
+        """Pass a request on to the provider, and the answer back to the client; record the call in
+        `exchange`. Raises RequestFailed: 404 for a provider or path that is not listed, 405 for a method that
+        is not listed, 403 if the client may not use the provider's paths, 400 for a path or query that cannot
+        be sent, and the errors of the call. Raises ClientGone if the client disconnects while it sends the
+        body.
         """
         name, path = _named(request)
         passage = self._listing(name)
@@ -110,14 +117,15 @@ class ProviderPathsApi:
                 meter.close(gone=client.gone)
 
     def _listing(self, name: str) -> Passage | None:
-        """The provider of this name, if it lists any paths."""
+        """Return the provider of this name; None = there is none, or no paths are listed for it."""
         passage = self._gateway.passages.get(name)
         return passage if passage is not None and passage.paths else None
 
     @staticmethod
     def _admit(passage: Passage, request: HttpRequest) -> None:
-        """Raises RequestFailed (403) if the client may not use the provider, its protocol or the operation,
-        or is limited to some models: nobody knows which model a path uses.
+        """Raise RequestFailed (403) if the client may not use the provider, its protocol or the operation
+        `pass_through`. Also raise it if the client is limited to some models, because the gateway does not
+        know which model a path uses.
         """
         caller = request.caller
         refused = caller.may_speak(passage.dialect.name) or caller.may.bars(OPERATION)
@@ -139,7 +147,9 @@ class ProviderPathsApi:
         CONNECTED.set(connected)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send the request to the provider, and its answer to the client."""
+        """Send the request to the provider, and the answer to the client. Raises RequestFailed, in which the
+        account's secrets are hidden; and the error of the client's body, if reading it failed.
+        """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
         try:
@@ -166,7 +176,9 @@ class ProviderPathsApi:
             record.ended = now()
 
     async def _flow(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Pass an answer on as it comes, and account for it before its last bytes."""
+        """Send an answer with a status of success to the client as it arrives. Account for the call before
+        the last bytes are sent.
+        """
         kind = answer.headers.get("content-type", _ANY)
         if answer.status in _BODILESS:
             _settle(call, answer.status)
@@ -189,9 +201,9 @@ class ProviderPathsApi:
         await client.end(hider.rest())
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Pass a provider's error on as the provider has written it, without the gateway's credential. Raises
-        RequestFailed if the provider refuses that credential, because the client cannot correct it, and for a
-        status that is no error.
+        """Send a provider's error to the client as the provider wrote it, but with the account's secrets
+        hidden. Raises RequestFailed instead for 401 and 403, unless the client sent its own credential: the
+        client cannot correct the gateway's credential. Also raises it for a status outside 400 to 599.
         """
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
@@ -208,9 +220,11 @@ class ProviderPathsApi:
         await client.answer(answer.status, [kind, *self._headers(answer, call, whole=True)], body)
 
     def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
-        """The headers for the client: the provider's but for those of its connection, its cookies and what is
-        the gateway's own to say; and those that keep browsers from running the answer as a page. whole:
-        without the provider's content-length.
+        """Return the headers for the client: the provider's headers that are passed on, headers that keep
+        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds.
+        Headers of the connection, cookies, headers that only the gateway may set and headers with a secret of
+        the account are left out. A URL of the provider's server becomes a path of this gateway. whole: True =
+        the provider's content-length is left out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
@@ -237,8 +251,8 @@ class ProviderPathsApi:
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    """The provider's name, and the encoded path at it, with the slash before it. If the server does not tell
-    the encoded path, it is encoded again from the decoded one.
+    """Return the provider's name from the request's path, and the rest of the path: percent-encoded, with the
+    slash before it. If the encoded path is not known, the decoded path is encoded again.
     """
     decoded, raw = request.params["path"], request.raw.decode("latin-1")
     found = quote(decoded, safe="/:;")
@@ -254,7 +268,10 @@ def _named(request: HttpRequest) -> tuple[str, str]:
 
 
 def _target(passage: Passage | None, name: str, method: str, path: str, request: HttpRequest) -> str:
-    """The path and query for the provider. Raises RequestFailed: 404, 405 and 400."""
+    """Return the path and query for the provider. passage: None = no paths of a provider with this name are
+    listed. path: from `_named`. Raises RequestFailed: 404 for a provider or path that is not listed, 405 for
+    a method that is not listed, 400 for a path or query that cannot be sent.
+    """
     if passage is None:
         text = f"No paths of a provider {name[:64]!r} are listed here (setting providers.NAME.paths)."
         raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
@@ -273,7 +290,7 @@ def _target(passage: Passage | None, name: str, method: str, path: str, request:
 
 
 def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None:
-    """Note what an answer has stated of its usage so far."""
+    """Write the usage, the units and the model that an answer has stated so far into the records."""
     stated = usage.stated()
     if stated.usage is not None:
         record.usage = exchange.usage = stated.usage
@@ -290,16 +307,17 @@ def _settle(call: _Call, status: int) -> None:
 
 
 def _keys(account: Account) -> list[str]:
-    """The account's keys: the secrets in the headers that hold credentials. Other headers that an operator
-    has configured may have values that stand in any answer.
+    """Return the account's keys: the secrets that are in headers for credentials. Secrets in other headers
+    that an operator has configured are left out, because such values may occur in any answer.
     """
     values = [account.headers[name] for name in credential_headers() if name in account.headers]
     return [secret for secret in account.secrets if any(secret in value for value in values)]
 
 
 def _sent(headers: Mapping[str, str]) -> dict[str, str]:
-    """The client's headers that are sent to the provider: all but those of its connection, its credentials
-    and cookies, those of proxies, and those that would choose another method, path or account there.
+    """Return the client's headers that are sent to the provider. Left out are headers of the connection,
+    credentials, cookies, headers that proxies add, headers for the gateway, and headers that would choose
+    another method, path or account at the provider.
     """
     dropped = _of_connection(headers)
     return {name: value for name, value in headers.items() if name not in dropped and _is_sent(name)}
@@ -312,7 +330,9 @@ def _is_sent(name: str) -> bool:
 
 
 def _of_connection(headers: Mapping[str, str]) -> frozenset[str]:
-    """The names of headers that hold for one connection only (RFC 9110, section 7.6.1)."""
+    """Return the names of the headers that are valid for one connection only (RFC 9110, section 7.6.1).
+    headers: with lower-case names; its header `connection` can list more names.
+    """
     listed = headers.get("connection", "").lower().split(",")
     return _HOP_BY_HOP.union(name.strip() for name in listed)
 
@@ -351,6 +371,6 @@ _NOT_ANSWERED: Final = frozenset(
 )
 _NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")
 _PLACES: Final = frozenset({"location", "content-location", "operation-location", "azure-asyncoperation"})
-"""Headers with a URL at the provider, which becomes one below the provider's paths here."""
+"""Headers with a URL at the provider, which is changed to a URL below the provider's paths at the gateway."""
 _SHORTEST_SECRET: Final = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""

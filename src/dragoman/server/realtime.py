@@ -1,8 +1,9 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
-A session is one exchange, whose replies are accounted for one by one (`engine.replies`). Until the provider
-has accepted it, the client of OpenAI's API gets errors over HTTP. The Live API names the model only in the
-first message of an open WebSocket, so that its errors are close codes with a reason.
+A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
+OpenAI's API names the model in the URL. So until the provider has opened the session, errors are HTTP
+answers. A client of the Live API names the model in its first message, for which the WebSocket must be
+accepted. So later errors are close codes with a reason.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ log = logging.getLogger("dragoman.server")
 
 _SWITCHED: Final = 101
 _BETA: Final = "openai-beta."
-"""The beginning of a subprotocol by which web pages, which can set no headers, state `OpenAI-Beta`."""
+"""The prefix of a subprotocol with the value of `OpenAI-Beta`: web pages cannot set headers."""
 _BETAS: Final = {"realtime-v1": "realtime=v1"}
 _SENT: Final = ("openai-beta", "openai-safety-identifier")
 """The client's headers that are sent to the provider."""
 _FIRST: Final = 60.0
-"""Seconds in which the first message of a session has to come that names the model in it."""
+"""Seconds within which the first message must come, if it names the model."""
 _IGNORED: Final = frozenset({"api-version", "api-key", "key", "alt", "access_token"})
-"""Members of the query that are for the gateway: its version of the API, and the client's key."""
+"""Fields of the query that are for the gateway: its version of the API, and the client's key."""
 _POLICY, _INTERNAL, _RESTART, _LATER, _WRONG = 1008, 1011, 1012, 1013, 1007
 """Close codes: RFC 6455, section 7.4.1, and https://www.iana.org/assignments/websocket."""
 _CODES: Final[Mapping[ir.Kind, int]] = {
@@ -61,16 +62,18 @@ _REST: Final[Mapping[str, str]] = {
     "/realtime/calls": "realtime sessions over WebRTC",
     "/realtime/translations/client_secrets": "client secrets for realtime sessions",
 }
-"""Paths of OpenAI's API beside the WebSocket, and what they would do. A client secret lets a client call the
-provider itself, past the keys and limits of the gateway.
+"""Paths of OpenAI's API that the gateway does not support, and what they are for. A client secret would let a
+client call the provider directly, past the keys and limits of the gateway.
 """
 
 
 class RealtimeApi:
-    """The paths of realtime sessions for requests that are no WebSockets."""
+    """Answers HTTP requests for realtime sessions that are not WebSocket handshakes; each gets an error."""
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of sessions, which need a WebSocket, and OpenAI's other paths."""
+        """Yield the paths of sessions, for requests without a WebSocket, and OpenAI's other paths for
+        realtime, which the gateway does not support.
+        """
         for dialect, _ in faces():
             if dialect.live is not None and (dialect is DEFAULT or dialect.live is not DEFAULT.live):
                 for path in dialect.live.paths:
@@ -93,8 +96,10 @@ class RealtimeApi:
 
 
 class Handshake(NamedTuple):
-    """A handshake that may be accepted. subprotocols: those that the client offers; chosen: one of them, None
-    = none. search: the query of its URL. caller: returns the caller as it is now, or why it may not go on.
+    """A WebSocket handshake for a realtime session, which may be accepted. subprotocols: those that the
+    client offers. chosen: the one that is accepted, None = none. search: the query of the URL. caller:
+    returns the client with its present rights, or the fault if the client may not go on. link: the
+    connection.
     """
 
     endpoint: Endpoint
@@ -107,7 +112,9 @@ class Handshake(NamedTuple):
 
 
 def live_of(endpoint: Endpoint | None) -> Live | None:
-    """The realtime sessions at an endpoint; None = there are none."""
+    """Return the protocol's description of realtime sessions (`Live`) if clients can open them at this
+    endpoint; None = they cannot.
+    """
     if endpoint is None or (live := endpoint.face.live) is None:
         return None
     return live if endpoint.template in live.paths else None
@@ -116,7 +123,9 @@ def live_of(endpoint: Endpoint | None) -> Live | None:
 async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
-    """Serve one session to its end. The caller closes and observes the exchange."""
+    """Serve one session until it ends, then close the exchange and pass it to the observers. An error is sent
+    to the client.
+    """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
     bounds = Bounds(settings.max_time or None, settings.idle or None, settings.max_message)
@@ -155,7 +164,10 @@ async def serve_session(
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:
-    """The model that the client names in the query or in its first message. Raises RequestFailed."""
+    """Return the model that the client names, or None if the query names none. If the protocol has the model
+    in the first message (`Live.model`), accept the WebSocket and wait for this message. Raises RequestFailed:
+    400 for an unknown field of the query or an invalid message, and if no message comes.
+    """
     if live.model is None:
         query = dict(parse_qsl(handshake.search, keep_blank_values=True))
         model = query.pop("model", None) or query.pop("deployment", None)
@@ -185,7 +197,7 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
 
 
 class RealtimeClient:
-    """The client's side of a session (`engine.converse.SessionClient`)."""
+    """The client of a session. Implements `engine.converse.SessionClient`."""
 
     def __init__(
         self, exchange: Exchange, handshake: Handshake, receive: Receive, send: Send, bounds: Bounds
@@ -206,18 +218,20 @@ class RealtimeClient:
 
     @property
     def gone(self) -> bool:
-        """Whether the connection was lost without a close frame."""
+        """Whether the connection was lost before the client or the gateway closed the WebSocket."""
         return self._link.lost and self.left is None and not self._ended
 
     async def accept(self, headers: Headers) -> None:
-        """Accept the WebSocket, unless it is accepted."""
+        """Accept the WebSocket, unless it was accepted before. headers: for the answer to the handshake."""
         if not self._accepted:
             self._accepted = True
             chosen = self._handshake.chosen
             await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": list(headers)})
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Refuse the session: over HTTP, or with a close code if the WebSocket is accepted."""
+        """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, by closing it
+        with a code for the exchange's fault.
+        """
         self._exchange.status = status
         if self._accepted:
             await self.end()
@@ -230,20 +244,23 @@ class RealtimeClient:
         await self._send({"type": "websocket.http.response.body", "body": body})
 
     def expect_stream(self) -> None:
-        """Do nothing: the server's protocol sends pings."""
+        """Do nothing: the server's WebSocket protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Accept the WebSocket: the provider has opened the session."""
+        """Accept the WebSocket, because the provider has opened the session. status: not used."""
         self._exchange.status = _SWITCHED
         self.begun = True
         await self.accept(headers)
 
     async def write(self, data: bytes) -> None:
-        """Send a text message."""
+        """Send `data` (UTF-8) as a text message."""
         await self.say(data.decode("utf-8", "replace"))
 
     async def end(self, data: bytes = b"") -> None:
-        """Send a last message, b"" = none, and close the WebSocket."""
+        """Send a last message (b"" = none), and close the WebSocket: with the code that `closes` has set,
+        else with a code for the exchange's fault. Do nothing if the WebSocket is closed already or its
+        connection is lost.
+        """
         if self._ended or self.left is not None or self._link.lost:
             return
         if data:
@@ -256,7 +273,9 @@ class RealtimeClient:
             self._link.drop()
 
     async def receive(self) -> Message | None:
-        """The client's next message; None = it has closed the WebSocket."""
+        """Wait for the client's next message and return it; None = the client has closed the WebSocket or has
+        disconnected. `left` then has the close code and the reason.
+        """
         if self._taken and self._link.answered is not None:
             self._link.answered()
         event = await self._receive()
@@ -270,27 +289,31 @@ class RealtimeClient:
         return message
 
     async def say(self, message: Message) -> None:
-        """Send a message. Waits while the client reads slowly."""
+        """Send a message: bytes as a binary message, str as a text message. Waits while the client reads
+        slowly.
+        """
         if isinstance(message, bytes):
             await self._send({"type": "websocket.send", "bytes": message})
         else:
             await self._send({"type": "websocket.send", "text": message})
 
     def closes(self, code: int, reason: str) -> None:
-        """Close with this code and reason in the end."""
+        """Set the close code and the reason that `end` uses."""
         self._closes = code, reason
 
     def caller(self) -> Caller | ir.Fault:
-        """The client with what it may do now; or why its key may not be used any more."""
+        """Return the client with its present rights, or the fault if its key may not be used any more."""
         return self._handshake.caller()
 
     def on_drain(self, drain: Callable[[], None]) -> None:
-        """Call `drain` when the server stops."""
+        """Have `drain` called when the server stops."""
         self._link.drain = drain
 
 
 def _passed(handshake: Handshake) -> dict[str, str]:
-    """The client's headers for the provider; a beta that is stated as a subprotocol becomes a header."""
+    """Return the client's headers that are sent to the provider. A beta version that the client states as a
+    subprotocol becomes the header `openai-beta`, unless the client sent this header.
+    """
     headers = handshake.headers
     passed: dict[str, Any] = {name: headers[name] for name in _SENT if name in headers}
     for name in handshake.subprotocols:
@@ -300,7 +323,7 @@ def _passed(handshake: Handshake) -> dict[str, str]:
 
 
 def _closing(fault: ir.Fault | None) -> tuple[int, str]:
-    """The close code and the reason for a session that ends with this fault."""
+    """Return the close code and the reason for a session that ends with this fault (None = without one)."""
     if fault is None:
         return 1000, ""
     code = _RESTART if fault is STOPPING else _CODES.get(fault.kind, _POLICY)

@@ -1,4 +1,6 @@
-"""Errors for HTTP requests that reach no handler, and those of their limits that are no settings."""
+"""The errors for HTTP requests that are refused before a handler is called, and those limits behind these
+errors that are not settings.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Refused(Exception):
 
 
 def headers_too_large(message: str) -> ir.Fault:
-    """The error (431) for headers or trailers above a limit, which `message` states."""
+    """Return the error (431) for headers or trailers that are larger than a limit. message: the text for the
+    client, which names the limit.
+    """
     return ir.Fault("too_large", message, "headers_too_large", status=431)
 
 

@@ -1,8 +1,10 @@
-"""Recognises the head of a request that its client has sent before on the same connection (decision 30).
+"""Describes the head of a request, so that the same head is recognised when the client sends it again on the
+same connection (decision 30).
 
-A head is remembered only if one read brought all of it, and nothing after it but the beginning of its body.
-So the first empty line of the read is the end of the head, and all that follows is body. The head's
-content-length is then the length that the parser has used: it refuses a length beside chunks.
+A head is described only if one read brought the complete head, and after the head nothing except the
+beginning of the request's body. So the first empty line of the read is the end of the head, and all bytes
+after it belong to the body. The content-length in the head is the length that the parser has used, because
+the parser refuses a request with a content-length and chunks.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from dragoman.server.cycle import Cycle
 from dragoman.server.head import Head
 
 MOST_DIGITS: Final = 12
-"""The most digits of the length in a repeated head."""
+"""The most digits of content-length in a repeated head."""
 _LENGTH: Final = b"\r\ncontent-length: "
 _LONGEST: Final = 16_384
-"""The most bytes of a head that is remembered."""
+"""The most bytes of a head that is described."""
 
 
 class Repeatable(NamedTuple):
-    """A head that came in. before, after: its bytes around the digits of content-length. digits: these."""
+    """The description of a head that has arrived. before, after: the bytes of the head before and after the
+    digits of content-length. digits: these digits.
+    """
 
     head: Head
     before: bytes
@@ -29,9 +33,9 @@ class Repeatable(NamedTuple):
 
 
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:
-    """What has to be known of a request to recognise its repeated head; None = it cannot be recognised.
-
-    data: the bytes of one read, which have brought the whole head.
+    """Return the description of a request's head. None = a repetition of this head cannot be recognised, for
+    example because the head has no content-length. data: the bytes of the one read that brought the head.
+    cycle: the request.
     """
     end = data.find(b"\r\n\r\n") + 4
     if len(data) - end != cycle.came or end > _LONGEST:

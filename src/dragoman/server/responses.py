@@ -1,7 +1,7 @@
-"""The Responses API and its conversations over HTTP.
+"""The endpoints of the Responses API and of its conversations, over HTTP.
 
-https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was stored
-under its key's name; another caller's id is answered as an unknown id.
+https://platform.openai.com/docs/api-reference/responses, …/conversations. A client sees only what was stored
+under the name of its key. The id of another client's object is answered like an unknown id.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MOST_ITEMS: Final = 20
 
 
 class ResponsesApi:
-    """The endpoints of the Responses API at one gateway."""
+    """The endpoints of the Responses API and its conversations at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -84,7 +84,10 @@ class ResponsesApi:
         )
 
     async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer a request for a response, at once or in the background."""
+        """Answer `POST /responses`. If the body has `background: true`, start a background response, and send
+        it as queued, or its events with `stream: true`. Otherwise let the engine answer. Raises
+        RequestFailed.
+        """
         head = _background(request.body)
         if head is None:
             await self._chat.ask(DIALECT, request, exchange, client)
@@ -106,7 +109,9 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a stored response as it is now, or (`stream=true`) the events of a background one."""
+        """Send a stored response as it is now; or, with `stream=true` in the query, the events of a
+        background response. Raises RequestFailed.
+        """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
         if request.query.get("stream") not in {"true", "1"}:
@@ -122,7 +127,10 @@ class ResponsesApi:
     async def _follow(
         self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Stream the events of a background response with numbers above `after`, up to its last one."""
+        """Stream the events of a background response to the client, from the first event with a number above
+        `after` (-1 = all) to the last event of the response. Events that do not exist yet are waited for. If
+        this fails, the last event is of the type `error`.
+        """
         tenant = request.caller.name
         self._chat.streams(DIALECT, client)
         client.expect_stream()
@@ -141,18 +149,24 @@ class ResponsesApi:
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a stored response. If it still runs in this process, it is stopped."""
+        """Delete a stored response. If this process runs it in the background, stop it. Raises RequestFailed
+        (404, 503).
+        """
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
     async def cancel(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Cancel a background response if it still runs, and send it as it is then."""
+        """Cancel a background response if it is still running, and send the response as it is afterwards.
+        Raises RequestFailed.
+        """
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of a response's whole input: the turns that it continued, then its own input."""
+        """Send one page of a response's complete input: the items of the responses that it continues, then
+        the items of its own request. Raises RequestFailed.
+        """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
         earlier: list[Item] = []
@@ -167,13 +181,17 @@ class ResponsesApi:
         await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, request: HttpRequest, body: Mapping[str, Any]) -> Inbound:
-        """A request with this decoded body, to be neither stored nor streamed, as the engine takes it."""
+        """Return the input for the engine from a request with this decoded body. The response will be neither
+        stored nor streamed, and will not run in the background.
+        """
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a shortened conversation: the user's latest messages, and the model's summary of all of it."""
+        """Send a shortened conversation: the user's latest messages, and the model's summary of the complete
+        conversation. If the model's answer is an error, send this error. Raises RequestFailed.
+        """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
@@ -200,7 +218,9 @@ class ResponsesApi:
         await client.answer(200, answered.headers, encode(told))
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Store a new conversation, with the items in the body, and send it."""
+        """Store a new conversation with the items in the body, and send the conversation without its items.
+        Raises RequestFailed.
+        """
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
@@ -226,7 +246,9 @@ class ResponsesApi:
         return found
 
     async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Replace the metadata of a conversation, and send it."""
+        """Replace a conversation's metadata, and send the conversation without its items. Raises
+        RequestFailed.
+        """
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -273,7 +295,9 @@ class ResponsesApi:
         await answer_stored(request, client, encode(displayed(found)))
 
     async def remove_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Remove one item of a conversation, and send the conversation."""
+        """Remove an item from a conversation, and send the conversation without its items. Raises
+        RequestFailed.
+        """
         found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
         if not await reachable(remove(found.tenant, found.id, item)):
@@ -281,8 +305,9 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items in a body in stored form, references replaced by what they refer to; () = the body has
-        none. Raises RequestFailed for an invalid item, an unknown reference or more than 20 items.
+        """Return the items in a body in the form in which they are stored; () = the body has no items. A
+        reference to a stored item is replaced by that item. Raises RequestFailed for an invalid item, an
+        unknown reference, or more than 20 items.
         """
         given = body.get("items")
         if given is None:
@@ -308,7 +333,9 @@ class ResponsesApi:
 
 
 class _Answered:
-    """A client inside the gateway, which keeps a whole answer. Implements `engine.client.Client`."""
+    """Receives one complete answer of the engine, which the gateway then changes for the real client.
+    Implements `engine.client.Client`.
+    """
 
     begun = False
     gone = True
@@ -335,7 +362,9 @@ class _Answered:
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The undecoded members of a body that asks for a background response; None = another or invalid one."""
+    """Return the fields of a body that asks for a background response, as undecoded JSON; None = the body
+    does not ask for one, or is invalid.
+    """
     if b'"background"' not in body:
         return None
     try:
@@ -346,7 +375,7 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """The page of `items` (oldest first) that `query` asks for, as JSON. Raises RequestFailed (400)."""
+    """Return the page of `items` (oldest first) that the query asks for, as JSON. Raises RequestFailed."""
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
     if after is not None and not any(item.id == after for item in ordered):  # stops behind the item

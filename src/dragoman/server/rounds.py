@@ -1,10 +1,15 @@
-"""Reloads of several workers: all of them use another configuration, or none does.
+"""Reloads the configuration in all processes of a gateway together: all of them use the new configuration, or
+none does.
 
-The parent loads the new configuration and has each worker prepare it. When all have, it decides for it, and
-each begins to use it; if one cannot, or takes too long, all keep the old one. A worker that is made later is
-a fork of the parent, and so has what was decided. One round runs at a time; who asks meanwhile gets the next.
+"Worker" stands here for each child process of the parent, the keeper included. A reload is called a round.
+The parent loads the new configuration and asks each worker to prepare it. When all workers have prepared it,
+the parent chooses the new configuration, and each worker begins to use it. If a worker cannot prepare it, or
+takes too long, all processes keep the old configuration. A worker that is started later is a fork of the
+parent, so it begins with the configuration that the parent has chosen. One round runs at a time; a request
+for a reload during a round makes another round follow.
 
-A state machine: it is told the time (monotonic seconds) and what workers say, and sends by a function.
+`Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
+sends messages by a function.
 """
 
 from __future__ import annotations
@@ -24,27 +29,30 @@ LIMIT: Final = 30.0
 """Seconds for which the parent waits for the workers in each half of a round."""
 _MOST: Final = 20
 _LONGEST: Final = 500
-"""The most problems that go over a line, and the most characters of each: it must take a message at once."""
+"""The most problems in a message, and the most characters of each problem's text: the line must take a
+message at once.
+"""
 
 Phase: TypeAlias = Literal["rest", "preparing", "using"]
 Asker: TypeAlias = tuple[int, Any]
-"""The number of a worker, and its own mark for the question."""
+"""The number of the worker that asks for a reload, and the mark by which it recognises the answer."""
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
-    """The problems as lists that a message can hold. If there are very many, only the first ones are taken;
-    long texts are cut.
+    """Return problems in a form that a message can contain: at most the first `_MOST` problems, each with at
+    most the first `_LONGEST` characters of its text.
     """
     return [list(one._replace(message=one.message[:_LONGEST])) for one in problems[:_MOST]]
 
 
 class Rounds:
-    """The reloads of one parent process, one after another (each is a round).
+    """The reloads of one parent process, one after another. Each is a round.
 
-    loaded: the configuration in use, which a newly forked worker has as well. mark: its hash. send: sends a
-    message to the worker with this number. running: returns the numbers of the workers that run. told: is
-    called with the outcome of each round, except for quiet ones without news. lost: ends the worker with this
-    number, because it does not follow. name: makes a worker's name for messages from its number.
+    loaded: the configuration in use, with which a new worker begins, too. mark: the hash of this
+    configuration. send: sends a message to the worker with this number. running: returns the numbers of the
+    running workers. told: called with the outcome of each round, except for quiet rounds without news (see
+    `begin`). lost: called with the number of a worker that has not begun to use the new configuration in
+    time; must end this worker. name: returns a worker's name for messages, from its number.
     """
 
     def __init__(
@@ -61,7 +69,7 @@ class Rounds:
         self.loaded = loaded
         self.phase: Phase = "rest"
         self.due = inf
-        """When the workers' time for this half of the round is over; inf = no round runs."""
+        """When the time of this half of the round is over (monotonic seconds); inf = no round runs."""
         self._mark = mark
         self._send = send
         self._running = running
@@ -72,17 +80,18 @@ class Rounds:
         self._fresh = loaded
         self._outcome = Outcome(hash=mark)
         self._waiting: set[int] = set()
-        """The workers that have not answered."""
+        """The workers that have not answered in this half of the round."""
         self._problems: tuple[Problem, ...] = ()
-        """Why the latest round was refused."""
+        """Why the latest round was refused; () = it was not."""
         self._asking: list[Asker] = []
-        """Who is answered after this round."""
+        """The askers that get the outcome of this round."""
         self._next: list[Asker] = []
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round; if one runs already, another follows it. asker: who is to be told the outcome, None
-        = nobody. quiet: the outcome is told only if it brings news.
+        """Begin a round. If a round is running, another round will follow it instead. asker: gets the outcome
+        of the round that this call begins or makes follow; None = nobody asks. quiet: the outcome is reported
+        only if it has news; has no effect while a round is running.
         """
         if self.phase != "rest":
             self._again = True
@@ -106,7 +115,9 @@ class Rounds:
             self._over(now)
 
     def heard(self, number: int, message: Message, now: float) -> None:
-        """A worker has sent a message."""
+        """Handle a message from the worker with this number: a request for a reload, or an answer in the
+        running round. Answers in earlier rounds are ignored.
+        """
         if "ask" in message:
             self.begin(now, (number, message["ask"]))
             return
@@ -119,8 +130,8 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """The worker with this number has ended: nothing more is expected from it. The process that replaces
-        it has the configuration that is decided then.
+        """Expect nothing more from the worker with this number, because it has ended. The process that
+        replaces it begins with the configuration that the parent has chosen by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]
@@ -128,8 +139,9 @@ class Rounds:
             self._answered(number, now)
 
     def tick(self, now: float) -> None:
-        """If the workers' time for this half of the round is over, end the half. Workers that have not
-        prepared the configuration make the round fail; workers that have not begun to use it are ended.
+        """End the present half of the round if its time is over. If workers have not prepared the
+        configuration, the round fails. If workers have not begun to use it, `lost` is called for each of
+        them, and the round ends.
         """
         if now < self.due:
             return
@@ -154,8 +166,8 @@ class Rounds:
             self._over(now)
 
     def _ask_all(self, what: Literal["prepare", "use"], now: float) -> None:
-        """Begin one half of the round: send all workers the message to prepare, or to use, the
-        configuration.
+        """Begin one half of the round: ask all running workers to prepare the new configuration, or to use
+        it.
         """
         self.phase = "preparing" if what == "prepare" else "using"
         self.due = now + LIMIT
@@ -166,8 +178,8 @@ class Rounds:
             self._answered(0, now)
 
     def _refuse(self, problems: Iterable[Problem], now: float) -> None:
-        """End the round: all workers go on with the configuration that they use, and the problems are
-        told.
+        """End the round without a change: tell all workers to drop the new configuration and why, and report
+        the problems.
         """
         self._outcome = Outcome(hash=self._mark, problems=tuple(problems))
         shown = brief(self._outcome.problems)

@@ -1,5 +1,5 @@
-"""What is sent to a provider as its client has written it: with whose credential, and the body piece by
-piece, without being held.
+"""Chooses the credential for a request that is sent to a provider as the client wrote it, and passes the
+request's body on piece by piece.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from dragoman.upstreams.passage import Passage
 
 
 def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Passage:
-    """The passage with the credential for this client: its tenant's, its own if the provider gets such, or
-    the gateway's. Raises RequestFailed if there is none, or if an operator has disabled the provider or the
-    gateway's key for it.
+    """Return the passage with the credential for this client: the key that the client's tenant has brought
+    for the provider; else the credential that the client has sent, if the provider is configured for clients'
+    credentials; else the gateway's. Raises RequestFailed if the client's credential is needed and missing, if
+    the tenant's key cannot be decrypted, if an operator has disabled the provider, or if the gateway's key is
+    needed and an operator has disabled it.
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -36,7 +38,10 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """The headers for a provider, in which a client's Idempotency-Key is none of another client."""
+    """Return the headers for a provider. A client's Idempotency-Key is replaced by a value that depends on
+    the client, too, so that two clients with the same value do not collide at the provider. The value of a
+    client without a key of this gateway stays as it is. sent: the headers, by lower-case name.
+    """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
 
@@ -45,9 +50,10 @@ _ONCE: Final = "idempotency-key"
 
 
 class ClientBody:
-    """A client's body on its way to the provider. flow: the bytes to send; None = the endpoint takes no body.
-    failure: the error by which the client's sending broke off; None = it did not. whole: what is sent in its
-    place; None = the client's body, as it comes in.
+    """The body of a request to a provider. whole: bytes to send instead of the client's body; None = the
+    client's body is sent as it comes in. flow: the body for `Passage.send`; None = no body, because the
+    endpoint takes none. failure: the exception because of which the client's body could not be read to its
+    end; None = there was none.
     """
 
     def __init__(self, request: HttpRequest, whole: bytes | None = None) -> None:
@@ -72,12 +78,14 @@ class ClientBody:
 
 
 _HEAD: Final = 1_000
-"""The most bytes of the head of a form's field that are searched together."""
+"""How many bytes before a piece are searched together with the piece, because a field's head may begin in
+them.
+"""
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield a form as it comes in. Raises RequestFailed (400) if it has a field of this name: the ids in
-    forms are not translated.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the first piece that has a field of
+    this name, because the ids in forms are not translated.
     """
     field = re.compile(rb"content-disposition[^\r\n]{0,500}" + re.escape(name.encode()), re.IGNORECASE)
     before = b""

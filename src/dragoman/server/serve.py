@@ -1,8 +1,9 @@
-"""Runs the application under uvicorn in one process, with one event loop and a drain at the end.
+"""Runs the application under uvicorn in one process, with one event loop.
 
-The first stop signal lets running requests finish, up to the configured time. After SIGTERM the port stays
-open for a while, so that load balancers notice. The second signal ends everything at once. SIGHUP, and a
-change of its files, load the configuration again. If there are several workers, their parent does all this.
+At the first stop signal, running requests may finish, for at most the configured time. After SIGTERM the port
+first stays open for a while, so that load balancers notice the stop. The second signal ends everything at
+once. SIGHUP, or a change of the configuration's files, loads the configuration again. If there are several
+workers, the parent process gets the signals and watches the files, and sends each worker orders.
 """
 
 from __future__ import annotations
@@ -32,17 +33,21 @@ from dragoman.server.parent import Parent
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-"""The signal SIGHUP; None on Windows, which has none."""
+"""The signal SIGHUP; None on Windows, which does not have it."""
 _LONGEST_PAUSE: Final = 60.0
-"""Seconds after which the watch looks whether its settings have changed."""
+"""The most seconds that `watch` sleeps; then it looks whether the configuration in force has other settings
+for it.
+"""
 
 
 class CannotListen(DragomanError):
-    """The address cannot be used: it is in use, is not one of this machine, or this user may not use it."""
+    """Raised if the gateway cannot listen on an address: it is in use, it does not belong to this machine, or
+    this user may not use it.
+    """
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A new listening socket. port: 0 = any free port. Raises CannotListen."""
+    """Return a new listening socket. port: 0 = any free port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -57,7 +62,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which drains, ends or reloads at signals and at the parent's orders."""
+    """uvicorn's server, which also drains, ends or reloads the gateway at signals or at the parent's orders.
+    ready, orders, draining, doors: as in `serve`.
+    """
 
     def __init__(
         self,
@@ -123,7 +130,9 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """Load the configuration again soon. A closed terminal sends SIGHUP as well, so it ends nothing."""
+        """Start a reload of the configuration, because SIGHUP came. The process does not end, although a
+        closed terminal sends SIGHUP as well.
+        """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reload_soon)
 
@@ -131,8 +140,8 @@ class _Server(uvicorn.Server):
         spawn(self._gateway.reload(), "reloading")
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds; the server stops when the running requests have ended. With
-        `force_exit` both happen at once.
+        """Close the port after `delay` seconds; the server then stops when the running requests have ended.
+        If `force_exit` is set, stop at once instead. Calls `draining` if requests run or the port stays open.
         """
         if self.force_exit:
             self._gateway.hurry()
@@ -150,7 +159,9 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def _obey(self, orders: socket.socket) -> None:
-        """Read the parent's orders and carry them out. If the parent has gone, do as for CLOSE."""
+        """Read and carry out the orders and messages that the parent has sent. If the parent has ended, do
+        the same as for the order CLOSE.
+        """
         said = receive(orders)
         stops = set() if said else {CLOSE}
         for one in self._read.feed(said):
@@ -170,7 +181,9 @@ class _Server(uvicorn.Server):
 
 
 async def watch(gateway: Core) -> None:
-    """Load the configuration of a gateway again whenever its files have changed, until cancelled."""
+    """Run until cancelled: load the gateway's configuration again whenever its files, or the entries in the
+    database, have changed.
+    """
     monotonic = gateway.seams.monotonic
     loaded = gateway.loaded
     looking = Watch(loaded, monotonic())
@@ -192,12 +205,13 @@ def serve(
     orders: socket.socket | None = None,
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
 ) -> None:
-    """Serve on `listener` until a signal or an order ends it.
+    """Serve on `listener` until a signal or an order ends this.
 
-    ready: called once, when requests are answered. doors: the operators' ways in. orders: a worker's socket
-    to its parent, which sends DRAIN, CLOSE or END, and messages about reloads; its end means CLOSE. None =
-    signals give the orders. draining: called when a stop begins and requests still run or the port stays
-    open; arguments: the number of running requests, the seconds for which the port stays open.
+    ready: called once, when requests can be answered. doors: further ways in for operators. orders: a
+    worker's socket to the parent, which sends DRAIN, CLOSE or END, and messages about reloads; the end of the
+    socket counts as CLOSE. None = this is the only process, and signals stop or reload it. draining: called
+    when a stop begins while requests run or the port stays open; its arguments are the number of running
+    requests, and the seconds for which the port stays open.
     """
     app = App(gateway)
     config = uvicorn.Config(

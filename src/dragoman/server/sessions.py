@@ -1,6 +1,7 @@
-"""The paths /admin/sessions, which show and delete all clients' sessions, for keys with the scope `admin`.
+"""The endpoints /admin/sessions, by which operators see and delete the sessions of all clients.
 
-Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
+Clients choose the ids of their sessions, so sessions of two clients may have the same id; `?client=NAME` then
+chooses the client.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dragoman.wire.json import encode
 
 
 class SessionsApi:
-    """The session endpoints of one gateway."""
+    """The operators' endpoints for sessions at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -33,7 +34,9 @@ class SessionsApi:
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the sessions (at most `max_count`), or one client's (`?client=`), the latest used first."""
+        """Send the list of all clients' sessions, or of one client's (`?client=NAME`): at most
+        `sessions.max_count`, the latest used first.
+        """
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
@@ -42,7 +45,9 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that path and `?client=` name. Raises RequestFailed (404; 400: several have it)."""
+        """Return the session that the path and `?client=` name. Raises RequestFailed: 404 if there is none,
+        400 if several clients have a session with this id and the query names no client.
+        """
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
@@ -54,7 +59,9 @@ class SessionsApi:
         return found[0]
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one session with the messages of its turns, in the gateway's own form."""
+        """Send one session with the messages of its turns, in the gateway's own form. Raises RequestFailed
+        (404, 400).
+        """
         session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))

@@ -1,7 +1,8 @@
-"""Sends answers to the client over a WebSocket: each event of a stream is one text message.
+"""Sends answers of the engine over a WebSocket: each event of a stream is one text message.
 
-Streams come as one JSON value a line (framing "ndjson"). A write waits while the client reads slowly. The
-headers of an error are put into its message, those of other answers are dropped.
+The engine gives a stream as lines, each with one JSON value (framing "ndjson"). A write waits while the
+client reads slowly. The message of an error contains the error's headers; the headers of other answers are
+dropped.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dragoman.server.link import Link, Say, Send
 
 
 class SocketClient:
-    """Sends the answer of one exchange to its client.
+    """Sends the answer of one exchange over a WebSocket. Implements `engine.client.Client`.
 
-    say: writes messages. link: is told when the client has disconnected. kind: the JSON members that mark a
-    message as an error in the client's protocol, such as `"type":"error",`. prefix: the JSON members with
-    which every message begins, such as `"stream_id":"a",`. b"" for either = there are none.
+    say: sends messages. link: the connection; its `drop` is called if the client has disconnected. kind: JSON
+    fields that mark a message as an error in the client's protocol, such as `"type":"error",`. prefix: JSON
+    fields with which every message begins, such as `"stream_id":"a",`. b"" for either = there are none.
     """
 
     __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
@@ -38,7 +39,9 @@ class SocketClient:
         return self._link.lost
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer (a JSON object); an error (400 and above) with its status and headers."""
+        """Send a complete answer as one message. body: a JSON object. If the status is 400 or above, the
+        object gets further fields: those of `kind`, the status and the headers.
+        """
         self._exchange.status = status
         if status >= 400:
             named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
@@ -47,14 +50,14 @@ class SocketClient:
         await self._tell([body])
 
     def expect_stream(self) -> None:
-        """Do nothing: the server's protocol sends pings."""
+        """Do nothing: the server's WebSocket protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
         self._exchange.status = status
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Send a part of a stream: whole lines, each as one message."""
+        """Send a part of a stream. data: complete lines; each line becomes one message."""
         if messages := [line for line in data.split(b"\n") if line]:
             await self._tell(messages)
 
@@ -71,7 +74,9 @@ class SocketClient:
 
 
 def say_by(send: Send) -> Say:
-    """A function that sends messages by ASGI's `send`, for a server that offers nothing faster."""
+    """Return a function that sends messages one by one with ASGI's `send`. It is for servers that cannot send
+    several messages at once.
+    """
 
     async def say(messages: Sequence[bytes]) -> None:
         for message in messages:

@@ -1,9 +1,11 @@
-"""Reads text messages of WebSocket clients as request bodies, for each protocol that WebSockets serve.
+"""Makes request bodies from the text messages of WebSocket clients, for each protocol that is served over
+WebSockets. Pure.
 
-Pure. Responses (Open Responses 2026-04-24, WebSocket): `{"type": "response.create", ...request body}`, with a
-`stream_id` if an OpenAI client runs several conversations on one socket.
+Responses API (Open Responses 2026-04-24, WebSocket): a message is `{"type": "response.create", ...request
+body}`, with a `stream_id` if an OpenAI client runs several conversations on one socket.
 https://www.openresponses.org/specification#websocket, https://platform.openai.com/docs/guides/websocket-mode.
-Chat has no such protocol: a message is a request body, and each chunk of the answer is a message.
+Chat Completions API: no such protocol is published, so here a message is a request body, and each chunk of
+the answer is a message.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
 class SocketRequest(msgspec.Struct, frozen=True):
-    """A message that needs an answer. body: the request's body. prefix: the JSON members with which each
-    message of the answer begins, b"" = none. fault: the error to send instead of an answer, None = the
+    """The request in a client's message. body: the request's body. prefix: the JSON fields with which each
+    message of the answer begins, b"" = none. fault: the error to send instead of an answer; None = the
     message is valid.
     """
 
@@ -39,8 +41,9 @@ class SocketRequest(msgspec.Struct, frozen=True):
 class SocketFormat(msgspec.Struct, frozen=True):
     """How the messages of one protocol are read and written on a WebSocket.
 
-    read: reads a message as a request (None = it needs no answer); its second argument is the allowed depth
-    of JSON. error: the JSON members that mark an error message, beside `status` and `error`; b"" = none.
+    read: returns the request in a message, or None if the message needs no answer; its second argument is the
+    most levels of nested JSON that are allowed. error: the JSON fields that mark an error message, besides
+    `status` and `error`; b"" = none.
     """
 
     read: Callable[[str, int], SocketRequest | None]
@@ -48,12 +51,16 @@ class SocketFormat(msgspec.Struct, frozen=True):
 
 
 def read_chat(message: str, _max_depth: int) -> SocketRequest:
-    """Read a message of the chat protocol, which is a request body. The engine checks the body."""
+    """Return the request in a message of the Chat Completions API: the message is the body, which the engine
+    checks.
+    """
     return SocketRequest(message.encode())
 
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
-    """Read a `response.create` message as a streamed request, or as a fault; None = one of `_NOTICES`."""
+    """Return the request in a `response.create` message, changed to `"stream": true`; an invalid message
+    gives a request with a fault. None = the message is one of `_NOTICES`, which need no answer.
+    """
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:

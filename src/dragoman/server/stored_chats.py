@@ -1,6 +1,7 @@
-"""The paths of stored chat completions: `GET /v1/chat/completions`, and the paths below it.
+"""The endpoints of stored chat completions: `GET /v1/chat/completions`, and the paths below it.
 
-https://platform.openai.com/docs/api-reference/chat/list. A caller sees only those of its key's name.
+https://platform.openai.com/docs/api-reference/chat/list. A client sees only the completions that were stored
+under the name of its key.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class StoredChatsApi:
         return below(DEFAULT, paths.items())
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of stored completions, oldest first by default. Raises RequestFailed."""
+        """Send one page of stored completions, by default the oldest first. Raises RequestFailed."""
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
             limit=limit,
@@ -79,7 +80,7 @@ class StoredChatsApi:
         await answer_stored(request, client, written(await self._chat(request)))
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Replace the metadata of a stored completion, and send it. Raises RequestFailed."""
+        """Replace the metadata of a stored completion, and send the completion. Raises RequestFailed."""
         body = await object_of(self._gateway, request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -97,7 +98,7 @@ class StoredChatsApi:
         await client.answer(200, (), encode(told))
 
     async def messages(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the messages in a stored completion's request. Raises RequestFailed."""
+        """Send one page of the messages in the request of a stored completion. Raises RequestFailed."""
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)
         size = len(chat.messages)
@@ -114,7 +115,9 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that listed completions must have. Raises RequestFailed (400) for more than 16 pairs."""
+    """Return the metadata that listed completions must have, from the query (`metadata[KEY]=VALUE`). Raises
+    RequestFailed (400) for more than 16 pairs.
+    """
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -122,8 +125,9 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
-    """The page `wanted` (from `page_of`) of a completion's messages, as JSON. It ends early, but not before
-    its second message, above `PAGE_SIZE` bytes. Raises RequestFailed (400: unknown `after`).
+    """Return one page of the messages of a completion, as JSON. wanted: from `page_of`. A page has at most
+    `PAGE_SIZE` bytes of messages; a larger message is alone on its page. Raises RequestFailed (400) if
+    `after` is unknown.
     """
     limit, newest, after = wanted
     shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]
@@ -146,7 +150,9 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message for the client: `content` is a text or None; `content_parts` its parts, if it had any."""
+    """Return a stored message in the form for clients. `content` is a text or None. `content_parts` is the
+    stored content if that was a list of parts, else None.
+    """
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}

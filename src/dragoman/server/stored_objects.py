@@ -1,4 +1,6 @@
-"""Shared by the paths for stored objects: reads a request's page, numbers and metadata; answers."""
+"""Functions for the endpoints of stored objects: they read the query and the body of a request, send an
+answer, and make errors.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """The page that a query asks for: how many items, whether newest first, after which item's id (None =
-    from the start). order: "asc" or "desc", for a query that states none. Raises RequestFailed (400).
+    """Return the page that a query asks for: the most items, whether the newest come first, and the id of the
+    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", for
+    a query without an order. Raises RequestFailed (400).
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -28,7 +31,9 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A query's whole number within bounds; `default` if it has none. Raises RequestFailed (400: another)."""
+    """Return the whole number in the field `name` of a query, or `default` if the query has no such field.
+    Raises RequestFailed (400) for a value that is not a whole number from `at_least` to `at_most`.
+    """
     stated = query.get(name)
     if stated is None:
         return default
@@ -43,7 +48,9 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in a request's body, decoded; {} = no body. Raises RequestFailed (400, 413)."""
+    """Return the JSON object in a request's body, decoded; {} = the body is empty. Raises RequestFailed (400,
+    413).
+    """
     settings = gateway.config.server
 
     def read() -> dict[str, Any]:
@@ -58,13 +65,15 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: HttpClient, body: bytes) -> None:
-    """Send stored JSON (`body`) with status 200, and charge its bytes to the request's memory."""
+    """Charge the bytes of `body` to the request's memory, then send `body` (JSON) with status 200."""
     request.room.take(len(body))
     await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's `metadata`; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
+    """Return the `metadata` of a body; {} = it has none. Raises RequestFailed (400) unless it is an object
+    with at most 16 fields: names of at most 64 characters, strings of at most 512.
+    """
     stated = body.get("metadata")
     if stated is None:
         return {}
@@ -80,12 +89,14 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """The error (400) for a parameter with an invalid value. expected: what it has to be."""
+    """Return the error (400) for a field with an invalid value. expected: a text that says which values are
+    valid.
+    """
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 
 def missing(param: str) -> ir.Fault:
-    """The error (400) for a missing parameter."""
+    """Return the error (400) for a field that is missing."""
     text = f"Missing required parameter: '{param}'."
     return ir.Fault("invalid_request", text, "missing_required_parameter", param)
 

@@ -1,14 +1,14 @@
-"""The parent process of several workers: holds the listening socket; starts, replaces and stops workers, and
-the keeper, the process that does what must be done once on a machine.
+"""The parent process of several workers. It holds the listening socket, and it starts, replaces and stops the
+workers and the keeper: the process that does the work that must be done once on a machine.
 
-Each of them is a fork of the parent, made after everything is loaded. So the parent must never run an event
-loop or a thread, nor open anything that a fork must not share. Over a socket pair the child reports once that
-it is ready, and the parent sends its orders (`server.orders`); the pair's end tells a child that the parent
-died. The parent handles all signals, and notices when the configuration's files change; then it has all
-processes reload (`server.rounds`). Another socket pair for each worker connects it with the keeper; the
-parent has both ends of it, so that a replacement of either gets them. A program that serves all of them, such
-as the embedded Valkey, runs beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md,
-0038-reload.md and 0050-shared-limits.md.
+Each child is a fork of the parent, made after everything is loaded. So the parent must never run an event
+loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
+child. Over it the child reports once that it is ready, and the parent sends orders (`server.orders`); if it
+closes, the child knows that the parent has died. The parent handles all signals. It also notices changes of
+the configuration's files, and then makes all processes reload (`server.rounds`). Another socket pair connects
+each worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of the worker
+or the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs beside them.
+See docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -44,29 +44,30 @@ log = logging.getLogger("dragoman.server.supervisor")
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
-"""Seconds. If a worker has run for less, its replacement starts only after a pause."""
+"""Seconds. If a process has run for less, its replacement starts only after a pause."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _PAUSE_BESIDE = 1.0
-"""Seconds, at most, until a program is started again that all processes use."""
+"""The most seconds of the pause before a program that all processes use is started again."""
 _FAREWELL = 2.0
-"""Seconds until a program beside the workers is killed, after the order to end."""
+"""Seconds after SIGTERM until a program beside the workers is killed."""
 _GRACE = 10.0
 """Seconds after the drain time, or after the order to end at once, until a worker is killed."""
 
 
 class NotStarted(DragomanError):
-    """A worker ended before it answered requests, while not all workers had started; the worker has logged
-    why.
+    """Raised if a worker or the keeper ends with an error before it is ready, while the gateway is still
+    starting. That process has logged why.
     """
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What a worker knows of its parent and of the other workers. number: from 1 to `count`; a replacement
-    has its predecessor's. count: of all workers. orders: the socket over which the parent sends its orders.
-    board: the shared memory with the counters of all workers. line: the socket to the keeper, None = there is
-    no keeper. loaded: the configuration in force; None = the program's first one.
+    """What the parent gives to a worker. number: from 1 to `count`; a replacement has the number of the
+    worker that it replaces. count: how many workers there are. orders: the socket over which the parent sends
+    orders. board: the shared memory with the counters of all workers. line: the socket to the keeper, None =
+    there is no keeper. loaded: the configuration in force; None = the configuration that the program loaded
+    at its start.
     """
 
     number: int
@@ -77,14 +78,16 @@ class Worker:
     loaded: Loaded | None = None
 
     def ready(self, message: bytes) -> None:
-        """Tell the parent that this worker answers requests. message: one line, for `announce`."""
+        """Tell the parent that this worker answers requests. message: one line of text; the parent gives the
+        first worker's to `announce`.
+        """
         _report(self.orders, message)
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """What the keeper knows of its parent and of the workers. orders, board, loaded: as for a worker. lines:
-    the sockets to the workers, in the order of their numbers.
+    """What the parent gives to the keeper. orders, board, loaded: as in `Worker`. lines: the sockets to the
+    workers, in the order of the workers' numbers.
     """
 
     orders: socket.socket
@@ -93,7 +96,7 @@ class Keeper:
     loaded: Loaded | None = None
 
     def ready(self) -> None:
-        """Tell the parent that the keeper is at work."""
+        """Tell the parent that the keeper has started its work."""
         _report(self.orders, b"")
 
 
@@ -104,14 +107,16 @@ def _report(orders: socket.socket, message: bytes) -> None:
 
 @dataclass
 class _Place:
-    """A place for one child process. It holds the running process, or the time when the next one starts
+    """A place for one child process: it has the running process, or the time when the next process starts
     (`due`).
 
-    name: for the log. number: the slot of the shared board in which the process counts. live: the whole life
-    of the process, which is called with its socket to the parent. pid: 0 = no process runs. line: the
-    parent's end of the socket pair, None = closed. said: what has come in of the first message, by which the
-    process reports that it is ready; orders: reads the messages after that. pause: for how many seconds the
-    latest start was put off. began, due: monotonic seconds.
+    name: for the log. number: the slot of the process on the shared board; 0 = it has none. live: called in
+    the child with its socket to the parent; runs the complete life of the process. pid: 0 = no process runs.
+    line: the parent's end of the socket pair, None = closed. said: the bytes of the first line that have
+    arrived; this line reports that the process is ready. ready: whether the complete first line has arrived.
+    orders: reads the messages after that line. began: when the latest process was started. due: when the next
+    process may be started. Both times are in monotonic seconds. pause: the seconds between the end of the
+    latest process and `due`.
     """
 
     name: str
@@ -131,8 +136,9 @@ class _Place:
             send(self.line, what)  # it may have just died, or hang and no longer read orders
 
     def hear(self, line: socket.socket) -> list[Message]:
-        """Read what the process has sent, and note if it reports that it is ready. Returns the messages that
-        follow this report.
+        """Read what the process has sent, and set `ready` if the process has reported that it is ready.
+        Return the messages after this report. If the process has closed the socket pair, close the parent's
+        end, too.
         """
         heard = receive(line)
         if not heard:
@@ -162,21 +168,25 @@ def supervise(
 ) -> None:
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
-    The first SIGTERM or SIGINT lets the workers finish their requests, for at most `drain` seconds; after
-    SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second one ends them at
-    once. The keeper stops after the last worker, or at the second signal. SIGHUP, a change of the
-    configuration's files, and a worker's question make all of them use the new configuration, or none.
-    listener: the socket on which the workers accept; the parent closes it at the first stop signal. work: a
-    worker's whole life, called in its own process, where `supervise` never returns. keep: the same for the
-    keeper, None = there is none. announce: called once with the first worker's message, when all workers
-    answer requests and the keeper is at work. loaded: the configuration that they begin with; None = there
-    are no reloads. told: called with what became of each reload. beside: the whole life of a process that
-    serves all others, such as a database; it starts first, obeys no orders, and gets SIGTERM after the last
-    of the others. It gets a socket that ends when the parent ends.
+    At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
+    SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second signal ends the
+    workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a change of the
+    configuration's files, or a worker's request starts a reload: all processes use the new configuration, or
+    none does.
 
-    Must run in the main thread of a process without other threads. Its log, `announce` and `told` must not
-    wait for the reader of stderr, as those of `cli.log.narrate` do not. Raises NotStarted, and
-    KeyboardInterrupt if it was stopped before all workers answered.
+    listener: the socket on which the workers accept connections; the parent closes its copy at the first stop
+    signal. work: runs the complete life of a worker; it is called in the worker's process, in which
+    `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called once
+    with the first worker's message, when all workers answer requests and the keeper has started. loaded: the
+    configuration with which the processes begin; None = there are no reloads. told: called with the outcome
+    of each reload, except if a change of files has started the reload and the outcome has no news. beside:
+    runs the complete life of a process that all others use, such as a database. This process starts first,
+    gets no orders, and gets SIGTERM after the last of the others has ended; the argument of `beside` is a
+    socket that closes when the parent ends.
+
+    Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
+    wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted, and KeyboardInterrupt
+    if a signal stopped the gateway before all workers answered.
     """
     parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
     if beside is not None:
@@ -200,7 +210,7 @@ class _Parent:
         self._listener = listener
         self._board = Board(count)
         self._pairs = [] if keep is None else [pair() for _ in range(count)]
-        """For each worker its own end of its line to the keeper, and the keeper's end."""
+        """For each worker: its end of the line to the keeper, and the keeper's end."""
         self._work = work
         self._keep = keep
         self._workers = [
@@ -210,7 +220,9 @@ class _Parent:
         self._keeper = None if keep is None else _Place("the keeper", self._board.keeper, self._as_keeper)
         self._places = self._workers if self._keeper is None else [*self._workers, self._keeper]
         self.beside: list[_Place] = []
-        """Programs that serve all processes. They have no slot on the board and take part in no reload."""
+        """Places of programs that all processes use. They have no slot on the board, and take no part in
+        reloads.
+        """
         self._announce = announce
         self._drain = drain
         self._announced = False
@@ -223,7 +235,7 @@ class _Parent:
         self._kill_at = math.inf
 
     def reloads(self, loaded: Loaded, told: Callable[[Outcome], None]) -> None:
-        """Reload this configuration when it is wanted; see `supervise`."""
+        """Allow reloads: watch the files of this configuration from now on. told: as in `supervise`."""
         self._watch = Watch(loaded, SYSTEM.monotonic())
         self._rounds = Rounds(
             loaded,
@@ -259,7 +271,9 @@ class _Parent:
             raise KeyboardInterrupt
 
     def _listen(self, noted: socket.socket) -> None:
-        """Wait for a signal, a message of a process, or the next time limit; handle the first two."""
+        """Wait until a signal or a message of a process comes, or until the next time limit. Handle the
+        signals and messages that have come.
+        """
         lines = {place.line: place for place in self._places if place.line}
         times = [self._kill_at]
         if not self._stopping:
@@ -284,8 +298,8 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """Let the running reload go on, if its time is over. Begin a new one if the configuration's files
-        have changed.
+        """If a reload is running and the time of its present half is over, end this half. If no reload is
+        running and the configuration's files have changed, begin one. Do nothing while the gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:
@@ -303,16 +317,18 @@ class _Parent:
         self._places[number - 1].order(written(message))
 
     def _lose(self, number: int) -> None:
-        """End a process that does not follow the others; another one takes its place."""
+        """Kill the process with this number, because it has not begun to use the new configuration. A new
+        process replaces it.
+        """
         place = self._places[number - 1]
         if place.pid:
             log.error("%s (process %d) does not reload and is killed", place.name, place.pid)
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """The places in which a process may start now. At first only the first place: the others follow when
-        its worker answers requests. No place while it is not decided which configuration new processes begin
-        with.
+        """Return the places in which a process may be started now. Until the first worker is ready, this is
+        only the first place. During the first half of a reload it is no place, because it is not decided yet
+        with which configuration new processes begin.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()
@@ -351,7 +367,7 @@ class _Parent:
         return None if self._rounds is None else self._rounds.loaded
 
     def _as_worker(self, number: int, orders: socket.socket) -> None:
-        """Be a worker, in its own process."""
+        """Run the complete life of the worker with this number. Called in the worker's own process."""
         line = None
         for worker, (its_end, keepers_end) in enumerate(self._pairs, 1):
             keepers_end.close()
@@ -362,7 +378,7 @@ class _Parent:
         self._work(Worker(number, len(self._workers), orders, self._board, line, self._loaded))
 
     def _as_keeper(self, orders: socket.socket) -> None:
-        """Be the keeper, in its own process."""
+        """Run the complete life of the keeper. Called in the keeper's own process."""
         self._listener.close()  # otherwise the port would stay open after the last worker
         for its_end, _ in self._pairs:
             its_end.close()
@@ -424,9 +440,9 @@ class _Parent:
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str, most: float | None = None) -> None:
-        """Set when the place's next process starts: at once, or after a pause that is longer each time, as
-        long as the processes there end soon after their start. why: for the log. most: seconds of
-        the longest pause, None = `_PAUSE_MAX`.
+        """Set when the next process starts in this place, and log it. If the last process ran for `_YOUNG`
+        seconds or more, the next one starts at once. Otherwise it starts after a pause, which doubles each
+        time. why: for the log. most: the longest pause in seconds, None = `_PAUSE_MAX`.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
@@ -437,8 +453,9 @@ class _Parent:
         log.warning("%s; another one starts in %g s", why, place.pause)
 
     def _stop(self, order: bytes) -> None:
-        """Order all workers to stop, first by `order`, later by END and the keeper too. Sets `_kill_at`;
-        closes the listener.
+        """Stop the processes. The first call sends `order` to all workers; a later call sends END to all
+        workers and the keeper. Each call sets the time after which the processes are killed, and closes the
+        parent's copy of the listening socket.
         """
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places if self._stopping else self._workers:
@@ -449,7 +466,7 @@ class _Parent:
         self._release_keeper()
 
     def _release_keeper(self) -> None:
-        """Order the keeper to stop, if no worker runs any more. Only after `_stop`."""
+        """Order the keeper to stop if no worker is running any more. To be called only after `_stop`."""
         if self._keeper is not None and not any(worker.pid for worker in self._workers):
             self._keeper.order(CLOSE)
 
@@ -462,7 +479,9 @@ class _Parent:
 
 
 def _end(pid: int) -> None:
-    """End a child process that nobody uses any more, and wait until it has ended."""
+    """Send SIGTERM to a child process, and wait until it has ended. If this takes more than `_FAREWELL`
+    seconds, kill it.
+    """
     os.kill(pid, signal.SIGTERM)
     until = SYSTEM.monotonic() + _FAREWELL
     while os.waitpid(pid, os.WNOHANG)[0] == 0:
@@ -484,7 +503,9 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _noted_signals() -> Generator[socket.socket]:
-    """While entered, the numbers of received signals can be read from the yielded socket, one byte each."""
+    """A context manager that yields a socket: while it is entered, the numbers of received signals can be
+    read from the socket, one byte each.
+    """
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}
@@ -500,6 +521,6 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Do nothing. It is the handler of the signals: Python writes the number of a signal to the socket only
+    """Do nothing. This is the handler of the signals: Python writes the number of a signal to the socket only
     if the signal has a Python handler.
     """

@@ -1,4 +1,4 @@
-"""Chooses the Turn of a request: a response of the Responses API, a session, or a stored chat completion."""
+"""Chooses the `Turn` of a request: for the Responses API, for a session, or for a stored chat completion."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _AFFINITY: Final = b"x-session-affinity"
 same instance, and repeats the history itself.
 """
 _SEARCHED: Final = 4_000
-"""Bytes. In a longer body the mark is not searched for, which takes as long as decoding: the engine looks
-into the decoded body (`Turn.concerns`).
+"""Bytes. A longer body is not searched for the mark, because that would take as long as decoding; the engine
+looks into the decoded body later (`Turn.concerns`).
 """
 
 
@@ -36,10 +36,12 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """The object that adds earlier turns to this request and stores its answer; None = neither is done.
+    """Return the object that adds earlier turns to this request and stores its answer; None = the request
+    needs neither.
 
-    connection: the answers that the request's WebSocket remembers, None = over HTTP. body: the request's
-    body, needed only for chat. Raises RequestFailed for an invalid header.
+    connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
+    the request's body, which is needed only for chat. Raises RequestFailed if the header X-Session-Id is
+    invalid.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

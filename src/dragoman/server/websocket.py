@@ -1,8 +1,10 @@
-"""WebSockets: one connection with one request after another; each request is an exchange of its own.
+"""WebSockets with one request after another; each request is an exchange of its own. Realtime sessions are
+admitted here, too.
 
-A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted. Messages are
-answered in order; a few may wait, then reading stops. A WebSocket ends after an hour, or when the server
-stops, after the running request; a disconnect cancels that. https://www.rfc-editor.org/rfc/rfc6455,
+A client that may not open a WebSocket gets an HTTP error instead. Messages are answered in order. While too
+many messages wait to be answered (see `_Inbox`), no more are read. A WebSocket ends after an hour, or when
+the server stops; in both cases the running request is finished first. If the client disconnects, the running
+request is cancelled. https://www.rfc-editor.org/rfc/rfc6455,
 https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
@@ -42,33 +44,36 @@ from dragoman.wire.headers import HeaderMap
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last, as OpenAI's: clients expect it and open a new one."""
+"""Seconds that a WebSocket may last. OpenAI has the same limit, so clients expect it and open a new one."""
 _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""What logs show of a WebSocket's request in place of an HTTP method."""
+"""Is logged for a WebSocket's request instead of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
 """Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
 
 
 class _Admitted(NamedTuple):
-    """A handshake that may be accepted: the client, its headers, and the endpoint of the path."""
+    """A handshake that has passed all checks: the endpoint of its path, its headers, and the client."""
 
     endpoint: Endpoint
     socket_format: SocketFormat | None
-    """None = a realtime session."""
+    """How messages are read and written; None = the path has realtime sessions."""
     headers: HeaderMap
     caller: Caller
     peer: Sequence[Any] | None
     """The client's address and port; None on a Unix socket."""
     key: str | None
-    """The client key that the handshake gave as a subprotocol; None = none."""
+    """The client key in a subprotocol of the handshake, or in the query (realtime sessions only); None =
+    there is none.
+    """
     first: str | None
-    """The client key before the handshake's path (`/key/KEY/v1/…`); None = none."""
+    """The client key in front of the handshake's path (`/key/KEY/v1/…`); None = there is none."""
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
-        """The client with what it may do now, which may be less than at the handshake; or the error if the
-        handshake's client key is now invalid or another client's.
+        """Return the client with its present rights, which may be fewer than at the handshake. Return a fault
+        instead if the handshake's client key is now invalid or another client's, or if the client may not
+        call the endpoint any more.
         """
         caller = gateway.client_keys.authenticate(self.headers, self.key, self.first)
         if isinstance(caller, ir.Fault):
@@ -79,13 +84,15 @@ class _Admitted(NamedTuple):
 
 
 def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
-    """How messages are read and written on a WebSocket at this endpoint; None = there are none at it."""
+    """Return how messages are read and written on a WebSocket at this endpoint; None = the endpoint has no
+    WebSockets, or has realtime sessions.
+    """
     return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
-    """The error for a handshake, at a path with WebSockets, from which a proxy removed the header `Upgrade`
-    and its name in `Connection`; None for any other GET.
+    """Return the error for a GET that is a WebSocket handshake without the header `Upgrade`, if the path has
+    WebSockets: a proxy has removed this header, and its name in `Connection`. None for any other GET.
     """
     if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None
@@ -94,7 +101,7 @@ def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault |
 
 
 class Sockets:
-    """The WebSockets of one gateway."""
+    """Serves the WebSockets of one gateway."""
 
     def __init__(self, gateway: Core, paths: PathTable, origins: Origins) -> None:
         self._gateway = gateway
@@ -131,7 +138,7 @@ class Sockets:
     async def _converse(
         self, admitted: _Admitted, link: SocketLink, scope: AsgiScope, receive: Receive, send: Send
     ) -> None:
-        """Serve a realtime session."""
+        """Serve a realtime session until it ends."""
         gateway, offered = self._gateway, scope.get("subprotocols") or ()
         search = scope.get("query_string", b"").decode("latin-1")
         caller = partial(admitted.caller_now, gateway)
@@ -143,7 +150,9 @@ class Sockets:
         await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake. None = it is refused, and the client has got an error."""
+        """Check a handshake. None = the handshake is refused; the client has got an error, and the exchange
+        is closed.
+        """
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope["path"], scope.get("raw_path") or b"", root)
@@ -191,7 +200,9 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Send an HTTP error instead of accepting the WebSocket (or just close it), and log the exchange."""
+        """Send an HTTP error instead of accepting the WebSocket; if the server cannot do this, close the
+        WebSocket. Then close the exchange and pass it to the observers.
+        """
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
@@ -223,7 +234,9 @@ class _Socket:
         self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
-        """Accept the WebSocket, answer its messages until it ends, and close it."""
+        """Accept the WebSocket, answer the client's messages until the WebSocket has to end, and close it.
+        subprotocols: those that the client offers.
+        """
         await self._send({"type": "websocket.accept", "subprotocol": _chosen(subprotocols)})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
         reader = spawn(self._read(receive), "socket")
@@ -256,14 +269,16 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Put the client's messages into the inbox until the client disconnects, then drop the link."""
+        """Put the client's messages into the inbox until the client disconnects. Then drop the link, which
+        cancels the running request.
+        """
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
         self._link.drop()
 
     async def _answer(self, message: str | bytes) -> None:
-        """Answer one message as an exchange of its own; do nothing for one that needs no answer."""
+        """Answer one message as an exchange of its own. Do nothing for a message that needs no answer."""
         gateway = self._gateway
         exchange = self._exchange()
         request = (
@@ -330,8 +345,8 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. `put` waits while there are `_AHEAD` or more,
-    or more than `limit` characters.
+    """The messages of one WebSocket that wait to be answered. `put` adds a message, then waits as long as
+    there are `_AHEAD` messages or more, or more than `limit` characters (bytes of binary messages).
     """
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
@@ -353,7 +368,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """Remove the oldest waiting message, once there is one, and return it; None after `end`."""
+        """Wait for a message, remove the oldest one, and return it. None = `end` was called."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -365,14 +380,14 @@ class _Inbox:
         return message
 
     def end(self) -> None:
-        """Let `get` return None from now on; waiting messages are not answered."""
+        """Make `get` return None from now on. Messages that still wait are not answered."""
         self._ended = True
         self._filled.set()
 
 
 def _chosen(subprotocols: Sequence[str]) -> str | None:
-    """The subprotocol to choose: a client that offers some fails if none is chosen. One that holds a key is
-    chosen last.
+    """Return the subprotocol to accept: the first one that does not contain a key, else the first one; None =
+    the client offers none. A client that offers subprotocols fails if none is accepted.
     """
     return min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
 

@@ -1,8 +1,9 @@
-"""uvicorn's WebSocket protocol over `websockets` (which does no I/O itself), with our changes.
+"""uvicorn's WebSocket protocol over the library `websockets` (the part without I/O), with our changes.
 
-When the server stops, the handler finishes its request; a lost connection cancels it. Several messages are
-one write. Reading stops while the client does not read, or the application takes no messages. A message has
-limits for its frames and its time, and uses the memory that all request bodies share until it is answered.
+When the server stops, the handler finishes the running request. A lost connection cancels the running
+request. Several messages are sent in one write. Nothing is read from the client while it does not read, or
+while the application takes no messages. A message has a limit for the number of its frames and for the time
+until it is complete. Until it is answered, it counts towards the memory that all request bodies share.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _FRAGMENTS = 16_384
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """The protocol object of a WebSocket. before: the one that the connection had for HTTP."""
+    """The protocol object of a WebSocket connection. before: the protocol object that the connection had for
+    HTTP.
+    """
 
     _link: SocketLink | None = None
 
@@ -51,7 +54,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._taken = 0
         """Bytes of memory taken for messages that the application has not received."""
         self._began = 0.0
-        """When the first bytes of these messages came (monotonic seconds)."""
+        """When the first of these bytes came (monotonic seconds)."""
         self._unanswered: deque[int] = deque()
         """Bytes of memory of each message that was received and not answered, oldest first."""
 
@@ -60,7 +63,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._all_connections.hand_over(self._before, self)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the client: first the whole head of the handshake in one call, then frames."""
+        """Handle bytes from the client: first the head of the handshake, which must come completely in one
+        call; later frames. A handshake that is invalid or too large is refused.
+        """
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
@@ -72,8 +77,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def _read(self) -> None:
-        """Parse unread frames while the application takes messages and the client reads (a client that reads
-        nothing could else fill our memory with pongs); read on, or stop reading.
+        """Parse the unread bytes as long as the application takes messages and the client reads. (If a client
+        sent pings and read nothing, our answers could otherwise fill the memory.) Then go on reading from the
+        connection, or stop reading.
         """
         if self._reading:
             return
@@ -95,7 +101,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _take(self, size: int) -> bool:
-        """Take memory for `size` bytes of messages. False = too little is left: the WebSocket ends."""
+        """Take memory for `size` bytes of messages. False = there is not enough memory, and the WebSocket is
+        closed.
+        """
         if not self._taken:
             self._began = SYSTEM.monotonic()
         try:
@@ -110,13 +118,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _answered(self) -> None:
-        """Free the memory of the oldest unanswered message. The handler calls this when it is answered."""
+        """Free the memory of the oldest unanswered message. The handler calls this when it has answered this
+        message.
+        """
         if self._unanswered:
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next event: a message of the client, which is noted as unanswered; or the WebSocket's end, also
-        if no memory is left for the message. Then go on to parse what has come in.
+        """Wait for the next event and return it: a message of the client, whose memory is held until it is
+        answered; or the end of the WebSocket, also if there is not enough memory for the message. Then go on
+        parsing the bytes that have come.
         """
         event = await super().receive()
         if event["type"] == "websocket.receive":
@@ -131,7 +142,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return event
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a further frame of a message. Too many frames end the WebSocket."""
+        """Handle a further frame of a message. If a message has more than `_FRAGMENTS` frames, close the
+        WebSocket.
+        """
         if self.close_sent:
             return
         if len(self.frames) >= _FRAGMENTS:
@@ -142,7 +155,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: stop reading what it sends."""
+        """Stop reading from the client, because it reads too slowly."""
         super().pause_writing()
         self.peer.paused = True
         if not self.transport.is_closing():
@@ -154,14 +167,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When the WebSocket began to wait for the client's next message (monotonic seconds); None = it does
-        not wait, or only since less than `_BRIEFLY` seconds.
+        """Return since when the WebSocket has been waiting for the client's next message (monotonic seconds).
+        None = it is not waiting, or it has waited for less than `_BRIEFLY` seconds.
         """
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """End the WebSocket if a message has been incomplete for longer than the settings allow."""
+        """Abort the connection if a message has been incomplete for longer than the settings allow. now:
+        monotonic seconds.
+        """
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
         if not (self._taken and patience) or self.read_paused:
@@ -176,7 +191,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """The client asks for a WebSocket: start the handler, with a SocketLink in the scope."""
+        """Handle the client's handshake: start the handler, with a SocketLink in the scope."""
         super().handle_connect(event)
         if not self.close_sent:
             self._link = SocketLink(SYSTEM.monotonic())
@@ -197,7 +212,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended: free its memory, and cancel the handler."""
+        """Free the memory of this connection, and cancel the handler, because the connection has ended."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
@@ -211,7 +226,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._link = None  # breaks the reference cycle between link and protocol
 
     def shutdown(self) -> None:
-        """The server stops: let the handler drain, or else close the WebSocket."""
+        """Let the handler finish the running request, because the server stops. If there is no handler that
+        can do this, close the WebSocket.
+        """
         if self._link is None or self._link.drain is None or self.close_sent:
             super().shutdown()
         else:
@@ -219,7 +236,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 def framed(message: bytes) -> bytes:
-    """A text message as one unmasked WebSocket frame (RFC 6455, section 5.2). Invalid UTF-8 is replaced."""
+    """Return a text message as one unmasked WebSocket frame (RFC 6455, section 5.2). Bytes that are not valid
+    UTF-8 are replaced.
+    """
     if not message.isascii():
         message = message.decode("utf-8", "replace").encode()  # clients disconnect if text is not UTF-8
     size = len(message)

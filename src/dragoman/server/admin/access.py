@@ -1,9 +1,10 @@
-"""Who may administer without a key: programs of this machine, while no key is configured; never a web page.
+"""Decides who may administer the gateway. Without a key, only programs of this machine may, and only while no
+key is configured; a web page of another site may not.
 
 A web page in a browser can send requests to this machine, wherever the page comes from. If keys are
-configured, such a request fails, because the page knows no key. If none is configured, a page's request is
-recognised by the headers that browsers add.
-https://www.w3.org/TR/fetch-metadata/, https://fetch.spec.whatwg.org/#origin-header
+configured, such a request fails, because the page does not know a key. If no key is configured, such a
+request is recognised by the headers that browsers add. https://www.w3.org/TR/fetch-metadata/,
+https://fetch.spec.whatwg.org/#origin-header
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from dragoman.server.head import Head
 _LOOKING: Final = frozenset({"GET", "HEAD"})
 """The methods for which the scope `read` is enough below /admin."""
 _OWN_SITES: Final = frozenset({"none", "same-origin"})
-"""Of `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
+"""Values of the header `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
 
 
 def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
-    """The fault if the caller may not call this endpoint; None = it may."""
+    """Return the fault if the client may not call this endpoint; None = it may. For GET and HEAD below
+    /admin, the scope `read` is enough. A client without a key may call paths below /admin only if `refusal`
+    allows it.
+    """
     looks = endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes
     fault = None if looks else caller.barred(endpoint.scope, None if endpoint.faceless else head.face)
     if fault is None and caller is ANYONE and endpoint.scope == "admin":
@@ -33,9 +37,10 @@ def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
 
 
 def refusal(head: Head) -> ir.Fault | None:
-    """The fault if a request without a key may not administer, judged by its headers, its sender's address
-    and its HTTP version; None = the request may. The Host header was checked before (`accounts.keys`), so a
-    request for a foreign host name, which a stranger's DNS points to this machine, never comes here.
+    """Return the fault if a request without a key may not administer; None = it may. It may not if a web page
+    of another site has sent it, if it comes from another machine or through a proxy, or if it uses HTTP/1.0.
+    `accounts.keys` has refused foreign Host headers before, so a foreign name whose DNS points to this
+    machine does not help a page.
     """
     headers = head.headers
     if _of_a_page(headers):
@@ -47,7 +52,7 @@ def refusal(head: Head) -> ir.Fault | None:
 
 
 def _of_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sent these headers for a web page that is not one of the gateway itself."""
+    """Whether a browser sent a request with these headers for a web page that is not one of the gateway's."""
     if headers.get("sec-fetch-site", "none") not in _OWN_SITES:
         return True
     origin = headers.get("origin")

@@ -1,5 +1,5 @@
-"""What operators have added to the configuration: the list of it, models and aliases. The paths of providers
-are in `providers`, with everything else about them.
+"""The operations on what operators have added to the configuration: the list of all added entries, and models
+and aliases one by one. Providers, limits and prices one by one are in the modules of these names.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from dragoman.server.admin.problems import shown
 from dragoman.state.added import AddedEntry, AddedKind
 
 _LONGEST: Final = 200
-"""The most characters of a name."""
+"""The most characters of an entry's name."""
 
 
 class AddedObject(msgspec.Struct):
-    """One entry that was added. section: as it was sent; texts that may be secrets are masked. version: the
-    number of the change that wrote it; by, at: who made this change, and when. state: `used`; `shadowed`: the
-    configuration declares the same name, which wins; `unusable`: it has a mistake here; `pending`: the worker
-    that answers has not read it yet. problems: why it is not used. warnings: what is probably not meant in
-    it, although it is used.
+    """An entry that an operator has added to the configuration. section: the settings as they were sent;
+    texts that may be secrets are masked. version: the number of the change that wrote the entry. by, at: who
+    made this change, and when. state: `used`; `shadowed` = not used, because the configuration declares the
+    same name; `unusable` = not used, because the entry has a mistake on this server; `pending` = the worker
+    that answers has not loaded the entry yet. problems: why the entry is not used. warnings: settings that
+    are probably a mistake, although the entry is used.
     """
 
     kind: AddedKind
@@ -49,7 +50,9 @@ class AddedObject(msgspec.Struct):
 
 
 class AddedList(msgspec.Struct):
-    """Everything that was added, in the order of the changes. version: the number of the latest change."""
+    """A page of the added entries, in the order of the changes that wrote them. version: the number of the
+    latest change.
+    """
 
     data: list[AddedObject]
     has_more: bool
@@ -58,7 +61,7 @@ class AddedList(msgspec.Struct):
 
 
 class Removed(msgspec.Struct):
-    """An entry that is no longer there."""
+    """An entry that was removed."""
 
     kind: AddedKind
     name: str
@@ -67,8 +70,8 @@ class Removed(msgspec.Struct):
 
 
 def changes(kind: AddedKind, path: str, noun: str) -> tuple[Operation, ...]:
-    """The operations that add, replace and remove entries of a kind. path: with the placeholder `name`. noun:
-    the kind in the words of the descriptions (`"model"`).
+    """Return the operations that add, replace and remove entries of a kind. path: of one entry, with the
+    placeholder `name`. noun: what one entry is called in names and descriptions (`"model"`).
     """
     about = f"As below `{kind}.NAME` in the configuration file: the same settings, the same checks."
     slashes = kind != "providers"
@@ -115,8 +118,8 @@ OPERATIONS: Final = (
 
 
 class Wish(NamedTuple):
-    """What a request wants to change. tag: makes an ETag from a version number. The version of the entry that
-    is in force gives the ETag that `If-Match` is compared with. approve: as in `Change`.
+    """A change that a request asks for. tag: makes the ETag of a version of the entry. `If-Match` is compared
+    with the ETag of the version that is in the database. approve: as in `Change`.
     """
 
     do: Do
@@ -128,7 +131,7 @@ class Wish(NamedTuple):
 
 
 class AddedApi:
-    """The operations on what was added to one gateway's configuration."""
+    """The operations on the entries that were added to one gateway's configuration."""
 
     def __init__(self, gateway: Core, audit: Audit) -> None:
         self.adding = Adding(gateway)
@@ -164,7 +167,9 @@ class AddedApi:
         return await self.answer("remove", "aliases", asked)
 
     async def show(self, kind: AddedKind, asked: Asked) -> Told:
-        """The entry of this kind that the path names. Raises RequestFailed (404) if none was added."""
+        """Return the added entry of this kind that the path names. Raises RequestFailed (404) if no such
+        entry was added.
+        """
         name = asked.params["name"]
         kept = await self.adding.entries()
         for entry in kept.entries:
@@ -173,16 +178,18 @@ class AddedApi:
         raise RequestFailed(missing(kind, name))
 
     async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
-        """Make the change of an entry of this kind that a request asks for. Raises what `change` raises."""
+        """Add, replace or remove the entry of this kind that the path names, and return the answer. Raises
+        what `change` raises.
+        """
         made = await self.change(Wish(do, kind, asked, author(asked), _tag))
         if made.after is None:
             return Told(Removed(kind, asked.params["name"]))
         return Told(self.told(made.after), _tag(made.after.version))
 
     async def change(self, wish: Wish) -> Made:
-        """Make a change, and note it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
-        an invalid name, 404 if there is nothing of this name to remove, 409 if an entry of this name was
-        added before, 412 if `If-Match` does not name the entry.
+        """Make a change, and record it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
+        an invalid name, 404 if the entry to remove was not added, 409 if the entry to add was added before,
+        412 if `If-Match` does not have the entry's ETag.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():
@@ -208,7 +215,7 @@ class AddedApi:
         )
 
     def told(self, entry: AddedEntry) -> AddedObject:
-        """An entry in the form in which clients read it."""
+        """Return an entry in the form for clients."""
         state = self.adding.state(entry)
         return AddedObject(
             entry.kind,
@@ -224,7 +231,7 @@ class AddedApi:
 
 
 def missing(kind: AddedKind, name: str) -> ir.Fault:
-    """The error where nothing of this name was added."""
+    """Return the error (404) for a name under which nothing was added."""
     text = f"Nothing named {name[:128]!r} was added to `{kind}`; what files declare is changed in the files."
     return ir.Fault("not_found", text, "not_added", "name")
 
@@ -248,13 +255,13 @@ def _tag(version: int) -> str:
 
 
 def _noted(entry: AddedEntry | None) -> Any:
-    """An entry in the form in which the audit shows it; None = there is no entry."""
+    """Return an entry in the form for the audit; None = there is no entry."""
     return None if entry is None else {"version": entry.version, "section": _section(entry)}
 
 
 def _section(entry: AddedEntry) -> Any:
-    """An entry's settings as they were sent. Values that may be secrets are masked; a reference to a secret
-    (such as the name of an environment variable) is shown.
+    """Return an entry's settings as they were sent, but with values masked that may be secrets. A reference
+    to a secret (such as the name of an environment variable) is not masked.
     """
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict):

@@ -1,7 +1,8 @@
-"""Makes changes of what operators add to the configuration: checked, written to the database, used by all.
+"""Changes what operators add to the configuration: checks a change, writes it to the database, and has all
+workers use it.
 
-A change is checked by loading the whole configuration with it. Then it is written, and the gateway reloads:
-all workers use it; if one cannot, the change is taken back. Other servers on the same database notice the new
+A change is checked by loading the complete configuration with the change. Then it is written, and the gateway
+reloads. If a worker cannot use the change, it is undone. Other servers on the same database notice the new
 version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
 """
 
@@ -31,16 +32,16 @@ MOST: Final = 2_000
 LARGEST: Final = 64_000
 """The most bytes of one entry, as JSON."""
 _TRIES: Final = 5
-"""How often a change is begun again because another server has made one in between."""
+"""How often a change is tried. It is tried again if another server has made a change meanwhile."""
 _RELOADS: Final = 3
-"""How often a reload is tried: it also fails if something else changes while the workers read."""
+"""How often a reload is tried. It also fails if something else changes while the workers read the files."""
 
 Do: TypeAlias = Literal["add", "replace", "remove"]
 
 
 class Made(NamedTuple):
-    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
-    now, None = it was removed.
+    """A change that was made. before: the entry before the change, None = there was none. after: the entry
+    after the change, None = it was removed.
     """
 
     before: AddedEntry | None
@@ -48,11 +49,11 @@ class Made(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One change. value: the entry as JSON, None if the change removes the entry. require: is called with the
-    entry that is in force now (None = no entry of this name was added), and raises RequestFailed if the
-    client does not want the change under these conditions. done: is called when the change was made, also if
-    the client has gone away before. approve: is called, in a thread, with the configuration that has the
-    entry, and raises RequestFailed if it is not to be used; None = every one is.
+    """A change of one entry. value: the new entry as a JSON value, None = the entry is removed. require:
+    called with the entry in the database (None = no entry of this name was added); raises RequestFailed if
+    the change must not be made. done: called when the change was made, even if the client has disconnected.
+    approve: called in a thread with the configuration that contains the new entry; raises RequestFailed if
+    the entry must not be used. It is not called for a removal; None = there is no such check.
     """
 
     do: Do
@@ -73,37 +74,44 @@ class Adding:
         self._lock = asyncio.Lock()
 
     async def entries(self) -> KeptEntries:
-        """All entries that the database keeps. Raises RequestFailed: 501 without a database, 503 if the
+        """Return all entries in the database. Raises RequestFailed: 501 without a database, 503 if the
         database fails.
         """
         _, additions = self._kept()
         return await reachable(additions.read())
 
     def state(self, entry: AddedEntry) -> AddedState | None:
-        """What has become of this version of an entry; None = this process does not use this version yet."""
+        """Return the state of this version of an entry in this process; None = this process has not loaded
+        this version.
+        """
         added = self._gateway.loaded.added
         found = None if added is None else added.find(*entry.place)
         return found if found is not None and found.entry.version == entry.version else None
 
     def warnings(self, entry: AddedEntry) -> list[Problem]:
-        """What is odd about this version of an entry, in the configuration in force."""
+        """Return the warnings about this version of an entry in the configuration in force; [] if this
+        process does not use this version.
+        """
         if not self._was_used(entry):
             return []
         within = path_of(entry)
         return [one for one in self._gateway.loaded.warnings if _is_within(one.path, within)]
 
     def version(self, kind: AddedKind, name: str) -> int | None:
-        """The version of the entry of this name that this process knows; None = there is none."""
+        """Return the version of the added entry of this name that this process has loaded; None = there is
+        none.
+        """
         added = self._gateway.loaded.added
         found = None if added is None else added.find(kind, name)
         return None if found is None else found.entry.version
 
     async def make(self, change: Change) -> Made:
-        """Make a change. Raises RequestFailed: what `change.require` raises; 400 if the entry is wrong; 409
-        if its name is declared elsewhere, if others need it, or if too many are kept; 501 without a database;
-        503 if the database fails.
+        """Make a change. Raises RequestFailed: what `change.require` and `change.approve` raise; 400 if the
+        entry is wrong; 409 if the configuration declares the name, if other entries need what would be
+        removed or replaced, if there are too many entries, or if others change entries all the time; 501
+        without a database; 503 if the database fails.
 
-        A change that has begun is ended, also if the client goes away.
+        A change that has begun is finished, even if the client disconnects.
         """
         changing = spawn(self._outcome(change), "changing what is added")
         made: Made | RequestFailed = await asyncio.shield(changing)
@@ -112,8 +120,8 @@ class Adding:
         return made
 
     async def _outcome(self, change: Change) -> Made | RequestFailed:
-        """Make the change. Returns the RequestFailed that `make` is to raise, instead of raising it: an
-        exception that leaves a task would be logged as a mistake of the gateway.
+        """Make the change. If it fails with RequestFailed, return this error, which `make` then raises. (A
+        task that raised it would be logged as a failure of the gateway.)
         """
         try:
             async with self._lock:
@@ -143,14 +151,18 @@ class Adding:
         raise RequestFailed(_BUSY)
 
     def _kept(self) -> tuple[Location, Additions]:
-        """The database, and what keeps entries in it. Raises RequestFailed (501) if there is none."""
+        """Return the address of the database, and the part of the store that has the entries. Raises
+        RequestFailed (501) without a database.
+        """
         loaded, additions = self._gateway.loaded, self._gateway.engine.runtime.store.added
         if loaded.added is None or loaded.adding is None or additions is None:
             raise RequestFailed(_NO_DATABASE)
         return loaded.added.file, additions
 
     async def _check(self, database: Location, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
-        """Raise RequestFailed if the configuration would have a problem with this change."""
+        """Raise RequestFailed if the configuration with this change is not usable, or does not use the new
+        entry, or cannot use another entry any more. kept: the entries in the database. entry: the new one.
+        """
         others = [one for one in kept.entries if one.place != entry.place]
         entries = others if change.do == "remove" else [*others, entry]
         if len(entries) > max(MOST, len(kept.entries)):
@@ -177,8 +189,8 @@ class Adding:
         return known is not None and known.state == "used"
 
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
-        """Have all workers use what was written. If they refuse it, take it back, and raise RequestFailed.
-        entry: what was written, also if it is a removal.
+        """Have all workers use the change that was written. If one of them refuses it, undo the change, and
+        raise RequestFailed. entry: what was written; for a removal, its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:
@@ -204,13 +216,13 @@ class Adding:
 
 
 def _is_within(path: str, entry: str) -> bool:
-    """Whether a path is that of an entry, or of something in it."""
+    """Whether the path of a setting is the path `entry`, or lies below it."""
     return path.startswith(entry) and path[len(entry) :][:1] in {"", ".", "["}
 
 
 def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
     """Raise RequestFailed if this configuration does not use the entry, or if the entry contains a secret
-    literally, not as a reference.
+    itself and not a reference to it. value: the entry as it was sent.
     """
     assert found.added is not None
     state = found.added.find(*entry.place)
@@ -227,7 +239,7 @@ def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
 
 
 def section_of(found: Loaded, entry: AddedEntry) -> Section:
-    """The decoded entry."""
+    """Return the decoded entry from the configuration `found`."""
     config = found.config
     parts: dict[AddedKind, Mapping[str, Section]] = {
         "providers": config.providers.named,
@@ -240,7 +252,9 @@ def section_of(found: Loaded, entry: AddedEntry) -> Section:
 
 
 def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -> RequestFailed:
-    """The error for problems of an entry; `param` is the first one's field in the body."""
+    """Return the error for problems of an entry. Its `param` is the field of the entry in which the first
+    problem is; None if that problem is outside the entry.
+    """
     place, first = path_of(entry), problems[0].path
     inside = first.removeprefix(place).removeprefix(".") if first.startswith(place) else ""
     origin = [one._replace(file=None, line=None) if one.path.startswith(place) else one for one in problems]

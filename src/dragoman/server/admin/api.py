@@ -1,4 +1,6 @@
-"""All operations of the administration at one gateway, its index, its description and its audit."""
+"""Puts all operations of the administration together, and has these itself: the index, the OpenAPI
+description, the audit and the rotations.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ from dragoman.version import __version__
 
 
 class Path(msgspec.Struct):
-    """One operation that there is."""
+    """One operation in the index."""
 
     method: Method
     path: str
@@ -40,7 +42,7 @@ class Path(msgspec.Struct):
 
 
 class Index(msgspec.Struct):
-    """What there is. worker: the number of the process that answers, of `workers`."""
+    """All operations. worker: the number of the worker that answers. workers: how many workers there are."""
 
     version: str
     worker: int
@@ -50,7 +52,9 @@ class Index(msgspec.Struct):
 
 
 class AuditList(msgspec.Struct):
-    """Changes that operators have made, the latest first: the last 1,000 of each worker since its start."""
+    """A page of the changes that operators have made, the latest first. The workers remember the last 1,000
+    changes since they started; the log has all changes.
+    """
 
     data: list[Entry]
     has_more: bool
@@ -58,7 +62,9 @@ class AuditList(msgspec.Struct):
 
 
 class RotationList(msgspec.Struct):
-    """The models that rotate, as the process that answers knows them: each worker counts its own requests."""
+    """The models whose deployments rotate. Each worker counts its own requests, so this is the view of the
+    worker that answers.
+    """
 
     data: list[Rotated]
     worker: int
@@ -86,11 +92,11 @@ OPERATIONS: Final = (
     *limits.OPERATIONS,
     *described.OPERATIONS,
 )
-"""All operations below /admin, in the order in which they are told of."""
+"""All operations below /admin, in the order of the index and of the description."""
 
 
 class AdminApi:
-    """The administration of one gateway. Every way in (`server.endpoint.Door`) shares one."""
+    """The administration of one gateway. All ways in (`server.endpoint.Door`) share one object."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway

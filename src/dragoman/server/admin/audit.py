@@ -1,4 +1,6 @@
-"""The audit: an entry for each change that an operator has made, in the log and in a ring in memory."""
+"""The audit: an entry for each change that an operator has made. All entries are in the log, the latest ones
+also in memory.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,19 @@ from dragoman.seams.peers import Peers
 
 log = logging.getLogger("dragoman.audit")
 SUBJECT: Final = "admin.audit"
-"""Of the messages between workers: a told one is an entry, an asked one wants all entries."""
+"""The subject of the messages between workers. A message that is told is an entry; a question asks for all
+entries.
+"""
 KEPT: Final = 1_000
-"""The most entries that a process keeps; the oldest ones go. The log has all of them."""
+"""The most entries that a process has in memory; older ones are removed. The log has all entries."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One change. time: RFC 3339 in UTC. who: the name of the client's key, `uid N` for a user of this
-    machine over the Unix socket, or `anyone`. address: of the client, null = a Unix socket. action: what was
-    done (`disable`). target: to what (`providers/openai`). before, after: what has changed, without secrets.
-    worker: the number of the process that was asked. request_id: of the request that asked for it.
+    """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key, `uid
+    N` for a user of this machine over the Unix socket, or `anyone`. address: the operator's IP address, null
+    = a Unix socket. action: what was done, such as `disable`. target: the changed object, such as
+    `providers/openai`. before, after: the values that have changed, without secrets. worker: the number of
+    the process that got the request. request_id: the id of the request that asked for the change.
     """
 
     id: str
@@ -40,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Who asks for a change, and in which request."""
+    """The operator who asks for a change, and the request. The fields are as in `Entry`."""
 
     who: str
     address: str | None
@@ -48,7 +53,9 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class Audit:
-    """The entries of all workers, as one process has heard of them. worker: the number of this process."""
+    """The latest entries in the memory of one process: those of its own requests, and those that other
+    workers have sent. worker: the number of this process.
+    """
 
     def __init__(self, peers: Peers, seams: Seams, worker: int) -> None:
         self._peers = peers
@@ -58,7 +65,9 @@ class Audit:
         peers.receive(SUBJECT, self._receive)
 
     def note(self, author: Author, action: str, target: str, *, before: Any, after: Any) -> Entry:
-        """Keep an entry for a change that was made now, log it, and tell the other workers."""
+        """Make an entry for a change that was just made. Store it in memory, log it, send it to the other
+        workers, and return it.
+        """
         entry = Entry(
             f"audit_{self._seams.random_id()}",
             utc(self._seams.now()),
@@ -83,7 +92,7 @@ class Audit:
         return entry
 
     async def entries(self) -> list[Entry]:
-        """The entries of all workers, the latest first."""
+        """Return the entries in the memory of all workers, each once, the latest first."""
         every = {entry.id: entry for entry in self._entries}
         for answer in await self._peers.ask(SUBJECT):
             for one in msgspec.convert(answer, list[Entry]):

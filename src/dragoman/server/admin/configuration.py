@@ -1,4 +1,4 @@
-"""The configuration in force, without secrets."""
+"""The operation that shows the configuration in force, without secrets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dragoman.server.admin.operation import Asked, Operation, Told
 
 
 class Setting(msgspec.Struct):
-    """One setting. value: its value as text; of a secret, only the last characters. source: the place that
-    states the setting, `default` = no place does.
+    """One setting. path: its name, such as `server.port`. value: as text; of a secret, only the last
+    characters. source: the place that states the setting; `default` = no place states it.
     """
 
     path: str
@@ -23,7 +23,7 @@ class Setting(msgspec.Struct):
 
 
 class Configuration(msgspec.Struct):
-    """Every setting as it is in force. file: the file that was read, null = none."""
+    """All settings in force. file: the configuration file that was read, null = none."""
 
     file: str | None
     data: list[Setting]
@@ -43,7 +43,7 @@ OPERATIONS: Final = (
 
 
 class ConfigurationApi:
-    """The configuration of one gateway."""
+    """The operation on the configuration of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway

@@ -1,7 +1,6 @@
-"""The rows that describe operations of the administration whose handlers stand in other modules of the
-server.
+"""The rows of those operations below /admin whose handlers are in other modules of the server.
 
-A test holds this list against all endpoints that need the scope `admin`.
+A test checks that each endpoint with the scope `admin` has a row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The real values of settings whose defaults depend on other settings, the environment or this machine."""
+"""Computes the real values of settings whose defaults depend on other settings, the environment or this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """The values that defaults really have, as text, if they depend on something else; by the path of the
-    setting. A value is right only for a setting that is not stated anywhere; the result may also hold paths
-    of stated ones. A side effect: the number of files that this process may open is increased.
+    """Return, by the path of the setting, the real values (as text) of settings whose defaults depend on
+    something else. Use a value only if the setting is stated nowhere: the result may also contain paths of
+    settings that are stated. Side effect: this process may then open more files.
     """
     from dragoman.assembly.providers import answer_limits
 

@@ -1,8 +1,8 @@
-"""/admin/exchanges: the latest requests of all workers, and the trace of each; for keys of the scope `admin`.
+"""The endpoints /admin/exchanges: the latest exchanges of all workers, and the trace of one exchange.
 
-Each worker keeps its own (`observe.finished`). The worker that is asked asks the others and joins what they
-say. Older requests come from the database that all workers write to, if there is one (`trace.store`). What
-looks like a key is removed from all texts.
+Each worker keeps its own exchanges (`observe.finished`). The worker that gets the request asks the others for
+theirs, and merges the answers. Older exchanges come from the database, if the setting `trace.store` puts them
+there. Secrets, and texts that look like keys, are removed from all texts.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _TRAITS: Final = get_args(Trait)
 
 
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The query of a list; a field that is left out matches everything.
+    """The query of a list; a field that is None matches everything.
 
-    client, model, deployment, provider, error, end, q: as in `Wanted`. status: `404`, `4xx`. since, until:
-    Unix seconds, or a time of RFC 3339. has: `losses`, `failover`, `error`; several are separated by commas.
-    limit: the most members. after: the id of the last member of the page before.
+    client, model, deployment, provider, error, end, q: as in `observe.finished.Wanted`. status: `404`, or
+    `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339. has: one or more of `losses`,
+    `failover`, `error`, separated by commas; all of them must match. limit: the most exchanges on a page.
+    after: the id of the last exchange of the page before.
     """
 
     client: str | None = None
@@ -57,7 +58,9 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: str | None = None
 
     def wanted(self) -> Wanted:
-        """What the filters ask for. Raises RequestFailed (400), which names the field."""
+        """Return the filter that this query asks for. Raises RequestFailed (400), which names the wrong
+        field.
+        """
         traits = [] if self.has is None else self.has.split(",")
         if unknown := [one for one in traits if one not in _TRAITS]:
             raise RequestFailed(_invalid("has", f"{unknown[0][:40]!r} is not one of {', '.join(_TRAITS)}"))
@@ -77,7 +80,10 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """What one worker asks another for: the wanted exchanges after a place in the list."""
+    """A question of one worker to another: which of its exchanges match `wanted` and come after the place
+    `before` in the list? limit: the most exchanges in the answer. before: (time, id) of an exchange; None =
+    from the start.
+    """
 
     wanted: Wanted
     limit: int
@@ -85,7 +91,7 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 class ExchangesApi:
-    """The exchanges of one gateway, its other workers included."""
+    """The endpoints for the exchanges of one gateway, of all its workers."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -98,8 +104,8 @@ class ExchangesApi:
         yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the wanted exchanges as a JSON list, the latest first, each with its main
-        facts.
+        """Send one page of the exchanges that match the query, as a JSON list of summaries, the latest first.
+        Raises RequestFailed (400; 503 if the store cannot be read for `after`).
         """
         query = _query(request.query)
         page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
@@ -118,7 +124,9 @@ class ExchangesApi:
         await client.answer(200, _UNSTORED, encode(told))
 
     async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
-        """The lines of stored exchanges, and why they could not be read; None = they could."""
+        """Return the summaries of stored exchanges, and why they could not be read (None = they could, or
+        nothing is stored).
+        """
         if (recording := self._gateway.recording) is None:
             return [], None
         try:
@@ -128,7 +136,9 @@ class ExchangesApi:
         return await asyncio.to_thread(self._redaction().value, lines), None
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the trace of one exchange. Raises RequestFailed (404; 503 if the store cannot be read)."""
+        """Send the trace of one exchange, finished or running. Raises RequestFailed (404; 503 if the store
+        cannot be read).
+        """
         id_ = request.params["id"]
         found = await self._found(id_)
         if found is None:
@@ -140,8 +150,9 @@ class ExchangesApi:
         await client.answer(200, _UNSTORED, encode(found))
 
     async def _after(self, id_: str | None) -> tuple[float, str] | None:
-        """The place of the exchange that ended the page before. Raises RequestFailed if nobody keeps it, or
-        if the store cannot be read.
+        """Return the place in the list, (time, id), of the exchange with which the page before ended; None if
+        `id_` is None. Raises RequestFailed: 400 if no worker and no store has the exchange, 503 if the store
+        cannot be read.
         """
         if id_ is None:
             return None
@@ -152,8 +163,8 @@ class ExchangesApi:
         return found["created_at"], found["id"]
 
     async def _found(self, id_: str) -> dict[str, Any] | None:
-        """The trace of an exchange, wherever it is kept; None = nobody keeps it. Raises RequestFailed (503)
-        if no worker has it and the store cannot be read.
+        """Return the trace of an exchange from this worker, another worker, or the store; None = none of them
+        has it. Raises RequestFailed (503) if no worker has it and the store cannot be read.
         """
         own = self._own(id_)
         found = [own] if own is not None else [one for one in await self._asked(ONE, id_) if one is not None]
@@ -171,7 +182,9 @@ class ExchangesApi:
     # What this worker keeps ---------------------------------------------------------------------------
 
     def _page(self, value: Any) -> list[dict[str, Any]]:
-        """The lines of this worker. value: a `_Page`, or the same as JSON from another worker."""
+        """Return the summaries of this worker's exchanges. value: a `_Page`, or its JSON form from another
+        worker.
+        """
         page = value if isinstance(value, _Page) else msgspec.convert(value, _Page)
         found = self._gateway.finished.listed(page.wanted, page.before, page.limit)
         lines = [summary(one, self._gateway.worker) for one in found]
@@ -179,7 +192,9 @@ class ExchangesApi:
         return told
 
     def _own(self, id_: str) -> dict[str, Any] | None:
-        """The trace of an exchange of this worker, also of one that runs; None = it has none."""
+        """Return the trace of a finished or running exchange of this worker; None = this worker has no such
+        exchange. id_: of the exchange, or its request id.
+        """
         gateway = self._gateway
         found = gateway.finished.find(id_)
         if found is None:
@@ -205,7 +220,9 @@ def _query(stated: Mapping[str, str]) -> Query:
 
 
 def _moment(name: str, stated: str | None) -> float | None:
-    """A time in Unix seconds; None = none is stated. Raises RequestFailed if it cannot be read."""
+    """Return a time in Unix seconds; None if `stated` is None. stated: Unix seconds, or a time of RFC 3339
+    with a time zone. name: of the field, for the error. Raises RequestFailed (400).
+    """
     if stated is None:
         return None
     try:

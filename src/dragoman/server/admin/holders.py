@@ -1,4 +1,4 @@
-"""Tenants, teams and users, whom client keys belong to. See docs/keys.md."""
+"""The operations on tenants, teams and users, to whom client keys belong. See docs/keys.md."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from dragoman.turns.keeping import reachable
 
 
 class HolderObject(msgspec.Struct, kw_only=True):
-    """A tenant, a team or a user (`object`). declared: it stands in the configuration, where alone it can be
-    changed.
+    """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, so
+    that it can be changed only there.
     """
 
     object: Literal["tenant", "team", "user"]
@@ -49,7 +49,7 @@ class HolderObject(msgspec.Struct, kw_only=True):
 
 
 class HolderList(msgspec.Struct):
-    """Tenants, teams or users by name."""
+    """A page of tenants, teams or users, sorted by name."""
 
     data: list[HolderObject]
     has_more: bool
@@ -57,7 +57,7 @@ class HolderList(msgspec.Struct):
 
 
 class RemovedHolder(msgspec.Struct):
-    """A tenant, a team or a user that is no longer there."""
+    """A tenant, a team or a user that was removed."""
 
     object: Literal["tenant", "team", "user"]
     name: str
@@ -172,9 +172,12 @@ class HoldersApi:
         return Told(after, _tag(changed.after))
 
     def _ids(self, was: HolderEntry | None, tenant: str | None) -> dict[str, Any]:
-        """The ids of a tenant, team or user that is made, or that replaces `was`, in this tenant.
+        """Return the fields `id` and `tenant_id` of an entry to write. was: the entry that it replaces, None
+        = there is none. tenant: the name of the tenant to which the new entry belongs, None = to none.
 
-        A team whose tenant was removed and made again is another team: keys of the first one stay refused.
+        The id of `was` is used again, except if the entry stays in a tenant of the same name, but the tenant
+        that was meant has been removed. Then the entry gets a new id, so that keys which belonged to the old
+        one stay refused.
         """
         directory = self._registry.following.directory
         if was is not None and not (was.tenant == tenant and directory.outlived(was)):
@@ -199,8 +202,8 @@ class HoldersApi:
         return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
 
     async def _forget_earlier(self, asked: Asked, name: str) -> None:
-        """Remove the keys of providers that an earlier tenant of this name has left, if there is no tenant of
-        this name now: one that a file declared, or whose removal broke off.
+        """If there is no tenant of this name now, remove the provider keys that an earlier tenant of this
+        name has left. Some may be left if a file declared that tenant, or if its removal was interrupted.
         """
         require_name(name)
         if name in self._of_configuration("tenants") or self._registry.gateway.following is None:
@@ -209,7 +212,7 @@ class HoldersApi:
             await self._drop_own_keys(asked, name)
 
     async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
-        """Remove the keys of providers that a tenant had brought: another tenant that gets its name must not
+        """Remove the provider keys that a tenant has brought, so that a later tenant of the same name cannot
         spend with them.
         """
         store, who = self._registry.following.store, author(asked)

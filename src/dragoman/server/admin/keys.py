@@ -1,4 +1,4 @@
-"""Client keys: made, listed, changed, rotated and revoked. See docs/keys.md."""
+"""The operations on client keys: make, list, change, rotate and revoke. See docs/keys.md."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from dragoman.turns.keeping import reachable
 _LIST: Final = "/admin/keys"
 _ONE: Final = f"{_LIST}/{{name}}"
 _LONGEST_OVERLAP: Final = 30 * 86400.0
-"""The most seconds for which a rotated key stays valid."""
+"""The most seconds for which the old key stays valid after a rotation."""
 
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings of a key. expires: a date (the key is valid until its end in UTC), or a time with its
-    zone; null = never.
+    """The settings of a key. expires: a date (the key is valid until the end of that day in UTC), or a time
+    with its time zone; null = the key does not expire.
     """
 
     scopes: tuple[KeyScope, ...] = ("inference",)
@@ -48,8 +48,9 @@ class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new key. name: unique; what the gateway stores for the client belongs to it. hash: the SHA-256 of a
-    key that its owner has already (64 hexadecimal digits); null = a key is made.
+    """A new key. name: unique among the keys; what the gateway stores for the client belongs to this name.
+    hash: the SHA-256 of a key that the client has already (64 hexadecimal digits); null = the gateway makes
+    the key.
     """
 
     name: str
@@ -57,15 +58,18 @@ class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """keep: how long the old key stays valid: seconds, or a text such as `24h`; at most 30 days."""
+    """The request to rotate a key. keep: how long the old key stays valid: seconds, or a text such as `24h`;
+    at most 30 days.
+    """
 
     keep: str | float = 0.0
 
 
 class KeyObject(msgspec.Struct, kw_only=True):
-    """A client key, without the key itself. state: `valid`; `disabled`; `expired`; `revoked`: refused for
-    good; `shadowed`: the configuration declares a key of the same name, which wins. declared: it stands in
-    the configuration, where alone it can be changed; then `id` and the times of changes are null.
+    """A client key, without the key itself. state: `valid`; `disabled`; `expired`; `revoked` = refused for
+    good; `shadowed` = without effect, because the configuration declares a key of the same name. declared:
+    true = the configuration declares this key, so that it can be changed only there; `id` and the times of
+    changes are then null.
     """
 
     id: str | None
@@ -104,13 +108,15 @@ class KeyObject(msgspec.Struct, kw_only=True):
 
 
 class MadeKey(KeyObject, kw_only=True):
-    """A key that was just made. key: the key itself, which is shown only now; null = its hash was stated."""
+    """A key that was just made. key: the key itself, which no other answer contains; null = the request
+    stated the hash of a key instead.
+    """
 
     key: str | None
 
 
 class KeyList(msgspec.Struct):
-    """Keys by name."""
+    """A page of client keys, sorted by name."""
 
     data: list[KeyObject]
     has_more: bool
@@ -240,7 +246,11 @@ class KeysApi:
         return await self._changed(asked, "revoke", change)
 
     async def _changed(self, asked: Asked, action: str, change: Any) -> Told:
-        """Change one key. change: makes what is written from the row and its entry."""
+        """Change the stored key that the path names, and record this in the audit as `action`. change:
+        returns what to write (`Written`) for the row and its entry. Raises RequestFailed: what `change`
+        raises, 404 for an unknown key, 409 for a key that only the configuration declares, 412 if `If-Match`
+        does not have the key's ETag.
+        """
         name, who = asked.params["name"], author(asked)
 
         def decide(before: Row | None) -> Written:
@@ -257,7 +267,9 @@ class KeysApi:
         return Told(after, _tag(changed.after))
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
-        """Raise RequestFailed (400) for a wrong wish. now: a time by which it must not expire yet."""
+        """Raise RequestFailed (400) if the settings of a key are wrong, or name something unknown. now: Unix
+        seconds; the key must expire later than this. None = any time of expiry is accepted.
+        """
         registry = self._registry
         registry.check(wish)
         registry.require_known("teams", wish.team)
@@ -279,8 +291,9 @@ class KeysApi:
                 tenant = owner.tenant
 
     def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
-        """The ids of the tenant, team and user that a key belongs to from now on. was: its entry before. A
-        name that stays the same means the same holder, which may have been removed since.
+        """Return the ids of the tenant, the team and the user to which a key belongs from now on. was: the
+        key's entry before, None = the key is new. If a name stays the same, its id stays the same, too: it
+        means the same tenant, team or user, even if that was removed since.
         """
         ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
         for member in ("tenant", "team", "user"):
@@ -289,8 +302,8 @@ class KeysApi:
         return ids
 
     def _require_own(self, name: str) -> None:
-        """Raise RequestFailed (409) if the configuration declares a key of this name: a change of the stored
-        one would have no effect, as long as it does.
+        """Raise RequestFailed (409) if the configuration declares a key of this name. A change of the stored
+        key would then have no effect.
         """
         if self._is_declared(name):
             raise declared("keys", name)
@@ -306,7 +319,9 @@ class KeysApi:
         return self._registry.gateway.seams.now()
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
-        """When the keys of these rows were used last, by id, as far as it is known."""
+        """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
+        known is missing. The result may contain keys that are not in `rows`.
+        """
         following = self._registry.gateway.following
         if following is None or not rows:
             return {}
@@ -362,8 +377,8 @@ class KeysApi:
 
 
 def permitted(entry: Permitted | Any) -> dict[str, Any]:
-    """The members that keys, tenants, teams and users have in common. Those of the configuration's limits are
-    as it has understood them.
+    """Return the fields of `Permitted` that an entry of the database or of the configuration has, by name.
+    Limits from the configuration are shown without settings that have their default.
     """
     found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
     if isinstance(found["limits"], tuple):
@@ -372,8 +387,8 @@ def permitted(entry: Permitted | Any) -> dict[str, Any]:
 
 
 def _stated(section: Any) -> dict[str, Any]:
-    """The settings of a section that differ from their defaults, by name. A tuple becomes a list of texts;
-    other values stay as they are.
+    """Return the settings of a section that differ from their defaults, by name. A tuple becomes a list of
+    texts; other values are unchanged.
     """
     usual = type(section)()
     values = {name: getattr(section, name) for name in section.__struct_fields__}
@@ -385,12 +400,14 @@ def _stated(section: Any) -> dict[str, Any]:
 
 
 def _is_past(told: KeyObject) -> bool:
-    """Whether only the key that the configuration declares says what its name is good for now."""
+    """Whether a stored key no longer counts: it is revoked, and the configuration declares a key of the same
+    name.
+    """
     return told.shadowed and told.state == "revoked"
 
 
 def _entry(wish: KeyWish, kept: dict[str, Any]) -> KeyEntry:
-    """The entry that a wish describes. kept: the members that the wish does not have."""
+    """Return the entry to store for a wish. kept: the fields that the entry has and a wish does not."""
     stated = {name: getattr(wish, name) for name in KeyWish.__struct_fields__}
     return KeyEntry(**{**stated, **kept, "expires": _moment(wish.expires)})
 
@@ -403,7 +420,7 @@ def _made(told: KeyObject, key: str | None) -> MadeKey:
 
 
 def _noted(told: KeyObject) -> dict[str, Any]:
-    """A key in the form in which the audit shows it: what is stated."""
+    """Return a key in the form for the audit: without fields that are null, false or empty."""
     return {
         name: value for name, value in msgspec.to_builtins(told).items() if value not in (None, [], {}, False)
     }
@@ -439,7 +456,9 @@ def _digest(stated: str | None) -> bytes:
 
 
 def _utc(seconds: float | None) -> str | None:
-    """Unix seconds as text. Whole seconds, so that a client may send the text back as `expires`."""
+    """Return Unix seconds as a time of RFC 3339; None for None. Whole seconds have no fraction, so that a
+    client may send the text back as `expires`.
+    """
     if seconds is None:
         return None
     if seconds == int(seconds):

@@ -1,4 +1,6 @@
-"""The limits: how full they are, and those that operators add while the gateway runs."""
+"""The operations on limits: show how full they are, and change those that operators add while the gateway
+runs.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,13 @@ from dragoman.state.counters import Counter, Resource, Window, read, span
 
 
 class LimitObject(msgspec.Struct):
-    """One counter of a limit in the window that runs. name: of the limit, as the configuration has it; limits
-    of a key, model, … have its name: `key ci`. whose: whom it counts, null = everybody, or nobody has used it
-    yet. limit, used, reserved: amounts of `unit`; reserved: by running requests. percent: of the limit, what
-    is used and reserved. resets: when the window is over, null = never. refused: how many requests the worker
-    that answers has refused for it in the last 24 hours. source: where the limit is stated, null = not known
-    here.
+    """One counter of a limit, in the window of time that runs now. name: the name of the limit in the
+    configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the key,
+    tag, … that is counted; null = all are counted together, or nobody has used the limit in this window.
+    limit, used, reserved: amounts in `unit`; `reserved` is what running requests have reserved. percent: used
+    and reserved, in percent of the limit. resets: when the window ends, null = never. refused: how many
+    requests the worker that answers has refused because of this counter in the last 24 hours. source: the
+    place that states the limit, null = not known.
     """
 
     id: str
@@ -55,7 +58,7 @@ class LimitObject(msgspec.Struct):
 
 
 class LimitList(msgspec.Struct):
-    """Limits, the fullest first."""
+    """A page of the counters of limits, the fullest first."""
 
     data: list[LimitObject]
     has_more: bool
@@ -63,7 +66,9 @@ class LimitList(msgspec.Struct):
 
 
 class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
-    """Which limits. name: of the limit. scope: whom it counts apart. whose: a key's name, a tag, …"""
+    """The query of the list of limits. name: of the limit. scope: what the limit counts separately, such as
+    `key` or `tag`. whose: the name of one key, tag, … A field that is None matches everything.
+    """
 
     name: str | None = None
     scope: Subject | None = None
@@ -171,7 +176,7 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Where a limit is stated, in words ("dragoman.yaml:12"); None = not in the configuration."""
+    """Return the place that states a limit ("dragoman.yaml:12"); None = it is not in the configuration."""
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
             return found
@@ -179,7 +184,7 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """The paths at which a limit of this name may be stated."""
+    """Yield the paths of settings that may state a limit of this name."""
     config = loaded.config
     if " " not in limit.name:
         yield join("limits", limit.name)
@@ -199,7 +204,7 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
 
 
 def _key(limit: Limit) -> tuple[str, Resource, Window | None, int, str]:
-    """What the name of a counter says of its limit: the first fields of `Counter`."""
+    """Return the first five fields of `Counter` for this limit: those that all its counters share."""
     return limit.name, limit.resource, limit.window, limit.every, mark_of(limit.models)
 
 

@@ -1,4 +1,4 @@
-"""The providers' own lists of models: their state, and fetching them now."""
+"""The operations on the providers' own lists of models: show the state of the lists, and fetch them now."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PATIENCE: Final = 75.0
 
 
 class ListOfModels(msgspec.Struct):
-    """A provider's own list of models. models: how many names it has. left_out: how many of its entries are
-    not used, because no request could name them or because there are too many. fetched: when the list came,
-    null = never; age: seconds since then. stale: the last attempt to fetch it failed, and `error` says why;
-    what is known stays in use.
+    """A provider's own list of models. models: how many names the list has. left_out: how many entries of the
+    list are not used, because no request could name them or because there are too many. fetched: when the
+    list was last fetched, null = never. age: seconds since then. stale: true = the last attempt to fetch the
+    list failed; `error` says why, and the list from before stays in use.
     """
 
     provider: str
@@ -35,14 +35,18 @@ class ListOfModels(msgspec.Struct):
 
 
 class ListsOfModels(msgspec.Struct):
-    """The lists of all providers that have one and whose setting `discovery` is not off."""
+    """The lists of models of the providers: of all that have such a list and whose setting `discovery` is not
+    off, or of those that a refresh was asked for.
+    """
 
     data: list[ListOfModels]
     object: Literal["list"] = "list"
 
 
 class ToRefresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which lists to fetch. providers: their names; [] = all."""
+    """The lists of models to fetch. providers: the names of the providers; [] = all providers that have a
+    list.
+    """
 
     providers: list[str] = []
 
@@ -61,7 +65,7 @@ OPERATIONS: Final = (
 
 
 class ModelListsApi:
-    """The operations on the lists of one gateway."""
+    """The operations on the providers' lists of models at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -70,7 +74,10 @@ class ModelListsApi:
         return Told(self._told())
 
     async def refresh_model_lists(self, asked: Asked) -> Told:
-        """Raises RequestFailed: 404 for a provider without such a list, 501 if this gateway fetches none."""
+        """Fetch lists of models now, and wait until they have come or failed, but at most `_PATIENCE`
+        seconds. Raises RequestFailed: 404 for a provider without such a list, 501 if this gateway fetches no
+        lists.
+        """
         names = asked.body.providers
         discovering = self._gateway.discovering
         for place, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""The description of the administration, OpenAPI 3.1, made from the rows of its operations.
+"""Makes the description of the administration (OpenAPI 3.1) from the rows of its operations.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -23,7 +23,7 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 
 
 class ErrorObject(msgspec.Struct):
-    """An error in OpenAI's form. param: the field at fault, null = none."""
+    """An error in OpenAI's form. param: the field that is wrong, null = no single field."""
 
     message: str
     type: str
@@ -32,13 +32,13 @@ class ErrorObject(msgspec.Struct):
 
 
 class Error(msgspec.Struct):
-    """The body of every answer from 400 on."""
+    """The body of each answer with a status of 400 or above."""
 
     error: ErrorObject
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The description of these operations, as a JSON value."""
+    """Return the OpenAPI description of these operations, as a JSON value."""
     rows = list(operations)
     kinds = [kind for row in rows for kind in (row.answer, row.body) if kind not in {None, Any}]
     _, components = msgspec.json.schema_components([*dict.fromkeys(kinds), Error], ref_template=_REFERENCE)

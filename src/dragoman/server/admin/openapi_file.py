@@ -18,7 +18,7 @@ FILE: Final = Path(__file__).parents[4] / "docs" / "admin-openapi.json"
 
 
 def written() -> str:
-    """The text of the file."""
+    """Return the text that the file must have."""
     return json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,6 @@
-"""Operations of the administration: a row for each, from which its endpoint and its description are made."""
+"""The rows that describe operations of the administration. An operation's endpoint and its OpenAPI
+description are made from its row.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One request for an operation. params: the values of the path's placeholders. body, query: decoded, as
-    the operation's row says; None = it has none.
+    """One request for an operation. params: the values of the path's placeholders. body, query: decoded as
+    the types that the operation's row states; None = the row states no type.
     """
 
     params: Mapping[str, str]
@@ -33,7 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 class Told(msgspec.Struct, frozen=True):
     """The answer of an operation. value: of the type that the operation's row states as `answer`. etag: with
-    its quotes, None = the answer has no ETag.
+    its quotes; None = the answer has no ETag.
     """
 
     value: Any
@@ -41,7 +43,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def author(asked: Asked) -> Author:
-    """Who asks for a change."""
+    """Return the operator who has sent a request, for the audit."""
     exchange = asked.exchange
     who = exchange.client or "anyone"
     address = None if exchange.address == who else exchange.address  # a user of this machine has none
@@ -52,10 +54,11 @@ Run: TypeAlias = Callable[[Asked], Awaitable[Told]]
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One operation. name: its method in the class that has it, and its `operationId`. summary: one line.
-    answer: the type of its answer, None = any object. body, query: the types of what clients send, None =
-    nothing, Any = any JSON, which `about` then describes. tagged: answers have an ETag, and a change takes
-    If-Match. slashes: as in `Endpoint`, the same for all operations of a path.
+    """One operation. name: of its method in the class that implements it, and its `operationId`. summary: one
+    line for readers. answer: the type of its answer, None = any JSON object. body, query: the types that the
+    client's body and query must have; None = the client sends none; Any = any JSON, which `about` then
+    describes. tagged: answers have an ETag, and changes accept If-Match. slashes: as in `Endpoint`, the same
+    for all operations of a path.
     """
 
     method: Method
@@ -71,7 +74,9 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoint]:
-    """Yield the endpoints of these operations, whose names are those of methods of `owner` (type `Run`)."""
+    """Yield the endpoints of these operations. owner: has a method of the type `Run` for each operation, of
+    the same name.
+    """
     found: dict[str, dict[str, Handler]] = {}
     slashed: set[str] = set()
     for one in operations:

@@ -1,5 +1,6 @@
-"""What operators order for providers and keys while the gateway runs. An order reaches all workers, and those
-that start later; it lasts until the opposite order, or until the whole gateway restarts.
+"""Orders of operators for providers and their keys: disable, enable, revive. An order is carried out in all
+workers. A disabled provider or key is also disabled in workers that start later; it is enabled again by an
+order, or when the complete gateway restarts.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from dragoman.assembly.core import Core
 from dragoman.server.admin.states import Look, look
 
 SUBJECT: Final = "admin.providers"
-"""Of the messages between workers: an order, or a question (`Question`)."""
+"""The subject of the messages between workers: a message is an order or a question (`Question`)."""
 
 Deed: TypeAlias = Literal["enable", "disable", "revive"]
 Question: TypeAlias = Literal["look", "orders"]
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One order. key: the id of the only key that it is for, None = the whole provider."""
+    """One order. key: the id of the only key that the order is for; None = the order is for the complete
+    provider.
+    """
 
     do: Deed
     provider: str
@@ -34,23 +37,29 @@ class Orders:
         gateway.peers.receive(SUBJECT, self._receive)
 
     def give(self, order: Order) -> None:
-        """Carry an order out here, and tell the others to do so."""
+        """Carry out an order in this process, and send it to the other workers."""
         self._obey(order)
         self._gateway.peers.tell(SUBJECT, msgspec.to_builtins(order))
 
     async def join(self) -> None:
-        """Obey what has been ordered before this worker started, as the others know it."""
+        """Ask the other workers which orders are in force, and carry these out here. A worker does this at
+        its start.
+        """
         for answer in await self._gateway.peers.ask(SUBJECT, "orders"):
             for order in msgspec.convert(answer, list[Order]):
                 self._obey(order)
 
     async def looks(self) -> list[Look]:
-        """All providers as each worker sees them; the first look is that of this worker."""
+        """Return all providers as each worker sees them, first as this worker does. A worker that does not
+        answer in time is missing.
+        """
         answers = await self._gateway.peers.ask(SUBJECT, "look")
         return [self._look(), *(msgspec.convert(answer, Look) for answer in answers)]
 
     def standing(self) -> list[Order]:
-        """The orders in force here: what is disabled."""
+        """Return the orders that are in force in this process: a "disable" for each disabled provider and
+        key.
+        """
         health = self._gateway.providers_health
         keys = [
             Order("disable", name, key.id)

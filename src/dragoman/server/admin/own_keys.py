@@ -1,4 +1,6 @@
-"""Keys of providers that tenants have brought: kept encrypted, listed without the keys. See docs/keys.md."""
+"""The operations on keys of providers that tenants have brought. They are stored encrypted, and listed
+without the keys themselves. See docs/keys.md.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,14 @@ _LONGEST: Final = 10_000
 
 
 class OwnKeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """key: the provider's key. It is never shown again."""
+    """A provider's key that a tenant brings. key: the key. Answers later show only its last characters."""
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
 
 
 class OwnKeyObject(msgspec.Struct, kw_only=True):
-    """A tenant's own key for a provider. key: its last characters, `…` before them. master: which master key
-    has encrypted it.
+    """A tenant's own key for a provider. key: the last characters of the key, with `…` before them. master:
+    the id of the master key with which the key is encrypted.
     """
 
     tenant: str
@@ -45,14 +47,16 @@ class OwnKeyObject(msgspec.Struct, kw_only=True):
 
 
 class OwnKeyList(msgspec.Struct):
-    """The keys of all tenants."""
+    """The keys for providers that tenants have brought, of all tenants."""
 
     data: list[OwnKeyObject]
     object: Literal["list"] = "list"
 
 
 class Reencrypted(msgspec.Struct):
-    """changed: how many keys have been encrypted anew. failed: why others could not be."""
+    """The result of encrypting keys again. changed: how many keys were encrypted with the current master key.
+    failed: for each key that could not be decrypted, why. master: the id of the current master key.
+    """
 
     changed: int
     failed: list[str]
@@ -61,7 +65,7 @@ class Reencrypted(msgspec.Struct):
 
 
 class RemovedOwnKey(msgspec.Struct):
-    """A key that is no longer there."""
+    """A tenant's own key for a provider that was removed."""
 
     tenant: str
     provider: str
@@ -81,7 +85,7 @@ OPERATIONS: Final = (
 
 
 class OwnKeysApi:
-    """The operations on the keys that tenants have brought to one gateway."""
+    """The operations on the provider keys that tenants have brought to one gateway."""
 
     def __init__(self, registry: Registry, audit: Audit) -> None:
         self._registry = registry
@@ -132,11 +136,13 @@ class OwnKeysApi:
         return Told(Reencrypted(changed, failed, cipher.current))
 
     async def _changed(self, who: str) -> None:
-        """Have all processes read the keys again."""
+        """Have all processes read the tenants' keys again. who: the author of the change."""
         await self._registry.change("own_keys", "all", who, lambda _: Written(None))
 
     def _own(self) -> tuple[Cipher, OwnKeys]:
-        """What encrypts, and the keys. Raises RequestFailed (501) without a master key or the extra."""
+        """Return the cipher, and the tenants' keys in the database. Raises RequestFailed (501) without a
+        database, without a master key, or without the extra `encryption`.
+        """
         auth, store = self._registry.config.auth, self._registry.following.store
         if auth.encryption_key is None:
             raise RequestFailed(_NO_MASTER)

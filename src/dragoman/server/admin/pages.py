@@ -1,4 +1,4 @@
-"""Lists in pages: `?after=ID&limit=N`, answered with `data` and `has_more`."""
+"""Pages of lists: a query `?after=ID&limit=N` is answered with `data` and `has_more`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a list. after: the id of the last member of the page before, None = from the start.
-    limit: the most members.
+    """The page of a list that a query asks for. after: the id of the last entry of the page before, None =
+    the first page. limit: the most entries on the page.
     """
 
     after: str | None = None
@@ -23,7 +23,9 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def page(rows: Sequence[T], wanted: Wanted, id_of: Callable[[T], str]) -> tuple[list[T], bool]:
-    """The wanted part of `rows`, and whether more follow. Raises RequestFailed (400) if no row has the id."""
+    """Return the rows of the wanted page, and whether more rows follow. id_of: returns the id of a row.
+    Raises RequestFailed (400) if no row has the id `wanted.after`.
+    """
     start = 0
     if wanted.after is not None:
         places = [place for place, row in enumerate(rows) if id_of(row) == wanted.after]

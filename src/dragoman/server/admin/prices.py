@@ -1,4 +1,6 @@
-"""What models cost: the prices in force, and those that operators add while the gateway runs."""
+"""The operations on prices: show the prices in force, and change those that operators add while the gateway
+runs.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ from dragoman.server.admin.pages import Wanted, page
 
 
 class UnitPrice(msgspec.Struct):
-    """The price of one unit: USD, as a decimal text, for the amount `per`. above: it holds for requests whose
-    prompt has more tokens; None = there is no such condition.
+    """The price of one unit. usd: the price of the amount `per`, in USD, as a decimal text. above: this price
+    holds for requests whose prompt has more tokens than this number, up to the next such number; null = it
+    holds from the first token.
     """
 
     unit: str
@@ -37,8 +40,10 @@ class UnitPrice(msgspec.Struct):
 
 
 class DatedPrice(msgspec.Struct):
-    """Prices that hold from a time on. since: None = always. hours: "01:00-04:00" in UTC, if they hold only
-    then. tiers: those of other service tiers, by their names. current: they hold now.
+    """Prices that hold for a span of time. units: the usual prices. tiers: the prices of other service tiers,
+    by the name of the tier. current: true = they hold now. since: when they begin; null = they have no
+    beginning, and hold until other prices begin. hours: the time of day when they hold, such as "01:00-04:00"
+    in UTC; null = the complete day.
     """
 
     units: list[UnitPrice]
@@ -49,8 +54,9 @@ class DatedPrice(msgspec.Struct):
 
 
 class PriceObject(msgspec.Struct):
-    """What one deployment (`provider/model`) costs. source: where the price is from; null = it is unknown,
-    which is not 0. A guess is named there. added: the entry of this name that was added.
+    """The prices of one deployment (`provider/model`). source: where the prices are from (a guess is called
+    so); null = the price is unknown, which does not mean 0. added: the entry of this name that an operator
+    has added, null = none.
     """
 
     deployment: str
@@ -61,7 +67,9 @@ class PriceObject(msgspec.Struct):
 
 
 class PriceList(msgspec.Struct):
-    """What the deployments cost that the configuration names, and the known models of its providers."""
+    """A page of the prices of deployments: those that the configuration names, and the known models of its
+    providers.
+    """
 
     data: list[PriceObject]
     has_more: bool
@@ -132,7 +140,9 @@ class PricesApi:
 
 
 def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObject:
-    """The price of a deployment as clients read it. rates: None = unknown. now: Unix seconds."""
+    """Return the prices of a deployment in the form for clients. rates: None = the price is unknown. now:
+    Unix seconds.
+    """
     if rates is None:
         return PriceObject(deployment, None, [])
     held = rates.at(now)
@@ -141,9 +151,10 @@ def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObjec
 
 
 def _refuse_jump(name: str, before: Loaded, after: Loaded, now: float) -> None:
-    """Raise RequestFailed if a price of an entry is ten times the one that holds without it, or a tenth, and
-    is not confirmed. name: of the entry in `after`. Patterns are compared for the deployments that
-    configurations name, and with themselves.
+    """Raise RequestFailed (409) if the entry has a price that is ten times the present price or more, or a
+    tenth or less, and the entry does not have `confirm`. name: of the entry. before, after: the configuration
+    without and with the change. For an entry with a pattern, the prices of all deployments that the pattern
+    prices are compared. now: Unix seconds.
     """
     entry = after.config.prices[name]
     if entry.confirm:

@@ -1,4 +1,4 @@
-"""Answers of the administration that name every problem of a configuration, not the first one alone."""
+"""Errors of the administration that list all problems of a configuration, not only the first one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dragoman.wire.json import encode
 
 
 class Unusable(RequestFailed):
-    """A configuration that cannot be used. problems: why, with their places."""
+    """Raised if a configuration cannot be used. problems: the reasons, each with its place."""
 
     def __init__(self, fault: ir.Fault, problems: Sequence[Problem]) -> None:
         super().__init__(fault)
@@ -23,16 +23,16 @@ class Unusable(RequestFailed):
 
 
 def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
-    """The error that says that the configuration stays as it is, because of these problems. param: the field
-    at fault, None = none.
+    """Return the error which says that the configuration stays as it is, because of these problems. param:
+    the field of the request that is wrong, None = no single field.
     """
     text = told("The configuration stays as it is", problems)
     return Unusable(ir.Fault("invalid_request", text, "invalid_config", param), problems)
 
 
 def told(said: str, problems: Sequence[Problem]) -> str:
-    """A text with the first problem and the number of the others. said: the beginning of the text, which
-    tells the consequence (`"Nothing is added"`).
+    """Return a text with the first problem and the number of the others. said: the beginning of the text:
+    what the problems lead to, such as `"Nothing is added"`.
     """
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""
@@ -40,7 +40,7 @@ def told(said: str, problems: Sequence[Problem]) -> str:
 
 
 async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> None:
-    """Send the error, with all problems in its member `problems`."""
+    """Send the error to the client, with all problems in its field `problems`."""
     exchange.fault = failed.fault
     status, extra, body = DEFAULT.errors.encode(failed.fault, exchange.request_id)
     told = json.loads(body)
@@ -50,7 +50,7 @@ async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> No
 
 
 def shown(problem: Problem) -> dict[str, Any]:
-    """A problem as clients read it: what is not known is left out."""
+    """Return a problem as a JSON object for clients, without fields that are None."""
     return {name: value for name, value in problem._asdict().items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Providers and their keys: their state, and enable, disable, revive and test."""
+"""The operations on providers and their keys: show, add, replace, remove, enable, disable, revive, test."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ _KEY: Final = f"{_ONE}/keys/{{key}}"
 
 
 class ToTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to test. key: the id of the only key to test; null = all of the provider's."""
+    """The keys of a provider to test. key: the id of one key, null = all keys."""
 
     key: str | None = None
 
 
 class KeyTest(msgspec.Struct):
-    """The test of one key. asked: the cheapest request that proves the key: the list of models, the count of
-    a prompt, or a chat of one token. message: the provider's words, or what it has answered.
+    """The result of the test of one key. id: of the key. key: its last characters; null = the provider has no
+    key. asked: the request that tested the key, which is the cheapest that needs a key: `models` = the list
+    of models, `count` = the count of a prompt, `chat` = a chat of one token. state: `ok`; `refused` = the
+    provider refuses the key or the account; `not reached` = no connection to the provider was possible;
+    `failed` = any other error. ms: how many milliseconds the request took. message: the provider's words, or
+    a summary of its answer.
     """
 
     id: str
@@ -59,7 +63,7 @@ class KeyTest(msgspec.Struct):
 
 
 class ProviderTest(msgspec.Struct):
-    """The test of a provider. ok: every tested key works."""
+    """The results of testing a provider's keys. ok: true = every tested key works."""
 
     provider: str
     ok: bool
@@ -165,7 +169,7 @@ class ProvidersApi:
 
     async def test_provider(self, asked: Asked) -> Told:
         """Test the keys of a provider, or one of them, with a cheap request each. Raises RequestFailed: 400
-        if nothing can be tested, 404 for an unknown provider or key.
+        if the provider has nothing to test, 404 for an unknown provider or key.
         """
         name = self._named(asked)
         upstream = self._gateway.providers.get(name)
@@ -183,7 +187,9 @@ class ProvidersApi:
         return Told(ProviderTest(name, all(key.ok for key in keys), keys))
 
     async def _change(self, do: Do, asked: Asked) -> Told:
-        """Change what is added under the name in the path. The ETag is that of `show_provider`."""
+        """Add, replace or remove the entry under the name in the path. `If-Match` is compared with the ETag
+        of `show_provider`; the answer to an addition or replacement has the new ETag.
+        """
         name = asked.params["name"]
         state = await self._whole(name) if name in self._gateway.upstreams else None
 
@@ -199,7 +205,9 @@ class ProvidersApi:
     # --- Orders --------------------------------------------------------------------------------------------
 
     async def _order(self, asked: Asked, do: Deed) -> Told:
-        """Give an order for the provider, or key, that the path names. Raises RequestFailed (404, 412)."""
+        """Give an order for the provider or the key that the path names, record it in the audit, and return
+        the provider's state. Raises RequestFailed (404; 412 if `If-Match` does not have the provider's ETag).
+        """
         name = self._named(asked)
         key = asked.params.get("key")
         if key is not None:
@@ -221,7 +229,9 @@ class ProvidersApi:
     # --- States --------------------------------------------------------------------------------------------
 
     def _named(self, asked: Asked) -> str:
-        """The provider that the path names. Raises RequestFailed (404)."""
+        """Return the name of the provider in the path. Raises RequestFailed (404) if there is no such
+        provider.
+        """
         name = asked.params["name"]
         if name not in self._gateway.upstreams:
             text = f"There is no provider {name[:128]!r}."
@@ -229,7 +239,9 @@ class ProvidersApi:
         return name
 
     def _key(self, name: str, id_: str, param: str) -> Key:
-        """One key of a provider. Raises RequestFailed (404)."""
+        """Return one key of a provider. name: of the provider. id_: of the key. param: the field to name in
+        the error. Raises RequestFailed (404).
+        """
         pool = self._gateway.providers_health.pools.get(name)
         for key in () if pool is None else pool.keys:
             if key.id == id_:
@@ -287,8 +299,8 @@ def _kind(
 
 
 def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
-    """The part of a provider's state that the order `do` can change, for the audit. key: the id of the only
-    key that the order is for, None = the whole provider.
+    """Return the part of a provider's state that the order `do` can change, for the audit. key: the id of the
+    only key that the order is for; None = the order is for the complete provider.
     """
     keys = [one for one in state.keys if key in {None, one.id}]
     if do == "revive":

@@ -1,4 +1,6 @@
-"""Reads the bodies and queries of the administration. The error for a wrong field names the field."""
+"""Decodes the bodies and queries of requests to the administration. The error for a wrong field names the
+field.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,15 @@ from dragoman.errors import RequestFailed
 _PLACE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 _STEP: Final = re.compile(r"[^.\[\]]+|\[[^\[\]]*\]")
-"""Matches one step of a place: `operations[0]` has two."""
+"""Matches one step of a place in a JSON value: `operations[0]` has two steps."""
 _LONGEST: Final = 400
-"""The most characters of a mistake that an error shows."""
+"""The most characters of the text of an error."""
 
 
 def body(sent: bytes, kind: Any) -> Any:
-    """The body as `kind`, a struct; an empty one has the defaults. kind: None = the operation takes no body;
-    then an object without members is accepted, as many clients always send one. Raises RequestFailed (400).
+    """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type,
+    Any, or None = the operation takes no body. With None, {} is accepted, because many clients always send a
+    body; the result is None. Raises RequestFailed (400).
     """
     wanted = Nothing if kind is None else kind
     try:
@@ -35,7 +38,9 @@ def body(sent: bytes, kind: Any) -> Any:
 
 
 def query(stated: Mapping[str, str], kind: Any) -> Any:
-    """The fields of the query as `kind`, a struct; None = there must be none. Raises RequestFailed (400)."""
+    """Return the fields of a query as the struct type `kind`. kind: None = the query must be empty; the
+    result is then None. Raises RequestFailed (400).
+    """
     wanted = Nothing if kind is None else kind
     try:
         found = msgspec.convert(dict(stated), type=wanted, strict=False)
@@ -45,7 +50,7 @@ def query(stated: Mapping[str, str], kind: Any) -> Any:
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """An object without members."""
+    """An object without fields."""
 
 
 def _refused(text: str, kind: Any) -> RequestFailed:
@@ -61,7 +66,9 @@ def _refused(text: str, kind: Any) -> RequestFailed:
 
 
 def _choices(kind: Any, place: str) -> list[str]:
-    """The values that a type lists for a place in it (`operations[0]`)."""
+    """Return the values that a type allows at a place in it, such as `operations[0]`; [] = the type does not
+    list values.
+    """
     found = [inspect.type_info(kind)]
     for step in _STEP.findall(place):
         found = [inner for one in found for inner in _inside(one, step)]
@@ -69,7 +76,7 @@ def _choices(kind: Any, place: str) -> list[str]:
 
 
 def _inside(outer: inspect.Type, step: str) -> Iterator[inspect.Type]:
-    """Yield the types that a step leads to."""
+    """Yield the types to which a step leads: of the field with this name, or of the items of a list."""
     if isinstance(outer, inspect.UnionType):
         for one in outer.types:
             yield from _inside(one, step)

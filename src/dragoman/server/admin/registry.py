@@ -1,8 +1,8 @@
 """Reads and changes client keys, tenants, teams and users in the database.
 
-A change is decided on what the database has at that moment. It is written only if nobody else has changed
-anything in between; otherwise it is decided again. Then all processes learn of it: those of this server at
-once, others within half a second (`assembly.directory`).
+A change is decided on what the database contains at that moment. It is written only if nobody else has
+changed anything since; otherwise it is decided again. Then all processes learn of the change: the processes
+of this server at once, those of other servers within half a second (`assembly.directory`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams":
 
 
 class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What may be used, as clients of the administration state it. null = all; see `auth.keys` in the page of
+    """What a key, a tenant, a team or a user may use, as a request states it. models, faces, operations,
+    providers, regions: the allowed names, null = all. The other fields are as in `auth.keys` in the page of
     settings.
     """
 
@@ -53,7 +54,9 @@ class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Written(NamedTuple):
-    """What to write. entry: None = the row is removed. digest, before: as in `Row`."""
+    """What a change writes. entry: is stored as JSON; None = the entry is removed. digest, before: as in
+    `Row`.
+    """
 
     entry: Any
     digest: bytes | None = None
@@ -61,18 +64,20 @@ class Written(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """What a change has done. before: None = there was no such row."""
+    """A change that was made. before: the row before the change, None = there was none."""
 
     before: Row | None
     after: Row
 
 
 Decide = Callable[[Row | None], Written]
-"""What to write instead of this row (None = there is none); raises RequestFailed if nothing is written."""
+"""Returns what to write instead of this row (None = there is no row). Raises RequestFailed if nothing must be
+written.
+"""
 
 
 class Registry:
-    """The keys of one gateway, and those whom they belong to."""
+    """Reads and changes the client keys, tenants, teams and users in the database of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self.gateway = gateway
@@ -80,7 +85,9 @@ class Registry:
 
     @property
     def following(self) -> Following:
-        """What keeps this process's directory up to date. Raises RequestFailed (501) without a database."""
+        """The object that keeps the directory of this process up to date. Raises RequestFailed (501) without
+        a database.
+        """
         found = self.gateway.following
         if found is None:
             raise RequestFailed(_NO_DATABASE)
@@ -91,19 +98,24 @@ class Registry:
         return self.gateway.config
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
-        """The row of this name; None = there is none, or not in the database. Raises RequestFailed (503)."""
+        """Return the row of this name; None = the database has no such row, or there is no database. Raises
+        RequestFailed (503).
+        """
         following = self.gateway.following
         return None if following is None else await reachable(following.store.find(kind, name))
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
-        """Rows by name, those with a name above `after`. Raises RequestFailed (503)."""
+        """Return at most `limit` rows, sorted by name, with names greater than `after`; () without a
+        database. Raises RequestFailed (503).
+        """
         following = self.gateway.following
         return () if following is None else await reachable(following.store.page(kind, after, limit))
 
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
-        """Change one row. Raises RequestFailed: what `decide` raises, 400 for an invalid name or a large
-        entry, 501 without a database, 503 if it fails. A change that has begun is ended, also if the client
-        goes away.
+        """Change one row. decide: returns what to write; it is called again if somebody else changes a row
+        meanwhile. Raises RequestFailed: what `decide` raises, 400 for an invalid name or an entry that is too
+        large, 409 if others change rows all the time, 501 without a database, 503 if the database fails. A
+        change that has begun is finished, even if the client disconnects.
         """
         require_name(name)
         changing = spawn(self._outcome(kind, name, author, decide), "changing the keys")
@@ -140,7 +152,7 @@ class Registry:
         raise RequestFailed(_BUSY)
 
     def check(self, wish: PermissionWish) -> None:
-        """Raise RequestFailed (400) if something in a wish is not known, or its limits are wrong."""
+        """Raise RequestFailed (400) if a wish names something unknown, or if its limits are wrong."""
         for number, entry in enumerate(wish.models or ()):
             place = f"models[{number}]"
             if not entry or not entry.isprintable():
@@ -164,33 +176,37 @@ class Registry:
                     raise refused(misfit.message, misfit.place)
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
-        """Raise RequestFailed (400) if there is no tenant, team or user of this name; None is accepted."""
+        """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:
+        nothing is named.
+        """
         if name is not None and self.following.directory.holder(kind, name) is None:
             raise refused(f"there is no {NOUNS[kind]} {name[:64]!r}", NOUNS[kind])
 
 
 def require_name(name: str) -> None:
-    """Raise RequestFailed (400) for a name that cannot be one."""
+    """Raise RequestFailed (400) if a key, tenant, team or user cannot have this name."""
     if not name or len(name) > LONGEST or not name.isprintable() or "/" in name or name != name.strip():
         text = f"at most {LONGEST} printable characters, no slash, and no blank at an end"
         raise refused(text, "name")
 
 
 def refused(text: str, param: str | None) -> RequestFailed:
-    """The error for a wrong field."""
+    """Return the error (400) for a wrong field. text: what is wrong. param: the name of the field; None = no
+    single field.
+    """
     told = text if param is None else f"{param}: {text}."
     return RequestFailed(ir.Fault("invalid_request", told, "invalid_value", param))
 
 
 def missing(kind: RowKind, name: str) -> RequestFailed:
-    """The error for a name that nothing has."""
+    """Return the error (404) for a name that no key, tenant, team or user of this kind has."""
     noun = NOUNS[kind]
     text = f"There is no {noun} of the name {name[:128]!r}."
     return RequestFailed(ir.Fault("not_found", text, "name_not_found", "name"))
 
 
 def declared(kind: RowKind, name: str) -> RequestFailed:
-    """The error for a change of what the configuration declares."""
+    """Return the error (409) for a change of something that the configuration declares."""
     place = "auth.keys" if kind == "keys" else kind
     said = f"The configuration declares the {NOUNS[kind]} {name[:128]!r} (`{place}`)"
     text = f"{said}, which wins: change it there."
@@ -198,7 +214,7 @@ def declared(kind: RowKind, name: str) -> RequestFailed:
 
 
 def taken(kind: RowKind, name: str, more: str) -> RequestFailed:
-    """The error for a name that is in use."""
+    """Return the error (409) for a name that is in use. more: a further text for the message, "" = none."""
     text = f"There is a {NOUNS[kind]} of the name {name[:128]!r}{more}."
     return RequestFailed(ir.Fault("conflict", text, "name_taken", "name"))
 

@@ -1,4 +1,4 @@
-"""POST /admin/reload: loads the configuration again, in all workers or in none."""
+"""POST /admin/reload: loads the configuration again. All workers use the new configuration, or none does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dragoman.wire.json import encode
 
 
 class ReloadApi:
-    """The reload of one gateway."""
+    """The endpoint that reloads the configuration of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -29,8 +29,9 @@ class ReloadApi:
         yield Endpoint("/admin/reload", DEFAULT, {"POST": Handler(self._reload, "json")}, scope="admin")
 
     async def _reload(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Reload, and send what has changed, with the new ETag; or 400 with all problems. Raises
-        RequestFailed (412) if `If-Match` is not the ETag of the configuration in force.
+        """Reload the configuration, and send what has changed, with the new ETag; if it cannot be used, send
+        400 with all problems. Raises RequestFailed (412) if `If-Match` is not the ETag of the configuration
+        in force.
         """
         wanted = request.headers.get("if-match")
         if wanted is not None and not _matches(wanted, self._gateway.reloads.hash):
@@ -46,7 +47,9 @@ class ReloadApi:
 
 
 def _matches(wanted: str, mark: str) -> bool:
-    """Whether a header If-Match names this mark (RFC 9110, section 13.1.1)."""
+    """Whether a header If-Match matches this hash of a configuration (RFC 9110, section 13.1.1). wanted: the
+    header.
+    """
     return wanted.strip() == "*" or f'"{mark}"' in [one.strip() for one in wanted.split(",")]
 
 

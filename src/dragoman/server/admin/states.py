@@ -1,5 +1,5 @@
-"""What is known of a provider and its keys: as one worker sees it, joined over all workers, and as clients
-read it.
+"""The state of a provider and its keys: as one worker sees it, as all workers together see it, and in the
+form for clients.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Seconds = dict[str, float]
 
 
 class KeySeen(msgspec.Struct):
-    """A key as one worker sees it. running: the number of its running attempts. retired: why the provider
-    refuses the key, None = it does not; retired_for: for how many seconds more. resting, barred: for how many
-    seconds more the key rests, or is barred, by model.
+    """A key as one worker sees it. running: the number of running attempts with the key. retired: why the
+    provider refuses the key, None = it does not. retired_for: for how many more seconds the refusal counts.
+    resting, barred: by model, for how many more seconds the key rests, or may not use the model.
     """
 
     running: int = 0
@@ -30,9 +30,9 @@ class KeySeen(msgspec.Struct):
 
 
 class BreakerSeen(msgspec.Struct):
-    """The breaker of a deployment as one worker sees it. failed: how many failures in a row. seconds: how
-    long it takes until a request may try the deployment again, None = the breaker is closed. trying: such a
-    request runs.
+    """The breaker of a deployment as one worker sees it. failed: the number of failures in a row. seconds:
+    the time until a request may try the deployment again; None = the breaker is closed. trying: whether such
+    a request is running.
     """
 
     failed: int
@@ -41,9 +41,9 @@ class BreakerSeen(msgspec.Struct):
 
 
 class Seen(msgspec.Struct):
-    """A provider as one worker sees it. running: the number of its running attempts. keys: by id. breakers:
-    by deployment. unanswered: a health check has got no answer from the provider, and counts for so many
-    seconds more; 0 = no such check counts.
+    """A provider as one worker sees it. running: the number of running attempts. keys: by id. breakers: by
+    deployment. unanswered: the provider has not answered a health check, and counts as down for so many more
+    seconds; 0 = it does not count as down for this reason.
     """
 
     running: int = 0
@@ -57,8 +57,8 @@ Look = dict[str, Seen]
 
 
 def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], now: float) -> Look:
-    """The providers `names` as this process sees them, at `now` (monotonic seconds). exchanges: the running
-    ones.
+    """Return the providers `names` as this process sees them. exchanges: the running ones. now: monotonic
+    seconds.
     """
     found: Look = {}
     for name in names:
@@ -93,8 +93,8 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 
 
 def joined(looks: Sequence[Look], name: str) -> Seen:
-    """One provider as all workers together see it: of each key and breaker the worst that any worker knows,
-    and the sum of the running attempts.
+    """Return one provider as all workers together see it: the sum of the running attempts, and for each key
+    and each breaker the worst state that any worker has.
     """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()
@@ -142,8 +142,9 @@ def _all_rounded(seconds: Mapping[str, float]) -> Seconds:
 
 
 class KeyState(msgspec.Struct):
-    """One key of a provider. `state` is the worst that is known: `disabled` (by an operator), `refused` (by
-    the provider), `resting` (at its rate limit for some model), `barred` (from some model), `ready`.
+    """One key of a provider. state: the first of these that applies: `disabled` (by an operator), `refused`
+    (by the provider), `resting` (at its rate limit for some model), `barred` (may not use some model),
+    `ready`.
     """
 
     id: Annotated[
@@ -166,8 +167,9 @@ class KeyState(msgspec.Struct):
 
 
 class BreakerState(msgspec.Struct):
-    """A deployment that has failed since it last answered. `open`: it is asked after the others; `trial`: one
-    request asks it, or the next one will; `closed`: it has not failed often enough.
+    """The breaker of a deployment that has failed since it last answered. state: `open` = the deployment is
+    asked after the others; `trial` = one request tries it now, or the next request will; `closed` = it has
+    not failed often enough to be avoided.
     """
 
     deployment: str
@@ -177,7 +179,9 @@ class BreakerState(msgspec.Struct):
 
 
 class ProviderState(msgspec.Struct):
-    """A provider as all workers see it. What begins with `last_` is of the latest failure."""
+    """A provider as all workers together see it. The fields that begin with `last_` are about the latest
+    failure.
+    """
 
     name: str
     kind: Annotated[
@@ -213,7 +217,7 @@ class ProviderState(msgspec.Struct):
 
 
 class ProviderList(msgspec.Struct):
-    """Providers, in the order of the configuration."""
+    """A page of providers, in the order of the configuration."""
 
     data: list[ProviderState]
     has_more: bool
@@ -221,7 +225,9 @@ class ProviderList(msgspec.Struct):
 
 
 def key_state(key: Key, seen: KeySeen) -> KeyState:
-    """A key as clients read it. Whether it is enabled is the same on all workers; the rest is in `seen`."""
+    """Return a key in the form for clients. Whether the key is enabled is taken from `key`, because this is
+    the same on all workers; the other facts are taken from `seen`.
+    """
     state = standing(disabled=key.disabled, retired=seen.retired, resting=seen.resting, barred=seen.barred)
     return KeyState(
         key.id,
@@ -237,7 +243,7 @@ def key_state(key: Key, seen: KeySeen) -> KeyState:
 
 
 def breaker_state(deployment: str, seen: BreakerSeen) -> BreakerState:
-    """A deployment's breaker as clients read it."""
+    """Return a deployment's breaker in the form for clients."""
     state: Literal["closed", "open", "trial"] = "closed"
     if seen.seconds is not None:
         state = "open" if seen.seconds > 0 and not seen.trying else "trial"
@@ -245,8 +251,8 @@ def breaker_state(deployment: str, seen: BreakerSeen) -> BreakerState:
 
 
 def changeable(state: ProviderState) -> dict[str, Any]:
-    """The part of a provider's state that operators change. The provider's ETag is made from this part alone,
-    so that the traffic of models does not change the ETag.
+    """Return the part of a provider's state that operators change. The provider's ETag is made from this part
+    only, so that the traffic of models does not change the ETag.
     """
     keys = {key.id: key.enabled for key in state.keys}
     return {"enabled": state.enabled, "keys": keys, "added": state.added}

@@ -1,4 +1,6 @@
-"""ETags of what can be changed, and the check of If-Match (RFC 9110, sections 8.8.3 and 13.1.1)."""
+"""Makes ETags, and checks the headers If-Match and If-None-Match (RFC 9110, sections 8.8.3, 13.1.1 and
+13.1.2).
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ _TAG: Final = re.compile(r'((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*+(?:,|\Z)')
 
 
 def etag(value: Any) -> str:
-    """The ETag of a JSON value, with its quotes: the same for equal values, on every worker."""
+    """Return the ETag of a JSON value, with its quotes. Equal values have the same ETag on every worker."""
     written = msgspec.json.encode(value, order="deterministic")
     return f'"{hashlib.sha256(written).hexdigest()[:16]}"'
 
 
 def require(headers: Mapping[str, str], current: str) -> None:
-    """Raise RequestFailed (412) if the request has an If-Match without the ETag `current`. Without If-Match a
-    change is made in any case. A weak tag (`W/"…"`) matches nothing, as the RFC says.
+    """Raise RequestFailed (412) if the request has a header If-Match that neither contains the ETag `current`
+    nor is `*`. A request without If-Match is accepted. A weak tag (`W/"…"`) matches nothing, as the RFC says.
     """
     stated = headers.get("if-match")
     if stated is None or stated.strip() == "*" or current in _TAG.findall(stated):
@@ -40,7 +42,9 @@ def require(headers: Mapping[str, str], current: str) -> None:
 
 
 def unchanged(headers: Mapping[str, str], current: str) -> bool:
-    """Whether the client has this version: If-None-Match names it (also in its weak form), or is `*`."""
+    """Whether the client has the version `current` already: the header If-None-Match contains this ETag (also
+    in its weak form), or is `*`.
+    """
     stated = headers.get("if-none-match")
     if stated is None:
         return False

@@ -1,6 +1,8 @@
-"""/admin/usage: reports on what was used, and the records one by one; and a client's own usage at /v1/usage.
+"""The endpoints /admin/usage (reports on usage, and single usage records), and /v1/usage (a report on the
+client's own usage).
 
-A report that was just made is told again for a second, as pages that poll ask several times for the same.
+A report is stored for a second and sent again for the same query, because pages that poll ask the same
+several times.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ from dragoman.state.usage_sums import DIMENSIONS, Dimension
 from dragoman.wire.json import encode
 
 _FRESH: Final = 1.0
-"""Seconds for which a report is told again."""
+"""Seconds for which a report is sent again for the same query."""
 _MOST: Final = 64
-"""The most reports that are kept so long."""
+"""The most reports that are stored for this."""
 _PAGE: Final = 500
-"""The records that an export reads at once."""
+"""How many records an export reads at once."""
 _CSV: Final = (b"content-type", b"text/csv; charset=utf-8; header=present")
 _UNSTORED: Final = (b"cache-control", b"no-store")
 _LATEST: Final = 1e11
@@ -47,8 +49,8 @@ Format = Literal["json", "csv"]
 
 
 class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the queries of reports and of records share. key, tenant, …: only usage with this value; empty =
-    only usage that has none.
+    """The fields that the queries of reports and of records share. from, to: as in `ReportQuery`. key,
+    tenant, …: only usage with this value; "" = only usage without a value; None = all usage.
     """
 
     from_: str | None = msgspec.field(name="from", default=None)
@@ -62,10 +64,10 @@ class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query of a report. from, to: Unix seconds, a date, or a time of RFC 3339; today until now, unless
-    stated. step: the length of the buckets; none without. group_by: one or two dimensions, separated by a
-    comma. top: the groups that are told one by one. rank: by what they are the first. format: `csv` as with
-    `Accept: text/csv`.
+    """The query of a report. from, to: Unix seconds, a date, or a time of RFC 3339; by default from the
+    beginning of today (UTC) until now. step: the length of the buckets, None = no buckets. group_by: one or
+    two dimensions, separated by a comma. top: how many groups are shown separately. rank: the sum by which
+    groups are sorted. format: `csv` has the effect of `Accept: text/csv`.
     """
 
     step: Step | None = None
@@ -82,8 +84,8 @@ class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class RecordsQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query of a list of records, the latest first. limit: the most of a page; CSV has all records unless
-    a limit is stated. after: the cursor (`next`) of the page before.
+    """The query of a list of records, the latest first. limit: for JSON, the most records of a page (None =
+    100); for CSV, the most records in all (None = no limit). after: the cursor (`next`) of the page before.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
@@ -109,7 +111,7 @@ OPERATIONS: Final = (
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A report that was told. until: monotonic seconds."""
+    """A report that was sent. until: the time until which it may be sent again, in monotonic seconds."""
 
     until: float
     body: bytes
@@ -117,7 +119,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class UsageApi:
-    """Usage at one gateway."""
+    """The endpoints for usage at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -129,7 +131,7 @@ class UsageApi:
         yield Endpoint("/v1/usage", DEFAULT, {"GET": Handler(self.own)})
 
     async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a report. Raises RequestFailed (400, 503)."""
+        """Send a report on the usage of all clients. Raises RequestFailed (400, 503)."""
         await self._report(request, client, None)
 
     async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
@@ -171,7 +173,9 @@ class UsageApi:
         return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag(answer))
 
     def _query(self, asked: ReportQuery, owner: str | None) -> Query:
-        """The query for the store. Raises RequestFailed (400) if it cannot be answered."""
+        """Return the query for the store. owner: the name of the only key whose usage is reported, None = all
+        usage. Raises RequestFailed (400) for a query that cannot be answered.
+        """
         begin, end = self._span(asked)
         only: dict[Dimension, str] = {
             name: value for name in DIMENSIONS if (value := getattr(asked, name)) is not None
@@ -191,7 +195,7 @@ class UsageApi:
         return int(begin), int(-(-end // 1))
 
     async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a page of records, or all of them as CSV. Raises RequestFailed (400, 503)."""
+        """Send a page of records as JSON, or records as CSV. Raises RequestFailed (400, 503)."""
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
         begin, end = self._span(asked)
         if asked.from_ is not None and begin >= end:
@@ -221,8 +225,8 @@ class UsageApi:
         await client.answer(200, (_UNSTORED,), encode(answer))
 
     async def _export(self, search: UsageSearch, limit: int | None, client: HttpClient) -> None:
-        """Send records as CSV, in pieces. A store that fails on the way cuts the answer, so that nobody takes
-        it for the whole.
+        """Send records as CSV, in pieces. limit: the most records, None = all. If the store fails after the
+        answer has begun, RequestFailed cuts the answer off, so that nobody takes it for complete.
         """
         left, first = limit, True
         while left is None or left > 0:
@@ -254,7 +258,10 @@ class UsageApi:
 
 
 def moment(name: str, stated: str) -> float:
-    """A time in Unix seconds: stated as such, as a date (UTC), or as in RFC 3339. Raises RequestFailed."""
+    """Return a time in Unix seconds. stated: Unix seconds, a date (it means the beginning of that day in
+    UTC), or a time of RFC 3339 with a time zone. name: of the field, for the error. Raises RequestFailed
+    (400).
+    """
     try:
         found = float(stated)
     except ValueError:
@@ -277,7 +284,9 @@ def moment(name: str, stated: str) -> float:
 
 
 def _bounded(seconds: float) -> float:
-    """The time, or the first or last one that is counted with: no month is in the year 0 or 10,000."""
+    """Return a time (Unix seconds), limited to the span from 0 to `_LATEST`. Outside it, months would need
+    the year 0 or 10,000, which do not exist.
+    """
     return min(max(seconds, 0.0), _LATEST)
 
 

@@ -1,7 +1,7 @@
-"""Ollama's protocol over HTTP: asking a model, listing models, and managing model names.
+"""The endpoints of Ollama's protocol: they ask a model, list models, and manage model names.
 
 https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). The paths for accounts in
-Ollama's cloud are missing here.
+Ollama's cloud are not supported.
 """
 
 from __future__ import annotations

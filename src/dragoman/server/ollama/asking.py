@@ -1,9 +1,9 @@
-"""Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
+"""Asks a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer names the model as the client did. In Ollama a request without a prompt loads or unloads the model.
-Here the gateway answers it without asking a provider: it can unload an embedded model, but does not load one,
-because the model's first prompt does this.
+answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the model.
+Here the gateway answers such a request without asking a provider. It can unload an embedded model, but does
+not load one, because the first prompt loads the model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers that ask a model. inbound: makes of an HTTP request what the engine takes."""
+    """The handlers that ask a model. inbound: makes the engine's input from a dialect and an HTTP request."""
 
     def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
@@ -57,7 +57,9 @@ class Asking:
             await self._ask(GENERATE, stated, request, exchange, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the embedding vectors of the request's texts; none if it has no text. path: the request's."""
+        """Send the embedding vectors of the texts in the request; an empty list if there are no texts. path:
+        of the request; Ollama's old path has another form of request and answer. Raises RequestFailed.
+        """
         old = path == OLD_PATH
         stated = head(self._gateway, request)
         name = _name(stated)
@@ -84,9 +86,9 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
-        """The request as the engine takes it. stated: the members of its body. name: the model's name as the
-        client wrote it, which the answer shows again; "" = the client named none. route: the model that is
-        meant; its own name replaces the client's in the body.
+        """Return the request as the engine's input. stated: the fields of the body. name: the model's name as
+        the client wrote it, which the answer shows again; "" = the client named no model. route: of the model
+        that is meant; its name replaces the client's name in the body.
         """
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
@@ -123,7 +125,9 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """Whether the duration `keep` is zero (negative ones never end). Raises RequestFailed (400: invalid)."""
+    """Whether the duration `keep` is zero, so that the model has to be unloaded. A negative duration means
+    forever. Raises RequestFailed (400) if it is not a valid duration.
+    """
     try:
         check_keep_alive(keep, "keep_alive")
     except WireError as error:
@@ -132,7 +136,9 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400, Ollama's text) if a request asks for thinking that no deployment can do."""
+    """Raise RequestFailed (400, with Ollama's text) if the request asks for thinking and all deployments of
+    the route are known not to think. name: the model's name as the client wrote it.
+    """
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

@@ -1,4 +1,6 @@
-"""Reads the bodies of Ollama's clients, who write "" or null for unset members; sends lines of JSON."""
+"""Reads the bodies of Ollama's clients, which write "" or null for fields that are not set; and sends answers
+as lines of JSON.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _SPACE: Final = b" \t\r\n"
 
 
 def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in a request's body, decoded. Raises RequestFailed (400)."""
+    """Return the JSON object in a request's body, decoded. Raises RequestFailed (400), also for an empty
+    body.
+    """
     settings = gateway.config.server
     try:
         _present(request.body)
@@ -33,7 +37,9 @@ def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 def head(gateway: Core, request: HttpRequest) -> dict[str, msgspec.Raw]:
-    """The members of the JSON object in a request's body, undecoded. Raises RequestFailed (400)."""
+    """Return the fields of the JSON object in a request's body, with values that are still JSON. Raises
+    RequestFailed (400), also for an empty body.
+    """
     try:
         _present(request.body)
         return decode_head(request.body, gateway.config.server.max_depth)
@@ -47,19 +53,23 @@ def _present(body: bytes) -> None:
 
 
 def odd(error: WireError) -> ir.Fault:
-    """The fault (400) for a WireError in a client's body."""
+    """Return the fault (400) for a WireError that a client's body has caused."""
     return ir.Fault("invalid_request", error.message, error.code, error.path or None)
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a JSON value is missing (None), null, [], or "" also with some white space in it."""
+    """Whether a field is missing (None), or its JSON value is null, [], "" or a text of blanks. A value
+    longer than `_LONGEST_EMPTY` bytes is never empty.
+    """
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY
 
 
 def value(raw: msgspec.Raw | None) -> Any:
-    """A JSON value, decoded; None if it is missing (None), null or invalid (which the engine refuses)."""
+    """Return a JSON value, decoded. None = the value is missing (None), null, or invalid JSON; the engine
+    refuses invalid JSON later.
+    """
     try:
         return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -67,7 +77,9 @@ def value(raw: msgspec.Raw | None) -> Any:
 
 
 def text(body: Mapping[str, Any], *names: str) -> str:
-    """The first of these members that is not null or ""; "" = none. Raises RequestFailed (400: no string)."""
+    """Return the value of the first of these fields that is neither missing, null nor ""; "" = there is none.
+    Raises RequestFailed (400) if this value is not a string.
+    """
     for name in names:
         stated = body.get(name)
         if stated is None or stated == "":
@@ -79,7 +91,7 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """As `text`, but raises RequestFailed (400) also if there is no value."""
+    """Return the same as `text`, but raise RequestFailed (400) if the result is ""."""
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")
@@ -87,7 +99,9 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def tell(client: HttpClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Send `lines`, each as a line of JSON; only the last one if the request has `stream: false`."""
+    """Send `lines` as a stream, each as a line of JSON. If the request has `stream: false`, send only the
+    last one, as a complete answer. body: of the request.
+    """
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return

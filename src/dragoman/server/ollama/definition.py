@@ -1,4 +1,5 @@
-"""Reads what a created name adds to its model: a system message, messages and parameters.
+"""Reads the definition of a created model name: the system message, messages and parameters that the name
+adds to its model.
 
 https://docs.ollama.com/api/create, https://docs.ollama.com/modelfile
 """
@@ -42,10 +43,11 @@ _QUESTION: Final = {"role": "user", "content": ""}
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What a created name adds to its model. defaults: of parameters, by their names in the Chat Completions
-    API; None = the model's own default is removed. window: the most tokens of its context, None = the
-    model's. system: "" = the model's own. opening: messages; () = the model's own. notes: what is not
-    supported, as texts for the client.
+    """What a created name adds to its model. defaults: values of parameters, by their names in the Chat
+    Completions API; None = the model's own default is removed. window: the most tokens of the context window,
+    None = as for the model. system: the system message, "" = the model's own. opening: messages before those
+    of each request, () = the model's own. notes: a text for the client about each parameter that is not
+    supported.
     """
 
     defaults: dict[str, Any] = {}
@@ -55,7 +57,7 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def on(self, route: Route) -> Route:
-        """The route with everything that this definition adds."""
+        """Return the route of the model with everything that this definition adds."""
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(
             route,
@@ -66,8 +68,8 @@ class Definition(msgspec.Struct, frozen=True):
         )
 
     def settings(self) -> dict[str, Any]:
-        """The settings of an alias that adds the same, as JSON. Raises WireError for a message that the Chat
-        Completions API cannot express.
+        """Return the settings of an alias that adds the same, as JSON values. Raises WireError for a message
+        that cannot be written in the form of the Chat Completions API.
         """
         stated = {
             "defaults": self.defaults,
@@ -79,16 +81,16 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 def definition_of(body: Mapping[str, Any], system: str) -> Definition:
-    """What the body of `/api/create` defines. system: its system message, "" = none. Raises WireError for an
-    invalid parameter or message.
+    """Return the definition in a body of `/api/create`. system: its system message, "" = none. Raises
+    WireError for an invalid parameter or message.
     """
     defaults, window, notes = _parameters(body.get("parameters") or {})
     return Definition(defaults, window, system, _opening(body.get("messages") or []), tuple(notes))
 
 
 def _parameters(parameters: Any) -> tuple[dict[str, Any], int | None, list[str]]:
-    """The defaults, the size of the context window (None = not stated), and a note for each parameter that is
-    not supported.
+    """Return the defaults, the size of the context window (None = not stated), and a text for each parameter
+    that is not supported. Raises WireError for an invalid value.
     """
     check_options(parameters, "parameters")
     defaults: dict[str, Any] = {}
@@ -122,7 +124,9 @@ def _opening(messages: Any) -> tuple[ir.Message, ...]:
 
 
 def chat_messages(opening: tuple[ir.Message, ...]) -> list[dict[str, Any]]:
-    """These messages in the form of the Chat Completions API. Raises WireError if something would be lost."""
+    """Return these messages in the form of the Chat Completions API. Raises WireError if something would be
+    lost.
+    """
     report = Report(CHAT.name)
     question = ir.Message("user", (ir.Text("?"),))  # as in a request: a last answer would be a prefill
     request = ir.Request(dialect=DIALECT.name, model="any", messages=(*opening, question))

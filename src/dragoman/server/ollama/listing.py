@@ -1,7 +1,8 @@
-"""What Ollama's clients list: the models, one model, the models in memory, the version.
+"""The lists in Ollama's protocol: all models, one model, the models in memory; and the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. A provider's model has size 0, the digest of its name, and empty details.
+https://docs.ollama.com/api/ps. A provider's model is shown with the size 0, a digest of its name, and empty
+details.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from dragoman.wire.json import encode
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama that clients are told."""
+"""The version of Ollama that is sent to clients."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
 """Seconds until the expiry that is shown for a model which is never unloaded."""
@@ -44,8 +45,8 @@ _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """What is known of a model's file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None =
-    unknown. header: its metadata, None = it is no GGUF file, or cannot be read.
+    """The facts about a model's file on this machine. size: in bytes, 0 = unknown. digest: the file's
+    SHA-256, None = unknown. header: the file's metadata; None = it is not a GGUF file, or cannot be read.
     """
 
     size: int = 0
@@ -55,7 +56,9 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """What is known of the file of the embedded model `name`. Reading it takes some milliseconds."""
+    """Return the facts about the file of the embedded model `name`. path: of the file. Reading takes some
+    milliseconds, so the result is cached.
+    """
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -66,13 +69,13 @@ def _file(name: str, path: str) -> _File:
 
 
 class Listing:
-    """The handlers of Ollama's lists at one gateway."""
+    """The handlers of the lists of Ollama's protocol at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     async def tags(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of models that the caller may use."""
+        """Send the list of models that the client may use."""
         found = self._gateway.engine.table.find
         models = [
             await self._listed(entry.id, route)
@@ -94,7 +97,7 @@ class Listing:
         return listed
 
     async def show(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the details of one model."""
+        """Send the details of the model that the body names. Raises RequestFailed (400, 404)."""
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
         exchange.asked = route.asked
@@ -115,7 +118,9 @@ class Listing:
         await client.answer(200, (), encode(shown))
 
     async def loaded(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of embedded models in memory that the caller may use, the latest expiry first."""
+        """Send the list of the embedded models that are in memory and that the client may use, the latest
+        expiry first.
+        """
         local = self._gateway.local
         running: list[tuple[float, dict[str, Any]]] = []
         if local is not None:
@@ -156,25 +161,27 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """The embedded model that is the route's first deployment; None = that is a provider's model."""
+        """Return the embedded model that is the route's first deployment; None = it is a provider's."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route as this caller may see it: only administrators see its system prompt and opening messages."""
+    """Return the route without its system prompt and opening messages, unless the client may administer."""
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
 
 
 async def running(client: HttpClient) -> None:
-    """Send the text "Ollama is running", for which Ollama's clients call `/`."""
+    """Send the text "Ollama is running", which Ollama's clients expect from `/`."""
     await client.answer(200, (_TEXT,), RUNNING)
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """Whether the caller of `/` expects Ollama's text. False = it asks for JSON or HTML."""
+    """Whether a request for `/` expects Ollama's text: its client is Ollama's, or accepts neither JSON nor
+    HTML.
+    """
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
     accepted = headers.get("accept", "").lower()
@@ -214,9 +221,10 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do, in Ollama's words, such as `["completion", "tools"]`. A model that does not chat
-    has at most one word. A model that chats has "tools" unless it is known to have none, and "vision" and
-    "thinking" only if it is known to have them. model: the embedded model, None = a provider's model.
+    """Return what a model can do, in Ollama's words, such as `["completion", "tools"]`. A model that does not
+    chat has at most one word. A model that chats has "tools" unless it is known not to have tools; it has
+    "vision" and "thinking" only if it is known to have them. model: the embedded model, None = a provider's
+    model.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -232,8 +240,8 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield (name, JSON of the value) for each default of the route that Ollama knows as a parameter; for a
-    list, one pair for each of its items. The last is `num_ctx`, if the model's context window is known.
+    """Yield (name, JSON of the value) for each default of the route that is a parameter in Ollama; for a
+    list, one pair for each item. The last pair is `num_ctx`, if the model's context window is known.
     """
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
@@ -260,7 +268,9 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, stated: str) -> dict[str, Any]:
-    """Facts about a model, by the names of GGUF metadata. stated: the client's name for it, for editors."""
+    """Return facts about a model, by the names of GGUF metadata. stated: the client's name for the model,
+    which is returned as `general.basename` for editors.
+    """
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider

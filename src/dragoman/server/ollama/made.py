@@ -1,8 +1,9 @@
-"""Keeps the names that clients of Ollama's protocol create: in the database, or in this process.
+"""Stores the names that clients of Ollama's protocol create: in the database, or in the memory of this
+process.
 
-With a database a name is an added alias (docs/decisions/0043-added-entries.md), whose `owner` is the client's
-key: all workers use it at once, other servers on the same database within seconds. Without one it is kept in
-the memory of the only process.
+With a database, a name is an added alias (docs/decisions/0043-added-entries.md) whose `owner` is the client's
+key. All workers use it at once, other servers on the same database within seconds. Without a database, names
+can be created only if the gateway is one process.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ through this alias.
 
 
 class MadeName(NamedTuple):
-    """A name that a client has created. owner: the name of that client's key. tenant: the client's, None =
-    none. size: the bytes of its definition.
+    """A name that a client has created. owner: the name of that client's key. tenant: the client's tenant,
+    None = it has none. size: of the definition, in bytes.
     """
 
     owner: str
@@ -42,17 +43,20 @@ class MadeName(NamedTuple):
     size: int
 
     def is_seen_by(self, caller: Caller) -> bool:
-        """Whether this client may know of the name: it has no tenant, or the client is of its tenant."""
+        """Whether this client may know that the name exists: the name has no tenant, or the client has the
+        same tenant or may administer.
+        """
         return Reserved(self.tenant).admits(caller)
 
     def may_be_changed_by(self, caller: Caller) -> bool:
-        """Whether this client may replace or delete the name: its owner, and administrators."""
+        """Whether this client may replace or delete the name: it is the owner, or may administer."""
         return self.owner == caller.name or "admin" in caller.scopes
 
 
 class Wanted(NamedTuple):
-    """A name to create. route: of its source at this moment, for this client. source: the source's name if it
-    is a created name, else None. definition: what the name adds. size: of the definition, in bytes.
+    """A name that a client wants to create. route: what the source stands for now, for this client; the
+    source is the model that the client names. source: the source's name if the source is a created name
+    itself, else None. definition: what the name adds to the source. size: of the definition, in bytes.
     """
 
     name: str
@@ -63,20 +67,22 @@ class Wanted(NamedTuple):
 
 
 class Keeper(Protocol):
-    """Keeps created names. Each method raises RequestFailed if it cannot."""
+    """Stores created names. Each method raises RequestFailed if it fails."""
 
     async def names(self) -> Mapping[str, MadeName]:
-        """All created names."""
+        """Return all created names, also those of other clients."""
 
     async def keep(self, caller: Caller, wanted: Wanted) -> None:
-        """Create a name, or replace a created name that is written in the same way."""
+        """Create a name, or replace the created name with exactly the same spelling."""
 
     async def drop(self, caller: Caller, name: str) -> None:
-        """Remove a created name."""
+        """Remove a created name. caller: the client that removes it."""
 
 
 class InMemory:
-    """Keeps created names in the memory of this process. They are gone when it ends. Implements `Keeper`."""
+    """Stores created names in the memory of this process. They are lost when the process ends. Implements
+    `Keeper`.
+    """
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -102,7 +108,7 @@ class InMemory:
 
 
 class InDatabase:
-    """Keeps created names in the database, as added aliases. Implements `Keeper`."""
+    """Stores created names in the database, as added aliases. Implements `Keeper`."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -138,8 +144,8 @@ class InDatabase:
         await self._make(Change("remove", "aliases", name, None, caller.name, require, _noted))
 
     async def _base(self, wanted: Wanted) -> dict[str, Any]:
-        """The alias for the source, without a new definition, as JSON for the database. If the source is a
-        created name, its alias is copied, so that the new name does not depend on it.
+        """Return an alias that stands for the source without the new definition, as JSON for the database. If
+        the source is a created name, its alias is copied, so that the new name does not depend on the source.
         """
         if wanted.source is not None:
             kept = await self._adding.entries()
@@ -162,8 +168,8 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises what `Adding.make` raises, but does not tell problems of other parts of the
-        configuration, which only concern the operator.
+        """Make a change. Raises what `Adding.make` raises, but without the problems of other parts of the
+        configuration, which concern only the operator.
         """
         try:
             return await self._adding.make(change)
@@ -181,13 +187,13 @@ class InDatabase:
 
 
 def keeper_of(gateway: Core) -> Keeper:
-    """The keeper of this gateway's created names."""
+    """Return the object that stores the names created at this gateway."""
     return _Either(gateway)
 
 
 class _Either:
-    """Keeps names in the database if there is one, else in memory. This is decided at each call, because it
-    is only known after the gateway's start.
+    """Stores names in the database if there is one, else in memory. Each call decides this again, because it
+    is not known before the gateway's start.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -211,7 +217,7 @@ class _Either:
 
 
 def _made(entry: AddedEntry) -> MadeName | None:
-    """The created name that an added alias stands for; None = an operator has added the alias."""
+    """Return the created name for an added alias; None = an operator has added the alias."""
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict) or not isinstance(owner := stated.get("owner"), str):
         return None
@@ -220,7 +226,9 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """An alias with further settings. Defaults are merged; of two context windows the smaller one is used."""
+    """Return an alias with further settings. Defaults are merged; of two context windows, the smaller one is
+    used.
+    """
     made = {**base, **settings}
     if "defaults" in made:
         made["defaults"] = {**base.get("defaults", {}), **settings.get("defaults", {})}
@@ -231,7 +239,7 @@ def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """A client's value as it is written into the configuration. Without this, `${NAME}` in it would be
+    """Return a client's value in the form for the configuration. Otherwise `${NAME}` in the value would be
     replaced by a variable of the gateway's environment, which may be a secret.
     """
     if isinstance(value, str):
@@ -244,16 +252,16 @@ def _escaped(value: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A text that `_escaped` has written, as it was before."""
+    """Return the original of a text that `_escaped` has written."""
     return fill(text, {}).text
 
 
 def _noted(_: Made) -> None:
-    """Do nothing after a change: the entry itself says who has made it."""
+    """Do nothing after a change. No audit is needed, because the entry itself says who has made it."""
 
 
 def taken(name: str) -> ir.Fault:
-    """The error for a name that is in use. It does not say who uses the name."""
+    """Return the error for a name that is in use. It does not say who uses the name."""
     text = f"the name {name!r} is in use: choose another one"
     return ir.Fault("permission", text, "insufficient_scope", "model")
 

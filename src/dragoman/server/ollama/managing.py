@@ -1,11 +1,11 @@
-"""Managing model names in Ollama's protocol. Model files are never managed here.
+"""Manages model names in Ollama's protocol; model files are not managed.
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
-source. A created name adds a system message, messages and parameters to a model. These names are valid in all
-protocols, for the keys of the creator's tenant that may also use the source (`routing.route.Reserved`). Names
-can be managed only with a key that is not limited to some models. Such a key can change the names that it has
-created; an administrator's key can change all created names. Nobody can change names of the configuration.
-`made` keeps the names.
+source. A created name adds a system message, messages and parameters to a model. A new name can be used in
+all protocols, by clients of the creator's tenant (of any tenant, if the creator has none) that may also use
+the source (`routing.route.Reserved`). Names can be managed only with a key that is not limited to some
+models. Such a key can change the names that it has created; an administrator's key can change all created
+names. Nobody can change names of the configuration. The module `made` stores the names.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SUCCESS: Final = {"status": "success"}
 
 
 class Managing:
-    """The handlers that manage names, at one gateway."""
+    """The handlers that manage model names at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -62,7 +62,9 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Create or replace a name for a model with a system message, messages and parameters."""
+        """Create or replace a name that adds a system message, messages and parameters to a model. Raises
+        RequestFailed.
+        """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
         body, caller = members(self._gateway, request), request.caller
@@ -106,7 +108,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send success if the caller may use a model of this name, else an error. Nothing is downloaded."""
+        """Send success if the client may use a model of this name, else an error. Nothing is downloaded."""
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
@@ -128,17 +130,20 @@ class Managing:
         raise RequestFailed(_NOTHING_OUT)
 
     async def blob(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Raise RequestFailed (404): no model file is kept here."""
+        """Raise RequestFailed (404), because the gateway has no model files."""
         message = f"blob {request.params['digest'][:80]!r} not found"
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
     async def take_blob(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Raise RequestFailed (400): no model file is accepted. The request's body is not read."""
+        """Raise RequestFailed (400), because the gateway accepts no model files. The request's body is not
+        read.
+        """
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
-        """Raise RequestFailed if the caller may not create the name `name`, or if there is no room for
-        another name or for the `size` bytes of its definition. names: all created names.
+        """Raise RequestFailed if the client may not create the name `name`, if there are too many created
+        names, or if their definitions would be too large together with the new one. names: all created names.
+        size: of the new definition, in bytes.
         """
         gateway = self._gateway
         known = among(names, name)
@@ -165,7 +170,7 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _refuse_foreign(self, caller: Caller, name: str, made: MadeName) -> None:
-        """Raise RequestFailed if the caller neither created this name nor is an administrator."""
+        """Raise RequestFailed if the client neither created this name nor may administer."""
         if made.may_be_changed_by(caller):
             return
         if not made.is_seen_by(caller):
@@ -177,7 +182,7 @@ class Managing:
         raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     async def _make(self, caller: Caller, names: Mapping[str, MadeName], wanted: Wanted) -> None:
-        """Create the name. A created name that differs only in upper and lower case is replaced."""
+        """Create the name. A created name that differs from it only in upper and lower case is removed."""
         known = among(names, wanted.name)
         await self._keeper.keep(caller, wanted)
         if known is not None and known != wanted.name:
@@ -190,7 +195,9 @@ class Managing:
 
 
 def _seen(names: Mapping[str, MadeName], caller: Caller, stated: str) -> str | None:
-    """The created name that a client means by `stated`; None = the client may know of no such name."""
+    """Return the created name that a client means by `stated`; None = there is none that this client may know
+    of.
+    """
     return among([name for name, one in names.items() if one.is_seen_by(caller)], stated)
 
 

@@ -1,4 +1,5 @@
-"""Reads model names as Ollama's clients write them: `model:tag` in any case; the tag `latest` may be omitted.
+"""Finds models by the names that Ollama's clients write, and checks new names. A name is `model:tag`, in
+upper or lower case, with or without the tag `latest`.
 
 https://docs.ollama.com/api#model-names
 """
@@ -21,18 +22,19 @@ _LONGEST: Final = 128
 
 
 def tagged(name: str) -> str:
-    """A model's name as Ollama's lists show it: with the tag `latest` if it has no tag."""
+    """Return a model's name as Ollama's lists show it: with the tag `latest` if the name has no tag."""
     return name if ":" in name.rpartition("/")[2] else name + _LATEST
 
 
 def untagged(name: str) -> str:
-    """A model's name without the tag `latest`."""
+    """Return a model's name without the tag `latest`; a name with another tag is returned unchanged."""
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
 def find(gateway: Core, caller: Caller, stated: str) -> Route:
-    """The route of a client's model name; "" = the default model's. Names that are reserved for others are
-    not found. Raises RequestFailed (400, 404).
+    """Return the route of the model that a client names. stated: the name; "" = the default model. A name
+    that is reserved for other clients is not found. Raises RequestFailed: 400 if there is neither a name nor
+    a default model, 404 for an unknown name.
     """
     table = gateway.engine.table
     if not stated:
@@ -64,7 +66,7 @@ def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """As `find`; raises RequestFailed (404) also for a model that the caller may not use."""
+    """Return the same as `find`, but raise RequestFailed (404) if the client may not use the model."""
     route = find(gateway, caller, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
@@ -72,20 +74,24 @@ def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def among(names: Iterable[str], stated: str) -> str | None:
-    """The one of these names that a client's model name means, in any case; None = there is none."""
+    """Return the first of these names that equals a client's model name, except for upper and lower case, and
+    for a tag `latest` in the client's name. None = there is no such name.
+    """
     wanted = untagged(stated).lower()
     return next((name for name in names if name.lower() == wanted), None)
 
 
 def new(stated: str) -> str:
-    """A new name as it is stored: without the tag `latest`. Raises RequestFailed (400) if it is invalid."""
+    """Return a new name in the form in which it is stored: without the tag `latest`. Raises RequestFailed
+    (400) for an invalid name.
+    """
     if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
         raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
     return untagged(stated)
 
 
 def missing(stated: str) -> ir.Fault:
-    """The error for an unknown model, with the text that Ollama's clients know."""
+    """Return the error (404) for an unknown model, with the text that Ollama's clients know."""
     text = f"model '{stated[:_LONGEST]}' not found"
     return ir.Fault("model_not_found", text, "model_not_found", "model")
 
