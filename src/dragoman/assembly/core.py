@@ -126,9 +126,7 @@ class Core:
         self.worker = self.workers = 1
         """worker: the number of this worker process, from 1. workers: how many worker processes there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
-        """Returns the open client connections and their largest number (`open`, `limit`); None = not our
-        server.
-        """
+        """Returns {"open": …, "limit": …} of client connections; None = our own server does not run."""
         self.embedded: Embedded | None = None
         """The Valkey server that was started for the workers' counters of limits; None = there is none."""
         self.closed = False
