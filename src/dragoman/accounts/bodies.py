@@ -22,7 +22,7 @@ more than 64 bits, or a text with half a character (a lone surrogate).
 
 
 class _Identified(msgspec.Struct, array_like=True, gc=False):
-    """For decoding only the first field of a usage record, its id."""
+    """A struct with only the first field of a usage record, the id, so that only the id is decoded."""
 
     id: str
 

@@ -139,8 +139,8 @@ class Chain:
         head.
 
         The position is not written for a process that was killed. So if this reader ends, too, the next
-        reader stores the records after the last written position again, and the limits are charged with them
-        again (`Ledger.adopted` ignores records that it has charged already).
+        reader stores the records after the last written position again, and passes them to `Ledger.adopted`
+        again, which charges no record twice.
         """
         self.records = []
         self.oldest = None

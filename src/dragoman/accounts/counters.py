@@ -132,7 +132,7 @@ class MemoryLedger:
                 count.used = max(count.used, amount)
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """Note whether the usage before the start of this process is known (see `Ledger.wait`)."""
+        """Set whether the usage before the start of this process is known (see `Ledger.wait`)."""
         self._waits, self._refuses = why, refuse and why is not None
         self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 

@@ -132,7 +132,7 @@ class Directory:
         return found
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the database has a key with this SHA-256, valid or not."""
+        """Whether the database has a key with this SHA-256. It may be revoked or expired, but not removed."""
         return digest in self._keys
 
     def holder(self, kind: RowKind, name: str) -> Permitted | None:

@@ -129,9 +129,9 @@ def read(data: bytes, *, final: bool) -> Found:
 
 
 def closed_in(data: bytes) -> tuple[int, int]:
-    """Return (how many entries of the kind `CLOSED` are at the beginning of `data`, the position after the
-    last complete entry). Stops at the first entry that is incomplete, or has no mark. Checks no checksum, so
-    it takes a fraction of the time of `read`.
+    """Return (the number of entries of the kind `CLOSED`, the position where counting stopped). Counting
+    begins at the start of `data`, and stops at the first entry that is incomplete or has no mark, or at the
+    end. Checks no checksum, so it takes a fraction of the time of `read`.
     """
     at = closed = 0
     size = len(data)

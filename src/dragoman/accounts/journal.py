@@ -66,7 +66,9 @@ class Backlog:
         self._most = most
 
     def add(self, record: UsageRecord) -> bool:
-        """Let a record wait. Returns False if there is no room; then the record is lost."""
+        """Let a record wait; it replaces a waiting record with the same id. Returns False if there is no
+        room; then the record is lost.
+        """
         if len(self.records) >= self._most and record.id not in self.records:
             self.lost += 1
             return False

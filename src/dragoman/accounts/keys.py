@@ -59,8 +59,8 @@ class ClientKeys:
     gateway, besides `localhost`, that the Host header of a request without a known key may have. any_host:
     True = such requests may have any Host header. anyone: the caller of such requests, if no key is required
     and the directory has had no key; if the directory has had keys, the caller is EVERYBODY. keyless:
-    {protocol of the path: caller of requests without a key from this machine}, for protocols whose clients
-    cannot send a key. now: returns the time in Unix seconds.
+    {protocol: caller}, for protocols whose clients usually send no key; a request without a key from this
+    machine gets this caller. now: returns the time in Unix seconds.
     """
 
     def __init__(

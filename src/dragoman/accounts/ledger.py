@@ -55,8 +55,8 @@ class Refused(NamedTuple):
 
     def held_already(self, amount: int, now: float) -> Refused:
         """Return this refusal for a request whose existing reservation should have grown. amount: what the
-        existing reservation has of the counter. It is shown as used instead of reserved, because it does not
-        become free before the request ends. now: Unix seconds.
+        existing reservation has of the counter. In the result it counts as used instead of reserved, because
+        it does not become free before the request ends; so `again` may be later. now: Unix seconds.
         """
         standing = Standing(self.standing.used + amount, self.standing.reserved - amount)
         return Refused(self.claim, standing, again(self.claim, standing, now))
@@ -141,8 +141,9 @@ class Ledger(Protocol):
         """
 
     async def standings(self) -> Mapping[str, Standing]:
-        """Return {name of the counter: amounts} for all counters whose windows are not over. The amounts are
-        those of all processes together.
+        """Return {name of the counter: amounts} for the counters of all processes together; if a shared store
+        does not answer, only what this process knows. A counter that is missing has no use. Counters whose
+        windows are over may be missing or not.
         """
 
     def seed(self, used: Mapping[str, int]) -> None:

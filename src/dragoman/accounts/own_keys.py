@@ -23,8 +23,8 @@ encrypt 2³² times.
 
 
 class Undecipherable(Exception):
-    """A tenant's key was encrypted with a master key that this gateway does not have, or the encrypted bytes
-    were changed.
+    """A tenant's key cannot be decrypted: it was encrypted with a master key that this gateway does not have,
+    or its row was changed since.
     """
 
 

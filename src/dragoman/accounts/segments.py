@@ -218,7 +218,7 @@ class FileJournal:
 
     def _write(self, data: bytes) -> bool:
         """Append data to the segment. Returns False if that fails; then the part that was written is removed
-        again.
+        again, if possible.
         """
         descriptor = self._descriptor
         try:

@@ -23,7 +23,7 @@ class LimitEvent(NamedTuple):
     """An event that an operator should know about a limit. kind: "limit_warning" = the limit is nearly used
     up; "limit_reached" = the limit refuses requests, or a soft limit is exceeded. limit: its name. whose:
     "key ci-agent"; "" = all requests together. counted: the size of the limit: "60 requests per minute".
-    message: one sentence for a person.
+    message: a clause for people, as `_sentence` makes it.
     """
 
     kind: Kind
@@ -47,8 +47,8 @@ class Watch:
         """{name of a counter without its window: {hours since 1970: how many requests were refused}}."""
 
     def refused(self, refused: Refused, now: float) -> None:
-        """Count that a limit has refused a request, and tell operators that the limit is reached. A request
-        that is larger than the whole limit is only counted. now: Unix seconds.
+        """Count that a limit has refused a request, and tell operators that the limit is reached (see
+        `tell`). A request that is larger than the whole limit is only counted. now: Unix seconds.
         """
         claim = refused.claim
         place = claim.counter.rpartition("|")[0]
@@ -71,7 +71,7 @@ class Watch:
 
     def warning(self, claims: Iterable[Claim], standing: Callable[[str], Standing], now: float) -> str | None:
         """Return the text of the header `x-dragoman-warning` for an answer; None = the answer gets no
-        warning. Tell operators of each limit that is reached or warns.
+        warning. Tell operators of each limit that is reached or warns (see `tell`).
 
         A limit is reached if it is soft and exceeded; it warns if its use has come to `warn_at`. The text
         names the limit among these that is used most. claims: on the counters to look at. standing:
@@ -115,7 +115,9 @@ class Watch:
 
 
 def _sentence(claim: Claim, standing: Standing) -> str:
-    """Return the beginning of a sentence for a person: which limit it is, and how much of it is used."""
+    """Return a clause for people: the limit, how much of it is used, and until when: "the limit burst (60
+    requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
+    """
     limit = claim.limit
     taken = standing.used + standing.reserved
     share = f"{min(999, taken * 100 // limit.most)} %" if limit.most else "100 %"

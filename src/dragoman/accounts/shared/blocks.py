@@ -30,7 +30,7 @@ class Block:
     reserved: the amount that its running requests have reserved. told, stated: how much of `used` and of
     `reserved` was reported to the store. others: the amount that other processes have used; base: the part of
     `others` that was used by processes that are gone; promised: the amount that other processes have
-    reserved. These three are from the store's latest answer.
+    reserved. These three are from the store's answers; before the first answer, `others` is the seed.
 
     seed: the amount that was used according to the database and the journal. late: True = the seed became
     known when the counter was in use already, so the store may have made the counter without it. recall: the
@@ -220,10 +220,10 @@ class Blocks:
             self.changed[block] = None
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
-        """Drop the blocks of counters whose windows are over; also blocks without an end, such as those of
-        `concurrency`, that have no use and nothing granted. Blocks with unreported use or running
-        reservations stay. asked: blocks for which a request has asked the store; they stay, too. now: Unix
-        seconds. Returns the names of the counters, for the store.
+        """Drop the blocks of counters whose windows have been over for two minutes; also blocks without an
+        end, such as those of `concurrency`, that have no use and nothing granted. Blocks with unreported use
+        or running reservations stay. asked: blocks for which a request has asked the store; they stay, too.
+        now: Unix seconds. Returns the names of the counters, for the store.
         """
         over = [
             block

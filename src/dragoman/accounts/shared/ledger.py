@@ -153,9 +153,9 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve all claims or none from the blocks of this process. If there has been no connection to the
-        store for `PATIENCE` seconds, and requests are served without it, use the shares of this process.
-        Returns None if `ask` has to decide. Raises RequestFailed while `wait` refuses. See `Ledger.reserve`.
+        """Reserve all claims or none from the blocks of this process, if the blocks are valid and enough.
+        Otherwise, if the store has been away for `PATIENCE` seconds and requests are served without it: by
+        this process's share. Returns None if `ask` has to decide. Raises RequestFailed while `wait` refuses.
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)
@@ -635,9 +635,8 @@ def _granted(answer: Answer | None) -> bool:
 
 
 def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
-    """Whether the store refused a claim only because of what it has granted to this process beyond the
-    questions, for other questions of the same exchange. known: the amounts of the counter, as the store
-    stated them.
+    """Whether a claim that the store refused may fit without what was granted to this process beyond the
+    questions of this exchange. known: the amounts of the claim's counter, as the store stated them.
     """
     return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
 

@@ -18,9 +18,9 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     """A process's part of one counter, in absolute numbers, so that a repeated report changes nothing. used:
     the amount that the process has used since it began. held: the amount that it may still use, including
     what it has reserved. reserved: the amount that its running requests have reserved. obeyed: the number of
-    the latest recall that the process has obeyed, 0 = none. base, seed: what the process knows of the counter
-    from before a loss of the store's data (see `Block`); 0 = nothing. late: 1 = the seed counts even if the
-    store has the counter already.
+    the latest recall that the process has obeyed, 0 = none. base, seed: in the reports after joining, what
+    the process knew of the counter before: `Block.base`, and the use of all processes; in other reports, 0
+    and `Block.seed`. late: 1 = the seed counts even if the store has the counter already.
     """
 
     counter: str
