@@ -21,7 +21,8 @@ def with_added(found: Loaded, database: Location | None, *, starting: bool = Fal
     found: the configuration without the entries. database: None = the store is in memory, so nothing can be
     added, and `found` is returned. starting: True = if the database cannot be read, the result has a warning
     and no entries, and the running gateway tries again; False = then ConfigError is raised. If the database
-    has a schema that this version cannot use, ConfigError is always raised.
+    has a schema that this version cannot use, ConfigError is always raised. The `again` of the result reads
+    the entries again, too.
     """
     if database is None or found.adding is None:
         return found

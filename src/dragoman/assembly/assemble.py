@@ -150,8 +150,8 @@ async def assemble(
     processes: Processes = ALONE,
 ) -> Assembly:
     """Build all running parts, without connecting to providers. Also begin to sweep the store, and let the
-    counters of limits begin with earlier usage; at the first start, store the usage that earlier processes
-    have left in the journal.
+    counters of limits begin with earlier usage. If there is no running assembly, first store the usage that
+    earlier processes have left in the journal.
 
     own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
     reached: called when a limit is reached that does not fail the exchange. before: the running assembly,
@@ -186,7 +186,9 @@ _UNREAD = "cannot be changed now, because the usage that new limits count cannot
 
 
 class _Outside(NamedTuple):
-    """The arguments of `assemble`, and two things made from them: local and lists."""
+    """Arguments of `assemble` (seams, reached, before, processes), and two values that `assemble` makes:
+    local and lists.
+    """
 
     seams: Seams
     reached: Reached
@@ -331,9 +333,9 @@ def _assembled(
 
 
 def _client_keys(config: Config, parts: Parts, following: Following | None, seams: Seams) -> ClientKeys:
-    """Return the client keys. If there is a directory, each configuration gets a new object: an object that
-    was replaced once must not be used again, because callers that were admitted with it may not be admitted
-    now.
+    """Return the client keys. Without a directory, the running object is used on if its settings are equal.
+    With a directory, each configuration gets a new object: an object that was replaced once must not be used
+    again, because callers that were admitted with it may not be admitted now.
     """
     if following is None:
         of = (config.auth, config.server, config.tenants, config.teams, config.users, config.groups)

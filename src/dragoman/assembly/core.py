@@ -394,7 +394,9 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Look up each client's key again at its next request, because keys of any kind have changed."""
+        """Look up each client's key again at its next request, because keys have changed. Also use the
+        tenants' present keys of providers, and restore the counters of new limits.
+        """
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
             self.admitting = None if self.admitting is None else self.client_keys

@@ -170,7 +170,9 @@ class Discovering:
         self._tell()
 
     def _state(self, provider: str, tries: int = 0) -> ListState:
-        """Return the state of a list without a failure. tries: how many fetches have ended."""
+        """Return the state of a list as this process knows it now, without any failure. tries: how many
+        fetches have ended.
+        """
         lists = self._lists
         listed = None if lists is None else lists.of(provider)
         if lists is None or listed is None:

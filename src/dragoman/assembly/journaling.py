@@ -207,7 +207,8 @@ class Journaling:
         """Give the database the records of processes that have ended. Call it before the usage of limits is
         read from the database. If another process is doing this already, wait until it has finished: the
         workers of a server that was killed start together, and each must begin with all earlier usage.
-        Returns False if the database fails, or stores nothing for some seconds.
+        Returns False if the journal cannot be read, or if the database fails or stores nothing for some
+        seconds.
         """
         if self._chains is None:
             return True

@@ -58,7 +58,9 @@ def needs_key(config: Config) -> bool:
 
 
 def _depends(config: Config) -> bool:
-    """Whether no key is required at first, but as soon as a key is made at run time."""
+    """Whether no key is required at first, but clients must send a key as soon as one was made at run
+    time.
+    """
     return config.auth.required is None and not config.auth.open and not needs_key(config)
 
 

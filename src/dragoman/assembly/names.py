@@ -379,7 +379,7 @@ def _spread(name: str, model: ModelSettings) -> Spread | None:
 
 
 def _hedge(name: str, model: ModelSettings) -> Hedge | None:
-    """Return when a second deployment is asked at the same time as the first one; None = never."""
+    """Return when a second deployment is asked because the first one has not answered yet; None = never."""
     if (hedge := model.hedge) is None:
         return None
     after = None if isinstance(hedge.after, str) else float(hedge.after)

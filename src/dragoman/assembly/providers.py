@@ -117,11 +117,11 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
-    """Return an account for each key, or one account without a key: the headers and the URL for the protocol
-    `api`.
+    """Return an account for each key, or one account without a key, or the account of the provider's identity
+    in a cloud. An account has the headers and the URL for the protocol `api`.
 
     changing: for each key, the `Credential` that tells when the key changes; None = this key does not change.
-    () = no key changes.
+    () = no key changes. For an identity: its credential.
     """
     if provider.identity is not None:
         return [_signed_in(provider, api, one) for one in changing if one is not None]

@@ -127,8 +127,8 @@ class Recording:
         }
 
     async def find(self, id_: str) -> dict[str, Any] | None:
-        """Return the trace of a stored exchange. id_: the exchange's id, or the request's id. None = no such
-        exchange is stored. Raises StoreFailed.
+        """Return the trace of the latest stored exchange with this id. id_: the exchange's id, or the
+        request's id. None = no such exchange is stored. Raises StoreFailed.
         """
         found = await self._store.find(id_)
         return None if found is None else await asyncio.to_thread(_unpacked, found)

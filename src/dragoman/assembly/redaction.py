@@ -50,7 +50,7 @@ _CUT: Final = re.compile(
 
 
 def _no_rest() -> None:
-    """Do nothing."""
+    """Do nothing, in place of a pause."""
 
 
 class Redaction:

@@ -149,8 +149,8 @@ class Reloads:
         return Prepared(after, assembly, outcome)
 
     def use(self, prepared: Prepared) -> Outcome:
-        """Use a prepared configuration from now on. No other call of `prepare` may have happened since.
-        Returns the outcome.
+        """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may
+        have happened in between. Returns the outcome.
         """
         outcome = prepared.outcome
         self.problems = ()
