@@ -116,8 +116,9 @@ machine follows.
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is reserved: clients without a key have it, and their stored data, or the audit log
-    names an operator by it. A key that is made at run time cannot get such a name.
+    """Whether a name is reserved. Clients without a key have such a name, and the gateway stores their data
+    under it; or the audit log uses it for an operator. A key that is made at run time cannot get a reserved
+    name.
     """
     return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
 

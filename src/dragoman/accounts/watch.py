@@ -34,7 +34,7 @@ class LimitEvent(NamedTuple):
 
 
 class Watch:
-    """Watches the limits in one process."""
+    """Tells operators of the events of limits in one process, and counts how many requests limits refuse."""
 
     def __init__(self) -> None:
         self.tell: Callable[[LimitEvent], None] | None = None

@@ -95,8 +95,8 @@ class Assembly(msgspec.Struct, frozen=True):
     local: Mapping[str, LocalModel]
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Return whether plain requests of the protocol `face` are relayed or translated for the first
-        deployment of a model.
+        """Return whether requests of the protocol `face` without optional fields are relayed or translated
+        for the first deployment of a model.
         """
         _, backend = self._first(model, face)
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
@@ -114,8 +114,8 @@ class Assembly(msgspec.Struct, frozen=True):
         return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """Return (the first deployment of a model, its upstream in the protocol that a plain request of the
-        protocol `face` would use).
+        """Return (the first deployment of a model, its upstream in the protocol that a request of the
+        protocol `face` without optional fields would use).
         """
         route = self.names.table.resolve(model)
         first = route.deployments[0]

@@ -330,7 +330,7 @@ class Core:
             self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """Return what new requests are served with. kept: whose seals are stored, from the runtime before."""
+        """Return what new requests are served with. kept: the clients with seals, from the runtime before."""
         self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
@@ -523,7 +523,9 @@ class Core:
         return self._running.names.entries(caller.models, caller.may.providers, caller)
 
     def alike(self, name: str) -> Iterable[str]:
-        """The names in the model list that are equal to `name` except for upper and lower case."""
+        """The names in the model list that are equal to `name`, or differ from it only in upper and lower
+        case.
+        """
         return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
@@ -578,8 +580,8 @@ class Core:
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Whether plain requests of `face` (a protocol) are relayed or translated for a model's first
-        deployment.
+        """Whether requests of the protocol `face` without optional fields are relayed or translated for a
+        model's first deployment.
         """
         return self._running.mode(model, face)
 

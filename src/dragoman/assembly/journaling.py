@@ -183,9 +183,9 @@ class Journaling:
             ]
 
     async def drain(self) -> bool:
-        """Give the database all records that wait now. Returns False if that has failed, or if another
-        process reads the files. If the caller is cancelled, the draining goes on, because two threads must
-        not read one journal.
+        """Give the database all records that wait now. Returns False if that has failed, or if this process
+        is not the reader of the journal's files: then it has only given the records in its own memory. If the
+        caller is cancelled, the draining goes on, because two threads must not read one journal.
         """
         return await asyncio.shield(spawn(self._drain(), "draining the journal"))
 
@@ -295,7 +295,9 @@ class Journaling:
             return await self._from_memory()
 
     def _is_drained(self, moment: float) -> bool:
-        """Whether the reader states that it began a complete draining at `moment` (Unix seconds) or later."""
+        """Whether a reader runs and states that it began a complete draining at `moment` (Unix seconds) or
+        later.
+        """
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 

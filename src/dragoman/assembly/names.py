@@ -74,7 +74,9 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         return self.table.each(self._listed, granted, providers, caller)
 
     def alike(self, name: str) -> Sequence[str]:
-        """Return the names in the model list that are equal to `name` except for upper and lower case."""
+        """Return the names in the model list that are equal to `name`, or differ from it only in upper and
+        lower case.
+        """
         return self._folded.get(name.lower(), ())
 
     @cached_property
@@ -83,9 +85,7 @@ class Names(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _folded(self) -> Mapping[str, Sequence[str]]:
-        """{name in lower case: the names in the model list that are equal to it except for upper and lower
-        case}.
-        """
+        """{name in lower case: the names in the model list that become this text in lower case}."""
         folded: dict[str, list[str]] = {}
         for name in self._listed:
             folded.setdefault(name.lower(), []).append(name)

@@ -76,7 +76,9 @@ class Telling:
         self._sessions: int | None = None
 
     def know(self, providers: Iterable[str]) -> None:
-        """Count for these providers from now on. Providers that were counted before keep their counts."""
+        """Count for these providers from now on. Providers that were counted before keep their counts; the
+        counts of all others are dropped.
+        """
         known = self.figures.providers
         self.figures.providers = {name: known.get(name) or ProviderHealth() for name in providers}
 

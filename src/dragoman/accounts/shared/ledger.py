@@ -79,7 +79,7 @@ class _Forgotten(Exception):
 
 class SharedLedger:
     """A `Ledger` whose counters several processes share. It connects to the store when `ask` is called for
-    the first time.
+    the first time; `adopted` and `standings` open other connections, and close them.
 
     reach: connects to the store. name: of this process, unique for ever; its journal has the same name. kind,
     address: of the store, for people. serve_without: True = while the store does not answer, requests are
