@@ -92,8 +92,8 @@ class Following:
 
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
-        succeeded), `version` (of the latest change that is known), and `keys` (how many there are, removed
-        ones included).
+        succeeded), `version` (of the latest change that is known), and `keys` (how many there are, revoked
+        and expired ones included).
         """
         known = self.directory
         return {
