@@ -1,1 +1,3 @@
-"""Who may call what, and how much: client keys, their owners, limits, and the journal of what was used."""
+"""Who may call, what each caller may use and how much of it, and what was used: client keys, their owners,
+limits, and the journal of usage.
+"""

@@ -1,4 +1,6 @@
-"""The address of a client: that of its connection, or what a trusted proxy says it is."""
+"""Finds the address by which limits count a client: the address of its connection, or the one that a trusted
+proxy states in the header X-Forwarded-For.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +9,32 @@ from collections.abc import Iterable
 from typing import Final
 
 _NETWORK: Final = 64
-"""Bits of an IPv6 address that a client cannot choose: who has one address has the whole network."""
+"""The prefix length of the network by which an IPv6 client is counted. A client usually has such a network
+for itself, and can choose the other bits of its address.
+"""
 _MOST: Final = 32
 """The most entries of X-Forwarded-For that are read, from the right."""
 _LONGEST: Final = 64
 
 
 class Proxies:
-    """The proxies whose X-Forwarded-For is believed. networks: addresses and networks."""
+    """The trusted proxies: the header X-Forwarded-For is believed only if the request comes from one of them.
+    networks: their IP addresses and networks (`10.0.0.0/8`); none = the header is never believed.
+    """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks = tuple(ipaddress.ip_network(one, strict=False) for one in networks)
 
     def client_of(self, peer: str | None, forwarded: str | None) -> str | None:
-        """The client's address, as limits count it: an IPv6 address by its /64 network. None = it has none,
-        as on a Unix socket whose proxy does not state one.
+        """Return the address by which limits count the client: an IPv6 address as its /64 network. None = the
+        client has no known address, as on a Unix socket without a proxy that states one.
 
-        peer: the address of the connection's other end; None or "" = a Unix socket, which only programs of
-        this machine can open, so it counts as a trusted proxy. forwarded: the header X-Forwarded-For; the
-        last address in it that is not of a trusted proxy is the client's, because everything before it is
-        whatever the client has sent.
+        peer: the address of the connection's other end; None or "" = a Unix socket. forwarded: the value of
+        X-Forwarded-For. It is used only if there are trusted proxies, and the peer is one of them; a Unix
+        socket counts as one, because only programs of this machine can open it. The entries are read from the
+        right, because a client can invent the entries on the left. The first address that is not a trusted
+        proxy's is the client's. If there is no such address, or an invalid entry comes before it, the last
+        address that was read (at first the peer's) counts as the client's.
         """
         if not self._networks or not forwarded or not self._trusts(peer):
             return subject_of(peer)
@@ -52,8 +60,9 @@ class Proxies:
 
 
 def subject_of(address: str | None) -> str | None:
-    """An address as limits count it: an IPv6 address by its /64 network, without a zone; another text, such
-    as a name, as it is. None = none.
+    """Return an address as limits count it: an IPv6 address as its /64 network, without its zone (`%eth0`);
+    an IPv4 address, also one that is written as IPv6, as IPv4; a text that is not an IP address, unchanged.
+    Returns None for None and "".
     """
     if not address:
         return None
@@ -67,7 +76,9 @@ def subject_of(address: str | None) -> str | None:
 
 
 def _address(entry: str) -> str | None:
-    """The address in an entry of X-Forwarded-For, which may have a port; None = there is none."""
+    """Return the IP address in one entry of X-Forwarded-For, without the port that the entry may have; None =
+    the entry has no valid address.
+    """
     text = entry.strip()
     if len(text) > _LONGEST:
         return None
@@ -82,6 +93,8 @@ def _address(entry: str) -> str | None:
 
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address without its zone; an IPv4 address that is written as IPv6 as itself. Raises ValueError."""
+    """Parse an IP address, without its zone (`%eth0`). An IPv4 address that is written as IPv6
+    (`::ffff:10.0.0.1`) becomes an IPv4 address. Raises ValueError.
+    """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     return getattr(parsed, "ipv4_mapped", None) or parsed

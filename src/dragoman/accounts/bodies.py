@@ -1,8 +1,9 @@
-"""A usage record as the body of a journal's entry, and back. Pure.
+"""Encodes a usage record as the body of a journal's entry, and decodes it. Pure.
 
-The body is a MessagePack array of the record's fields in their order, without those at its end that have
-their defaults. The version before wrote a map with the names of the fields. It is read too, because a gateway
-that is upgraded finds the journal of that version.
+The body is a MessagePack array of the record's fields in their order. Fields at the end of the array are left
+out if they have their default values. An earlier version of the gateway wrote a map {name of the field:
+value} instead. Such a map is decoded, too, because an upgraded gateway finds the journal of the version
+before.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import msgspec
 from dragoman.state.usage import UsageLine, UsageRecord
 
 encode: Final[Callable[[UsageRecord], bytes]] = msgspec.msgpack.Encoder().encode
-"""The body of a record. Raises ValueError, OverflowError or TypeError for a number of more than 64 bits, and
-for half a character.
+"""Return the body for a record. Raises ValueError, OverflowError or TypeError if the record has a number of
+more than 64 bits, or a text with half a character (a lone surrogate).
 """
 
 
 class _Identified(msgspec.Struct, array_like=True, gc=False):
-    """The first field of a usage record."""
+    """A struct with only the first field of a usage record, the id, so that only the id is decoded."""
 
     id: str
 
@@ -32,16 +33,22 @@ _decode_any: Final = msgspec.msgpack.Decoder().decode
 _decode_map: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 _decode_lines: Final = msgspec.msgpack.Decoder(list[dict[str, Any]]).decode
 _ARRAYS: Final = frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
-"""The first bytes of arrays: https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family"""
+"""The bytes with which a MessagePack array can begin:
+https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family
+"""
 
 
 def decode(body: bytes) -> UsageRecord:
-    """The record of a body. Raises msgspec.DecodeError or UnicodeDecodeError if it is none."""
+    """Return the record that a body encodes, as an array or as a map. Raises msgspec.DecodeError or
+    UnicodeDecodeError if the body is not a usage record.
+    """
     return _decode(body) if body[:1] and body[0] in _ARRAYS else _named(body)
 
 
 def id_of(body: bytes) -> str | None:
-    """The id of a body's record. The other fields are neither decoded nor checked. None = it has none."""
+    """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, its
+    other fields are neither decoded nor checked.
+    """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -49,7 +56,9 @@ def id_of(body: bytes) -> str | None:
 
 
 def named(record: UsageRecord) -> dict[str, Any]:
-    """The fields of a record by their names, without fields that have their default values."""
+    """Return the fields of a record as {name: value}. Fields with their default values are left out, also in
+    the record's `lines`.
+    """
     stated = _stated(record)
     if record.lines:
         stated["lines"] = [_stated(line) for line in record.lines]
@@ -67,7 +76,7 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def _named(body: bytes) -> UsageRecord:
-    """The record of a map with the names of its fields."""
+    """Decode a body in the earlier form, a map {name of the field: value}."""
     stated = _decode_map(body)
     lines = [_row(UsageLine, line) for line in _decode_lines(stated.get("lines", b"\x90"))]
     row = _row(UsageRecord, {name: _decode_any(value) for name, value in stated.items()} | {"lines": lines})
@@ -75,7 +84,10 @@ def _named(body: bytes) -> UsageRecord:
 
 
 def _row(kind: type[UsageLine | UsageRecord], stated: dict[str, Any]) -> list[Any]:
-    """The fields of a struct in their order. Raises ValidationError if a necessary one is not stated."""
+    """Return the values of all fields of a struct, in their order. kind: the struct. stated: {name of the
+    field: value}; a field that is missing gets its default. Raises ValidationError if a missing field has no
+    default.
+    """
     row = []
     for field in msgspec.structs.fields(kind):
         if field.required and field.name not in stated:

@@ -1,7 +1,8 @@
-"""The counters of one client's limits in the memory of one process, found once instead of for each request.
+"""The counters of one client's limits, in the memory of one process. They are looked up once, not again for
+each request.
 
 Nearly every request is far from all of its limits. Such a request is reserved by one pass over its counters,
-and settled by another one, with no claim, no name and no look-up in between.
+and settled by a second pass, without making a claim, building a name or looking up a counter.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dragoman.state.counters import Resource
 
 
 class Amounts(NamedTuple):
-    """What one request reserves, or has used, of each resource. money: in nano-USD."""
+    """How much of each resource one request reserves, or has used. money: in nano-USD (10⁻⁹ USD)."""
 
     requests: int
     tokens: int
@@ -33,27 +34,32 @@ PLACES: Final[Mapping[Resource, int]] = {
     "money": 4,
     "concurrency": 5,
 }
-"""The place of each resource in `Amounts`."""
+"""The index of each resource in `Amounts`."""
 NOTHING: Final = Amounts(0, 0, 0, 0, 0, 0)
 _new: Final = tuple.__new__
 """Makes `Amounts` without a call of Python code: each request makes two."""
 
 
 def reserving(input_tokens: int, output_tokens: int, nano: int) -> Amounts:
-    """What one request reserves."""
+    """Return the amounts that one request reserves: 1 request, 1 place among the requests that run at once
+    (`concurrency`), and these tokens and this cost. nano: nano-USD.
+    """
     amounts = 1, input_tokens + output_tokens, input_tokens, output_tokens, nano, 1
     return _new(Amounts, amounts)
 
 
 def using(input_tokens: int, output_tokens: int, nano: int) -> Amounts:
-    """What one request has used. A place among those at once is not used up."""
+    """Return the amounts that one request has used: 1 request, and these tokens and this cost. nano:
+    nano-USD. `concurrency` is 0, because a running request only occupies its place until it ends.
+    """
     amounts = 1, input_tokens + output_tokens, input_tokens, output_tokens, nano, 0
     return _new(Amounts, amounts)
 
 
 class Count:
-    """One counter. holders: the number of reservations that include it. ends: the end of its window, in Unix
-    seconds.
+    """One counter. used: the settled amount. reserved: the amount that running requests have reserved.
+    holders: the number of reservations that include this counter and are not settled. ends: the end of its
+    window, in Unix seconds; infinity = the window never ends.
     """
 
     __slots__ = ("ends", "holders", "reserved", "used")
@@ -66,9 +72,11 @@ class Count:
 
 
 class Book:
-    """The counters of one process, by name. forgotten: how often counters were removed; after that, whoever
-    has remembered some has to find them again. next: when the next window is over, in Unix seconds; minus
-    infinity = `expire` has to be called by each request.
+    """All counters of one process. counts: {name of the counter: counter}. forgotten: how often a counter was
+    removed; when this number has changed, each `Bound` has to find its counters again. expire: removes the
+    counters whose windows are over; its argument is the present time in Unix seconds. next: when the next
+    window is over, in Unix seconds: the first request after that calls `expire`. Minus infinity = each
+    request calls `expire`, which refuses the request.
     """
 
     __slots__ = ("counts", "expire", "forgotten", "next")
@@ -81,9 +89,12 @@ class Book:
 
 
 class Bound:
-    """The counters of some claims. claims: on different counters; their amounts are not used. opening: makes
-    a counter of this name and end. A counter that this object has reserved stays the same until it is
-    settled, because the book forgets no counter that is held.
+    """The counters for a fixed list of claims, which many requests use one after another. claims: each on
+    another counter; their amounts are ignored. opening: makes a new counter in the book, from a name and the
+    end of the window (Unix seconds).
+
+    A counter that `take` has reserved stays in the book until `settle`, because the book removes no counter
+    that has holders.
     """
 
     __slots__ = (
@@ -99,17 +110,20 @@ class Bound:
         self._names = [claim.counter for claim in charged]
         self._places = [PLACES[claim.limit.resource] for claim in charged]
         self._checks: list[tuple[int, list[tuple[Count, int]]]] = []
-        """By place in `Amounts`: the counters with half of their limits."""
+        """(index in `Amounts`, the counters of that resource, each with half of its limit)."""
         self._counts: list[tuple[int, list[Count]]] = []
-        """By place in `Amounts`: the counters."""
+        """(index in `Amounts`, the counters of that resource)."""
         self._forgotten = -1
         self._lasting = all(claim.limit.window is not None for claim in claims)
-        """Whether no counter is forgotten before its window is over."""
+        """Whether each claim's limit has a window. The counter of a limit without a window (`concurrency`) is
+        removed as soon as it is not used.
+        """
         self._ends = min((claim.ends for claim in claims), default=inf)
 
     def take(self, amounts: Amounts, now: float) -> bool:
-        """Reserve these amounts, if all limits are at most half used then. False = nothing is reserved. now:
-        Unix seconds. Raises RequestFailed while nothing may be reserved (`Ledger.wait`).
+        """Reserve the amounts on all counters, if afterwards at most half of each limit is used or reserved.
+        Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`. now: Unix seconds.
+        Raises RequestFailed while the ledger may not reserve anything (`Ledger.wait` with `refuse`).
         """
         book = self._book
         if now >= book.next:
@@ -128,7 +142,9 @@ class Bound:
         return True
 
     def _give_back(self, amounts: Amounts, until: Count) -> None:
-        """Give back what `take` has reserved of the counters before this one."""
+        """Undo what `take` has reserved so far. until: the first counter on which `take` has reserved
+        nothing.
+        """
         for place, counts in self._counts:
             for count in counts:
                 if count is until:
@@ -137,7 +153,9 @@ class Bound:
                 count.holders -= 1
 
     def settle(self, reserved: Amounts, used: Amounts, now: float) -> None:
-        """Replace what `take` has reserved by what was used. now: Unix seconds."""
+        """Replace what `take` has reserved by what was used. reserved: the amounts that `take` got. used:
+        what the request has used. now: Unix seconds.
+        """
         if self._forgotten != self._book.forgotten:
             self._find()
         for place, counts in self._counts:
@@ -150,7 +168,9 @@ class Bound:
             self._forget(now)
 
     def _forget(self, now: float) -> None:
-        """Remove the counters from the book that nobody needs any more."""
+        """Remove from the book those counters of these claims that no reservation holds, and whose window is
+        over, or that have no window and no use. now: Unix seconds.
+        """
         book = self._book
         for claim in self._claims:
             count = book.counts[claim.counter]
@@ -160,8 +180,9 @@ class Bound:
                 book.forgotten += 1
 
     def claims(self, amounts: Amounts) -> dict[str, Claim]:
-        """What `take` has reserved, as the claims of a reservation, by the counter's name. That reservation
-        has to be settled instead, by the ledger.
+        """Return {name of the counter: claim} with these amounts, for a `Reservation` that replaces what
+        `take` has reserved. amounts: as `take` got them. That reservation has to be settled with
+        `Ledger.settle`, and not with `settle` of this object.
         """
         claims = {}
         for claim in self._claims:
@@ -170,13 +191,13 @@ class Bound:
         return claims
 
     def charged(self, amounts: Amounts) -> tuple[tuple[str, int], ...]:
-        """These amounts by the names of the counters, as usage records have them: without `concurrency`,
-        which is not used up.
+        """Return these amounts as (name of the counter, amount) pairs, in the form of a usage record's
+        `settled`. Counters of `concurrency` are left out, because a place is not used up.
         """
         return tuple(zip(self._names, map(amounts.__getitem__, self._places), strict=True))
 
     def _find(self) -> None:
-        """Find the counters in the book, which gets those that it does not have."""
+        """Find the counters of all claims in the book. Make those that the book does not have."""
         counts = self._book.counts
         of: dict[int, list[tuple[Count, int]]] = {}
         for claim in self._claims:

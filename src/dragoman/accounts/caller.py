@@ -1,4 +1,4 @@
-"""Who calls: the client that a key identifies, and what it may do."""
+"""Describes who calls: the client that a key identifies, and what this client may do."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from dragoman.accounts.grants import Grants
 from dragoman.accounts.limits import Limit
 
 Scope: TypeAlias = Literal["inference", "read", "admin"]
-"""The purpose of a path: to use models and their objects, to look at the gateway, or to administer it."""
+"""The purpose of a path: to use models and the objects that clients store (`inference`), to look at the
+gateway's state (`read`), or to administer the gateway (`admin`).
+"""
 
 INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 
 
 class Permits(msgspec.Struct, frozen=True):
-    """What a client may use, in addition to the models that it is granted. Each field has the allowed names;
-    None = all.
+    """What a client may use; for models see `Caller.models`. Each field except `otherwise` has the allowed
+    names; None = all names are allowed.
 
-    faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the
-    providers that may be called for the client; they must be in the allowed regions, too. regions: the
-    allowed regions. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
+    faces: the protocols whose paths the client may call. operations: as in `dialects.request.Operation`.
+    providers: the providers that may be called for the client. regions: the regions in which such a provider
+    must be, too. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -32,7 +34,9 @@ class Permits(msgspec.Struct, frozen=True):
     otherwise: ir.Fault | None = None
 
     def bars(self, operation: str) -> ir.Fault | None:
-        """The fault to answer with if this operation may not be asked for; None = it may."""
+        """Return the fault to answer with if the client may not ask for this operation; None = the client
+        may. Whoever may ask for `chat` may also ask for `count`.
+        """
         if self.operations is None or operation in self.operations:
             return None
         if operation == "count" and "chat" in self.operations:
@@ -49,13 +53,14 @@ ANYTHING: Final = Permits()
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
-    name: the name of its key in logs. What the gateway stores for the client belongs to this name. So a new
-    key with the name of an old key finds what was stored for the old key. models: the model names that the
-    client may use, None = all. scopes: the kinds of paths that the client may call. key: the key's id, None =
-    the client has no key. tenant, team, user: the names of the tenant, the team and the user that the key
-    belongs to; None = it belongs to none. may: what else the client may use. tags: those that all its
-    requests get. limits: those of the key itself, its user, its team and its tenant; the gateway's own limits
-    come in addition. expires: from when the key is refused, in Unix seconds; None = never.
+    name: the name of the client's key, which logs show. The gateway stores the client's data under this name:
+    a new key with the name of an old key finds the data that was stored for the old key. models: the model
+    names that the client may use, None = all. scopes: the kinds of paths that the client may call. key: the
+    id of a key that the database keeps; None = the key is stated in the configuration, or the client has no
+    key. tenant, team, user: the names of the tenant, the team and the user that the key belongs to; None = it
+    belongs to none. may: what else the client may use. tags: the tags that each request of the client gets.
+    limits: the limits of the key, its user, its team and its tenant; the configuration's general limits apply
+    in addition. expires: the time from which the key is refused, in Unix seconds; None = never.
     """
 
     name: str
@@ -74,7 +79,9 @@ class Caller(msgspec.Struct, frozen=True):
         return self.models is None or model in self.models
 
     def may_speak(self, face: str) -> ir.Fault | None:
-        """The fault to answer with if the client may not use paths of this protocol; None = it may."""
+        """Return the fault to answer with if the client may not use paths of this protocol; None = the client
+        may.
+        """
         faces = self.may.faces
         if faces is None or face in faces:
             return None
@@ -82,8 +89,9 @@ class Caller(msgspec.Struct, frozen=True):
         return ir.Fault("permission", text, "protocol_not_granted")
 
     def barred(self, scope: Scope, face: str | None = None) -> ir.Fault | None:
-        """The fault to answer with if the client may not call paths of this scope; None = the client may.
-        face: the protocol of the path, for paths with the scope `inference`; None = it does not matter.
+        """Return the fault to answer with if the client may not call paths of this scope; None = the client
+        may. face: the protocol of the path. It is checked only for the scope `inference`; None = the protocol
+        is not checked.
         """
         if scope not in self.scopes:
             return _BARRED[scope]
@@ -91,19 +99,26 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))
-"""The caller without a key if only this machine can connect (it may also administer), or at a public path."""
+"""The caller without a key, if only this machine can connect and the gateway has no keys: it may also
+administer the gateway. Also the caller at public paths.
+"""
 EVERYBODY: Final = Caller("anyone")
-"""The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
+"""The caller without a key, if other machines can connect or the gateway has keys, but requires none: it may
+not administer the gateway.
+"""
 
 KEYLESS: Final = "keyless "
-"""What stands before the name of a protocol in the name of its clients without a key."""
+"""The prefix of the names of clients without a key; the name of their protocol follows."""
 OPERATOR: Final = "uid "
-"""What stands before the number of a user of this machine who administers over the Unix socket."""
+"""The prefix of the name of an operator who uses the Unix socket; the number of the operator's user on this
+machine follows.
+"""
 
 
 def is_reserved(name: str) -> bool:
-    """Whether clients without a key have this name, and what they have stored; or an operator in the audit.
-    No key can be made with it.
+    """Whether a name is reserved. Clients without a key have such a name, and the gateway stores their data
+    under it; or the audit log uses it for an operator. A key that is made at run time cannot get a reserved
+    name.
     """
     return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
 
@@ -114,7 +129,7 @@ NO_PROVIDER: Final = ir.Fault(
     "provider_not_granted",
     "model",
 )
-"""No deployment is left for the client."""
+"""The fault if the client may use none of the providers that have the model."""
 
 
 def _listed(names: frozenset[str]) -> str:

@@ -2,12 +2,14 @@
 segments.
 
 Only one process reads at a time: the one that holds the lock on the file `reader` of the folder. The head of
-each segment states up to where the database has its records, so that the next reader goes on there. A segment
-is deleted when the database has all of its records and the next segment is on the disk. The last segment of a
-process that has ended is deleted when the database has everything and the limits are charged.
+each segment states the position up to which the database has the segment's records, so that a later reader
+does not store these records again. A segment is deleted when the database has all of its records and the next
+segment is on the disk. The last segment of a process that has ended is deleted when the database has all
+records of the process and the limits are charged.
 
-Two exceptions: for a process that was killed no new position is written, so the next reader reads its segment
-from the start. A segment of which a part cannot be read is renamed instead of deleted.
+There are two exceptions. After a process was killed, the reader states no further position for it, so a later
+reader may store and charge the same records again. A segment that could not be read completely is renamed
+instead of deleted.
 """
 
 from __future__ import annotations
@@ -44,24 +46,24 @@ log = logging.getLogger("dragoman.accounts.journal")
 READER: Final = "reader"
 """The name of the file that the reader locks, and into which it writes its state."""
 DAMAGED: Final = ".damaged"
-"""The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
+"""The suffix that a segment with unreadable parts gets instead of being deleted."""
 _CHUNK: Final = 1_000_000
-"""How many bytes are read at once; more only if one entry is larger."""
+"""How many bytes are read at once; more only if the next entry is larger."""
 _COUNTED: Final = 1_000_000
-"""How many bytes are read at once to count the records that wait."""
+"""How many bytes are read at once to count the records that are not stored yet."""
 _TOLD: Final = 4000
-"""The most bytes that the reader writes about its own state into its file."""
+"""The size in bytes of the state in the reader's file; a longer state is cut off."""
 KILLED: Final = "gateway/killed"
-"""The `end` of an exchange whose process has ended before it."""
+"""The field `end` in the usage record of an exchange that was open when its process ended."""
 
 _END: Final = bytes(entry_of(END))
 
 
 class Chain:
-    """The segments of one process. folder: where the segments are. mark: the random text that identifies the
-    process in the names of its segments.
+    """The journal of one process, as the reader sees it. folder: where the segments are. mark: the random
+    text that identifies the process in the names of its segments.
 
-    The methods read files, so call them in a thread, and never two of them at the same time.
+    The methods read and write files, so call them in a thread, and never two of them at the same time.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:
@@ -69,62 +71,76 @@ class Chain:
         self.records: list[UsageRecord] = []
         """The records that the database gets next."""
         self.oldest: float | None = None
-        """When the exchange of the first of `records` ended, in Unix seconds; None = there is none, as far as
-        is known.
+        """When the exchange of the first record in `records` ended, in Unix seconds; None = `records` is
+        empty.
         """
         self.opened: dict[str, bytes] = {}
-        """The open exchanges in the segments that were read so far: {id: body of the entry}."""
+        """{id of an exchange: the body of its entry}, for the exchanges that were opened and not closed in
+        the part of the journal that was read so far.
+        """
         self.ended_well = False
-        """Whether the process has ended in good order. This is only known when `left` is True."""
+        """Whether the last entry of the journal says that the process has closed it. Not known before `left`
+        is True.
+        """
         self.damaged = self.torn = 0
-        """damaged: how many places could not be read. torn: how many bytes of unfinished writes were skipped.
+        """damaged: how many places in the journal could not be read. torn: how many bytes of incomplete
+        writes were skipped.
         """
         self.left = False
-        """Whether the process has ended, as far as is known."""
+        """Whether the process has ended, as far as `look` has found out."""
         self._folder = folder
         self._numbers: list[int] = []
-        """The numbers of the segments that are not deleted, in order; the first is read now."""
+        """The numbers of the segments that are not deleted, in order. The first of them is being read."""
         self._at = 0
-        """The position in the first segment from which reading goes on, in bytes; 0 = the segment is not open
-        yet.
+        """The position in the first segment up to which the database has the records, in bytes; 0 = the
+        segment is not open yet.
         """
         self._read_to = 0
-        """The position from which reading goes on when the database has `records`."""
+        """The position after the last entry that was read; `_at` becomes this position when the database has
+        `records`.
+        """
         self._stored_to = HEAD
         self._damaged_in = 0
-        """The number of the segment in which something could not be read."""
+        """The number of the latest segment with a part that could not be read; 0 = there was none."""
         self._descriptor = -1
         self._lock = -1
         self._counted = (0, 0)
-        """Up to where closed records were counted: (number of the segment, position in it)."""
+        """Up to where the records of ended exchanges were counted: (number of the segment, position
+        in it).
+        """
         self._ahead = 0
-        """How many of the counted records are not read yet."""
+        """How many counted records are not read yet."""
         self._unread = (0, 0)
-        """(damaged places, torn bytes) that were found while `records` were read."""
+        """How many (damaged places, torn bytes) were found while `records` were read."""
 
     def know(self, numbers: list[int]) -> None:
-        """Take note of the segments that are there now."""
+        """Set which segments the journal has now. numbers: of all segments that were found, in order. Numbers
+        before the segment that is being read are left out.
+        """
         self._numbers = [number for number in numbers if not self._numbers or number >= self._numbers[0]]
 
     def take(self) -> list[UsageRecord]:
-        """The records that the database gets next; the same ones until `done` is called. Empty = there are
-        none now.
+        """Return the records that the database should get next, and read further if there are none. Returns
+        the same records again until `done` or `again` is called. An empty list = there are no more records
+        now.
         """
         while not self.records and self._read_on():
             pass
         return self.records
 
     def again(self) -> None:
-        """Read `records` again, with the records that came after them, because the database did not take
-        them.
+        """Drop `records`, because the database did not take them. The next `take` reads them again, together
+        with records that were written later.
         """
         self.records, self._read_to, self._counted = [], self._at, (0, 0)
 
     def done(self) -> None:
-        """Note that the database has `records`, and write the new position to the segment's head.
+        """Drop `records`, because the database has them, and write the position after them to the segment's
+        head.
 
-        The position is not written for a process that was killed. So if this reader ends, too, the next one
-        reads the segment from its start, and tells the limits of all of its records again (`Ledger.adopted`).
+        The position is not written for a process that was killed. So if this reader ends, too, the next
+        reader stores the records after the last written position again, and passes them to `Ledger.adopted`
+        again, which charges no record twice.
         """
         self.records = []
         self.oldest = None
@@ -138,8 +154,8 @@ class Chain:
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
 
     def cut(self) -> list[UsageRecord]:
-        """The records of the exchanges that were open when the process ended. Call it only after `take` has
-        returned an empty list, with `left` True already before that call.
+        """Return a record, with `cut` set, for each exchange that was open when the process ended. Call it
+        only after `take` has returned an empty list, with `left` True already before that call.
         """
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
@@ -149,7 +165,9 @@ class Chain:
         ]
 
     def delete(self) -> None:
-        """Delete the chain, because the database has everything."""
+        """Delete all segments of the journal, because the database has all records. A segment with unreadable
+        parts is renamed instead.
+        """
         for number in self._numbers[:-1]:
             self._remove(number)
         self._close_first()
@@ -157,15 +175,15 @@ class Chain:
         self.close()
 
     def close(self) -> None:
-        """Close the files, and give up the lock."""
+        """Close the files, and release the lock on the last segment."""
         self._close_first()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def look(self) -> None:
-        """Find out whether the process has ended. If it has, its last segment stays locked, so that no other
-        reader takes the chain.
+        """Find out whether the process has ended, and set `left` and `ended_well`. If it has ended, keep its
+        last segment locked, so that no other reader takes the journal.
         """
         if self.left:
             return
@@ -184,8 +202,8 @@ class Chain:
         self.ended_well = tail == _END
 
     def waiting(self) -> tuple[int, int]:
-        """Returns how many records the database does not have yet, and how many bytes the segments have
-        behind the position up to which it has them, heads not counted.
+        """Return (how many records the database does not have yet, how many bytes the segments have after the
+        position up to which it has the records, without the heads).
         """
         self._count()
         size = 0
@@ -197,7 +215,9 @@ class Chain:
     # Reading ------------------------------------------------------------------------------------------
 
     def _read_on(self) -> bool:
-        """Read the next entries. False = there are no more now."""
+        """Read the next entries, or go on to the next segment. Returns False if there is nothing more to read
+        now.
+        """
         if not self._numbers or not self._open_first():
             return False
         final = self.left or len(self._numbers) > 1
@@ -211,7 +231,9 @@ class Chain:
         return False
 
     def _found(self, *, final: bool) -> Found:
-        """The entries from the present place on."""
+        """Return the next entries, from the position `_at` on. final: True = nothing will be appended to this
+        segment.
+        """
         size = _CHUNK
         while True:
             data = os.pread(self._descriptor, size, self._at)
@@ -239,7 +261,9 @@ class Chain:
             self.done()
 
     def _read(self, entry: Entry) -> UsageRecord | None:
-        """Note which exchange an entry opens or closes. Returns the record of one that it closes."""
+        """Update `opened` with one entry. Returns the record if the entry closes an exchange; None if not, or
+        if the record cannot be decoded.
+        """
         kind, body, _ = entry
         if kind == OPENED:
             if (id_ := id_of(body)) is None:
@@ -255,7 +279,7 @@ class Chain:
         return None
 
     def _count(self) -> None:
-        """Count the records that came since the last count."""
+        """Count the records of ended exchanges that were written since the last count."""
         if not self._numbers:
             return
         here = (self._numbers[0], max(self._read_to, HEAD))
@@ -280,7 +304,7 @@ class Chain:
             self._counted = number, at
 
     def _open_first(self) -> bool:
-        """Open the first segment, if it is not open. False = it is not there any more."""
+        """Open the first segment that still exists, if none is open. Returns False if no segment is left."""
         if self._descriptor < 0:
             path = self._path(self._numbers[0])
             try:
@@ -293,9 +317,7 @@ class Chain:
         return True
 
     def _next(self) -> None:
-        """Go on with the next segment, and delete the one that was read, because the database has its
-        records.
-        """
+        """Go on with the next segment. Delete the one that was read, because the database has its records."""
         with self._path(self._numbers[1]).open("rb") as following:
             os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
         self._close_first()
@@ -322,7 +344,7 @@ class Chain:
             return None
 
     def _damage_body(self) -> None:
-        """Note that an entry is whole, but that its body cannot be read."""
+        """Count an undamaged entry whose body cannot be decoded as a damaged place."""
         self._damage()
         self._unread = (self._unread[0] + 1, self._unread[1])
 
@@ -336,16 +358,18 @@ class Chain:
 
 
 class Chains:
-    """All chains in one folder, for the one process that reads them."""
+    """All journals in one folder, for the one process that reads them."""
 
     def __init__(self, folder: Path) -> None:
         self.chains: dict[str, Chain] = {}
-        """By the mark of the process."""
+        """{mark of a process: its journal}."""
         self._folder = folder
         self._lock = -1
 
     def hold(self) -> bool:
-        """Become the reader, if no other process is. Returns whether this process is. Raises OSError."""
+        """Try to become the reader of the folder. Returns True if this process is the reader now, also if it
+        was before; False if another process is the reader. Raises OSError.
+        """
         if self._lock >= 0:
             return True
         descriptor = os.open(self._folder / READER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -357,7 +381,9 @@ class Chains:
         return False
 
     def look(self) -> list[Chain]:
-        """Find out which chains there are, and which processes have ended. Raises OSError."""
+        """Look which journals are in the folder and which processes have ended, and return all journals. Also
+        delete unnamed files of ended processes, and forget journals whose segments are gone. Raises OSError.
+        """
         there = _segments(self._folder)
         self._clear()
         for mark, numbers in there.items():
@@ -371,7 +397,9 @@ class Chains:
         return list(self.chains.values())
 
     def _clear(self) -> None:
-        """Delete the unnamed segments of processes that ended before they had given the segment its name."""
+        """Delete the files that never became segments, because their processes ended before they gave the
+        files their names.
+        """
         for path in self._folder.glob(f"*{UNNAMED}"):
             with suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -382,18 +410,20 @@ class Chains:
                     os.close(descriptor)
 
     def delete(self, chain: Chain) -> None:
-        """Delete a chain, because the database has everything."""
+        """Delete a journal, because the database has all of its records."""
         chain.delete()
         del self.chains[chain.mark]
 
     def tell(self, state: dict[str, Any]) -> None:
-        """Write the state of this reader into the reader's file, where `told` finds it."""
+        """Write the state of this reader into the reader's file, where the function `told` finds it. Does
+        nothing if this process is not the reader.
+        """
         if self._lock >= 0:
             with suppress(OSError):
                 os.pwrite(self._lock, msgspec.json.encode(state)[:_TOLD].ljust(_TOLD), 0)
 
     def close(self) -> None:
-        """Close all files; another process may become the reader."""
+        """Close all files, so that another process may become the reader."""
         for chain in self.chains.values():
             chain.close()
         self.chains.clear()
@@ -403,8 +433,8 @@ class Chains:
 
 
 def told(folder: Path) -> dict[str, Any] | None:
-    """The state that the reader of a folder has written last, with the member `running`: whether a process
-    reads the folder now. None = no process has read it yet, or the state cannot be read.
+    """Return the state that the latest reader of a folder has written, with an added field `running`: whether
+    a process reads the folder now. None = no process has read it yet, or the state cannot be read.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)
@@ -420,7 +450,7 @@ def told(folder: Path) -> dict[str, Any] | None:
 
 
 def _segments(folder: Path) -> dict[str, list[int]]:
-    """The numbers of all segments in a folder, in order, by the mark of the process."""
+    """Return {mark of a process: the numbers of its segments, in order} for a folder."""
     there: dict[str, list[int]] = {}
     for path in folder.glob(f"*{SUFFIX}"):
         mark, dash, number = path.stem.partition("-")

@@ -1,7 +1,8 @@
-"""Which limits apply to an exchange or an attempt, and what the exchange or attempt claims of their counters.
+"""Finds the limits that apply to an exchange or an attempt, and makes the claims on the counters of these
+limits.
 
-`Limits` is made once for a configuration. The limits of a caller and a model are found once and then
-remembered. So a request costs a look-up, and a few claims for each limit that applies.
+`Limits` is made once for a configuration. The limits of a caller and a model are found once and then cached.
+So a request costs one look-up, and a few claims for each limit that applies.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
-"""The resources that no header shows. Nor are soft limits shown: clients slow down when nothing remains."""
+"""The resources that no header shows. Headers do not show soft limits either, because clients slow down when
+nothing remains.
+"""
 _new: Final = tuple.__new__
 """Makes a `Claim` without a call of Python code: each request makes some."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
-"""The subjects whose names each request brings with it."""
+"""The subjects whose names are known only from the request itself."""
 _EVERYBODY: Final = "*"
 
 
 class Row:
-    """One limit as it applies to one subject: a key, a tag, …. value: its name."""
+    """One limit for one subject that it counts: a key, a tag, …. value: the name of the subject."""
 
     __slots__ = ("limit", "prefix", "value")
 
@@ -41,23 +44,25 @@ class Row:
         self.limit = limit
         self.value = value
         self.prefix = prefix_of(limit, value)
-        """The beginning of the names of its counters."""
+        """The beginning of the names of its counters (`windows.prefix_of`)."""
 
     def claim(self, amount: int, now: float) -> tuple[float, Claim]:
-        """The start of the window that `now` is in (both in Unix seconds), and a claim on its counter."""
+        """Return (the start of the window that contains `now`, a claim of `amount` on the counter of that
+        window). The start and `now` are in Unix seconds.
+        """
         start, ends = span(self.limit.window, self.limit.every, now)
         return start, Claim(self.limit, f"{self.prefix}{start:.0f}", ends, amount)
 
 
 class _Windows:
-    """The claims on the counters of the windows that contain one moment. They are the same objects for every
-    request until the first of the windows is over.
+    """The claims on the counters of the windows that contain one moment. All requests use the same objects
+    until the first of the windows is over.
 
     start, ends: the claims are right from `start` until before `ends`, in Unix seconds. requests: claims for
-    one request. tokens, money: claims with the amount 0, of which copies with an amount are made. every: a
-    claim with the amount 0 for each limit. told: those of `every` that headers show. headers: the writers of
-    these headers, by their form. bounds: the counters of `every`, by the ledger that has them; None = see
-    `Ledger.bind`.
+    one request, on the limits of `requests` and `concurrency`. tokens, money: claims with the amount 0; a
+    request makes copies of them with its amounts. every: a claim with the amount 0 for each limit. told: the
+    claims in `every` on limits that headers show. headers: {form: writer of these headers}. bounds: {ledger:
+    what `Ledger.bind` has returned for `every`}.
     """
 
     __slots__ = ("bounds", "ends", "every", "headers", "money", "requests", "start", "tokens", "told")
@@ -76,7 +81,10 @@ class _Windows:
 
 
 class Found:
-    """The limits that apply to a caller and a model, or to a deployment, sorted by what they count."""
+    """The limits that apply to a caller and a model, or to a deployment, grouped by the resource that they
+    count. rows: the limits whose subject is known. invented: the limits whose subject only the request itself
+    names, such as a tag.
+    """
 
     __slots__ = (
         *("_windows", "by_address", "invented", "measures", "money", "refusing", "requests", "tokens"),
@@ -101,7 +109,7 @@ class Found:
         return (*self.requests, *self.tokens, *self.money)
 
     def windows(self, now: float) -> _Windows:
-        """The windows that `now` (Unix seconds) is in."""
+        """Return the claims on the windows that contain `now` (Unix seconds)."""
         windows = self._windows
         if windows is None or not windows.start <= now < windows.ends:
             windows = self._windows = _Windows(self, now)
@@ -109,8 +117,8 @@ class Found:
 
 
 class Applied:
-    """The limits of one exchange, or of one attempt. All claims are on the windows of the first claim. So an
-    exchange that lasts longer than a window is charged to the window in which it began.
+    """The limits of one exchange or one attempt. All claims are on the windows that contain the moment of the
+    first claim. So an exchange that lasts longer than a window is charged to the window in which it began.
     """
 
     __slots__ = ("_found", "_joined", "_windows", "measures", "watched")
@@ -118,7 +126,7 @@ class Applied:
     def __init__(self, found: Found) -> None:
         self._found = found
         self._joined: tuple[Applied, ...] = ()
-        """Limits of other models to which the exchange has turned."""
+        """The limits of other models to which the exchange has turned (`join`)."""
         self._windows: _Windows | None = None
         self.measures = found.measures
         """Whether any limit counts tokens or money."""
@@ -126,29 +134,35 @@ class Applied:
         """Whether a limit is soft, or warns before it is reached."""
 
     def beyond(self, other: Applied) -> Applied | None:
-        """Those of these limits that `other` does not have; None = it has all."""
+        """Return the limits in this object that `other` does not have; None = `other` has all of them."""
         known = {row.prefix for one in (other, *other._joined) for row in one._found.rows}
         rows = [row for row in self._found.rows if row.prefix not in known]
         return Applied(Found(rows)) if rows else None
 
     def join(self, further: Applied) -> None:
-        """Let further claims of tokens and money be on these limits, too. further: see `beyond`."""
+        """Add the limits of another model to which the exchange turns. Later claims of tokens and money are
+        on these limits, too; claims of `of_requests` are not. further: what `beyond` has returned.
+        """
         self._joined += (further,)
         self.measures = self.measures or further.measures
 
     @property
     def money(self) -> bool:
-        """Whether any limit counts money."""
+        """Whether any of these limits counts money."""
         return bool(self._found.money) or any(one.money for one in self._joined)
 
     @property
     def refusing(self) -> Limit | None:
-        """A limit that refuses requests whose price is not known (`told.unpriced`); None = none does."""
+        """A limit on money that refuses requests whose price is not known (`told.unpriced`); None = no limit
+        does so.
+        """
         found = self._found.refusing
         return found or next((one.refusing for one in self._joined if one.refusing), None)
 
     def bound(self, ledger: Ledger, now: float) -> Bound | None:
-        """The counters of all these limits; None = see `Ledger.bind`. now: Unix seconds."""
+        """Return the ledger's counters for all of these limits, without those that `join` has added. None =
+        this process does not use the counters alone (`Ledger.bind`). now: Unix seconds.
+        """
         bounds = self._at(now).bounds
         try:
             return bounds[ledger]
@@ -157,11 +171,15 @@ class Applied:
             return found
 
     def of_requests(self, now: float) -> Sequence[Claim]:
-        """The claims of one request on the limits of `requests` and `concurrency`. now: Unix seconds."""
+        """Return the claims of one request on the limits of `requests` and `concurrency`. now: Unix
+        seconds.
+        """
         return self._at(now).requests
 
     def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
-        """The claims of these numbers of tokens. now: Unix seconds."""
+        """Return the claims of one request on the limits of `tokens`, `input_tokens` and `output_tokens`.
+        now: Unix seconds.
+        """
         amounts = {
             "tokens": input_tokens + output_tokens,
             "input_tokens": input_tokens,
@@ -176,7 +194,9 @@ class Applied:
         return claims
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
-        """The claims of an amount of nano-USD; None = not known, which claims 0. now: Unix seconds."""
+        """Return the claims of one request on the limits of money. nano: the cost in nano-USD; None = the
+        cost is not known, and the claims have the amount 0. now: Unix seconds.
+        """
         amount = nano or 0
         claims: list[Claim] = [
             _new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money
@@ -186,7 +206,9 @@ class Applied:
         return claims
 
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
-        """All claims at once: of one request, of its tokens and of its cost."""
+        """Return all claims of one request: of the request itself, of its tokens and of its cost. nano, now:
+        as for `of_money`.
+        """
         return [
             *self.of_requests(now),
             *self.of_tokens(input_tokens, output_tokens, now),
@@ -194,12 +216,14 @@ class Applied:
         ]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
-        """A claim with the amount 0 for each limit, to look at its counter. now: Unix seconds."""
+        """Return a claim with the amount 0 for each limit, for looking at the limit's counter. now: Unix
+        seconds.
+        """
         return self._at(now).every
 
     def rate_headers(self, form: Form, now: float) -> RateHeaders:
-        """The writer of the headers that show these limits (only those on requests and tokens). now: Unix
-        seconds.
+        """Return the writer of the headers that show these limits: only hard limits of requests and tokens.
+        now: Unix seconds.
         """
         windows = self._at(now)
         if (found := windows.headers.get(form)) is None:
@@ -207,7 +231,9 @@ class Applied:
         return found
 
     def _at(self, now: float) -> _Windows:
-        """The windows of the first claim; `now` (Unix seconds) if there was none."""
+        """Return the claims on the windows of the first claim. If there was no claim yet: on the windows that
+        contain `now` (Unix seconds).
+        """
         windows = self._windows
         if windows is None:
             windows = self._windows = self._found.windows(now)
@@ -217,8 +243,9 @@ class Applied:
 def charged(
     claims: Iterable[Claim], input_tokens: int, output_tokens: int, nano: int | None, requests: int = 1
 ) -> dict[str, int]:
-    """The amounts that were used of the claimed counters, by their names, as `Ledger.settle` wants them.
-    nano: the cost in nano-USD; None = unknown, which counts as 0. requests: 0 = the request does not count.
+    """Return {name of the counter: used amount} for the counters of these claims, as `Ledger.settle` needs
+    it; counters of `concurrency` are left out. nano: the cost in nano-USD; None = unknown, which counts as 0.
+    requests: 0 = the request itself does not count.
     """
     amounts: Mapping[Resource, int] = {
         "requests": requests,
@@ -235,17 +262,17 @@ def charged(
 
 
 def _nobody() -> None:
-    """No address."""
+    """Return None: the client's address is not known."""
 
 
 def _is_of_some(limit: Limit) -> bool:
-    """Whether a limit may not count what another model's request uses."""
+    """Whether a limit is for certain models only, so that the requests for another model may not count."""
     return limit.subject == "model" or limit.models is not None
 
 
 class Limits:
-    """All limits of one configuration. limits: those that the configuration states. The limits of a key, its
-    user, team and tenant come with the caller.
+    """All limits of one configuration. limits: the limits that the configuration states, without those of
+    keys, users, teams and tenants, which come with the caller (`Caller.limits`).
     """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -257,14 +284,17 @@ class Limits:
             one.resource not in _OF_REQUESTS and _is_of_some(one) for one in self._of_exchanges
         ) or any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         self.held: dict[Limit, None] = {}
-        """The limits of the callers whose requests have come so far."""
+        """The limits of the callers whose requests have come so far; emptied when there are more than
+        100,000.
+        """
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[tuple[int, tuple[str, ...], str | None], tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
 
     def measure_others(self, caller: Caller | None) -> bool:
-        """Whether a limit of an attempt, or of a model to which a request of this caller may turn, counts
-        tokens or money.
+        """Whether a limit that is not among those of the requested model may count tokens or money: a limit
+        on attempts, or a limit for certain models to which a request of this caller may turn. caller: None =
+        the request has no caller.
         """
         if self._measures_others or caller is None:
             return self._measures_others
@@ -280,11 +310,11 @@ class Limits:
         tags: Sequence[str] = (),
         address: Callable[[], str | None] = _nobody,
     ) -> Applied | None:
-        """The limits of one exchange; None = it has none.
+        """Return the limits of one exchange; None = no limit applies.
 
-        model: the model's own name. asked: the name that the client sent, None = the same. end_user: as the
-        client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
-        it is called only if a limit counts addresses.
+        model: the model's own name. asked: the name that the client sent, None = the same. end_user: the
+        client's name for the end user. address: returns the client's address, as `addresses.subject_of`
+        writes it; it is called only if a limit counts addresses.
         """
         found = self.found(caller, (model,), asked)
         if found is None:
@@ -296,12 +326,12 @@ class Limits:
     def found(
         self, caller: Caller | None, models: tuple[str, ...], asked: str | None, bare: str = ""
     ) -> Found | None:
-        """The limits of a caller and a model; `invented` adds those whose subject only the request names.
-        None = there are none.
+        """Return the limits of a caller and a model; None = no limit applies. `invented` has to add the
+        limits whose subject only the request itself names.
 
         models: the names by which the model is counted; several if the client has named a deployment that
-        several models have. asked: the name that the client sent. bare: another name of the model, by which
-        operators may mean it; "" = none.
+        several models have. asked: the name that the client sent. bare: one more name of the model, which a
+        limit's list of models may contain; "" = none.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -322,8 +352,9 @@ class Limits:
         tags: Sequence[str],
         address: Callable[[], str | None] | None,
     ) -> Applied | None:
-        """The limits of `found` for a request with this end user, these tags and this address; None = none of
-        them applies. address: None = no limit counts addresses.
+        """Return the limits of `found`, and those of its `invented` limits that apply to this end user, these
+        tags and this address; None = no limit applies. address: returns the client's address; None = no limit
+        counts addresses.
         """
         where = None if address is None else address()
         invented = {
@@ -342,7 +373,7 @@ class Limits:
         return Applied(Found((*found.rows, *rows)))
 
     def of_attempt(self, deployment: str) -> Applied | None:
-        """The limits of attempts at a deployment (`provider/model`); None = there are none."""
+        """Return the limits of attempts at a deployment (`provider/model`); None = no limit applies."""
         if not self._of_attempts:
             return None
         if deployment not in self._attempts:
@@ -358,7 +389,9 @@ class Limits:
         return None if found is None else Applied(found)
 
     def _find(self, caller: Caller | None, models: tuple[str, ...], names: set[str]) -> Found | None:
-        """The limits of a caller and a model. names: all names by which operators may mean the model."""
+        """Find the limits of a caller and a model. models: as for `found`. names: all names of the model that
+        a limit's list of models may contain.
+        """
         held = () if caller is None else caller.limits
         if len(self.held) + len(held) > _MOST_HELD:
             self.held.clear()
@@ -385,7 +418,7 @@ class Limits:
         return Found(rows, invented) if rows or invented else None
 
     def covers(self, limit: Limit, value: str) -> bool:
-        """Whether a limit is for this key, tag, …"""
+        """Whether a limit is for the subject with this name (`Limit.only`)."""
         return limit.only is None or value in self._grants(limit.only)
 
     def _is_one_of(self, granted: frozenset[str], names: set[str]) -> bool:

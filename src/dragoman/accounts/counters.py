@@ -1,8 +1,9 @@
-"""The counters of all limits in the memory of one process. This code is also the specification of what a
-`Ledger` does.
+"""Keeps the counters of all limits in the memory of one process. This code is also the specification of what
+a `Ledger` does.
 
-A reservation or a settlement costs a few dictionary look-ups for each claim. Counters of windows that are
-over are dropped when the first request after them comes, so names that clients invent do not fill the memory.
+A reservation or a settlement costs a few dictionary look-ups for each claim. The counters of windows that are
+over are dropped when the next request reserves something, so names that clients invent do not fill the
+memory.
 """
 
 from __future__ import annotations
@@ -25,21 +26,25 @@ _new: Final = tuple.__new__
 
 
 class MemoryLedger:
-    """A `Ledger` for one process."""
+    """A `Ledger` whose counters only this process uses."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
         self._book = Book(self._expire)
         self._counts = self._book.counts
         self._ending: dict[float, list[str]] = {}
-        """The counters by the end of their window, without those that last for ever."""
+        """{end of the window in Unix seconds: names of counters}, without the counters whose windows never
+        end.
+        """
         self._waits: str | None = None
         self._refuses = False
 
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """See `Ledger.reserve`. It never returns None, because no other process uses these counters."""
+        """Reserve all claims or none (see `Ledger.reserve`). Never returns None, because no other process
+        uses these counters.
+        """
         if now >= self._book.next:
             self._expire(now)
         counts = self._counts
@@ -69,11 +74,11 @@ class MemoryLedger:
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """See `Ledger.ask`."""
+        """As `reserve`, which never needs to ask another process."""
         return self.reserve(claims, now, onto)
 
     def far(self, claims: Iterable[Claim]) -> bool:
-        """See `Ledger.far`."""
+        """Whether at most half of each limit would be used or reserved if these claims were reserved."""
         counts = self._counts
         for limit, name, _, amount in claims:
             count = counts.get(name)
@@ -83,7 +88,9 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """See `Ledger.settle`. A reservation that is settled again changes nothing."""
+        """Replace what was reserved by what was used (see `Ledger.settle`). Afterwards the reservation has no
+        claims, so settling it again changes nothing.
+        """
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
         for name, (limit, _, _, amount) in claims.items():
@@ -96,16 +103,18 @@ class MemoryLedger:
                 self._forget(name)
 
     def bind(self, claims: Sequence[Claim]) -> Bound:
-        """See `Ledger.bind`."""
+        """Return the counters of these claims, for requests that are far from all limits. See
+        `Ledger.bind`.
+        """
         return Bound(self._book, claims, self._new)
 
     def standing(self, counter: str) -> Standing:
-        """See `Ledger.standing`."""
+        """Return the amounts of a counter; (0, 0) if there is no such counter."""
         count = self._counts.get(counter)
         return _NOTHING if count is None else _new(Standing, (count.used, count.reserved))
 
     async def standings(self) -> Mapping[str, Standing]:
-        """See `Ledger.standings`."""
+        """Return {name: amounts} for all counters whose windows are not over."""
         now = self._seams.now()
         return {
             name: Standing(count.used, count.reserved)
@@ -114,7 +123,7 @@ class MemoryLedger:
         }
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """See `Ledger.seed`."""
+        """Let counters begin with what was used before (see `Ledger.seed`)."""
         now = self._seams.now()
         for name, amount in used.items():
             counter = read(name)
@@ -123,18 +132,20 @@ class MemoryLedger:
                 count.used = max(count.used, amount)
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """See `Ledger.wait`."""
+        """Set whether the usage before the start of this process is known (see `Ledger.wait`)."""
         self._waits, self._refuses = why, refuse and why is not None
         self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """See `Ledger.adopted`. Charges nothing and returns 0: at the start, `seed` sets the counters to the
-        sums of the usage records, which include what ended processes have used.
+        """Charge nothing, and return 0: at the start, `seed` sets the counters to the sums of the usage
+        records, which include what ended processes have used.
         """
         return 0
 
     def state(self) -> dict[str, Any]:
-        """See `Ledger.state`."""
+        """Return the fields that `/health` shows. `healthy` is False while the usage before the start is not
+        known. counters: how many there are.
+        """
         waits = self._waits
         return {
             "kind": "memory",
@@ -144,7 +155,7 @@ class MemoryLedger:
         }
 
     async def close(self) -> None:
-        """See `Ledger.close`."""
+        """Do nothing: there is no connection."""
 
     def _forget(self, name: str) -> None:
         del self._counts[name]
@@ -159,7 +170,7 @@ class MemoryLedger:
 
     def _expire(self, now: float) -> None:
         """Drop the counters of windows that are over. A counter that a running request holds is dropped when
-        the request ends. Raises RequestFailed while nothing may be reserved (see `wait`).
+        the request ends. now: Unix seconds. Raises RequestFailed while nothing may be reserved (see `wait`).
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)

@@ -1,4 +1,5 @@
-"""All client keys that the database keeps, in memory: found by the SHA-256 of the key, without waiting.
+"""Keeps all client keys of the database in memory, so that the client with a key is found without waiting.
+Keys are found by their SHA-256.
 
 A row stays as the database has it, a few hundred bytes of JSON, and is decoded when its key is first used.
 100,000 keys take about 50 MB. `assembly.directory` brings the rows here. While the database cannot be
@@ -20,8 +21,8 @@ from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowK
 
 E = TypeVar("E", KeyEntry, HolderEntry)
 _MOST_DECODED: Final = 10_000
-"""The most keys that are kept decoded. When one more is used, all of them are forgotten, and decoded again at
-their next use.
+"""The most keys that are kept in decoded form. When one more key is used, all decoded forms are dropped; each
+key is decoded again at its next use.
 """
 
 
@@ -29,14 +30,15 @@ _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "te
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
-    """A `LimitsOf` that makes no limits."""
+    """Return no limits, for any arguments. It can stand in the place of a `LimitsOf`."""
     return ()
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """What the configuration declares, which wins over what the database keeps. keys: the names of its keys.
-    tenants, teams, users: by their names. groups: of model names. regions: of providers, by their names.
-    limits_of: makes limits.
+    """What the configuration declares. It takes precedence over the database. keys: the names of the
+    configuration's keys. tenants, teams, users: their entries, by name. groups: {name of a group: model names
+    and patterns}. regions: {name of a provider: its region}. limits_of: makes limits from the `limits` of an
+    entry.
     """
 
     keys: frozenset[str] = frozenset()
@@ -49,37 +51,42 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """The keys, tenants, teams and users of one gateway. version: of the latest change that is known here; -1
-    = nothing was read yet.
+    """The keys, tenants, teams and users of one gateway: those of the database, and the tenants, teams and
+    users that the configuration declares. version: the number of the database's latest change that this
+    object has; -1 = the database was not read yet.
     """
 
     def __init__(self, declared: Declared | None = None) -> None:
         self.version = -1
         self.declared = declared or Declared()
         self.uses: dict[str, float] = {}
-        """When keys were used since this was emptied last: {id: Unix seconds}."""
+        """{id of a key: the time of its latest use, in Unix seconds}, since whoever writes the times to the
+        database last emptied it.
+        """
         self._keys: dict[bytes, bytes] = {}
-        """{SHA-256 of a key: its row's name, a line feed, its entry}."""
+        """{SHA-256 of a key: the name of the key's row, a line feed, and the row's JSON}."""
         self._digests: dict[str, tuple[bytes | None, bytes | None]] = {}
-        """{name of a key: its SHA-256, that of the key before its last rotation}."""
+        """{name of a key: (its SHA-256, the SHA-256 of the key before its last rotation)}."""
         self._holders: dict[tuple[RowKind, str], HolderEntry] = {}
         self._decoded: dict[bytes, Caller | ir.Fault] = {}
 
     @property
     def read(self) -> bool:
-        """Whether all rows were read since the start."""
+        """Whether all rows of the database were read since the start."""
         return self.version >= 0
 
     @property
     def has_keys(self) -> bool:
-        """Whether any key was ever made, also one that is revoked or expired now."""
+        """Whether the database has had any key, also a key that is revoked, expired or removed now."""
         return bool(self._digests)
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def take(self, rows: Iterable[Row]) -> None:
-        """Take over rows that have changed. The version stays: see `reached`."""
+        """Use rows that have changed, in place of the earlier rows of the same kind and name. Rows of the
+        kind `own_keys` are ignored. `version` does not change: call `reached` afterwards.
+        """
         for row in rows:
             if row.kind == "keys":
                 self._take_key(row)
@@ -92,21 +99,23 @@ class Directory:
         self._decoded.clear()
 
     def forget(self) -> None:
-        """Forget all rows."""
+        """Forget all rows. `version` does not change."""
         self._keys, self._digests, self._holders, self._decoded = {}, {}, {}, {}
 
     def reached(self, version: int) -> None:
-        """Note that all changes up to this version were taken over."""
+        """Set `version`: all changes up to this number were taken."""
         self.version = version
 
     def declare(self, declared: Declared) -> None:
-        """Use another configuration from now on."""
+        """Use what another configuration declares from now on."""
         self.declared = declared
         self._decoded.clear()
 
     def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
-        """The client with this key, or the fault to answer with; None = the key is unknown, or was revoked.
-        digest: the key's SHA-256. now: Unix seconds.
+        """Return the client with this key, or the fault to answer with if the key is disabled. None = the
+        database has no such key, the key was revoked, or the configuration has a key of the same name. The
+        expiry (`Caller.expires`) is not checked. digest: the key's SHA-256. now: Unix seconds; it becomes the
+        time of the key's latest use.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -123,16 +132,20 @@ class Directory:
         return found
 
     def knows(self, digest: bytes) -> bool:
-        """Whether there is a key with this SHA-256, valid or not."""
+        """Whether the database has a key with this SHA-256. It may be revoked or expired, but not removed."""
         return digest in self._keys
 
     def holder(self, kind: RowKind, name: str) -> Permitted | None:
-        """A tenant, team or user; None = there is none of this name."""
+        """Return the entry of the tenant, team or user with this name: the configuration's entry if there is
+        one, else the database's. None = there is neither. kind: "tenants", "teams" or "users".
+        """
         stated: Mapping[str, Permitted] = getattr(self.declared, kind)
         return stated.get(name) or self._holders.get((kind, name))
 
     def limits(self) -> Iterator[Limit]:
-        """The limits of all keys, tenants, teams and users, also of those that the configuration declares."""
+        """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. The
+        limits of the configuration's own keys are not among them.
+        """
         stated, seen = self.declared.limits_of, self.declared
         for kind, subject in _SUBJECTS.items():
             declared: Mapping[str, Permitted] = getattr(seen, kind)
@@ -151,8 +164,11 @@ class Directory:
     def rights(
         self, entry: Permitted, owner: Owner, team: str | None = None, user: str | None = None
     ) -> tuple[Rights, str | None]:
-        """What an entry permits, narrowed by what its user, its team and its tenant permit; and the tenant's
-        name (None = none). If one of these no longer exists, everything is disabled.
+        """Return (the rights of a key, the name of its tenant or None). The rights are what `entry` permits,
+        narrowed by what the user, the team and the tenant permit. They are disabled if one of these was
+        removed, or belongs to another tenant. owner: whose entry it is. team, user: the names of the team and
+        the user that the entry belongs to; None = it belongs to none. The tenant is stated by the entry
+        itself, or by the user or the team.
         """
         members: tuple[tuple[RowKind, Subject, str | None], ...] = (
             ("users", "user", user),
@@ -180,7 +196,10 @@ class Directory:
         return within_regions(rights, self.declared.regions), tenant
 
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
-        """The ids by which an entry names the tenant, team and user that it belongs to (see `KeyEntry`)."""
+        """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
+        these names. None as an id = no name is given, there is no such entry, or the entry has no id (see
+        `KeyEntry`).
+        """
         names: dict[RowKind, str | None] = {"tenants": tenant, "teams": team, "users": user}
         return {
             id_of(kind): None if name is None else _id(self.holder(kind, name))
@@ -188,12 +207,15 @@ class Directory:
         }
 
     def outlived(self, entry: Permitted) -> bool:
-        """Whether the tenant that an entry belongs to was removed, even if its name is used again."""
+        """Whether the tenant that an entry belongs to was removed; also True if there is a new tenant with
+        the same name.
+        """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
-        """The tenant, team or user of this name that the entries `members` belong to; None = it was removed.
-        If a new one was made with the same name, it is not the one that these entries belong to.
+        """Return the tenant, team or user of this name, if it is the one that the entries `members` belong
+        to. None = that one was removed; a new one may have the same name, but has another id than the entries
+        state.
         """
         found = self.holder(kind, name)
         own, member = _id(found), id_of(kind)
@@ -215,8 +237,9 @@ class Directory:
                     self._keys[digest] = packed
 
     def _read(self, digest: bytes, packed: bytes) -> Caller | ir.Fault:
-        """The client with a key, or the fault to answer with. `Caller.expires` says until when the key is
-        valid.
+        """Decode a key. Returns its client, or the fault to answer with: `UNKNOWN` if the key was revoked, or
+        if the configuration has a key of the same name. digest: the key's SHA-256, which may be that of the
+        key before the last rotation. `Caller.expires` says until when this key is valid.
         """
         text, _, json = packed.partition(b"\n")
         name, entry = text.decode(), msgspec.json.decode(json, type=KeyEntry)
@@ -245,22 +268,26 @@ class Directory:
 
 
 def id_of(kind: RowKind) -> str:
-    """The member of an entry that has the id of its tenant, team or user (`"tenant_id"`)."""
+    """Return the name of the field in which an entry states the id of its tenant, team or user: "tenant_id"
+    for the kind "tenants".
+    """
     return f"{_SUBJECTS[kind]}_id"
 
 
 def _id(holder: Permitted | None) -> str | None:
-    """The id of a tenant, team or user; None = it has none, because the configuration declares it, for
-    example.
+    """Return the id of a tenant, team or user. None = it has no id (for example because the configuration
+    declares it), or `holder` is None.
     """
     return holder.id if isinstance(holder, HolderEntry) else None
 
 
 def disabled(name: str, what: str) -> ir.Fault:
-    """The answer to a key that is disabled. name: the client's. what: as in `Rights.disabled`."""
+    """Return the fault for a key that is disabled. name: the name of the key. what: whose entry disables the
+    key, as in `Rights.disabled`.
+    """
     why = "The key is disabled." if what == f"key {name}" else f"The key's {what} is disabled."
     return ir.Fault("permission", why, "key_disabled")
 
 
 UNKNOWN: Final = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
-"""The same for a key that never was and for one that was revoked."""
+"""The fault for a key that this gateway does not know. A revoked key gets the same fault."""

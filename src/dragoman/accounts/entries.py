@@ -1,10 +1,10 @@
-r"""The bytes of a journal's segment: a head, then entries, each with a checksum. Pure.
+r"""Encodes and decodes a segment of a journal: a head, then entries, each with a checksum. Pure.
 
-A segment begins with 32 bytes, of which 12 say up to where the database has its records: the position in the
-file (8 bytes) and the CRC-32 of these 8 bytes. Then come the entries. An entry is a mark (`\xff\xfeJ\x01`),
-the CRC-32 of the entry with 0 in its place, the length of its body, its kind (1 byte), and the body. Numbers
-are little-endian and unsigned. The mark cannot stand in UTF-8, so nobody can put one into a name. After
-damage, reading goes on at the next mark whose checksum is right.
+The head has 32 bytes: the text `DRAGOMAN`, then the position up to which the database has the segment's
+records (8 bytes), the CRC-32 of these 8 bytes, and zeros. An entry is a mark (`\xff\xfeJ\x01`), a CRC-32, the
+length of the body, the entry's kind (1 byte), and the body. The CRC-32 is that of the whole entry with four
+zero bytes in the place of the CRC-32. Numbers are little-endian and unsigned. The mark is not valid UTF-8, so
+no text in a body can contain it. After damage, reading continues at the next mark whose checksum is right.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 OPENED: Final = 1
-"""The kind of an entry that has the record of an exchange that is about to call a provider."""
+"""The kind of an entry with the record of an exchange that is about to call a provider."""
 CLOSED: Final = 2
-"""The kind of an entry that has the whole record of an exchange."""
+"""The kind of an entry with the complete record of an exchange that has ended."""
 STORED: Final = 3
-"""The kind of an entry that has the id of an exchange whose record went to the database another way."""
+"""The kind of an entry with the id of an exchange whose record the database has already got from the memory
+of the process.
+"""
 END: Final = 4
-"""The kind of the last entry of a process that has ended in good order; it has no body."""
+"""The kind of the last entry of a process that has closed its journal while no exchange was open; it has no
+body. A killed process does not write it.
+"""
 
 HEAD: Final = 32
 """The size of a segment's head in bytes."""
 PREFIX: Final = 13
-"""The bytes of an entry before its body."""
+"""The number of bytes of an entry before its body."""
 LARGEST: Final = 64_000_000
-"""The most bytes of a body. An entry that states more is damaged."""
+"""The most bytes of a body. An entry that states a larger body is damaged."""
 _new: Final = tuple.__new__
 """Makes an `Entry` without a call of Python code."""
 _MARK: Final = b"\xff\xfeJ\x01"
@@ -35,16 +39,17 @@ _PREFIX: Final = struct.Struct("<4sIIB")
 _pack_prefix: Final = _PREFIX.pack
 _pack_checked: Final = struct.Struct("<IB").pack
 _CHECKED: Final = 8
-"""Where the part of an entry begins that follows the checksum."""
+"""The position in an entry of the bytes after the checksum."""
 _BEFORE: Final = crc32(_MARK + bytes(4))
-"""The checksum of the bytes before that part: the mark, and four zeros in the place of the checksum itself.
-"""
+"""The CRC-32 of an entry's first 8 bytes: the mark, and four zeros in the place of the checksum."""
 _NAME: Final = b"DRAGOMAN"
 _POSITION: Final = struct.Struct("<QI")
 
 
 class Entry(NamedTuple):
-    """One entry. end: where it ends in the data that was read."""
+    """One entry. kind: `OPENED`, `CLOSED`, `STORED` or `END`. end: the position after the entry, in the data
+    that was read.
+    """
 
     kind: int
     body: bytes
@@ -52,10 +57,10 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in some data. entries: the whole entries. end: where reading has to go on: at the end of
-    the last whole entry, or at the end of the data if nothing more can follow. damaged: how many stretches of
-    bytes between the entries are not entries. torn: how many bytes at the end belong to an entry that will
-    never be whole.
+    """The entries in some data. end: the position where reading has to continue: after the last complete
+    entry, or at the end of the data if the data is final. damaged: how many stretches of bytes before or
+    between the entries are not entries. torn: how many bytes at the end of final data are not a complete
+    entry.
     """
 
     entries: list[Entry]
@@ -65,29 +70,30 @@ class Found(NamedTuple):
 
 
 def entry_of(kind: int, body: bytes = b"") -> bytes:
-    """A whole entry."""
+    """Return the bytes of an entry of this kind with this body."""
     size = len(body)
     return _pack_prefix(_MARK, crc32(body, crc32(_pack_checked(size, kind), _BEFORE)), size, kind) + body
 
 
 def head(position: int = HEAD) -> bytes:
-    """The head of a segment. position: up to where the database has its records."""
+    """Return the head of a segment. position: up to where in the segment the database has the records."""
     return (_NAME + position_of(position)).ljust(HEAD, b"\0")
 
 
 POSITION_AT: Final = len(_NAME)
-"""Where the position is in a segment."""
+"""The position in a segment of the head's field that states up to where the database has the records."""
 
 
 def position_of(position: int) -> bytes:
-    """The bytes of a position in a segment's head."""
+    """Return the 12 bytes by which a segment's head states a position: the number, and its checksum."""
     number = position.to_bytes(8, "little")
     return number + crc32(number).to_bytes(4, "little")
 
 
 def position_in(read: bytes) -> int:
-    """The position that a segment's head states; `HEAD` if it is damaged or too short, so that everything is
-    read again. read: the first bytes of the segment.
+    """Return the position that a segment's head states: up to where the database has the records. If the head
+    is damaged or too short, return `HEAD`, so that all records are read again. read: the first bytes of the
+    segment.
     """
     if len(read) < POSITION_AT + _POSITION.size:
         return HEAD
@@ -97,8 +103,8 @@ def position_in(read: bytes) -> int:
 
 
 def read(data: bytes, *, final: bool) -> Found:
-    """Find the entries in `data`, which begins with an entry. final: True = nothing will ever follow the
-    data, so an entry that is not whole at its end is torn.
+    """Find the entries in `data`, which should begin with an entry. final: True = nothing will be appended to
+    the data, so an incomplete entry at its end is torn; False = it may become complete.
     """
     found: list[Entry] = []
     at = damaged = 0
@@ -123,8 +129,9 @@ def read(data: bytes, *, final: bool) -> Found:
 
 
 def closed_in(data: bytes) -> tuple[int, int]:
-    """How many entries of the kind `CLOSED` are in `data`, which begins with an entry; and where the first
-    one begins that is not whole, or has no mark. Checks no checksum, so it takes a fraction of `read`.
+    """Return (the number of entries of the kind `CLOSED`, the position where counting stopped). Counting
+    begins at the start of `data`, and stops at the first entry that is incomplete or has no mark, or at the
+    end. Checks no checksum, so it takes a fraction of the time of `read`.
     """
     at = closed = 0
     size = len(data)
@@ -139,7 +146,9 @@ def closed_in(data: bytes) -> tuple[int, int]:
 
 
 def _end(data: bytes, at: int) -> int | None:
-    """Where the entry at `at` ends; None = there is no whole entry."""
+    """Return the position after the entry that begins at `at`; None = no complete and undamaged entry begins
+    there.
+    """
     if len(data) - at < PREFIX:
         return None
     mark, checksum, length, _ = _PREFIX.unpack_from(data, at)
@@ -150,7 +159,7 @@ def _end(data: bytes, at: int) -> int | None:
 
 
 def _following(data: bytes, at: int) -> int | None:
-    """Where the next whole entry begins, at `at` or later; None = there is none."""
+    """Return the position of the next complete entry, at `at` or later; None = there is none."""
     while (at := data.find(_MARK, at)) >= 0:
         if _end(data, at) is not None:
             return at

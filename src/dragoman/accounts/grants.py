@@ -1,8 +1,8 @@
-"""The model names that a client key may use: exact names, patterns in which `*` stands for any text, and
-groups of both (`group:NAME`).
+"""Grants: names that are allowed. A list of grants has exact names, patterns in which `*` stands for any
+text, and, for models, groups of both (`group:NAME`).
 
-A grant applies to the name in the request. So the grant of an alias does not include the alias's target, and
-a pattern covers names that no model list contains, such as `anthropic/claude-x`. Pure.
+A grant of a model applies to the name in the request. So the grant of an alias does not include the alias's
+target, and a pattern covers names that no model list contains, such as `anthropic/claude-x`. Pure.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 WILDCARD: Final = "*"
 GROUP: Final = "group:"
-"""What stands before the name of a group in a list of models."""
+"""The prefix of an entry that names a group of models."""
 LONGEST_NAME: Final = 128
-"""The most characters of a model name that is cached, and of one that an error shows."""
+"""The most characters of a model name that is cached, or that an error shows."""
 _MOST_CACHED: Final = 1024
 
 
 def remember(cached: dict[str, T], name: str, value: T) -> None:
-    """Keep a value for a name that a client made up: `cached[name] = value`. A name of more than
-    `LONGEST_NAME` characters is not kept. If `cached` already has 1,024 names, it is emptied before, so that
-    clients cannot fill the memory.
+    """Cache a value for a name that a client may have invented: `cached[name] = value`. A name of more than
+    `LONGEST_NAME` characters is not cached. If `cached` already has 1,024 names, it is emptied before, so
+    that clients cannot fill the memory.
     """
     if len(name) <= LONGEST_NAME:
         if len(cached) >= _MOST_CACHED:
@@ -32,10 +32,11 @@ def remember(cached: dict[str, T], name: str, value: T) -> None:
 
 
 class Grants:
-    """The model names that one client key may use.
+    """A set of allowed names, such as the models or the providers that a client may use.
 
-    entries: names and patterns as configured. names: the exact names among them. within: other grants, such
-    as those of the key's tenant, which must grant a name, too; None = `entries` alone decide.
+    within: further grants that must allow a name, too, such as those of the key's tenant; None = there are
+    none. entries: the exact names and the patterns. The attribute `entries` lacks the exact names that
+    `within` does not allow. names: the exact names in the attribute `entries`.
     """
 
     def __init__(self, entries: Iterable[str], within: Grants | None = None) -> None:
@@ -52,7 +53,7 @@ class Grants:
 
     @property
     def has_patterns(self) -> bool:
-        """Whether any entry is a pattern, which means that it contains a `*`."""
+        """Whether any entry is a pattern: it contains a `*`."""
         return self._pattern is not None
 
     def __contains__(self, name: str) -> bool:
@@ -82,11 +83,11 @@ def granted(
     groups: Mapping[str, Iterable[str]] | None = None,
     within: Grants | None = None,
 ) -> Grants | None:
-    """The grants of a configured list. None = every name is granted, because `entries` is None or one of them
-    is `*`, and `within` is None.
+    """Return the grants of a configured list. None = every name is allowed.
 
-    groups: the entries of each group by its name. A group that it lacks grants nothing. within: as for
-    `Grants`.
+    entries: names, patterns and `group:NAME`; None, or a list with the entry `*`, allows all names that
+    `within` allows. groups: {name of a group: its entries}; a group that is missing here allows nothing.
+    within: as for `Grants`.
     """
     if entries is None:
         return within
@@ -95,7 +96,9 @@ def granted(
 
 
 def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Yield the entries, with the members of a group instead of each entry `group:NAME`."""
+    """Yield the entries. Instead of an entry `group:NAME`, yield the entries of that group; nothing if there
+    is no such group.
+    """
     for entry in entries:
         if entry.startswith(GROUP):
             yield from groups.get(entry.removeprefix(GROUP), ())
@@ -104,8 +107,8 @@ def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> It
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression that matches what a pattern matches. It consists of atomic groups, so the time
-    to match a name grows only linearly with the length of the name.
+    """Return a regular expression that matches the same names as a pattern with `*`. It consists of atomic
+    groups, so the time of a match grows only linearly with the length of the name.
     """
     first, *middle, last = [re.escape(part) for part in re.split(r"\*+", pattern)]
     return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last

@@ -1,7 +1,9 @@
-"""The interface of the journal, which keeps usage records until the database has them.
+"""The interface of the journal, which keeps usage records until the database has them, and a journal in
+memory.
 
-An exchange that calls a provider is *opened* before the call and *closed* before its client has got the last
-bytes. So after a crash the journal has all usage that a client was told of, and each call that was cut.
+An exchange that calls a provider is *opened* before the call, and *closed* before its client gets the last
+bytes. So after a crash, a journal in files has the usage of every exchange that a client saw end, and a
+record of every exchange that the crash has cut off.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any, Final, Protocol
 from dragoman.state.usage import UsageRecord
 
 WAITING: Final = 20_000
-"""The most records that wait in the memory of one process."""
+"""The most records that may wait in the memory of one process."""
 
 
 class JournalFailed(Exception):
@@ -21,19 +23,19 @@ class JournalFailed(Exception):
 
 
 class Journal(Protocol):
-    """Keeps usage records until the database has them. `opened` and `closed` return after the bytes were
-    handed to the operating system; they never wait for a disk or a database.
+    """Keeps usage records until the database has them. `opened` and `closed` never wait for a disk or a
+    database: a journal in files hands the bytes to the operating system.
 
     outlives: whether the journal remains after its process has ended, so that another process can read which
-    exchanges were open. If it is False, nobody needs to call `opened`.
+    exchanges were open. If it is False, `opened` need not be called.
     """
 
     @property
     def outlives(self) -> bool: ...
 
     def opened(self, record: UsageRecord) -> None:
-        """Note that an exchange is about to call a provider. The same exchange may be opened again when it
-        reserves more; the latest record counts. Raises JournalFailed if the record cannot be written and the
+        """Record that an exchange is about to call a provider. The same exchange may be opened again when it
+        reserves more; its latest record counts. Raises JournalFailed if the record cannot be written and the
         operator wants such requests to be refused.
 
         record: what is known of the exchange. Its `units` are the reserved units, its `settled` states the
@@ -41,27 +43,32 @@ class Journal(Protocol):
         """
 
     def closed(self, record: UsageRecord) -> None:
-        """Note that an exchange has ended, with its whole record. An exchange that called no provider need
-        not have been opened. Raises nothing: a record that cannot be written waits in memory.
+        """Record that an exchange has ended. record: its complete usage. An exchange that called no provider
+        need not have been opened. Raises nothing: a record that cannot be written waits in memory, or is lost
+        and counted as lost.
         """
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells: `kind`, `healthy`, `last_error`, `in_memory` (records that wait
-        in the memory of this process), `lost` (records for which there was no room).
+        """Return the fields that `/health` shows: `kind`, `healthy`, `last_error`, `in_memory` (records that
+        wait in the memory of this process), `lost` (records for which there was no room).
         """
 
 
 class Backlog:
-    """The closed records that wait in the memory of a process, by id. most: how many there may be."""
+    """The records of ended exchanges that wait in the memory of a process, by id. most: the largest number of
+    records that may wait.
+    """
 
     def __init__(self, most: int = WAITING) -> None:
         self.records: dict[str, UsageRecord] = {}
         self.lost = 0
-        """How many records were lost because there was no room."""
+        """How many records were lost, because there was no room or they could not be encoded."""
         self._most = most
 
     def add(self, record: UsageRecord) -> bool:
-        """Let a record wait. False = there is no room, so it is lost."""
+        """Let a record wait; it replaces a waiting record with the same id. Returns False if there is no
+        room; then the record is lost.
+        """
         if len(self.records) >= self._most and record.id not in self.records:
             self.lost += 1
             return False
@@ -69,13 +76,13 @@ class Backlog:
         return True
 
     def first(self, number: int) -> list[UsageRecord]:
-        """At most `number` of the waiting records, the oldest first."""
+        """Return the oldest waiting records, at most `number`. They go on waiting."""
         return [record for record, _ in zip(self.records.values(), range(number), strict=False)]
 
 
 class MemoryJournal:
-    """A journal in the memory of one process. Records that the database does not have yet are lost with the
-    process.
+    """A journal in the memory of one process. Records that the database has not got yet are lost when the
+    process ends.
     """
 
     outlives: Final = False
@@ -84,14 +91,14 @@ class MemoryJournal:
         self.backlog = Backlog() if backlog is None else backlog
 
     def opened(self, record: UsageRecord) -> None:
-        """See `Journal`. Does nothing, because nobody could read the record after this process has ended."""
+        """Do nothing, because nobody could read the record after this process has ended."""
 
     def closed(self, record: UsageRecord) -> None:
-        """See `Journal`."""
+        """Let the record wait in memory. It is lost if there is no room."""
         self.backlog.add(record)
 
     def stored(self, ids: list[str]) -> None:
-        """Forget records that the database has."""
+        """Remove the records with these ids, because the database has them."""
         for id_ in ids:
             self.backlog.records.pop(id_, None)
 
@@ -102,7 +109,7 @@ class MemoryJournal:
         """Do nothing: there is no file."""
 
     def state(self) -> dict[str, Any]:
-        """See `Journal`. healthy: whether there was room for all records."""
+        """Return the fields of `Journal.state`. `healthy` is True if no record was lost."""
         lost = self.backlog.lost
         return {
             "kind": "memory",

@@ -1,5 +1,6 @@
-"""Authentication of clients by their keys, in a header or in the URL's path or query, before the body is
-read. The keys are those of the configuration and those that the database keeps (`accounts.directory`).
+"""Authenticates clients by their keys, before the body of a request is read. A key is in a header, or in the
+path or query of the URL. The known keys are those of the configuration and those of the database
+(`accounts.directory`).
 
 Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
 required, the Host header of a request without a known key must name this machine, unless `auth.open` is set.
@@ -26,20 +27,21 @@ from dragoman.accounts.directory import UNKNOWN, Directory
 from dragoman.seams.clock import SYSTEM
 
 OURS: Final = ("x-dragoman-key", "x-litellm-api-key")
-"""The headers of a client whose other headers hold a credential of its own for a provider: ours, and that of
-LiteLLM's clients, who may write `Bearer` before the key.
+"""The headers that hold a key of the gateway and nothing else: our own header, and the header of LiteLLM.
+They are for clients whose other headers hold the client's own credential for a provider. `Bearer` may stand
+before the key.
 """
 _AZURES: Final = "api-key"
-"""The header in which Azure's clients send their key, whatever protocol they speak."""
+"""The header in which Azure's clients send their key in every protocol."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
 class Key(NamedTuple):
-    """One client key.
+    """One client key of the configuration.
 
-    secret: the key itself; or, in bytes, its SHA-256. caller: the client that it identifies, or the fault to
-    answer with, if the key is disabled. expires: the time from which the key is refused, in Unix seconds;
-    None = never.
+    secret: the key itself as text, or its SHA-256 as bytes. caller: the client that the key identifies, or
+    the fault to answer with if the key is disabled. expires: the time from which the key is refused, in Unix
+    seconds; None = never.
     """
 
     secret: str | bytes
@@ -50,14 +52,15 @@ class Key(NamedTuple):
 class ClientKeys:
     """The client keys of one gateway.
 
-    keys: the keys of the configuration. required: True = `authenticate` accepts only known keys; None = as
-    soon as the directory has had a key. directory: the keys that the database keeps, None = it keeps none.
-    headers: names of headers, besides `authorization` and `api-key`, in which clients may send a key; the
-    first of them that is sent and not empty counts. hosts: host names of this gateway, besides `localhost`,
-    that the Host header of a request without a known key may have. any_host: True = such requests may have
-    any Host header. anyone: the caller of such requests, if no key is required; if the directory has keys, it
-    is EVERYBODY. keyless: {protocol of the path: caller} for protocols whose clients send no key; the caller
-    of a request without a key from this machine. now: returns the time in Unix seconds.
+    keys: the keys of the configuration. required: True = a request needs a known key; False = it needs none;
+    None = it needs one as soon as the directory has had a key. directory: the keys of the database; None =
+    there is no database for keys. headers: names of headers, besides `authorization` and `api-key`, in which
+    clients may send a key; the first of them that is sent and not empty counts. hosts: host names of this
+    gateway, besides `localhost`, that the Host header of a request without a known key may have. any_host:
+    True = such requests may have any Host header. anyone: the caller of such requests, if no key is required
+    and the directory has had no key; if the directory has had keys, the caller is EVERYBODY. keyless:
+    {protocol: caller}, for protocols whose clients usually send no key; a request without a key from this
+    machine gets this caller. now: returns the time in Unix seconds.
     """
 
     def __init__(
@@ -88,35 +91,36 @@ class ClientKeys:
 
     @property
     def required(self) -> bool:
-        """Whether clients must send a key. If this depends on the directory, and the directory could not be
-        read since the start, the answer is True, because the gateway may have keys.
+        """Whether clients must send a key. If this depends on the directory, and the directory was not read
+        since the start, the answer is True, because there may be keys.
         """
         if self._required is not None or self._directory is None:
             return bool(self._required)
         return self._directory.has_keys or not self._directory.read
 
     def again(self) -> Self:
-        """A copy of this object, with the same keys. What was cached for this object does not count for the
-        copy: see `Again` in `server.head`.
+        """Return a copy of this object, with the same keys. What is cached for a request's head is valid only
+        with the object that admitted its caller (`Again` in `server.head`), so all callers are looked up
+        again with the copy.
         """
         return copy.copy(self)
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of the configuration's keys of each client, by its name; without disabled ones."""
+        """{name of a client: how many keys the configuration has for it}, without disabled keys."""
         return dict(Counter(one.name for one in self._callers.values() if isinstance(one, Caller)))
 
     def knows(self, digest: bytes) -> bool:
-        """Whether there is a key with this SHA-256, valid or not."""
+        """Whether the configuration or the database has a key with this SHA-256, valid or not."""
         return digest in self._callers or (self._directory is not None and self._directory.knows(digest))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller of a request, or the fault to answer with. The faults are: the key has expired; the key
-        or its owner is disabled; a key is required, and it is missing or unknown; the keys of the database
-        could not be read since the start, so it is not known whether this key is one of them, or whether any
-        is required; no key is required, but the Host header of a request without a known key names another
+        """Return the caller of a request, or the fault to answer with. The faults are: the key has expired;
+        the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
+        not be read since the start, so it is not known whether it has this key, or whether a key is required
+        at all; no key is required, but the Host header of a request without a known key names another
         machine.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
@@ -143,7 +147,9 @@ class ClientKeys:
         return known
 
     def _refusal(self, key: str | None) -> ir.Fault:
-        """The fault of a request whose key is missing or not known. key: None or "" = it is missing."""
+        """Return the fault for a request whose key is missing or not known. key: None or "" = the key is
+        missing.
+        """
         if key and minting.mistyped(key):
             return _MISTYPED
         unread = self._directory is not None and not self._directory.read
@@ -152,11 +158,11 @@ class ClientKeys:
         return UNKNOWN if key else _MISSING
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a request that has no key and comes from this machine. None if `face` (the protocol
-        of the path) has no keyless caller, if the request has a key, comes from another machine or through a
-        proxy, or if its Host header names another machine.
+        """Return the caller of a request that has no key and comes from this machine. None if the protocol
+        `face` of the path has no keyless caller; also if the request has a key, comes from another machine or
+        through a proxy, or has a Host header that names another machine.
 
-        peer: the address of the connection's other end.
+        headers: by lower-case names. peer: the address of the connection's other end.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
@@ -164,9 +170,10 @@ class ClientKeys:
         return caller if not passed_on(headers) and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The key that the client sent in a header, not checked. It is in the first of `OURS`; without such a
-        header, in `Authorization: Bearer KEY`; and only if there is no Authorization header either, in the
-        first other header that may hold a key. None or "" = no key.
+        """Return the key that the client sent in a header, without a check. It is in the first header of
+        `OURS` that was sent; without such a header, in `Authorization: Bearer KEY`; and only if there is no
+        Authorization header either, in the first other header that may hold a key and is not empty. None or
+        "" = no key.
         """
         for name in OURS:
             if (ours := headers.get(name)) is not None:
@@ -184,8 +191,9 @@ class ClientKeys:
 
 
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
-    """The client of a key, with its time of expiry. expires: as in `Key`. earlier: the client of the same key
-    if it is listed twice; then the later expiry counts. A fault is returned as it is.
+    """Return the client of a key, with the key's time of expiry; a fault is returned unchanged. expires: as
+    in `Key`. earlier: the client or fault that an earlier entry of the configuration has for the same key,
+    None = there is no such entry. If two entries have the same key, the later expiry counts.
     """
     if isinstance(caller, ir.Fault):
         return caller
@@ -196,8 +204,8 @@ def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """Read a Host header: (the name in lower case and without port, "" = invalid; whether the name is an IP
-    address).
+    """Read a Host header. Returns (the name in lower case and without port, "" = the header is invalid;
+    whether the name is an IP address).
     """
     found = _HOST.fullmatch(host)
     if found is None:
@@ -211,7 +219,7 @@ def _read_host(host: str) -> tuple[str, bool]:
 
 
 def unnamed(key: str) -> str:
-    """The name of a client whose key has no name in the configuration, for example "key 1f3a09cc".
+    """Return a name for a client whose key has no name in the configuration, for example "key 1f3a09cc".
 
     The name depends only on the key. So no client gets another client's stored state after a key is added or
     removed.
@@ -220,12 +228,16 @@ def unnamed(key: str) -> str:
 
 
 def passed_on(headers: Mapping[str, str]) -> bool:
-    """Whether a proxy has passed the request on. headers: by lower-case names; the names show it."""
+    """Whether a request has a header that proxies add. headers: by lower-case names; the values do not
+    matter.
+    """
     return any(_FORWARDED.fullmatch(name) for name in headers)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address (or the name `localhost`) is this machine's loopback."""
+    """Whether a host is this machine's loopback: an IP address such as 127.0.0.1 or ::1, or the name
+    `localhost`.
+    """
     if host in ("localhost", ""):
         return host == "localhost"
     try:
@@ -246,7 +258,9 @@ _FORWARDED: Final = re.compile(
     r"via|cdn-loop|(?:x-)?(?:original-)?forwarded(?:-.+)?|(?:cf|x-envoy|x-arr|x-amzn|x-azure|tailscale)-.+"
     r"|.*(?:client|real|remote|user)-?(?:ip|addr)"
 )
-"""Headers that proxies add. A proxy's own connection may come from this machine, whoever its client is."""
+"""Matches the names of headers that proxies add. A proxy's own connection may come from this machine,
+wherever the proxy's client is.
+"""
 _MISSING = ir.Fault(
     "authentication",
     "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",

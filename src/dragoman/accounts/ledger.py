@@ -1,9 +1,10 @@
-"""The interface of a ledger, which keeps the counters of all limits exact. A ledger reserves an amount before
-a call, and settles the reservation after the call.
+"""The interface of a ledger, which keeps the counters of all limits. A ledger reserves an amount before a
+call, and settles the reservation after the call.
 
-A hard limit is never exceeded by what was reserved: if the sum of what was used, what is reserved and what is
-claimed is above `Limit.most`, the claim is refused. Settling may exceed it, by what a provider used beyond
-what was reserved. What a process has reserved is released when the process has ended without settling it.
+A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
+`Limit.most`. So reservations alone never exceed a hard limit, unless the counters are shared and their store
+is away. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a process
+ends without settling its reservations, they are released.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ UNKNOWN: Final = ir.Fault(
     "limits_unavailable",
     blame="gateway",
 )
-"""The answer to clients while it is not known what was used, if the operator wants no request to be served
-then.
+"""The fault for requests while it is not known how much was used, if the operator wants no request to be
+served during that time.
 """
 
 
 class Reservation:
-    """What one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only a ledger
-    makes and changes a reservation; whoever gets one must call `settle` with it.
+    """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
+    a ledger makes and changes a reservation; whoever gets one must call `settle` with it. extra: anything
+    that the ledger wants to store with the reservation.
     """
 
     __slots__ = ("claims", "extra")
@@ -38,13 +40,13 @@ class Reservation:
     def __init__(self, claims: dict[str, Claim], extra: Any = None) -> None:
         self.claims = claims
         self.extra = extra
-        """What the ledger that made the reservation needs to remember with it."""
+        """Anything that the ledger wants to store with the reservation; None = nothing."""
 
 
 class Refused(NamedTuple):
-    """Why nothing was reserved. claim: the first one that a hard limit refuses. standing: of its counter.
-    again: when a request of this size could succeed, in Unix seconds; None = never, as it is larger than the
-    whole limit, or the limit is for a lifetime.
+    """Why nothing was reserved. claim: a claim that a hard limit refuses. standing: the amounts of this
+    claim's counter. again: when a request of this size could succeed, in Unix seconds; None = never, because
+    the request is larger than the whole limit, or the limit's window does not end.
     """
 
     claim: Claim
@@ -52,22 +54,24 @@ class Refused(NamedTuple):
     again: float | None
 
     def held_already(self, amount: int, now: float) -> Refused:
-        """The same for a reservation that was to grow, and has this amount of the counter already: it counts
-        as used, because it is not free before the request ends. now: Unix seconds.
+        """Return this refusal for a request whose existing reservation should have grown. amount: what the
+        existing reservation has of the counter. In the result it counts as used instead of reserved, because
+        it does not become free before the request ends; so `again` may be later. now: Unix seconds.
         """
         standing = Standing(self.standing.used + amount, self.standing.reserved - amount)
         return Refused(self.claim, standing, again(self.claim, standing, now))
 
 
 SOON: Final = 1.0
-"""Seconds after which a client may try again whose request was refused only because of what running requests
-have reserved.
+"""The number of seconds after which a client may try again, if its request was refused only because of
+reservations of running requests.
 """
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
-    """When a refused claim could succeed (see `Refused`): at once if running requests alone are in its way,
-    because they may use less than they reserve; otherwise with the next window.
+    """Return when a refused claim could succeed, in Unix seconds; None = never (see `Refused`). If the claim
+    would fit without the reservations of running requests: in `SOON` seconds, because those requests may use
+    less than they reserve. Otherwise: when the window ends.
     """
     most = claim.limit.most
     if claim.amount > most:
@@ -80,9 +84,9 @@ def again(claim: Claim, standing: Standing, now: float) -> float | None:
 def lasting(
     found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
 ) -> Refused:
-    """Of a refusal and those of other limits, the one that lasts longest: before that, a request of this size
-    cannot succeed. others: further claims of the same request. standing: `Ledger.standing`. now: Unix
-    seconds.
+    """Return the refusal that lasts longest, among `found` and the refusals of other claims of the same
+    request: a request of this size cannot succeed earlier. others: the other claims, each of which may be
+    refused or not. standing: `Ledger.standing`. now: Unix seconds.
     """
     for claim in others:
         if found.again is None:
@@ -96,61 +100,74 @@ def lasting(
 
 
 class Ledger(Protocol):
-    """Keeps counters. Claims are reserved all or none. Amounts are in the limit's own unit."""
+    """Keeps counters. The claims of one call are reserved all together, or none of them is. Amounts are in
+    the limit's own unit: nano-USD for money.
+    """
 
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve the claims at once, without waiting. onto: a reservation to add them to, as for a stream
-        that becomes longer than was estimated. now: Unix seconds. Returns the reservation; or why it is
-        refused; or None if this process alone cannot tell, so that `ask` has to be awaited.
+        """Reserve the claims, without waiting. onto: an existing reservation to which the claims are added,
+        for example because a stream becomes longer than was estimated; None = a new reservation. now: Unix
+        seconds. Returns the reservation; or the refusal; or None if this process cannot decide alone: then
+        `ask` has to be awaited.
         """
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """As `reserve`, but asks for the counters that all processes share, and waits for the answer."""
+        """Do the same as `reserve`, but if this process cannot decide alone, ask for the counters that all
+        processes share, and wait for the answer.
+        """
 
     def far(self, claims: Iterable[Claim]) -> bool:
-        """Whether all limits would be at most half used, as far as this process knows, if these claims were
-        reserved.
+        """Whether at most half of each limit would be used or reserved if these claims were reserved, as far
+        as this process knows.
         """
 
     def bind(self, claims: Sequence[Claim]) -> Bound | None:
-        """The counters of these claims, for requests that are far from all limits. None = this process has
-        them not alone, so each request has to call `reserve`.
+        """Return the counters of these claims, for requests that are far from all limits. None = other
+        processes use the counters, too, so each request has to call `reserve`.
         """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that it
-        lacks has used nothing. Counters of `concurrency` must not be in it.
+        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that is
+        missing has used nothing. Counters of `concurrency` must not be in it. now: Unix seconds.
         """
 
     def standing(self, counter: str) -> Standing:
-        """The amounts of a counter, as far as this process knows them without asking others."""
+        """Return the amounts of a counter, as far as this process knows them without asking other
+        processes.
+        """
 
     async def standings(self) -> Mapping[str, Standing]:
-        """The amounts of all counters whose windows are not over, by name, for all processes together."""
+        """Return {name of the counter: amounts} for the counters of all processes together; if a shared store
+        does not answer, only what this process knows. A counter that is missing has no use. Counters whose
+        windows are over may be missing or not.
+        """
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Let counters begin with what was used before, as the usage records say. used: {name of the counter
-        (`windows.prefix_of`): amount}. A counter that a faster request has already used has at least this
-        amount afterwards. A counter whose window is over does not change.
+        """Let counters begin with what was used before, according to the usage records. used: {name of the
+        counter (`windows.prefix_of`): amount}. If a counter is in use already, its used amount becomes at
+        least this amount. A counter whose window is over does not change.
         """
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """Note whether the usage before the start of this process is known. why: the reason why it is not
+        """Set whether the usage before the start of this process is known. why: the reason why it is not
         known yet; None = it is known now. refuse: True = `reserve` and `ask` raise RequestFailed until it is
         known.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what ended processes have used, and give back what they held. records: from the journals of
-        these processes; a record is charged once, however often it is passed. Returns how many were charged.
+        """Charge what ended processes have used, and release what they had reserved. records: from the
+        journals of these processes. A record is charged once, even if it is passed several times. Returns how
+        many records were charged.
         """
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells: `kind`, `healthy` (null = not used yet), `last_error`, …."""
+        """Return the fields that `/health` shows: `kind`, `healthy` (null = the counters were not used yet),
+        `last_error`, and others.
+        """
 
     async def close(self) -> None:
-        """Give back what this process holds, and close connections."""
+        """Release what this process has reserved or holds, and close connections."""

@@ -26,31 +26,32 @@ Subject: TypeAlias = Literal[
     "address",
     "global",
 ]
-"""Whom or what a limit counts separately: each key, each user, …; `global` = all requests together.
-`deployment` and `provider` are counted for each attempt, and a refusal leads to the next candidate. All
-others are counted once for an exchange, and a refusal fails the exchange.
+"""Whom or what a limit counts separately: each key, each user, and so on; `global` = all requests together.
+`deployment` and `provider` are counted for each attempt: if such a limit refuses, the next candidate is
+tried. All other subjects are counted once for an exchange: if such a limit refuses, the exchange fails.
 """
 UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
 NANO: Final = 1_000_000_000
-"""nano-USD in one USD."""
+"""How many nano-USD are one USD."""
 LARGEST: Final = 2**53 - 1
-"""The largest amount of a limit: 9 million USD, or 9·10¹⁵ tokens. Scripts of Valkey count in doubles, which
-are exact up to here.
+"""The largest amount of a limit: 9 million USD, or 9·10¹⁵ tokens. Scripts in Valkey count with doubles, which
+are exact up to this number.
 """
 
 
 class Limit(msgspec.Struct, frozen=True):
     """One limit.
 
-    name: as operators know it; counters are found by it, so that they outlive a reload. most: how much may be
-    used in one window; for money in nano-USD. window: None for `concurrency`. every: how many units of
-    `window` one window lasts, such as 5 minutes; 1 for week, month and lifetime. only: the names that the
-    limit is for, such as certain keys; None = all names of its subject. models: the limit counts only
-    requests for these models; None = for all. hard: True = a request that would exceed the limit is refused;
-    False = the limit is soft: it only warns. warn_at: the part of `most`, from 0 to 1, from which on the
-    limit warns; None = it does not. unknown_price: what a limit on money does with a request whose price is
-    not known.
+    name: as operators know the limit. It is a part of the names of the limit's counters, so the counters stay
+    the same when the configuration is loaded again. most: how much may be used in one window; for money in
+    nano-USD. window: the unit of the window's length; None for `concurrency`. every: how many units one
+    window lasts: 5 for 5 minutes; 1 for week, month and lifetime. subject: whom the limit counts. only: the
+    names of the keys, tags, … that the limit is for; None = all names of its subject. models: the models
+    whose requests are counted; None = all. hard: True = a request that would exceed the limit is refused;
+    False = the limit is soft: it only warns. warn_at: the part of `most`, from 0 to 1, at which the limit
+    begins to warn; None = no warning before the limit is reached. unknown_price: what a limit on money does
+    with a request whose price is not known.
     """
 
     name: str
@@ -67,8 +68,9 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Claim(NamedTuple):
-    """What one request wants of one counter. counter: its name, unique for limit, subject and window. ends:
-    when the window is over, in Unix seconds; infinity = never. amount: of the resource, at least 0.
+    """The amount that one request wants of one counter. counter: the counter's name, which is unique for
+    limit, subject and window. ends: when the window is over, in Unix seconds; infinity = never. amount: in
+    the unit of the limit's resource, at least 0.
     """
 
     limit: Limit
@@ -78,8 +80,9 @@ class Claim(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The amounts of a counter, as far as this process knows. used: what was settled. reserved: what running
-    requests of all processes have reserved.
+    """The amounts of a counter. used: what was settled. reserved: what running requests have reserved. For a
+    counter that several processes share, these are the amounts of all processes, as far as this process knows
+    them.
     """
 
     used: int

@@ -1,7 +1,9 @@
-"""The text of a client key: `dgm_`, 32 random bytes and a checksum, in letters and digits.
+"""The form of a client key: `dgm_`, 43 digits for 32 random bytes, and 6 digits for a checksum. A digit is
+one of 62 letters and decimal digits.
 
 The checksum tells a mistyped or cut key from an unknown one without a look-up, and lets scanners for leaked
-keys be sure of what they have found. It proves nothing: who knows the form can compute it. Pure.
+keys recognise a key with certainty. It does not prove that this gateway made the key: everybody can compute
+it. Pure.
 """
 
 from __future__ import annotations
@@ -13,22 +15,22 @@ from typing import Final
 PREFIX: Final = "dgm_"
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM: Final = 43
-"""Digits of 32 bytes: 62⁴³ > 2²⁵⁶."""
+"""The number of digits for 32 bytes: 62⁴³ > 2²⁵⁶."""
 _CHECK: Final = 6
-"""Digits of a CRC-32: 62⁶ > 2³²."""
+"""The number of digits for a CRC-32: 62⁶ > 2³²."""
 LENGTH: Final = len(PREFIX) + _RANDOM + _CHECK
 _SHOWN: Final = 4
 
 
 def minted(random: bytes) -> str:
-    """The key that is made of 32 random bytes."""
+    """Return a new client key that is made of 32 random bytes."""
     body = PREFIX + _in_digits(int.from_bytes(random), _RANDOM)
     return body + _checksum(body)
 
 
 def mistyped(key: str) -> bool:
-    """Whether a text is meant to be such a key, by its beginning and its length, but its checksum is wrong.
-    Keys that operators have made up are never mistyped.
+    """Whether a text has the beginning and the length of such a key, but its checksum is wrong. False for
+    keys of another form, such as those that operators have made up.
     """
     if len(key) != LENGTH or not key.startswith(PREFIX):
         return False
@@ -36,13 +38,15 @@ def mistyped(key: str) -> bool:
 
 
 def shown(key: str) -> str:
-    """The part of a key by which people recognise it: `dgm_7f3a…`. It tells 4 of its 43 random digits."""
+    """Return a short form of a key, by which people recognise it: `dgm_7f3a…`, with 4 of its 43 random
+    digits. A text of another form becomes `…`.
+    """
     return f"{key[: len(PREFIX) + _SHOWN]}…" if key.startswith(PREFIX) and len(key) >= LENGTH else "…"
 
 
 def digest(key: str) -> bytes:
-    """The SHA-256 of a whole key, by which keys are found. A key has 256 random bits, so that a slow hash
-    with a salt, as for passwords, would protect nothing more.
+    """Return the SHA-256 of a key, by which the gateway finds keys. A slow hash with a salt, as for
+    passwords, would add no protection, because a key has 256 random bits.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 

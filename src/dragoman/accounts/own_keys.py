@@ -1,8 +1,9 @@
-"""Keys of providers that tenants have brought: encrypted before they reach the database, never shown again.
+"""Providers' keys that tenants have brought. They are encrypted before they reach the database, and are never
+shown again.
 
-Each is encrypted with AES-256-GCM (NIST SP 800-38D) under a key that HKDF-SHA256 (RFC 5869) derives from the
-master key. Tenant and provider are authenticated with it, so that nobody who can write to the database can
-give one tenant's key to another.
+Each key is encrypted with AES-256-GCM (NIST SP 800-38D). The key for the encryption is derived from the
+master key with HKDF-SHA256 (RFC 5869). The names of the tenant and the provider are authenticated together
+with the secret, so nobody who can write to the database can give one tenant's key to another tenant.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from dragoman.seams.secret import Secret
 from dragoman.state.directory import DirectoryStore, OwnKey
 
 _NONCE: Final = 12
-"""Bytes, as the specification recommends. 2³² keys may be encrypted with one master key and random nonces."""
+"""The number of bytes of a nonce that the specification recommends. With random nonces, one master key may
+encrypt 2³² times.
+"""
 
 
 class Undecipherable(Exception):
-    """A key was encrypted with a master key that this gateway does not have, or was altered since."""
+    """A tenant's key cannot be decrypted: it was encrypted with a master key that this gateway does not have,
+    or its row was changed since.
+    """
 
 
 class Cipher:
-    """Encrypts and decrypts with master keys. current: the master key that encrypts. old: earlier master
-    keys, which only decrypt. random: returns at least 12 random bytes. Raises ImportError without the extra
-    `encryption`.
+    """Encrypts tenants' keys with the current master key, and decrypts them with all master keys. current:
+    the current master key; as an attribute, its id (as `OwnKey.master`). old: earlier master keys, which only
+    decrypt. random: returns at least 12 random bytes. The constructor raises ImportError if the extra
+    `encryption` is not installed.
     """
 
     def __init__(self, current: Secret, old: Sequence[Secret], random: Callable[[], bytes]) -> None:
@@ -39,13 +45,13 @@ class Cipher:
             self._by_name[self.current] = AESGCM(_derived(master, b"key", 32))
 
     def encrypt(self, key: OwnKey, secret: Secret) -> OwnKey:
-        """The row `key` with `secret` in it, encrypted with the current master key."""
+        """Return the row `key` with `secret` in it, encrypted with the current master key."""
         nonce = self._random()[:_NONCE]
         cipher = self._by_name[self.current].encrypt(nonce, secret.reveal().encode(), _place(key))
         return msgspec.structs.replace(key, cipher=nonce + cipher, master=self.current)
 
     def decrypt(self, key: OwnKey) -> Secret:
-        """The secret in a row. Raises Undecipherable."""
+        """Return the secret in a row, decrypted. Raises Undecipherable."""
         from cryptography.exceptions import InvalidTag
 
         master = self._by_name.get(key.master)
@@ -61,28 +67,34 @@ class Cipher:
 
 
 class OwnKeys:
-    """The keys that tenants have brought, in one database. Methods raise StoreFailed."""
+    """The providers' keys that tenants have brought, in one database. Each method raises StoreFailed if the
+    database fails.
+    """
 
     def __init__(self, store: DirectoryStore, cipher: Cipher) -> None:
         self._store = store
         self._cipher = cipher
 
     async def find(self, tenant: str, provider: str) -> Secret | None:
-        """A tenant's own key for a provider; None = it has brought none. Raises Undecipherable."""
+        """Return a tenant's own key for a provider; None = the tenant has brought no key for it. Raises
+        Undecipherable.
+        """
         for key in await self._store.own_keys():
             if (key.tenant, key.provider) == (tenant, provider):
                 return self._cipher.decrypt(key)
         return None
 
     async def keep(self, key: OwnKey, secret: Secret) -> OwnKey:
-        """Encrypt a key and keep it. key: its row, without the cipher. Returns the whole row."""
+        """Encrypt a tenant's key and store it. key: its row, without the encrypted bytes. secret: the
+        provider's key. Returns the complete row.
+        """
         whole = self._cipher.encrypt(key, secret)
         await self._store.keep_own(whole)
         return whole
 
     async def reencrypt(self) -> tuple[int, list[str]]:
-        """Encrypt again all keys that another master key has encrypted. Returns how many were encrypted, and
-        a sentence for each key that cannot be decrypted.
+        """Encrypt all stored keys again that were encrypted with another master key than the current one.
+        Returns how many keys were encrypted again, and a sentence for each key that cannot be decrypted.
         """
         done, failed = 0, list[str]()
         for key in await self._store.own_keys():
@@ -105,5 +117,7 @@ def _derived(master: Secret, purpose: bytes, length: int) -> bytes:
 
 
 def _place(key: OwnKey) -> bytes:
-    """The bytes that are authenticated with the secret: the tenant that owns the key, and the provider."""
+    """Return the bytes that are authenticated together with the secret: the name of the tenant that owns the
+    key, and the name of the provider.
+    """
     return msgspec.json.encode([key.tenant, key.provider])

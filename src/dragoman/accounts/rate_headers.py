@@ -1,4 +1,4 @@
-"""The headers that tell clients how much room their limits leave.
+"""Writes the headers of an answer that tell the client how much its limits leave.
 
 Sources: https://platform.openai.com/docs/guides/rate-limits (headers `x-ratelimit-*`),
 https://docs.anthropic.com/en/api/rate-limits (`anthropic-ratelimit-*`), and, for all other protocols,
@@ -16,7 +16,7 @@ from dragoman.accounts.told import date, lasting
 from dragoman.state.counters import Resource
 
 Form: TypeAlias = Literal["openai", "anthropic", "standard"]
-"""How a protocol writes its limits into headers."""
+"""The form in which a protocol's headers show limits."""
 FORMS: Final[Mapping[str, Form]] = {
     "openai_chat": "openai",
     "openai_responses": "openai",
@@ -24,13 +24,14 @@ FORMS: Final[Mapping[str, Form]] = {
     "cursor": "openai",
     "anthropic": "anthropic",
 }
-"""The form of each protocol that has its own; all others have `standard`."""
+"""{name of a protocol: form of its headers}; each protocol that is missing has the form `standard`."""
 _TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens")
 
 
 class _Group:
-    """The limits that one group of headers is for; the headers show the limit that leaves the least room.
-    claims: at least one. limit, remaining, reset: the names of the headers.
+    """Writes one group of headers (limit, remaining, reset). They show the limit that leaves least. claims:
+    on these limits; at least one. names: the names of the three headers. until: makes the value of the reset
+    header from the end of the window and the present time (Unix seconds).
     """
 
     __slots__ = ("_remaining", "_reset", "_rows", "_until", "_untils")
@@ -45,10 +46,12 @@ class _Group:
             for claim in claims
         ]
         self._untils: dict[float, tuple[int, tuple[bytes, bytes]]] = {}
-        """By the end of a window: the seconds until then, and the header that was made with them last."""
+        """{end of a window: (the seconds until then, the reset header that was last made for them)}."""
 
     def add(self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float) -> None:
-        """Add the headers to the list `onto`."""
+        """Add the headers to the list `onto`. The reset header is left out if the limit's window never ends.
+        standing: `Ledger.standing`. now: Unix seconds.
+        """
         tightest, least = self._rows[0], inf
         for row in self._rows:
             used, reserved = standing(row[1])
@@ -68,8 +71,9 @@ class _Group:
 
 
 class RateHeaders:
-    """Writes the headers of one exchange's limits, in one form. claims: on requests and tokens; their amounts
-    are not used. Values that are the same for all requests of a window are encoded only once.
+    """Writes the headers that show the limits of an exchange, in one form. claims: on limits of requests and
+    tokens; their amounts are ignored. Values that are the same for all requests of a window are encoded only
+    once.
     """
 
     __slots__ = ("_groups",)
@@ -93,7 +97,7 @@ class RateHeaders:
     def add(
         self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
     ) -> list[tuple[bytes, bytes]]:
-        """Add the headers to a list. Returns the same list. standing: `Ledger.standing`. now: in Unix
+        """Add the headers to the list `onto`, and return this list. standing: `Ledger.standing`. now: Unix
         seconds.
         """
         for group in self._groups:

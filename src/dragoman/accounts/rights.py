@@ -1,4 +1,4 @@
-"""What a key may use: never more than its user, its team and its tenant may use. Pure."""
+"""Computes what a key may use: never more than its user, its team and its tenant may use. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from dragoman.accounts.limits import Limit, Subject
 from dragoman.state.directory import Permitted
 
 LimitsOf: TypeAlias = Callable[[Any, str, Subject], tuple[Limit, ...]]
-"""Makes the limits of an entry from its member `limits`, the name of its owner, and what the owner is."""
+"""Makes limits from the field `limits` of an entry, the name of the entry's owner, and the kind of the owner.
+"""
 Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
 class Rights(NamedTuple):
-    """What a key may use; the fields are as in `Caller`. disabled: the entry that disables the key ("team
-    research"); None = the key is enabled.
+    """What a key may use. models, may, tags and limits are as in `Caller`. disabled: whose entry disables the
+    key, such as "team research"; None = the key is enabled.
     """
 
     models: Grants | None = None
@@ -33,15 +34,16 @@ ALL = Rights()
 
 
 class Owner(NamedTuple):
-    """The owner of an entry. kind: `key`, `user`, `team` or `tenant`."""
+    """Whose entry it is. kind: `key`, `user`, `team` or `tenant`."""
 
     kind: Subject
     name: str
 
 
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
-    """These rights, narrowed by what the entry of `owner` permits. groups: of model names. Tags and limits
-    are added.
+    """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
+    of `rights`. owner: whose entry it is. groups: {name of a group: model names}. limits_of: makes the
+    entry's limits.
     """
     may = rights.may
     return Rights(
@@ -61,8 +63,9 @@ def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, lim
 
 
 def within_regions(rights: Rights, regions: Mapping[str, str]) -> Rights:
-    """These rights, with only the providers that are in the allowed regions. regions: of providers by name; a
-    provider that it lacks is in none.
+    """Return `rights`, with only the providers that are in the allowed regions. regions: {name of a provider:
+    its region}; a provider that is missing here is in no region, so it is not allowed. If all regions are
+    allowed, the result is `rights` itself.
     """
     allowed = rights.may.regions
     if allowed is None:

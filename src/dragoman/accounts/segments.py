@@ -1,11 +1,11 @@
-"""The journal of one process in files: segments that are only appended to.
+"""Writes the journal of one process into files. A file is called a segment; bytes are only appended to it.
 
-The name of a segment has the random mark of its process, and a number that counts up; so no order depends on
-a clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock when the
-process ends for any reason, so other processes see that the process has left its journal (`accounts.chains`).
-A write goes into the page cache of the operating system, so it survives a killed process. A thread writes the
-new bytes to the disk every 0.2 s, so a power failure loses at most the last 0.2 s. If writing fails, records
-wait in memory, and the process tries to begin a new segment until it can.
+The name of a segment has a random mark of its process and a number that counts up; so the order of segments
+depends on no clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock
+when the process ends for any reason; so other processes can find out that it has ended (`accounts.chains`). A
+write goes into the page cache of the operating system, so it survives a killed process. A thread writes new
+bytes to the disk every 0.2 s, so a power failure loses at most the last 0.2 s. If writing fails, records wait
+in memory, and the process tries to begin a new segment until it can.
 """
 
 from __future__ import annotations
@@ -34,30 +34,32 @@ log = logging.getLogger("dragoman.accounts.journal")
 
 SUFFIX: Final = ".journal"
 UNNAMED: Final = ".new"
-"""The suffix of a segment that is not complete yet."""
+"""The suffix of a file that is becoming a segment, until it has all open exchanges."""
 SEGMENT: Final = 8_000_000
-"""The size in bytes from which on a segment is followed by the next one. The open exchanges with which it
-begins do not count.
+"""When a segment has this size in bytes, the next one begins. The open exchanges at the beginning of the
+segment do not count.
 """
 AGE: Final = 3600.0
-"""Seconds after which a segment is followed by the next one, so that it can be deleted."""
+"""Seconds after which the next segment begins, so that the earlier one can be deleted."""
 _GROUP: Final = 0.2
-"""Seconds from the first unsynced write to the sync of all that came meanwhile."""
+"""Seconds between the first write that is not on the disk and the sync, so that one sync serves several
+writes.
+"""
 _PORTION: Final = 200
-"""How many waiting records are written at once when the disk works again."""
+"""How many waiting records are written with one call, when the disk works again."""
 _PORTIONS: Final = 10
-"""How many portions are written in one go, so that requests need not wait for all of them."""
+"""The most such calls before requests get their turn."""
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 
 
 def lockable() -> bool:
-    """Whether this system has the locks that a journal in files needs."""
+    """Whether this system has locks on open files (flock), which a journal in files needs."""
     return fcntl is not None
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file, without waiting. False = the file is locked by another process, or through another
-    descriptor.
+    """Try to lock an open file, without waiting. descriptor: of the file. Returns False if the file is locked
+    already, by another process or through another descriptor.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +69,7 @@ def lock(descriptor: int) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """How many bytes all files of a folder have. Raises OSError."""
+    """Return the total size in bytes of the files in a folder. Raises OSError."""
     size = 0
     with os.scandir(folder) as files:
         for file in files:
@@ -77,13 +79,15 @@ def size_of(folder: Path) -> int:
 
 
 class FileJournal:
-    """Writes the journal of one process. Implements `accounts.journal.Journal`. Only one thread may use it.
+    """Writes the journal of one process into files. Implements `accounts.journal.Journal`. Only one thread
+    may use it.
 
-    folder: is made if it is missing; other processes have their segments there, too. size: the most bytes of
-    all files in the folder together. processes: how many processes write there. refuse: whether `opened`
-    raises JournalFailed while nothing can be written. mark: identifies this process for ever; None = a random
-    mark. If the first segment cannot be made, the constructor raises nothing: `last_error` says why, and
-    `tend` tries again.
+    folder: where the segments are; it is made if it is missing. Other processes have their segments there,
+    too. size: the most bytes that all files in the folder may have together. processes: how many processes
+    write there. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the
+    records that wait in memory, None = a new one. mark: identifies this process for ever; None = a random
+    mark. The constructor makes the first segment. If that fails, the constructor raises nothing: `last_error`
+    says why, and `tend` tries again.
     """
 
     outlives: Final = True
@@ -101,32 +105,34 @@ class FileJournal:
     ) -> None:
         self.backlog = Backlog() if backlog is None else backlog
         self.mark = mark or seams.random_id()[:16]
-        """The mark of this process in the names of its segments."""
+        """The text that identifies this process in the names of its segments."""
         self.last_error: str | None = None
-        """Why nothing can be written; None = it can."""
+        """Why nothing can be written now; None = writing works."""
         self._folder = folder
         self._seams = seams
         self._most = size
         self._segment = min(SEGMENT, size // (4 * processes))  # the newest ones are never deleted
         self._refuse = refuse
         self._opened: dict[str, bytes] = {}
-        """The entries of the open exchanges, by id. Each segment begins with them, so that no earlier segment
-        is needed.
+        """{id of an open exchange: its entry}. Each segment begins with these entries, so that no earlier
+        segment is needed.
         """
         self._stored: list[str] = []
-        """The ids of records that the database got from memory, while nothing could be written."""
+        """The ids of records that the database got from memory while nothing could be written."""
         self._number = 0
         self._descriptor = -1
         self._size = 0
         self._full = 0
-        """The size from which on the segment is followed by the next one."""
+        """When the segment has this size in bytes, the next one begins."""
         self._began = 0.0
         self._syncing = _Syncing(folder, self._not_synced)
         self._sync_failed: str | None = None
         self._renew()
 
     def opened(self, record: UsageRecord) -> None:
-        """See `Journal`."""
+        """Write that an exchange is about to call a provider (see `Journal.opened`). A record that cannot be
+        encoded is counted as lost.
+        """
         if self._refuse and self.last_error is not None:
             raise JournalFailed(self.last_error)
         if (entry := self._entry(OPENED, record)) is None:
@@ -140,7 +146,7 @@ class FileJournal:
             self._renew()
 
     def closed(self, record: UsageRecord) -> None:
-        """See `Journal`."""
+        """Write that an exchange has ended, with its record (see `Journal.closed`)."""
         self._opened.pop(record.id, None)
         if (entry := self._entry(CLOSED, record)) is None:
             return
@@ -150,14 +156,16 @@ class FileJournal:
             self._renew()
 
     def stored(self, ids: list[str]) -> None:
-        """Note that the database has records that waited in memory."""
+        """Remove the records with these ids from memory, because the database has them. The journal will
+        state that, so that nobody takes their exchanges for open.
+        """
         for id_ in ids:
             if self.backlog.records.pop(id_, None) is not None:
                 self._stored.append(id_)
 
     def tend(self) -> None:
-        """Begin the next segment if it is time, or try whether writing works again. To be called about twice
-        a second.
+        """Begin the next segment if the present one is old or was deleted, or if writing or syncing has
+        failed. Then write records that wait in memory. Call it about twice a second.
         """
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")
@@ -171,8 +179,8 @@ class FileJournal:
             self._catch_up()
 
     def close(self) -> None:
-        """Write the records that wait in memory, if possible. If no exchange is open, state that this process
-        has ended in good order. Waits for the disk.
+        """Write the records that wait in memory, if possible. If no exchange is open then, write an entry
+        that the process has ended well. Waits for the disk.
         """
         if self.last_error is not None:
             self._renew()
@@ -185,7 +193,9 @@ class FileJournal:
         self._descriptor = -1
 
     def state(self) -> dict[str, Any]:
-        """See `Journal`."""
+        """Return the fields of `Journal.state`. `healthy` is False while writing or syncing fails, and after
+        a record was lost.
+        """
         error = self.last_error or self._sync_failed
         return {
             "kind": "files",
@@ -198,7 +208,7 @@ class FileJournal:
     # Writing ------------------------------------------------------------------------------------------
 
     def _entry(self, kind: int, record: UsageRecord) -> bytes | None:
-        """The entry of a record; None = it cannot be written down."""
+        """Return the entry for a record. None = the record cannot be encoded; then it is counted as lost."""
         try:
             return entry_of(kind, encode(record))
         except (ValueError, OverflowError, TypeError):  # a number of more than 64 bits, or half a character
@@ -207,7 +217,9 @@ class FileJournal:
             return None
 
     def _write(self, data: bytes) -> bool:
-        """Append data to the segment. If that fails, what was written of it is removed again."""
+        """Append data to the segment. Returns False if that fails; then the part that was written is removed
+        again, if possible.
+        """
         descriptor = self._descriptor
         try:
             written = os.write(descriptor, data)
@@ -230,16 +242,16 @@ class FileJournal:
         self.last_error = told
 
     def _not_synced(self, error: OSError) -> None:
-        """Note that the segment may not be on the disk, so that `tend` begins the next one. The other thread
-        calls this.
+        """Note that the segment may not be on the disk, so that `tend` begins the next one. The thread that
+        syncs calls this.
         """
         if self._sync_failed is None:
             log.error("the journal could not be synced to the disk: %s", error)
         self._sync_failed = f"not synced to the disk: {error.strerror or error}"
 
     def _catch_up(self) -> None:
-        """Write some of the records that wait in memory, and the ids of records that the database got from
-        memory.
+        """Write records that wait in memory, and the ids of records that the database got from memory: at
+        most `_PORTIONS` times `_PORTION` of each.
         """
         for _ in range(_PORTIONS):
             ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
@@ -254,8 +266,9 @@ class FileJournal:
             self._renew()
 
     def _renew(self) -> None:
-        """Begin the next segment. It gets its name when it has all open exchanges, and only then the lock on
-        the segment before is removed. So at any time one of the two is locked.
+        """Begin the next segment. If that fails, or the folder has reached its size, `last_error` says so.
+        The new file gets its name when it has all open exchanges, and only then the lock on the earlier
+        segment is removed. So at any time one of the two is locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
         try:
@@ -285,7 +298,9 @@ class FileJournal:
 
 
 def _made(path: Path, start: bytes) -> int:
-    """Make a segment that begins with these bytes. Returns its descriptor, with the lock. Raises OSError."""
+    """Make a segment whose first bytes are `start`. Returns its descriptor, which has the lock. Raises
+    OSError.
+    """
     unnamed = path.with_name(path.name + UNNAMED)
     with suppress(FileNotFoundError):
         unnamed.unlink()
@@ -304,7 +319,7 @@ def _made(path: Path, start: bytes) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names of a folder's files to the disk. Raises OSError."""
+    """Write the names of a folder's files to the disk (fsync). Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -319,19 +334,19 @@ def _write_whole(descriptor: int, data: bytes) -> None:
 
 
 class _Syncing:
-    """A thread that syncs segments to the disk, and closes segments that are full.
+    """A thread that syncs segments to the disk, and closes segments after the next one has begun.
 
-    folder: of the segments. failed: called in that thread if syncing fails. The thread starts with the first
-    write, because a process that is going to fork must not have threads.
+    folder: where the segments are. failed: called in that thread if syncing fails. The thread starts with the
+    first write, because a process that is going to fork must not have threads.
     """
 
     def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:
         self._folder = folder
         self._failed = failed
         self._named = False
-        """Whether a segment has got its name since the last sync, so that the folder must be synced, too."""
+        """Whether a file has got its name since the last sync, so that the folder must be synced, too."""
         self.dirty: set[int] = set()
-        """The segments that are not on the disk yet."""
+        """The descriptors of segments with bytes that may not be on the disk yet."""
         self._over: set[int] = set()
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -339,7 +354,7 @@ class _Syncing:
         self._thread: threading.Thread | None = None
 
     def wake(self, descriptor: int) -> None:
-        """Have a segment synced soon. descriptor: of a segment that is not in `dirty` yet."""
+        """Have a segment synced soon. descriptor: of a segment that is not in `dirty`."""
         with self._lock:
             self.dirty.add(descriptor)
         self._begin()
@@ -363,7 +378,9 @@ class _Syncing:
             self._thread.start()
 
     def end(self, descriptor: int) -> None:
-        """Sync everything, close all segments, end the thread. descriptor: the last segment; -1 = none."""
+        """Sync and close all segments, and end the thread. descriptor: of the last segment; -1 = there is
+        none.
+        """
         self._ended.set()
         self._wanted.set()
         if self._thread is not None:

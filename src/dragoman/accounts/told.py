@@ -1,5 +1,5 @@
-"""What clients are told of their limits in words: the fault of a request that is refused, and the parts of
-sentences that name a limit. Headers: `rate_headers`.
+"""Tells clients about their limits in words: the fault of a request that a limit refuses, and parts of
+sentences that name a limit. For headers see `rate_headers`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dragoman.state.counters import Resource, read
 WARNING: Final = "x-dragoman-warning"
 _SOON: Final = 1.0
 _OWN: Final = frozenset[Subject]({"key", "user", "team", "tenant"})
-"""The subjects whose numbers are the client's own. For other subjects a refusal tells no numbers, because
-other tenants may be counted with them.
+"""The subjects whose amounts a refusal tells to the client. Other subjects may count other tenants, too, so a
+refusal tells only the size of the limit.
 """
 _LONG: Final = frozenset({"day", "week", "month", "lifetime"})
-"""The windows in which a limit on tokens is a budget, not a rate."""
+"""The windows in which a limit of tokens is a budget, not a rate."""
 _WORDS: Final[Mapping[Resource, str]] = {
     "requests": "requests",
     "tokens": "tokens",
@@ -36,7 +36,7 @@ _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "t
 
 
 def lasting(seconds: float) -> str:
-    """A duration as OpenAI writes it: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
+    """Return a duration in the form that OpenAI uses: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
     if seconds <= 0:
         return "0s"
     thousandths = ceil(seconds * 1000)
@@ -45,7 +45,7 @@ def lasting(seconds: float) -> str:
 
 @lru_cache(maxsize=1024)
 def _whole(left: int) -> str:
-    """Whole seconds as OpenAI writes them."""
+    """Return a number of seconds in the form that OpenAI uses."""
     written = ""
     for letter, unit in (("d", 86_400), ("h", 3_600), ("m", 60)):
         amount, left = divmod(left, unit)
@@ -55,12 +55,14 @@ def _whole(left: int) -> str:
 
 
 def date(seconds: float) -> str:
-    """Unix seconds in the form of RFC 3339, in UTC, rounded up to a whole second."""
+    """Return a moment in the form of RFC 3339, in UTC. seconds: Unix seconds; a part of a second is rounded
+    up.
+    """
     return datetime.fromtimestamp(ceil(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def fault(refused: Refused, now: float) -> ir.Fault:
-    """The fault of a request that a limit refuses. now: Unix seconds.
+    """Return the fault for a request that a limit refuses. now: Unix seconds.
 
     A limit that is a budget (`is_budget`) makes a fault of the kind `quota`, so that clients do not repeat
     the request at once; any other limit makes one of the kind `rate_limit`.
@@ -86,7 +88,9 @@ def fault(refused: Refused, now: float) -> ir.Fault:
 
 
 def unpriced(limit: Limit) -> ir.Fault:
-    """The fault of a request that a limit on money refuses because the model has no known price."""
+    """Return the fault for a request that a limit on money refuses because the price of the model is not
+    known.
+    """
     return ir.Fault(
         "permission",
         f"The {_name(limit)} counts money, and the price of this model is not known (unknown_price: refuse).",
@@ -95,8 +99,8 @@ def unpriced(limit: Limit) -> ir.Fault:
 
 
 def is_budget(limit: Limit) -> bool:
-    """Whether a limit is a budget, not a rate: it is on money, on tokens for a day or longer, or on requests
-    for a lifetime.
+    """Whether a limit is a budget, not a rate: a limit of money; of tokens in windows of days, weeks, months
+    or a lifetime; or of requests in a lifetime.
     """
     if limit.resource == "concurrency":
         return False
@@ -106,8 +110,8 @@ def is_budget(limit: Limit) -> bool:
 
 
 def amount_of(limit: Limit, amount: int | None = None) -> str:
-    """An amount of what a limit counts, in words: "60 requests per minute", "5 USD per day", "100 USD in
-    all". amount: None = the whole limit, with its window.
+    """Return an amount of a limit's resource in words: "60 requests", "5 USD". amount: in the limit's unit;
+    None = the whole limit, with its window: "60 requests per minute", "100 USD in all".
     """
     shown = limit.most if amount is None else amount
     text = f"{usd(shown)} USD" if limit.resource == "money" else f"{shown} {_WORDS[limit.resource]}"
@@ -121,14 +125,16 @@ def amount_of(limit: Limit, amount: int | None = None) -> str:
 
 
 def usd(nano: int) -> str:
-    """nano-USD as USD, with two places or as many as it has up to six: "5.00", "0.00012"."""
+    """Return nano-USD as a text in USD, with two to six decimal places: "5.00", "0.00012". Further places are
+    cut off.
+    """
     whole, rest = divmod(nano, NANO)
     digits = f"{rest // 1_000:06d}".rstrip("0")
     return f"{whole}.{digits:0<2}"
 
 
 def whose(claim: Claim) -> str:
-    """Whom a limit counts, as the rest of a phrase: " of key ci-agent"; "" = everybody."""
+    """Return whom a claim counts, as the rest of a phrase: " of key ci-agent"; "" = all requests together."""
     subject, counter = claim.limit.subject, read(claim.counter)
     if subject == "global" or counter is None:
         return ""
@@ -176,7 +182,9 @@ def _when(refused: Refused, wait: float | None, *, too_large: bool) -> str:
 
 
 def _wait(refused: Refused, now: float) -> float | None:
-    """The seconds after which a request may succeed; None = it never does."""
+    """Return the number of seconds after which the refused request may succeed; None = never, until an
+    operator changes the limit.
+    """
     claim = refused.claim
     if claim.amount > claim.limit.most:
         return None

@@ -1,5 +1,5 @@
-"""What operators are told about limits: that a limit is nearly used up, or is reached (once for each window
-of each counter); and how many requests limits have refused.
+"""Tells operators that a limit is nearly used up, or is reached, and counts how many requests each limit has
+refused.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from dragoman.accounts.told import amount_of, date, is_budget, whose
 
 Kind: TypeAlias = Literal["limit_warning", "limit_reached"]
 _MOST: Final = 10_000
-"""The most counters that are remembered."""
+"""The most counters whose refusals are counted, and the most events that are remembered as told."""
 _HOUR: Final = 3_600
 _HOURS: Final = 24
 
 
 class LimitEvent(NamedTuple):
-    """Something that an operator should know of a limit. limit: its name. whose: "key ci-agent"; "" =
-    everybody. counted: what it limits, "60 requests per minute". message: one sentence for a person.
+    """An event that an operator should know about a limit. kind: "limit_warning" = the limit is nearly used
+    up; "limit_reached" = the limit refuses requests, or a soft limit is exceeded. limit: its name. whose:
+    "key ci-agent"; "" = all requests together. counted: the size of the limit: "60 requests per minute".
+    message: a clause for people, as `_sentence` makes it.
     """
 
     kind: Kind
@@ -32,18 +34,22 @@ class LimitEvent(NamedTuple):
 
 
 class Watch:
-    """Watches the limits of one process."""
+    """Tells operators of the events of limits in one process, and counts how many requests limits refuse."""
 
     def __init__(self) -> None:
         self.tell: Callable[[LimitEvent], None] | None = None
-        """Gets each event once for each window of a counter. None = nobody is told."""
+        """Called with each event, usually once for each window of a counter; for a limit without a window at
+        most once an hour. None = nobody is told.
+        """
         self._told: dict[tuple[Kind, str], float] = {}
-        """The events that were told, with the end of their window."""
+        """{(kind, name of the counter): until when the event is not told again, in Unix seconds}."""
         self._refusals: dict[str, dict[int, int]] = {}
-        """By counter without its window: how many requests were refused, by the hour since 1970."""
+        """{name of a counter without its window: {hours since 1970: how many requests were refused}}."""
 
     def refused(self, refused: Refused, now: float) -> None:
-        """Note that a limit has refused a request. now: Unix seconds."""
+        """Count that a limit has refused a request, and tell operators that the limit is reached (see
+        `tell`). A request that is larger than the whole limit is only counted. now: Unix seconds.
+        """
         claim = refused.claim
         place = claim.counter.rpartition("|")[0]
         if place not in self._refusals and len(self._refusals) >= _MOST:
@@ -57,19 +63,19 @@ class Watch:
             self._once("limit_reached", claim, refused.standing, now)
 
     def refusals(self, counter: str, now: float) -> int:
-        """How many requests this process has refused in the last 24 hours because of a counter, in all of its
-        windows.
+        """Return how many requests this process has refused in the last 24 hours because of one limit and
+        subject. counter: the name of any of their counters: all windows count. now: Unix seconds.
         """
         hours = self._refusals.get(counter.rpartition("|")[0], {})
         return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
 
     def warning(self, claims: Iterable[Claim], standing: Callable[[str], Standing], now: float) -> str | None:
-        """The text of the header `x-dragoman-warning` of an answer; None = there is none. Tells operators as
-        well.
+        """Return the text of the header `x-dragoman-warning` for an answer; None = the answer gets no
+        warning. Tell operators of each limit that is reached or warns (see `tell`).
 
-        The text names the limit that is used most, among the soft limits that are reached and the limits
-        whose use has reached `warn_at`. claims: on the counters to look at. standing: `Ledger.standing`, with
-        the claims reserved. now: Unix seconds.
+        A limit is reached if it is soft and exceeded; it warns if its use has come to `warn_at`. The text
+        names the limit among these that is used most. claims: on the counters to look at. standing:
+        `Ledger.standing`; it has to include what this request has reserved. now: Unix seconds.
         """
         worst, most = None, -1.0
         for claim in claims:
@@ -109,7 +115,9 @@ class Watch:
 
 
 def _sentence(claim: Claim, standing: Standing) -> str:
-    """How full a limit is, for a person."""
+    """Return a clause for people: the limit, how much of it is used, and until when: "the limit burst (60
+    requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
+    """
     limit = claim.limit
     taken = standing.used + standing.reserved
     share = f"{min(999, taken * 100 // limit.most)} %" if limit.most else "100 %"

@@ -1,7 +1,7 @@
-"""The names of counters, as limits make them; `state.counters` reads them. Pure.
+"""Makes the names of limits' counters; `state.counters` reads them. Pure.
 
-The name of a counter states the limit, whom it counts and the window, so that all processes use the same one
-without asking each other, and whoever reads the name knows when the counter is over.
+The name of a counter states the limit, whom the counter counts, and the window. So all processes use the same
+name without asking each other, and whoever reads the name knows when the counter's window is over.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from dragoman.accounts.limits import Limit
 from dragoman.state.counters import escaped
 
 _LONGEST: Final = 64
-"""The most characters of a name that a counter shows; a longer one is replaced by its hash."""
+"""The most characters of a subject's name that a counter shows; a longer name is replaced by its hash."""
 _HASHED: Final = "#"
 
 
 def prefix_of(limit: Limit, value: str) -> str:
-    """The beginning of the name of a limit's counter, to which the window's start is added. value: whom it
-    counts.
+    """Return the beginning of the names of a limit's counters for one subject. The start of the window
+    follows it. value: the name of the subject that is counted, such as a key or a tag.
     """
     window = "" if limit.window is None else f"{limit.every}{limit.window}"
     return f"{escaped(limit.name)}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
 
 
 def shown(value: str) -> str:
-    """A name as counters show it: the name itself; or, if it is long or cannot be printed, `#` and 32 digits
-    of its hash. So names that clients invent are short, and no two names have the same counter.
+    """Return the name of a subject in the form that counters show: the name itself; or `#` and 32 digits of
+    its hash, if the name is long, begins with `#` or has characters that cannot be printed. So names that
+    clients invent become short, and two names do not share a counter.
     """
     if len(value) <= _LONGEST and value.isprintable() and not value.startswith(_HASHED):
         return value
@@ -36,8 +37,8 @@ def shown(value: str) -> str:
 
 
 def mark_of(models: Iterable[str] | None) -> str:
-    """Eight hexadecimal digits that differ for limits of the same name that are for different models; "" =
-    the limit is for all models.
+    """Return 8 hexadecimal digits of a hash of these model names, so that two limits of the same name for
+    different models have different counters; "" = the limit is for all models (`models` is None).
     """
     if models is None:
         return ""

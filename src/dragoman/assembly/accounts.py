@@ -1,5 +1,5 @@
-"""Builds what exchanges are accounted with: the prices and limits of a configuration, with the counters and
-the journal, which outlive the configuration.
+"""Builds what the accounting of exchanges needs: the prices and limits of a configuration, and the ledger
+with the counters of limits. The ledger and the journal may be used on by later configurations.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dragoman.tokens.vocabulary import load
 
 log = logging.getLogger("dragoman.assembly.accounts")
 _OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
-"""The resources for which the tokens of a prompt are counted."""
+"""The resources whose limits need the number of tokens in a prompt."""
 
 
 class Processes(NamedTuple):
     """The processes that count limits together. workers: how many processes serve requests. embedded: the
-    Valkey server that was started for them, None = there is none.
+    Valkey server that the gateway has started for them; None = it has started none.
     """
 
     workers: int = 1
@@ -43,9 +43,10 @@ ALONE: Final = Processes()
 def accounting_of(
     loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None, seams: Seams
 ) -> Accounting | None:
-    """What exchanges are accounted with; None = nothing is accounted for, because no limit and no price is
-    stated, and no usage is kept. ledger: has the counters of the limits. watch: tells operators about the
-    limits. journal: None = no usage is kept. seams: with the clock of limits.
+    """Return what the engine needs to account for exchanges. None = nothing is accounted for, because the
+    configuration states no limit and no price, and no usage is kept. ledger: has the counters of the limits.
+    watch: tells operators about the limits. journal: None = no usage is kept. seams: has the clock of the
+    limits' windows.
     """
     config = loaded.config
     if journal is None and not limited(config) and not config.prices:
@@ -69,22 +70,27 @@ def limited(config: Config) -> bool:
 
 
 def prepare(config: Config) -> None:
-    """Load the vocabulary that counts prompts, if a limit needs it. So no request has to wait for it."""
+    """Load the vocabulary for counting the tokens of prompts, if a limit in the configuration needs it. So no
+    request has to wait for it.
+    """
     every = (*limits_of(config), *held_limits(config, None))
     if any(one.resource in _OF_PROMPTS for one in every):
         load()
 
 
 def shares(config: Config, processes: Processes, *, kept: bool) -> bool:
-    """Whether counters are shared with other processes. kept: keys with limits may be made at run time."""
+    """Whether this process shares the counters of limits with other processes. kept: True = keys with limits
+    may be made at run time, so there may be limits even if the configuration states none.
+    """
     together = processes.workers > 1 or config.stores.valkey is not None
     return together and (kept or limited(config))
 
 
 def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, shared: bool) -> Ledger:
-    """The ledger, which has the counters of limits. name: of this process, unique for ever; its journal has
-    the same name. shared: True = other processes count the same limits. Raises ConfigError if the counters
-    cannot be shared, and a limit or `stores.valkey` is stated.
+    """Return the ledger, which has the counters of limits. name: of this process, unique for ever; its
+    journal has the same name. shared: True = other processes count the same limits. Raises ConfigError if the
+    counters should be shared and cannot, and the configuration states a limit or `stores.valkey`; if it
+    states neither, the log says so, and this process counts alone.
     """
     if shared:
         from dragoman.assembly.shared import shared_ledger  # few gateways load the client of Valkey
@@ -104,8 +110,8 @@ def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, 
 
 
 async def reach_counters(config: Config) -> None:
-    """Look whether the server of `stores.valkey` can be used. If it does not answer, the log says so. Raises
-    ConfigError if it can never be used.
+    """Check whether the server of `stores.valkey` can be used. If it does not answer, the log says so. Raises
+    ConfigError if the gateway can never use this server.
     """
     if config.stores.valkey is not None:
         from dragoman.assembly.shared import check_store

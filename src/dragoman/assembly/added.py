@@ -1,4 +1,6 @@
-"""Completes a configuration by what operators have added to it, as its database has it."""
+"""Completes a configuration with the entries that operators have added to it at run time. A database has
+these entries.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,14 @@ from dragoman.stores.standing import SchemaRefused
 
 
 def with_added(found: Loaded, database: Location | None, *, starting: bool = False) -> Loaded:
-    """The configuration with the entries that this database keeps. It is loaded again only if there are any.
+    """Return the configuration with the entries in this database. It is loaded once more only if there are
+    entries.
 
-    database: None = the store is in memory, so nothing can be added. starting: True = a database that cannot
-    be read causes only a warning; the running gateway tries again. False = it raises ConfigError. A database
-    whose schema this version cannot use always raises it.
+    found: the configuration without the entries. database: None = the store is in memory, so nothing can be
+    added, and `found` is returned. starting: True = if the database cannot be read, the result has a warning
+    and no entries, and the running gateway tries again; False = then ConfigError is raised. If the database
+    has a schema that this version cannot use, ConfigError is always raised. The `again` of the result reads
+    the entries again, too.
     """
     if database is None or found.adding is None:
         return found

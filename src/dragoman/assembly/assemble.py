@@ -1,4 +1,6 @@
-"""Builds the running parts of a gateway from its configuration: model names, upstreams, keys, store."""
+"""Builds the running parts of a gateway from its configuration: model names, upstreams, client keys, stores,
+limits.
+"""
 
 from __future__ import annotations
 
@@ -60,15 +62,18 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one configuration; replaced as a whole by those of the next one.
+    """The running parts of one configuration. A reload replaces the whole object by the parts of the next
+    configuration.
 
-    upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
-    passages: for providers whose resources are passed through. following: keeps the directory of client keys
-    up to date, None = there is no database for it. recording: stores finished exchanges, None = they are not
-    stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges are
-    accounted with, None = nobody wants to know. restoring: restores the counters of limits.
-    parts: what the next configuration may go on using, and what has to be closed. lists: the providers' own
-    lists of models. local: the models of this machine, by name.
+    names: the model names. upstreams: all upstreams, by the provider's name. providers: the upstreams of
+    configured providers, without those that an upstream made in code replaces. passages: {name of a provider
+    whose resources or paths are passed through: what passes them through}. following: keeps the client keys
+    of the database up to date in memory; None = there is no database for keys. policy: how attempts are
+    repeated. recording: stores finished exchanges; None = they are not stored. journaling: the journal of
+    usage; None = no usage is kept. accounting: what the engine needs to account for exchanges; None = nothing
+    is accounted for. restoring: lets the counters of limits begin with earlier usage. parts: the parts that
+    the next configuration may use on, and that have to be closed. lists: the providers' own lists of models.
+    local: the models of this machine, by name.
     """
 
     names: Names
@@ -90,12 +95,16 @@ class Assembly(msgspec.Struct, frozen=True):
     local: Mapping[str, LocalModel]
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Whether a model's first deployment gets plain requests of `face` relayed or translated."""
+        """Return whether requests of the protocol `face` without optional fields are relayed or translated
+        for the first deployment of a model.
+        """
         _, backend = self._first(model, face)
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
+        """Return what clients of the protocol `face` can use of the first deployment of a model; None = its
+        upstream speaks no protocol (an embedded model, for example).
+        """
         first, backend = self._first(model, face)
         if backend.dialect is None:
             return None
@@ -105,8 +114,8 @@ class Assembly(msgspec.Struct, frozen=True):
         return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """A model's first deployment, and its upstream in the protocol that a request of `face` without
-        special wishes would use.
+        """Return (the first deployment of a model, its upstream in the protocol that a request of the
+        protocol `face` without optional fields would use).
         """
         route = self.names.table.resolve(model)
         first = route.deployments[0]
@@ -115,8 +124,9 @@ class Assembly(msgspec.Struct, frozen=True):
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
-        """Let the counters of all limits begin with what was used before, once for each limit. False = that
-        is not possible now, so it is done later. recovered: as for `Restoring.restore`.
+        """Let the counters of all limits begin with earlier usage, each limit only once. Returns False if
+        that is not possible now; then it is tried again in the background. recovered: as for
+        `Restoring.restore`.
         """
         if self.accounting is None or self.accounting.ledger is None:
             return True
@@ -125,7 +135,7 @@ class Assembly(msgspec.Struct, frozen=True):
         return await self.restoring.restore(every, recovered=recovered)
 
     async def close(self) -> None:
-        """Close all parts, even if closing one of them fails. Upstreams made in code are left as they are."""
+        """Close all parts, even if closing one of them fails. Upstreams made in code are not closed."""
         await close(self.parts.all.values())
 
 
@@ -139,13 +149,15 @@ async def assemble(
     before: Assembly | None = None,
     processes: Processes = ALONE,
 ) -> Assembly:
-    """Build all running parts, without connecting to providers, and begin to sweep the store.
+    """Build all running parts, without connecting to providers. Also begin to sweep the store, and let the
+    counters of limits begin with earlier usage. If there is no running assembly, first store the usage that
+    earlier processes have left in the journal.
 
-    own: upstreams made in code, by name; they replace configured ones. models: registered in code. reached:
-    called when a limit is reached that fails no exchange. before: the running assembly, whose parts are used
-    as far as their settings are equal; it is not changed. processes: who counts limits together.
-    Raises ConfigError for wrong model names and an unusable store; then, as after any failure, the built
-    parts are closed.
+    own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
+    reached: called when a limit is reached that does not fail the exchange. before: the running assembly,
+    None = there is none; its parts are used on if their settings are equal. It is not changed. processes: the
+    processes that count limits together. Raises ConfigError for an unknown model name, an unusable store and
+    similar mistakes. After any failure, the new parts are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
@@ -174,7 +186,9 @@ _UNREAD = "cannot be changed now, because the usage that new limits count cannot
 
 
 class _Outside(NamedTuple):
-    """What an assembly is given from outside: see `assemble`."""
+    """Arguments of `assemble` (seams, reached, before, processes), and two values that `assemble` makes:
+    local and lists.
+    """
 
     seams: Seams
     reached: Reached
@@ -186,8 +200,8 @@ class _Outside(NamedTuple):
 
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
-    """The models of this machine; none if they are disabled. A reload does not look again for installed ones:
-    that would hold up all requests.
+    """Return the models of this machine, by name; none if they are disabled. A reload does not look for newly
+    installed models, because all requests would have to wait for that.
     """
     settings = config.providers.local
     if not settings.enabled:
@@ -319,8 +333,9 @@ def _assembled(
 
 
 def _client_keys(config: Config, parts: Parts, following: Following | None, seams: Seams) -> ClientKeys:
-    """The client keys. With a directory they are made anew for each configuration: an object that was in use
-    once must not come back, because what was concluded from it may no longer hold.
+    """Return the client keys. Without a directory, the running object is used on if its settings are equal.
+    With a directory, each configuration gets a new object: an object that was replaced once must not be used
+    again, because callers that were admitted with it may not be admitted now.
     """
     if following is None:
         of = (config.auth, config.server, config.tenants, config.teams, config.users, config.groups)
@@ -334,7 +349,7 @@ async def _end(following: Following | None) -> None:
 
 
 def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
-    """What stores finished exchanges, if the setting `trace.store` wants it."""
+    """Return what stores finished exchanges; None = the setting `trace.store` does not want it."""
     trace, home = loaded.config.trace, loaded.home
     stated = trace.store, home, trace.store_size, trace.store_ttl
     made = open_exchanges(*stated, seams)
@@ -346,7 +361,9 @@ def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
 
 
 def _journaling(loaded: Loaded, store: Store, parts: Parts, seams: Seams, mark: str) -> Journaling | None:
-    """The journal of usage, if the store keeps usage. It is closed before the store."""
+    """Return the journal of usage; None = the store keeps no usage. The journal is closed before the
+    store.
+    """
 
     async def close(journaling: Journaling | None) -> None:
         if journaling is not None:
@@ -364,7 +381,7 @@ def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outsid
 
 
 def _follow(passage: Passage, upstream: WireUpstream) -> None:
-    """If the key of an upstream can change, let its passage use the new key, too."""
+    """If the credential of an upstream can change, let the provider's passage use each new one, too."""
     if (renewal := upstream.accounts[0].renewal) is not None:
         renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 

@@ -1,4 +1,4 @@
-"""Makes the background checks of the providers that a configuration wants to have checked."""
+"""Starts the background checks of those providers for which the configuration wants checks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def checks_of(
     told: Callable[[Event], None] | None = None,
 ) -> Checks | None:
     """Start the checks, and return them; None = no provider is to be checked. Only one process of a machine
-    may do this. An upstream that was made in code is not checked. told: as in `Checks`.
+    may call this. An upstream that was made in code is not checked, nor a provider without a list of models.
+    told: called with the events that an operator has to know, as in `Checks`.
     """
     checked = [
         Checked(upstream, check.every, check.wait, check.when)

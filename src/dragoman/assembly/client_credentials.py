@@ -1,10 +1,10 @@
-"""Forwards the credentials of clients to providers with `credential: client`, as the sign-ins of coding
-agents with a subscription need it.
+"""Forwards the credentials of clients to providers with `credential: client`. Coding agents that are signed
+in with a subscription need this.
 
-A credential is read from the headers of one request and lives as long as this request. It goes to the one
-provider that speaks the request's protocol and gets such credentials (the configuration allows no second
-one), with the connections of that provider, which lead to its origin only. No other attempt, no check and no
-list of models uses it. A key of this gateway is never forwarded.
+A credential is read from the headers of one request, and is forgotten when this request ends. It is sent only
+to the provider that speaks the request's protocol and wants clients' credentials (the configuration allows
+only one such provider for a protocol), over that provider's connections, which lead to its origin only. No
+other attempt, no check and no fetch of a model list uses it. A key of this gateway is never forwarded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dragoman.upstreams.backend import all_over_http
 from dragoman.upstreams.passage import Passage
 
 _ID: Final = "client"
-"""The id of every such account. It says nothing about the credential."""
+"""The id of every account with a client's credential. It reveals nothing about the credential."""
 _BEARER: Final = "authorization"
 _WITH_IT: Final = frozenset(
     {
@@ -36,15 +36,15 @@ _WITH_IT: Final = frozenset(
         *("originator", "session_id", "user-agent", "version", "x-app"),
     }
 )
-"""Headers that are forwarded beside a credential: the account that it is for, and the program that has signed
-in. `chatgpt-account-id`, `originator` and `version` are those of Codex, `x-app` is that of Claude Code; the
-sign-in of Claude Code also needs `anthropic-beta`, which its protocol passes on.
+"""Headers that are forwarded together with a credential: they name the account that it is for, and the
+program that has signed in. `chatgpt-account-id`, `originator` and `version` are sent by Codex, `x-app` by
+Claude Code; the sign-in of Claude Code also needs `anthropic-beta`, which its protocol passes on.
 """
 
 
 class ClientCredentials:
-    """The providers of one gateway that get their clients' credentials. knows: whether a text with this
-    SHA-256 is a key of the gateway.
+    """The providers of one gateway that are called with their clients' own credentials. knows: returns
+    whether a key of the gateway has this SHA-256.
     """
 
     def __init__(self, knows: Callable[[bytes], bool]) -> None:
@@ -52,15 +52,18 @@ class ClientCredentials:
         self._providers: Mapping[str, Provider] = {}
 
     def use(self, loaded: Loaded) -> Callable[[Runtime, Inbound], Runtime] | None:
-        """Use another configuration from now on. Returns `runtime_of`; None = no provider gets credentials of
-        clients.
+        """Use another configuration from now on. Returns the method `runtime_of`; None = no provider is
+        called with clients' credentials.
         """
         self._providers = {name: one for name, one in loaded.providers.items() if one.forwards}
         return self.runtime_of if self._providers else None
 
     def runtime_of(self, runtime: Runtime, inbound: Inbound) -> Runtime:
-        """The runtime for one request: with the client's credential for the provider that speaks its
-        protocol, and without the other providers that need one.
+        """Return the runtime for one request. runtime: the general one, or the one of the client's tenant. In
+        the result, the provider that speaks the request's protocol is called with the client's credential.
+        Other providers with `credential: client` cannot be called, and this one cannot either if the client
+        has sent no credential (`Runtime.unreadable`). A provider for which the tenant has brought a key keeps
+        this key.
         """
         backends, keys = dict(runtime.backends), dict[str, Key]()
         lacking, used = dict(runtime.unreadable), set(runtime.own)
@@ -88,8 +91,8 @@ class ClientCredentials:
         )
 
     def passage(self, passage: Passage, headers: Mapping[str, str]) -> Passage | None:
-        """The passage with the client's credential; None = its provider gets none. Raises RequestFailed (401)
-        if the client has sent none.
+        """Return the passage with the client's credential; None = the passage's provider is not called with
+        clients' credentials. Raises RequestFailed (401) if the client has sent no credential.
         """
         if (provider := self._providers.get(passage.name)) is None:
             return None
@@ -101,8 +104,9 @@ class ClientCredentials:
     def _accounts(
         self, provider: Provider, face: str, headers: Mapping[str, str]
     ) -> dict[str, Account] | None:
-        """An account with the client's credential for each of the provider's protocols; None = the client
-        speaks none of them, or has sent no credential. face: the client's protocol.
+        """Return {protocol: account with the client's credential} for each protocol of the provider. None =
+        the provider does not speak the client's protocol, or the client has sent no credential. face: the
+        client's protocol.
         """
         if all(api.dialect != face for api in provider.apis):
             return None
@@ -114,14 +118,16 @@ class ClientCredentials:
         return {api.dialect: _account(provider, api, found, beside) for api in provider.apis}
 
     def _is_theirs(self, value: str) -> bool:
-        """Whether a header holds a credential that is no key of this gateway, valid or not."""
+        """Whether a header's value is a credential for a provider: it is not a key of this gateway, and does
+        not look like one.
+        """
         scheme, _, token = value.partition(" ")
         key = token.strip() if scheme.lower() == "bearer" and token else value
         return not key.startswith(minting.PREFIX) and not self._knows(minting.digest(key))
 
 
 def _names(face: str) -> tuple[str, ...]:
-    """The headers in which a protocol's clients send a credential."""
+    """Return the names of the headers in which clients of a protocol send a credential."""
     return (_BEARER, *DIALECTS[face].keys.headers)
 
 
@@ -150,4 +156,6 @@ def _missing(provider: Provider) -> ir.Fault:
 
 
 def _remember_nothing(key: str, model: str, pause: float, now: float) -> None:
-    """A limit of a client's own account concerns no other request."""
+    """Do nothing with what an answer says about an exhausted key: the client's own account concerns no other
+    request.
+    """

@@ -1,6 +1,6 @@
 """The inside of a gateway: its configuration, its running parts, and its life from start to close.
 
-`dragoman.gateway.Gateway` adds the methods for clients. The server uses only this class.
+`dragoman.gateway.Gateway` adds the methods for programs that embed a gateway. The server uses only `Core`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ Observer = Callable[[Exchange], None]
 _FAREWELL = 1.0
 """Seconds for which `close` waits until the requests that it has cancelled have ended."""
 DRAIN_DELAY: Final = 5.0
-"""Seconds for which the port stays open after a SIGTERM, if unset and readiness was checked lately."""
+"""Seconds; see `Core.drain_delay`."""
 _PROBED_LATELY = 60.0
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
@@ -96,11 +96,12 @@ class Core:
     """One gateway: its configuration, its providers and its engine.
 
     config: a configuration file, or settings in the form of such a file, or the result of `dragoman.load`.
-    None = the file that DRAGOMAN_CONFIG names (if empty, none), else `dragoman.yaml` in the working directory
-    or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman serve`, unless
-    `dragoman.load` was given others. upstreams: your own providers by name; they replace configured ones.
-    hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not block, and their
-    exceptions are logged. Raises ConfigError with all mistakes but those in model names, which `start` finds.
+    None = the file that DRAGOMAN_CONFIG names (if empty, no file); if that is not set, `dragoman.yaml` in the
+    working directory or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman
+    serve`, unless `dragoman.load` was given others. upstreams: your own providers by name; they replace
+    configured ones. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
+    block, and their exceptions are logged. Raises ConfigError with all mistakes except those in model names,
+    which `start` finds.
     """
 
     def __init__(
@@ -120,26 +121,24 @@ class Core:
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
         self._stopping: float | None = None
-        """When the port closes, or closed (monotonic seconds); None = no stop was requested."""
+        """When the port closes, or has closed (monotonic seconds); None = no stop was requested."""
         self._probed: float | None = None
         self.worker = self.workers = 1
-        """The number of this worker process, from 1, and how many worker processes there are."""
+        """worker: the number of this worker process, from 1. workers: how many worker processes there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
-        """Returns the number of open client connections and their limit, by name; None = our own server does
-        not run.
-        """
+        """Returns {"open": …, "limit": …} of client connections; None = our own server does not run."""
         self.embedded: Embedded | None = None
-        """The store of limits that runs beside the workers; None = there is none."""
+        """The Valkey server that was started for the workers' counters of limits; None = there is none."""
         self.closed = False
         self.heavy = HeavySteps()
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
-        """What is remembered of keys and deployments; outlives the running parts."""
+        """What this process has learnt about keys and deployments; it outlives a reload."""
         self.own_keys = OwnAccounts(self.providers_health)
         """The keys of providers that tenants have brought."""
         self.lent = ClientCredentials(lambda one: self.client_keys.knows(one))  # noqa: PLW0108 - they change
         self.gates = Gates(seams.monotonic)
-        """The limits on the requests that run at once; they outlive the running parts."""
+        """The limits on the requests that run at once; the object outlives a reload."""
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
@@ -147,7 +146,7 @@ class Core:
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self.made: dict[str, Route] = {}
-        """The model names that were created while the gateway runs (`make`), with their routes."""
+        """{model name that was created while the gateway runs (`make`): its route}."""
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
         self.began = seams.monotonic()
@@ -158,16 +157,16 @@ class Core:
         self.peers = Peers()
         """The other workers, and the keeper."""
         self.alerts = Alerts(seams)
-        """The receivers of alerts, which only the keeper sends to."""
+        """Sends alerts. Only the keeper uses it."""
         self._checks: Checks | None = None
         self.discovering = Discovering(self)
-        """Has the providers' lists of models fetched."""
+        """Has the providers' lists of models fetched, and uses them."""
         self._sharing: asyncio.Task[None] | None = None
         self.performance = Performance()
         self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
         """Counts for `/metrics`; None = nothing is counted."""
         self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
-        """Counts how often limits were reached, and logs it."""
+        """Counts and logs how often limits on size and time were reached."""
         trace = self.config.trace
         self.finished = Finished(trace.keep, trace.max_size, trace.body)
         """The latest finished exchanges, for traces."""
@@ -188,19 +187,19 @@ class Core:
         )
         """Loads the configuration again while the gateway runs."""
         self.renewed: list[Callable[[], None]] = []
-        """Called after another configuration has begun."""
+        """Called after the gateway has begun to use another configuration."""
         self.telling = Telling(self)
-        """What `/health` and `/metrics` say, and the counts that the workers tell each other."""
+        """Makes the answers of `/health` and `/metrics`, and exchanges counts with the other workers."""
         self.admitting: ClientKeys | None = None
-        """The keys with which clients may call now; None = nobody may, before `start` has ended and after
+        """The client keys that count now; None = no client may call: before `start` has ended, after
         `close`.
         """
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway configured only by environment variables, and by the file that DRAGOMAN_CONFIG may name.
+        """A gateway configured by environment variables only, and by the file that DRAGOMAN_CONFIG may name.
 
-        environ: None = the process's own. options: the constructor's keywords. Raises ConfigError.
+        environ: None = this process's variables. options: the constructor's keywords. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -217,8 +216,8 @@ class Core:
     ) -> None:
         """Add a model under a name of your choice, before the gateway has started.
 
-        provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name of the
-        model; None = the same. facts: the model's capabilities. preferred_api: the protocol for a provider
+        provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name for
+        the model; None = `name`. facts: the model's capabilities. preferred_api: the protocol for a provider
         with several; None = the client's own, if the model and the request allow it. Raises RuntimeError
         after the start.
         """
@@ -230,18 +229,18 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     def share_places(self, file: PlacesFile) -> None:
-        """Count the requests that run at once together with the other workers. Before `start`."""
+        """Count the requests that run at once together with the other workers. Call it before `start`."""
         self.gates.share(lambda name: SharedPlaces(file, name, self.worker, self.workers))
 
     @property
     def started(self) -> bool:
-        """Whether requests can be served: `start` has ended, and `close` was not called."""
+        """Whether requests can be served: the engine was built by `start`, and `close` was not called."""
         return self._engine is not None and not self.closed
 
     async def start(self) -> None:
         """Build the running parts and the store; a second call does nothing. The first request calls it, too.
 
-        Raises ConfigError, and RequestFailed after `close`: a closed gateway cannot start again.
+        Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start again.
         """
         if self.closed:
             raise RequestFailed(_CLOSED)
@@ -302,13 +301,12 @@ class Core:
         )
 
     def _alert(self, event: Event) -> None:
-        """Have the keeper send an alert."""
+        """Have the keeper send an alert about an event."""
         self.peers.hand("alert", alert_of(event, self.seams.now()))
 
     def _attend(self, assembly: Assembly) -> None:
-        """Store finished exchanges as this assembly does. Stop the checks of providers that run, and start
-        those that this assembly wants if this process is the keeper: only one process of a machine makes
-        checks.
+        """Connect an assembly's parts with the rest of the gateway. Stop the running checks of providers, and
+        start new ones if this process is the keeper: only one process of a machine checks.
         """
         if assembly.following is not None:
             assembly.following.directory.declare(declared_of(self.config))
@@ -332,7 +330,7 @@ class Core:
             self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
+        """Return what new requests are served with. kept: the clients with seals, from the runtime before."""
         self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
@@ -359,7 +357,7 @@ class Core:
 
     async def reload(self) -> Outcome:
         """Load the configuration again from where it came from, and use it for all requests that begin
-        afterwards; running ones end with the one before. If it has problems, nothing changes. Settings of
+        afterwards; running ones keep the old one. If the new one has problems, nothing changes. Settings of
         the server and of stored data are used only after a restart; the outcome names them.
         """
         return await self.reloads.reload()
@@ -396,7 +394,9 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Look up each client's key again at its next request, because keys have changed."""
+        """Look up each client's key again at its next request, because keys have changed. Also use the
+        tenants' present keys of providers, and restore the counters of new limits.
+        """
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
             self.admitting = None if self.admitting is None else self.client_keys
@@ -407,7 +407,7 @@ class Core:
 
     @property
     def draining(self) -> bool:
-        """Whether a stop was requested. Running requests may finish, and the readiness check fails."""
+        """Whether a stop was requested: running requests may finish, and the readiness check fails."""
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:
@@ -416,13 +416,13 @@ class Core:
             self._stopping = self.seams.monotonic() + delay
 
     def probed(self) -> None:
-        """Note that a readiness check was made."""
+        """Record that a readiness check was made now."""
         self._probed = self.seams.monotonic()
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open after a SIGTERM. This is the setting `server.drain_delay`. If
-        it is not set: `DRAIN_DELAY`, or 0 if no readiness check was made in the last minute.
+        """Seconds for which the port stays open after a SIGTERM: `server.drain_delay`. If that is not set:
+        `DRAIN_DELAY` if a readiness check was made in the last minute, else 0.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -430,7 +430,7 @@ class Core:
         return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
-        """Begin to drain; wait until background answers have ended or the configured drain time is over."""
+        """Begin to drain; wait for the end of background answers, or of the drain time (`server.drain`)."""
         self.stopping()
         assert self._stopping is not None
         if self._background is not None:
@@ -485,51 +485,53 @@ class Core:
 
     @property
     def deadlines(self) -> Deadlines:
-        """The timers of this event loop."""
+        """The timers of this event loop. Raises RuntimeError before `start`, RequestFailed after `close`."""
         return self._running.deadlines
 
     @property
     def client_keys(self) -> ClientKeys:
-        """The keys with which clients may call this gateway."""
+        """The keys with which clients may call this gateway. Raises as `deadlines`."""
         return self._running.client_keys
 
     @property
     def following(self) -> Following | None:
-        """What keeps the keys of the database in memory; None = there is no database for them."""
+        """Keeps the database's client keys in memory; None = it has none. Raises as `deadlines`."""
         return self._running.following
 
     @property
     def loaded(self) -> Loaded:
-        """The configuration in force, and where each setting is stated."""
+        """The configuration in use, with the place where each setting is stated."""
         return self._loaded
 
     @property
     def upstreams(self) -> Mapping[str, Upstream]:
-        """All upstreams by the provider's name, those made in code included."""
+        """All upstreams by the provider's name, those made in code included. Raises as `deadlines`."""
         return self._running.upstreams
 
     @property
     def providers(self) -> Mapping[str, WireUpstream]:
-        """The upstreams of configured providers, by name."""
+        """The upstreams of configured providers that no upstream made in code replaces, by name."""
         return self._running.providers
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """For each provider whose resources are passed through, by its name, the upstream that does so."""
+        """By provider: what passes requests for its resources or paths through, if clients may make them."""
         return self._running.passages
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
-        """The entries of the model list, one by one: those that the client may use."""
+        """The entries of the model list that this client may use, one by one."""
         return self._running.names.entries(caller.models, caller.may.providers, caller)
 
     def alike(self, name: str) -> Iterable[str]:
-        """The names of the model list that differ from a name only in capitals."""
+        """The names in the model list that are equal to `name`, or differ from it only in upper and lower
+        case.
+        """
         return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.
 
-        Every client whose key permits the name may use it; only this process knows it, until it ends.
+        Clients whose keys permit the name may use it; only this process knows the name, until it ends.
         """
         if route is None:
             del self.made[name]
@@ -538,7 +540,7 @@ class Core:
         self._rename(self._running.names)
 
     def relist(self) -> None:
-        """Make the model names again, because a provider's own list of models has changed."""
+        """Make the table of model names again, because a provider's own list of models has changed."""
         running = self._running
         facts = running.lists.facts()
         self._rename(naming(self._loaded, self._own, self._models, running.local, facts))
@@ -574,15 +576,19 @@ class Core:
 
     @property
     def origin(self) -> str:
-        """For people: the path of the configuration file, or a text that there is none."""
+        """The path of the configuration file, for people; or a text that there is no file."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Whether a model's first deployment gets plain requests of `face` relayed or translated."""
+        """Whether requests of the protocol `face` without optional fields are relayed or translated for a
+        model's first deployment.
+        """
         return self._running.mode(model, face)
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
+        """What clients of `face` can use of a model's first deployment; None = the upstream has no
+        protocol.
+        """
         return self._running.compatibility(model, face)
 
     def describe(self) -> list[str]:
@@ -623,13 +629,13 @@ class Core:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The health of this gateway: see `Telling.health`."""
+        """Return the health of this gateway: see `Telling.health`."""
         return await self.telling.health(details=details, asking=asking)
 
     async def metrics_page(self, asking: Exchange) -> bytes:
-        """The metrics of all workers: see `Telling.metrics_page`."""
+        """Return the metrics of all workers: see `Telling.metrics_page`."""
         return await self.telling.metrics_page(asking)
 
     def forget(self, provider: str) -> None:
-        """Forget, in this process, whether a provider answered its latest requests."""
+        """Forget, in this process, how the latest requests to a provider ended."""
         self.telling.forget(provider)

@@ -1,8 +1,9 @@
-"""Brings the client keys of the database into memory, and notes when they were used.
+"""Brings the client keys of the database into the memory of a process, and writes to the database when keys
+were used.
 
-Every process reads the rows that have changed since the version that it knows: when another process of this
-server says so, and every half second for the changes of other servers. So a key that is revoked is refused
-within a second everywhere. While the database cannot be reached, the known rows stay valid.
+Each process reads the rows that have changed since it last read: as soon as another process of this server
+says that there are changes, and every half second for the changes of other servers. So a revoked key is
+refused everywhere within a second. While the database cannot be reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -23,30 +24,30 @@ from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
 SUBJECT: Final = "directory"
-"""The subject of the messages between workers that say that rows have changed."""
+"""The subject of the messages by which a worker tells the other workers that rows have changed."""
 EVERY: Final = 0.5
 """Seconds between two reads of the latest version from the database."""
 _NOTED_EVERY: Final = 60.0
-"""Seconds between two notes of when keys were used."""
+"""Seconds between two writes of the times at which keys were used."""
 _FIRST: Final = 10.0
-"""The most seconds for which a start waits for the first reading."""
+"""The most seconds for which a start waits for the first read of all rows."""
 _ROWS: Final = 2_000
-"""Rows that are read at once: some 10 ms on the event loop."""
+"""How many rows are read at once: that takes some 10 ms on the event loop."""
 
 
 class Following:
-    """Keeps one process's directory up to date. store: keeps the rows. file: the SQLite file of the store,
-    None = it is another database.
+    """Keeps one process's directory of keys up to date. store: has the rows. file: the SQLite file of the
+    store; None = the store is another database. now: returns Unix seconds.
     """
 
     def __init__(self, store: DirectoryStore, file: Path | None, now: Callable[[], float]) -> None:
         self.directory = Directory()
         self.store = store
         self.own_keys: Sequence[OwnKey] = ()
-        """The providers' keys that tenants have brought, encrypted."""
+        """The rows of providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
-        """Called after rows have changed, and from time to time, so that the key of every client is looked up
-        again.
+        """Called after rows have changed, and after times of use were written, so that each client's key is
+        looked up again at its next request.
         """
         self._file = file
         self._now = now
@@ -57,7 +58,9 @@ class Following:
         self._woken = asyncio.Event()
 
     async def start(self, peers: Peers, renewed: Callable[[], None]) -> None:
-        """Read all rows, and begin to follow their changes. A database that fails is tried again later."""
+        """Read all rows, and begin to follow their changes. renewed: see the attribute. If the database fails
+        or is slow, the start goes on after at most 10 seconds, and the rows are read later.
+        """
         self._peers, self.renewed = peers, renewed
         peers.receive(SUBJECT, lambda _: self._woken.set())
         if self._task is None:
@@ -66,7 +69,7 @@ class Following:
             self._task = spawn(self._follow(), "following the client keys")
 
     async def catch_up(self) -> bool:
-        """Read the rows that have changed, and take them over. Returns whether the database answered."""
+        """Read the rows that have changed, and use them. Returns whether the database answered."""
         async with self._lock:
             try:
                 changed = await self._read()
@@ -83,12 +86,15 @@ class Following:
         return True
 
     async def changed(self) -> None:
-        """Take over a change that this process has made, and have the other workers do so."""
+        """Use a change that this process has made in the database, and have the other workers do the same."""
         self._peers.tell(SUBJECT, None)
         await self.catch_up()
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells: whether all keys are known, and of which version."""
+        """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
+        succeeded), `version` (of the latest change that is known), and `keys` (how many there are, revoked
+        and expired ones included).
+        """
         known = self.directory
         return {
             "healthy": known.read and not self._failing,
@@ -97,7 +103,7 @@ class Following:
         }
 
     async def _read(self) -> bool:
-        """Read the rows that have changed. Returns whether any has changed, or this is the first reading."""
+        """Read the rows that have changed. Returns whether any row has changed, or this is the first read."""
         known, before = self.directory, self.directory.version
         if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
             known.reached(0)  # no key was ever made: the store need not be opened
@@ -120,7 +126,7 @@ class Following:
         return version != before
 
     async def _read_all(self) -> bool:
-        """Replace all known rows by those that the database has."""
+        """Replace all known rows by the present rows of the database. Returns True."""
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
@@ -142,8 +148,8 @@ class Following:
 
     async def note_uses(self) -> None:
         """Write to the database when keys were used. Then have each client's key looked up again at its next
-        request: a client that repeats the same head on a connection is looked up only once, so its later uses
-        would not be noted.
+        request: the key of a client that repeats the same head on a connection is looked up only once, so its
+        later uses would be missed.
         """
         uses, self.directory.uses = self.directory.uses, {}
         if uses:
@@ -155,7 +161,7 @@ class Following:
             self.renewed()
 
     async def close(self) -> None:
-        """Stop following, and note when keys were used."""
+        """Stop following, and write to the database when keys were used."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -164,20 +170,22 @@ class Following:
 
 
 def _brings(rows: Iterable[Row]) -> bool:
-    """Whether any of the rows says that keys that tenants have brought were changed."""
+    """Whether any of the rows says that tenants' own keys of providers have changed."""
     return any(row.kind == "own_keys" for row in rows)
 
 
 def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
-    """Makes the object that keeps the directory of this store in memory; None = the store keeps no keys.
-    where: the store's database.
+    """Return the object that keeps the directory of this store in memory; None = the store has no keys.
+    where: the store's database. now: returns Unix seconds.
     """
     kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)
 
 
 def _version_in(file: Path) -> int:
-    """See `directory_file.version`."""
+    """Return the number of the latest change in a SQLite file, as `directory_file.version`; 0 if there is no
+    file.
+    """
     with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():
             return 0

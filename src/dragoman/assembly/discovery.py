@@ -1,7 +1,8 @@
-"""Has the keeper fetch the providers' lists of models, and has every worker use them.
+"""Has the keeper fetch the providers' lists of models, and has every worker use these lists.
 
-The keeper tells the workers what it knows of each list whenever that changes, and again every few seconds,
-because a message can be lost. A worker that finds another mark than its own asks for the list.
+The keeper tells the workers the state of each list whenever it changes, and again every few seconds, because
+a message can be lost. If the state of a list has another mark than the worker's own list, the worker asks the
+keeper for the list.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.assembly.discovery")
 
 _STATES: Final = "models.states"
-"""The subject of what the keeper tells of all lists."""
+"""The subject of the messages in which the keeper tells the states of all lists."""
 _LISTS: Final = "models.lists"
-"""The subject of a question for the lists of some providers."""
+"""The subject of the question for the lists of some providers."""
 _REFRESH: Final = "models.refresh"
-"""The subject of the wish to fetch the lists of some providers now."""
+"""The subject of the request to fetch the lists of some providers now."""
 TOLD_EVERY: Final = 10.0
-"""Seconds after which the keeper tells all states again."""
+"""Seconds between two messages of the keeper with all states."""
 _LOOKED_EVERY: Final = 0.05
-"""Seconds between two looks whether a wanted list has been fetched."""
+"""Seconds between two checks whether a list has been fetched."""
 
 
 class ListState(msgspec.Struct):
-    """What is known of one provider's list. mark: as `ModelLists.mark`. fetched: when it was fetched last,
-    Unix seconds; None = never. models, left_out: how many names it has, and how many entries of it cannot be
-    used. tries: how often it was fetched, or could not be. failed: why the last attempt failed, None = it did
-    not. since: when the first of the failures in a row was, Unix seconds.
+    """The state of one provider's list. mark: as `ModelLists.mark`. fetched: when the list was last fetched,
+    in Unix seconds; None = never. models: how many models it has. left_out: how many entries cannot be used.
+    tries: how many fetches have succeeded or failed. failed: why the latest fetch failed, None = it did not.
+    since: when the first of the latest failures in a row happened, in Unix seconds.
     """
 
     mark: str = ""
@@ -55,7 +56,7 @@ class ListState(msgspec.Struct):
 
 
 class Inside(Protocol):
-    """What discovery needs of a gateway; `assembly.core.Core` documents these attributes."""
+    """The attributes of a gateway that discovery uses; `assembly.core.Core` documents them."""
 
     seams: Seams
     peers: Peers
@@ -68,24 +69,28 @@ class Inside(Protocol):
 
 
 class Discovering:
-    """Discovery in one process of a gateway. active: whether lists are fetched at all: `dragoman serve` does
-    so; a gateway inside another program only uses the lists that are kept.
+    """The use of providers' model lists in one process of a gateway. active: True = lists are fetched, as in
+    `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside another program.
     """
 
     def __init__(self, inside: Inside) -> None:
         self.active = False
         self.states: dict[str, ListState] = {}
-        """By provider, for all lists that are used; a worker knows them from the keeper."""
+        """{name of a provider: state of its list}, for all lists that are used. A worker gets the states from
+        the keeper.
+        """
         self._inside = inside
         self._fetches: Discovery | None = None
         self._telling: asyncio.Task[None] | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._lists: ModelLists | None = None
         self._names: tuple[str, ...] = ()
-        """The providers whose lists are used and can be fetched."""
+        """The names of the providers whose lists are used and can be fetched."""
 
     def attend(self, assembly: Assembly) -> None:
-        """Use the lists of this assembly, which has just begun. The keeper fetches them."""
+        """Use the lists of this assembly, which is now in use. If this process is the keeper and `active` is
+        True, fetch them in the background.
+        """
         peers = self._inside.peers
         self._lists = lists = assembly.lists
         upstreams = assembly.providers
@@ -111,7 +116,7 @@ class Discovering:
             self._telling = spawn(self._tell_again(), "telling of lists of models")
 
     def close(self) -> None:
-        """Stop all that runs."""
+        """Stop all background tasks."""
         self._stop_fetches()
         for task in (self._telling, self._pulling):
             if task is not None:
@@ -126,12 +131,14 @@ class Discovering:
     # What comes of fetching, in the keeper ---------------------------------------------------------------
 
     def age(self, provider: str) -> float | None:
-        """The seconds since a list was fetched; None = it is not known."""
+        """Return how many seconds ago a list was fetched; None = there is no list."""
         listed = None if self._lists is None else self._lists.of(provider)
         return None if listed is None else max(0.0, self._inside.seams.now() - listed.fetched)
 
     def learn(self, provider: str, address: str, page: Page) -> None:
-        """Use a list that has been fetched, keep it, and tell the workers."""
+        """Use a list that was just fetched, write it to its file, and tell the workers. address: the base URL
+        from which it was fetched; the list is ignored if the provider now has another one. page: the list.
+        """
         lists, now = self._lists, self._inside.seams.now()
         if lists is None or lists.addresses.get(provider) != address:
             return  # the configuration has changed meanwhile
@@ -149,7 +156,9 @@ class Discovering:
         self._tell()
 
     def fail(self, provider: str, why: str) -> None:
-        """Note that a list could not be fetched; the one that is known stays in use."""
+        """Record that a list could not be fetched; the known list stays in use. why: the reason, for
+        people.
+        """
         before = self.states.get(provider) or ListState()
         since = self._inside.seams.now() if before.failed is None else before.since
         self.states[provider] = msgspec.structs.replace(
@@ -161,7 +170,9 @@ class Discovering:
         self._tell()
 
     def _state(self, provider: str, tries: int = 0) -> ListState:
-        """The state of a list after a good attempt, or at the begin of a configuration."""
+        """Return the state of a list as this process knows it now, without any failure. tries: how many
+        fetches have ended.
+        """
         lists = self._lists
         listed = None if lists is None else lists.of(provider)
         if lists is None or listed is None:
@@ -180,7 +191,9 @@ class Discovering:
             self._tell()
 
     def _asked(self, names: Any) -> dict[str, Any]:
-        """The lists of these providers, for a worker that asks."""
+        """Return the lists of these providers, for a worker that asks. Providers without a list are
+        left out.
+        """
         lists = self._lists
         found = {} if lists is None else {name: lists.of(name) for name in msgspec.convert(names, list[str])}
         return {name: msgspec.to_builtins(one) for name, one in found.items() if one is not None}
@@ -190,7 +203,9 @@ class Discovering:
             self._fetches.refresh(msgspec.convert(names, list[str]))
 
     def _heard(self, value: Any) -> None:
-        """Take over what the keeper tells, and ask it for the lists that this worker does not know."""
+        """Use the states that the keeper has told, and ask the keeper for the lists whose marks differ from
+        this worker's own.
+        """
         lists = self._lists
         told = msgspec.convert(value, dict[str, ListState])
         if lists is None:
@@ -203,7 +218,9 @@ class Discovering:
         return [name for name, one in self.states.items() if one.mark and one.mark != lists.mark(name)]
 
     async def _pull(self, lists: ModelLists) -> None:
-        """Ask the keeper for the lists that differ. What is lost comes when the keeper tells again."""
+        """Ask the keeper for the lists whose marks differ. A lost message does not matter, because the keeper
+        tells the states again.
+        """
         try:
             names = self._differing(lists)
             changed = False
@@ -218,8 +235,8 @@ class Discovering:
     # For operators ---------------------------------------------------------------------------------------
 
     async def refresh(self, names: Collection[str], patience: float) -> None:
-        """Have the keeper fetch the lists of these providers (all if there are no names), and wait until each
-        attempt has ended, for `patience` seconds at most.
+        """Have the keeper fetch the lists of some providers. Wait until each fetch has succeeded or failed,
+        for at most `patience` seconds. names: of the providers; empty = all.
         """
         wanted = [name for name in self.states if not names or name in names]
         before = {name: self.states[name].tries for name in wanted}
@@ -232,7 +249,7 @@ class Discovering:
             await asyncio.sleep(_LOOKED_EVERY)
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """What `/health` tells of each list. age: seconds."""
+        """Return what `/health` shows of each list, by provider. `age` is in seconds."""
         now = self._inside.seams.now()
         return {
             name: {
@@ -246,7 +263,7 @@ class Discovering:
         }
 
     def samples(self) -> Iterator[Sample]:
-        """What `/metrics` tells of each list."""
+        """Yield what `/metrics` shows of each list."""
         for name, one in self.shown().items():
             if one["age"] is not None:
                 yield Sample(LIST_AGE, one["age"], (name,))

@@ -1,4 +1,4 @@
-"""Brings what is remembered of providers in line with a configuration."""
+"""Adapts what a process remembers about providers' keys and deployments to a configuration."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def adopt(health: Health, config: Config, upstreams: Mapping[str, Upstream], now: float) -> None:
-    """Use this configuration, with its upstreams, from now on. What is known of a key that stays is kept.
-    now: monotonic seconds.
+    """Use this configuration with its upstreams from now on. What is remembered of a key stays if the
+    configuration still has the key. now: monotonic seconds.
     """
     settings = config.providers.named
     providers = {name: one for name, one in all_over_http(upstreams).items() if name in settings}
@@ -45,6 +45,6 @@ def _keys(upstream: WireUpstream) -> list[Key]:
 
 
 def _follow(health: Health, name: str, upstream: WireUpstream, _: Lease) -> None:
-    """Use the new keys of a provider in its pool. Nothing is known yet of a key that is new."""
+    """Use the present keys of a provider in its pool. Nothing is known yet of a new key."""
     if (pool := health.pools.get(name)) is not None:
         pool.exchange(_keys(upstream))

@@ -1,4 +1,4 @@
-"""The credential of a provider to which the gateway signs in by an identity in a cloud."""
+"""Makes the credential of a provider to which the gateway signs in with an identity in a cloud."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from dragoman.upstreams.credential import Lease, Refreshing
 from dragoman.upstreams.identities.token import EARLY, SignIn, Token
 
 _AGAIN: Final = 300.0
-"""Seconds after which credentials that state no end are looked at again, as keys in AWS's files."""
+"""Seconds after which a credential without a time of expiry is fetched again, such as a key in a file
+of AWS.
+"""
 
 
 def identity_of(provider: Provider, identity: Identity, seams: Seams) -> Refreshing:
-    """The credential of a provider with this identity. It has no token until the first request. Raises
-    ConfigError if the extra with the cloud's library is not installed.
+    """Return the credential of a provider with this identity. It has no token before the first request.
+    Raises ConfigError if the extra with the cloud's library is not installed.
     """
     require(provider.name, identity)
     return Refreshing(
@@ -37,14 +39,16 @@ def identity_of(provider: Provider, identity: Identity, seams: Seams) -> Refresh
 
 
 def _token(identity: Identity, region: str | None) -> Token:
-    """A new token. The cloud's library is imported here, in the thread, because that takes a while."""
+    """Get a new token from the cloud; it blocks. The cloud's library is imported here, in a thread, because
+    that takes a while. region: the provider's region, None = not stated.
+    """
     module = import_module(f"dragoman.upstreams.identities.{identity.kind}")
     found: Token = module.token(identity, region)
     return found
 
 
 def require(name: str, identity: Identity) -> None:
-    """Raise ConfigError if the library for an identity of the provider `name` is not installed."""
+    """Raise ConfigError if the library for an identity is not installed. name: of the provider."""
     extra, module = EXTRAS[identity.kind]
     package = module.partition(".")[0]
     if find_spec(package) is None or find_spec(module) is None:

@@ -1,8 +1,8 @@
-"""The journal of one process, and the way of its records into the database.
+"""The journal of one process, and the tasks that bring its usage records into the database.
 
-Each process writes its own segments. The keeper (the process itself, if there is only one) gives the records
-of all processes on the machine to the database, also those of processes that have ended. While the journal
-cannot be written, each process gives its own records to the database from memory. A record has the id of its
+Each process writes its own segments. The keeper (or the only process) reads the segments of all processes on
+the machine, also of processes that have ended, and gives their records to the database. While a process
+cannot write its journal, it gives its own records to the database from memory. A record has the id of its
 exchange, so a record that the database gets twice counts once.
 """
 
@@ -43,37 +43,37 @@ Says: TypeAlias = MutableMapping[str, Callable[[], Any]]
 Adopt: TypeAlias = Callable[[Sequence[UsageRecord]], Coroutine[Any, Any, Any] | None]
 
 FOLDER: Final = "journal"
-"""The name of the folder in Dragoman's own folder."""
+"""The name of the journal's folder in Dragoman's own folder, if no other folder is stated."""
 REJECTED: Final = "rejected.jsonl"
-"""The file in the journal's folder with the records that the database refuses alone."""
+"""The name of the file in the journal's folder for records that the database refuses even one by one."""
 _RESULTS: Final = ("stored", "adopted", "cut", "rejected", "damaged")
 _TICK: Final = 0.5
-"""Seconds between two looks for records that wait."""
+"""Seconds between two calls of `FileJournal.tend`."""
 _BATCH: Final = 500
-"""The most records from memory that the database gets at once."""
+"""The most records from memory that are given to the database at once."""
 _PAUSES: Final = 0.5, 15.0
-"""Seconds after which a failed database is tried again: at first, and at most."""
+"""Seconds before the database is tried again: at first, and at most after failures."""
 _ODD: Final = 3
 """How often a batch has to fail before its records are tried one by one; and how often a single record has to
-fail before it is set aside.
+fail before it is written into the file of rejected records.
 """
 ALERT_AFTER: Final = 60.0
-"""Seconds for which records wait before operators are told."""
+"""Seconds for which records cannot be written or stored before operators are told."""
 _RECOVERY: Final = 5.0
-"""A start stops waiting for the records of earlier processes when nothing was stored for so many seconds."""
+"""Seconds without any progress after which a start no longer waits for the records of earlier processes."""
 _CHARGING: Final = 1.0
-"""Seconds that a start waits until limits are charged for processes that were killed. No limit needs that:
-counters begin with what the database has.
+"""Seconds for which a start waits until limits are charged for processes that were killed. Limits are right
+even without that, because counters begin with what the database has.
 """
 _LOOK: Final = 0.05
-"""Seconds between two looks whether another process has stored the records of earlier processes."""
+"""Seconds between two checks whether another process has stored the records of earlier processes."""
 _FAREWELL: Final = 10.0
-"""Seconds in which a gateway that closes gives the database the records that wait."""
+"""Seconds for which a closing gateway tries to give waiting records to the database."""
 
 
 def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None = None) -> Journaling | None:
-    """The journal that the settings want. None = nobody keeps usage. Raises ConfigError if the folder that is
-    stated cannot be used. mark: as for `FileJournal`.
+    """Return the journal that the settings want; None = the store keeps no usage. Raises ConfigError if the
+    stated folder cannot be used. mark: as for `FileJournal`.
     """
     usage: UsageStore | None = getattr(store, "usage", None)
     if usage is None:
@@ -94,7 +94,7 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None =
 
 
 def folder_of(loaded: Loaded) -> Path | None:
-    """The folder of the journal, which is made if it is missing; None = the journal is in memory. Raises
+    """Return the folder of the journal, and make it if it is missing; None = the journal is in memory. Raises
     ConfigError if the stated folder cannot be used.
     """
     stores = loaded.config.stores
@@ -115,9 +115,9 @@ def folder_of(loaded: Loaded) -> Path | None:
 
 
 class Journaling:
-    """The journal of this process, and the tasks that give its records to the database.
+    """The journal of this process, and the tasks that give records to the database.
 
-    usage: the database. journal: what the engine writes to. folder: of the segments of all processes; None =
+    usage: the database. journal: the engine writes to it. folder: has the segments of all processes; None =
     the journal is in memory. The tasks start with `begin`.
     """
 
@@ -128,17 +128,19 @@ class Journaling:
         self.folder = folder
         self.on_adopted: list[Adopt] = []
         """The functions to call with records of processes that were killed, after the database has got the
-        records: first the closed records that the database did not have yet, then those of the exchanges that
-        were cut (`cut` is True). The `process` of a record is the mark of its process's journal. A coroutine
-        that a function returns runs beside the draining, and must end before the journal of the process is
-        deleted. If this process is killed meanwhile, another one calls with the same records again, so a
-        record must be charged only once.
+        records: first the records of ended exchanges that the database did not have yet, then those of the
+        exchanges that were cut (`cut` is True). The `process` of each record is the mark of its process's
+        journal. If a function returns a coroutine, the coroutine runs as a task, and the process's journal is
+        deleted only after it has ended. If this process is killed meanwhile, another process calls with the
+        same records again, so a record must be charged only once.
         """
         self.stored = self.adopted = self.cut = self.rejected = 0
         self.damaged = self.torn = 0
-        """The damaged places and torn bytes in chains that are deleted already."""
+        """The damaged places and torn bytes in journals that are deleted already."""
         self.last_error: str | None = None
-        """Why the database did not get the latest batch; None = it did."""
+        """Why the database has not got the latest batch, or why the journal cannot be read; None = neither
+        has failed.
+        """
         self._usage = usage
         self._seams = seams
         self._chains = None if folder is None else Chains(folder)
@@ -146,27 +148,31 @@ class Journaling:
         self._reads = False
         self._alert: Callable[[Event], None] | None = None
         self._good: UsageRecord | None = None
-        """A record that the database has: see `_answers`."""
+        """A record that the database has, for `_answers`."""
         self._failures = 0
         self._refused = False
-        """Whether the last try failed because of the records: see `_try`."""
+        """Whether the latest attempt failed because of the records themselves: see `_try`."""
         self._since: float | None = None
-        """Since when records cannot be written or stored (monotonic seconds); None = they can."""
+        """Since when records cannot be written or stored (monotonic seconds); None = they can. After
+        operators were told: since then.
+        """
         self._waiting = (0, 0)
         self._cut: set[str] = set()
-        """The marks of the chains of ended processes whose cut exchanges are stored."""
+        """The marks of ended processes whose cut exchanges are stored."""
         self._charges: dict[str, set[asyncio.Task[Any]]] = {}
-        """The tasks of `on_adopted` that charge limits, by the mark of the chain."""
+        """{mark of an ended process: the tasks of `on_adopted` that charge limits with its records}."""
         self._drained_at = 0.0
-        """When the latest draining began that gave the database everything, in Unix seconds."""
+        """When the latest complete draining began, in Unix seconds: it gave the database all records."""
         self._looked_at = 0.0
-        """The same in seconds of the machine's monotonic clock, which is never set."""
+        """The same moment in seconds of the monotonic clock, which all processes of the machine share, and
+        nobody can set.
+        """
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
-        """Begin to drain, if not begun. sections: of the health answer. keeps: this process is the keeper.
-        alert: tells operators.
+        """Start the tasks, if they do not run. sections: the parts of the answer of `/health`; the journal's
+        part is added. keeps: whether this process is the keeper. alert: tells operators.
         """
         sections["journal"] = self.state
         self._keeps, self._alert = keeps, alert
@@ -177,8 +183,9 @@ class Journaling:
             ]
 
     async def drain(self) -> bool:
-        """Give the database all records that wait now. False = it has failed, or another process does it. A
-        caller that is cancelled does not stop it, because two threads must not read one chain.
+        """Give the database all records that wait now. Returns False if that has failed, or if this process
+        is not the reader of the journal's files: then it has only given the records in its own memory. If the
+        caller is cancelled, the draining goes on, because two threads must not read one journal.
         """
         return await asyncio.shield(spawn(self._drain(), "draining the journal"))
 
@@ -197,10 +204,11 @@ class Journaling:
             return done and (self._reads or self._chains is None)
 
     async def recover(self) -> bool:
-        """Give the database the records of processes that have ended. To be called before somebody reads from
-        the database how far limits are used. If another process does it already, wait until that one is
-        ready: the workers of a server that was killed start together, and the slowest one must not begin with
-        less than what was used. Returns False if the database fails, or stores nothing for some seconds.
+        """Give the database the records of processes that have ended. Call it before the usage of limits is
+        read from the database. If another process is doing this already, wait until it has finished: the
+        workers of a server that was killed start together, and each must begin with all earlier usage.
+        Returns False if the journal cannot be read, or if the database fails or stores nothing for some
+        seconds.
         """
         if self._chains is None:
             return True
@@ -229,13 +237,14 @@ class Journaling:
             return done
 
     async def _hold(self, chains: Chains) -> bool:
-        """Become the reader. False = another process is the reader, and has given the database everything
-        since this method was called. Raises TimeoutError if that process stores nothing for `_RECOVERY`
-        seconds.
+        """Become the reader of the files. Returns False if another process is the reader, and has given the
+        database all records since this method was called. Raises TimeoutError if that process stores nothing
+        for `_RECOVERY` seconds.
 
-        What the reader states does not count without the time: it may be what a killed reader has stated
-        last, because the next one deletes that a moment after it has become the reader. All processes of a
-        machine share the monotonic clock; a later time than now was stated before the machine was started.
+        The state in the reader's file is used only if its time is later than this call: a killed reader may
+        have written it, because a new reader deletes it only a moment after it has become the reader. All
+        processes of a machine share the monotonic clock; a time that lies in the future was written before
+        the machine was started.
         """
         assert self.folder is not None
         begun = since = self._seams.monotonic()
@@ -254,7 +263,9 @@ class Journaling:
         return True
 
     async def _drain_patiently(self) -> bool:
-        """As `drain`. Raises TimeoutError when the database has stored nothing for `_RECOVERY` seconds."""
+        """Drain, and return what `drain` returns. Raises TimeoutError if the database stores nothing for
+        `_RECOVERY` seconds.
+        """
         draining, stored = spawn(self.drain(), "storing what an earlier process has left"), -1
         while self.stored != stored:
             stored = self.stored
@@ -265,7 +276,7 @@ class Journaling:
 
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
-        (Unix seconds). False = it does not have all of it in time.
+        (Unix seconds). Returns False if the database does not have all of it in time.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -284,21 +295,23 @@ class Journaling:
             return await self._from_memory()
 
     def _is_drained(self, moment: float) -> bool:
-        """Whether the reader states that a draining which began at `moment` (Unix seconds) or later gave the
-        database everything.
+        """Whether a reader runs and states that it began a complete draining at `moment` (Unix seconds) or
+        later.
         """
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 
     async def _release(self, chains: Chains) -> None:
-        """Let another process be the reader, unless this one is the keeper."""
+        """Stop being the reader, so that another process can be it. Does nothing if this process is the
+        keeper and its tasks run.
+        """
         async with self._lock:
             if not (self._tasks and self._keeps):
                 await asyncio.to_thread(chains.close)
                 self._reads = False
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells. The numbers that the reader states are about the records of all
+        """Return the fields that `/health` shows. Numbers from the reader's file are about the records of all
         processes.
         """
         state = self.journal.state()
@@ -316,7 +329,7 @@ class Journaling:
         return {**state, **reader, "healthy": state["healthy"] and error is None, "last_error": error}
 
     def samples(self) -> Iterator[Sample]:
-        """What `/metrics` states of the journal of all processes."""
+        """Yield what `/metrics` shows of the journals of all processes."""
         state = self.state()
         yield Sample(JOURNAL_HEALTHY, bool(state["healthy"]))
         yield Sample(JOURNAL_WAITING, state.get("waiting") or 0)
@@ -326,12 +339,12 @@ class Journaling:
             yield Sample(JOURNAL_RECORDS, number or 0, (result,))
 
     def own_samples(self) -> Iterator[Sample]:
-        """The samples of this process alone, which `/metrics` adds up over the processes."""
+        """Yield the samples of this process alone; `/metrics` adds them up over the processes."""
         yield Sample(JOURNAL_LOST, self.journal.backlog.lost)
 
     async def close(self) -> None:
-        """End the journal, and give the database the records that wait. Records that it does not take within
-        `_FAREWELL` seconds wait in the files for the next start; without files they are lost.
+        """Close the journal, and give waiting records to the database. If the database does not take them
+        within `_FAREWELL` seconds, they wait in the files for the next start; without files they are lost.
         """
         for task in self._tasks:
             task.cancel()
@@ -373,7 +386,7 @@ class Journaling:
             await asyncio.sleep(pause)
 
     def _warn(self) -> None:
-        """Tell operators if records have waited for too long."""
+        """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds."""
         failed = self.journal.state()["last_error"] or self.last_error
         now = self._seams.monotonic()
         if failed is None:
@@ -394,7 +407,9 @@ class Journaling:
         return True
 
     async def _from_files(self) -> bool:
-        """Give the database the records in files, if this process is the reader. False = it has failed."""
+        """Give the database the records in files, if this process is the keeper and the reader. Returns False
+        if that has failed.
+        """
         if self._chains is None or not self._keeps:
             return True
         self._reads = await asyncio.to_thread(self._chains.hold)
@@ -421,8 +436,9 @@ class Journaling:
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
-        """Store the cut exchanges of a process that has ended. Delete its chain when limits are charged with
-        its records. False = the database has failed.
+        """Store the records of the exchanges that were cut when a process ended. Then delete its journal,
+        unless limits are still being charged with its records; a later draining deletes it then. Returns
+        False if the database has failed.
         """
         if chain.mark not in self._cut:
             cut = await asyncio.to_thread(chain.cut)
@@ -446,8 +462,8 @@ class Journaling:
         return True
 
     def _adopt(self, mark: str, records: Sequence[UsageRecord]) -> None:
-        """Call `on_adopted` with records of a killed process, so that limits are charged. mark: of its
-        journal.
+        """Call the functions of `on_adopted` with records of a killed process, so that limits are charged.
+        mark: of its journal.
         """
         told = [msgspec.structs.replace(one, process=mark) for one in records]
         for adopt in self.on_adopted if told else ():
@@ -461,7 +477,10 @@ class Journaling:
                     self._charges.setdefault(mark, set()).add(task)
 
     async def _keep(self, records: Sequence[UsageRecord]) -> bool:
-        """Give records to the database. False = it has failed, and they wait."""
+        """Give records to the database. If it refuses a batch several times because of the records, set
+        single records aside (`_keep_each`). Returns False if the database has not got the records; then they
+        go on waiting.
+        """
         if await self._try(records):
             self._failures = 0
             self._good = records[-1]
@@ -470,8 +489,8 @@ class Journaling:
         return self._refused and self._failures >= _ODD and await self._keep_each(records)
 
     async def _try(self, records: Sequence[UsageRecord]) -> bool:
-        """Give records to the database. False = it has failed; then `_refused` says whether because of the
-        records themselves. A database without room, for example, takes what it has already, and nothing new.
+        """Give records to the database, once. Returns False if that fails; then `_refused` says whether it
+        failed because of the records themselves.
         """
         self._refused = False
         try:
@@ -488,8 +507,8 @@ class Journaling:
         return True
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
-        """Find out whether single records keep the database from storing a batch, and set these records
-        aside. False = the database takes no record at all, or that cannot be ruled out.
+        """Give records to the database one by one, and write those that it refuses into the file of rejected
+        records. Returns False if the database may be refusing all new records; then nothing is set aside.
         """
         odd: list[UsageRecord] = []
         for record in records:
@@ -513,7 +532,9 @@ class Journaling:
         return True
 
     async def _answers(self) -> bool:
-        """Whether the database stores a record that it has already."""
+        """Whether the database takes a record again that it has already. If it does, refusals are due to the
+        refused records, not to the database.
+        """
         return self._good is not None and await self._try([self._good])
 
     def _set_aside(self, record: UsageRecord) -> None:
@@ -532,7 +553,7 @@ class Journaling:
         self.last_error = error
 
     def _tell(self) -> None:
-        """Write the state of this reader to its file, where all processes find it."""
+        """Write the state of this reader to the reader's file, where all processes find it."""
         assert self._chains is not None
         chains = list(self._chains.chains.values())
         waiting = [chain.waiting() for chain in chains]
@@ -558,6 +579,6 @@ class Journaling:
 
 
 def _done(chains: Sequence[Chain]) -> None:
-    """Note that the database has the records of these chains."""
+    """Call `done` on journals whose records the database has."""
     for chain in chains:
         chain.done()

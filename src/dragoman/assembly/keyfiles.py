@@ -1,7 +1,7 @@
-"""Keys of providers in files that may be replaced at any time, as by a secrets manager.
+"""Providers' keys in files that may be replaced at any time, for example by a secrets manager.
 
-A file is read again when a request comes at least a second after the last look, and at once if the provider
-refuses its key. What cannot be used leaves the key as it is.
+A file is read again when a request comes at least a second after the last check of the file, and at once if
+the provider refuses the key. If the file has no usable key, the earlier key stays in use.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Credential, Lease, NotRenewed, Refreshing
 
 _EVERY: Final = 1.0
-"""Seconds between two looks at a file, while requests come."""
+"""The least seconds between two checks of a file."""
 
 
 def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
-    """For each key of a provider, the `Credential` that reads its file again; None = the key is not in a
-    file.
+    """Return, for each key of a provider, the `Credential` that reads its file again; None = the key is not
+    in a file.
     """
     return [
         None
@@ -44,7 +44,9 @@ def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
 
 
 class KeyFile:
-    """A file with one key. flaw: says why a key cannot be used at its provider, None = it can."""
+    """A file with one key. flaw: returns why the provider cannot use a key, as the rest of a sentence; None =
+    it can.
+    """
 
     def __init__(self, file: Path, flaw: Callable[[str], str | None] = lambda _: None) -> None:
         self._file = file
@@ -52,8 +54,8 @@ class KeyFile:
         self._seen: tuple[int, ...] | None = None
 
     async def fetch(self, lease: Lease) -> Lease:
-        """Read the file. Returns a lease with the key that is in it now; `lease` itself if the key is the
-        same. Raises NotRenewed if the file has no usable key.
+        """Read the file, if it has changed. Returns a lease with the key that is in it now; `lease` itself if
+        the key is the same. Raises NotRenewed if the file has no usable key.
         """
         return await asyncio.to_thread(self._fetch, lease)
 

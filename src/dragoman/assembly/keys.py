@@ -1,4 +1,4 @@
-"""Builds the table of client keys from the settings and from what the database keeps."""
+"""Builds the client keys of a gateway from the settings and from the keys of the database."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from dragoman.state.directory import Permitted
 
 
 def client_keys_of(config: Config, seams: Seams, directory: Directory | None = None) -> ClientKeys:
-    """The table of client keys, which also knows which clients need no key. directory: the keys that the
-    database keeps, None = it keeps none.
+    """Return the client keys. They also tell which clients need no key. directory: the keys of the database;
+    None = there is no database for keys.
     """
     known = Directory(declared_of(config))
     keys = [
@@ -46,8 +46,9 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
 
 
 def needs_key(config: Config) -> bool:
-    """Whether clients must send a key, as far as the configuration knows: never if `auth.open`, else as
-    `auth.required` says; if that is unset, True if there are keys or other machines can connect.
+    """Whether the configuration requires a key of clients: never with `auth.open`, otherwise as
+    `auth.required` says. If that is not set: True if the configuration has keys, or other machines can
+    connect. Keys of the database are not considered.
     """
     auth = config.auth
     required = auth.required
@@ -57,12 +58,16 @@ def needs_key(config: Config) -> bool:
 
 
 def _depends(config: Config) -> bool:
-    """Whether clients must send a key as soon as one is made at run time."""
+    """Whether no key is required at first, but clients must send a key as soon as one was made at run
+    time.
+    """
     return config.auth.required is None and not config.auth.open and not needs_key(config)
 
 
 def declared_of(config: Config) -> Declared:
-    """What the configuration declares: names of keys, and the tenants, teams and users of keys."""
+    """Return what the configuration declares about keys: names of keys, tenants, teams, users, groups of
+    models, and regions of providers.
+    """
     return Declared(
         frozenset(key.client for key in config.auth.keys),
         {name: _permitted(one) for name, one in config.tenants.items()},
@@ -75,8 +80,9 @@ def declared_of(config: Config) -> Declared:
 
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
-    """The limits of a key, tenant, team or user. stated: sections of the configuration, or such sections as
-    JSON, as the database keeps them. Each limit is named after its owner: `key ci-agent`.
+    """Return the limits of a key, tenant, team or user. stated: sections of the configuration, or such
+    sections as JSON, which is how the database has them. name, subject: of the owner. Each limit gets the
+    name of its owner: `key ci-agent`.
     """
     sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
     return tuple(
@@ -101,8 +107,8 @@ def _permitted(section: Permissions) -> Permitted:
 
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
-    """The client with this key of the configuration, or the fault to answer with if the key is disabled.
-    known: what the configuration declares.
+    """Return the client with this key of the configuration, or the fault to answer with if the key is
+    disabled. known: has what the configuration declares.
     """
     name = key.client
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)

@@ -1,5 +1,5 @@
-"""Builds the limits of a gateway from the settings, and lets their counters begin with what was used before
-the gateway started.
+"""Builds the limits of a gateway from the settings, and lets the counters of limits begin with the usage
+before the start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger("dragoman.assembly.limits")
 
 _NOTHING: Final = Standing(0, 0)
 _PAUSES: Final = 0.25, 5.0
-"""Seconds between two tries to restore limits, at first and at most."""
+"""Seconds between two attempts to restore limits: at first, and at most."""
 _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "key": "key",
     "tenant": "tenant",
@@ -44,9 +44,9 @@ _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "provider": "provider",
     "global": None,
 }
-"""The dimension of usage records that has the names of a subject; None = all records together. Subjects that
-are missing here cannot be counted from records: these do not have addresses, and have models only by the
-names that clients use.
+"""{subject of a limit: the dimension of usage records that has the subject's names}; None = all records
+together. Usage of a missing subject cannot be found in the records: records have no addresses, and only those
+names of models that clients use.
 """
 
 
@@ -54,14 +54,16 @@ class Records(Protocol):
     """The part of `UsageArchive` that limits read."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """See `UsageArchive`."""
+        """Return what each value of a dimension has used since a moment. See `UsageArchive.spent`."""
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """See `UsageArchive`."""
+        """Return what was charged to the running counters of these limits. See `UsageArchive.charged`."""
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
-    """All limits of a configuration, without the limits of keys, which come with their callers."""
+    """Yield all limits of a configuration, without the limits of keys, tenants, teams and users
+    (`held_limits`).
+    """
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
     for name, provider in config.providers.named.items():
@@ -79,8 +81,8 @@ def limits_of(config: Config) -> Iterator[Limit]:
 
 
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
-    """The limits of keys, tenants, teams and users, as their callers have them. directory: of the database;
-    None = there is none.
+    """Yield the limits of keys, tenants, teams and users: those of the configuration, and those of the
+    database. directory: has the database's entries; None = there is no database for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -95,8 +97,8 @@ def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
 def teller(
     now: Callable[[], float], tell: Callable[[dict[str, Any]], None] | None
 ) -> Callable[[LimitEvent], None]:
-    """Returns a function that writes an event to the log, and passes it on as an alert. now: Unix seconds.
-    tell: gets the alert, as `msgspec.to_builtins` writes it; None = nobody wants alerts.
+    """Return a function that writes an event about a limit to the log and sends an alert. now: returns Unix
+    seconds. tell: gets the alert as JSON values; None = no alert is sent.
     """
 
     def note(event: LimitEvent) -> None:
@@ -113,11 +115,11 @@ def teller(
 
 
 class Restoring:
-    """Lets the counters of limits begin with what was used before, once for each limit.
+    """Lets the counters of limits begin with earlier usage, each limit once.
 
-    store: may keep usage records. journaling: writes the records to the store; None = nobody does. refuse:
-    what limits do as long as it is not known what was used before the start: True = they refuse everything;
-    False = they begin at 0.
+    store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
+    what limits do while the usage before the start is not known: True = they refuse all requests; False =
+    they begin at 0.
     """
 
     def __init__(
@@ -136,8 +138,8 @@ class Restoring:
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
         """Restore the counters of those limits that were not restored before. Returns False if that is not
         possible now; then it is tried again in the background until it succeeds. recovered: at a start,
-        whether the database has all records of processes that have ended; None = this is no start: requests
-        may be running, so the method finds out itself whether the database has all records.
+        whether the database has all records of processes that have ended; None = this is not a start:
+        requests may be running, so the method itself first waits until the database has all records.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -154,7 +156,7 @@ class Restoring:
         return False
 
     async def close(self) -> None:
-        """Stop trying to restore."""
+        """Stop trying to restore limits."""
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait({self._trying})
@@ -173,7 +175,9 @@ class Restoring:
         self._trying = None
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
-        """Restore the limits that are not restored yet. Returns why that failed; None = it succeeded."""
+        """Restore the limits that are not restored yet, once. Returns why that failed; None = it succeeded.
+        recovered: as for `restore`.
+        """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
             new = [one for counted, one in wanted.items() if counted not in self._known]
@@ -201,8 +205,9 @@ class Restoring:
     async def _without_counted(
         self, found: Mapping[str, Found], limits: Sequence[Limit], usage: Records, now: float
     ) -> Mapping[str, Found]:
-        """Without the counters of new limits that have counted everything themselves, as those of a key that
-        was just made: all usage that records know of was charged to them, since this gateway runs.
+        """Return `found` without those counters of new limits that have already counted all known usage
+        themselves, such as the counters of a key that was just made: everything that the records have was
+        charged to them since this gateway runs.
         """
         charged, live = await charges(limits, usage, now), await self._ledger.standings()
         return {
@@ -222,15 +227,15 @@ class Restoring:
 
 
 def _counted(limit: Limit) -> Limit:
-    """The limit without the settings that do not change what is counted. If two limits have equal results,
-    they have the same counters.
+    """Return the limit with fixed values in place of the settings that do not change what is counted. If two
+    limits have equal results, they have the same counters.
     """
     return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
 class Found(NamedTuple):
-    """What is known of a counter. charged: what was charged to it. told: what usage records add up to; 0 =
-    they cannot tell it.
+    """What is known of a counter's usage. charged: how much records say was charged to the counter. told: the
+    sum of the usage in the records; 0 = the records cannot tell it.
     """
 
     charged: int
@@ -238,11 +243,11 @@ class Found(NamedTuple):
 
 
 async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, Found]:
-    """What was used of each counter whose window is running, by the counter's name. now: Unix seconds. Raises
-    StoreFailed.
+    """Return {name of the counter: usage} for the counters of these limits whose windows contain `now` (Unix
+    seconds). Raises StoreFailed.
 
-    That is what was charged to the counter; or, if it is more, what the usage records add up to, as for a new
-    limit. Records cannot tell this for addresses and models, nor for a limit that is only for some models.
+    `charged` is what records have charged to the counter. `told` is what the records add up to, as is needed
+    for a new limit; it is 0 for limits of addresses and models, and for a limit that is only for some models.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}
@@ -268,7 +273,9 @@ _UNKNOWN: Final = Found(0, 0)
 
 
 async def charges(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
-    """What was charged to the running counters of these limits, by name. Raises StoreFailed."""
+    """Return {name of the counter: charged amount} for the counters of these limits whose windows contain
+    `now` (Unix seconds). Raises StoreFailed.
+    """
     wanted = {(one.name, one.resource, one.window, one.every, mark_of(one.models)) for one in limits}
     charged = await records.charged({one.name for one in limits}, now)
     return {

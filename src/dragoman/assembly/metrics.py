@@ -1,4 +1,6 @@
-"""States for `/metrics` what the running parts of a gateway know: names, keys, breakers, queues."""
+"""Makes the samples of `/metrics` from what the running parts of a gateway know: names, keys, breakers,
+queues.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,13 @@ from dragoman.version import __version__
 
 
 def outcome_of(fault: ir.Fault) -> str:
-    """The class of a failed attempt, as a label: `key_transient`, `server`, …"""
+    """Return the class of a failed attempt, as the value of a label: `key_transient`, `server`, …"""
     return classify(fault).name.lower()
 
 
 def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> None:
-    """Give `metrics` the names of models, providers and deployments that labels may have: those of the model
-    list, and the deployments of their routes and fallbacks.
+    """Tell `metrics` which names of models, providers and deployments may be values of labels: the names in
+    the model list, the deployments of their routes and fallbacks, and the discovered models.
     """
     discovered = set(names.table.discovered())  # no routes are made for them: there may be thousands
     models = [name for name in names.table.listed(names.known) if name not in discovered]
@@ -58,9 +60,9 @@ def of_process(
     connections: Mapping[str, int],
     waiting: Mapping[str, int],
 ) -> Iterator[Sample]:
-    """The present values of this process; `/metrics` adds them up over all workers. exchanges: those that
-    run. connections: the `open` ones and their `limit`, {} = they are not counted. waiting: how many requests
-    wait, by the name of the queue.
+    """Yield the present values of this process; `/metrics` adds them up over all workers. worker: its number.
+    exchanges: the running ones. connections: the number of `open` ones and their `limit`, {} = they are not
+    counted. waiting: {name of a queue: how many requests wait in it}.
     """
     yield Sample(RUNNING, len(exchanges))
     yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))
@@ -75,8 +77,8 @@ def of_process(
 def of_gateway(
     metrics: Metrics, health: Health, *, workers: int, sessions: int, now: float
 ) -> Iterator[Sample]:
-    """The present values that one process states for the whole gateway. workers: how many are configured.
-    sessions: how many the store has. now: monotonic seconds.
+    """Yield the present values that one process states for the whole gateway. workers: how many are
+    configured. sessions: how many the store has. now: monotonic seconds.
     """
     processes = metrics.processes(now)
     yield Sample(UPTIME, now - metrics.cells.began(now))

@@ -1,7 +1,8 @@
-"""The providers' own lists of models as one process knows them, and the files that keep them over restarts.
+"""The providers' own lists of models in the memory of one process, and the files in which the lists outlive a
+restart.
 
-Each list is one file in the folder `model-lists` of Dragoman's own folder. A file that cannot be written or
-read costs nothing but a line in the log: the list is fetched again.
+Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be written or
+read, the log says so, and the list is fetched again.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ log = logging.getLogger("dragoman.assembly.model_lists")
 
 FOLDER: Final = "model-lists"
 _UNUSED: Final = 90 * 86_400
-"""Seconds after which the file of a list that was not fetched again is deleted."""
+"""Seconds after which a file that was not written again is deleted."""
 
 _encode = msgspec.json.Encoder().encode
 _listed = msgspec.json.Decoder(Listed).decode
 
 
 def addresses_of(loaded: Loaded) -> dict[str, str]:
-    """The providers whose lists of models are used, with their base URLs. A provider that is called with its
-    clients' credentials has no list here, because the gateway has no credential for it.
+    """Return {name of a provider: its base URL} for the providers whose lists of models are used. A provider
+    that is called with its clients' credentials is not among them, because the gateway has no credential for
+    fetching its list.
     """
     if loaded.config.discover is False:
         return {}
@@ -46,9 +48,9 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 
 
 class ModelLists:
-    """The lists that one configuration uses. Reads the files of those that are not known yet. home:
-    Dragoman's own folder. addresses: the providers whose lists are used, with the base URLs from which the
-    lists must come. before: the lists of the configuration before, None = there is none.
+    """The lists of models that one configuration uses. The constructor reads the files of lists that are not
+    in memory yet. home: Dragoman's own folder. addresses: {name of a provider whose list is used: the base
+    URL from which the list must come}. before: the lists of the configuration before, None = there was none.
     """
 
     def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:
@@ -62,26 +64,34 @@ class ModelLists:
                 self.put(name, kept)
 
     def of(self, name: str) -> Listed | None:
-        """A provider's list, if there is one, it is used, and it came from the provider's present address."""
+        """Return a provider's list. None = there is no list, lists of this provider are not used, or the list
+        came from another base URL than the provider has now.
+        """
         listed = self._known.get(name)
         return listed if listed is not None and listed.address == self.addresses.get(name) else None
 
     def facts(self) -> dict[str, Mapping[str, Facts]]:
-        """By provider, the facts of each model in its list."""
+        """Return {name of a provider: the facts of each model in its list}, for the lists that are used."""
         return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
 
     def put(self, name: str, listed: Listed) -> bool:
-        """Know another list of a provider from now on. Returns whether names or facts have changed."""
+        """Use this list of a provider from now on. Returns whether the names or the facts of models have
+        changed.
+        """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
         return mark != before
 
     def mark(self, name: str) -> str:
-        """A text that differs for lists with different addresses, names or facts; "" = there is no list."""
+        """Return a text that differs for lists with different base URLs, names or facts; "" = there is no
+        list.
+        """
         return self._marks[name] if self.of(name) is not None else ""
 
     def file(self, name: str, address: str) -> Path:
-        """The file of a provider's list. Its name cannot lead out of the folder, whatever the provider's."""
+        """Return the file of a provider's list. The name of the file is a hash, so no name of a provider
+        leads out of the folder.
+        """
         hashed = blake2b(f"{name}\n{address}".encode(), digest_size=12).hexdigest()
         return self._folder / f"{hashed}.json"
 
@@ -99,7 +109,9 @@ class ModelLists:
         return listed if listed.address == address else None
 
     def write(self, name: str, now: float) -> None:
-        """Keep a provider's list over restarts; blocks for the time of a write. now: Unix seconds."""
+        """Write a provider's list to its file, and delete files that were not written for 90 days. It blocks.
+        now: Unix seconds.
+        """
         listed = self._known[name]
         file = self.file(name, listed.address)
         new = file.with_name(f"{file.name}.{os.getpid()}.new")
@@ -117,5 +129,5 @@ class ModelLists:
 
 
 def mark_of(listed: Listed) -> str:
-    """A text that differs for lists with different addresses, names or facts."""
+    """Return a text that differs for lists with different base URLs, names or facts."""
     return blake2b(_encode((listed.address, listed.models)), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Builds the table of the model names that clients can use, and of what each name stands for."""
+"""Builds the table of the model names that clients can use: what each name stands for."""
 
 from __future__ import annotations
 
@@ -48,13 +48,15 @@ from dragoman.upstreams.local.weights import known as known_weights
 log = logging.getLogger("dragoman.assembly.names")
 
 Lists: TypeAlias = Mapping[str, Mapping[str, Facts]]
-"""By provider, the facts of each model in its own list."""
+"""{name of a provider: the facts of each model in the provider's own list}."""
 _Prices: TypeAlias = Callable[[str], Price | None]
-"""The price of a deployment (`provider/model`), None = unknown."""
+"""Returns the price of a deployment (`provider/model`); None = unknown."""
 
 
 class Names(msgspec.Struct, frozen=True, dict=True):
-    """The model names that clients can use. known: by provider, models to list if none are configured."""
+    """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
+    the models that the model list shows for it if no models are configured}.
+    """
 
     table: Table
     known: Mapping[str, tuple[str, ...]]
@@ -65,14 +67,16 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """The entries of the model list, one by one. granted: only models whose names these permit; None =
-        all. providers: only models that one of these providers may answer; None = all. caller: names that are
-        reserved for others are left out; None = no name is.
+        """Yield the entries of the model list. granted: only models whose names these grants allow; None =
+        all. providers: only models that one of these providers may answer; None = all. caller: leave out the
+        names that are reserved for other clients; None = leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
 
     def alike(self, name: str) -> Sequence[str]:
-        """The names of the model list that differ from a name only in capitals."""
+        """Return the names in the model list that are equal to `name`, or differ from it only in upper and
+        lower case.
+        """
         return self._folded.get(name.lower(), ())
 
     @cached_property
@@ -81,7 +85,7 @@ class Names(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _folded(self) -> Mapping[str, Sequence[str]]:
-        """The names of the model list by their spelling without capitals."""
+        """{name in lower case: the names in the model list that become this text in lower case}."""
         folded: dict[str, list[str]] = {}
         for name in self._listed:
             folded.setdefault(name.lower(), []).append(name)
@@ -95,11 +99,11 @@ def naming(
     local: Iterable[str] | None = None,
     lists: Lists | None = None,
 ) -> Names:
-    """The model names of a configuration.
+    """Return the model names of a configuration.
 
-    own: names of upstreams made in code. models: registered in code. local: the names of this machine's
-    models; None = those installed or configured now. lists: the providers' own lists of models, as they were
-    fetched. Raises ConfigError for a name that leads nowhere.
+    own: names of upstreams made in code. models: models registered in code. local: the names of this
+    machine's models; None = look for installed models, and add those that the configuration states. lists:
+    the providers' own lists of models. Raises ConfigError for a name that stands for nothing.
     """
     config, lists = loaded.config, lists or {}
     named = [
@@ -161,16 +165,18 @@ def naming(
 
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
-    """Raise ConfigError if the configuration permits a client key a model name that stands for nothing."""
+    """Raise ConfigError if a grant in the configuration (of a client key, for example) has a model name or a
+    pattern that stands for nothing.
+    """
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
         raise ConfigError(*unknown)
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name in a client's grants stands for something. A name does if it has a route, or is an
-    embedded model, installed or not. A pattern does if it begins with a provider's name, or if a listed name
-    matches it.
+    """Whether a name or a pattern in a client's grants stands for something. A name does if it has a route,
+    or is the name of an embedded model, installed or not. A pattern does if the part before the first `/` is
+    the name of a provider, or if a name in the model list matches the pattern.
     """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
@@ -179,15 +185,17 @@ def _is_offered(name: str, names: Names) -> bool:
 
 
 def installed_models(config: Config) -> dict[str, LocalModel]:
-    """The installed embedded models by name. Reads the records of their packages: some 15 ms."""
+    """Return the installed embedded models, by name. Reads the records of their packages, which takes some 15
+    ms.
+    """
     settings = config.providers.local
     return embedded(keep_alive=_keep_alive(settings), threads=settings.threads or 0)
 
 
 def local_models(config: Config, installed: Mapping[str, LocalModel] | None = None) -> dict[str, LocalModel]:
-    """This machine's models by name: the installed embedded models and the operator's own files.
+    """Return this machine's models, by name: the installed embedded models, and the operator's own files.
 
-    installed: the installed ones; None = they are looked for.
+    installed: the installed embedded models; None = look for them.
     """
     settings = config.providers.local
     keep_alive = _keep_alive(settings)
@@ -211,7 +219,9 @@ def _keep_alive(settings: Local) -> float:
 
 
 def limits_of(config: Config) -> dict[str, Limit]:
-    """The limits on what runs at once, by the names of the settings that have one ("models.fast")."""
+    """Return the limits on requests that run at once, by the name of the model's or provider's section
+    ("models.fast"). Models and providers without such a limit are left out.
+    """
     stated = {_gate("providers", name): one.concurrency for name, one in config.providers.named.items()}
     stated |= {_gate("models", name): one.concurrency for name, one in config.models.items()}
     return {
@@ -230,8 +240,8 @@ def _limits(concurrency: Concurrency) -> bool:
 
 
 def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]:
-    """The names of the gates of a model or a provider: one if its settings limit what runs at once, else
-    none.
+    """Return the name of the limit on requests that run at once for a model or a provider: one name, or none
+    if its settings state no such limit.
     """
     return (_gate(section, name),) if _limits(concurrency) else ()
 
@@ -296,7 +306,10 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
-    """The prices of a model's deployments, which are looked up only if a setting of it compares them."""
+    """Return the price of each deployment of a model; None = unknown. Prices are looked up only if the
+    model's settings compare them (`policy: cost` or `max_cost`), otherwise all are None. uses: the
+    deployments.
+    """
     if model.policy != "cost" and model.max_cost is None:
         return (None,) * len(uses)
     return tuple(
@@ -306,18 +319,22 @@ def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple
 
 
 def _price(pricing: Pricing, use: str) -> Price | None:
-    """The price of a deployment (`provider/model`); None = unknown."""
+    """Return the price of a deployment (`provider/model`); None = unknown."""
     return _usual(pricing.rates(use))
 
 
 def _usual(rates: Rates | None) -> Price | None:
-    """The price by which policies compare: of short prompts, in the usual tier, now. None = unknown."""
+    """Return the price by which policies compare deployments: for short prompts, in the usual tier, at this
+    moment. None = unknown.
+    """
     found = None if rates is None else rates.usual(SYSTEM.now())
     return None if found is None else Price(*found)
 
 
 def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
-    """What the other deployments of a model, and its fallbacks, may cost; None = no bound."""
+    """Return the bound on the cost of a model's other deployments and of its fallbacks; None = no bound. It
+    includes the known prices of all deployments to which a request may turn.
+    """
     if (stated := model.max_cost) is None:
         return None
     uses = {
@@ -333,7 +350,7 @@ def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost 
 
 
 def conditions_of(when: When) -> Conditions | None:
-    """The conditions of a deployment; None = it is for all requests."""
+    """Return the conditions for requests that a deployment is for; None = it is for all requests."""
     if when == When():
         return None
     needs = {name: wanted for name in get_args(Capability) if (wanted := getattr(when, name)) is not None}
@@ -352,7 +369,9 @@ def conditions_of(when: When) -> Conditions | None:
 
 
 def _spread(name: str, model: ModelSettings) -> Spread | None:
-    """How the requests for a model are spread; None = its first deployment is always asked first."""
+    """Return how a model's requests are spread over its deployments; None = the first deployment is always
+    tried first.
+    """
     if (rotate := model.rotate) is not None:
         every = None if rotate.every is None else float(rotate.every)
         return Spread(name, rotation=Rotation(every, rotate.requests))
@@ -360,7 +379,7 @@ def _spread(name: str, model: ModelSettings) -> Spread | None:
 
 
 def _hedge(name: str, model: ModelSettings) -> Hedge | None:
-    """When a second deployment is asked beside the first one; None = never."""
+    """Return when a second deployment is asked because the first one has not answered yet; None = never."""
     if (hedge := model.hedge) is None:
         return None
     after = None if isinstance(hedge.after, str) else float(hedge.after)
@@ -368,7 +387,7 @@ def _hedge(name: str, model: ModelSettings) -> Hedge | None:
 
 
 def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
-    """The messages of an alias, from the form of the Chat Completions API."""
+    """Return the messages of an alias, decoded from the form of the Chat Completions API."""
     if not messages:
         return ()
     wire = WireRequest("chat", {"model": "", "messages": list(messages)})
@@ -377,14 +396,18 @@ def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
 
 
 def _reserved(alias: AliasSettings) -> Reserved | None:
-    """Who may use an alias. One that a client has made needs a grant for what it stands for, too."""
+    """Return for which clients an alias is reserved; None = it is not reserved. If a client has made the
+    alias, other clients also need a grant for the name that the alias stands for.
+    """
     if alias.tenant is None and alias.owner is None:
         return None
     return Reserved(alias.tenant, alias.route if alias.owner is not None else "")
 
 
 def _facts(model: ModelSettings, target: Target) -> Facts:
-    """What a model can do. target: one of its deployments, whose own statements count before the model's."""
+    """Return what a model can do. target: the settings of one of its deployments, which count before the
+    settings of the model.
+    """
     own = target.supports or Supports()
     mode = target.tool_mode or model.tool_mode
     able: dict[str, Any] = {
@@ -401,21 +424,27 @@ def _facts(model: ModelSettings, target: Target) -> Facts:
 
 
 def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
-    """The names of a model's fallbacks, by cause."""
+    """Return the names of a model's fallbacks, by the cause of the failure."""
     return Fallbacks(settings.any, settings.context, settings.content)
 
 
 def timers_of(timeouts: Timeouts) -> Timers:
-    """The time limits of calls to a provider, in seconds. timeouts: the settings; 0 = no limit."""
+    """Return the time limits of calls to a provider, in seconds. timeouts: the settings; 0 means no limit,
+    which is None in the result.
+    """
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
 
 
 def made_under(
     made: Mapping[str, Route], before: Config, after: Config, providers: Container[str]
 ) -> dict[str, Route]:
-    """The routes of names created at run time, changed for a new configuration: header values of models are
-    replaced by the new ones, and deployments of providers that are not in `providers` are removed. A name
-    without a deployment left is forgotten, which is logged.
+    """Return the routes of names that were created at run time, changed for a new configuration. Header
+    values that models of the old configuration state are replaced by the values of the new one. Deployments
+    of providers that are not in `providers` are removed. A name without any deployment left is forgotten,
+    which is logged.
+
+    made: {name: route}. before, after: the old and the new configuration. providers: the names of the new
+    providers.
     """
     fresh: dict[str, str] = {}
     for name, model in before.models.items():

@@ -1,10 +1,11 @@
-"""Serves requests of tenants that have brought keys of providers: with these keys, and with no others.
+"""Serves the requests of tenants that have brought providers' keys: each such provider is called with the
+tenant's key, and with no other key.
 
-Each process has all of these keys in memory, as it has all client keys. A tenant's requests get a `Runtime`
-of their own. In it the upstreams of some providers have the tenant's account in place of the operator's, and
-the memory of providers has the tenant's key in place of the pool. Everything else is shared: routes,
-connections, and what the gateway remembers of deployments. So nothing in the engine has to choose between the
-keys of two tenants.
+Each process has all of these keys in memory, as it has all client keys. The requests of such a tenant get
+another `Runtime`. In it, the upstreams of these providers have the tenant's account instead of the operator's
+accounts, and the memory about providers has the tenant's key instead of the provider's pool of keys.
+Everything else is shared: routes, connections, and what the gateway remembers of deployments. So the engine
+never has to choose between the keys of two tenants.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ log = logging.getLogger("dragoman.assembly.own_keys")
 
 
 class Brought(NamedTuple):
-    """A key that a tenant has brought. row: as the database has it. secret: None = it cannot be decrypted.
-    key: what this process remembers about the key.
+    """A provider's key that a tenant has brought. row: as the database has it. secret: None = it cannot be
+    decrypted or used. key: what this process remembers about the key.
     """
 
     row: OwnKey
@@ -50,8 +51,8 @@ class Brought(NamedTuple):
 
 
 class OwnAccounts:
-    """The keys that tenants have brought to one gateway, as one process knows them. health: remembers the
-    state of each key.
+    """The keys that tenants have brought to one gateway, in the memory of one process. health: the memory
+    about providers, which has the state of each key.
     """
 
     def __init__(self, health: Health) -> None:
@@ -59,18 +60,20 @@ class OwnAccounts:
         self._loaded: Loaded | None = None
         self._rows: Sequence[OwnKey] = ()
         self._of: dict[str, dict[str, Brought]] = {}
-        """By tenant, then by provider."""
+        """{name of a tenant: {name of a provider: the key}}."""
         self._runtimes: dict[str, tuple[Runtime, Runtime]] = {}
-        """By tenant: (the general runtime, the tenant's runtime that was made from it)."""
+        """{name of a tenant: (the general runtime, the tenant's runtime that was made from it)}."""
 
     def use(self, loaded: Loaded) -> None:
-        """Use another configuration, which may have other master keys and providers, from now on."""
+        """Use another configuration from now on. It may have other master keys and other providers, so all
+        keys are decrypted again.
+        """
         self._loaded = loaded
         self._read(anew=True)
 
     def know(self, rows: Sequence[OwnKey]) -> Own | None:
-        """Use these rows in place of all earlier ones. Returns `runtime_of`, which gives each tenant its
-        runtime; None = no tenant has brought a key.
+        """Use these rows in place of all earlier ones. Returns the method `runtime_of`, which gives each
+        client the runtime for its requests; None = no tenant has brought a key.
         """
         if rows is not self._rows:
             self._rows = rows
@@ -78,8 +81,8 @@ class OwnAccounts:
         return self.runtime_of if self._of else None
 
     def runtime_of(self, runtime: Runtime, caller: Caller | None) -> Runtime:
-        """The runtime for the requests of a client. runtime: the general one, for clients whose tenant has
-        brought no keys.
+        """Return the runtime for the requests of a client. runtime: the general one, which is returned if the
+        client's tenant has brought no key. caller: None = the client has no key.
         """
         if caller is None or caller.tenant is None or (brought := self._of.get(caller.tenant)) is None:
             return runtime
@@ -89,8 +92,8 @@ class OwnAccounts:
         return known[1]
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
-        """The passage for a client whose tenant has brought a key for the passage's provider; None = the
-        tenant has brought none. Raises RequestFailed if the key cannot be decrypted, or an operator has
+        """Return the passage with the key that the client's tenant has brought for the passage's provider;
+        None = the tenant has brought none. Raises RequestFailed if the key cannot be used, or an operator has
         disabled the provider.
         """
         tenant = None if caller is None else caller.tenant
@@ -104,7 +107,9 @@ class OwnAccounts:
         return passage.using(own_account(provider, provider.apis[0], brought.secret, brought.key.id))
 
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
-        """A runtime that calls providers with the keys that a tenant has brought for them."""
+        """Return a runtime that calls providers with the keys that a tenant has brought for them. runtime:
+        the general one. brought: {name of a provider: the key}.
+        """
         backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
         called = {
             name: provider
@@ -131,8 +136,8 @@ class OwnAccounts:
         return None if self._loaded is None else self._loaded.providers.get(name)
 
     def _read(self, *, anew: bool = False) -> None:
-        """Decrypt the rows that are new or have changed. anew: all rows, because the master key may be
-        another.
+        """Decrypt the rows that are new or have changed. anew: True = decrypt all rows, because the
+        configuration may have other master keys.
         """
         self._runtimes.clear()
         if not self._rows and not self._of:
@@ -149,8 +154,8 @@ class OwnAccounts:
         self._health.bring(own)
 
     def _cipher(self) -> Cipher | None:
-        """The cipher that decrypts the keys; None = there is no master key, or the extra `encryption` is not
-        installed.
+        """Return the cipher that decrypts the keys. None = there is no master key, or the extra `encryption`
+        is not installed; the log says so.
         """
         auth = None if self._loaded is None else self._loaded.config.auth
         if auth is None or auth.encryption_key is None:
@@ -168,8 +173,9 @@ class OwnAccounts:
 def _brought(
     row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key], provider: Provider | None
 ) -> Brought:
-    """The key in a row. met: what is remembered of keys for its provider, by their ids. provider: None = the
-    configuration has it no more.
+    """Decrypt the key in a row. cipher: None = it cannot be decrypted. met: {id of a key: what is remembered
+    about it} for the keys of this provider. provider: None = the configuration no longer has it. A key that
+    cannot be decrypted, or that the provider cannot use, gets no secret and is disabled; the log says so.
     """
     secret: Secret | None = None
     try:
@@ -186,8 +192,8 @@ def _brought(
 
 
 def _identity(row: OwnKey, secret: Secret | None) -> str:
-    """The id of a key. It is the same in all processes as long as the tenant, the provider and the key are
-    the same. The key cannot be found out from it.
+    """Return the id of a key: a hash of the tenant, the provider and the secret. So all processes have the
+    same id for a key. The secret cannot be found out from the id. secret: None = it cannot be decrypted.
     """
     told = f"{row.tenant}\n{row.provider}\n{'' if secret is None else secret.reveal()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

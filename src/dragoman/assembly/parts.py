@@ -1,7 +1,7 @@
-"""The running parts that the next configuration may go on using: connections, the store, model processes.
+"""The running parts that the next configuration may use on: connections, the store, model processes.
 
-Each part has a name and a value that says what it was made of. The next configuration takes over the part
-of the same name that was made of an equal value; it makes the others anew.
+Each part has a name and a value that says from which settings it was made. The next configuration uses on the
+part of the same name if that part was made from an equal value; otherwise a new part is made.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 class Part(NamedTuple):
-    """One running part. what: the part itself. of: the settings that it was made of, for a comparison. close:
-    None = there is nothing to close.
+    """One running part. what: the part itself. of: the settings from which it was made, for a comparison.
+    close: closes the part; None = there is nothing to close.
     """
 
     what: Any
@@ -25,15 +25,18 @@ class Part(NamedTuple):
 
 
 class Parts:
-    """The parts of one configuration. before: those of the one that runs, None = none does."""
+    """The parts of one configuration. before: the parts of the running configuration, None = none is
+    running.
+    """
 
     def __init__(self, before: Parts | None = None) -> None:
         self._before = {} if before is None else before.all
         self.all: dict[str, Part] = {}
 
     def take(self, name: str, of: Any, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> T:
-        """The part of this name for the new configuration: the running one if it was made of an equal `of`,
-        else a new one, which `make` returns. close: closes the part.
+        """Return the part of this name for the new configuration: the running part if it was made from an
+        equal `of`, else a new part. of: the settings from which the part is made. make: returns a new part.
+        close: closes the part.
         """
         known = self._before.get(name)
         if known is None or known.of != of:
@@ -44,7 +47,7 @@ class Parts:
         return what
 
     def hold(self, name: str, of: Any, make: Callable[[], T]) -> T:
-        """As `take`, for a part that need not be closed."""
+        """Do the same as `take`, for a part that need not be closed."""
         known = self._before.get(name)
         if known is None or known.of != of:
             known = Part(make(), of, None)
@@ -53,23 +56,27 @@ class Parts:
         return what
 
     def before(self, name: str) -> Any:
-        """What the running part of this name was made of; None = there is none."""
+        """Return the value `of` of the running part with this name; None = there is no such part."""
         known = self._before.get(name)
         return None if known is None else known.of
 
     def new(self) -> list[Part]:
-        """The parts that were made for this configuration, and not taken over from the one before."""
+        """Return the parts that were made for this configuration, not taken over from the running one."""
         return [part for name, part in self.all.items() if self._before.get(name) is not part]
 
     def left(self) -> list[Part]:
-        """The parts of the configuration before that this one does not use. Forgets that configuration."""
+        """Return the parts of the earlier configuration that this one does not use on. Then forget the
+        earlier configuration.
+        """
         left = [part for name, part in self._before.items() if self.all.get(name) is not part]
         self._before = {}
         return left
 
 
 async def close(parts: Iterable[Part]) -> None:
-    """Close parts, the last one first, even if closing one of them fails."""
+    """Close parts, the last one first, even if closing one of them fails; then the error is raised after all
+    were tried.
+    """
     async with AsyncExitStack() as opened:
         for part in parts:
             if part.close is not None:

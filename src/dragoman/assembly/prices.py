@@ -1,4 +1,4 @@
-"""The prices of one configuration, as the engine asks for them."""
+"""Looks up the prices of one configuration for the engine, and caches them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dragoman.providers.provider import Provider
 from dragoman.providers.rates import Rates
 
 PricesOf: TypeAlias = Callable[[str], Rates | None]
-"""What a deployment (`provider/model`) costs; None = unknown."""
+"""Returns the prices of a deployment (`provider/model`); None = unknown."""
 
 _UNSEEN = object()
 
 
 def prices_of(loaded: Loaded) -> PricesOf:
-    """What the deployments of a configuration cost. Each is looked up once, when it is first asked for (about
-    a millisecond); then it is one look into a dict. Also for names that nothing configures, such as those of
-    models that an answer has used besides.
+    """Return a function that returns the prices of a deployment. The first call for a deployment takes about
+    a millisecond; then the result is cached. The function also accepts deployments that the configuration
+    does not have, such as further models that an answer has used.
     """
     pricing = Pricing(loaded.config, loaded.providers)
     known: dict[str, Rates | None] = {}
@@ -37,8 +37,8 @@ def prices_of(loaded: Loaded) -> PricesOf:
 
 
 def uses_of(loaded: Loaded) -> list[str]:
-    """The deployments (`provider/model`) that a configuration names: those of models and prices, and the
-    models that its providers are known to have.
+    """Return the deployments (`provider/model`) that a configuration names: those of its models and prices,
+    and the models that its providers are known to have. Patterns with `*` are left out.
     """
     config = loaded.config
     uses = {

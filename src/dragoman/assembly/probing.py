@@ -1,8 +1,8 @@
-"""Tests keys of providers with the cheapest request that needs a key.
+"""Tests keys of providers, each with the cheapest request that needs a key.
 
-The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows it
+The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows the list
 without a key, the key is tested by counting the tokens of a prompt; if the provider cannot count tokens, by a
-chat request with one output token. The provider's own error message is told.
+chat request with one output token. The result has the provider's own error message.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ _AT_ONCE: Final = 8
 _PATIENCE: Final = Timers(connect=10.0, first_byte=20.0, idle=20.0)
 _REFUSALS: Final = frozenset({"authentication", "permission", "quota"})
 _UNREACHED: Final = frozenset({"connect_failed", "connect_timeout"})
-"""Error codes of a provider to which no connection was possible."""
+"""The fault codes of a provider to which no connection was possible."""
 _LONGEST: Final = 300
-"""The largest number of characters of a provider's message that is shown."""
+"""The most characters of a provider's message that are shown."""
 _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 
 
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key, None = the provider has no key, "" = the key is too short to
-    show a part of it. asked: the last request; ms: its milliseconds. state: "refused" = the provider refused
-    key or account; "failed" = any other error. message: the provider's words, or ours ("5 models").
+    key: the last four characters of the key; None = the provider has no key; "" = the key is too short to
+    show a part of it. asked: the request that was sent last; ms: how many milliseconds it took. state: "ok";
+    "refused" = the provider refused the key or the account; "not reached" = no connection was possible;
+    "failed" = any other error. message: the provider's error message, or our own text ("5 models").
     """
 
     provider: str
@@ -59,13 +60,13 @@ class Row(msgspec.Struct):
 
 
 class _Unproven(DragomanError):
-    """The list of models cannot test a key: the provider has no list, or shows it without a key."""
+    """The list of models cannot test a key: the provider has no list, or shows the list without a key."""
 
 
 class Probe:
-    """Tests keys of providers, at most eight requests at once. found: the configuration. upstreams: the
-    providers that may be tested, by name. say: called with a line before a provider gets other requests than
-    for its list of models: these may cost something, one token at most.
+    """Tests keys of providers, with at most eight requests at once. found: the configuration. upstreams: the
+    providers that may be tested, by name. say: called with a line of text before a provider gets another
+    request than that for its list of models, because such a request may cost something: one token at most.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Probe:
         self._said: set[str] = set()
 
     async def run(self, accounts: Mapping[str, Sequence[int]] | None = None) -> list[Row]:
-        """Request all lists of models, then test the keys that the lists did not test by other requests.
-        Returns a row for each account, in their order: for each key, or one for a provider without keys.
-        accounts: the places of those to test, by provider; None = all of all providers.
+        """Test keys with the lists of models, then test the keys for which a list was no test with other
+        requests. Returns one row for each account: one for each key, or one for a provider without keys.
+        accounts: {name of a provider: the indexes of its accounts to test}; None = all accounts of all
+        providers.
         """
         if accounts is None:
             accounts = {name: range(len(one.accounts)) for name, one in self._upstreams.items()}
@@ -100,7 +102,9 @@ class Probe:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Test a key with the list of models; the result is put into `row`. False = the list is no test."""
+        """Test a key with the list of models; `row` gets the result. Returns False if the list cannot test
+        the key. number: the index of the account.
+        """
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
             return False
@@ -124,7 +128,9 @@ class Probe:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """True if the provider shows its list without a key; a failed request means no. It is asked once."""
+        """Whether the provider shows its list of models without a key. If that request fails, the answer is
+        False. Each provider is asked once.
+        """
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
         return await self._public[provider]
@@ -138,9 +144,9 @@ class Probe:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """The request that tests a key which the list of models could not test, not yet sent. It is announced
-        once per provider, and its result will be put into `row`. None = no model is known to ask, which `row`
-        then says.
+        """Return an awaitable that tests a key which the list of models could not test; `row` will get its
+        result. `say` tells of it once for each provider. None = no model is known to ask; `row` says so.
+        number: the index of the account.
         """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
@@ -161,8 +167,9 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """The first model that may chat of the configured ones, the well-known ones that the provider lists,
-        all that it lists or, if no list was read, all well-known ones. None = no model is known.
+        """Return the first model that may chat, in this order: the provider's models in the configuration;
+        the well-known ones in the provider's list; all in its list; or, if no list was read, all well-known
+        ones. None = there is none.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
@@ -177,8 +184,8 @@ class Probe:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Call `question` (at most eight run at once); put its result or failure, and its milliseconds, into
-        `row`. Raises its _Unproven.
+        """Await `question` (at most eight at once). `row` gets its text or its failure, and its milliseconds.
+        Raises _Unproven if `question` does.
         """
         async with self._turns:
             began = SYSTEM.monotonic()
@@ -203,7 +210,9 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """The model names in a model list of any protocol. Raises WireError if `raw` is no such list."""
+    """Return the model names in a list of models in any protocol. Raises WireError if `raw` is not such a
+    list.
+    """
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

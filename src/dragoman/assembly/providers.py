@@ -37,8 +37,9 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def described(upstream: Upstream, provider: Provider | None) -> str:
-    """A provider in a few words: its name, and the number of its keys if it has any or its vendor asks for
-    one, as in `openai 2 keys`. provider: None = the upstream is not a configured account.
+    """Return a provider in a few words: its name, and the number of its keys if it has any or its vendor
+    wants one, such as "openai 2 keys"; or the kind of identity with which the gateway signs in. provider:
+    None = the upstream was made in code, or belongs to no configured account.
     """
     if provider is not None and provider.identity is not None:
         return f"{upstream.name} signs in by {provider.identity.kind}"
@@ -51,7 +52,9 @@ def described(upstream: Upstream, provider: Provider | None) -> str:
 def wire_upstream(
     provider: Provider, transport: Transport, limits: AnswerLimits, seams: Seams = SYSTEM
 ) -> WireUpstream:
-    """The upstream of a configured provider: its first protocol, with its others as `further`."""
+    """Return the upstream of a configured provider. It speaks the provider's first protocol; its other
+    protocols are its `further` upstreams.
+    """
     first, *rest = provider.apis
     changing: list[Credential | None] = credentials_of(provider, seams)
     if provider.identity is not None:
@@ -63,7 +66,9 @@ def wire_upstream(
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
-    """The limits on a provider's answers, from its settings; without `max_silence`, thrice `first_byte`."""
+    """Return the limits on a provider's answers, from its settings. If `max_silence` is not set, it is three
+    times `first_byte`.
+    """
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
     return AnswerLimits(
@@ -112,10 +117,11 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
-    """An account for each key (one if there is no key): signed headers and URL in the protocol `api`.
+    """Return an account for each key, or one account without a key, or the account of the provider's identity
+    in a cloud. An account has the headers and the URL for the protocol `api`.
 
-    changing: for each key, the `Credential` that tells when the key changes; None = the key does not change.
-    () = no key changes.
+    changing: for each key, the `Credential` that tells when the key changes; None = this key does not change.
+    () = no key changes. For an identity: its credential.
     """
     if provider.identity is not None:
         return [_signed_in(provider, api, one) for one in changing if one is not None]
@@ -133,14 +139,16 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
 
 
 def _signing(provider: Provider, credential: Credential) -> Credential:
-    """The credential, with leases that sign if the provider's protocol requires it."""
+    """Return the credential. Its leases sign requests if the provider's protocol can need that and the secret
+    is an access key.
+    """
     if not DIALECTS[provider.dialect].keys.signs:
         return credential
     return SigningCredential(credential, lambda lease: signed(provider, lease, SYSTEM.now))
 
 
 def _signed_in(provider: Provider, api: Api, credential: Credential) -> Account:
-    """The account of an identity in a cloud. Its id stays the same when its token changes."""
+    """Return the account of an identity in a cloud. Its id stays the same when its token changes."""
     assert provider.identity is not None
     kind = provider.identity.kind
     key = Key(Secret(""), provider.origin, kind)
@@ -155,7 +163,9 @@ def _signed_in(provider: Provider, api: Api, credential: Credential) -> Account:
 
 
 def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:
-    """The account of `key`, but with the secret of the lease instead of the key's own."""
+    """Return the account of `key`, but with the secret of `lease` in place of the key's own secret. If the
+    lease has no secret, the account has none either.
+    """
     held = None if lease.secret is None else msgspec.structs.replace(key, secret=lease.secret)
     return _account(provider, api, held)
 
@@ -183,8 +193,8 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
 
 
 def _identity(provider: Provider, key: str | None) -> str:
-    """The id of an account: a hash of the provider's name, its URL and the key. The key cannot be found out
-    from it.
+    """Return the id of an account: a hash of the provider's name, its URL and the key. The key cannot be
+    found out from it.
     """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -195,8 +205,8 @@ _OF_ACCOUNTS: Final = frozenset({"openai-organization", "openai-project", "x-goo
 
 
 def own_account(provider: Provider, api: Api, secret: Secret | None, id_: str) -> Account:
-    """The account of a key that a tenant has brought, in the protocol `api`. secret: None = it cannot be
-    read, so the account has no key. id_: of the key.
+    """Return the account for a key that a tenant has brought, in the protocol `api`. secret: None = the key
+    cannot be decrypted or used, so the account has no key. id_: the id of the key.
     """
     headers = {name: value for name, value in provider.headers.items() if name not in _OF_ACCOUNTS}
     key = None if secret is None else Key(secret, provider.origin)
@@ -211,8 +221,8 @@ def passage_of(
     timers: Timers,
     settings: ProviderSettings,
 ) -> Passage:
-    """The `Passage` that passes requests for a provider's resources on, by its first protocol and its first
-    account.
+    """Return the `Passage` that passes on requests for a provider's resources and paths. It uses the
+    provider's first protocol and first account.
     """
     api = provider.apis[0]
     base_url = api.base_url or _base_url(api)
@@ -234,22 +244,25 @@ def passage_of(
 
 
 def _live_url(api: Api) -> str | None:
-    """Where the provider's realtime sessions are opened; None = its protocol has none, or nobody knows."""
+    """Return the URL at which the provider's realtime sessions are opened. None = its protocol has no such
+    sessions, or the base URL is not known.
+    """
     base, live = api.base_url or _base_url(api), DIALECTS[api.dialect].live
     return None if base is None or live is None else live.address(base, api.query)
 
 
 def _base_url(api: Api) -> str | None:
-    """The chat URL without the protocol's chat path, which may contain `{model}`; None if the URL does not
-    end in that path.
+    """Return the chat URL without the protocol's chat path, which may contain `{model}`. None = the URL does
+    not end in that path.
     """
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
-    """Everything that the connections to a provider depend on; equal if they can be used on. Certificates
-    count by their content, because files are exchanged.
+    """Return everything that the connections to a provider depend on. If two results are equal, the
+    connections can be used on. For certificates the result has a hash of their content, because the files may
+    be replaced. client: the HTTP client.
     """
     files = (settings.ca_file, settings.client_cert, settings.client_key)
     certificates = [(file, digest(file)) for file in files]
@@ -272,8 +285,8 @@ def transport_of(
     reached: Reached,
     space: Space,
 ) -> Transport:
-    """The connections to one provider. client: the HTTP client. reached: called at a limit. space: memory
-    that all answers share.
+    """Return the connections to one provider. client: which HTTP client is used. reached: called when a limit
+    is reached. space: the memory that all answers of all providers share.
     """
     pool = settings.pool
     return Transport(

@@ -1,7 +1,8 @@
-"""Writes finished exchanges into the store of exchanges, beside the event loop.
+"""Writes finished exchanges into the store of exchanges, without blocking the event loop.
 
-An exchange waits in memory until a thread has made its trace and the store has written it. Nothing else waits
-for that: if too many wait, because the store is slow or gone, the oldest are dropped and counted.
+An exchange waits in memory until a thread has made its trace and the store has written it. No request waits
+for that. If too many exchanges wait, because the store is slow or cannot be reached, the oldest are dropped
+and counted.
 """
 
 from __future__ import annotations
@@ -29,53 +30,62 @@ from dragoman.state.store import StoreFailed
 log = logging.getLogger("dragoman.recording")
 
 _GATHERING: Final = 0.2
-"""Seconds from the first waiting exchange to its writing: those that come meanwhile share a transaction."""
+"""Seconds between the first waiting exchange and its writing. Exchanges that end meanwhile are written in the
+same transaction.
+"""
 _BATCH: Final = 200
 """The most exchanges that are written at once."""
 _BATCH_BYTES: Final = 4_000_000
 """The most bytes of bodies that are written at once, unless one exchange has more."""
 WAITING: Final = 5000
-"""The most exchanges that wait, in each process: about 10 MB without bodies."""
+"""The most exchanges that may wait in each process: about 10 MB without bodies."""
 WAITING_BYTES: Final = 32_000_000
 """The most bytes of the bodies of waiting exchanges."""
 _PAUSES: Final = 1.0, 30.0
 """Seconds before a failed write is tried again: at first, and at most. Each pause is twice the one before."""
 _BREATH: Final = 0.0002
-"""Seconds for which the thread leaves the interpreter to the event loop, after each trace and each few kB."""
+"""Seconds for which the thread sleeps, so that the event loop can run: after each trace, and after each few
+kB of text that was searched for secrets.
+"""
 _FAREWELL: Final = 5.0
-"""Seconds in which a gateway that closes writes the exchanges that wait."""
+"""Seconds for which a closing gateway tries to write the waiting exchanges."""
 _FAST: Final = 1
 """The level of compression: a trace becomes 4 times as small in 20 µs."""
 
 
 class Recording:
-    """Stores the finished exchanges of one process, and finds those that all processes have stored."""
+    """Stores the finished exchanges of one process, and finds the exchanges that all processes have
+    stored.
+    """
 
     def __init__(self, store: Exchanges) -> None:
         self.stored = self.dropped = 0
         self.last_error: str | None = None
-        """Why the latest write failed; None = it did not."""
+        """Why the latest write failed; None = it did not fail."""
         self._store = store
         self._worker = 1
         self._secrets = self._latest = frozenset[str]()
-        """All that are removed, and those of the latest configuration."""
+        """_secrets: all secrets that are removed from what is stored. _latest: the secrets of the latest
+        configuration.
+        """
         self._redaction = Redaction((), _breathe)
         self._metrics: Metrics | None = None
         self._waiting: deque[Exchange] = deque()
         self._size = 0
         self._batch: list[Exchange] = []
-        """Those that are being written. They wait, too."""
+        """The exchanges that are being written; they count as waiting."""
         self._rows: Sequence[StoredExchange] | None = None
-        """The same as the store takes them; None = not made yet."""
+        """The exchanges of the batch in the form that the store takes; None = not made yet."""
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._writer = spawn(self._write_all(), "storing exchanges")
 
     def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
-        """From now on state this number of the worker in traces, remove these secrets from all that is
-        stored, and count in `metrics` (None = nowhere) what was stored and dropped. The secrets
-        of the configuration before are removed too, because requests may have begun with it, and those of
-        all configurations with which waiting exchanges may have ended.
+        """Use these values from now on. worker: the number of this worker, for traces. secrets: the secrets
+        of the configuration, which are removed from all that is stored. metrics: counts stored and dropped
+        exchanges; None = nobody does. The secrets of the configuration before are still removed, too, because
+        requests may have begun with it; if exchanges are waiting, also all secrets that were removed until
+        now.
         """
         known = frozenset(secrets)
         self._secrets = known | (self._secrets if self.waiting else self._latest)
@@ -83,7 +93,9 @@ class Recording:
         self._worker, self._redaction, self._metrics = worker, Redaction(self._secrets, _breathe), metrics
 
     def note(self, exchange: Exchange) -> None:
-        """Have an exchange stored that has ended. Health probes and lists are not stored."""
+        """Have a finished exchange stored. An exchange that asked no model, called no provider and did not
+        fail is not stored, such as a health check or a list.
+        """
         if exchange.asked is None and exchange.fault is None and not exchange.attempts:
             return
         if self._writer.done():  # the gateway has closed, and this exchange has outlived its patience
@@ -105,7 +117,7 @@ class Recording:
         return len(self._waiting) + len(self._batch)
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells. healthy: null = nothing was written yet."""
+        """Return the fields that `/health` shows. `healthy` is null if nothing was written yet."""
         return {
             "healthy": None if not self.stored and self.last_error is None else self.last_error is None,
             "last_error": self.last_error,
@@ -115,22 +127,24 @@ class Recording:
         }
 
     async def find(self, id_: str) -> dict[str, Any] | None:
-        """The trace of a stored exchange by either of its ids; None = there is none. Raises StoreFailed."""
+        """Return the trace of the latest stored exchange with this id. id_: the exchange's id, or the
+        request's id. None = no such exchange is stored. Raises StoreFailed.
+        """
         found = await self._store.find(id_)
         return None if found is None else await asyncio.to_thread(_unpacked, found)
 
     async def listed(
         self, wanted: Wanted, before: tuple[float, str] | None, limit: int
     ) -> list[dict[str, Any]]:
-        """At most `limit` of the wanted stored exchanges as the lines of a list, the latest first. before: a
-        place in the list (`observe.finished.place`), after which it begins; None = at its start. Raises
-        StoreFailed.
+        """Return at most `limit` stored exchanges that match `wanted`, each as an entry of a list, the latest
+        first. before: a position in the list (`observe.finished.place`), after which the result begins; None
+        = at the start of the list. Raises StoreFailed.
         """
         lines = await self._store.listed(_search(wanted, before), limit)
         return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])
 
     async def close(self) -> None:
-        """Write the exchanges that wait, if the store takes them in time; the others are dropped."""
+        """Write the waiting exchanges, if the store takes them within 5 seconds; drop the others."""
         self._closing.set()
         self._news.set()
         await asyncio.wait([self._writer], timeout=_FAREWELL)
@@ -159,13 +173,15 @@ class Recording:
                     pause = min(2 * pause, most)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait so many seconds, or until the recording is closed if that is earlier."""
+        """Wait for this number of seconds, or until the recording closes if that is earlier."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
 
     async def _write(self) -> bool:
-        """Write some of the waiting exchanges. False = the store has failed, and they go on waiting."""
+        """Write some of the waiting exchanges. Returns False if the store has failed; then they go on
+        waiting. Exchanges that cannot be stored for another reason are dropped.
+        """
         if not self._batch:
             self._take()
         if self._rows is None:
@@ -207,7 +223,7 @@ class Recording:
     # In a thread --------------------------------------------------------------------------------------
 
     def _made(self, exchanges: Sequence[Exchange]) -> list[StoredExchange]:
-        """The exchanges as the store takes them, without those that cannot be written down."""
+        """Return the exchanges in the form that the store takes, without those that cannot be encoded."""
         made: list[StoredExchange] = []
         redaction, worker = self._redaction, self._worker
         for exchange in exchanges:
@@ -224,7 +240,9 @@ def _breathe() -> None:
 
 
 def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:
-    """A finished exchange as the store takes it, without secrets."""
+    """Return a finished exchange in the form that the store takes, without secrets. worker: the number of the
+    worker that served it.
+    """
     line = redaction.value(summary(exchange, worker))
     trace = redaction.value(detail(exchange, worker))
     return StoredExchange(
@@ -250,7 +268,7 @@ def _unpacked(trace: bytes) -> dict[str, Any]:
 
 
 def _search(wanted: Wanted, before: tuple[float, str] | None) -> Search:
-    """`wanted` and `before` as a `Search`, the form in which the store takes them."""
+    """Return `wanted` and `before` as a `Search`, the form that the store takes."""
     status = None
     if wanted.status is not None:
         least, greatest = wanted.status.replace("xx", "00"), wanted.status.replace("xx", "99")

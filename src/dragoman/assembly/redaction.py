@@ -1,4 +1,6 @@
-"""Removes secrets from texts that are shown to people: the known ones, and whatever has the form of a key."""
+"""Removes secrets from texts that are shown to people: known secrets, and everything that looks like
+a key.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,24 @@ from dragoman.dialects.failure import redact
 
 REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
-"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+"""The least characters of a secret that is removed. A shorter value, such as "eu" in a header, is left,
+because many words contain it.
+"""
 _SHORT: Final = 300
 _MOST: Final = 10_000
-"""Of texts up to `_SHORT` characters, so many are remembered."""
+"""The most results that are cached, for texts of up to `_SHORT` characters."""
 _HARMLESS: Final = re.compile(r"(?:req|ex)_[0-9a-f]{32}(?:-\d+)?|\d{4}-\d\d-\d\dT[0-9:.]+Z")
-"""Matches ids that the gateway has made, and times: a list has a thousand of them."""
+"""Matches ids that the gateway has made, and times. They are not searched for secrets, because a list has a
+thousand of them.
+"""
 _FORMS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\b(?:rk|nvapi|csk|tgp|ghp|gho|ghs|github_pat|glpat|xox[abp])[-_][\w-]{12,}",
     re.DOTALL,
 )
-"""Matches keys and tokens beyond those of model providers, which `dialects.failure.redact` finds."""
+"""Matches keys and tokens of other kinds than those of model providers, which `dialects.failure.redact`
+finds.
+"""
 _NAMED: Final = re.compile(
     r"""((?:authorization|(?:api|access)[-_ ]?key|access[-_]?token|client[-_]?secret|passw(?:or)?d|secret)"""
     r"""\\?["']?\s*[:=]\s*\\?["']?(?:(?:bearer|basic)\s+)?|\b(?:bearer|basic)\s+)"""
@@ -30,35 +38,35 @@ _NAMED: Final = re.compile(
     r"""|([?&](?:key|token|sig|signature)=)([^&\s"'\\]+)""",
     re.IGNORECASE,
 )
-"""Matches values beside names that say that they are secrets, and passwords in URLs."""
+"""Matches values after names that say that the value is a secret, and passwords in URLs."""
 
 
 _PIECE: Final = 4000
-"""Characters. A longer text is searched in pieces of about this size."""
+"""The number of characters from which on a text is searched in pieces of about this size."""
 _CUT: Final = re.compile(
     r"(?<=[\w.!?)}\]])(?<!bearer)(?<!basic)(?<!api)(?<!access)\s(?![:=\s])|(?<=\n)\n", re.IGNORECASE
 )
-"""Matches white space that cannot stand between a name and its secret: there, a long text is cut."""
+"""Matches white space that does not separate a name from its secret. Long texts are cut there."""
 
 
 def _no_rest() -> None:
-    """Do not rest."""
+    """Do nothing, in place of a pause."""
 
 
 class Redaction:
-    """Removes secrets. known: secrets that are removed wherever they stand, unless they are very short. rest:
-    called again and again while a long text is searched. A search of 64 kB takes 50 ms, in which no other
-    thread could run if it was done at once.
+    """Removes secrets from texts. known: secrets that are removed wherever they occur, unless they have fewer
+    than 8 characters. rest: called again and again while a long text is searched, so that other threads can
+    run: a search of 64 kB takes 50 ms.
     """
 
     def __init__(self, known: Iterable[str] = (), rest: Callable[[], None] = _no_rest) -> None:
         self._rest = rest
         self._known = sorted({one for one in known if len(one) >= _SHORTEST}, key=len, reverse=True)
         self._met: dict[str, str] = {}
-        """What became of short texts: in a list most of them repeat."""
+        """{short text that was searched: the text without secrets}, because most texts in a list repeat."""
 
     def text(self, text: str) -> str:
-        """The text with `[redacted]` in place of each secret."""
+        """Return the text with `[redacted]` in place of each secret."""
         if len(text) < _SHORTEST or _HARMLESS.fullmatch(text):
             return text
         if (met := self._met.get(text)) is not None:
@@ -78,7 +86,9 @@ class Redaction:
         return _NAMED.sub(_hide, redact(piece))
 
     def value(self, value: Any) -> Any:
-        """A copy of a JSON value in which `text` was applied to each text. Names of members are kept."""
+        """Return a copy of a JSON value in which `text` was applied to each string, but not to the names of
+        fields.
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -89,7 +99,9 @@ class Redaction:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the text in pieces. A piece is longer than `_PIECE` if the text cannot be cut there."""
+    """Yield the text in pieces of about `_PIECE` characters. A piece is longer if the text cannot be cut
+    there.
+    """
     begin = 0
     while len(text) - begin > _PIECE and (cut := _CUT.search(text, begin + _PIECE)) is not None:
         yield text[begin : cut.end()]

@@ -1,8 +1,10 @@
-"""Loads the configuration of a running gateway again: everything is made and checked, then used at once.
+"""Loads the configuration of a running gateway again: all new parts are built and checked first, and are then
+used all at once.
 
-A reload has two steps, so that several processes can do it together or not at all: `prepare` loads and builds
-all that is new and changes nothing; `use` replaces what runs, without a wait. Running exchanges end with what
-they began with, and what only they use is closed after the last of them.
+A reload has two steps, so that several processes can either all do it, or none of them: `prepare` loads the
+configuration, builds all new parts, and changes nothing; `use` replaces the running parts, without waiting.
+Running exchanges end with the parts that they began with. Parts that only these exchanges use are closed
+after the last of them has ended.
 """
 
 from __future__ import annotations
@@ -26,18 +28,19 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.assembly.reload")
 
 _UNTIL_RESTART: Final = ("server", "stores", "responses", "sessions", "seals", "metrics", "discover")
-"""The settings that a running gateway keeps: where it listens, what it holds clients to, what
-lasts, who may read its counts."""
+"""The sections of the settings that a running gateway does not change: where it listens, what it requires of
+clients, what is stored, who may read its metrics.
+"""
 _LOOK: Final = 0.25
-"""Seconds between two looks whether the exchanges of an earlier configuration are over."""
+"""Seconds between two checks whether the exchanges of an earlier configuration have ended."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a reload.
+    """The result of a reload.
 
-    hash: the mark of the configuration that is used now (`fingerprint`). changed: the settings that are not
-    as before. restart: settings that have changed too, but are used only after a restart. problems: why the
-    new configuration is not used; empty = it is. warnings: what is unusual in it.
+    hash: the mark of the configuration that is used now (`fingerprint`). changed: the settings that are
+    different now. restart: settings that have changed, too, but are used only after a restart. problems: why
+    the new configuration is not used; empty = it is used. warnings: what is unusual in the new configuration.
     """
 
     hash: str
@@ -48,13 +51,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether the configuration before is still used because of `problems`."""
+        """Whether the earlier configuration is still used, because the new one has problems."""
         return bool(self.problems)
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A configuration that can be used. assembly: its parts; None = the running ones, since nothing that is
-    in use changes, or since the gateway has not started. outcome: what its use will have changed.
+    """A new configuration that can be used. assembly: its parts; None = the running parts can stay, because
+    no setting in use has changed, or because the gateway has not started. outcome: the result of the reload
+    if the configuration is used.
     """
 
     loaded: Loaded
@@ -63,10 +67,11 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Reloads:
-    """The reloads of one gateway.
+    """Reloads the configuration of one gateway.
 
-    loaded: the configuration in use. build: makes the parts of another one. begin: uses it from now on.
-    running: the exchanges that run.
+    loaded: the configuration in use. build: makes the parts of another configuration. begin: uses another
+    configuration and its parts from now on, and returns the parts that only running exchanges still use.
+    running: returns the running exchanges.
     """
 
     def __init__(
@@ -85,34 +90,37 @@ class Reloads:
         self._seams = seams
         self._lock = asyncio.Lock()
         self._closing: dict[asyncio.Task[None], Sequence[Part]] = {}
-        """The tasks that wait for earlier exchanges, with the parts that they will close."""
+        """{task that waits until earlier exchanges have ended: the parts that it will close}."""
         self.loaded_at = seams.now()
-        """When the configuration in use was loaded, Unix seconds."""
+        """When the configuration in use was loaded, in Unix seconds."""
         self.problems: tuple[Problem, ...] = ()
-        """Why the latest reload was refused; empty = it was not."""
+        """Why the latest reload has failed; empty = it has not."""
         self.through: Callable[[], Awaitable[Outcome]] | None = None
-        """Reloads all workers together; None = this process is the only one."""
+        """Reloads all workers together; None = each reload is for this process alone."""
         self.told: Callable[[Outcome], None] = tell
-        """Called with the outcome of each reload of this process alone."""
+        """Called with the outcome of each reload of this process alone, unless it is quiet."""
         self._hash: str | None = None
 
     @property
     def hash(self) -> str:
-        """The mark of the configuration in use."""
+        """The mark of the configuration in use (`fingerprint`)."""
         if self._hash is None:
             self._hash = fingerprint(self._loaded.config)
         return self._hash
 
     def state(self) -> dict[str, Any]:
-        """The configuration's part of the health answer."""
+        """Return what the answer of `/health` says about the configuration. `error`: why the latest reload
+        has failed, or null.
+        """
         error = "\n".join(str(problem) for problem in self.problems) or None
         return {"loaded_at": round(self.loaded_at, 3), "hash": self.hash, "error": error}
 
     async def reload(self, *, quiet: bool = False) -> Outcome:
-        """Load the configuration again, and use it if it has no problems; in all workers, or in none.
+        """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
+        the outcome.
 
         quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
-        before.
+        after the reload before. In a gateway of several workers `quiet` has no effect.
         """
         if self.through is not None:
             return await self.through()
@@ -127,7 +135,9 @@ class Reloads:
         return outcome
 
     async def prepare(self) -> Prepared:
-        """Load the configuration and build its parts; nothing changes. Raises ConfigError."""
+        """Load the configuration, and build its new parts. Nothing changes in the running gateway. Raises
+        ConfigError.
+        """
         before = self._loaded
         after, outcome = await asyncio.to_thread(compared, before, self.hash)
         assembly = None
@@ -139,7 +149,9 @@ class Reloads:
         return Prepared(after, assembly, outcome)
 
     def use(self, prepared: Prepared) -> Outcome:
-        """Use a prepared configuration from now on. `prepare` must have been the last call before."""
+        """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may
+        have happened in between. Returns the outcome.
+        """
         outcome = prepared.outcome
         self.problems = ()
         self.loaded_at = self._seams.now()
@@ -152,17 +164,17 @@ class Reloads:
         return outcome
 
     async def drop(self, prepared: Prepared) -> None:
-        """Close what was prepared and will not be used."""
+        """Close the new parts of a prepared configuration that will not be used."""
         if prepared.assembly is not None:
             await close(prepared.assembly.parts.new())
 
     def refuse(self, problems: Sequence[Problem]) -> Outcome:
-        """Note why a new configuration is not used. Returns the outcome with these problems."""
+        """Record why a new configuration is not used. Returns the outcome with these problems."""
         self.problems = tuple(problems)
         return Outcome(hash=self.hash, problems=self.problems)
 
     async def _close(self, parts: Sequence[Part]) -> None:
-        """Close parts once all exchanges that run now are over."""
+        """Close parts after all exchanges that run now have ended."""
         using = set(self._running())
         while using:
             using.intersection_update(self._running())
@@ -171,7 +183,7 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Close what earlier configurations have left at once, also if exchanges still use it."""
+        """Close all parts of earlier configurations at once, even if exchanges still use them."""
         for task, parts in list(self._closing.items()):
             task.cancel()
             await asyncio.wait([task])
@@ -179,7 +191,8 @@ class Reloads:
 
 
 def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
-    """Load a configuration again. Returns it as it can be used now, and what its use changes.
+    """Load a configuration again. Returns (the new configuration as it can be used without a restart, the
+    outcome of using it).
 
     before: the configuration in use; mark: its hash. Raises ConfigError.
     """
@@ -196,8 +209,9 @@ def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
 
 
 def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...]]:
-    """The configuration `after` with those settings of `before` that cannot change while the gateway runs.
-    Returns also which of them it would change. A gateway that asks for keys does so until it is restarted.
+    """Return (the configuration `after`, but with the values of `before` for all settings that cannot change
+    while the gateway runs; the names of those settings that `after` wants to change). If the gateway requires
+    keys now, it requires them until a restart.
     """
     restart: list[str] = []
     kept: dict[str, Any] = {}
@@ -214,8 +228,8 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
 
 
 def has_no_news(outcome: Outcome, known: Sequence[Problem]) -> bool:
-    """Whether an outcome says nothing new: the problems are the same as before, or there are none and nothing
-    has changed. known: the problems of the reload before.
+    """Whether an outcome need not be reported: its problems are the same as before; or it has none, no
+    setting has changed, and there were no problems before. known: the problems of the reload before.
     """
     if outcome.failed:
         return outcome.problems == tuple(known)

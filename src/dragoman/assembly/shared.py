@@ -1,4 +1,6 @@
-"""The ledger that several processes share, if the configuration or the number of workers wants one."""
+"""Builds the ledger whose counters several processes share, if the configuration or the number of workers
+requires it.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +16,21 @@ from dragoman.seams.clock import Seams
 from dragoman.seams.extras import command as added_by
 
 PATIENCE: Final = 1.0
-"""Seconds that a process waits for an answer of the store. When all processors are busy, an answer may take
-half a second, and counting by share is not exact.
+"""Seconds for which a process waits for an answer of the store. If all processors are busy, an answer may
+take half a second, and without the store the limits are not exact.
 """
 _STARTING: Final = 5.0
-"""Seconds that a start waits for an answer of the store."""
+"""Seconds for which a start waits for an answer of the store."""
 
 
 def shared_ledger(
     config: Config, seams: Seams, *, name: str, workers: int, embedded: Embedded | None
 ) -> SharedLedger | None:
-    """The shared ledger that this configuration wants. None = this process counts alone.
+    """Return the shared ledger that this configuration needs. None = this process counts alone.
 
     name: of this process, unique for ever; the records in its journal have it as `process`. workers: how many
-    there are. embedded: None = there is none. Call it only if there are limits. Raises ConfigError if the
-    extra `valkey` is missing.
+    workers there are. embedded: the Valkey server that the gateway has started for its workers; None = there
+    is none. Call it only if there may be limits. Raises ConfigError if the extra `valkey` is missing.
     """
     stores = config.stores
     if stores.valkey is None and embedded is None and workers == 1:
@@ -55,9 +57,9 @@ def shared_ledger(
 
 
 async def check_store(config: Config) -> str | None:
-    """Look whether the server of `stores.valkey` can be used. Returns why it does not answer, None = it does:
-    then the gateway starts nevertheless, and goes on as `stores.when_lost` says. Raises ConfigError if it
-    answers but can never be used, as a Cluster.
+    """Check whether the server of `stores.valkey` can be used. Returns why it does not answer: then the
+    gateway starts nevertheless, and limits work as `stores.when_lost` says. None = it answers, or none is
+    stated. Raises ConfigError if the gateway can never use the server, for example because it is a Cluster.
     """
     if config.stores.valkey is None:
         return None

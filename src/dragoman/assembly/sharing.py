@@ -1,7 +1,7 @@
-"""Shares what is remembered of keys and deployments with the other workers of this gateway.
+"""Shares what the workers of this gateway remember about keys and deployments.
 
-A message can be lost: a line is full, or the keeper ends with it. So the keeper asks all workers now and then
-what they know, and tells all of them what they know together.
+A message can be lost: the line to a process is full, or the keeper ends before it passes the message on. So
+the keeper regularly asks all workers what they know, and tells the combined answer to all of them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
 
 _LEARNT = "health"
-"""The subject of what a process has learnt."""
+"""The subject of messages with what a process has learnt."""
 _KNOWN = "health.known"
-"""The subject of the question for all that a process knows. Its value: as `lately` of `Sharing.state`."""
+"""The subject of the question for everything that a process knows. The question's value is the argument
+`lately` of `Sharing.state`.
+"""
 EVERY: Final = 10.0
 """Seconds between two questions of the keeper."""
 _LATELY: Final = 60.0
-"""Seconds for which a mark that is over is repeated: a few questions may be lost as well."""
+"""Seconds for which a mark is repeated after its time is over, because a few questions may be lost, too."""
 
 
 async def share(health: Health, peers: Peers, seams: Seams) -> asyncio.Task[None] | None:
-    """From now on tell the other workers what this process learns, and learn what they tell. First take over
-    what they and the keeper know. The keeper then tells all of them what they know together: while there was
-    no keeper, they could not tell each other. Returns the task that does this again and again, which has to
-    be cancelled in the end; None = this process has no such task.
+    """From now on tell the other workers what this process learns, and use what they tell. At the start, ask
+    them and the keeper what they know. The keeper then tells the combined answer to all workers, because
+    without a keeper they could not tell each other anything. Returns the task in which the keeper repeats
+    this; the caller has to cancel the task in the end. None = this process is not the keeper, or is the only
+    process.
     """
     if peers.alone:
         return None

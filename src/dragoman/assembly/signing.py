@@ -15,15 +15,17 @@ from dragoman.upstreams.credential import Credential, Follower, Lease, Prepared,
 
 
 def signing_key(provider: Provider, text: str) -> AccessKey | None:
-    """The access key that a provider's key is, if keys of its first protocol may sign; None = the key is sent
+    """Return the access key in the text of a provider's key, if the provider's first protocol can use
+    signatures. None = the key is not an access key, or the protocol has no signatures: the key itself is sent
     with each request.
     """
     return access_key(text) if DIALECTS[provider.dialect].keys.signs else None
 
 
 def flaw_of_key(provider: Provider, text: str) -> str | None:
-    """Why a key cannot be used at a provider whose keys may sign, as the rest of a sentence; None = it can be
-    used. A part of an access key must never be sent as a bearer token, because it may hold a secret.
+    """Return why a key cannot be used at this provider, as the rest of a sentence; None = it can be used.
+    Only keys for a protocol with signatures are checked: a part of an access key must never be sent as a
+    bearer token, because it may contain a secret.
     """
     if not DIALECTS[provider.dialect].keys.signs:
         return None
@@ -39,7 +41,9 @@ def _region(provider: Provider) -> str | None:
 
 
 def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
-    """The lease, with the function that signs if its secret is an access key. now: returns Unix seconds."""
+    """Return the lease with a function that signs requests, if its secret is an access key; otherwise the
+    lease as it is. now: returns Unix seconds.
+    """
     key = None if lease.secret is None else signing_key(provider, lease.secret.reveal())
     if key is None:
         return lease
@@ -65,8 +69,8 @@ def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
 
 
 class FixedCredential:
-    """A credential that never changes. It is needed for a key that signs, because each request needs another
-    signature.
+    """A credential that never changes. It is used for a key that signs requests, because each request needs
+    its own signature.
     """
 
     def __init__(self, id_: str, lease: Lease) -> None:
@@ -74,17 +78,17 @@ class FixedCredential:
         self._id = id_
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Nothing: there will be no other lease."""
+        """Do nothing: there will be no other lease."""
 
     def leave(self) -> None:
-        """Nothing: nobody follows."""
+        """Do nothing: there are no followers."""
 
     async def current(self) -> Lease:
-        """The only lease."""
+        """Return the only lease."""
         return self.lease
 
     async def refused(self, lease: Lease) -> bool:
-        """Always False: there is no other lease."""
+        """Return False: there is no other lease."""
         return False
 
     @property
@@ -95,9 +99,10 @@ class FixedCredential:
 
 
 class SigningCredential:
-    """A credential that changes, whose leases sign if their secret is an access key.
+    """A credential that changes; its leases sign requests if their secret is an access key.
 
-    inner: the credential that it follows. signed: makes a lease that signs.
+    inner: the credential that provides the secrets. signed: returns a lease that signs, made from a lease of
+    `inner`.
     """
 
     def __init__(self, inner: Credential, signed: Callable[[Lease], Lease]) -> None:
@@ -107,7 +112,7 @@ class SigningCredential:
 
     @property
     def lease(self) -> Lease:
-        """The present lease."""
+        """The present lease, which may have expired."""
         return self._made(self._inner.lease)
 
     def _made(self, lease: Lease) -> Lease:
@@ -116,19 +121,23 @@ class SigningCredential:
         return self._of[1]
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Call `follower` with each new lease."""
+        """Call `follower` with each new lease from now on, in place of an earlier follower of the same
+        `name`.
+        """
         self._inner.follow(name, lambda lease: follower(self._made(lease)))
 
     def leave(self) -> None:
-        """Forget all followers."""
+        """Remove all followers."""
         self._inner.leave()
 
     async def current(self) -> Lease:
-        """The lease to use for a request. Raises RequestFailed if there is no valid one."""
+        """Return the lease to use for a request. Raises RequestFailed if there is no valid lease."""
         return self._made(await self._inner.current())
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused this one. Returns whether there is one."""
+        """Look for a new lease, because the provider has refused this one. Returns whether there is a new
+        one.
+        """
         known = self._of
         return await self._inner.refused(known[0] if known is not None and known[1] is lease else lease)
 

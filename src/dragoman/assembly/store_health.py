@@ -1,4 +1,4 @@
-"""Asks the store how it is, for the health answer and the metrics."""
+"""Finds out how the store is, for `/health` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dragoman.seams.deadlines import Deadlines
 from dragoman.state.store import Store, StoreFailed
 
 _WAIT: Final = 0.5
-"""Seconds to wait until the store has counted its sessions."""
+"""The most seconds to wait until the store has counted its sessions."""
 
 
 async def store_health(
     store: Store, deadlines: Deadlines, monotonic: Callable[[], float]
 ) -> tuple[dict[str, Any], int | None]:
-    """The JSON members that tell of the store, and the number of its sessions: None = it did not count them
-    in time, or is not open (as long as nothing has failed, it is not opened for this). A database that
-    answers has two members more: its `version`, and in `latency_ms` how long it took to count.
+    """Return (the JSON fields that describe the store, the number of sessions in it). The number is None if
+    the store does not count them in time, fails, or is not open. A store that is not open is not opened for
+    this, unless it has failed before. If a database answers, the fields include its `version`, and in
+    `latency_ms` the time that it took to count.
     """
     health: dict[str, Any] = {"kind": store.kind}
     more: dict[str, Any] = {}

@@ -1,4 +1,6 @@
-"""What a gateway tells of itself: `/health`, `/metrics`, and the counts that its workers tell each other."""
+"""Makes the answers of `/health` and `/metrics`, and the messages with counts between the workers of a
+gateway.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ from dragoman.seams.peers import Peers
 from dragoman.version import __version__
 
 _PROVES_NOTHING: Final = frozenset({"simulate"})
-"""Names of providers whose failures do not change the gateway's `status`."""
+"""The names of providers whose failures do not change the field `status` of the answer of `/health`."""
 _TOLD_EVERY: Final = 0.5
 """Seconds between two reports of a worker's counts to the other workers."""
 
 
 class Inside(Protocol):
-    """What is told of a gateway; `assembly.core.Core` documents these attributes."""
+    """The attributes of a gateway that its health and metrics need; `assembly.core.Core` documents them."""
 
     seams: Seams
     worker: int
@@ -58,38 +60,42 @@ class Inside(Protocol):
 
 
 class Telling:
-    """Tells of one gateway what its attribute `figures` counts, and what its parts say."""
+    """Tells the health and the metrics of one gateway: what `figures` has counted, and what the gateway's
+    parts state.
+    """
 
     def __init__(self, inside: Inside) -> None:
         self.figures = Figures()
         """The counts of this process."""
         self.sections: dict[str, Callable[[], Any]] = {}
-        """Further members of the detailed health answer: what each of these functions returns now."""
+        """{name of a further field of the detailed health answer: returns its present value}."""
         self.samples: dict[str, Callable[[], Iterable[Sample]]] = {}
-        """Further samples for `/metrics`: what each of these functions returns now."""
+        """{name of a part of the gateway: returns further samples for `/metrics`}."""
         self._inside = inside
         self._timer: asyncio.TimerHandle | None = None
         self._sessions: int | None = None
 
     def know(self, providers: Iterable[str]) -> None:
-        """Count for these providers from now on; the counts of those that were known stay."""
+        """Count for these providers from now on. Providers that were counted before keep their counts; the
+        counts of all others are dropped.
+        """
         known = self.figures.providers
         self.figures.providers = {name: known.get(name) or ProviderHealth() for name in providers}
 
     def begin(self) -> None:
-        """Begin to tell the other workers this process's counts, if there are any."""
+        """Begin to tell this process's counts to the other workers, if there are other workers."""
         if self._inside.board is not None:
             self._tell(self._inside.board)
 
     def end(self) -> None:
-        """Tell the other workers no more."""
+        """Stop telling the other workers."""
         if self._timer is not None:
             self._timer.cancel()
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The health of this gateway, all its workers included, as JSON members. details: add each provider
-        and the store with their last errors, the bounds, the connections and this worker's number. asking:
-        the exchange of the health request itself, which does not count as running.
+        """Return the health of this gateway with all its workers, as JSON fields. details: True = also each
+        provider's and the store's last errors, the bounds that were reached, the connections, this worker's
+        number and more. asking: the exchange of the health request itself, which does not count as running.
         """
         inside = self._inside
         own = self._counted(asking)
@@ -122,7 +128,9 @@ class Telling:
         return state
 
     def _counted(self, asking: Exchange | None = None) -> Figures:
-        """The present counts of this process. asking: an exchange that does not count as running."""
+        """Return the counts of this process, with its present values. asking: an exchange that does not count
+        as running.
+        """
         inside = self._inside
         figures = self.figures
         figures.running = len(inside.exchanges - {asking})
@@ -131,21 +139,25 @@ class Telling:
         return figures
 
     def forget(self, provider: str) -> None:
-        """Forget, in this process, whether a provider answered its latest requests."""
+        """Forget, in this process, how the latest requests to a provider ended."""
         inside = self._inside
         self.figures.forget(provider)
         if inside.board is not None:
             publish(self._counted(), inside.board, inside.worker, inside.seams.monotonic())
 
     def _tell(self, board: Board) -> None:
-        """Write this process's counts to the board for the other workers, now and at intervals."""
+        """Write this process's counts to the board, where the other workers read them: now, and then every
+        0.5 s.
+        """
         inside = self._inside
         publish(self._counted(), board, inside.worker, inside.seams.monotonic())
         self._publish()
         self._timer = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     def _publish(self, asking: Exchange | None = None) -> None:
-        """Write this process's present values for `/metrics`. asking: an exchange that does not count."""
+        """Write this process's present values for `/metrics` to where the other workers read them. asking: an
+        exchange that does not count as running.
+        """
         inside = self._inside
         if inside.metrics is not None:
             connections = {} if inside.connections is None else inside.connections()
@@ -155,8 +167,9 @@ class Telling:
             inside.metrics.publish([*samples, *journal], inside.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
-        """The metrics of all workers in Prometheus' text format. Only if the attribute `metrics` is not None.
-        asking: the exchange of this request, which does not count as running.
+        """Return the metrics of all workers, in the text format of Prometheus. Call it only if the gateway's
+        attribute `metrics` is not None. asking: the exchange of this request, which does not count as
+        running.
         """
         inside = self._inside
         assert inside.metrics is not None
@@ -180,8 +193,8 @@ class Telling:
         return None if self._inside.assembly is None else self._inside.assembly.journaling
 
     async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
-        """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if
-        the store counts them in time.
+        """Return what the answer of `/health` says about the store. Sets `_sessions` to the number of the
+        store's sessions; if the store does not count them now, `_sessions` stays as it was.
         """
         monotonic = self._inside.seams.monotonic
         health, sessions = await store_health(assembly.store, assembly.deadlines, monotonic)

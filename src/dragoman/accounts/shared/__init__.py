@@ -1,1 +1,1 @@
-"""Counters of limits that several processes and machines share, exactly, through a Valkey or Redis server."""
+"""The ledger whose counters several processes and machines share, through a Valkey or Redis server."""

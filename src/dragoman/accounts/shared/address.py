@@ -27,9 +27,9 @@ _PORTS: Final = {"tcp": 6379, "tls": 6379, "sentinel": 26379, "sentinel+tls": 26
 
 
 class Address(NamedTuple):
-    """Where a server is. hosts: (name, port) of the server, or of each Sentinel; empty for a unix socket.
-    path: of the unix socket. master: the name by which the Sentinels know the server. database: its number.
-    user, password: "" = none is stated.
+    """The address of a server. hosts: (name, port) of the server, or of each Sentinel; empty for a Unix
+    socket. path: the path of the Unix socket. master: the name by which the Sentinels know the server.
+    database: the number of the database on the server. user, password: "" = not stated.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Address(NamedTuple):
     password: str = ""
 
     def shown(self) -> str:
-        """The address without user and password, for people."""
+        """Return the address without user and password, for people."""
         if self.kind == "unix":
             return f"unix://{self.path}"
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
@@ -51,15 +51,17 @@ class Address(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """The server that the workers of one gateway share. url, password: as in the settings."""
+    """The Valkey server that the gateway has started for its own workers. url: its address, in the form of
+    the setting `stores.valkey`. password: as the setting `stores.valkey_password`.
+    """
 
     url: str
     password: Secret
 
 
 def parsed(stated: str) -> Address:
-    """The address that the setting states. Raises ValueError with the rest of a sentence that begins with the
-    setting's name; it does not show the password.
+    """Return the address that the setting states. Raises ValueError; its text is the rest of a sentence that
+    begins with the name of the setting, and does not contain the password.
     """
     scheme, found, _ = stated.partition("://")
     kind = _KINDS.get(scheme.lower())

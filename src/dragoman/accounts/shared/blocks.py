@@ -1,7 +1,9 @@
-"""The part of each shared counter that one process holds, and what it can decide with that alone. Pure.
+"""The part of each shared counter that one process has, and what the process can decide with this part alone.
+Pure.
 
-A *block* is an amount that the store has granted to this process: nobody else uses it. As long as a request
-fits into the blocks of its counters, no other process needs to be asked.
+A *block* is an amount of a counter that the store (the Valkey or Redis server) has granted to this process:
+no other process uses it. As long as a request fits into the blocks of its counters, the process need not ask
+the store.
 """
 
 from __future__ import annotations
@@ -15,23 +17,25 @@ from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.shared.messages import Known, Report, Wanted
 
 _SLACK: Final = 120.0
-"""Seconds for which a counter is kept after its window: for late settlements, and for processes whose clocks
-are behind.
+"""Seconds for which a counter is kept after its window is over: for late settlements, and for processes whose
+clocks are slow.
 """
 
 
 class Block:
-    """This process's share of one counter. Amounts are in the limit's own unit.
+    """This process's part of one counter. Amounts are in the limit's own unit.
 
-    limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: `used`, and
-    what the process still holds. used: what this process has settled. reserved: what its running requests
-    have reserved. told, stated: the parts of `used` and of `reserved` that the store knows. others: what
-    other processes have used; base: the part of that which no process reports any more; promised: what other
-    processes have reserved (all three as of the store's latest answer).
+    limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: the amount
+    `used`, and the amount that the process may still use. used: the amount that this process has settled.
+    reserved: the amount that its running requests have reserved. told, stated: how much of `used` and of
+    `reserved` was reported to the store. others: the amount that other processes have used; base: the part of
+    `others` that was used by processes that are gone; promised: the amount that other processes have
+    reserved. These three are from the store's answers; before the first answer, `others` is the seed.
 
-    seed: what was used according to the database and the journal. late: True = the seed was known only after
-    the block was in use, so the store may have made the counter without it. recall: the number of the latest
-    recall, 0 = none. contested: until when this process holds only what its requests have reserved (monotonic
+    seed: the amount that was used according to the database and the journal. late: True = the seed became
+    known when the counter was in use already, so the store may have made the counter without it. recall: the
+    number of the latest recall; a recall is the store's request to give back what is not needed; 0 = there
+    was none. contested: until when this process may only keep what its requests have reserved (monotonic
     seconds). touched: when something was last reserved (Unix seconds).
     """
 
@@ -70,11 +74,12 @@ class Block:
         return self.granted - self.used - self.reserved
 
     def standing(self) -> Standing:
+        """Return the amounts that all processes have used and reserved, as far as this process knows."""
         return Standing(self.others + self.used, self.promised + self.reserved)
 
     def learn(self, known: Known, told: int) -> None:
-        """Note the store's answer about the counter. told: the part of this process's `used` that the store
-        knew.
+        """Use the store's answer about the counter. told: how much of this process's `used` the store knew
+        when it answered.
         """
         self.told = max(self.told, told)
         self.others = max(self.others, known.used - self.told)
@@ -82,16 +87,21 @@ class Block:
         self.promised = max(0, known.reserved - self.stated)
 
     def ttl(self, now: float) -> int:
-        """For how many milliseconds the store has to keep the counter."""
+        """Return for how many milliseconds from now the store has to keep the counter; -1 = for ever. now:
+        Unix seconds.
+        """
         return -1 if self.ends == inf else int(1000 * max(_SLACK, self.ends - now + _SLACK))
 
     def give_back(self) -> None:
-        """Hold no more than what running requests have reserved."""
+        """Reduce `granted` to what is used and reserved, so that nothing is free. The store learns it from
+        the next report.
+        """
         self.granted = self.used + self.reserved
 
     def report(self, now: float, *, restate: bool) -> Report:
-        """The report of this share for the store. restate: True = this process has just joined the store,
-        which may have lost its state, so the report also has what was known of the counter before.
+        """Return the report of this block for the store. It counts as sent: `stated` is set. now: Unix
+        seconds. restate: True = this process has just joined the store, and the store may have lost its data.
+        So the report also states what this process knew of the counter before.
         """
         self.granted = max(self.granted, self.used + self.reserved)
         self.stated = self.reserved
@@ -108,12 +118,15 @@ class Block:
         )
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
+        """Return the part of a question to the store that asks for this claim. now: Unix seconds. waited: the
+        number of the recall for which the request has waited, 0 = none.
+        """
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
     def share(self, processes: int) -> int:
-        """The amount that this process may still reserve while the store cannot be asked: what its block has
-        left; or, if that is more, what is left of an equal part of the limit for each process. The part is
-        smaller if other processes are known to have used more than theirs.
+        """Return the amount that may still be reserved while the store does not answer. This is the larger of
+        two amounts: what is free in the block; and what this process has left of an equal part of the limit
+        (the limit divided by `processes`, but no more than the other processes are known to have left of it).
         """
         most = self.limit.most
         left = min(-(-most // processes), most - self.others) - self.used - self.reserved
@@ -121,17 +134,19 @@ class Block:
 
 
 class Blocks:
-    """The shares of one process, by counter."""
+    """The blocks of one process. by_counter: {name of the counter: block}. seeds: {name of the counter:
+    amount that was used before}.
+    """
 
     def __init__(self) -> None:
         self.by_counter: dict[str, Block] = {}
         self.seeds: dict[str, int] = {}
         self.changed: dict[Block, None] = {}
-        """The shares that have to be reported to the store."""
+        """The blocks that have to be reported to the store."""
 
     def of(self, claim: Claim) -> Block:
-        """This process's share of the counter of a claim. It gets the claim's limit, which a reload may have
-        changed.
+        """Return the block for the counter of a claim. If there is none, make one without any granted amount.
+        The block uses the claim's limit from now on, because a reload may have changed the limit.
         """
         block = self.by_counter.get(claim.counter)
         if block is None:
@@ -147,8 +162,10 @@ class Blocks:
     def try_reserve(
         self, claims: Iterable[Claim], now: float, onto: Reservation | None
     ) -> Reservation | Refused | None:
-        """Reserve all claims from the blocks of this process, or none of them. Returns None if the blocks are
-        too small, but the store might grant more.
+        """Reserve all claims from the blocks of this process, or none of them. onto: a reservation to which
+        the claims are added; None = a new one. now: Unix seconds. Returns the reservation; the refusal, if
+        the used amounts alone leave no room for a claim; or None if the blocks are too small, but the store
+        might grant more.
         """
         blocks = [self.of(claim) for claim in claims]
         enough = True
@@ -162,8 +179,9 @@ class Blocks:
     def by_share(
         self, claims: Iterable[Claim], now: float, onto: Reservation | None, *, processes: int
     ) -> Reservation | Refused:
-        """Reserve all claims or none, while the store does not answer: only as much as `Block.share` allows.
-        onto: a reservation to add the claims to; None = a new one. processes: how many share the limits.
+        """Reserve all claims or none, while the store does not answer. A hard limit allows only the amount of
+        `Block.share`. onto: a reservation to which the claims are added; None = a new one. processes: how
+        many processes share the limits. now: Unix seconds.
         """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
@@ -174,7 +192,10 @@ class Blocks:
     def take(
         self, claims: Iterable[Claim], blocks: Iterable[Block], now: float, onto: Reservation | None
     ) -> Reservation:
-        """Note the claims as reserved, without a check."""
+        """Reserve the claims without a check. blocks: the blocks of these claims, in the same order. onto: a
+        reservation to which the claims are added; None = a new one. now: Unix seconds. Returns the
+        reservation.
+        """
         reservation = Reservation({}) if onto is None else onto
         held = reservation.claims
         for claim, block in zip(claims, blocks, strict=True):
@@ -188,6 +209,9 @@ class Blocks:
         return reservation
 
     def settle(self, reservation: Reservation, used: Mapping[str, int]) -> None:
+        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that is
+        missing has used nothing.
+        """
         claims, reservation.claims = reservation.claims, {}
         for counter, claim in claims.items():
             block = self.of(claim)
@@ -196,8 +220,10 @@ class Blocks:
             self.changed[block] = None
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
-        """Forget the shares and seeds of counters whose windows are over. Returns the names of these
-        counters, for the store. asked: the shares for which a request has asked the store; they are kept.
+        """Drop the blocks of counters whose windows have been over for two minutes; also blocks without an
+        end, such as those of `concurrency`, that have no use and nothing granted. Blocks with unreported use
+        or running reservations stay. asked: blocks for which a request has asked the store; they stay, too.
+        now: Unix seconds. Returns the names of the counters, for the store.
         """
         over = [
             block
@@ -215,5 +241,7 @@ class Blocks:
 
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:
-    """Why a claim is refused, and when a request of this size could succeed."""
+    """Return the refusal of a claim, with the time when a request of this size could succeed. standing: the
+    amounts of the claim's counter. now: Unix seconds.
+    """
     return Refused(claim, standing, again(claim, standing, now))

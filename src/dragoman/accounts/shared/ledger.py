@@ -1,9 +1,9 @@
 """The ledger of several processes and machines. The counters are in a Valkey or Redis server, the *store*;
-each process holds blocks of them.
+each process has blocks of them: amounts that the store has granted to it (`blocks`).
 
-A common request fits into the blocks that this process holds, so it asks nobody. Otherwise its question goes
-to the store together with all others that wait, in one round trip. What was used is reported in batches.
-docs/decisions/0050-shared-limits.md says why the sums stay exact.
+A common request fits into the blocks of this process, so the process asks nobody. Otherwise the question goes
+to the store together with all other waiting questions, in one round trip. The used amounts are reported in
+batches. docs/decisions/0050-shared-limits.md says why the sums stay exact.
 """
 
 from __future__ import annotations
@@ -30,38 +30,41 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.shared")
 
 LEASE: Final = 5.0
-"""Seconds after which the store takes back what a process holds, if it has not heard from the process."""
+"""The lease in seconds: if the store has not heard from a process for this time, it takes back what the
+process has not used.
+"""
 _SURE: Final = 0.8
-"""The part of a lease for which this process may use its blocks, counted from the start of its last exchange.
+"""The part of a lease during which this process may use its blocks, counted from the start of its last
+exchange with the store.
 """
 _BEATS: Final = 5
-"""How many exchanges there are at least during one lease."""
+"""The least number of exchanges with the store during one lease."""
 _REPORT: Final = 0.1
-"""Seconds until a settlement is reported."""
+"""Seconds between a settlement and its report to the store."""
 _SWEEP: Final = 5.0
 _IDLE: Final = 2.0
 """Seconds after which an unused block is given back, at the next sweep."""
 PATIENCE: Final = 0.3
 """Seconds for which requests wait for a store that was just lost: it may be back at once."""
 _UNDECIDED: Final = 0.6
-"""Seconds for which a request waits until other processes have given back what they do not need, or have told
-the store again what it has lost.
+"""Seconds for which a request waits if the store cannot decide yet: until other processes have given back
+what they do not need, or have told the store again what it has lost.
 """
 _CONTESTED: Final = 1.0
 _REPORTS: Final = 512
 _ASKS: Final = 256
 _GRACE: Final = 400
-"""Milliseconds that the store waits for other processes to join, if the server has just started."""
+"""Milliseconds for which the store waits for other processes to join, if the server has just started."""
 _PAUSES: Final = (0.02, 0.25)
-"""Seconds between two tries to connect, at first and at most."""
+"""Seconds between two attempts to connect: at first, and at most."""
 _RETRIES: Final = (0.002, 0.03)
-"""Seconds between two questions of one request, at first and at most."""
+"""Seconds between two questions of one request: at first, and at most."""
 
 
 class _Question(NamedTuple):
-    """A question to the store. claims: those that the store has to grant. blocks: of these claims, in the
-    same order. waited: {counter: the recall for which the request has waited}. answer: the store's; None =
-    the connection was lost before it came.
+    """A question of one request to the store. claims: the claims that the store has to grant. blocks: of
+    these claims, in the same order. waited: {name of the counter: number of the recall for which the request
+    has waited}. answer: gets the store's answer; None if the connection was lost before the answer came.
     """
 
     claims: Sequence[Claim]
@@ -71,16 +74,18 @@ class _Question(NamedTuple):
 
 
 class _Forgotten(Exception):
-    """The store has lost its state, or it no longer knows this process."""
+    """The store has lost its data, or it no longer knows this process."""
 
 
 class SharedLedger:
-    """A ledger whose counters several processes share. It connects when the first question is asked.
+    """A `Ledger` whose counters several processes share. It connects to the store when `ask` is called for
+    the first time; `adopted` and `standings` open other connections, and close them.
 
     reach: connects to the store. name: of this process, unique for ever; its journal has the same name. kind,
     address: of the store, for people. serve_without: True = while the store does not answer, requests are
-    served, each process by its share of a limit; False = they fail when this process's blocks are used up.
-    processes: the least number of processes that share the counters. lease: seconds.
+    served, and each process may use its share of a limit (`Block.share`); False = requests fail when the
+    blocks of this process are used up. processes: the least number of processes that share the counters.
+    lease: seconds (see `LEASE`).
     """
 
     def __init__(
@@ -113,7 +118,9 @@ class SharedLedger:
         self._joined = False
         self._recovering = False
         self._since: float | None = None
-        """Since when there is no store (monotonic seconds); None = there is one, or it was not asked yet."""
+        """Since when there is no connection to the store (monotonic seconds); None = there is one, or the
+        store was not asked yet.
+        """
         self._lost_at: float | None = None
         self._error: str | None = None
         self._version: str | None = None
@@ -126,15 +133,16 @@ class SharedLedger:
         self._refuses = False
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
+        """Set whether the usage before the start of this process is known. See `Ledger.wait`."""
         self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Note what was used of counters before, according to the database and the journal. used: {name of
-        the counter: amount}.
+        """Set what was used of counters before, according to the database and the journal. used: {name of the
+        counter: amount}.
 
-        An amount counts if the store does not know the counter. It also counts if a request of this process
-        has already used the counter (of a limit that was made a moment ago, say), because the store may have
-        made the counter without this amount.
+        The store uses an amount if it does not know the counter. It also uses the amount if this process has
+        used the counter already (of a limit that was made a moment ago, for example), because the store may
+        have made the counter without this amount.
         """
         self._blocks.seeds.update(used)
         for counter, amount in used.items():
@@ -145,6 +153,10 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
+        """Reserve all claims or none from the blocks of this process, if the blocks are valid and enough.
+        Otherwise, if the store has been away for `PATIENCE` seconds and requests are served without it: by
+        this process's share. Returns None if `ask` has to decide. Raises RequestFailed while `wait` refuses.
+        """
         if self._refuses:
             raise RequestFailed(UNKNOWN)
         instant = self._seams.monotonic()
@@ -159,9 +171,10 @@ class SharedLedger:
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """As `Ledger.ask`. Raises RequestFailed while `wait` refuses; also if all of these are true: the
-        store gives no decision in time, this process's blocks are not enough or have expired, and the
-        operator does not want requests to be served without the store.
+        """Reserve the claims, and ask the store if the blocks of this process are too small. See
+        `Ledger.ask`. Raises RequestFailed while `wait` refuses; also if all of these are true: the store
+        gives no decision in time, the blocks of this process are not enough or have expired, and the operator
+        does not want requests to be served without the store.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
@@ -191,8 +204,8 @@ class SharedLedger:
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
     ) -> Reservation | Refused:
-        """The result for a request whose question was not decided in time. again: the store's latest answer,
-        which decided nothing; None = there was no answer. Raises RequestFailed as `ask`.
+        """Return the result for a request whose question was not decided in time. again: the store's latest
+        answer, which decided nothing; None = there was none. Raises RequestFailed as `ask`.
         """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
@@ -205,8 +218,8 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, waited: Mapping[str, int]
     ) -> Reservation | Refused | Answer | None:
         """Ask the store for the claims that do not fit into the blocks of this process. Returns the
-        reservation or the refusal; an Answer if the store has not decided yet; None if the store was lost, or
-        if meanwhile all claims fit. waited: see `_Question`.
+        reservation or the refusal; an Answer if the store has not decided yet; None if the connection was
+        lost, or if all claims fit into the blocks meanwhile. waited: see `_Question`. now: Unix seconds.
         """
         blocks = [self._blocks.of(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
@@ -255,7 +268,7 @@ class SharedLedger:
         return True
 
     def bind(self, claims: Sequence[Claim]) -> None:
-        """See `Ledger.bind`: the counters are those of other processes, too."""
+        """Return None: other processes use the counters, too."""
         return
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
@@ -294,7 +307,9 @@ class SharedLedger:
         return {**self._unused(), **shared}
 
     def _unused(self) -> Mapping[str, Standing]:
-        """The running counters that were used before this process began, and maybe by nobody since."""
+        """Return {name of the counter: amounts} for the counters that were used before this process began and
+        whose windows are not over. The amounts are what was known at the start.
+        """
         now = self._seams.now()
         return {
             name: Standing(amount, 0)
@@ -303,15 +318,15 @@ class SharedLedger:
         }
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what ended processes have used, and give back what they held. Waits until the store answers.
-        Returns how many records were charged.
+        """Charge what ended processes have used, and release what they had reserved. Waits until the store
+        answers, or this ledger closes. Returns how many records were charged.
 
         records: from the journals of these processes, with the names of the processes; the records of cut
-        exchanges come last. A record is charged once, however often it is passed. It is not charged if its
-        process had reported it: the store knows the time of the latest settlement that each process has
-        reported, so `settle` must be called with the time that the record has as `ended`. What the processes
-        still held is given back together with the records of cut exchanges; if there are none, at the end of
-        the lease.
+        exchanges come last. A record is charged once, even if it is passed several times. It is not charged
+        if the store does not know its process, or if its process had reported it: the store knows the time of
+        the latest settlement that each process has reported, so `settle` must be called with the time that
+        the record has as `ended`. What the processes had reserved is released with the charge for the cut
+        exchanges; if there are none, at the end of the lease.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
@@ -368,7 +383,7 @@ class SharedLedger:
             self._living = spawn(self._live(), "keeping shared limits")
 
     async def _live(self) -> None:
-        """Stay connected with the store until `close`."""
+        """Stay connected to the store until `close`."""
         pause, most = _PAUSES
         while not self._closing:
             try:
@@ -406,7 +421,9 @@ class SharedLedger:
             _answer(self._questions.popleft(), None)
 
     async def _stay(self, link: Link) -> None:
-        """Exchange with the store until the connection ends (LinkFailed) or this process does."""
+        """Exchange messages with the store until the ledger closes. Raises LinkFailed if the
+        connection ends.
+        """
         broken: list[LinkFailed] = []
         await link.listen()
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
@@ -455,7 +472,7 @@ class SharedLedger:
             self._wake.set()
 
     async def _join(self, link: Link) -> None:
-        """Register this process with the store, and tell it again all that this process knows."""
+        """Register this process with the store, and report all blocks again. Raises LinkFailed."""
         self._joined = False
         while True:
             fresh = self._seams.random_id()
@@ -487,7 +504,9 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report what was used, and give back all that this process holds."""
+        """Report what was used, and give back what this process has of the counters. A failure is only
+        logged.
+        """
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:
@@ -500,8 +519,8 @@ class SharedLedger:
             log.warning("the last use of limits could not be reported to their store: %s", error)
 
     def _sweep(self) -> list[str]:
-        """Have unused blocks given back. Forget the counters whose windows are over. Returns the names of
-        these counters.
+        """Have the store take back what was not used for a while. Drop the blocks of counters whose windows
+        are over, and return the names of these counters.
         """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():
@@ -521,12 +540,12 @@ class SharedLedger:
         restated: bool = False,
         leaving: bool = False,
     ) -> None:
-        """One round trip: send reports and waiting questions, and take the answers. Raises LinkFailed,
-        _Forgotten.
+        """Make one round trip: send reports and waiting questions, and use the store's answers. Raises
+        LinkFailed, _Forgotten.
 
-        over: the counters that this process has forgotten. restate: the blocks to tell again after the store
-        was joined, without questions; None = those that have changed. restated: True = these are the last
-        ones. leaving: True = this process ends.
+        over: the counters whose blocks this process has dropped. restate: the blocks to report again after
+        joining; then no question is sent; None = report the blocks that have changed. restated: True = no
+        further blocks have to be reported again. leaving: True = this process leaves the store.
         """
         now, instant = self._seams.now(), self._seams.monotonic()
         changed = self._blocks.changed
@@ -573,8 +592,8 @@ class SharedLedger:
             self._answered(question, answer)
 
     def _taken(self) -> list[_Question]:
-        """The questions that go with the next request. Questions of requests that have ended meanwhile are
-        left out.
+        """Take the questions for the next request to the store from the queue. Questions whose requests have
+        ended meanwhile are dropped.
         """
         taken: list[_Question] = []
         while self._questions and len(taken) < _ASKS:
@@ -616,8 +635,8 @@ def _granted(answer: Answer | None) -> bool:
 
 
 def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
-    """Whether the store refused a claim only because of what this process itself holds: the store has granted
-    it more than was asked, for other questions of the same exchange.
+    """Whether a claim that the store refused may fit without what was granted to this process beyond the
+    questions of this exchange. known: the amounts of the claim's counter, as the store stated them.
     """
     return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
 

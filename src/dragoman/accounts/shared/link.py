@@ -1,7 +1,7 @@
-"""The connection of one process to the Valkey or Redis server that keeps shared counters.
+"""The connection of one process to the Valkey or Redis server that has the shared counters.
 
-Nothing is sent twice, and a lost connection is never replaced silently: the ledger has to know of it, because
-the new connection may lead to another server.
+Nothing is sent twice, and a lost connection is never replaced silently: the ledger has to know of the loss,
+because the new connection may lead to another server.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _OLDEST: Final = 7
 
 _YOUNG: Final = 10
 _REFUSALS: Final = ("NOAUTH", "WRONGPASS", "Authentication required", "invalid username")
-"""The beginnings of errors of authentication for which the client library has no class."""
+"""The beginnings of error messages about authentication for which the client library has no class."""
 _TICKS: Final = 6
-"""Into how many parts the time for an answer is divided."""
+"""The number of parts into which the time for an answer is divided (`_in_time`)."""
 
 
 class LinkFailed(DragomanError):
@@ -39,7 +39,7 @@ class LinkFailed(DragomanError):
 
 
 class Unfit(LinkFailed):
-    """The server answers, but cannot be used: the operator has to choose another one."""
+    """The server answers, but the gateway cannot use it; waiting does not help. The text says why."""
 
 
 def installed() -> bool:
@@ -49,15 +49,18 @@ def installed() -> bool:
 
 @cache
 def _script(name: str) -> tuple[bytes, bytes]:
-    """A Lua script and its SHA-1, by which servers call scripts."""
+    """Return (the text of a Lua script, the SHA-1 by which the server calls it). name: of the
+    script's file.
+    """
     folder = resources.files("dragoman.accounts.shared")
     text = (folder / "store.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
     return text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 class Link:
-    """An open connection, made by `connect`. run: the id of the server process. version: for people. young:
-    the server has started less than `_YOUNG` seconds ago.
+    """An open connection, made by `connect`. prefix: stands before all keys of the gateway on the server.
+    patience: seconds for each answer. run: the id of the server process. version: the server's name and
+    version, for people. young: whether the server started less than `_YOUNG` seconds before.
     """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
@@ -70,12 +73,15 @@ class Link:
         self.young = False
 
     async def exchange(self, request: Request) -> Reply:
+        """Send a process's reports and questions, and return the store's reply. Raises LinkFailed."""
         return await self._run("exchange", request, Reply)
 
     async def join(self, request: Join) -> Joined:
+        """Register a process with the store. Raises LinkFailed."""
         return await self._run("join", request, Joined)
 
     async def charge(self, request: Charges) -> int:
+        """Charge what ended processes have used. Returns how many records were charged. Raises LinkFailed."""
         return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(request)))
 
     async def _run(self, name: str, request: Any, reply: type[T]) -> T:
@@ -83,7 +89,7 @@ class Link:
         return msgspec.msgpack.decode(answer, type=reply)
 
     async def counters(self) -> dict[str, tuple[int, int]]:
-        """All counters that the server keeps: how much was used, and how much is reserved."""
+        """Return {name of a counter: (used, reserved)} for all counters on the server. Raises LinkFailed."""
         found: dict[str, tuple[int, int]] = {}
         start = self._prefix + b"c:"
         cursor: bytes = b"0"
@@ -101,8 +107,9 @@ class Link:
                 return found
 
     async def recalls(self) -> AsyncIterator[list[tuple[str, int]]]:
-        """The recalls of all processes as they come in: (counter, number); the counter "" = there is a new
-        epoch. Raises LinkFailed when the connection has ended.
+        """Yield the recalls that the store publishes, as lists of (name of the counter, number of the
+        recall): all processes shall give back what they do not need of this counter. The name "" = the store
+        has lost its data, and a new epoch has begun. Raises LinkFailed when the connection ends.
         """
         while True:
             kind, _, data = (await _guarded(self._hearing.read_response()))[:3]
@@ -113,7 +120,9 @@ class Link:
         return await _call(self._connection, self._patience, *words)
 
     async def prepare(self) -> None:
-        """Look at the server, and load the scripts. Raises Unfit, LinkFailed."""
+        """Check that the server can be used, and load the scripts. Sets `run`, `version` and `young`. Raises
+        LinkFailed, or Unfit if the server can never be used.
+        """
         told = _told(await self._call(b"INFO"))
         self.run = told.get("run_id", "")
         self.young = int(told.get("uptime_in_seconds", 0)) < _YOUNG
@@ -134,18 +143,20 @@ class Link:
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
 
     async def listen(self) -> None:
-        """Begin to listen for recalls. The store counts the processes that listen (join.lua)."""
+        """Subscribe to recalls. The store counts the processes that listen (join.lua)."""
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
+        """Close the connection, without waiting for the server."""
         for one in (self._connection, self._hearing):
             await one.disconnect(nowait=True)
 
 
 async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
-    """Connect to the server. password: counts if the address has none. ca: a file with
-    the certificates that TLS trusts, None = the system's. patience: seconds for each answer. Raises
-    LinkFailed.
+    """Connect to the server. With Sentinels, connect to the server that they name. password: used if the
+    address has none. ca: a file with the certificates that TLS trusts, None = the system's certificates.
+    prefix: as for `Link`. patience: seconds for each answer. Raises LinkFailed, or Unfit if the server can
+    never be used.
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):
@@ -185,7 +196,9 @@ def _connection(
 
 
 async def _master(address: Address, ca: str | None, patience: float) -> tuple[str, int]:
-    """Where the server is now, as the first Sentinel that answers says."""
+    """Ask the Sentinels in their order where the server is. Returns (host, port) from the first one that
+    knows the server. Raises LinkFailed if none does.
+    """
     why = "no Sentinel answers"
     for at in address.hosts:
         connection = _connection(address._replace(database=0, user="", password=""), at, "", ca, patience)
@@ -213,8 +226,8 @@ async def _call(connection: Connection, patience: float, *words: Any) -> Any:
 
 
 async def _in_time(work: Awaitable[T], patience: float) -> T:
-    """The result of `work`. Raises TimeoutError after `patience` seconds in which the event loop was not
-    busy. So an answer that came in while it was busy is still read.
+    """Return the result of `work`. Raises TimeoutError after `patience` seconds in which the event loop was
+    not busy. So an answer that came in while the loop was busy is still read.
     """
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
@@ -234,7 +247,9 @@ async def _in_time(work: Awaitable[T], patience: float) -> T:
 
 
 async def _guarded(work: Any) -> Any:
-    """The result of `work`. Raises LinkFailed for any error of the server or the network."""
+    """Return the result of `work`. Raises LinkFailed for any error of the server or the network; Unfit if the
+    server refuses the user or the password.
+    """
     from valkey.exceptions import AuthenticationError, NoPermissionError, ValkeyError
 
     try:
@@ -251,13 +266,13 @@ async def _guarded(work: Any) -> Any:
 
 
 def _told(info: bytes) -> dict[str, str]:
-    """The answer of INFO as a mapping."""
+    """Return the answer of the command INFO as {name: value}."""
     lines = [line.partition(":") for line in info.decode("utf-8", "replace").splitlines()]
     return {name: value for name, _, value in lines if value}
 
 
 def _escaped(pattern: bytes) -> bytes:
-    """A pattern of SCAN that matches exactly this text."""
+    """Return a pattern for the command SCAN that matches exactly this text."""
     return b"".join(b"\\" + bytes([one]) if one in b"*?[]^\\" else bytes([one]) for one in pattern)
 
 

@@ -1,7 +1,9 @@
-"""The messages between a process and the store, in MessagePack. The Lua scripts of this folder are the
-store's side.
+"""The messages between a process and the store (the Valkey or Redis server), in MessagePack. The Lua scripts
+in this folder are the store's side.
 
-Times to live are in milliseconds, -1 = the counter does not expire. Amounts are in the limit's own unit.
+Times to live (`ttl`) are in milliseconds, -1 = the counter does not expire. Amounts are in the limit's own
+unit. A recall is the store's numbered request to all processes to give back what they do not need of a
+counter. An epoch is the time between two losses of the store's data.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import msgspec
 
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
-    """A process's share of one counter, in absolute numbers, so that a repeated report changes nothing. used:
-    since the process began. held: what it may still use, including what it has reserved. reserved: by its
-    running requests. obeyed: the latest recall that it has obeyed, 0 = none. base, seed: what the process
-    knows of the counter from before a loss (see `Block`); 0 = nothing. late: 1 = the seed counts even if the
-    store has the counter already.
+    """A process's part of one counter, in absolute numbers, so that a repeated report changes nothing. used:
+    the amount that the process has used since it began. held: the amount that it may still use, including
+    what it has reserved. reserved: the amount that its running requests have reserved. obeyed: the number of
+    the latest recall that the process has obeyed, 0 = none. base, seed: in the reports after joining, what
+    the process knew of the counter before: `Block.base`, and the use of all processes; in other reports, 0
+    and `Block.seed`. late: 1 = the seed counts even if the store has the counter already.
     """
 
     counter: str
@@ -32,9 +35,9 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True):
-    """The amount that a process wants of one counter. most: of the limit. seed: what all are known to have
-    used; it counts if the store does not know the counter; 0 = nothing. waited: the recall for which the
-    request has waited, 0 = none.
+    """The amount that a process wants of one counter. most: the size of the limit. seed: the amount that all
+    processes together are known to have used; it counts if the store does not know the counter; 0 = nothing.
+    waited: the number of the recall for which the request has waited, 0 = none.
     """
 
     counter: str
@@ -46,11 +49,12 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
-    """The request of one exchange. number: larger than that of all earlier requests of this process. lease:
-    milliseconds for which the store keeps what the process holds. upto: the time of the latest settlement
-    that is part of the reports, in Unix seconds. restated: 1 = the process has told again all that it knows.
-    asks: each is granted as a whole, or not at all. over: counters that the process has forgotten. leaving: 1
-    = the process ends. peers: 1 = the reply shall name all processes.
+    """A process's message to the store: reports and questions. number: larger than the number of all earlier
+    requests of this process. lease: for how many milliseconds the store leaves the process what it has not
+    used. upto: the time of the latest settlement that is a part of the reports, in Unix seconds. restated: 1
+    = the process has joined, and has now reported all that it knows. asks: the questions, each a list of
+    wanted amounts, which are granted all together or not at all. over: the counters whose blocks the process
+    has dropped. leaving: 1 = the process ends. peers: 1 = the reply shall name all processes.
     """
 
     process: str
@@ -72,14 +76,17 @@ class Outcome(IntEnum):
     REFUSED = 0
     GRANTED = 1
     AGAIN = 2
-    """The asker should ask again soon: other processes were told to give back what they do not need."""
+    """Ask again soon: other processes were told to give back what they do not need."""
     RECOVERING = 3
-    """The store waits until all processes have told it again what they know."""
+    """Ask again soon: after a loss of its data, the store waits until all processes have reported again what
+    they know.
+    """
 
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
-    """The amounts of a counter. used, reserved: of all processes. base: the part of `used` that no process
-    reports, because it was used by processes that are gone. extra: granted beyond what was asked for.
+    """The amounts of a counter. used, reserved: by all processes together. base: the part of `used` that no
+    process reports, because the processes that used it are gone. extra: how much was granted beyond what was
+    asked for.
     """
 
     used: int
@@ -89,9 +96,10 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: the
-    amounts of that counter. granted: the amounts of all counters of the question, in order. recall: the one
-    that the asker has to wait for, 0 = none.
+    """The answer to one question. refusing: the index of the wanted amount that cannot be granted, -1 = all
+    were granted, or nothing was decided; why: the amounts of its counter. granted: the amounts of all
+    counters of the question, in order; empty = nothing was granted. recall: the number of the recall for
+    which the process has to wait, 0 = none.
     """
 
     outcome: Outcome
@@ -102,8 +110,11 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """The store's reply. known: False = the store has lost its state, or does not know the process; then the
-    other fields have no meaning. recovering: see `Outcome`. processes: how many share the counters.
+    """The store's reply to a `Request`. known: False = the store has lost its data, or does not know the
+    process; then the other fields have no meaning. recovering: whether the store waits as in
+    `Outcome.RECOVERING`. processes: how many processes share the counters. reports: the amounts of each
+    reported counter, in order. asks: the answer to each question, in order. peers: the names of all
+    processes, if the request wanted them.
     """
 
     known: bool
@@ -115,9 +126,11 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Join(msgspec.Struct, array_like=True, frozen=True):
-    """The request of a process that joins the others. run: the id of the server process. fresh: a random id
-    for a new epoch, if one begins. epoch: the latest one that the process knew, "" = none. peers: the other
-    processes that it knew. grace: milliseconds to wait for others if no others are known.
+    """The message of a process that joins the others. run: the id of the server process. fresh: a random id
+    for a new epoch, if one begins. lease: milliseconds, as in `Request`. epoch: the id of the latest epoch
+    that the process knew, "" = none. peers: the names of the other processes that it knew. grace: for how
+    many milliseconds the store waits for other processes, if a new epoch begins and no other processes are
+    known.
     """
 
     process: str
@@ -130,8 +143,8 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Joined(msgspec.Struct, array_like=True, frozen=True):
-    """The answer to `Join`. epoch: the present one. forgotten: True = the store no longer knows the process,
-    which has to join again under another id.
+    """The store's answer to `Join`. epoch: the id of the present epoch. forgotten: True = the store no longer
+    knows the process, which has to join again under another name.
     """
 
     epoch: str
@@ -139,9 +152,9 @@ class Joined(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Charge(msgspec.Struct, array_like=True, frozen=True):
-    """What one exchange of an ended process has used. id: of the exchange, which is charged only once.
-    process: its name. settled: when the use was settled, in Unix seconds; -1 = it never was. used: (counter,
-    amount) pairs.
+    """What one exchange of an ended process has used. id: of the exchange; it is charged only once. process:
+    the name of the process. settled: when the exchange was settled, in Unix seconds; -1 = never, because it
+    was cut. used: (name of the counter, amount) pairs.
     """
 
     id: str
@@ -151,8 +164,8 @@ class Charge(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Charges(msgspec.Struct, array_like=True, frozen=True):
-    """What some exchanges have used. last: 1 = no charges of the same processes follow, so the store can give
-    back what these processes still hold.
+    """Charges for exchanges of ended processes. last: 1 = no further charges of these processes follow, so
+    the store takes back what these processes have not used.
     """
 
     charges: Sequence[Charge]
