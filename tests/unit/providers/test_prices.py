@@ -172,7 +172,7 @@ def test_vendors_of_the_catalogue_are_in_the_table_or_unknown() -> None:
             "vercel",
             "volcengine",
         ),
-    }
+    }, "a vendor needs prices in scripts/prices.toml, or its name in this list"
 
 
 def test_the_table_is_small_and_dated() -> None:
