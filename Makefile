@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check bench golden matrix laws mutants docs lock soak chaos agents clean distclean
+.PHONY: help run models test check bench golden matrix laws mutants docs lock soak chaos agents frameworks clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 

@@ -35,6 +35,7 @@ from dragoman.engine.media import Media
 from dragoman.engine.meter import EndedByLimit
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
+from dragoman.engine.refusals import Refusals
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
 from dragoman.engine.spent import note_asked, was_sent
@@ -47,7 +48,7 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import Whose, for_client, is_absent, refuses_seals
+from dragoman.routing.outcome import Whose, for_client, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
@@ -69,18 +70,6 @@ def _whose(account: Account | None) -> Whose:
 def _pool(candidate: Candidate) -> str:
     """Return the pool of a candidate's connections: all credentials of a provider share one pool."""
     return candidate.deployment.provider
-
-
-class _Refusals(msgspec.Struct, eq=False):
-    """How one candidate has refused calls. tried: the upstreams (protocols) that were called. first: the
-    first fault that suggested another protocol. plain: True = the model was called again without thinking.
-    rotated: True = it was called again with a new credential.
-    """
-
-    tried: list[Backend] = []
-    first: ir.Fault | None = None
-    plain: bool = False
-    rotated: bool = False
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -106,7 +95,7 @@ class Flight(msgspec.Struct, eq=False):
     _asking: Asking | None = None
     """The candidates in order; None = no order was made, as the route's first one is called."""
     _round: machine.Attempts[Candidate] | None = None
-    _refusals: _Refusals | None = None
+    _refusals: Refusals | None = None
     """How the candidate that is called has refused calls; None = it has not refused any."""
     _account: Account | None = None
     """The account of the latest attempt, as it was when the attempt began; None = no attempt was made."""
@@ -504,16 +493,11 @@ class Flight(msgspec.Struct, eq=False):
         return seconds is None or seconds >= FAIR_SHARE * own
 
     async def _rotated(self) -> bool:
-        """Whether there is a new credential in place of the one that the provider has refused; it is
-        refreshed here if needed. Then the candidate is called again, at most once.
+        """Whether there is a new credential in place of the one that the provider has refused (see
+        `Refusals.renewed`). Then the candidate is called again.
         """
-        account = self._account
-        if account is None or account.renewal is None or self.delivery.committed:
+        if self.delivery.committed or not await self._refused().renewed(self._account):
             return False
-        refusals = self._refusals = self._refusals or _Refusals()
-        if refusals.rotated or not await account.renewal.credential.refused(account.renewal.lease):
-            return False
-        refusals.rotated = True
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None
             self.runtime.health.abandoned(calling)
@@ -521,24 +505,22 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """Return how the same candidate is called again: in another protocol, without seals, or without
-        thinking; None = it is not. Returns also the fault to tell: the last one; but the first one that
-        suggested another protocol, if the last one says only that the model or endpoint does not exist.
+        thinking; None = it is not. Returns also the fault to tell (see `Refusals.note`).
         """
-        refusals = self._refusals = self._refusals or _Refusals()
-        backend, model = attempt.backend, attempt.deployment.model
-        refusals.tried.append(backend)
-        told = refusals.first if refusals.first is not None and is_absent(fault) else fault
+        refusals, backend = self._refused(), attempt.backend
+        told = refusals.note(backend, fault)
         if refuses_seals(fault) and backend.dialect is not None and not self.asked.sealless:
             self.asked = self.asked.without_seals()
             return backend, told
-        if not refusals.plain and backend.learns_thoughtless(model, fault):
-            refusals.plain = True
+        if refusals.ends_thinking(attempt, fault):
             return backend, told
-        if not backend.learns(model, fault):
+        if not refusals.ends_protocol(attempt, fault):
             return None, told
-        refusals.first = refusals.first or fault
-        other = await self.asked.look(self._choose, attempt)
-        return (None if other in refusals.tried else other), told
+        return refusals.untried(await self.asked.look(self._choose, attempt)), told
+
+    def _refused(self) -> Refusals:
+        self._refusals = self._refusals or Refusals()
+        return self._refusals
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
         """Return the next candidate when its time has come. Raises RequestFailed if none may be called."""

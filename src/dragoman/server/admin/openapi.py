@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -42,6 +43,11 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     rows = list(operations)
     kinds = [kind for row in rows for kind in (row.answer, row.body) if kind not in {None, Any}]
     _, components = msgspec.json.schema_components([*dict.fromkeys(kinds), Error], ref_template=_REFERENCE)
+    for component in components.values():
+        if isinstance(about := component.get("description"), str):
+            component["description"] = cleandoc(
+                about
+            )  # before Python 3.13, docstrings keep their indentation
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)

@@ -1,0 +1,64 @@
+"""How one candidate has refused a request, and how the same candidate is called again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dragoman import ir
+from dragoman.engine.attempt import Attempt
+from dragoman.routing.outcome import is_absent
+from dragoman.upstreams.account import Account
+from dragoman.upstreams.backend import Backend
+
+
+class Refusals(msgspec.Struct, eq=False):
+    """How one candidate has refused the attempts of one exchange. Each lesson leads to one more call at most.
+
+    tried: the backends (one for each protocol of the provider) that were called. first: the first fault that
+    suggested another protocol. plain: True = the model was called again without thinking. rotated: True = it
+    was called again with a new credential.
+    """
+
+    tried: list[Backend] = []
+    first: ir.Fault | None = None
+    plain: bool = False
+    rotated: bool = False
+
+    async def renewed(self, account: Account | None) -> bool:
+        """Whether there is a new credential in place of the one that the provider has refused; it is
+        refreshed here if needed. True at most once. account: the refused one; None = no attempt was made.
+        """
+        if self.rotated or account is None or account.renewal is None:
+            return False
+        self.rotated = await account.renewal.credential.refused(account.renewal.lease)
+        return self.rotated
+
+    def note(self, backend: Backend, fault: ir.Fault) -> ir.Fault:
+        """Record that the backend has refused the request. Return the fault to tell the client: this one; but
+        the first one that suggested another protocol, if this one says only that the model or endpoint does
+        not exist.
+        """
+        self.tried.append(backend)
+        return self.first if self.first is not None and is_absent(fault) else fault
+
+    def ends_thinking(self, attempt: Attempt, fault: ir.Fault) -> bool:
+        """Whether the model is called again without thinking, because the fault says that it cannot return
+        encrypted thinking. True at most once; the backend remembers the model for later requests.
+        """
+        if self.plain or not attempt.backend.learns_thoughtless(attempt.deployment.model, fault):
+            return False
+        self.plain = True
+        return True
+
+    def ends_protocol(self, attempt: Attempt, fault: ir.Fault) -> bool:
+        """Whether the model may be called in another protocol, because the fault says that it is not
+        available in this one, or cannot use tools in it while it thinks. The backend remembers that.
+        """
+        if not attempt.backend.learns(attempt.deployment.model, fault):
+            return False
+        self.first = self.first or fault
+        return True
+
+    def untried(self, backend: Backend) -> Backend | None:
+        """Return the backend; None = it was called already."""
+        return None if backend in self.tried else backend
