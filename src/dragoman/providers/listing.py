@@ -84,7 +84,8 @@ def read(raw: bytes, form: ModelList) -> Page:
 
 def _name(entry: Any, form: ModelList) -> str | None:
     """Return the name of an entry's model; None = the entry has no name, or a name that no request could use.
-    A name with `*` is not usable because it would be a pattern in grants.
+    A name with `*` is not usable because it would be a pattern in grants. form: how the provider's protocol
+    writes lists; its `prefix` is removed from the name.
     """
     if not isinstance(entry, dict):
         return None

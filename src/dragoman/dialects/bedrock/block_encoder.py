@@ -75,7 +75,9 @@ def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[
 
 
 def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
-    """Return the blocks inside a tool result or a document, each with its IR path; [] for any other block."""
+    """Return the blocks inside a tool result or a document, each with its IR path; [] for any other block.
+    where: the IR path of `block`.
+    """
     if type(block) is ir.ToolResult:
         return [(one, f"{where}.content[{at}]") for at, one in enumerate(block.content)]
     if type(block) is ir.Media and block.blocks is not None:
@@ -86,7 +88,7 @@ def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
 def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> list[_Wire]:
     """Encode the blocks inside a tool result or a document. Content of another dialect gets no cache points
     here, because the API has none inside of them (`encode_blocks` writes them behind the whole), and a
-    document gets only its text blocks; its other blocks are reported as lost.
+    document gets only its text blocks; its other blocks are reported as lost. where: the IR path of `block`.
     """
     result = type(block) is ir.ToolResult
     scope = msgspec.structs.replace(scope, result=result)
@@ -105,7 +107,8 @@ def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> 
 def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = True) -> list[_Wire]:
     """Return a list with the cache point of a mark. For content of another dialect, the mark is reported as
     lost and the list is empty if the model's family is not in `CACHING` or if there is no block before the
-    point. after: True = there is a block before the point.
+    point. where: the IR path of the block or tool with the mark. after: True = there is a block before the
+    point.
     """
     report, place = scope.report, f"{where}.cache"
     restore({}, mark.extra, report, place)
@@ -123,7 +126,7 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
-    the block was empty.
+    the block was empty. where: the block's IR path.
 
     Raises WireError for a medium without content or of an unsupported type. In requests, also for a medium
     that has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
@@ -167,7 +170,7 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
     """Encode a citation; None = it is reported as lost. A citation of another dialect is written only in a
-    response, and only if it has a URL or a title.
+    response, and only if it has a URL or a title. where: the citation's IR path.
     """
     if scope.own and citation.source is not None:
         return dict(citation.source)
@@ -195,8 +198,8 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_signature(sealed: ir.Sealed | None, scope: Scope) -> str | None:
-    """Return the `signature` for a seal; None = there is no seal, or it is one of another dialect in a
-    request.
+    """Return the `signature` for a seal. None = `sealed` is None, or it is a seal of another dialect, which a
+    request cannot have. A response gets such a seal with a tag.
     """
     if sealed is None:
         return None
@@ -334,7 +337,7 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
     """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
     stated, it is found from the data of an image, or assumed for a document. Raises WireError for a type that
-    the API does not have, and if no type can be found.
+    the API does not have, and if no type can be found. where: the medium's IR path.
     """
     mime = block.mime
     if mime is None:
@@ -360,7 +363,7 @@ def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
 
 def _name(block: ir.Media, scope: Scope, where: str) -> str:
     """Return a name that the API accepts for a document and that no other document of the request has. A
-    changed name is reported.
+    changed name is reported. where: the document's IR path.
 
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html, read in 2026-11:
     letters, digits, single blanks, hyphens, parentheses and brackets.

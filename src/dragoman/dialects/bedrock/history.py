@@ -36,9 +36,9 @@ _COMPANION: Final = "See the attached document."
 
 
 def safe_id(stated: str) -> str:
-    """Return the id of a call in the form that the API accepts. An accepted id is returned unchanged. In any
-    other id, `_` replaces refused characters, the id is cut, and a hash of the whole id is added. The same id
-    always gives the same result.
+    """Return the id of a call in the form that the API accepts. stated: the id that the client or another
+    provider chose. An accepted id is returned unchanged. In any other id, `_` replaces refused characters,
+    the id is cut, and a hash of the whole id is added. The same id always gives the same result.
     """
     if _ID.fullmatch(stated):
         return stated

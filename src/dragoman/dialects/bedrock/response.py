@@ -68,8 +68,9 @@ def decode_stop(word: Any) -> ir.Stop | None:
 
 
 def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
-    """Return (the IR's word for a `serviceTier`, None); if the object has an unknown form, (None, the object
-    as a leftover).
+    """Return (the IR's word for a `serviceTier`, a leftover). stated: the decoded `serviceTier`; None =
+    (None, None). If it has an unknown form, the word is None, and the leftover holds it; otherwise the
+    leftover is None.
     """
     if stated is None:
         return None, None
@@ -79,7 +80,10 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
-    """Return the `stopReason`. own: Bedrock gave the answer. called: the response has calls of tools."""
+    """Return the `stopReason`. stop: None = not stated; then it is `tool_use` or `end_turn`. own: True = the
+    response came in this dialect. called: True = the response has calls of tools. A stop reason that the API
+    does not have is reported as lost.
+    """
     if stop is None:
         return "tool_use" if called else "end_turn"
     if own and stop.raw is not None:
@@ -100,7 +104,9 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def encode_tier(tier: str | None, out: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into `out`, or report it as lost. None = nothing is written."""
+    """Write the service tier into `out`, or report it as lost. tier: None = nothing is written. own: True =
+    the response came in this dialect, so that any tier is written.
+    """
     if tier is None:
         return
     if (word := TIER_WORDS.get(tier, tier if own else None)) is None:

@@ -275,7 +275,7 @@ class BedrockEncoder(EventEncoder):
 
     def _whole(self, index: int, block: ir.Block) -> bytes:
         """Return the events of a block that is written when it ends, without `contentBlockStop`; b"" = the
-        block is left out.
+        block is left out. index: the block's number.
         """
         wire = encode_block(block, self._scope, self._where(index))
         if wire is None:

@@ -227,8 +227,9 @@ def _refuse_failure(body: bytes) -> None:
 
 
 def _usage(meta: _Meta | None) -> ir.Usage | None:
-    """Return the billed tokens, because Cohere states no others here; None = not stated. Cohere counts the
-    tokens of pictures separately from those of texts; here they are part of the input tokens.
+    """Return the billed tokens, because Cohere states no others here; None = `meta` is None, or states no
+    tokens. Cohere counts the tokens of pictures separately from those of texts; here they are part of the
+    input tokens.
     """
     billed = meta.billed_units if meta is not None else None
     if billed is None or (billed.input_tokens is None and billed.image_tokens is None):
@@ -266,7 +267,8 @@ class CohereEmbeddingRelay(WholeAnswerRelay):
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the upstream's response, unchanged; its usage). None as the usage = missing or unreadable.
-        Raises RequestFailed for an error with status 200, WireError for any other body without vectors.
+        model: is not used, because the response does not name the model. Raises RequestFailed for an error
+        with status 200, WireError for any other body without vectors.
         """
         head = decode_head(answer.data)
         if "embeddings" not in head:

@@ -104,7 +104,7 @@ class _OwnHistory:
 
     def _restore_citations(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
         """Write the leftovers of an assistant message into `out`. If there are citations among the leftovers,
-        they are added to the message's citations.
+        they are added to the message's citations. where: the message's IR path.
         """
         told = out.get(CITATIONS, [])
         restore(out, message.extra, self.draft.report, where)
@@ -204,7 +204,7 @@ class _History(_OwnHistory):
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
         """Return the content of a tool result's message: a text, or a list of parts if the result has text
-        documents.
+        documents. where: the IR path of `block`.
         """
         draft = self.draft
         texts: list[str] = []

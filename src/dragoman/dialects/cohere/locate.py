@@ -28,7 +28,7 @@ _INNER: Final = {"sampling": "", "output": "response_format.", "reasoning": "thi
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for an IR path: `$.p` for `sampling.top_p`.
+    """Return the JSON path for the IR path `where`: `$.p` for `sampling.top_p`.
 
     For a block, the path of the block's message is returned, because the form of the message's content is not
     known here.
@@ -48,8 +48,8 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in `request` for an IR path. If the request has no such member, the nearest path
-    that it has is returned.
+    """Return the JSON path in `request` for the IR path `where`. If the request has no such member, the
+    nearest path that the request has is returned.
     """
     body: dict[str, Any] = request.body
     if (block := _BLOCK.fullmatch(where)) is not None:

@@ -80,7 +80,7 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """Return the content part for one block; None = the dialect has no form for the block, which is reported
-    as lost.
+    as lost. where: the block's IR path.
 
     Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or an
     image that is only the id of a file (`unsupported_value`). Without the medium the model would answer
@@ -156,7 +156,8 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 def write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     """Return the part for a medium in the result of a tool: a `document` part for a text document; for any
-    other medium the part that `encode_part` returns. Raises WireError for media that no part can hold.
+    other medium the part that `encode_part` returns. Raises WireError for media that no part can hold. where:
+    the medium's IR path.
     """
     if block.text is None or block.kind != "document":
         return _write_media(block, draft, where)
@@ -173,7 +174,7 @@ def _lose_settings(block: ir.Media, draft: Draft, where: str) -> None:
 
 def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add the leftovers of `block` to its part `out`, and return `out`. The block's seal and cache mark,
-    which cannot be written, are reported.
+    which cannot be written, are reported. where: the block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore(out, block.extra, draft.report, where)

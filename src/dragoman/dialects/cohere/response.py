@@ -87,8 +87,8 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
-    """Return the stop of the IR for a finish reason; None = none is stated. called: the response has tool
-    calls; then the finish reason `COMPLETE` is decoded as a stop for tools.
+    """Return the stop of the IR for a finish reason (`word`); None = `word` is None. called: True = the
+    response has tool calls; then `COMPLETE` is decoded as a stop for tools.
     """
     if word is None:
         return None
@@ -162,8 +162,9 @@ def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str |
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """Return the finish reason for the client; None = the response came in this dialect and states none.
-    called: the client gets tool calls.
+    """Return the finish reason for the client. stop: None = not stated; then it is `COMPLETE`, or None for a
+    response that came in this dialect. where: the candidate's IR path. called: True = the client gets tool
+    calls.
     """
     if stop is None:
         return None if draft.own else "COMPLETE"

@@ -156,8 +156,8 @@ class Saying(Collected):
 
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
         """Write the citations of a text. They are left out in a history of another dialect. index: the number
-        of the content part that gets the text; None = the plan gets it. before: the length of that content
-        part before the text.
+        of the content part that gets the text; None = the plan gets it. where: the IR path of `block`.
+        before: the length of that content part before the text.
         """
         cited = getattr(block, CITATIONS, ())
         if not cited or not (self.draft.own or self.draft.answer):

@@ -349,7 +349,9 @@ class CohereEncoder(EventEncoder):
 
 
 def shed_into(content: dict[str, Any], block: Any, draft: Draft, where: str) -> None:
-    """Add the leftovers of a block to the content part `content` that opens it; report the block's seal."""
+    """Add the leftovers of a block to the content part `content` that opens it; report the block's seal.
+    where: the block's IR path.
+    """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     restore(content, block.extra, draft.report, where)
