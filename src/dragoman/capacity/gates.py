@@ -92,7 +92,9 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Whether the delay since the last start is over. Begins no new delay."""
+        """Whether the delay since the last start is over at `now` (monotonic seconds). Does not record a
+        start.
+        """
         if not self.limit.delay:
             return True
         self.due = self.places.due(now, self.limit.delay)

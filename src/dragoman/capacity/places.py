@@ -90,8 +90,9 @@ class OwnPlaces:
         self._taken -= 1
 
     def due(self, now: float, delay: float) -> float:
-        """Return `now` if the delay since the last start is over, else the later time at which the next
-        request may start. now: monotonic seconds. delay: the least seconds between two starts.
+        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
+        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
+        between two starts.
         """
         return max(now, min(self._next, now + delay))  # the delay may have been longer before
 
@@ -165,8 +166,9 @@ class SharedPlaces:
             self._unlock(place)
 
     def due(self, now: float, delay: float) -> float:
-        """Return `now` if the delay since the last start is over, else the later time at which the next
-        request may start. now: monotonic seconds. delay: the least seconds between two starts.
+        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
+        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
+        between two starts.
         """
         known = os.pread(self._descriptor, _TIME.size, self._time_at)
         at = _TIME.unpack(known)[0] if len(known) == _TIME.size else now

@@ -59,8 +59,8 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
 def tagged(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> Told | None:
-    """The gateway's answer with its ETag, as by `from_gateway`. tag: the ETag that what is changed must still
-    have; None = any.
+    """Send a request as `from_gateway` does, and return the answer with its ETag. tag: the request is refused
+    unless the object to change still has this ETag; None = no condition.
     """
     from dragoman.cli.operator import told
 

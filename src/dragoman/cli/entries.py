@@ -1,4 +1,6 @@
-"""Reads the keys, tenants, teams and users of a running gateway for the commands, and prints one of them."""
+"""Reads and changes the keys, tenants, teams and users of a running gateway for the commands, and prints
+single entries.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ _NOT_LISTED: Final = frozenset({"name", "state", "object"})
 
 
 def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None) -> Any:
-    """The gateway's answer. path: as for `from_gateway`; its first segment leads to a list. tag: the ETag
-    that what is changed must still have; None = any. Raises Failure.
+    """Send a request, and return the body of the gateway's answer. path: as for `from_gateway`; its first
+    segment is the path of a list. tag: the request is refused unless the object to change still has this
+    ETag; None = no condition. Raises Failure.
     """
     return seen(asked, *path, method=method, body=body, tag=tag)[0]
 
@@ -27,8 +30,9 @@ def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: st
 def seen(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> tuple[Any, str | None]:
-    """The gateway's answer and its ETag. Raises Failure; for a name that the list does not have, the failure
-    says by which command the list is shown.
+    """Send a request, and return (the body of the gateway's answer, its ETag, None = it has none). The
+    arguments are those of `ask`. Raises Failure. If the list does not have the name in `path`, the hint of
+    the failure is the command that shows the list.
     """
     from dragoman.cli.operator import NothingThere
 
@@ -44,7 +48,9 @@ def seen(
 
 
 def every(asked: Asked, path: str) -> Iterator[dict[str, Any]]:
-    """Yield all entries of a list, which the gateway tells in pages. Raises Failure."""
+    """Yield all entries of a list, which the gateway sends in pages. Raises Failure. path: the list's
+    path.
+    """
     more, after = True, ""
     while more:
         query = "?limit=1000" + (f"&after={quote(after, safe='')}" if after else "")
@@ -56,13 +62,17 @@ def every(asked: Asked, path: str) -> Iterator[dict[str, Any]]:
 
 
 def belongs(entry: Mapping[str, Any]) -> str | None:
-    """To whom an entry belongs, in words; None = to nobody."""
+    """Return the tenant, team and user that an entry belongs to, as text for people; None = it belongs to
+    none.
+    """
     found = [f"{kind} {clean(entry[kind])}" for kind in _HOLDERS if entry.get(kind) is not None]
     return ", ".join(found) or None
 
 
 def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
-    """Print an entry: the line `first`, then each setting that is stated."""
+    """Print an entry: the line `first`, then each setting that has a value. With `--json`, print only the
+    entry as JSON.
+    """
     if terminal.as_json:
         terminal.result(entry)
         return

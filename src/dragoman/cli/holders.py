@@ -121,7 +121,9 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
 
 
 def _tenant_option(kind: str) -> Callable[[F], F]:
-    """Add the option `--tenant`; a tenant belongs to no other."""
+    """Return the decorator that adds the option `--tenant`. It adds nothing for tenants, because a tenant
+    does not belong to another tenant.
+    """
     if kind == "tenants":
         return lambda function: function
     return click.option("--tenant", metavar="NAME", help="The tenant that it belongs to; `none` = none.")

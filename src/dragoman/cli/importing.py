@@ -127,7 +127,9 @@ def _in_words(counts: dict[str, int]) -> str:
 
 
 async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) -> tuple[Conversion, int]:
-    """Write what is new of theirs. Returns what was written, and how many keys were there before."""
+    """Write the rows of LiteLLM's tables that this gateway does not have yet. Returns (what was written, the
+    number of LiteLLM's keys that were here before).
+    """
     from dragoman.config.litellm_keys import converted, digest_of
     from dragoman.seams.clock import SYSTEM
     from dragoman.state.store import StoreFailed
@@ -153,7 +155,9 @@ async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) ->
 
 
 def _here(rows: Sequence[Row], config: Config) -> Here:
-    """What this gateway has. rows: of its database."""
+    """Return the keys, tenants, teams and users that this gateway already has, and its names of models. rows:
+    the rows of its database.
+    """
     from dragoman.config.litellm_keys import Here
     from dragoman.config.litellm_permits import Names
 
@@ -174,8 +178,8 @@ def _here(rows: Sequence[Row], config: Config) -> Here:
 
 
 async def _forget_own_keys(directory: DirectoryStore, tenants: Collection[str]) -> bool:
-    """Remove the keys of providers that earlier tenants of these names have left, as `server.admin.holders`
-    does. Returns whether there were any.
+    """Remove the provider keys that earlier tenants of these names have left. Returns whether there were any.
+    `server.admin.holders` does the same for a new tenant.
     """
     left = [own for own in await directory.own_keys() if own.tenant in tenants]
     for own in left:

@@ -61,7 +61,7 @@ def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
 
 
 class Told(NamedTuple):
-    """An answer. body: decoded. tag: its ETag; None = it has none."""
+    """An answer of the gateway. body: the decoded JSON. tag: the answer's ETag; None = it has none."""
 
     body: Any
     tag: str | None = None
@@ -73,8 +73,9 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
 
 
 async def told(there: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
-    """Send a request. tag: the ETag that the object to change must still have; None = any. Raises NotRunning
-    if no gateway answers, and Failure if the answer is an error or not an answer of a gateway.
+    """Send a request, and return the answer. tag: the request is refused unless the object to change still
+    has this ETag; None = no condition. Raises NotRunning if no gateway answers, and Failure if the answer is
+    an error or not an answer of a gateway.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     if tag is not None:
@@ -108,7 +109,9 @@ async def told(there: Way, method: str, path: str, body: Any = None, tag: str | 
 
 
 def _problems(body: Any) -> list[str]:
-    """The problems of a configuration that an error lists, if they are several: its message has only one."""
+    """Return the problems of a configuration that an error lists, as text; [] = it lists fewer than two, so
+    that the message of the error is enough.
+    """
     error = body.get("error") if isinstance(body, dict) else None
     listed = error.get("problems") if isinstance(error, dict) else None
     if not isinstance(listed, list) or len(listed) < 2:

@@ -111,7 +111,9 @@ def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: st
 
 
 def _secret(terminal: Terminal, tenant: str, provider: str) -> str:
-    """The key: from a terminal without showing it, else the first line of stdin. Raises Failure."""
+    """Return the key that a person types at a terminal, which does not show it, or else the first line of
+    stdin. Raises Failure if stdin is empty.
+    """
     if terminal.for_people and sys.stdin.isatty():
         asked: str = click.prompt(
             f"The key of {clean(tenant)} for {clean(provider)}", hide_input=True, err=True

@@ -114,7 +114,7 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def digest(self) -> bytes | None:
-        """The SHA-256 of the key; None = the key has none, because its settings are wrong."""
+        """The SHA-256 of the key; None = the settings state neither a key nor a valid hash."""
         if self.key is not None:
             return minting.digest(self.key.reveal())
         stated = "" if self.hash is None else self.hash.reveal()

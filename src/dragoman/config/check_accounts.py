@@ -62,7 +62,9 @@ def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Mi
 
 
 def _of_hashes(keys: Iterable[ClientKey]) -> Iterator[Misfit]:
-    """Keys that are listed twice, at least once by their hash. `config.check` compares the others."""
+    """Yield a Misfit for each key that is listed a second time, if at least one of the two entries states its
+    hash. `config.check` compares keys that are both stated in full.
+    """
     known: dict[bytes, bool] = {}
     for index, key in enumerate(keys):
         if (digest := key.digest) is None:

@@ -106,20 +106,22 @@ def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def price_of(one: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The price of a deployment that LiteLLM's fields state, in our form; None = they state none, or only one
-    of input and output.
+    """Return the price of a deployment in our form, from LiteLLM's fields; None = they state no price, or a
+    price of input without one of output, or the reverse.
     """
     price = entry_of(one)
     return price if price and ("input" in price) == ("output" in price) else None
 
 
 def is_cost(field: str) -> bool:
-    """Whether `entry_of` reads this field of LiteLLM's."""
+    """Whether this field of LiteLLM's states a price that `entry_of` reads."""
     return _parts(field)[0] in _FIELDS
 
 
 def _parts(field: str) -> tuple[str, str | None, int | None]:
-    """The field for usual requests, the word of the service tier, and the tokens above which it counts."""
+    """Return (the name of the field for usual requests, the service tier that the field is for, the tokens of
+    the prompt above which the field holds). None = the field is not for a tier, or not for long prompts.
+    """
     tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
     if tier is not None:
         return field.removesuffix(f"_{tier}"), tier, None

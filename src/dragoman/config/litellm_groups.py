@@ -1,4 +1,4 @@
-"""LiteLLM's access groups of models, as our `groups`. Pure.
+"""Converts LiteLLM's access groups of models into our `groups`. Pure.
 
 https://docs.litellm.ai/docs/proxy/model_access_groups
 """
@@ -10,8 +10,8 @@ from typing import Any
 
 
 def access_groups(entries: Sequence[Any]) -> dict[str, list[str]]:
-    """The names of models, also patterns, by the access groups that they belong to. entries: of `model_list`;
-    several may have the same name.
+    """Return {access group: the names of its models, which may be patterns}. entries: those of LiteLLM's
+    `model_list`; several may have the same name.
     """
     found: dict[str, dict[str, None]] = {}
     for entry in entries:

@@ -72,8 +72,9 @@ class Theirs(NamedTuple):
 
 
 class Here(NamedTuple):
-    """What this gateway has already. keys: by name; holders: the tenants, teams and users, by kind and name;
-    None in either = the configuration declares it. names: of models and their groups.
+    """The entries that this gateway has before an import. keys: by name. holders: the tenants, teams and
+    users, by (kind, name). None as an entry = the configuration file declares the key or holder. names: the
+    names of models and of groups of models.
     """
 
     keys: Mapping[str, KeyEntry | None] = {}
@@ -102,7 +103,9 @@ class Conversion(NamedTuple):
 
 
 class _Holder(NamedTuple):
-    """A tenant, team or user of LiteLLM under its name here. entry: None = the configuration declares it."""
+    """A tenant, team or user of LiteLLM, with its name in this gateway. entry: None = the configuration file
+    declares it.
+    """
 
     name: str
     entry: HolderEntry | None
@@ -167,8 +170,9 @@ class _Importer:
                 self._found[kind, theirs] = self._holder(kind, theirs, row, alias)
 
     def _holder(self, kind: RowKind, theirs: str, row: Mapping[str, Any], alias: str) -> _Holder:
-        """Our tenant, team or user for one of theirs: that of an earlier import, one that has its name, or a
-        new one.
+        """Return the tenant, team or user in this gateway for one of LiteLLM: the one of an earlier import,
+        else the one with its name, else a new one. theirs: LiteLLM's id. row: of LiteLLM's table. alias: the
+        column of the row with the name.
         """
         for (of, name), entry in self._here.holders.items():
             if of == kind and entry is not None and entry.metadata.get(THEIR_ID) == theirs:
@@ -194,7 +198,7 @@ class _Importer:
         return _Holder(name, entry)
 
     def _free(self, kind: RowKind, name: str) -> str:
-        """The name, or one like it, that no other holder of theirs has."""
+        """Return `name`, or `name-2`, `name-3`, … if another holder of LiteLLM has this name here."""
 
         def is_taken(found: str) -> bool:
             entry = self._here.holders.get((kind, found))
@@ -204,7 +208,9 @@ class _Importer:
         return _unlike(name, is_taken)
 
     def _of(self, kind: RowKind, id_: Any) -> _Holder | None:
-        """Our holder for one of theirs; None = none, or one that their tables do not have."""
+        """Return the holder in this gateway for LiteLLM's id; None = no id, or an id that LiteLLM's tables do
+        not have.
+        """
         return None if id_ in (None, "") else self._found.get((kind, str(id_)))
 
     # Keys -------------------------------------------------------------------------------------------------
@@ -265,8 +271,8 @@ class _Importer:
             self._notes.append(f"key {name}: not converted: allowed_routes {', '.join(left)}")
 
     def _team(self, id_: Any) -> _Holder | None:
-        """A key's team; None = it has none. A team that their tables do not have is made, disabled: without a
-        team the key could do more than before.
+        """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, a
+        disabled team is made, because without a team the key could do more than before.
         """
         if id_ in (None, ""):
             return None
@@ -282,8 +288,10 @@ class _Importer:
     def _user(
         self, row: Mapping[str, Any], key: str, team: _Holder | None, tenant: _Holder | None
     ) -> _Holder | None:
-        """The user that a key belongs to from now on. LiteLLM applies a user's models and budget only to keys
-        without a team, and lets users be of no organisation, or of another one than their teams.
+        """Return the user that a key gets; None = the key gets no user, which is noted if LiteLLM's key had
+        one. A key of a team does not get a user with models or a budget, because LiteLLM applies these only
+        to keys without a team. A key does not get a user of another organisation than the key's or the
+        team's.
         """
         user = self._of("users", row.get("user_id"))
         if user is None and row.get("user_id") not in (None, ""):
@@ -309,8 +317,9 @@ class _Importer:
     def _member(
         self, row: Mapping[str, Any], key: str, together: Mapping[Any, int], permitted: dict[str, Any]
     ) -> None:
-        """Add the limits that the key's user has within its team. They belong to all keys of the user in this
-        team together, so they can be taken over if there is one.
+        """Add the limits that the key's user has within the key's team to `permitted`. LiteLLM applies them
+        to all keys of the user in the team together. So they are added only if there is one such key;
+        otherwise a note says that they are missing.
         """
         place = row.get("user_id"), row.get("team_id")
         budget = next(
@@ -365,7 +374,7 @@ class _Importer:
         self._notes.append(f"{what}: {text}")
 
     def _note_others(self) -> None:
-        """Note what is in tables that are not taken over."""
+        """Add notes about budgets and blocks in the tables that the import does not convert."""
         for row in self._theirs.end_users:
             if row.get("budget_id") is not None or _true(row.get("blocked")):
                 text = "end users with a budget, or blocked, are not taken over (limits with scope: end_user)"
@@ -381,7 +390,9 @@ _STRANGE: Final = "may be used once the configuration here has such models, or g
 
 
 def _sections(found: Iterable[dict[str, Any]]) -> Any:
-    """Limits as an entry keeps them: one section, a list of several, or None."""
+    """Return limits in the form that an entry has: a single section as it is, several sections as a list,
+    None = there is none.
+    """
     sections = list(found)
     return sections[0] if len(sections) == 1 else sections or None
 
@@ -408,7 +419,7 @@ def _named(stated: Any) -> str:
 
 
 def _unlike(name: str, is_taken: Callable[[str], bool]) -> str:
-    """The name, with a number behind it if it is taken."""
+    """Return `name`; if it is taken, the first of `name-2`, `name-3`, … that is not taken."""
     found, number = name, 2
     while is_taken(found):
         found, number = f"{name}-{number}", number + 1

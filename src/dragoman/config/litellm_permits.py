@@ -1,4 +1,4 @@
-"""What a row of LiteLLM's tables permits, in our words: models, operations and limits. Pure.
+"""Converts the models, operations and limits that a row of LiteLLM's tables permits into our settings. Pure.
 
 Sources: LiteLLM's schema.prisma, its `LiteLLMRoutes`, https://docs.litellm.ai/docs/proxy/virtual_keys,
 https://docs.litellm.ai/docs/proxy/users and https://docs.litellm.ai/docs/proxy/model_access_groups.
@@ -73,7 +73,7 @@ SETTINGS: Final = frozenset({"tags", *(name for name, _ in _OF_MODELS)})
 
 
 class Names(NamedTuple):
-    """What the configuration of this gateway has. groups: of models, by name. models: names of models and
+    """The names in the configuration of this gateway. groups: of groups of models. models: of models and
     aliases.
     """
 
@@ -81,12 +81,16 @@ class Names(NamedTuple):
     models: Collection[str] = ()
 
     def has(self, grant: str) -> bool:
-        """Whether this gateway can know which models a grant is for."""
+        """Whether this gateway knows which models a grant is for: a pattern, `provider/model`, a group, or a
+        name in `models`.
+        """
         return WILDCARD in grant or "/" in grant or grant.startswith(GROUP) or grant in self.models
 
 
 def grants_of(stated: Sequence[str], names: Names) -> tuple[str, ...] | None:
-    """Our grants; None = all models. LiteLLM's access groups become our groups, as far as there are some."""
+    """Return our grants for LiteLLM's list of models; None = all models. LiteLLM's access groups become our
+    groups, if this gateway has groups of these names.
+    """
     if not stated or _ALL.intersection(stated):
         return None
     return tuple(entry for name in stated if name != _NONE for entry in _granted(name, names))
@@ -100,7 +104,7 @@ def _granted(name: str, names: Names) -> Iterator[str]:
 
 
 def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """The operations that a key may ask for (None = all), and the routes that are no operation here."""
+    """Return (the operations that a key may ask for, None = all; the routes that have no operation here)."""
     if not routes or _EVERY_ROUTE.intersection(routes):
         return None, []
     found: set[str] = set()
@@ -116,7 +120,9 @@ def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[s
 
 
 def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -> list[dict[str, Any]]:
-    """The limits of a row as sections: those for all models first, then those for single models."""
+    """Return the limits of a row as sections: first one for all models, then those for single models.
+    metadata: that of the row. note: gets what cannot be converted.
+    """
     found: dict[str, Any] = {}
     for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
         if (most := number(row.get(column))) is not None:
@@ -139,7 +145,9 @@ def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -
 
 
 def _of_model(model: str, stated: Any, note: Note) -> list[dict[str, Any]]:
-    """The budget for one model: a number, or an object, whose members had other names in older versions."""
+    """Return the limit for one model as a list of one section; [] = the budget cannot be read, which is
+    noted. stated: LiteLLM's budget, a number, or an object whose members had other names in older versions.
+    """
     named = stated if isinstance(stated, Mapping) else {"budget_limit": stated}
     most = number(named.get("budget_limit", named.get("max_budget")))
     if most is None:
@@ -150,7 +158,9 @@ def _of_model(model: str, stated: Any, note: Note) -> list[dict[str, Any]]:
 
 
 def _kept(section: dict[str, Any], note: Note) -> dict[str, Any]:
-    """A section without limits that ours cannot be: with one of those the whole entry would have none."""
+    """Return a section without the limits that our settings cannot express; `note` gets each of them. One
+    such limit would make the whole entry invalid. {} = no limit is left.
+    """
     found = dict(section)
     models = {"models": found.pop("models")} if "models" in found else {}
     for resource in list(found):
@@ -183,7 +193,7 @@ def _days(duration: str) -> float:
 
 
 def json_of(stated: Any) -> Any:
-    """A value that a dump may have as text; None = it is no JSON."""
+    """Return a JSON value, which a dump may have as text; None = the text is not JSON."""
     if not isinstance(stated, str):
         return stated
     try:
@@ -193,7 +203,9 @@ def json_of(stated: Any) -> Any:
 
 
 def texts_of(stated: Any) -> list[str]:
-    """A list of texts: as PostgreSQL's client has it, as JSON, or in PostgreSQL's own form (`{a,"b c"}`)."""
+    """Return a list of texts that is stated as a list (by PostgreSQL's client), as JSON, in PostgreSQL's own
+    form (`{a,"b c"}`), or with commas; [] = any other value.
+    """
     if isinstance(stated, str) and stated.startswith("{"):
         found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stated)
         return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
@@ -204,7 +216,7 @@ def texts_of(stated: Any) -> list[str]:
 
 
 def number(stated: Any) -> float | None:
-    """A finite number, which a dump may have as text; None = it is none."""
+    """Return a finite number, which a dump may have as text; None = the value is not such a number."""
     try:
         found = None if stated in (None, "") or isinstance(stated, bool) else float(stated)
     except (TypeError, ValueError):

@@ -1,5 +1,5 @@
-"""Compares the prices of an entry with those that held before: a price that is ten times another one, or a
-tenth of it, is probably a mistake.
+"""Compares the prices of an entry with the prices that hold without the entry. A price that is at least ten
+times the other one, or at most a tenth of it, is probably a mistake.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ _SETTINGS: Final = {unit: name for name, unit in OWN.items()}
 
 
 class Jump(NamedTuple):
-    """One price that is far from the one before. place: where in the entry it is stated. price, before:
-    nano-USD for the amount `per(unit)`.
+    """One price of an entry that is far from the price without the entry. place: the path of the price within
+    the entry. price: the entry's price. before: the price without the entry. Both are nano-USD for the amount
+    `per(unit)`.
     """
 
     place: str
@@ -31,8 +32,9 @@ class Jump(NamedTuple):
 
 
 def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
-    """The units whose price is ten times the usual one or more, or a tenth or less: (unit, the stated price,
-    the usual one). Prices of 0 are not compared, because something that is free was given so on purpose.
+    """Yield (unit, stated price, usual price) for each unit whose stated price is at least ten times the
+    usual price, or at most a tenth of it. A price of 0 is not compared, because such a price is stated on
+    purpose.
     """
     for unit, price in stated.items():
         before = usual.get(unit, 0)
@@ -41,9 +43,9 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 
 def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
-    """All prices of an entry that are far from those that hold otherwise, at any time from now on: also those
-    of later days, of service tiers and of long prompts. A tier that had no price is compared with the usual
-    one. now: Unix seconds.
+    """Yield all prices of an entry that are far from the prices `before` (those without the entry), at any
+    time from now on: also the prices of later dates, of service tiers and of long prompts. The price of a
+    tier that `before` does not have is compared with the price of the usual tier. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
     sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
@@ -55,7 +57,9 @@ def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
 
 
 def _of_section(within: str, section: PriceEntry | LaterPrice, period: Period) -> Iterator[Jump]:
-    """The jumps of one section, from the prices of a period. within: the beginning of all its places."""
+    """Yield the jumps of one section of an entry, compared with the prices of a period. within: the text with
+    which each `Jump.place` begins.
+    """
     compared = [(within, prices_in(section), period.usual[0].prices)]
     for index, one in enumerate(section.long_prompts):
         where = f"{within}long_prompts[{index}]."
@@ -69,5 +73,5 @@ def _of_section(within: str, section: PriceEntry | LaterPrice, period: Period) -
 
 
 def _level(levels: Levels, above: int) -> Mapping[str, int]:
-    """The prices of a prompt with more tokens than `above`."""
+    """Return the prices for a prompt with a few more tokens than `above`."""
     return [level for level in levels if level.above <= above][-1].prices

@@ -222,7 +222,7 @@ def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
 
 def can_force(target: Able, quirks: Quirks) -> bool:
     """Whether the vendor's server can be made to call a tool in this protocol: by a tool choice, or by a
-    schema.
+    schema for its output (`prompted.choice`).
     """
     return _says_forced(target, quirks) or ("schema" in target.features and quirks.json_schema)
 

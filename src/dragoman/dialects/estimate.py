@@ -222,8 +222,8 @@ class EstimateUsage:
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the response with an estimated usage, or with an estimate of only the prompt's tokens;
-        unchanged if the response states a usage.
+        """Return the response with an estimated usage if it states none, or impossible counts. If its usage
+        lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
         """
         if response.usage is not None and not is_unstated(response.usage):
             if not lacks_prompt(response.usage):

@@ -108,8 +108,8 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether the model is known to lack at least one of chat, tools (in any way), images, audio,
-        documents, structured output and images in its answers, so that some requests may be refused.
+        """Whether at least one of these facts is False: chat, tools (in any form), images, audio, documents,
+        structured output, images in answers. Then some requests may be refused before they are sent.
         """
         lacking = (
             self.chat,

@@ -162,7 +162,7 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def knows_beta(self, beta: str) -> bool:
-        """Whether one of Anthropic's beta features is supported."""
+        """Whether the vendor's server accepts this one of Anthropic's beta features."""
         return self.server_tools or beta in self.betas
 
     def relays(self, body: Mapping[str, Any]) -> bool:
@@ -187,7 +187,7 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _odd_reasoning(self) -> frozenset[str]:
-        """The reasoning members of a message that the codec must rename or leave out."""
+        """The names of the reasoning members of a message that the codec must rename or leave out."""
         refused = _REASONING & self.refuses
         if self.reasoning_field == "none":
             return refused

@@ -89,11 +89,11 @@ class PassesRuns(Protocol):
 
 
 class StatesTier(Protocol):
-    """A `StreamRelay` whose protocol states the service tier."""
+    """A `StreamRelay` of a protocol whose streams can state the service tier."""
 
     @property
     def tier(self) -> str | None:
-        """The tier that the stream has stated last; None = it has stated none."""
+        """The service tier that the stream has stated so far, the latest one; None = none."""
 
 
 class TellsFailure(Protocol):

@@ -68,9 +68,9 @@ class WireRequest(msgspec.Struct):
 
 class Target(msgspec.Struct, frozen=True):
     """The target of an encoder. report: gets the losses and changes. model: the upstream's name for the
-    model; None = unknown. base: the model that `model` is a name of, if this name does not say it, such as
-    the name of an application's inference profile; None = `model` itself. quirks: of the vendor. facts: of
-    the model.
+    model; None = unknown. base: the name of the model behind `model`, if `model` does not show it, as the
+    name of an application inference profile; None = `model` is the model's own name. quirks: those of the
+    vendor. facts: those of the model.
     """
 
     report: Report

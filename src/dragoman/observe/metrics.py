@@ -236,8 +236,8 @@ class Metrics:
             self._spend(attempt, accounted=exchange.priced is not None)
 
     def _spend(self, attempt: AttemptRecord, *, accounted: bool) -> None:
-        """Count the tokens and the cost of an attempt, also those of further models. accounted: whether its
-        cost was looked up.
+        """Count the tokens and the cost of an attempt, including those of further models that it used.
+        accounted: whether the cost was looked up.
         """
         numbers, usage, deployment = self._numbers, attempt.usage, attempt.deployment
         if usage is None and not accounted:

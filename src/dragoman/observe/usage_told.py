@@ -1,8 +1,8 @@
 """Reports on usage, and usage records, as JSON and as CSV. Pure.
 
-Inside, money is in nano-USD (10⁻⁹ USD). It is written in USD as text, so that no digit is lost. If the cost
-of some calls is unknown, `cost_complete` is false, and `cost_usd` is the known part of the cost: a lower
-bound; None if no part is known, because unknown is not 0.
+Amounts of money in Python are nano-USD (10⁻⁹ USD); in JSON and CSV they are USD as text, so that no digit is
+lost. If the cost of some calls is unknown, `cost_complete` is false, and `cost_usd` is the known part of the
+cost. It is null if no part is known, because an unknown cost is not 0.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def usd(nano: int) -> str:
 
 
 def spend(known: int, *, complete: bool) -> dict[str, Any]:
-    """The members that tell a cost. known: nano-USD. complete: False = more of it may be unknown."""
+    """Return the members `cost_usd` and `cost_complete`. known: the known part of the cost in nano-USD.
+    complete: False = the cost is not fully known.
+    """
     return {"cost_usd": usd(known) if known or complete else None, "cost_complete": complete}
 
 

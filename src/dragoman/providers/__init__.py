@@ -1,3 +1,4 @@
-"""Vendors and the accounts configured at them: their protocols, addresses, credentials, and facts about their
-models. No IO.
+"""Vendors of models, and the providers (accounts at vendors) that the configuration states: their protocols,
+addresses, credentials and prices, and known facts about models. Only packaged tables are read from disk;
+nothing here uses the network.
 """

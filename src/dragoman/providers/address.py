@@ -1,7 +1,7 @@
-"""Base URLs: converts every spelling that people use into one normal form. Pure.
+"""Converts the spellings of a base URL that people use into one normal form. Pure.
 
-People paste an origin, a base with or without `/v1`, with a slash at the end, or a whole endpoint. All of
-these must give the same base URL, and a path that somebody chose on purpose must stay.
+People paste an origin, a base URL with or without `/v1`, a URL with a slash at the end, or the URL of an
+endpoint. All of these must give the same base URL. A path that somebody chose on purpose must stay.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ def base_url(
     endpoint: str = "",
     base_path: str | None = None,
 ) -> str:
-    """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
+    """Return the normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
 
-    spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added if
-    `spelled` has no path. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do);
-    then `path` is added to every URL that does not end in a version. endpoint: the path of the chat endpoint,
-    "" = unknown; it is removed from the end of `spelled`, with any model name in it. base_path: the path that
-    the operator configured, which is added instead of `path`, unless `spelled` ends in it; None = there is
-    none. Raises ValueError if `spelled` is no base URL.
+    spelled: the text that somebody wrote. path: the vendor's usual path ("/v1", "/openai/v1", ""); it is
+    added if `spelled` has no path. appends: whether the vendor's clients add `path` to any base URL
+    (Anthropic's do); if True, `path` is also added to a URL with a path, unless that path ends in `path` or
+    in a version such as `/v1`. endpoint: the path of the chat endpoint, "" = unknown; it is removed from the
+    end of `spelled` before anything is added. If `endpoint` has `{model}`, everything from the text before
+    `{model}` on is removed. base_path: a path that the operator configured; it is added instead of `path`,
+    unless `spelled` ends in it; None = none is configured. Raises ValueError if `spelled` is not a base URL.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -44,12 +45,13 @@ def base_url(
 
 
 def host_url(stated: str, *, port: int, path: str) -> str:
-    """The base URL for a host in the spelling of a server's own clients: `host`, `host:port`, `:port`,
-    `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
+    """Return the base URL for a host in the spelling that a server's own clients accept: `host`, `host:port`,
+    `:port`, `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes the loopback address of this
+    machine.
 
-    port: added to a host that states neither a port nor a scheme. path: added to the path in `stated`, if
-    there is one. A host without a scheme gets http. A text that `base_url` will refuse (an invalid port, a
-    user name) is not corrected here.
+    port: added to a host without a port, unless `stated` has a scheme. path: if `stated` has a path, `path`
+    is appended to it; otherwise no path is added. A host without a scheme gets `http`. A text with an invalid
+    port or a user name is not corrected here, because `base_url` refuses it later.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")
@@ -73,15 +75,15 @@ _LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 
 
 def origin(url: str) -> str:
-    """The origin of a URL, `scheme://host[:port]`: lower case, without the default port. Raises ValueError as
-    `base_url`.
+    """Return the origin of a URL, `scheme://host[:port]`, in lower case and without the default port. Raises
+    ValueError if the URL is not one that `base_url` accepts.
     """
     return _origin(_split(url))
 
 
 def without_keys(url: str) -> str:
-    """The URL with `…` in place of secrets, for people to read. Secrets are the user and password, and a
-    client's key in the path or query.
+    """Return the URL with `…` in place of secrets, to show it to people. Secrets are: the user name and
+    password; a client's key in the path (`/key/…`); the query parameters `key`, `token` and `api_key`.
     """
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 

@@ -1,7 +1,8 @@
 """Puts together the headers of a request to a provider, with the credential. Pure.
 
-A key is bound to the origin (`scheme://host[:port]`) that its provider has in the configuration. The key is
-never added to a request for another origin, whatever a request, a redirect or a mistake of ours asks for.
+A key is bound to the origin (`scheme://host[:port]`) that its provider has in the configuration. A request to
+another origin never gets the key, whatever caused the other origin: a client, a redirect or a mistake of
+ours.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dragoman.seams.secret import Secret
 
 
 def credential_headers() -> frozenset[str]:
-    """The names (lower case) of the headers that may hold a credential. If a client sends such a header, it
-    is never passed on to a provider.
+    """Return the names (lower case) of the headers that may hold a credential. Headers of a client with these
+    names are not passed on to a provider together with the client's other headers.
     """
     return _ALWAYS.union(key_headers())
 
@@ -33,11 +34,11 @@ _ALWAYS: Final = frozenset(
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A key and the one origin (`scheme://host[:port]`, as `address.origin` returns it) to which the key may
-    be sent.
+    """A key and the only origin (`scheme://host[:port]`, in the form that `address.origin` returns) to which
+    the key may be sent.
 
-    source: where the key was found, so that people can tell keys apart without seeing them
-    ("OPENAI_API_KEY_2", "dragoman.yaml:12").
+    secret: the key. source: the place where the key was found, so that people can tell keys apart without
+    seeing them ("OPENAI_API_KEY_2", "dragoman.yaml:12").
     """
 
     secret: Secret
@@ -54,12 +55,13 @@ def sign(
     fixed: Mapping[str, str],
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """The headers to send to `url`, with lower-case names, as a new dict.
+    """Return the headers to send to `url`, with lower-case names, as a new dict.
 
     They come from four sources; a later source replaces headers of the same name. 1. fixed: headers that the
-    dialect requires (`anthropic-version`). 2. headers: the request's own, with lower-case names; those that
-    may hold a credential are left out. 3. extra: the operator's. 4. credential: the provider's key, in the
-    header that `scheme` says; None = no key. Raises DragomanError if `url` is not at the credential's origin.
+    dialect requires (`anthropic-version`). 2. headers: those of the request, with lower-case names; headers
+    that may hold a credential are left out. 3. extra: those that the operator configured. 4. credential: the
+    provider's key, in the header that `scheme` names; None = no key is sent. Raises DragomanError if `url` is
+    not at the credential's origin.
     """
     signed, secret = dict(fixed), credential_headers()
     signed.update((name, value) for name, value in headers.items() if name not in secret)
@@ -75,7 +77,7 @@ def sign(
 
 
 def _within(url: str, origin: str) -> bool:
-    """Whether `url` is at `origin`. For the origin `https://a.example`, neither `https://a.example.evil` nor
-    `https://a.example@evil` is.
+    """Whether `url` is at `origin`. Neither `https://a.example.evil` nor `https://a.example@evil` is at the
+    origin `https://a.example`.
     """
     return url.startswith(origin) and url[len(origin) : len(origin) + 1] in {"", "/", "?"}

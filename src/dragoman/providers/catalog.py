@@ -1,5 +1,5 @@
-"""Every known vendor by name, and the hint for a model whose vendor is not configured. The rows are in
-`providers.vendors`. Pure.
+"""The catalogue: all known vendors by name, and a hint for people who ask for a model whose vendor is not
+configured. The rows are in `providers.vendors`. Pure.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from dragoman.providers.vendors.sound import SOUND
 CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
     {vendor.name: vendor for vendor in (*AUTHORS, *HOSTS, *CLOUDS, *SEARCH, *SOUND, *OWN_MACHINE)}
 )
-"""Every known vendor by name, in the order of the documentation."""
+"""All known vendors by name, in the order in which the documentation lists them."""
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """A hint for a person who asked for an unknown model. It names the environment variable or setting that
-    adds the model's vendor, or, for `vendor/model`, the provider that is configured for this vendor under
-    another name. None = no hint, for example because no known vendor has the model.
+    """Return a hint for a person who asked for an unknown model; None = there is no hint, for example because
+    no vendor in the catalogue has such a model.
 
-    model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
-    providers: the configured providers, {name: name of the vendor in the catalogue, or None}.
+    If the model's vendor is not configured, the hint names the environment variable or setting that adds it.
+    If `model` is `vendor/model` and the vendor is configured under another name, the hint names that
+    provider.
+
+    model: `provider/model`, or a bare name. The vendor of a bare name is the first one in the catalogue whose
+    patterns fit. providers: the configured providers, {name: name of the vendor in the catalogue, or None}.
     """
     name, slash, rest = model.partition("/")
     vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)

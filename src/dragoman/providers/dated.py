@@ -1,8 +1,8 @@
-"""The address of an API whose versions have dates, in the spellings that people use. Pure.
+"""Reads base URLs of APIs that name their version by a date, in the spellings that people use. Pure.
 
 People copy an endpoint with its model and version out of the vendor's portal:
-`https://NAME.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21`. It says the
-same as the base URL `https://NAME.openai.azure.com` and the version `2024-10-21`.
+`https://NAME.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21`. This URL
+means the base URL `https://NAME.openai.azure.com` and the version `2024-10-21`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from dragoman.providers.vendor import Dated, Vendor
 _PARAMETER: Final = "api-version"
 _ENDPOINT: Final = r"(?:/chat/completions|/(?:images/)?embeddings)?"
 _BELOW: Final = r"(?:/(?:v1|deployments|responses)(?:/.*)?)?"
-"""What people copy below the path of an API: its version, a deployment, an endpoint."""
+"""Matches what people copy together with the path of an API: its version, a deployment, an endpoint."""
 _DATED: Final = re.compile(r"20\d\d-\d\d-\d\d(?:-preview)?", re.ASCII)
 
 
 class WrongVersion(ValueError):
-    """The API has no such version, or needs one. The text of the exception says it to people."""
+    """Raised if a version is stated for an API without versions, or is missing for an API that needs one. The
+    text of the exception explains this to people.
+    """
 
 
 class Spelled(NamedTuple):
-    """A base URL as somebody spelled it, without its version. version: None = there is none. path: what the
-    vendor's clients add to a base URL of this version.
+    """A base URL as somebody wrote it, separated from its version. url: without the version. version: None =
+    neither the URL nor the configuration states one. path: the path that a base URL for this version usually
+    ends in (`path` of `address.base_url`).
     """
 
     url: str
@@ -35,10 +38,12 @@ class Spelled(NamedTuple):
 
 
 def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spelled:
-    """Separate the version from a base URL, and remove from it what belongs to one endpoint. Raises
-    WrongVersion if there is none, and the API needs one.
+    """Separate the version from a base URL, and remove the part of the URL that belongs to a single endpoint
+    or deployment. A URL with other query parameters than the version is returned unchanged, because it will
+    be refused later. Raises WrongVersion if no version is stated although the URL ends in `dated.flat`.
 
-    version: the configured version, which counts before that of the URL; None = none is configured.
+    spelled: the URL. version: the configured version, which is used instead of one in the URL; None = none is
+    configured.
     """
     url, mark, search = spelled.strip().partition("?")
     stated = dict(parse_qsl(search))
@@ -58,17 +63,22 @@ def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spe
 
 
 def is_dated(version: str) -> bool:
-    """Whether a version is a date. Others (`preview`, `latest`) are versions of the API without dates."""
+    """Whether a version is a date (`2024-10-21`, `2024-10-01-preview`). The names `preview` and `latest` are
+    versions of the API without dates.
+    """
     return _DATED.fullmatch(version) is not None
 
 
 def dated_api(vendor: Vendor | None, version: str | None) -> Dated | None:
-    """Where the API of this version lies; None = where the vendor's API without dates lies."""
+    """Return the description of the vendor's API with dated versions, if `version` is a date. None =
+    `version` is not a date or None, the vendor is unknown, or the vendor has no such API; then its API
+    without dates is used.
+    """
     if vendor is None or version is None or not is_dated(version):
         return None
     return vendor.dated
 
 
 def query(version: str | None) -> str:
-    """What every URL ends in, to state the version; "" = no version."""
+    """Return the query that states the version, which ends every URL: `?api-version=…`; "" = no version."""
     return "" if version is None else f"?{_PARAMETER}={quote(version, safe='')}"

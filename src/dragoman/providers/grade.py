@@ -1,7 +1,8 @@
-"""How much of a vendor's real traffic, and of the matrix of features, the codecs have been held to.
+"""The grades of vendors: how many recordings of real traffic and how many cells of the matrix of features the
+codecs have passed for each vendor.
 
-The numbers are in `grades.json`, which `make docs` writes from the recordings, their exceptions and the
-matrix (`tests/documents/providers_page.py`). A vendor without an entry is untried.
+The numbers are in `grades.json`, which `make docs` writes from the recordings, their list of exceptions and
+the matrix (`tests/documents/providers_page.py`). A vendor without an entry is untried.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ FILE: Final = Path(__file__).with_name("grades.json")
 
 
 class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The grade of one vendor.
+    """The grade of one vendor; all fields are numbers.
 
-    recordings: recorded exchanges with the vendor; held: those over which all laws hold. cells: cells of the
-    matrix whose provider is the vendor; passed: those in which the client gets its answer.
+    recordings: the recorded exchanges with the vendor. held: the recordings that are not listed as
+    exceptions, so that all laws hold for them. cells: the cells of the matrix whose provider is the vendor.
+    passed: the cells in which the client gets its answer.
     """
 
     recordings: int = 0
@@ -29,7 +31,9 @@ class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
     passed: int = 0
 
     def __str__(self) -> str:
-        """In words: `40/41 recordings, 90/95 cells`; `untried` for a vendor that has neither."""
+        """The grade in words: `40/41 recordings, 90/95 cells`. A part without any recordings or cells is left
+        out; `untried` = both are left out.
+        """
         told = []
         if self.recordings:
             told.append(f"{self.held}/{self.recordings} recordings")
@@ -43,5 +47,5 @@ UNTRIED: Final = Grade()
 
 @cache
 def grades() -> Mapping[str, Grade]:
-    """The grade of each vendor that has one, by its name in the catalogue."""
+    """Return the grades by the vendor's name in the catalogue, for the vendors that have one."""
     return msgspec.json.decode(FILE.read_bytes(), type=dict[str, Grade])

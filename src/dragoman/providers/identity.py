@@ -1,5 +1,5 @@
-"""How the gateway signs in to a provider without a key of its own: by an identity that a cloud gives to
-machines, services and people. Pure: `upstreams.identities` gets the tokens.
+"""Identities in clouds. A cloud gives them to machines, services and people. The gateway can sign in to a
+provider with such an identity instead of an API key. Pure: `upstreams.identities` fetches the tokens.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ Method: TypeAlias = Literal["default", "managed_identity", "workload_identity"]
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """An identity in a cloud. The settings of the same names say what the fields mean
-    (`config.credential.Credential`). None = the cloud's library decides.
+    """An identity in a cloud. The fields have the meaning of the settings with the same names
+    (`config.credential.Credential`). If a field is None, a default applies, which is usually that of the
+    cloud's library.
     """
 
     kind: Kind
@@ -41,7 +42,7 @@ MEMBERS: Final[Mapping[Kind, frozenset[str]]] = MappingProxyType(
         "aws": frozenset({"kind", "profile", "role", "external_id"}),
     }
 )
-"""The fields of `Identity` that each kind of identity reads."""
+"""Kind of identity -> the fields of `Identity` that are used for it."""
 EXTRAS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
     {
         "google": ("google", "google.auth"),
@@ -49,4 +50,6 @@ EXTRAS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
         "aws": ("aws", "botocore"),
     }
 )
-"""The extra of Dragoman that brings a kind's library, and the module by which the library is recognised."""
+"""Kind of identity -> (the optional extra of the package Dragoman that installs the cloud's library, the
+module that shows whether the library is installed).
+"""

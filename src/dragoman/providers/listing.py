@@ -1,7 +1,7 @@
-"""Reads the lists of models that providers publish: the names, and the facts that a list states.
+"""Reads the lists of models that providers publish: the models' names, and the facts that a list states.
 
-Every reader is bounded: a name that no request could use is left out, and so is everything beyond `MOST`
-models. The shapes are those of the pages that the tables below name. Pure.
+Every reader is bounded: a name that no request could use is left out, and so are the models of a page after
+the first `MOST`. The forms of the lists are those of the pages that the tables below name. Pure.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MOST: Final = 30_000
 22,060 models in 2026-11.
 """
 LARGEST: Final = 16_000_000
-"""The most bytes of one page of a list."""
+"""The largest size of one page of a list, in bytes."""
 _LONGEST: Final = 256
-"""The most characters of a model's name."""
+"""The largest length of a model's name, in characters."""
 _MOST_TOKENS: Final = 1_000_000_000
-"""A stated number of tokens above this is taken for a mistake."""
+"""A larger number of tokens in a list is regarded as a mistake and ignored."""
 
 _USUAL: Final = ModelList()
 
@@ -33,8 +33,9 @@ _Entry: TypeAlias = Mapping[str, Any]
 
 
 class Page(NamedTuple):
-    """One page of a list. models: the facts that the list states, by name, in the order of the list.
-    left_out: how many entries were left out. following: the cursor of the next page, None = this is the last.
+    """One page of a list. models: name of the model -> the facts that the page states, in the order of the
+    page. left_out: the number of entries that were left out. following: the cursor that requests the next
+    page; None = the page names no next page.
     """
 
     models: dict[str, Facts]
@@ -43,8 +44,9 @@ class Page(NamedTuple):
 
 
 class Listed(Value, frozen=True):
-    """A provider's whole list as it is kept. address: the base URL from which it came. fetched: when, in Unix
-    seconds. models: the facts that the list states, by name. left_out: how many entries were left out.
+    """The list of a provider's models, from all pages, as it is stored. address: the base URL from which it
+    was fetched. fetched: Unix seconds. models: name of the model -> the facts that the list states. left_out:
+    the number of entries that were left out.
     """
 
     address: str
@@ -54,7 +56,8 @@ class Listed(Value, frozen=True):
 
 
 def read(raw: bytes, form: ModelList) -> Page:
-    """One page of a list. form: the protocol's. Raises WireError if `raw` is no such list.
+    """Return one page of a list, from its body. form: how the provider's protocol writes lists. If a name
+    occurs twice, its first entry is used. Raises WireError if `raw` is not JSON or has no list.
 
     Some servers answer with a bare array (Together), or with `items` that have a `name` (GPUStack, recorded).
     """
@@ -80,8 +83,9 @@ def read(raw: bytes, form: ModelList) -> Page:
 
 
 def _name(entry: Any, form: ModelList) -> str | None:
-    """The name of an entry's model; None = the entry has none, or none that a request could use. A name with
-    a `*` would be a pattern in grants.
+    """Return the name of an entry's model; None = the entry has no name, or a name that no request could use.
+    A name with `*` is not usable because it would be a pattern in grants. form: how the provider's protocol
+    writes lists; its `prefix` is removed from the name.
     """
     if not isinstance(entry, dict):
         return None
@@ -113,19 +117,21 @@ _CONTEXT: Final = (
     # https://docs.cohere.com/v1/reference/list-models.md; Together
     "max_model_len",  # vLLM: its `ModelCard`
 )
-"""Members of an entry that state the context window in tokens. Groq, Together and vLLM: the lists of 2026-11
-as their clients type them.
+"""The members of an entry that may state the context window in tokens; the first one with a number is used.
+Groq, Together and vLLM: the lists of 2026-11 as their clients type them.
 """
 _OUTPUT: Final = (
     "outputTokenLimit",  # Gemini
     "max_completion_tokens",  # Groq
     "max_output_tokens",  # another Dragoman
 )
-"""Members of an entry that state the longest answer in tokens."""
+"""The members of an entry that may state the length of the longest answer in tokens; the first one with a
+number is used.
+"""
 
 
 def facts_of(entry: _Entry) -> Facts:
-    """The facts that an entry of a list states. Numbers and words that cannot be meant are no facts."""
+    """Return the facts that an entry of a list states. Members with implausible values are ignored."""
     context = next(filter(None, (_tokens(entry.get(name)) for name in _CONTEXT)), None)
     meta = entry.get("meta")  # GPUStack: recorded lists
     if context is None and isinstance(meta, dict):
@@ -164,8 +170,8 @@ _MISTRAL: Final = {
 
 
 def _of_object(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """The abilities in an object `capabilities`: Anthropic's (`ModelCapabilities` of its Python client) and
-    Mistral's (recorded lists).
+    """Yield (field of `Facts`, value) for the abilities in an object `capabilities`: Anthropic's
+    (`ModelCapabilities` of its Python client) and Mistral's (recorded lists).
     """
     stated = entry.get("capabilities")
     if not isinstance(stated, dict):
@@ -180,12 +186,13 @@ def _of_object(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 _OLLAMA: Final = {"tools": "tools", "vision": "images", "thinking": "reasoning"}
-"""Ollama's words: `ListModelResponse` of its server."""
+"""Ollama's word for an ability -> field of `Facts`. The words: `ListModelResponse` of its server."""
 
 
 def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """The abilities that a list of words in `capabilities` has. Without the word `completion` the list is
-    another vendor's, or of a model that does not chat: then its silence says nothing.
+    """Yield (field of `Facts`, value) for `capabilities` that is a list of words. If the word `completion` is
+    in the list, a missing word means that the model lacks the ability. Otherwise only the words in the list
+    count, because the list is another vendor's, or the model does not chat.
     """
     words = _words(entry.get("capabilities"))
     for word, fact in _OLLAMA.items():
@@ -194,8 +201,9 @@ def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """The kinds of input that OpenRouter states (https://openrouter.ai/docs/models). A missing `file` says
-    nothing, because it reads documents for every model.
+    """Yield (field of `Facts`, value) for the kinds of input that OpenRouter states
+    (https://openrouter.ai/docs/models). If `file` is missing, nothing is yielded for documents, because
+    OpenRouter reads documents for every model.
     """
     architecture = entry.get("architecture")
     words = _words(architecture.get("input_modalities") if isinstance(architecture, dict) else None)
@@ -207,7 +215,9 @@ def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """The abilities in OpenRouter's `supported_parameters` (https://openrouter.ai/docs/models)."""
+    """Yield (field of `Facts`, value) for the abilities in OpenRouter's `supported_parameters`
+    (https://openrouter.ai/docs/models).
+    """
     words = _words(entry.get("supported_parameters"))
     if words:
         yield "tools", "tools" in words
@@ -217,7 +227,7 @@ def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_flags(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Gemini's `thinking` (recorded lists), and LM Studio's `type`
+    """Yield (field of `Facts`, value) for Gemini's `thinking` (recorded lists) and LM Studio's `type`
     (https://www.lmstudio.ai/docs/api/rest-api).
     """
     if entry.get("thinking") is True:

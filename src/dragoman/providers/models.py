@@ -1,8 +1,8 @@
 """Known facts of models, as data: limits, abilities, and the values that each model accepts. Pure.
 
-A row states only what a page of the vendor or a cited observation says. Every other fact is None, which
-leaves the decision to the provider. Only a few patterns (`gemini-3*`) also match the names of future models;
-for other new models, the encoders write the newest form of a request.
+A row states only what a page of the vendor or a cited observation says. Every other fact is None, so that the
+provider decides. A new model has facts only if a pattern (`gemini-3*`) matches its name; for other new
+models, the encoders write the newest form of a request.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Row(Value, frozen=True):
     """Facts about the models whose names match.
 
     names: exact names, or shell patterns with `*`. A model's name is compared with them twice: as it is, and
-    without its snapshot date or `latest`. vendor: the only vendor at which the facts hold, None = any.
-    source: the page of the facts; for our own models, our module. read: the month in which that page was
-    read.
+    without a snapshot date or `latest` at its end. vendor: the only vendor (by its name in the catalogue) at
+    which the facts hold; None = they hold at every vendor. source: the page that states the facts; for our
+    own models, our module. read: the month in which that page was read.
     """
 
     names: tuple[str, ...]
@@ -37,12 +37,12 @@ class Row(Value, frozen=True):
 
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
-    """The known facts of a model at a vendor, UNKNOWN if there are none. vendor: its name in the catalogue,
-    None = it is not there.
+    """Return the known facts of a model at a vendor; UNKNOWN = there are none. vendor: its name in the
+    catalogue, None = it has no name there. overrides: facts that replace the known ones.
 
-    Facts stated in `overrides` replace the known ones. A row of this vendor is used before rows of any
-    vendor; among several rows, the one whose matching name has most characters besides `*`. A fine-tuned
-    model has its base model's facts, and a Claude at Bedrock those of the same Claude at Anthropic.
+    Rows with `vendor=None` are used only if no row of the vendor itself matches. Of several rows, the one
+    whose matching name has the most characters besides `*` is used. A fine-tuned model has the facts of its
+    base model. A Claude at Bedrock has the facts of the same Claude at Anthropic.
     """
     return overrides.over(_known(vendor, model))
 
@@ -61,10 +61,12 @@ def _known(vendor: str | None, model: str) -> Facts:
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
-"""The beginning of a fine-tuned model's name; group 1 is the name of its base model."""
+"""Matches the beginning of a fine-tuned model's name; group 1 is the name of the base model."""
 _HOSTED: Final = pattern(r"(?:.*[./])?anthropic\.(claude-[a-z0-9-]+?)(?:-v\d+)?(?::\d+)?\Z")
-"""The name of a Claude at Bedrock, its inference profile or its ARN; group 1 is Anthropic's own name. For the
-form see https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html, read in 2026-11."""
+"""Matches the name of a Claude at Bedrock, of its inference profile or its ARN; group 1 is the name at
+Anthropic. For the form see https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html, read
+in 2026-11.
+"""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------
@@ -532,14 +534,17 @@ _SOUND: Final = (
 )
 
 ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_OPEN, *_GOOGLE, *_MISTRAL, *_BEDROCK, *_SOUND, *_OWN)
-"""Every row, by maker. The order has no meaning."""
+"""Every row, by maker. Of two rows that match a name equally well, the first one is used; otherwise the order
+has no meaning.
+"""
 
 
 class _Places:
-    """Where the rows of one vendor are found: providers list thousands of names, and few of them fit a row.
+    """An index of the rows for one vendor, which makes finding a row fast: providers list thousands of names,
+    and few of them match a row. vendor: as `Row.vendor`, so None = the rows that hold at every vendor.
 
-    A rank is (the characters of a name besides `*`, minus the row's place in `ROWS`): the greatest rank is
-    the best row.
+    A rank is (the number of characters of a row's name besides `*`, minus the row's place in `ROWS`). The row
+    with the greatest rank is the best.
     """
 
     def __init__(self, vendor: str | None) -> None:
@@ -555,7 +560,9 @@ class _Places:
         self._any = pattern("|".join(one.pattern for one, _ in self._patterns) or r"(?!)")
 
     def fitting(self, name: str) -> Iterator[tuple[int, int]]:
-        """The ranks of all rows with a name that `name` equals or fits."""
+        """Yield the ranks of the rows that have `name` itself, or a pattern that matches it, among their
+        names.
+        """
         if (rank := self._exact.get(name)) is not None:
             yield rank
         if self._any.match(name) is not None:

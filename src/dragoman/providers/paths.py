@@ -1,8 +1,9 @@
-"""The paths of a provider that clients may call as they are, and which spellings of a path are refused. Pure.
+"""Decides which paths and queries of a provider a client may call without translation. Pure.
 
-A path is compared and sent segment by segment, decoded once and encoded again. So the path that the provider
-gets is the path that was compared: there is no second way to write a segment that means something else there
-(https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2, https://url.spec.whatwg.org/#double-dot-path-segment).
+A path is compared and sent segment by segment: each segment is decoded once and encoded again. So the
+provider gets exactly the path that was compared. A segment that another server could read in a second way is
+refused (https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2,
+https://url.spec.whatwg.org/#double-dot-path-segment).
 """
 
 from __future__ import annotations
@@ -13,28 +14,28 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-"""The methods that may be listed. HEAD is allowed where GET is."""
+"""The methods that the configuration may list. HEAD is allowed for a path if GET is."""
 REST: Final = "**"
-"""Stands at the end of a listed path for one or more segments of any text."""
+"""The last segment of a listed path that stands for one or more segments of any text."""
 _ANY: Final = "*"
 _KEPT: Final = "-._~!$&'()*+,=:@"
-"""The characters of a segment that are not encoded, besides letters and digits (RFC 3986, `pchar`), without
-the semicolon: some servers cut a segment off there.
+"""The characters of a segment that are not percent-encoded, besides letters and digits: those of RFC 3986
+(`pchar`) without the semicolon, because some servers cut a segment off at a semicolon.
 """
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\/%?#]")
-"""The characters that a decoded segment may not have. A percent sign would be decoded a second time by a
-server that decodes twice; a slash, also a backslash, would make two segments of one.
+"""Matches a character that a decoded segment must not have. Some servers decode a percent sign a second time.
+A slash or a backslash would divide the segment into two.
 """
 _LONGEST: Final = 2_000
 
 
 class BadPath(ValueError):
-    """A path that is not sent to any provider. Its text says why."""
+    """Raised for a path or a query that is not sent to any provider. The text of the exception says why."""
 
 
 class Spelled(NamedTuple):
-    """A path that may be compared and sent. segments: decoded, without the empty one of a slash at the end.
-    text: encoded, with that slash.
+    """A path that may be compared and sent. segments: the decoded segments; a slash at the end of the path
+    adds no segment. text: the path, encoded again, with the slash at its end if there was one.
     """
 
     segments: tuple[str, ...]
@@ -42,8 +43,8 @@ class Spelled(NamedTuple):
 
 
 def spelled(raw: str) -> Spelled:
-    """Read a percent-encoded path that begins with a slash. Raises BadPath for one that two servers could
-    understand differently.
+    """Read a percent-encoded path that begins with a slash. Raises BadPath for a path that is too long, is
+    not UTF-8, or could mean different things to two servers.
     """
     if len(raw) > _LONGEST:
         raise BadPath(f"it has more than {_LONGEST} characters")
@@ -71,8 +72,8 @@ def _segment(part: str) -> str:
 
 
 class Listed(NamedTuple):
-    """A path that clients may call. methods: in upper case. pattern: of each segment. rest: further segments
-    may follow.
+    """An entry of the list of paths that clients may call. methods: in upper case. pattern: one regular
+    expression for each segment. rest: True = one or more further segments must follow.
     """
 
     methods: frozenset[str]
@@ -80,7 +81,7 @@ class Listed(NamedTuple):
     rest: bool
 
     def allows(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Whether a request with this method may call the path that has these segments."""
+        """Whether a request with this method may call the path with these segments. HEAD counts as GET."""
         count = len(self.pattern)
         if ("GET" if method == "HEAD" else method) not in self.methods:
             return False
@@ -90,8 +91,8 @@ class Listed(NamedTuple):
 
 
 def listed(text: str) -> Listed:
-    """Read `METHOD[,METHOD] /path`, in which `*` stands for any text within one segment, and a last segment
-    `**` for one or more segments. Raises ValueError.
+    """Read an entry of the form `METHOD[,METHOD] /path`. In the path, `*` stands for any text within one
+    segment, and a last segment `**` for one or more segments. Raises ValueError for a text of another form.
     """
     words = text.split()
     if len(words) != 2:
@@ -123,7 +124,9 @@ def _pattern(segment: str) -> re.Pattern[str]:
 
 
 class Paths:
-    """The listed paths of one provider."""
+    """The paths of one provider that clients may call. entries: texts in the form that `listed` reads. Raises
+    ValueError if one of them has another form.
+    """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._listed = tuple(listed(entry) for entry in entries)
@@ -132,11 +135,13 @@ class Paths:
         return bool(self._listed)
 
     def allows(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Whether a request with this method may call the path that has these segments."""
+        """Whether a request with this method may call the path with these segments. HEAD counts as GET."""
         return any(one.allows(method, segments) for one in self._listed)
 
     def methods(self, segments: tuple[str, ...]) -> list[str]:
-        """The methods with which the path that has these segments may be called; [] = with none."""
+        """Return the methods of `METHODS` with which the path with these segments may be called; [] =
+        none.
+        """
         return [method for method in METHODS if self.allows(method, segments)]
 
 
@@ -146,18 +151,19 @@ _CREDENTIALS: Final = frozenset(
         *("oauth_token", "authorization", "bearer_token", "subscription-key"),
     }
 )
-"""The names of fields of a query that may hold a credential, which never reaches a provider from a client."""
+"""The names of query parameters that may hold a client's credential. They are never sent to a provider."""
 _CONTROLS: Final = ("$http", "_method", "x-http-method", "x-amz-")
-"""The beginnings of names of fields by which some servers read another method or other headers than those of
-the request, or a signature.
+"""The beginnings of names of query parameters that are not sent. Some servers read from them a method or
+headers that replace those of the request, or a signature.
 """
 _QUERY: Final = re.compile(r"[\x21\x22\x24-\x7e]*")
-"""Matches a query as it may be sent: visible ASCII without `#`."""
+"""Matches a query that may be sent: visible ASCII characters except `#`."""
 
 
 def query(search: str) -> str:
-    """The fields of a query that may be sent, as the client has written them. Raises BadPath for other
-    characters than those of a query.
+    """Return a query without the parameters that must not reach the provider: credentials, and parameters
+    that replace the method or headers. The other parameters stay as the client wrote them. Raises BadPath if
+    the query has a character that must be percent-encoded.
     """
     if not _QUERY.fullmatch(search):
         raise BadPath("the query has a character that must be percent-encoded")

@@ -1,4 +1,4 @@
-"""Names of models with a `*`, which stand for many names: `gpt-*`, `openai/*`.
+"""Patterns: names of models with one `*`, which stand for many names (`gpt-*`, `openai/*`).
 
     pattern    deployment             asked             upstream model
     openai/*   azure/*                openai/gpt-5      gpt-5
@@ -6,9 +6,9 @@
     claude-*   bedrock/anthropic.*    claude-opus-5     anthropic.opus-5
     team/*     mine/qwen3             team/whatever     qwen3
 
-The deployment `provider/*` calls the model by the name that the client asked for, without the part up to the
-last slash before the pattern's `*`. In any other deployment, `*` is replaced by the text that the pattern's
-`*` has matched. Pure.
+The deployment `provider/*` calls the model by the name that the client asked for; if the pattern has a slash
+before its `*`, the part of the name up to the last such slash is left out. In any other deployment, `*` is
+replaced by the text that the pattern's `*` has matched. Pure.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class Pattern(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> Pattern:
-        """The pattern that a text is. The text must be one that `is_pattern` accepts."""
+        """Return the pattern that `text` states. `is_pattern(text)` must be true."""
         before, _, after = text.partition(WILDCARD)
         return cls(before, after)
 
     @property
     def weight(self) -> int:
         """The number of characters in the pattern besides the `*`. Of several patterns that match a name, the
-        one with the greatest weight is used.
+        pattern with the greatest weight is used.
         """
         return len(self.before) + len(self.after)
 
     def matched(self, name: str) -> str | None:
-        """The text in `name` at the place of the `*`, at least one character; None = the name does not match.
-        In a name with a slash, the part before the slash is a provider, so a pattern without a slash does not
-        match such a name.
+        """Return the text of `name` that the `*` stands for, at least one character; None = the name does not
+        match. A pattern without a slash does not match a name with a slash, because the part of the name
+        before the slash is a provider.
         """
         if len(name) <= self.weight or not (name.startswith(self.before) and name.endswith(self.after)):
             return None
@@ -51,8 +51,9 @@ class Pattern(msgspec.Struct, frozen=True):
         return name[len(self.before) : len(name) - len(self.after)]
 
     def upstream(self, use: str, name: str, matched: str) -> str:
-        """The deployment `provider/model` to call for `name`, which the client asked for. use: the configured
-        deployment, perhaps with a `*` (`azure/*`). matched: what the method `matched` returned for `name`.
+        """Return the deployment `provider/model` to call for `name`, the name that the client asked for. use:
+        the configured deployment, perhaps with a `*` (`azure/*`). matched: what the method `matched` returned
+        for `name`.
         """
         provider, _, model = use.partition("/")
         if model == WILDCARD:
@@ -62,19 +63,19 @@ class Pattern(msgspec.Struct, frozen=True):
 
 
 def is_pattern(name: str) -> bool:
-    """Whether the name of a model is a pattern: it has exactly one `*`, and other text besides."""
+    """Whether the name of a model is a pattern: it has exactly one `*`, and other characters besides."""
     return name.count(WILDCARD) == 1 and len(name) > 1
 
 
 def by_weight(names: Iterable[str]) -> list[str]:
-    """The patterns among `names`: the one with the greatest weight (`Pattern.weight`) first, patterns of
-    equal weight in the order of `names`.
+    """Return the names that are patterns, the pattern with the greatest weight (`Pattern.weight`) first.
+    Patterns of equal weight stay in the order of `names`.
     """
     return sorted(filter(is_pattern, names), key=lambda name: -len(name))
 
 
 def met_by(name: str, names: Iterable[str]) -> str | None:
-    """Of the patterns in `names` that match `name`, the one with the greatest weight; None = no pattern
+    """Return the pattern with the greatest weight among those in `names` that match `name`; None = no pattern
     matches.
     """
     return next((one for one in by_weight(names) if Pattern.of(one).matched(name) is not None), None)

@@ -1,15 +1,18 @@
 """The packaged table of prices, and how a model's row is found in it.
 
 The table (`prices.jsonl`) is made by `scripts/prices.py` from the data of genai-prices (MIT) and rows of our
-own. Its first line tells where it is from and when it was made. Each further line is one vendor: `vendor`,
-`address` (a regular expression for base URLs), `also` (vendors whose models it offers at their prices) and
-`rows`. A row has `match` (how a model is named: `=` exactly so, `^` at the beginning, `$` at the end, `*`
-anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first that matches counts.
+own. Its first line tells where the data are from and when the table was made. Each further line is one
+vendor: `vendor`, `address` (a regular expression for base URLs), `also` (vendors whose models it offers at
+their prices) and `rows`. A row has `match` and `prices`. `match` says how the model is named: `=` exactly so,
+`^` at the beginning, `$` at the end, `*` anywhere, `~` a regular expression; a list inside = all of its
+entries must fit. The first row that matches a name is used.
 
 An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]}),
-`tiers` ({service tier: units that differ}), `since` (a date) and `hours` (minutes of the day, UTC).
+`tiers` ({service tier: the units with another price}), `since` (a date) and `hours` (start and end in minutes
+of the day, UTC).
 
-Only the lines of vendors that are asked for are decoded, and nothing of the table stays in memory.
+Only the lines of vendors that are looked up are decoded. The table is in memory only while a `PriceTable`
+exists.
 """
 
 from __future__ import annotations
@@ -33,11 +36,11 @@ VENDORS: Final[Mapping[str, str]] = {
     "voyage": "voyageai",
     "xai": "x-ai",
 }
-"""Names of vendors in the catalogue, and their names in the table where these differ."""
+"""Name of a vendor in the catalogue -> its name in the table, for the vendors whose two names differ."""
 
 TOLD: Final = frozenset({"openrouter", "perplexity", "x-ai"})
-"""The vendors of the table whose answers state in USD what they cost: what the account is charged, with the
-searches, the model and the provider that the vendor has chosen.
+"""The vendors, by their names in the table, whose answers state their cost in USD: the amount that the
+account is charged, including searches and the model and provider that the vendor has chosen.
 https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.x.ai/developers/cost-tracking (2026-11)
 """
 _FILE: Final = Path(__file__).with_name("prices.jsonl")
@@ -46,12 +49,14 @@ _Clause: TypeAlias = str | list[str]
 _Price: TypeAlias = str | list[str | int]
 _DATED: Final = re.compile(r"^(.+)-(20\d\d)(\d\d)(\d\d)$")
 _ENDS: Final = re.compile(r"(?:[-@](?:latest|20\d\d-?\d\d-?\d\d|preview-\d\d-\d\d|\d{4}))$")
-"""What stands at the end of a name for one state of a model."""
+"""Matches the end of a name that names one version of a model: a date, `latest`, or four digits."""
 _BEFORE: Final = ("models/", "publishers/google/models/")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The table's first line. source: the name and the version of the data. date: when it was made."""
+    """The first line of the table. source: the name and the version of the data. licence: that of the data.
+    date: the day on which the table was made.
+    """
 
     source: str
     licence: str
@@ -66,7 +71,8 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The prices of one model. page, read: where and when they were read, for rows of our own. least, most:
+    """The prices of one model. id, match, prices: see the module. page, read: the page of the prices, and the
+    month in which it was read, for rows of our own; None = the row is from `Source.source`. least, most:
     {unit: the smallest, the largest amount that one answer is billed}.
     """
 
@@ -79,7 +85,7 @@ class Row(msgspec.Struct, frozen=True):
     most: dict[str, int] = {}
 
     def matches(self, model: str) -> bool:
-        """Whether the row is for this name, which is in lower case."""
+        """Whether the row is for this model name, which must be in lower case."""
         return any(
             all(_fits(part, model) for part in clause) if isinstance(clause, list) else _fits(clause, model)
             for clause in self.match
@@ -99,9 +105,9 @@ class _Address(msgspec.Struct, frozen=True):
 
 
 class PriceTable:
-    """The packaged table, while somebody looks something up in it.
+    """Looks up prices in the packaged table, whose lines it keeps in memory.
 
-    data: its bytes; None = those of the package.
+    data: the bytes of the table; None = those in the package. source: the table's first line.
     """
 
     def __init__(self, data: bytes | None = None) -> None:
@@ -112,16 +118,20 @@ class PriceTable:
         self._known: dict[str, _Vendor | None] = {}
 
     def vendors(self) -> tuple[str, ...]:
-        """The names of all vendors in the table."""
+        """Return the names of all vendors in the table."""
         return tuple(msgspec.json.decode(line, type=_Address).vendor for line in self._lines)
 
     def rows(self, vendor: str) -> Sequence[Row]:
-        """The rows of a vendor, by its name in the table; empty = it is not in the table."""
+        """Return the rows of a vendor, by its name in the table; empty = the table does not have the
+        vendor.
+        """
         found = self._vendor(vendor)
         return () if found is None else found.rows
 
     def vendor_at(self, address: str) -> str | None:
-        """The vendor whose API is at this base URL; None = it is not in the table."""
+        """Return the name in the table of the vendor whose API is at this base URL; None = the table has
+        none.
+        """
         for line in self._lines:
             one = msgspec.json.decode(line, type=_Address)
             if one.address is not None and re.match(one.address, address):
@@ -129,8 +139,9 @@ class PriceTable:
         return None
 
     def find(self, vendor: str, model: str) -> Rates | None:
-        """What a model costs at a vendor; None = unknown. vendor: its name in the catalogue or in the table.
-        A row that is found by a part of the name only, or at another vendor, is named in `Rates.source`.
+        """Return the prices of a model at a vendor; None = unknown. vendor: its name in the catalogue or in
+        the table. `Rates.source` says that the price is a guess if the row was found under the name without
+        its date, or at another vendor.
         """
         asked = VENDORS.get(vendor, vendor)
         for row, where, guess in self._found(asked, model):
@@ -162,7 +173,7 @@ class PriceTable:
 
 
 def rates_of(row: Row, source: str, *, told: bool = False) -> Rates:
-    """What a row says. source: for people. told: as in `Rates`."""
+    """Return the prices of a row. source: where they are from, a text for people. told: as in `Rates`."""
     periods = [
         Period(
             _levels(entry.units),
@@ -179,7 +190,9 @@ def rates_of(row: Row, source: str, *, told: bool = False) -> Rates:
 
 
 def midnight(day: str) -> float:
-    """The beginning of a day in UTC, in Unix seconds. day: an ISO date. Raises ValueError."""
+    """Return the beginning of a day in UTC, in Unix seconds. day: an ISO date. Raises ValueError for any
+    other text.
+    """
     parsed = date.fromisoformat(day)
     return datetime(parsed.year, parsed.month, parsed.day, tzinfo=UTC).timestamp()
 
@@ -195,7 +208,9 @@ def _levels(units: Mapping[str, _Price]) -> Levels:
 
 
 def _names(name: str) -> Iterator[tuple[str, str]]:
-    """The names to look for, best first, each with what is guessed with it ("" = nothing)."""
+    """Yield (a name to look for, a text that says what is guessed if this name is found), best first. "" =
+    nothing is guessed.
+    """
     yield name, ""
     if (dated := _DATED.match(name)) is not None:
         yield "{}-{}-{}-{}".format(*dated.groups()), ""
@@ -218,5 +233,7 @@ def _fits(clause: str, model: str) -> bool:
 
 
 def stated(row: Row) -> dict[str, Any]:
-    """A row in the form of the table, for people who want to see it."""
+    """Return a row in the form of the table, to show it to people. Fields that are None or empty are left
+    out.
+    """
     return {name: value for name, value in msgspec.to_builtins(row).items() if value not in (None, {})}

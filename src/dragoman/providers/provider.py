@@ -1,4 +1,4 @@
-"""A configured account at a vendor, as data. Pure."""
+"""A provider: a configured account at a vendor, as data. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from dragoman.seams.secret import Secret
 class Api(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol that a provider speaks.
 
-    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; they may contain
-    `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below the base URL of
-    chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of names; only
-    models with these names can chat in this protocol (`!` before a pattern: all but these), None = all.
-    query: stands at the end of every URL ("?api-version=2024-10-21"). base_url: below which everything lies
-    that belongs to no model, such as the list of models; None = as the chat endpoint says.
+    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams, without the query;
+    they may contain `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below
+    the base URL of chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns
+    of names; only models with these names can chat in this protocol (`!` before a pattern: all models except
+    these), None = all models. query: the query at the end of every URL ("?api-version=2024-10-21"), "" =
+    none. base_url: the base URL of everything that belongs to no model, such as the list of models; None =
+    the chat URL without the protocol's chat path.
     """
 
     dialect: str
@@ -41,20 +42,22 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """One configured account: its address, protocols and keys.
+    """One configured account: its address, protocols and keys. "It" is always the provider.
 
-    name: as in the configuration, and the first part of `provider/model`. vendor: its row in the catalogue,
-    None if it has none. dialect: its first protocol. base_url: in normal form. chat_path, stream_path: the
-    paths of the chat endpoint below `base_url` for whole answers and for streams, with `{model}` in place of
-    the model's name. credentials: its keys, each bound to the origin of `base_url`; empty for a server
-    without keys. fixed: headers that the dialect requires. headers: those that the operator configured, with
-    lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
-    a model. region: where it works, as the operator says; None = unstated. models: the model names that it
-    serves, None = any. further: its other protocols, best first. api_version: the version of its API that
-    every URL states, None = none. folder: the path between `base_url` and the paths of the first protocol,
-    with `{model}`; "" = there is none. base_models: {name of a deployment: name of its model} where the first
-    does not say what the second is. identity: signs in to the provider in place of `credentials`; None =
-    nothing does. forwards: requests have the credential of their client, so there is none here.
+    name: its name in the configuration, which is the first part of `provider/model`. vendor: the vendor's row
+    in the catalogue, None = there is no such row. dialect: its first protocol. base_url: in normal form.
+    chat_path, stream_path: the paths of the chat endpoint for whole answers and for streams, below `base_url`
+    and `folder`; `{model}` stands for the model's name. auth: how a key is sent. credentials: its keys, each
+    bound to the origin of `base_url`; empty for a server without keys. fixed: headers that the dialect
+    requires. headers: headers that the operator configured, with lower-case names; the values may be secrets.
+    body: JSON that is merged into the body of each request to a model. models: the names of the models that
+    it serves, None = any model. region: the region that the operator states, None = unstated. further: its
+    other protocols, best first. api_version: the version of its API that every URL states, None = URLs state
+    no version. folder: the path between `base_url` and the paths of the first protocol, which may contain
+    `{model}`; "" = there is none. base_models: {name of a deployment: name of its model}, for deployments
+    whose names do not name the model. identity: the identity in a cloud that signs in to it in place of
+    `credentials`; None = there is none. forwards: True = each request is sent with the credential of its
+    client, and `credentials` is empty.
     """
 
     name: str
@@ -80,7 +83,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def apis(self) -> tuple[Api, ...]:
-        """Every protocol of the provider, its own dialect first."""
+        """The protocols of the provider: that of `dialect` first, then those of `further`."""
         own = Api(
             dialect=self.dialect,
             chat_url=self.chat_url,
@@ -105,8 +108,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         """The base URLs of operations for which the vendor has another path than its usual one
         (`Vendor.bases`), as {operation: URL}.
 
-        If `base_url` ends in the vendor's usual path, the other path replaces it; what is before it (a
-        proxy's path) stays. Otherwise the other path is added to the origin.
+        If `base_url` ends in the vendor's usual path, the other path replaces it, and the part of the URL
+        before it (such as a proxy's path) stays. Otherwise the other path is added to the origin.
         """
         vendor = self.vendor
         if vendor is None or not vendor.bases:
@@ -121,12 +124,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return address.origin(self.base_url)
 
     def takes(self, model: str) -> bool:
-        """Whether the provider serves this model. model: its name without `provider/`."""
+        """Whether the provider serves this model, as far as `models` says. model: its name without
+        `provider/`.
+        """
         return self.models is None or model in self.models
 
     def owns(self, model: str) -> bool:
-        """Whether the provider serves the model, and the name fits the patterns of the provider's vendor.
-        model: its name without `provider/`.
+        """Whether the provider serves the model, and the model's name fits the patterns of the provider's
+        vendor. False without a vendor in the catalogue. model: its name without `provider/`.
         """
         return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
 
@@ -140,13 +145,14 @@ def base_url(
     *,
     path: str | None = None,
 ) -> str:
-    """The normal form of a provider's base URL. Raises ValueError if there is none, or if it is invalid.
+    """Return the normal form of a provider's base URL. Raises ValueError if no URL is known or if the URL is
+    invalid.
 
-    vendor: its row in the catalogue, None = unknown; then `dialect` decides which path is expected. spelled:
-    the URL that the operator wrote, None = the vendor's URL. base_path: the path that the operator
-    configured, which is added instead of the expected path; None = there is none. chat_path: the path of the
-    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's. path: the path that is
-    expected instead of the vendor's; None = the vendor's.
+    vendor: its row in the catalogue, None = unknown; then the usual path is that of `dialect`. spelled: the
+    URL that the operator wrote, None = the vendor's URL is used. base_path: a path that the operator
+    configured; it is added instead of the usual path; None = none is configured. chat_path: the path of the
+    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's path. path: replaces the
+    vendor's usual path; None = it is not replaced.
     """
     if spelled is None:
         if vendor is None:

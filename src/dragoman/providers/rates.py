@@ -1,8 +1,9 @@
-"""What one model costs, and the bills that follow from it. Exact: whole nano-USD (10⁻⁹ USD), no float. Pure.
+"""The prices of one model, and the bills that follow from them. Amounts are exact: whole nano-USD (10⁻⁹ USD),
+no float. Pure.
 
 A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
-to even. All vendors that charge more for long prompts charge the whole request at the higher price, not only
-what is above the bound, so this is the only form of such tiers here.
+to even. All vendors that charge more for long prompts charge the higher price for the whole request, not only
+for the tokens above the limit. So this is the only form of such prices here.
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ from dragoman.ir.units import INPUT, KINDS, OUTPUT, TOKENS, is_tool, per
 NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
 USUAL_TIERS: Final = frozenset({"auto", "default", "on_demand", "scale", "standard", "standard_only"})
-"""Service tiers that cost as usual. `scale` is capacity that was paid before."""
+"""Service tiers with the usual prices. `scale` is capacity that was paid for in advance."""
 TEXT: Final = frozenset(
     {"input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output", "reasoning"}
 )
-"""The units that a token of text can be billed as; one from a cache costs less."""
+"""The units as which a token of text can be billed. `cache_read` is not among them, because it costs less
+than the others.
+"""
 ANSWERS: Final = TEXT | frozenset(OUTPUT)
-"""`TEXT`, and the units of everything that an answer can be made of."""
+"""`TEXT`, and the units of all content that an answer can consist of."""
 EVERYTHING: Final = TEXT | frozenset(TOKENS)
-"""The units of everything that can be asked and answered, in tokens."""
+"""All units of tokens of prompts and answers."""
 
 Prices: TypeAlias = Mapping[str, int]
-"""nano-USD by unit, for the amount `per(unit)`."""
+"""Unit -> its price in nano-USD for the amount `per(unit)`."""
 
 _Bound: TypeAlias = tuple[int, int, int, int]
-"""For prompts with more tokens than the first number: the dearest price of input and of output, and what the
-request itself costs.
+"""(above, input, output, request): for prompts with more than `above` tokens, the highest price of input and
+of output in nano-USD for a million tokens, and the price of the request itself in nano-USD.
 """
 _INPUT: Final = frozenset(INPUT)
 _MILLION: Final = 1_000_000
@@ -43,21 +46,26 @@ _TOKENS: Final = frozenset(TOKENS)
 
 
 class Level(NamedTuple):
-    """The prices of requests whose prompt has more tokens than `above`."""
+    """The prices of requests whose prompts have more tokens than `above`, up to the `above` of the next
+    level.
+    """
 
     above: int
     prices: Prices
 
 
 Levels: TypeAlias = tuple[Level, ...]
-"""By rising `above`; the first one's is -1."""
+"""Levels in the order of their `above`, which is -1 for the first level. A prompt has the prices of the last
+level whose `above` it exceeds.
+"""
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Prices that hold from a time on. usual: those of the usual service tier. tiers: those of others. since:
-    Unix seconds; None = always. hours: (start, end) in minutes of the day in UTC, if they hold only then.
-    strict: whether a service tier without a price of its own is unknown; False = it costs as usual. least,
-    most: {unit: the smallest, the largest amount that one answer is billed}.
+    """Prices that hold from a certain time on. usual: the prices in the usual service tier. tiers: the prices
+    in other service tiers, by the tier's name. since: Unix seconds; None = always. hours: (start, end) in
+    minutes of the day in UTC, if the prices hold only from start until before end; None = all day. strict:
+    whether the price in a service tier that is not in `tiers` is unknown; False = such a tier has the usual
+    prices. least, most: {unit: the smallest, the largest amount that one answer is billed}.
     """
 
     usual: Levels
@@ -79,8 +87,8 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class BillLine(NamedTuple):
-    """One unit of a bill. price: nano-USD for the amount `per(unit)`; None = unknown. cost: nano-USD; None =
-    unknown, which is not 0.
+    """One unit of a bill. amount: the billed amount. price: nano-USD for the amount `per(unit)`; None =
+    unknown. cost: nano-USD; None = unknown, which does not mean 0.
     """
 
     unit: str
@@ -90,8 +98,9 @@ class BillLine(NamedTuple):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """What an answer cost, in nano-USD. cost: None = a price is unknown. priced: the part that is known.
-    price: where the prices are from, for people; a guess is named here.
+    """The cost of an answer, in nano-USD. cost: None = at least one price is unknown. priced: the sum of the
+    lines whose cost is known. price: where the prices are from, a text for people; it says so if the price is
+    a guess or the price of a service tier is unknown.
     """
 
     cost: int | None
@@ -101,11 +110,11 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Rates:
-    """What one model costs at one provider.
+    """The prices of one model at one provider.
 
-    periods: at least one; of those that hold at a time, the last one counts, or else the first. source: where
-    the prices are from, for people. told: whether the provider's answers state what they cost, which counts
-    more than these prices (`ir.units.told_cost`).
+    periods: at least one. Of several periods that hold at a time, the last one is used; if none holds, the
+    first one. source: where the prices are from, a text for people. told: whether the provider's answers
+    state their cost (`ir.units.told_cost`); a stated cost is used instead of these prices.
     """
 
     def __init__(self, periods: Iterable[Period], source: str, *, told: bool = False) -> None:
@@ -117,7 +126,7 @@ class Rates:
         self._each = dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
-        """The prices that hold at a time, in Unix seconds."""
+        """Return the prices to use at a time, in Unix seconds."""
         if self._only is not None:
             return self._only
         for period in reversed(self.periods):
@@ -126,8 +135,8 @@ class Rates:
         return self.periods[0]
 
     def bill(self, units: Mapping[str, int], *, at: float, tier: str | None = None) -> Bill:
-        """The bill for one answer. units: amounts by unit, as `ir.units` names them. at: Unix seconds. tier:
-        the service tier that the provider states, None = the usual one.
+        """Return the bill for one answer. units: unit (as `ir.units` names it) -> amount. at: Unix seconds.
+        tier: the service tier that the provider states, None = the usual one.
         """
         period = self.at(at)
         levels, known = period.usual, True
@@ -148,8 +157,8 @@ class Rates:
     def cost(
         self, units: Mapping[str, int], at: float, tier: str | None = None
     ) -> tuple[int | None, int, str]:
-        """`cost`, `priced` and `price` of the bill for one answer, without its lines. The arguments are those
-        of `bill`.
+        """Return (`cost`, `priced`, `price`) of the bill for one answer. The values are those of `bill`,
+        which has the same arguments (`at`, `tier`); usually this method is faster, because it makes no lines.
         """
         period = self._only or self.at(at)
         levels = period.usual if tier is None or tier in USUAL_TIERS else period.tiers.get(tier)
@@ -175,10 +184,13 @@ class Rates:
         tier: str | None = None,
         kinds: frozenset[str] = TEXT,
     ) -> int:
-        """The most nano-USD that a request can cost, as far as prices are known: what is to be reserved.
+        """Return the highest cost in nano-USD that a request can have, as far as prices are known. This
+        amount is reserved before the request is sent.
 
-        at: None = whenever it is. tier: None = in any service tier. kinds: the units of tokens that it may
-        use; with sound or pictures also theirs. Uses of a provider's tools are not included.
+        input_tokens, output_tokens: the most tokens of the prompt and of the answer. at: Unix seconds; None =
+        the highest cost in any period. tier: the highest cost in this service tier and in the usual one; None
+        = in any service tier. kinds: the units of tokens that the request may use; for sound or pictures, the
+        units of their tokens must be among them. Uses of a provider's tools are not included.
         """
         most = 0
         for period in self.periods if at is None else (self.at(at),):
@@ -194,7 +206,9 @@ class Rates:
         return most
 
     def prices(self, unit: str) -> bool:
-        """Whether the unit has a price, at any time and in any tier."""
+        """Whether any period has a price for the unit in any service tier. A unit of pictures (`images/…`)
+        may also have the price of a more general unit.
+        """
         return any(
             unit in level.prices
             or (unit.startswith("images") and _of_picture(unit, level.prices) is not None)
@@ -204,8 +218,9 @@ class Rates:
         )
 
     def usual(self, at: float) -> tuple[float, float] | None:
-        """USD per million tokens of input and of output, for short prompts in the usual tier; None = at least
-        the price of the input is unknown. A model without a price of the output (embeddings) has 0.
+        """Return USD for a million tokens of (input, output), for the shortest prompts in the usual service
+        tier; None = the price of input is unknown. The price of output is 0 if none is stated, as for
+        embeddings. at: Unix seconds.
         """
         prices = self.at(at).usual[0].prices
         if "input" not in prices:
@@ -216,22 +231,22 @@ class Rates:
 FREE: Final = dict.fromkeys((*TOKENS, "images", "characters", "input_audio_ms", "output_audio_ms"), 0) | {
     "search_units": 0
 }
-"""The prices of what costs nothing but electricity: models on this machine."""
+"""Prices of 0, for models on this machine."""
 
 
 def free(source: str) -> Rates:
-    """The rates of a model that costs nothing. source: why, for people."""
+    """Return the rates of a model that costs nothing. source: the reason, a text for people."""
     return Rates((Period((Level(-1, FREE),)),), source)
 
 
 def nano(usd: Decimal | str) -> int:
-    """nano-USD for an amount in USD, rounded half to even."""
+    """Return nano-USD for an amount in USD, rounded half to even."""
     return int((Decimal(usd) * NANO).to_integral_value())
 
 
 def levels_of(steps: Mapping[int, Mapping[str, int]]) -> Levels:
-    """The levels for {above so many tokens: prices}. A level also has the prices of lower ones that it does
-    not state. The lowest key is -1.
+    """Return the levels for {above so many tokens: prices}, in which the lowest key is -1. A level takes the
+    prices that it does not state from the level below, and then the prices that `completed` adds.
     """
     found: list[Level] = []
     prices: dict[str, int] = {}
@@ -242,12 +257,14 @@ def levels_of(steps: Mapping[int, Mapping[str, int]]) -> Levels:
 
 
 def completed(stated: Prices) -> Prices:
-    """The stated prices, and those of units that pages do not price apart.
+    """Return the stated prices, and prices for units that price pages do not state separately.
 
-    Without a price of their own, tokens from a cache cost what new ones do, those written to it too, those
-    of tools what other input does, pictures and films that are sent what text does, and reasoning what other
-    output does. There is no such rule for sound, for what is made of pictures, films or sound, and for a
-    cache of an hour: their prices are unknown then.
+    A unit without a stated price gets the price of another unit, if that one is known: `reasoning` that of
+    `output`; `tool_input`, `cache_read` and `cache_write` that of `input`; `cache_write_5m` that of
+    `cache_write`. Input pictures and films get the price of `input`, and that of `cache_read` if they are
+    read from a cache. If input sound, pictures or films have a stated price, they cost the same when they are
+    read from a cache. `cache_write_1h` gets the price of `cache_write` only if neither of them is stated. The
+    prices of input sound and of pictures, films or sound in an answer stay unknown if they are not stated.
     """
     prices = dict(stated)
 
@@ -275,9 +292,9 @@ def completed(stated: Prices) -> Prices:
 
 
 def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
-    """What one of each unit costs, by the level's identity: of those units whose cost is a whole number, as
-    it nearly always is, and whose amount is billed as it is. Levels with a price of the request itself have
-    none, because it is no unit's price.
+    """Yield (`id` of a level, {unit: nano-USD for an amount of 1}) for each level. Levels with a price for
+    the request itself are left out. Units are left out if the cost for an amount of 1 is not a whole number,
+    which is rare, or if the period bounds their billed amounts (`least`, `most`).
     """
     for period in periods:
         bounded = {*period.least, *period.most}
@@ -292,7 +309,9 @@ def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
 
 
 def _billed(units: Mapping[str, int], period: Period, prices: Prices) -> Mapping[str, int]:
-    """The amounts that are billed for these."""
+    """Return the amounts that the provider bills for `units`: within the period's `least` and `most`, and
+    with one request if the request itself has a price.
+    """
     billed = {unit: max(amount, period.least.get(unit, 0)) for unit, amount in units.items()}
     billed |= {unit: min(billed[unit], most) for unit, most in period.most.items() if unit in billed}
     if "requests" in prices:
@@ -307,7 +326,9 @@ def _level(levels: Levels, units: Mapping[str, int]) -> Level:
 
 
 def _bounds(period: Period, tier: str | None, kinds: frozenset[str]) -> tuple[_Bound, ...]:
-    """The dearest prices of a period, in one tier (or the usual one, if it is dearer) or in all."""
+    """Return the highest prices of each level, without duplicates: of the levels of the usual service tier,
+    and of those of `tier`; None = of all tiers.
+    """
     listed = [period.usual, *(levels for name, levels in period.tiers.items() if tier in {None, name})]
     return tuple({_dearest(level, kinds): None for levels in listed for level in levels})
 
@@ -320,7 +341,7 @@ def _dearest(level: Level, kinds: frozenset[str]) -> _Bound:
 
 
 def _above(levels: Levels, tokens: int) -> Level:
-    """The level for a prompt of so many tokens."""
+    """Return the level for a prompt with this number of tokens."""
     return levels[max(bisect_left(levels, tokens, key=_start) - 1, 0)]
 
 
@@ -329,11 +350,12 @@ def _start(level: Level) -> int:
 
 
 def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ...], bool]:
-    """The lines of a bill, and whether all that was used has a price.
+    """Return (the lines of a bill, whether all work in `units` has a price).
 
-    Providers bill the same work by tokens or by another measure, such as pictures or seconds, and answers may
-    state both. So a measure without a price is left out if anything else of the work has one, and tokens
-    without a price are left out if another measure has one.
+    Providers bill the same work by tokens or by another measure, such as pictures or seconds, and an answer
+    may state both. So a measure without a price has no line if tokens or another measure of the same answer
+    have a price, and tokens without a price have no line if a measure has one. Uses of tools without a price
+    always have a line.
     """
     lines: list[BillLine] = []
     odd: list[BillLine] = []
@@ -361,7 +383,9 @@ def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ..
 
 
 def _of_picture(unit: str, prices: Prices) -> int | None:
-    """The price of pictures: of this quality and size, of this quality, of this size, or of any."""
+    """Return the price of pictures whose exact unit (`images/hd/1024x1792`) has none: the price of this
+    quality, or of this size, or of all pictures; None = there is none of these.
+    """
     first, *words = unit.split("/")
     for name in (*(f"{first}/{word}" for word in words), first):
         if (price := prices.get(name)) is not None:
@@ -370,7 +394,7 @@ def _of_picture(unit: str, prices: Prices) -> int | None:
 
 
 def _rounded(amount: int, divisor: int) -> int:
-    """`amount / divisor`, rounded half to even."""
+    """Return `amount / divisor`, rounded half to even."""
     whole, rest = divmod(amount, divisor)
     if 2 * rest > divisor or (2 * rest == divisor and whole % 2):
         whole += 1

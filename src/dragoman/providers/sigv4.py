@@ -28,8 +28,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class AccessKey(msgspec.Struct, frozen=True):
-    """An access key of AWS. id: it is no secret. token: the session token of temporary credentials, None =
-    the key is permanent.
+    """An access key of AWS. id: the public part, which is not a secret. secret: the secret part. token: the
+    session token of temporary credentials, None = the key is permanent.
     """
 
     id: str
@@ -41,22 +41,24 @@ class AccessKey(msgspec.Struct, frozen=True):
 
 
 def access_key(text: str) -> AccessKey | None:
-    """The access key in a text of the form `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = the text has
-    another form, as a Bedrock API key has.
+    """Return the access key in a text of the form `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = the text
+    has another form, such as a Bedrock API key.
     """
     found = _KEY.match(text)
     return None if found is None else AccessKey(found["id"], found["secret"], found["token"])
 
 
 def is_broken(text: str) -> bool:
-    """Whether a text begins as an access key's id and is no access key. It must not be sent as a bearer
-    token, because it may hold a secret that is never to be sent.
+    """Whether a text begins like the id of an access key (`AKIA`, `ASIA`) but does not have the form of an
+    access key. Such a text must not be sent as a bearer token, because it may contain the secret part.
     """
     return text.startswith(("AKIA", "ASIA")) and access_key(text) is None
 
 
 def region_in(url: str) -> str | None:
-    """The region that the host of a Bedrock endpoint states; None = it states none, as a proxy's host."""
+    """Return the region in the host of a Bedrock endpoint; None = the host names no region, such as the host
+    of a proxy.
+    """
     found = _HOST.search(urlsplit(url).hostname or "")
     return None if found is None else found[1]
 
@@ -72,11 +74,11 @@ def signature_headers(
     service: str,
     now: float,
 ) -> dict[str, str]:
-    """The headers that sign a request: `x-amz-date`, `authorization`, and `x-amz-security-token` for a key
-    with a token.
+    """Return the headers that sign a request: `x-amz-date`, `authorization`, and `x-amz-security-token` for a
+    key with a token.
 
-    url: exactly as it is sent, with its path and query encoded. headers: those of the request, with names in
-    lower case. now: Unix seconds.
+    url: exactly as it is sent, with its path and query percent-encoded. headers: the other headers of the
+    request, with names in lower case. service: AWS's name of the service ("bedrock"). now: Unix seconds.
     """
     moment = datetime.fromtimestamp(now, UTC)
     date, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")
@@ -125,8 +127,9 @@ def _query(query: str) -> str:
 
 
 def _path(path: str) -> str:
-    """The path in canonical form: dots resolved, empty segments removed, and encoded once more, so that the
-    `%3A` of the sent path is signed as `%253A`. All services but S3 require this.
+    """Return the path in canonical form: dots are resolved, empty segments are removed, and the path is
+    percent-encoded once more, so that `%3A` in the sent path is signed as `%253A`. All services except S3
+    require this.
     """
     segments: list[str] = []
     for segment in path.split("/"):

@@ -1,9 +1,9 @@
-"""What is stated of a known vendor: its addresses, its API's paths and names, and its deviations from the
-protocol that it speaks.
+"""The records of the catalogue: the facts about a known vendor, such as its addresses, its API's paths, the
+names of its models, and its deviations from the protocol that it speaks.
 
-A row holds facts, each from the vendor's page or client, recorded traffic or a cited issue; no code branches
-on a vendor's name. A row whose address depends on the account (a resource, a workspace) has a placeholder in
-it: the operator configures `base_url`. The rows are in `providers.vendors`. Pure.
+Each fact is from the vendor's page or client, recorded traffic or a cited issue. No code branches on a
+vendor's name. If a vendor's address differs by account (a resource, a workspace), the address in its row has
+a placeholder, and the operator configures `base_url`. The rows are in `providers.vendors`. Pure.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dragoman.providers.identity import Kind
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
     """A protocol that a vendor speaks besides its first one, at the same address and with the same keys.
 
-    path: the chat endpoint below the base URL, None = the dialect's usual path. stream: the endpoint of
-    streams, None = the dialect's, or `path`. drops: text that is removed
-    from the end of the base URL before `path` is added. swaps: {text of the base URL: what replaces it}.
-    auth: how a key is sent, None = as in the vendor's first protocol. models: patterns of names; only models
-    with these names can chat in this protocol, None = all.
+    path: the chat endpoint below the base URL, None = the dialect's usual path. stream: the endpoint for
+    streams, None = the dialect's usual one, or `path` if the dialect has no other endpoint for streams.
+    drops: text that is removed from the end of the base URL before `path` is added. swaps: {text in the base
+    URL: its replacement}. auth: how a key is sent, None = as in the vendor's first protocol. models: patterns
+    of names; only models with these names can chat in this protocol, None = all models.
     """
 
     path: str | None = None
@@ -42,21 +42,23 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 USUAL: Final = ApiRow()
-"""A further protocol without deviations, at its usual paths."""
+"""A further protocol at its usual paths, without quirks."""
 UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
-"""The vendor also takes calls that no result answers, and results of no call (`Quirks.widens`)."""
+"""For `Quirks.widens`: the vendor also accepts tool calls without a result, and results without a
+call.
+"""
 ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
-"""The vendor takes a token limit of -1, which means none (`Quirks.widens`)."""
+"""For `Quirks.widens`: the vendor also accepts -1 as the token limit, which means no limit."""
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a vendor's API lies if a request states the date of its version (`?api-version=2024-10-21`).
+    """Where a vendor's API is if a request states a version that is a date (`?api-version=2024-10-21`).
 
-    path: replaces `Vendor.path`. folders: {dialect: what is put between the base URL and the dialect's paths,
-    with `{model}` for the model's name}. flat: the end of base URLs below which there are no such folders,
-    because the body names the model; there, only the first protocol is spoken, in every version. until:
-    {date: quirks of the versions before this date, by name}. since: {dialect: the date of the first version
-    that speaks it}.
+    path: used instead of `Vendor.path`. folders: {dialect: the path between the base URL and the dialect's
+    paths, with `{model}` for the model's name}. flat: an end of base URLs. Below such base URLs there are no
+    folders, because the body names the model, and only the first protocol is spoken, in every version. until:
+    {date: {name of a quirk: its value}}, for the versions before this date. since: {dialect: the date of the
+    first version that has it}; a dialect that is not listed is in every version.
     """
 
     path: str
@@ -66,7 +68,9 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     until: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     def deviations(self, version: str) -> dict[str, Any]:
-        """The quirks of a version (`2024-10-21`, `2024-10-01-preview`), by name."""
+        """Return the quirks of a version (`2024-10-21`, `2024-10-01-preview`), as {name of a quirk: its
+        value}.
+        """
         found: dict[str, Any] = {}
         for date, quirks in self.until.items():
             if version[: len(date)] < date:
@@ -74,18 +78,19 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def speaks(self, version: str, dialect: str) -> bool:
-        """Whether a version has the endpoints of a protocol."""
+        """Whether the API has this protocol in this version."""
         since = self.since.get(dialect, "")
         return version[: len(since)] >= since
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a vendor's API lies if its addresses name an account's project and a location.
+    """Where a vendor's API is if its addresses name the account's project and a location.
 
-    host: the host in a location, with `{region}`. hosts: {location: its host} where it is another one.
-    folder: the path of a project in a location, with `{project}` and `{region}`, between the version of the
-    API and `publisher`. publisher: the end of the path. version: the version at the beginning of the path.
-    region: the usual location. With an API key, the usual location has the path without `folder`, too.
+    host: the host for a location, with `{region}`. hosts: {location: its host}, for locations with a host of
+    another form. folder: the part of the path that names the project and the location, with `{project}` and
+    `{region}`; it stands between `version` and `publisher`. publisher: the end of the path. version: the
+    beginning of the path. region: the usual location. With API keys and without a project, the path has no
+    `folder`, and the location is the usual one.
     """
 
     host: str
@@ -96,9 +101,11 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     region: str
 
     def base_url(self, spelled: str | None, project: str | None, region: str | None, *, keyed: bool) -> str:
-        """The base URL. spelled: what the operator wrote: an origin, with or without a version, or the whole;
-        None = the vendor's own. keyed: API keys are configured; they need no project. Raises ValueError if
-        the project is missing, or if it or the region can be no part of a URL.
+        """Return the base URL. spelled: the URL that the operator wrote: an origin, with or without a
+        version, or a whole base URL with its project; None = the vendor's own. project: None = not
+        configured. region: None = the usual location. keyed: API keys are configured, so that no project is
+        needed. Raises ValueError if the project is missing, or if the project or the region cannot be part of
+        a URL.
         """
         region = (region or self.region).lower()
         if _LOCATION.fullmatch(region) is None:
@@ -117,44 +124,45 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
         return root + (self.folder.format(project=project, region=region) if project else "") + self.publisher
 
     def host_in(self, region: str) -> str:
-        """The vendor's host for a location."""
+        """Return the vendor's host for a location."""
         return self.hosts.get(region) or self.host.format(region=region)
 
 
 _VERSION: Final = re.compile(r"/v\d[a-z0-9]*\Z")
 _LOCATION: Final = re.compile(r"[a-z0-9-]+")
 _PROJECT: Final = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9-]+")
-"""The id or the number of a project. Old projects of a domain have the domain before their id."""
+"""Matches the id or the number of a project. Old projects of a domain have the domain before their id."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
-    """One known vendor.
+    """One known vendor. "It" is always the vendor.
 
-    name: the vendor's name in the configuration. title: its name for people. dialect: its first protocol.
-    also: {dialect: row} of its other protocols, best first. path: the path at the end of `base_url`; it is
-    added to a configured base URL that has no path. appends: whether the vendor's own clients add `path` to
-    every base URL. keys: environment variables; the first that is set holds the key, and those with `_2` to
-    `_10` at the end of its name hold further keys. base_var: the environment variable that replaces the base
-    URL. A variable of `keys`, or `base_var`, adds the vendor without any configuration. host_port: the
-    default port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below
-    the base URL, None = the dialect's. bases: {operation: the path that replaces `path` for it}. account: the
-    part of `base_url` in which every account has its own name, so that `base_url` must be configured; "" =
-    all accounts have the same address. auth: how a key is sent, None = as is usual in the first protocol.
-    dated: the API with dated versions, None = it has none. models: patterns of the bare model names that
-    belong to this vendor (`*` is any text, `[…]` one of these characters). known: some models that lists show
-    until the vendor has been asked; other models can be used, too. lists_names: whether its own list of
-    models has the names that requests use. listing: the form of this list, None = that of the first protocol.
-    unlisted: models that this list leaves out; they are listed, too. region: the region that stands in
-    `base_url`, in whose place a configured one is put; "" = there is none. region_vars: environment variables
-    that may hold the region, the first one counts. domains: {beginning of a region's name: the domain of its
-    hosts} where this is not the domain of `base_url`. located: how the address names a project and a
-    location, None = it names none. project_vars: as `region_vars`, for the project. access_key: the
-    environment variables with the id, the secret and the session token of an access key, which a configured
-    provider without keys gets; they add no provider. identity: the kind of identity in a cloud by which the
+    name: its name in the configuration. title: its name for people. base_url: the base URL, or an example
+    with a placeholder (`account`). dialect: its first protocol. also: {dialect: row} of its other protocols,
+    best first. path: the path at the end of `base_url`; it is added to a configured base URL that has no
+    path. appends: whether its own clients add `path` to every base URL. keys: environment variables; the
+    first one that is set holds the key, and those with `_2` to `_10` at the end of its name hold further
+    keys. base_var: the environment variable that replaces the base URL. If a variable of `keys` or `base_var`
+    is set, the vendor is added without any configuration. host_port: the default port of the host in
+    `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below the base URL, None = that of
+    the dialect. bases: {operation: the path that replaces `path` for it}. account: the part of `base_url`
+    that differs by account, so that the operator must configure `base_url`; "" = all accounts have the same
+    address. auth: how a key is sent, None = as is usual in the first protocol. dated: the API with dated
+    versions, None = it has none. models: patterns of the bare model names that belong to it (`*` is any text,
+    `[…]` one of these characters). known: some models that lists show until the vendor has been asked for its
+    list; requests may name other models, too. lists_names: whether its list of models has the names that
+    requests use. listing: the form of this list, None = that of the first protocol. unlisted: models that its
+    list leaves out; the gateway lists them, too. region: the region in `base_url` that a configured region
+    replaces; "" = there is none. region_vars: environment variables that may hold the region; the first one
+    that is set is used. domains: {beginning of a region's name: the domain of its hosts}, for regions with
+    another domain than that of `base_url`. located: how the address names a project and a location, None = it
+    names none. project_vars: as `region_vars`, for the project. access_key: the environment variables with
+    the id, the secret and the session token of an access key. A configured provider without keys uses this
+    access key; the variables do not add a provider. identity: the kind of identity in a cloud by which the
     gateway signs in if no keys are configured; None = none. chats: patterns of the models that can chat in
     the first protocol (`!` before a pattern: these cannot), None = all. service: the name of its own API for
-    operations beside chat (`dialects.table.SERVICES`), "" = it has none. serves: the operations for which the
-    vendor has endpoints, for people to read: requests for others are sent, too. page: the vendor's
+    operations beside chat (`dialects.table.SERVICES`), "" = it has none. serves: the operations for which it
+    has endpoints, a list for people; the gateway sends requests for other operations, too. page: its
     documentation. read: the month in which the facts were collected ("2026-11").
     """
 
@@ -193,8 +201,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     serves: tuple[Operation, ...] = ("chat",)
 
     def base_url_in(self, region: str | None) -> str:
-        """The base URL in a region; None = in the vendor's usual one. Raises ValueError for a region that is
-        no part of a host's name.
+        """Return the base URL in a region; None = in the usual region. A vendor without regions has only one
+        base URL. Raises ValueError if the region cannot be part of a host's name.
         """
         if not self.region or region is None:
             return self.base_url
@@ -206,13 +214,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         return f"{before}{region}.{domain}"
 
     def owns(self, model: str) -> bool:
-        """Whether the model name matches one of the vendor's `models`. A name with a slash never does."""
+        """Whether the model name matches one of the patterns in `models`. False for a name with a slash."""
         return "/" not in model and any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 def narrow(**more: Any) -> Quirks:
-    """Quirks of a vendor whose chat API has no `functions`, no signatures in calls, no
-    `max_completion_tokens` and no role `developer`. more: the vendor's other quirks, by name.
+    """Return the quirks of a vendor whose chat API has no `functions`, no signatures in calls, no
+    `max_completion_tokens` and no role `developer`. more: further quirks, by name; they replace those four.
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)

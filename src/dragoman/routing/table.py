@@ -203,11 +203,12 @@ class Table:
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """The entries of a model list, one by one, because providers may list tens of thousands of models.
+        """Yield the entries of a model list, one by one, because providers may list tens of thousands of
+        models.
 
-        names: of the whole list, sorted. granted: only granted names are listed, with its exact names that
-        have a route; None = every name is granted. providers: only models that one of these providers may
-        answer; None = all. caller: as for `resolve`.
+        names: all names of the list, sorted. granted: only granted names are yielded, and also granted names
+        (not patterns) outside of `names` that have a route; None = every name is granted. providers: only
+        models that one of these providers may answer; None = all. caller: as for `resolve`.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -340,7 +341,9 @@ class Table:
         return None
 
     def _server(self, name: str) -> Provider | None:
-        """The provider of a model that is named without one; None = nobody serves it."""
+        """Return the provider that serves a model that is named without a provider; None = no
+        provider does.
+        """
         for provider in self._providers.values():
             if provider.models is not None and name in provider.models:
                 return provider
@@ -365,12 +368,13 @@ class Table:
         )
 
     def _is_bare(self, name: str, provider: Provider) -> bool:
-        """Whether the name of a provider's model, alone, means this very model."""
+        """Whether the name of a model, without its provider, is resolved to this provider's model."""
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
     def _counted(self, deployment: str) -> tuple[str, ...]:
-        """The names by which limits count requests that name a deployment: those of all models that have it,
-        so that nobody gets around a model's limit; or else its own.
+        """Return the names by which limits count requests that name this deployment: the names of all models
+        that have the deployment, so that no client can avoid a model's limit; if there are none, the name of
+        the deployment.
         """
         return self._owners.get(deployment, (deployment,))
 
@@ -406,7 +410,7 @@ _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 
 
 def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
-    """By deployment, the names of the models that have it."""
+    """Return {deployment: names of the models that have it}."""
     owners: dict[str, tuple[str, ...]] = {}
     for model in models:
         for name in {one.name: None for one in model.deployments}:
@@ -415,8 +419,8 @@ def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
 
 
 class _Patterned:
-    """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that it makes.
-    fixed: its deployments that are the same for every name.
+    """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that is made from
+    the model. fixed: those of its deployments that have no `*`, and so are the same for every name.
     """
 
     def __init__(

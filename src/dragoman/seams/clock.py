@@ -32,9 +32,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Unix seconds that never go back when the clock is set back by up to `_BELIEVED` seconds: they go on
-    more slowly until the clock has caught up. A larger step is believed at once, because it corrects an
-    error.
+    """A function that returns Unix seconds. If the clock is set back by at most `_BELIEVED` seconds, the
+    returned times do not go back: they advance more slowly until the clock has reached them. After a larger
+    step back, the clock's time is returned, because such a step corrects an error.
     """
 
     _BELIEVED = 120.0
@@ -55,5 +55,5 @@ class Steady:
 
 
 def steady(seams: Seams) -> Seams:
-    """The same with a clock that does not go back (`Steady`)."""
+    """Return `seams` with a clock that is not set back by small steps (`Steady`)."""
     return msgspec.structs.replace(seams, now=Steady(seams))

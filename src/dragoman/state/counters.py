@@ -84,7 +84,9 @@ class Counter(NamedTuple):
 
 
 def escaped(name: str) -> str:
-    """The name of a limit as the names of its counters begin: without `|`, which a key's name may have."""
+    """Return the name of a limit in the form that the names of its counters begin with: `%` and `|` are
+    escaped, because `|` separates the parts of such names.
+    """
     return name.replace("%", "%25").replace("|", "%7C")
 
 

@@ -1,5 +1,5 @@
-"""Failures of a cloud that hosts another's protocol. The cloud's own servers answer in their own form: they
-refuse credentials, limit rates, and break off streams.
+"""Failures of a cloud that hosts another company's protocol. When the cloud itself refuses a credential,
+limits the rate or breaks off a stream, it answers in its own form, not in that of the hosted protocol.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from dragoman.wire.sse import ErrorFrame
 def refusal_of(
     dialect: Dialect, host: Dialect, status: int, headers: Mapping[str, str], body: bytes
 ) -> ir.Fault:
-    """The fault of an error response. It is read in the form of the hosted protocol, `dialect`, if it states
-    a type of this protocol, else in that of the cloud's first protocol, `host`.
+    """Return the fault of an error response. The response is decoded in the hosted protocol (`dialect`). If
+    no error type is found in it, it is decoded in the cloud's first protocol (`host`).
     """
     fault = dialect.errors.decode(status, headers, body)
     return fault if fault.type is not None else host.errors.decode(status, headers, body)
 
 
 class HostedDecoder:
-    """Decodes a stream of a hosted protocol that comes in the cloud's framing. An exception of the framing is
-    the cloud's own.
+    """Decodes a stream of a hosted protocol that comes in the cloud's framing. An exception in the framing is
+    a failure of the cloud itself.
 
-    inner: the decoder of the hosted protocol. told: the fault of an exception.
+    inner: the decoder of the hosted protocol. told: returns the fault for the bytes of an exception.
     """
 
     def __init__(self, inner: StreamDecoder, told: Callable[[bytes], ir.Fault]) -> None:
@@ -35,7 +35,7 @@ class HostedDecoder:
         self._over = False
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one frame. Raises WireError for a malformed one."""
+        """Return the events of one frame; [] after an exception. Raises WireError for a malformed frame."""
         if self._over:
             return []
         if type(frame) is ErrorFrame:
@@ -44,5 +44,5 @@ class HostedDecoder:
         return self._inner.feed(frame)
 
     def close(self) -> list[ir.Event]:
-        """The last events."""
+        """Return the last events of the stream; [] = it has failed before."""
         return [] if self._over else self._inner.close()

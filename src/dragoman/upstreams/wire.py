@@ -87,17 +87,17 @@ class Spent(Protocol):
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url: the URL of chat. stream_url: of streamed chat, None = the same. base_url: the beginning of the
-    URLs of the model list and the other operations, None = there are none. list_base: as base_url, for the
-    model list; None = the same. bases: {operation: base URL} for operations with another one. live_url: the
-    URL of realtime sessions, with its query; None = there are none. query: added to the end of every other
-    URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before
-    a pattern excludes them), None = all. further: the provider's upstreams in other dialects, best first.
-    yields: names of headers for which a request's own value is used instead of the account's. service: the
-    vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
-    that hosts this one, in whose form the cloud's own servers fail; None = no cloud does. base_models: {name:
-    the model behind it} for names that do not say it. listing: the form of the model list, None = the
-    dialect's.
+    chat_url: the URL of chat. stream_url: the URL of streamed chat, None = `chat_url`. base_url: the
+    beginning of the URLs of the model list and the other operations, None = the provider has none. list_base:
+    replaces `base_url` for the model list; None = it is not replaced. bases: {operation: the base URL that
+    replaces `base_url` for it}. live_url: the URL of realtime sessions, with its query; None = there are
+    none. query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the
+    models that can chat in this dialect (`!` before a pattern excludes them), None = all. further: the
+    provider's upstreams in other dialects, best first. yields: names of headers for which a request's own
+    value is used instead of the account's. service: the vendor's own API for operations beside chat, None =
+    it has none. host: the first protocol of the cloud that hosts this one, in which the cloud itself reports
+    its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do not
+    show it. listing: the form of the model list, None = the dialect's.
     """
 
     success: Final = 200

@@ -20,11 +20,11 @@ _FORMAT = {"type", "schema"}
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode the format of the answer. config: the request's `output_config`; None = it has none. old_format:
-    the value of the older `output_format`, which counts only if `config` states no format; None = the request
-    has none.
+    """Decode the format of the answer; None = no format is stated. An effort in `config` is not part of the
+    format.
 
-    None = both state no format. An effort in `config` is not part of the format.
+    config: the request's `output_config`; None = it has none. old_format: the value of the older
+    `output_format`, which is used only if `config` states no format; None = the request has none.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:

@@ -219,7 +219,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _own_headers(forms: Mapping[str, str], target: Target) -> dict[str, str]:
-    """The headers that the client stated, without the betas that the server does not know."""
+    """Return the headers that the client stated, without the betas that the server does not know, which are
+    reported.
+    """
     headers = {VERSION_HEADER: forms[VERSION_HEADER]} if VERSION_HEADER in forms else {}
     if betas := understood(forms.get(BETA_HEADER, ""), target.quirks, target.report):
         headers[BETA_HEADER] = betas

@@ -1,9 +1,9 @@
 """Amazon Bedrock, both directions: Converse and ConverseStream.
 
 Specification: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, read in the
-form of the service model `bedrock-runtime/2023-09-30` of botocore 1.44.5. The path states the model, which
-may be the id of a model or an inference profile, or an ARN, and whether the response streams. The gateway is
-a client of it; it serves none.
+form of the service model `bedrock-runtime/2023-09-30` of botocore 1.44.5. The path states the model (the id
+of a model or of an inference profile, or an ARN) and whether the response streams. The gateway sends requests
+in this protocol to providers; it has no endpoint for clients that speak it.
 
 Canonical form. A request or a response that is decoded to the IR and encoded again stays the same, except
 that

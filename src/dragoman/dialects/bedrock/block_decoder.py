@@ -1,12 +1,13 @@
 """Decodes content blocks, wire to IR, of requests, responses and streams.
 
-A block is an object whose only member says what it is: `{"text": …}`. A block of an unknown kind, or of a
-known kind in an unknown form, is kept whole as Native. A `cachePoint` is a block of its own: it becomes the
-cache mark of the block before it.
+A block is an object with one member, whose name is the kind of the block: `{"text": …}`. Some clients add a
+`type`. A block of an unknown kind, or of a known kind in an unknown form, becomes an ir.Native that holds it
+unchanged. A usual `cachePoint`, which is a block of its own, becomes the cache mark of the block before it.
 
-Form: a Text is "citations" if it was a `citationsContent`, and "guarded" if it was a `guardContent`; Media is
-"s3" if `file` is an address in S3, and "search_result"; a call or a result with a `type` that says nothing
-has the form "typed".
+The field `form` in the IR: of a Text, "citations" = it was a `citationsContent`, "guarded" = it was a
+`guardContent`; of a Media, "s3" = `file` is an address in S3, "search_result" = it was a `searchResult`; of a
+call of the client's tool, the call's `type`; of a result of the client's tool, "typed" = it had the `type`
+"tool_result".
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ SERVER_CALL: Final = "server_tool_use"
 
 
 def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
-    """Decode a list of blocks. Raises WireError, with the path `where[index]`, for one that is no object."""
+    """Decode a list of blocks. where: the path of the list. Raises WireError, with the path `where[index]`,
+    for an entry that is not an object.
+    """
     blocks: list[ir.Block] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -52,7 +55,9 @@ def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
 
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
-    """The cache mark that this block is; None = it is another block, or no usual cache point."""
+    """Decode a block that is a usual cache point; None = the block is something else, or a cache point in an
+    unknown form.
+    """
     point = value.get("cachePoint")
     if type(point) is not dict or len(value) > 1 or point.get("type") != "default":
         return None
@@ -99,7 +104,7 @@ def _text(value: Any) -> ir.Block:
 
 
 def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
-    """Make the decoder of one kind of media."""
+    """Return the decoder for media blocks of this kind ("image", "document", "video" or "audio")."""
     types = FORMATS[kind]
 
     def decode(value: _Wire) -> ir.Block:
@@ -125,7 +130,9 @@ def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
 
 
 def _source(source: _Wire) -> dict[str, Any]:
-    """The fields of ir.Media for the only member of a medium's `source`."""
+    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError if the source does not
+    have exactly one member, or one of an unknown form.
+    """
     ((kind, content),) = source.items()
     if kind == "bytes":
         return {"data": _string(content)}
@@ -198,7 +205,9 @@ def _reasoning(value: _Wire) -> ir.Block:
 
 
 def read_withheld(content: str) -> ir.Sealed:
-    """The seal in a `redactedContent`: Bedrock's own, or in base64 one of another provider with its tag."""
+    """Return the seal in a `redactedContent`. If the content is, in base64, a seal with a tag, the seal has
+    the origin that the tag names. Otherwise the content is a seal of Bedrock itself.
+    """
     try:
         text = base64.b64decode(content, validate=True).decode()
     except (ValueError, binascii.Error):
@@ -207,7 +216,9 @@ def read_withheld(content: str) -> ir.Sealed:
 
 
 def _guarded(value: _Wire) -> ir.Block:
-    """A text that a guardrail judges. Its leftover `qualifiers` says as what."""
+    """Decode a text that a guardrail judges. Its `qualifiers`, which say what the guardrail should take it
+    for, become a leftover. Raises ValueError for other content than a text.
+    """
     (text,) = (value[kind] for kind in value if kind == "text")
     if len(value) > 1 or not text.keys() <= {"text", "qualifiers"}:
         raise ValueError
@@ -235,11 +246,13 @@ _PLACES: Final = {
     "documentChunk": "block",
     "searchResultLocation": "search_result",
 }
-"""Member of a citation's `location` -> the citation's kind in the IR."""
+"""Member of a citation's `location` -> kind of the citation in the IR."""
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode one citation. `source` keeps the wire's whole object."""
+    """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
+    field of the IR can hold, all other fields stay empty.
+    """
     location = value.get("location") or {}
     place = next(iter(location), "")
     web = location.get("web") or {}

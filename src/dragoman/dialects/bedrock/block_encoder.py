@@ -1,7 +1,7 @@
 """Encodes content blocks, IR to wire, of requests, responses and streams.
 
-A seal (an opaque signature of reasoning) is written only for the provider that made it. A client gets the
-seal of another provider with a tag that names the provider.
+A seal is an opaque signature of reasoning. A request gets only the seals whose origin is this dialect. A
+response gets the seals of other dialects, too, with a tag that names their origin.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ _WORDS: Final = (ir.Text, ir.Refusal, ir.Json)
 class Scope(msgspec.Struct):
     """What the block encoders know about the request or response that they write.
 
-    own: True = it came in this dialect, so nothing needs repair. answer: True = a response for a client.
-    family: of the model. names: the documents' names that are in use, which must differ. result: True = the
-    blocks are the content of a tool result, which alone can hold JSON.
+    report: gets the losses and changes. own: True = the request or response came in this dialect, so nothing
+    needs repair. answer: True = a response for a client is written, False = a request. family: the family of
+    the model. names: the names of documents that are in use; each document needs another name. result: True =
+    the blocks are the content of a tool result; only such content may have JSON blocks.
     """
 
     report: Report
@@ -47,13 +48,14 @@ class Scope(msgspec.Struct):
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Bedrock itself reads the medium from its URL: only from S3."""
+    """Whether Bedrock itself reads the medium from its URL. It does so only from S3."""
     return media.url is not None and media.url.startswith("s3://")
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks, each with its IR path, with cache points behind those that have a mark, or have one
-    inside. Blocks that `encode_block` leaves out are not in the list.
+    """Encode blocks that come with their IR paths. Blocks that `encode_block` leaves out are not in the
+    result. The cache point of a mark follows its block; for content of another dialect, a mark on a block
+    inside a tool result or a document gives a cache point behind the whole result or document.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -73,7 +75,9 @@ def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[
 
 
 def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
-    """The blocks inside of a tool result or a document, each with its IR path."""
+    """Return the blocks inside a tool result or a document, each with its IR path; [] for any other block.
+    where: the IR path of `block`.
+    """
     if type(block) is ir.ToolResult:
         return [(one, f"{where}.content[{at}]") for at, one in enumerate(block.content)]
     if type(block) is ir.Media and block.blocks is not None:
@@ -82,8 +86,9 @@ def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
 
 
 def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> list[_Wire]:
-    """Encode the blocks inside of a tool result, or of a document, which can only hold texts. Inside of them
-    the API has no cache points: `encode_blocks` writes these behind the whole.
+    """Encode the blocks inside a tool result or a document. Content of another dialect gets no cache points
+    here, because the API has none inside of them (`encode_blocks` writes them behind the whole), and a
+    document gets only its text blocks; its other blocks are reported as lost. where: the IR path of `block`.
     """
     result = type(block) is ir.ToolResult
     scope = msgspec.structs.replace(scope, result=result)
@@ -100,8 +105,10 @@ def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> 
 
 
 def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = True) -> list[_Wire]:
-    """The cache point for a mark; none, with a loss, for a model that has no prompt cache. after: True = a
-    block is before it.
+    """Return a list with the cache point of a mark. For content of another dialect, the mark is reported as
+    lost and the list is empty if the model's family is not in `CACHING` or if there is no block before the
+    point. where: the IR path of the block or tool with the mark. after: True = there is a block before the
+    point.
     """
     report, place = scope.report, f"{where}.cache"
     restore({}, mark.extra, report, place)
@@ -118,11 +125,11 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block, without its cache mark; None = it is left out, and the loss is reported unless the
-    block was empty.
+    """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
+    the block was empty. where: the block's IR path.
 
-    Raises WireError, in requests, for a medium without content, of an unknown format, or with another
-    provider's file id, and for calls of free-text tools.
+    Raises WireError for a medium without content or of an unsupported type. In requests, also for a medium
+    that has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
         return {"guardContent": {"text": {"text": block.text, **(block.extra or {}).get(NAME, {})}}}
@@ -162,7 +169,9 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation. A citation of another dialect is written only in a response. None = it is lost."""
+    """Encode a citation; None = it is reported as lost. A citation of another dialect is written only in a
+    response, and only if it has a URL or a title. where: the citation's IR path.
+    """
     if scope.own and citation.source is not None:
         return dict(citation.source)
     if not scope.answer or (citation.url is None and citation.title is None):
@@ -189,7 +198,9 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_signature(sealed: ir.Sealed | None, scope: Scope) -> str | None:
-    """The `signature` for a seal; None = there is none that may be written."""
+    """Return the `signature` for a seal. None = `sealed` is None, or it is a seal of another dialect, which a
+    request cannot have. A response gets such a seal with a tag.
+    """
     if sealed is None:
         return None
     if sealed.origin == NAME:
@@ -239,7 +250,10 @@ def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
 
 
 def call_type(block: ir.ToolCall, scope: Scope) -> str | None:
-    """The `type` of a call; None = it has none."""
+    """Return the `type` to write for a call: `server_tool_use` for a call that the client does not run; for a
+    call of the client's tool its original `type`, if the call came in this dialect; None = no type is
+    written.
+    """
     if block.by != "client":
         return SERVER_CALL
     return block.form if scope.own else None
@@ -321,7 +335,10 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 
 
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
-    """The `format` of a medium. Raises WireError for a type that the API does not have."""
+    """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
+    stated, it is found from the data of an image, or assumed for a document. Raises WireError for a type that
+    the API does not have, and if no type can be found. where: the medium's IR path.
+    """
     mime = block.mime
     if mime is None:
         if scope.own:
@@ -345,7 +362,8 @@ def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
 
 
 def _name(block: ir.Media, scope: Scope, where: str) -> str:
-    """A name that the API accepts for a document, unlike those of the other documents.
+    """Return a name that the API accepts for a document and that no other document of the request has. A
+    changed name is reported. where: the document's IR path.
 
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html, read in 2026-11:
     letters, digits, single blanks, hyphens, parentheses and brackets.

@@ -1,6 +1,6 @@
 """Checks Converse requests: types, ranges, required members, names. A mistake raises WireError.
 
-The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and
+The gateway has no endpoint for this dialect; `dialects/translation` uses these checks. Unknown members and
 blocks pass, because the protocol grows. The order of roles is not checked, because models differ in it. The
 limits are those of the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5.
 """
@@ -29,7 +29,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with a path and a code."""
+    """Raise WireError for the first mistake in a request, with a JSON path and a code."""
     check_members(request.body, _RULES)
 
 

@@ -1,5 +1,6 @@
-"""Counting tokens: CountTokens, https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html,
-read in 2026-11. Only some models have it; the others answer 400.
+"""The operation that counts the tokens of a prompt: CountTokens,
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html, read in 2026-11. Only
+some models have it; for the others Bedrock answers 400.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _COUNTED: Final = ("messages", "system", "toolConfig", "additionalModelRequestFi
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """The body for the endpoint: the members of a chat request that make its prompt."""
+    """Return the body of a CountTokens request: the members of the chat request `body` that belong to its
+    prompt.
+    """
     return {"input": {"converse": {key: body[key] for key in _COUNTED if key in body}}}
 
 

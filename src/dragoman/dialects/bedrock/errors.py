@@ -1,11 +1,12 @@
 """Decodes Bedrock's errors, and encodes errors.
 
-A body is `{"message": …}` (sometimes `Message`); the header `x-amzn-errortype` names the exception, with a
-URL behind a colon: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, read in 2026-11. An
-exception in a stream has the same members, and its name as `type` (`wire.eventstream`).
+A body is `{"message": …}` (sometimes `Message`). The header `x-amzn-errortype` names the exception; a colon
+and a URL may follow the name: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, read in
+2026-11. An exception in a stream has the same members, and its name as `type` (`wire.eventstream`).
 
-If an exception and its message do not show the kind of a failure, the gateway writes the kind as `code`, and
-the place in the request as `param`. Clients of AWS ignore members that their service model does not have.
+The gateway adds members, which clients of AWS ignore because their service model does not have them: `code`,
+the kind of the fault, if the exception and its message do not show this kind; `param`, the place in the
+request, if the fault states one; and the gateway's `error_id`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "internalfailure": "upstream",
     "serviceunavailableexception": "overloaded",
 }
-"""Fault kinds by the exception's name, in lower case. Source: `Converse.errors` of botocore 1.44.5."""
+"""Name of an exception, in lower case -> kind of the fault. Source: `Converse.errors` of botocore 1.44.5."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("input is too long", "context_length"),
     ("input tokens exceeded", "context_length"),
@@ -69,30 +70,37 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("blocked by content filter", "content_policy"),
     ("tokens per day", "quota"),
 )
-"""Fault kinds by a part of the message, for the exceptions and statuses with many meanings."""
+"""(a part of the message, kind of the fault). Used if the exception or the status gives a kind of `_VAGUE`,
+or if the status of the model behind the API is stated.
+"""
 _OWN_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
-"""The kinds that the gateway itself writes as `code`."""
+"""The kinds that the gateway itself writes as `code`, to read them back."""
 _VAGUE: Final = frozenset({"invalid_request", "permission", "not_found", "rate_limit"})
 _ORIGINAL: Final = frozenset({408, 429, 503, 504, 529})
-"""The statuses of a model behind the API (`originalStatusCode`) that say more than that it failed. Others
-below 500 do not show that the request is invalid: some models fail with them now and then."""
+"""The statuses of the model behind the API (`originalStatusCode`) that decide the kind of the fault. Other
+statuses below 500 do not show that the request is invalid, because some models fail with them now and then.
+"""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """Return the fault of an error response. Never fails: without a readable body, the status gives
+    the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     stated = headers.get(HEADER, "").partition(":")[0] or None
     return _fault(said, stated, status, retry_after(headers))
 
 
 def fault_of(frame: bytes | dict[str, Any]) -> Fault:
-    """The fault of an error inside a response or a stream."""
+    """Return the fault of an error object inside a response or a stream."""
     said = read_body(frame)
     return _fault(said, None, _original(said), None)
 
 
 def _original(said: Body) -> int | None:
-    """The status of the model behind the API; None = it is not stated."""
+    """Return the status that the model behind the API answered with; None = the error states none from 400 to
+    599.
+    """
     status = said.rest.get("originalStatusCode")
     return status if type(status) is int and 400 <= status <= 599 else None
 
@@ -120,13 +128,18 @@ def _fault(said: Body, stated: str | None, status: int | None, wait: float | Non
 
 
 def _type_of(said: Body) -> str | None:
-    """The exception's name in the body: `__type`, behind the service's name and a hash sign."""
+    """Return the exception's name from the member `__type`, in which the name of the service and `#` may
+    precede it; None = there is none.
+    """
     stated = said.rest.get("__type")
     return stated.rpartition("#")[2] or None if type(stated) is str else None
 
 
 def _kind(name: str | None, message: str, status: int | None, original: int | None = None) -> Kind:
-    """The kind of a fault. original: the status of the model behind the API, None = it is not stated."""
+    """Return the kind of a fault. name: the exception's name, None = unknown. message: the error's text.
+    status: that of the response, None = the error is inside a response or a stream. original: the status of
+    the model behind the API, None = not stated.
+    """
     kind = _KINDS.get((name or "").lower())
     if kind is None:
         kind = "upstream" if status is None else kind_of_status(status)
@@ -153,12 +166,14 @@ _NAMES: Final[dict[Kind, str]] = {
     "upstream": "ModelErrorException",
     "internal": "InternalServerException",
 }
-"""The exception for a fault's kind; others are a ValidationException."""
+"""Kind of a fault -> name of the exception to write. All other kinds are a ValidationException."""
 _STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424, "authentication": 403}
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response."""
+    """Return (status, headers, body) of an error response. request_id: None = no header with the id is
+    written.
+    """
     status, name = _shown(fault)
     headers = {**retry_headers(fault), HEADER: name}
     if request_id is not None:
@@ -167,7 +182,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def exception_of(fault: Fault) -> tuple[str, bytes]:
-    """The name and the payload of the exception that tells a client of a failure in its stream."""
+    """Return (the name, the payload) of the exception event that reports a failure inside a stream."""
     name = _shown(fault)[1]
     if name == "ModelErrorException":
         name = "ModelStreamErrorException"

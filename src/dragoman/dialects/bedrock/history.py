@@ -1,7 +1,9 @@
-"""Encodes `system` and `messages`, those of another dialect in the order that the API requires.
+"""Decodes and encodes messages, and encodes `system`. Messages of another dialect are put into the order that
+the API requires.
 
-The user speaks first, and user and assistant alternate; results come first in the user's turn after their
-calls. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html, read in 2026-11.
+The user speaks first, and user and assistant alternate. Tool results are the first content of the user
+message that follows their calls.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html, read in 2026-11.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _LONGEST_ID: Final = 64
 _COMPANION: Final = "See the attached document."
-"""The text beside a document without any: the API refuses a document alone."""
+"""The text that is added to a document in a message without text, because the API refuses a document alone.
+"""
 
 
 def safe_id(stated: str) -> str:
-    """The id of a call, as the API accepts it: unchanged, or with `_` for refused characters and a hash of
-    the whole id at its end. The same id always gives the same result.
+    """Return the id of a call in the form that the API accepts. stated: the id that the client or another
+    provider chose. An accepted id is returned unchanged. In any other id, `_` replaces refused characters,
+    the id is cut, and a hash of the whole id is added. The same id always gives the same result.
     """
     if _ID.fullmatch(stated):
         return stated
@@ -43,7 +47,9 @@ def safe_id(stated: str) -> str:
 
 
 def decode_messages(values: Any) -> tuple[ir.Message, ...]:
-    """Decode the messages of a request. Raises WireError for an unknown role."""
+    """Decode the messages of a request. Raises WireError for an unknown role, and for a message or block that
+    is not an object.
+    """
     return tuple([_message(value, f"messages[{index}]") for index, value in enumerate(values or ())])
 
 
@@ -58,7 +64,7 @@ def _message(value: Any, where: str) -> ir.Message:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether anything is written for a block of a history that came in another dialect."""
+    """Whether the encoder writes anything for a block of a history that came in another dialect."""
     if isinstance(block, ir.Text | ir.Refusal):
         return bool(block.text.strip())
     if isinstance(block, ir.Thinking):
@@ -94,8 +100,9 @@ _RULES: Final = Rules(
 
 
 def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
-    """Write `system` and `messages` of a request that came in this dialect, unchanged. System messages at the
-    front, which only the gateway puts there, go before the client's blocks of `system`.
+    """Write `system` and `messages` of a request that came in this dialect, unchanged, into `body`. If system
+    messages are at the front, which only the gateway puts there, they are written before the client's
+    `system`.
     """
     added: list[_Wire] = []
     messages: list[_Wire] = []
@@ -114,7 +121,9 @@ def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
 
 
 def encode_history(request: ir.Request, target: Target, scope: Scope, body: _Wire) -> None:
-    """Write `system` and `messages` of a request that came in another dialect."""
+    """Write `system` and `messages` of a request that came in another dialect into `body`; report repairs and
+    losses.
+    """
     system: list[_Wire] = []
     messages: list[_Wire] = []
     if (texts := only_texts(request)) is not None:
@@ -137,8 +146,8 @@ def _placed(blocks: tuple[ir.Block, ...], where: str) -> list[tuple[ir.Block, st
 
 
 class _Writer:
-    """Writes turns: the first system text into `system`, all others into `messages`. Turns of the same role
-    become one message if nothing was written for the turns between them.
+    """Writes turns: the system text at the beginning into `system`, all other turns into `messages`. Turns of
+    the same role become one message if nothing was written for the turns between them.
     """
 
     __slots__ = ("_led", "_messages", "_report", "_scope", "_system")
@@ -209,8 +218,8 @@ class _Writer:
 
 
 def _trim(messages: list[_Wire], scope: Scope, last: int) -> None:
-    """Remove white space at the end of a last message of the assistant, which Claude refuses. last: the index
-    of the last message in the IR.
+    """Remove the white space at the end of the last message if it is the assistant's, because Claude refuses
+    it. last: the index of the last message in the IR.
     """
     if not messages or messages[-1]["role"] != "assistant":
         return

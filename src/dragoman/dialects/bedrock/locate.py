@@ -37,8 +37,9 @@ _OF_BLOCK: Final = re.compile(r"((?:content|system)\[\d+\])\..*")
 
 
 def locate(place: str) -> str:
-    """Translate an IR path: `messages[0].blocks[1].cache` → `$.messages[0].content[1]`. A path inside of a
-    block ends at the block, because the block's kind, which the path has no word for, comes next.
+    """Return the JSON path for the IR path `place`: `$.messages[0].content[1]` for
+    `messages[0].blocks[1].cache`. A path to something inside a block is cut to the path of the block, because
+    the JSON path continues with the kind of the block, which an IR path does not name.
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"

@@ -1,4 +1,5 @@
-"""Encodes the wish to reason as the members of each family of models, in `additionalModelRequestFields`.
+"""Encodes a request for reasoning, in `additionalModelRequestFields`. The members differ by the family of the
+model:
 
     Claude     thinking {type, budget_tokens}, output_config {effort}
     Nova 2     reasoningConfig {type, maxReasoningEffort}
@@ -32,9 +33,11 @@ _EFFORTS: Final = ("low", "medium", "high")
 def encode_reasoning(
     request: ir.Request, target: Target, fields: dict[str, Any], family: Family, *, forced: bool
 ) -> None:
-    """Write into `fields` (`additionalModelRequestFields`) how much the model should think; report losses.
+    """Write into `fields` (`additionalModelRequestFields`) whether and how much the model should think;
+    report losses. Nothing is written if the request does not say so.
 
-    forced: the request forces a tool call, which Claude refuses while it thinks.
+    forced: True = the request forces a tool call, which Claude refuses while it thinks. Then a Claude is not
+    asked to think, and thinking is disabled if the model allows it.
     """
     wish = request.reasoning
     if wish is None:
@@ -106,7 +109,9 @@ def _claude(
 
 
 def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dict[str, Any]) -> None:
-    """Write thinking with a budget, which must be at least 1024 and less than `maxTokens`."""
+    """Write thinking with a budget of at least 1024 tokens and less than `max_output`. If `max_output` is too
+    small for that, nothing is written and the loss is reported.
+    """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"
     if budget is None or budget < 0:
@@ -127,10 +132,15 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
 
 
 def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, asked: bool) -> None:
-    """Make the history agree with Claude's thinking, as the model requires: with a budget, the assistant's
-    last turn must begin with thinking; without thinking the history must have none.
+    """Make the history and the thinking of a Claude agree, because otherwise the model refuses the request.
+    Changes are reported.
 
-    body, fields: the encoded request, which is changed. asked: the request states a wish to think.
+    With a budget, the assistant's last turn must begin with thinking: if it does not, `thinking` is removed
+    from `fields`. Without thinking, the history must have no reasoning: if the model will not think, the
+    reasoning blocks are removed from `body`, except from messages that have no other blocks.
+
+    body: the encoded request. fields: its `additionalModelRequestFields`. asked: the client's request says
+    whether or how much to think.
     """
     thinking = fields.get("thinking", {})
     kind = thinking.get("type")
@@ -152,8 +162,8 @@ def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, a
 
 
 def _began_with_thought(messages: list[dict[str, Any]]) -> bool:
-    """Whether the first message of the assistant after the user's last one without results begins with
-    thinking. True if there is no such message.
+    """Whether the assistant's current turn begins with reasoning. The turn consists of the messages after the
+    last user message without tool results. True if the assistant has no message in this turn.
     """
     began = first = True
     for message in messages:

@@ -1,7 +1,8 @@
 """Relays chat between a client and a provider that both speak this protocol.
 
-The gateway serves no client of it, so that only programs which relay by themselves (`dragoman.testing`) use
-this module. Frames pass unchanged: the splitter has removed their framing, which is written again.
+The gateway has no endpoint for clients of this protocol, so only programs that relay by themselves
+(`dragoman.testing`) use this module. The content of events is not changed. A frame comes without its framing,
+which is written again.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class BedrockRelay(BodyRelay):
-    """Relays Converse requests and responses."""
+    """Relays Converse requests and responses that are not streamed, and makes the relay of a stream."""
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body for the provider, without `model`, which the path states."""
+        """Return the body for the provider, without `model`, because the path states the model."""
         return super().request({**head, "model": b"null"}, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body unchanged, because it names no model, its usage). Raises RequestFailed for an error in
-        the body, WireError for a body that has no `output`.
+        """Return (the body unchanged, because it does not name the model; its usage, None = not stated).
+        Raises RequestFailed for an error in the body, WireError for a body that is not JSON or has no
+        `output`.
         """
         try:
             answer = _decode(body)
@@ -56,7 +58,9 @@ class BedrockRelay(BodyRelay):
 
 
 class BedrockStreamRelay:
-    """Relays one stream."""
+    """Relays the events of one stream unchanged (a `StreamRelay`). `estimate` is not used: a stream without a
+    usage gets none.
+    """
 
     def __init__(self) -> None:
         self.usage: ir.Usage | None = None
@@ -65,7 +69,9 @@ class BedrockStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The message for one frame. Raises RequestFailed for an exception, WireError for a malformed one."""
+        """Return the bytes of the event in one frame. Raises RequestFailed for an exception event, WireError
+        for a malformed frame.
+        """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -80,7 +86,7 @@ class BedrockStreamRelay:
         return event(kind, _encode(value))
 
     def close(self) -> bytes:
-        """Nothing, at the end of the stream. Raises RequestFailed if no stop reason has come."""
+        """End the stream; always returns b"". Raises RequestFailed if no stop reason has come."""
         if not self._stopped:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True

@@ -1,8 +1,8 @@
 """Requests: decodes the body of Converse and ConverseStream to ir.Request, and encodes it.
 
 The path states the model and whether the response streams. `additionalModelRequestFields`, whose members
-differ by model, is a leftover, and so are `guardrailConfig`, `promptVariables` and other members of the API
-that no other protocol has.
+differ by model, is a leftover, and so are `guardrailConfig`, `promptVariables` and all other members that are
+not in `MAPPED`.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ MAPPED: Final = frozenset(
         *("outputConfig", "stream"),
     }
 )
-"""Members with an IR field; all others of a request are leftovers in `extra`."""
+"""Members of a request with an IR field; all other members are leftovers in `extra`."""
 FIELDS_MEMBER: Final = "additionalModelRequestFields"
 _NO_SAMPLING: Final = ir.Sampling()
 _MOST_METADATA: Final = 16
 _METADATA: Final = re.compile(r"[A-Za-z0-9\s:_@$#=/+,.-]{0,256}", re.ASCII)
-"""The keys and values of `requestMetadata`. Keys are not empty."""
+"""Matches a key or a value of `requestMetadata`. A key must not be empty."""
 
 
 def _streams(wire: WireRequest) -> bool:
@@ -62,7 +62,7 @@ def _streams(wire: WireRequest) -> bool:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the form of the response depends on: the model and whether it streams."""
+    """Decode only the fields on which the form of the response depends: the model, and whether it streams."""
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -73,7 +73,9 @@ def _model(wire: WireRequest) -> str | None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for a list entry of the wrong type and an unknown role."""
+    """Decode a request that `check` has accepted. Raises WireError for a list entry of the wrong type and for
+    an unknown role.
+    """
     body, stream = wire.body, _streams(wire)
     get = body.get
     config, tools, tier = get("inferenceConfig") or {}, get("toolConfig"), get("serviceTier")
@@ -131,8 +133,8 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for Bedrock, and report losses.
 
-    Raises WireError for several candidates, for free-text tools, for what `encode_block` refuses, and for
-    media in the response.
+    Raises WireError if the request asks for several candidates or for output other than text, has a free-text
+    tool, or has a block that `encode_block` refuses.
     """
     own, report = request.dialect == NAME, target.report
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -171,8 +173,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> None:
-    """Write the leftovers. The client's `additionalModelRequestFields` are added to those that the encoder
-    has written, and replace those of the same name.
+    """Write the leftovers of the request into `body`. The client's `additionalModelRequestFields` are added
+    to the members that the encoder has written there, and replace those of the same name.
     """
     if extra is None:
         return
@@ -230,7 +232,9 @@ def _encode_sampling(
 def _fit_sampling(
     config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any], family: Family
 ) -> None:
-    """Change or remove what the model refuses, and write `top_k`, which each family has elsewhere."""
+    """Change or remove the sampling values in `config` that the model refuses, and write `top_k`, which
+    differs by family, into `fields`; report losses.
+    """
     report = target.report
     if target.facts.sampling is False:
         for member in [*config]:
@@ -373,4 +377,4 @@ FIELDS: Final = Fields(
         "prediction": f"{API} has no predicted output",
     },
 )
-"""For each field of ir.Request, the function that encodes it, or the reason why it is lost."""
+"""Field of ir.Request -> the function that encodes it, or the reason for which it is lost."""

@@ -1,4 +1,4 @@
-"""Whole responses: decodes the body of Converse to ir.Response, and encodes it back."""
+"""Responses that are not streamed: decodes the body of Converse to ir.Response, and encodes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ _STOP_DETAIL: Final = f"{API} has no such field"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error object, WireError for any other object."""
+    """Decode a response. Raises RequestFailed for an error object, WireError for any other object without
+    `output.message.content`.
+    """
     output = body.get("output")
     message = output.get("message") if type(output) is dict else None
     if type(message) is not dict or type(message.get("content")) is not list:
@@ -59,14 +61,17 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def decode_stop(word: Any) -> ir.Stop | None:
-    """The stop for a `stopReason`; None = none is stated."""
+    """Return the stop of the IR for a `stopReason`; None = no text, or an empty one."""
     if type(word) is not str or not word:
         return None
     return STOPS.get(word) or ir.Stop("other", word)
 
 
 def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
-    """(the IR's word for a `serviceTier`, the object as a leftover if it has another form)."""
+    """Return (the IR's word for a `serviceTier`, a leftover). stated: the decoded `serviceTier`; None =
+    (None, None). If it has an unknown form, the word is None, and the leftover holds it; otherwise the
+    leftover is None.
+    """
     if stated is None:
         return None, None
     if type(stated) is dict and stated.keys() == {"type"} and type(stated["type"]) is str:
@@ -75,7 +80,10 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
-    """The `stopReason`. own: Bedrock answered. called: the response holds calls of the client's tools."""
+    """Return the `stopReason`. stop: None = not stated; then it is `tool_use` or `end_turn`. own: True = the
+    response came in this dialect. called: True = the response has calls of tools. A stop reason that the API
+    does not have is reported as lost.
+    """
     if stop is None:
         return "tool_use" if called else "end_turn"
     if own and stop.raw is not None:
@@ -96,7 +104,9 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def encode_tier(tier: str | None, out: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into `out`, or report it as lost."""
+    """Write the service tier into `out`, or report it as lost. tier: None = nothing is written. own: True =
+    the response came in this dialect, so that any tier is written.
+    """
     if tier is None:
         return
     if (word := TIER_WORDS.get(tier, tier if own else None)) is None:
@@ -106,8 +116,8 @@ def encode_tier(tier: str | None, out: dict[str, Any], report: Report, *, own: b
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """A call without an id, or with one that the API does not allow, as a copy with an id; any other block
-    itself.
+    """Return the block. If it is a call without an id, or with an id that the API does not allow, return a
+    copy with a new id. index: the block's number in the response.
     """
     if not isinstance(block, ir.ToolCall):
         return block
@@ -116,14 +126,16 @@ def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
 
 
 def lose_head(response: ir.Response | ir.Start, report: Report) -> None:
-    """Report members of a response that the API has no place for: its id, its model, its status."""
+    """Report the fields of a response that the API has no member for: its id, model, date and status."""
     for field in ("id", "model", "created", "status"):
         if getattr(response, field) is not None:
             report.lose(field, f"a response of {API} has no such field", "hint")
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate; report losses. Raises RequestFailed for a failed response."""
+    """Encode the first candidate of a response; report losses. Raises RequestFailed if the response has an
+    error.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -155,7 +167,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _restore_message(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
-    """Write the leftovers of the response; those of its message have the prefix `output.message.`."""
+    """Write the leftovers of the response. Those with the prefix `output.message.` go into the message."""
     if extra is None or NAME not in extra:
         restore(out, extra, report, "")
         return

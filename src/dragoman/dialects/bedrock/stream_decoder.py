@@ -3,7 +3,8 @@
     messageStart → ( [contentBlockStart] → contentBlockDelta* → contentBlockStop )* → messageStop → metadata
 
 A frame is one event as `{"contentBlockDelta": {…}}` (`wire.eventstream`). Blocks of text and reasoning have
-no start: the first delta opens them. The member `p` only pads each event to hide its length; it is dropped.
+no `contentBlockStart`: the first delta opens the block. The member `p`, which only hides the length of an
+event, is left out.
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html, read in 2026-11
 """
 
@@ -38,9 +39,10 @@ _NONE: Final[dict[str, Any]] = {}
 
 
 class _Open(msgspec.Struct):
-    """A block that is open. index: its number in the IR. kind: its class. signature, withheld: what has come
-    of a signature, or of redacted reasoning in base64. grown: what deltas have added to a block that the
-    wire states in pieces.
+    """A block that is open. index: its number in the IR. kind: its class in the IR. value: its `start` on the
+    wire; {} = it had none. signature: the signature so far. withheld: the redacted reasoning so far, in
+    base64. grown: the deltas of a result, or of a kind without deltas in the IR, which are decoded when the
+    block ends.
     """
 
     index: int
@@ -62,7 +64,8 @@ class BedrockDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame. An exception gives ir.Error, an event of an unknown name ir.Raw.
+        """Return the IR events for one frame; [] after the last event of the stream. An exception event gives
+        ir.Error, an event with an unknown name ir.Raw.
 
         Raises WireError for a malformed event.
         """
@@ -90,7 +93,9 @@ class BedrockDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def close(self) -> _Events:
-        """The last events, when the last byte has come: the end if a stop reason has come, else an error."""
+        """Return the last events, after the last byte of the stream: the end if a stop reason has come,
+        otherwise an error; [] = the end or an error was returned before.
+        """
         if self._state == "over":
             return []
         if self._stopped:
@@ -177,7 +182,9 @@ class BedrockDecoder:
         return ir.Open(self._open[number].index, block)
 
     def _result(self, start: dict[str, Any], content: list[Any]) -> Any:
-        """The result of a tool that the provider ran; Native if it has an unknown form."""
+        """Return the result of a tool that the provider ran; an ir.Native if the result has an unknown form.
+        start: the member `toolResult` of the start. content: the decoded JSON of its content.
+        """
         return decode_block({"toolResult": {**start, "content": content}})
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
@@ -252,14 +259,16 @@ class BedrockDecoder:
 
 
 def _joined(before: str, piece: str) -> str:
-    """Two pieces of a blob, each in base64, as one."""
+    """Return two parts of a blob, each in base64, as one blob in base64."""
     if not before:
         return piece
     return base64.b64encode(base64.b64decode(before) + base64.b64decode(piece)).decode()
 
 
 def _opening(delta: dict[str, Any]) -> ir.Block:
-    """The empty block that a first delta opens."""
+    """Return the empty block that a delta without a `contentBlockStart` opens: thinking, a text, or an
+    ir.Native for another kind of delta.
+    """
     if "reasoningContent" in delta:
         return ir.Thinking(redacted="redactedContent" in delta["reasoningContent"])
     if "text" in delta or "citation" in delta:
@@ -269,7 +278,9 @@ def _opening(delta: dict[str, Any]) -> ir.Block:
 
 
 def _grown(state: _Open) -> ir.Block:
-    """The block that a start and its deltas state in pieces: an image, or Native for an unknown kind."""
+    """Return the block that a start and its deltas state together: an image, or an ir.Native for an unknown
+    kind.
+    """
     whole = {kind: dict(value) if type(value) is dict else value for kind, value in state.value.items()}
     for piece in state.grown:
         for kind, value in piece.items():

@@ -1,7 +1,8 @@
 """Encodes IR events as a stream of ConverseStream.
 
-Every delta names its block, so that blocks which are open together need no order. Text, reasoning and the
-arguments of calls are written at once; any other block when it ends.
+Every delta has the number of its block, so the deltas of several open blocks may come in any order. Text,
+reasoning and the arguments of calls are written at once. Signatures, redacted reasoning and all other blocks
+are written when the block ends.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ _MESSAGE: Final = "output.message."
 
 
 class _Block(msgspec.Struct):
-    """A block that is open. fold: collects a block that is written at its end; None = its deltas are written.
-    said: something of it was written.
+    """A block that is open. fold: collects a block that is written when it ends; None = its deltas are
+    written at once. said: True = a part of the block was written, or the block is left out. part: the summary
+    part of reasoning that was written last, None = no part is stated.
     """
 
     block: ir.Block
@@ -60,7 +62,9 @@ class BedrockEncoder(EventEncoder):
         self._tier: str | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for the client after one IR event; empty = none now."""
+        """Return the bytes for the client after one IR event; empty = nothing is written now. Events of
+        further candidates give no bytes, and each of their blocks is reported as lost.
+        """
         if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):
                 where = f"candidates[{event.candidate}]"
@@ -270,7 +274,9 @@ class BedrockEncoder(EventEncoder):
         return event("contentBlockStop", _json({"contentBlockIndex": index}))
 
     def _whole(self, index: int, block: ir.Block) -> bytes:
-        """The events of a block that is written at its end; b"" = it is left out."""
+        """Return the events of a block that is written when it ends, without `contentBlockStop`; b"" = the
+        block is left out. index: the block's number.
+        """
         wire = encode_block(block, self._scope, self._where(index))
         if wire is None:
             return b""

@@ -31,13 +31,17 @@ STOPS: Final[dict[str, Stop]] = {
     "model_context_window_exceeded": Stop("context"),
 }
 STOP_WORDS: Final[dict[str, str]] = {stop.reason: word for word, stop in STOPS.items()}
-"""Stop reason of the IR -> `stopReason`. "pause", "compaction", "error" and "other" have none."""
+"""Stop reason of the IR -> `stopReason`. There is no `stopReason` for "pause", "compaction", "error" and
+"other".
+"""
 STOPS["guardrail_intervened"] = Stop("filter", "guardrail_intervened")
 STOPS["malformed_tool_use"] = Stop("broken", "malformed_tool_use")
 
 TIERS: Final = {"default": "default", "priority": "priority", "flex": "flex", "reserved": "reserved"}
 TIER_WORDS: Final = {**TIERS, "fast": "priority"}
-"""Service tier of the IR -> `serviceTier.type`. "auto" is no tier: nothing is written."""
+"""Service tier of the IR -> `serviceTier.type`. Nothing is written for "auto", because it leaves the choice
+to the provider.
+"""
 
 IMAGES: Final = {one: f"image/{one}" for one in ("png", "jpeg", "gif", "webp")}
 DOCUMENTS: Final = {
@@ -74,7 +78,7 @@ SOUNDS: Final = {
     "pcm": "audio/pcm",
 }
 FORMATS: Final = {"image": IMAGES, "document": DOCUMENTS, "video": VIDEOS, "audio": SOUNDS}
-"""Kind of media -> {`format`: media type}."""
+"""Kind of media -> {the word for `format`: media type}."""
 OTHER_TYPES: Final = {
     "image/jpg": "jpeg",
     "audio/x-wav": "wav",
@@ -88,10 +92,12 @@ OTHER_TYPES: Final = {
     "application/x-pdf": "pdf",
     "application/json": "txt",
 }
-"""Other spellings of media types -> `format`. Every other text is a document of the format `txt`."""
+"""Other spellings of media types -> `format`. Documents of all other `text/…` types are written with the
+format `txt`.
+"""
 
 Family: TypeAlias = Literal["claude", "nova", "gpt_oss", "qwen", "other"]
-"""Whose models take the same members beside the API's own."""
+"""A family of models: its models accept the same members in `additionalModelRequestFields`."""
 _FAMILIES: Final[tuple[tuple[re.Pattern[str], Family], ...]] = (
     (re.compile(r"\banthropic\.|claude"), "claude"),
     (re.compile(r"\bamazon\.nova"), "nova"),
@@ -99,12 +105,13 @@ _FAMILIES: Final[tuple[tuple[re.Pattern[str], Family], ...]] = (
     (re.compile(r"\bqwen\."), "qwen"),
 )
 CACHING: Final[frozenset[Family]] = frozenset({"claude", "nova"})
-"""The families that accept cache points: others answer 400.
-https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, read in 2026-11."""
+"""The families whose models accept cache points; for other models the API answers 400.
+https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, read in 2026-11.
+"""
 
 
 def family_of(model: str | None) -> Family:
-    """The family of a model by its id, its inference profile's id or its ARN; "other" if these do not tell,
-    as for an application inference profile.
+    """Return the family of a model. model: its id, the id of its inference profile, or its ARN. "other" = the
+    name does not show a family, as that of an application inference profile.
     """
     return next((family for pattern, family in _FAMILIES if pattern.search(model or "")), "other")

@@ -1,7 +1,7 @@
 """Decodes and encodes `toolConfig`: the tools and the tool choice.
 
-The API refuses calls and results in a history without tools, so tools are made from the calls' names then. It
-has no word for "no tool": the tools are left out, unless the history has calls.
+The API refuses a history with calls or results if the request has no tools; then tools are made from the
+names of the calls. The API has no tool choice "none": the tools are left out, unless the history has calls.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dragoman.errors import WireError
 _TOOL: Final = frozenset({"toolSpec"})
 _SPEC: Final = frozenset({"name", "description", "inputSchema", "strict"})
 _KINDS: Final = {"nova_grounding": "web_search", "nova_code_interpreter": "code_execution"}
-"""Name of a `systemTool` -> the IR's kind of tool."""
+"""Name of a `systemTool` -> the kind of the tool in the IR."""
 _SYSTEM_TOOLS: Final = {kind: name for name, kind in _KINDS.items()}
 _MODES: Final = ("auto", "any")
 _EMPTY: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
 
 def decode_tools(config: Mapping[str, Any]) -> tuple[ir.Tool, ...]:
-    """Decode the tools of a `toolConfig`. A cache point becomes the mark of the tool before it."""
+    """Decode the tools of a `toolConfig`. A cache point becomes the cache mark of the tool before it."""
     tools: list[ir.Tool] = []
     for value in config.get("tools") or ():
         mark = decode_mark(value)
@@ -57,7 +57,9 @@ _PLAIN: Final[dict[str, ir.ToolChoice]] = {"auto": ir.ToolChoice("auto"), "any":
 
 
 def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """Decode the `toolChoice` of a `toolConfig`; None = it states none."""
+    """Decode the `toolChoice` of a `toolConfig`; None = there is none. A choice in an unknown form gets the
+    mode "native" and stays unchanged.
+    """
     choice = config.get("toolChoice")
     if choice is None:
         return None
@@ -70,7 +72,9 @@ def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[str, Any]) -> None:
-    """Write `toolConfig` into the body; report losses. Raises WireError for a free-text tool."""
+    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. Raises
+    WireError for a free-text tool.
+    """
     own, report, choice = scope.own, target.report, request.tool_choice
     called = _called(request.messages)
     forbidden = choice is not None and choice.mode == "none" and not own
@@ -121,7 +125,7 @@ def _no_tools(
 
 
 def _called(messages: Iterable[ir.Message]) -> list[str]:
-    """The names of the client's tools that the history has calls of, each once, in order."""
+    """Return the names of the client's tools that the history calls, each once, in the order of the calls."""
     return list(
         dict.fromkeys(
             block.name
@@ -206,7 +210,7 @@ def _encode_choice(choice: ir.ToolChoice, target: Target, body: dict[str, Any], 
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Ask for the call in `system`, because the model refuses a forced one."""
+    """Add a system text that asks for the call, because the model refuses a forced call; report it."""
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     text = f"Answer by calling {wanted}. Do not answer in plain text."
     body.setdefault("system", []).append({"text": text})

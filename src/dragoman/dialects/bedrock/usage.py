@@ -1,9 +1,9 @@
 """Token counts (`usage`), decoded and encoded.
 
-`inputTokens` usually excludes the tokens that a cache was read for or written with; the total shows when it
-includes them, as for some models of OpenAI's (https://github.com/anomalyco/opencode/issues/47354).
-Usage.form has words joined by "+": "inclusive" = such an input; "counts" = the cached tokens stand in
-`cacheReadInputTokenCount` and `cacheWriteInputTokenCount`, too, which no page mentions.
+`inputTokens` usually excludes the tokens that were read from or written to a cache. For some models of
+OpenAI's it includes them (https://github.com/anomalyco/opencode/issues/47354), which `totalTokens` shows.
+Usage.form has words joined by "+": "inclusive" = the input included the cached tokens; "counts" = the cached
+tokens were also stated in `cacheReadInputTokenCount` and `cacheWriteInputTokenCount`, which no page mentions.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ _COUNTS: Final = {
 }
 _LIFETIMES: Final = {"5m": "cache_write_5m", "1h": "cache_write_1h"}
 _INCLUDED: Final = ("tool_input", "reasoning")
-"""Counts of the IR that are part of another count here."""
+"""Counts of the IR that this protocol states only as part of another count."""
 
 
 def decode_usage(whole: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another."""
+    """Decode token counts so that no count includes another. Members without a field in the IR are
+    leftovers.
+    """
     wire = counted(whole)
     get = wire.get
     entered, output = get("inputTokens"), get("outputTokens")
@@ -65,8 +67,8 @@ def _lifetimes(details: Any) -> dict[str, Any]:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. Counts that it has no member for are reported. own: True =
-    the counts came in this dialect.
+    """Return the member `usage` for token counts; report the counts that the API has no member for. own: True
+    = the counts came in this dialect.
     """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:

@@ -1,22 +1,23 @@
 """Cohere's own chat protocol, decoded and encoded: POST /v2/chat.
 
 Specification: https://docs.cohere.com/reference/chat; read in the form of the client `cohere` 7.3.1. A stream
-is server-sent events with a name and a `type`, and `[DONE]` at the end.
+consists of server-sent events with a name and a `type`, and `[DONE]` at the end.
 
 Canonical form: a body that is decoded and encoded again differs from the original only in these points:
-- left out: null members, empty plans and lists of calls; in answers the arguments "null" of a call become "";
-- added: the type of a tool and of a call, and in answers the id, and the cited text of a citation;
+- left out: null members, empty plans and empty lists of calls; the arguments "null" of a call become "";
+- added: the type of a tool and of a call; in answers also the id, and the cited text of a citation;
 - citations stand in the order of the texts that they belong to.
 
-The main replacements of what the protocol lacks:
-- a call of a certain tool, or of one of several: only these are offered, and a call is forced;
-- text before calls in earlier answers: `tool_plan`; other efforts: a budget of thinking;
-- the role `developer`: `system`; refusals: text; text documents in results: `document` parts, others: text;
-- images of the assistant or in a tool's result: moved to the user.
+The main replacements of features that the protocol lacks:
+- a forced call of certain tools: only these tools are offered, and a call of any tool is forced;
+- text before calls in earlier answers: `tool_plan`; an effort below "high": a budget of thinking;
+- the role `developer`: `system`; refusals: text; text documents in tool results: `document` parts, other
+  documents: text;
+- images in messages of the assistant or in tool results: moved to a user message.
 
-Not here, because Cohere has replaced them: /v1/chat and /v1/generate (their models are retired or also at
-/v2/chat, https://docs.cohere.com/docs/migrating-v1-to-v2, read 2026-11), and /v1/tokenize, which counts the
-tokens of a text, not those of a conversation.
+Not implemented, because Cohere has replaced them: /v1/chat and /v1/generate (their models are retired or also
+at /v2/chat, https://docs.cohere.com/docs/migrating-v1-to-v2, read 2026-11), and /v1/tokenize, which counts
+the tokens of a text, not those of a conversation.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Tool calls, decoded and encoded. The arguments of a call are JSON text; Cohere writes the text "null" for a
-call without arguments.
+"""Tool calls, decoded and encoded. The arguments of a call are JSON text; for a call without arguments,
+Cohere writes the text "null".
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _NOTHING: Final = "null"
 
 
 def decode_call(call: Any) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`, or the object in that member of a stream's event."""
+    """Decode an entry of `tool_calls`, or the object that a stream event has as `tool_calls`. Raises
+    WireError if the call is not an object or its name is not a text.
+    """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function") or {}, "tool_calls[].function")
     known = _CALL if call.get("type") in {None, "function"} else _CALL - {"type"}
@@ -37,12 +39,13 @@ def decode_call(call: Any) -> ir.ToolCall:
 
 
 def told_arguments(arguments: Any) -> str:
-    """A call's `arguments` as text. The text "null" becomes ""."""
+    """Return a call's `arguments` as text. The text "null" becomes ""."""
     return "" if arguments == _NOTHING else arguments_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    where: the call's IR path.
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
     request's history such a call raises WireError; normally `emulate` has replaced it before.

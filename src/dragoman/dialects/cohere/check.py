@@ -1,7 +1,7 @@
 """Checks Cohere chat requests: types, ranges, required members, schemas. A mistake raises WireError.
 
-The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and parts
-pass, because the protocol grows, although the API refuses them (422). Limits:
+The gateway has no endpoint for this dialect; `dialects/translation` uses these checks. Unknown members and
+parts pass, because the protocol grows, although the API refuses them (422). Limits:
 https://docs.cohere.com/reference/chat, read 2026-11 in the texts of the client `cohere` 7.3.1.
 """
 
@@ -35,7 +35,9 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with a path and, except for a response schema, a code."""
+    """Raise WireError for the first mistake in a request, with a JSON path and a code. A mistake in the
+    schema of the response has no code.
+    """
     body = request.body
     if body.get("model") is None:
         missing("model")
@@ -105,8 +107,8 @@ SCALARS: Final[dict[str, Rule]] = {
     "presence_penalty": number(0, MOST_PENALTY),
     "logprobs": a_boolean,
 }
-"""The checks of members that are fields of ir.Sampling, except `stop_sequences`; a new one is added only
-here.
+"""The checks of the members that are fields of ir.Sampling, except `stop_sequences`. The codec reads its list
+of these members from here.
 """
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
@@ -179,5 +181,5 @@ _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "tool": {},
 }
 _LINKED: Final = frozenset({"tool"})
-"""Roles whose messages need more than a text."""
+"""Roles whose messages need more members than a role and a text."""
 _BY_ROLE: Final[dict[str, Rule]] = {role: _message(role) for role in _MEMBERS}

@@ -1,9 +1,9 @@
 """Citations of an answer, decoded and encoded.
 
-A citation of Cohere names a span of a content block and all sources of that span; each source is an
-ir.Citation, of the kind "document" or "tool". The url, the title and the snippet that a source's data state
-become fields; `Citation.source` keeps the whole source. Documentation:
-https://docs.cohere.com/docs/rag-citations, read 2026-11.
+A citation of Cohere names a span of a content block and all sources of that span. Each source becomes an
+ir.Citation, of the kind "document" or "tool"; a citation without sources becomes one ir.Citation. The url,
+the title and the snippet in a source's data become fields; `Citation.source` keeps the whole source.
+Documentation: https://docs.cohere.com/docs/rag-citations, read 2026-11.
 
 Citation.form: None = the citation states `content_index`, the number of its content block; "unplaced" = it
 does not, as in answers of older models.
@@ -23,16 +23,17 @@ _CITATION: Final = frozenset({"start", "end", "text", "sources", "content_index"
 _UNPLACED: Final = "unplaced"
 USUAL: Final = "TEXT_CONTENT"
 PLANNED: Final = "PLAN"
-"""The `type` of citations of the usual text, and of those of `tool_plan`."""
+"""`USUAL` is the `type` of citations of the content, `PLANNED` that of citations of `tool_plan`."""
 _DATA: Final = {"document": "document", "tool": "tool_output"}
-"""By the type of a source, the member that holds the cited data."""
+"""Type of a source -> the member of the source that holds the cited data."""
 
 
 def decode_citation(wire: Any, said: str, kind: str) -> tuple[ir.Citation, ...]:
-    """One ir.Citation for each source of a citation; one without `source` if it states no sources.
+    """Return an ir.Citation for each source of a citation; one without `source` if the citation has no
+    sources.
 
-    said: the text of the cited block. `text` is kept only where it is not the cited span of that text. kind:
-    the `type` of citations of this block; another type is kept.
+    said: the text of the cited block. The citation's `text` becomes a leftover if it is not the cited span of
+    `said`. kind: the usual `type` of citations of this block; any other `type` becomes a leftover.
     """
     wire = an_object(wire, "citations[]")
     start, end = wire.get("start"), wire.get("end")
@@ -80,10 +81,11 @@ def _is_span(said: str, start: Any, end: Any, text: Any) -> bool:
 def encode_citations(
     citations: Sequence[ir.Citation], said: str, index: int | None, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """The citations of one block. Neighbours that differ only in their source become one.
+    """Return the wire citations for the citations of one block. Neighbours that differ only in their source
+    become one wire citation.
 
-    said: the text of the block. index: its number in the message's content; None = it is the `tool_plan`.
-    where: the block's IR path.
+    said: the text of the block. index: the block's number in the message's content; None = the block is the
+    `tool_plan`. where: the block's IR path.
     """
     out: list[dict[str, Any]] = []
     for number, citation in enumerate(citations):
@@ -103,7 +105,9 @@ def _without_sources(wire: dict[str, Any]) -> dict[str, Any]:
 def encode_citation(
     citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str
 ) -> dict[str, Any]:
-    """One citation with its source. The other arguments are as for `encode_citations`."""
+    """Return the wire citation for one citation. A citation of another dialect without a span covers the
+    whole text. said, index: as for `encode_citations`. where: the citation's IR path.
+    """
     start = citation.start if citation.start is not None or draft.own else 0
     end = citation.end if citation.end is not None or draft.own else len(said)
     wire: dict[str, Any] = {}

@@ -1,10 +1,10 @@
 """Cohere's embeddings, decoded and encoded: POST /v2/embed.
 
 Specification: https://docs.cohere.com/v2/reference/embed, read 2026-11 in the texts of the client `cohere`
-7.3.1. Every request states what its vectors are for (`input_type`). A request of a protocol without such a
-member asks for vectors of documents, `search_document`, which is reported; a client can send
-`{"cohere": {"input_type": …}}`. An answer has the vectors by their type: here always `float`. Pictures, and
-mixtures of texts and pictures, are for Cohere's own clients alone.
+7.3.1. Every request states the purpose of its vectors (`input_type`). For a request that states no purpose,
+`search_document` is written and reported; a client can send `{"cohere": {"input_type": …}}`. An answer has
+the vectors by their type, which is always `float` in translated answers. Only a relay passes on requests with
+pictures, or with mixtures of texts and pictures.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/embed"
 MOST_INPUTS: Final = 96
-"""The most texts of a request: https://docs.cohere.com/v2/reference/embed"""
+"""The most texts of one request: https://docs.cohere.com/v2/reference/embed"""
 MAPS: Final = frozenset(
     {"model", "texts", "input_type", "output_dimension", "truncate", "embedding_types", "images", "inputs"}
 )
@@ -63,7 +63,7 @@ _TYPES: Final = {
     "fact_verification": "search_query",
     "code_retrieval_query": "search_query",
 }
-"""`input_type` by the IR's task. The last three are questions, to which documents are looked for."""
+"""Task of the IR -> `input_type`. The last three tasks embed questions for which documents are searched."""
 _CUTS: Final = {"END": True, "NONE": False}
 _FLOAT: Final = "float"
 
@@ -92,7 +92,7 @@ _read_meta: Final = msgspec.json.Decoder(_Meta | None).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError for the first mistake in a request, with a JSON path and a code."""
     body = request.body
     if body.get("images") is None and body.get("inputs") is None:
         check_members(body, _RULES, "input_type", "texts")
@@ -121,7 +121,9 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for pictures, and for numbers other than floats."""
+    """Decode a request that `check` has accepted. Raises WireError for pictures, and if `embedding_types` is
+    stated and not `["float"]`.
+    """
     body = wire.body
     for member in ("images", "inputs"):
         if body.get(member) is not None:
@@ -146,7 +148,9 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
+    """Encode an embedding request; report changes and losses. Raises WireError for inputs that are token ids
+    whose text is unknown.
+    """
     report = target.report
     own = request.dialect == NAME
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -183,13 +187,16 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
 
 
 def unasked(request: ir.EmbedRequest) -> frozenset[str]:
-    """The members that this request has only because Cohere requires them, or has another default."""
+    """Return the names of the members that `encode_request` writes although the client has not stated them:
+    `input_type`, which Cohere requires, and `truncate`, for which Cohere's default differs from that of other
+    protocols.
+    """
     stated = {"input_type": request.task, "truncate": request.truncate}
     return frozenset(member for member, value in stated.items() if value is None)
 
 
 def locate(_: ir.EmbedRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in a request of this dialect, for the IR path `where`."""
     if where.startswith("inputs"):
         return f"$.texts{where.removeprefix('inputs')}"
     return "$." + {"dimensions": "output_dimension", "task": "input_type"}.get(where, where)
@@ -197,7 +204,7 @@ def locate(_: ir.EmbedRequest, where: str) -> str:
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
-    body, and if there are not as many vectors as inputs.
+    body, and if the number of vectors is not the number of inputs.
     """
     try:
         answer = _read(answered.data)
@@ -213,14 +220,17 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
 
 
 def _refuse_failure(body: bytes) -> None:
-    """Raise RequestFailed if a body states an error and has no vectors."""
+    """Raise RequestFailed if a body has an error message and no vectors."""
     written = decode_object(body)
     if "embeddings" not in written and type(written.get("message")) is str:
         raise RequestFailed(fault_of(written))
 
 
 def _usage(meta: _Meta | None) -> ir.Usage | None:
-    """The billed tokens; Cohere states no others here. Those of pictures are beside those of texts."""
+    """Return the billed tokens, because Cohere states no others here; None = `meta` is None, or states no
+    tokens. Cohere counts the tokens of pictures separately from those of texts; here they are part of the
+    input tokens.
+    """
     billed = meta.billed_units if meta is not None else None
     if billed is None or (billed.input_tokens is None and billed.image_tokens is None):
         return None
@@ -230,7 +240,7 @@ def _usage(meta: _Meta | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body. If the vectors do not have the requested length, this is reported."""
+    """Return the response body. Vectors that do not have the requested length are reported."""
     lose_length(response, reply)
     body: dict[str, Any] = {
         "id": response.id or reply.id,
@@ -248,7 +258,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 class CohereEmbeddingRelay(WholeAnswerRelay):
-    """Relays embedding requests and responses of this dialect, which do not name the model."""
+    """Relays embedding requests and responses of this dialect. A response does not name the model."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         return Outgoing(PATH, encode_head({**head, **edits}))
@@ -256,8 +266,9 @@ class CohereEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, unchanged, and its usage; a usage of None is missing or unreadable. Raises
-        RequestFailed for an error with status 200, WireError for a body without vectors.
+        """Return (the upstream's response, unchanged; its usage). None as the usage = missing or unreadable.
+        model: is not used, because the response does not name the model. Raises RequestFailed for an error
+        with status 200, WireError for any other body without vectors.
         """
         head = decode_head(answer.data)
         if "embeddings" not in head:

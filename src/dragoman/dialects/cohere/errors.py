@@ -1,8 +1,8 @@
 """Errors in Cohere's form, `{"message": "text", "id": "…", "error_type": "WORD"}`, decoded and encoded.
 
 Only `message` is always there. https://docs.cohere.com/reference/errors, read 2026-11; `error_type` and the
-id as in recorded answers. If message and status do not show the kind of a failure, the gateway writes the
-kind as `code`, which Cohere's clients ignore.
+id as in recorded answers. The gateway adds the kind of the fault as `code` if `error_type`, message and
+status do not show this kind. Cohere's clients ignore `code`.
 """
 
 from __future__ import annotations
@@ -32,20 +32,24 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("trial key, which is limited to", "quota"),
     ("blocked", "content_policy"),
 )
-"""The kind of a failure by a part of its message; used for the statuses in `_VAGUE` and without a status."""
+"""(a part of the message, kind of the fault). Used for the statuses in `_VAGUE` and for errors without a
+status.
+"""
 _VAGUE: Final = frozenset({400, 404, 422, 429, 498})
 _WORDS: Final[dict[str, Kind]] = {"TOO_MANY_TOKENS": "context_length"}
-"""The kind of a failure by its `error_type`."""
+"""`error_type` -> kind of the fault."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    """Return the fault of an error response. Never fails: without a readable body, the status gives
+    the kind.
+    """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside a response or a stream."""
+    """Return the fault of an error object inside a response or a stream."""
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -75,7 +79,9 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response."""
+    """Return (status, headers, body) of an error response. request_id: None = no header with the id is
+    written.
+    """
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -84,7 +90,9 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """The error as a JSON object. status: of the response; None: the error is inside a stream."""
+    """Return the error as a JSON object. status: of the error response; None = the error is inside a
+    stream.
+    """
     out: dict[str, Any] = {"message": redact(fault.message)}
     if fault.type in _WORDS:
         out["error_type"] = fault.type

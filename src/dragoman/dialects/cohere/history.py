@@ -1,8 +1,8 @@
 """The messages of a request, decoded and encoded.
 
-A `tool` message is a user's Message with one ToolResult. Message.form is "parts" for content that is a list,
-None for a string or absent content. System messages may stand anywhere. Each call needs its result:
-https://github.com/oracle/langchain-oracle/issues/10
+A `tool` message becomes a user's Message with one ToolResult. Message.form is "parts" for content that is a
+list, None for content that is a string or missing. System messages may stand anywhere. Cohere requires a
+result for each call: https://github.com/oracle/langchain-oracle/issues/10
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one ir.Message for each wire message."""
+    """Decode the messages of a request, each into one ir.Message. Raises WireError for an unknown role or
+    form.
+    """
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -53,8 +55,8 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages of a request in this dialect. Those of a client of another dialect are repaired before.
-    Raises WireError for a tool result without its call.
+    """Encode the messages of a request. Messages of another dialect are repaired before; then a tool result
+    without its call raises WireError.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -71,9 +73,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Encodes the messages of a client of this dialect, as the client wrote them, and appends
-    them to `out`.
-    """
+    """Encodes messages that came in this dialect, unchanged, and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -103,15 +103,17 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def _restore_citations(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Write the leftovers of an assistant message; citations among them come after the message's own."""
+        """Write the leftovers of an assistant message into `out`. If there are citations among the leftovers,
+        they are added to the message's citations. where: the message's IR path.
+        """
         told = out.get(CITATIONS, [])
         restore(out, message.extra, self.draft.report, where)
         if told and out[CITATIONS] is not told:
             out[CITATIONS] = [*told, *out[CITATIONS]]
 
     def say(self, role: str, blocks: Sequence[ir.Block], where: str, *, parts: bool = False) -> None:
-        """Append a message. parts: True = the content is always a list; otherwise the content of a single
-        text is a string. where: the IR path of `blocks`.
+        """Append a message with these blocks. parts: True = the content is always a list; False = the content
+        of a single text is a string. where: the IR path of `blocks`.
         """
         self._put(role, [(block, f"{where}[{index}]") for index, block in enumerate(blocks)], parts=parts)
 
@@ -146,15 +148,15 @@ _RULES: Final = Rules(
 
 
 class _History(_OwnHistory):
-    """Encodes the messages of a client of another dialect, after their repair (`repaired`), and appends them
-    to `out`.
+    """Encodes messages that came in another dialect, after their repair (`repaired`), and appends them to
+    `out`.
     """
 
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless it is empty. The report gets the repairs in the
-        message.
+        """Encode one message and append it to `out`. An assistant message without content is left out. The
+        repairs in the message are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
@@ -201,7 +203,9 @@ class _History(_OwnHistory):
         self.out.append({"role": "tool", "tool_call_id": block.id, "content": content})
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """The content of a tool result's message: a text, or a list of parts if it has documents."""
+        """Return the content of a tool result's message: a text, or a list of parts if the result has text
+        documents. where: the IR path of `block`.
+        """
         draft = self.draft
         texts: list[str] = []
         documents: list[dict[str, Any]] = []

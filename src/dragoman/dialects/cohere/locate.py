@@ -1,4 +1,4 @@
-"""Finds the JSON path in a client's request for a path in the IR."""
+"""Translates paths in the IR to JSON paths in a request of this dialect."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _MEMBERS: Final[dict[str, str]] = {
     "reasoning.mode": "thinking.type",
     "reasoning.budget": "thinking.token_budget",
 }
-"""The request member for an IR path."""
+"""IR path -> the path of the request's member."""
 _BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[\d+\](.*)")
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
 _INNER: Final = {"sampling": "", "output": "response_format.", "reasoning": "thinking."}
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.p` for `sampling.top_p`.
+    """Return the JSON path for the IR path `where`: `$.p` for `sampling.top_p`.
 
-    For a block it is the path of the block's message, because the form of the message's content is unknown
-    here.
+    For a block, the path of the block's message is returned, because the form of the message's content is not
+    known here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -48,8 +48,8 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path. If the request has no such member, it is the nearest path
-    that the request has.
+    """Return the JSON path in `request` for the IR path `where`. If the request has no such member, the
+    nearest path that the request has is returned.
     """
     body: dict[str, Any] = request.body
     if (block := _BLOCK.fullmatch(where)) is not None:

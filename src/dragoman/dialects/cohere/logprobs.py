@@ -1,8 +1,8 @@
 """Log probabilities, decoded and encoded.
 
-Cohere states them for pieces of text, each with the ids and the probabilities of its tokens:
-`{"text", "token_ids", "logprobs"}`. A piece of one token is an ir.Logprob. A piece of several tokens cannot
-be divided, because its text does not show where a token ends.
+Cohere states them for parts of a text, each with the ids and the log probabilities of its tokens: `{"text",
+"token_ids", "logprobs"}`. A part of one token becomes an ir.Logprob. A part of several tokens cannot be
+divided, because its text does not show where a token ends.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _ITEM: Final = frozenset({"text", "token_ids", "logprobs"})
 
 
 def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded tokens; None if a piece has several tokens. May raise AttributeError, KeyError or TypeError
-    for an invalid piece.
+    """Return the decoded tokens; None = an entry has several tokens, or none. May raise AttributeError,
+    KeyError or TypeError for an invalid entry.
     """
     tokens: list[ir.Logprob] = []
     for item in items:
@@ -32,7 +32,9 @@ def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprob(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
-    """The piece of text that is one token. where: the IR path of its text, for the report."""
+    """Return the entry `{"text", "token_ids", "logprobs"}` for one token. where: the IR path of the text
+    block, for the report.
+    """
     ids = [] if token.id is None else [token.id]
     if token.top:
         report.lose(f"{where}.logprobs", "the Cohere API has no other likely tokens", "quality")

@@ -1,7 +1,8 @@
 """Content parts and media, decoded and encoded.
 
-A text document in the result of a tool is a `document` part, which the model can cite. If its data are a text
-and perhaps a title, it becomes a Media; else a Native that stands for its data as JSON.
+A text document in the result of a tool is written as a `document` part, which the model can cite. A
+`document` part whose data are a text and perhaps a title becomes an ir.Media. Any other becomes an ir.Native,
+which stands for its data as JSON.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ _DATA: Final = frozenset({"title", "text"})
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
-    """The blocks of a message's content parts, one each. where: the path of the list, for errors."""
+    """Return the blocks of a message's content parts, one block for each part. where: the path of the list,
+    for errors. Raises WireError for a part that is not an object.
+    """
     return [decode_part(an_object(part, f"{where}[{index}]")) for index, part in enumerate(parts)]
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """The block of a content part; an unknown or invalid part becomes an ir.Native."""
+    """Return the block of a content part. An unknown or invalid part becomes an ir.Native."""
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -76,10 +79,12 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The content part of one block; None, and a loss is reported, if this dialect lacks the kind of block.
+    """Return the content part for one block; None = the dialect has no form for the block, which is reported
+    as lost. where: the block's IR path.
 
-    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or the
-    id of a file (`unsupported_value`). Without the medium the model would answer another question.
+    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or an
+    image that is only the id of a file (`unsupported_value`). Without the medium the model would answer
+    another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -96,7 +101,7 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def lose_source(draft: Draft, where: str) -> None:
-    """Report a citation in an earlier answer of another dialect as lost. where: its IR path."""
+    """Report a citation in the history of another dialect as lost. where: the citation's IR path."""
     draft.report.lose(where, "sources of an earlier answer are not sent to the Cohere API", "hint")
 
 
@@ -150,7 +155,10 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """A text document in the result of a tool as a `document` part. Raises WireError for other documents."""
+    """Return the part for a medium in the result of a tool: a `document` part for a text document; for any
+    other medium the part that `encode_part` returns. Raises WireError for media that no part can hold. where:
+    the medium's IR path.
+    """
     if block.text is None or block.kind != "document":
         return _write_media(block, draft, where)
     _lose_settings(block, draft, where)
@@ -165,8 +173,8 @@ def _lose_settings(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the leftovers of `block` to its part `out`, and return the part. The report gets the block's seal
-    and cache mark, which cannot be written.
+    """Add the leftovers of `block` to its part `out`, and return `out`. The block's seal and cache mark,
+    which cannot be written, are reported. where: the block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore(out, block.extra, draft.report, where)
@@ -174,7 +182,9 @@ def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report what is not written of a block: seal, cache mark and leftovers. where: the block's IR path."""
+    """Report the seal, the cache mark and the leftovers of a block, because none of them is written. where:
+    the block's IR path.
+    """
     _lose_opaque(block, draft, where)
     restore({}, block.extra, draft.report, where)
 
@@ -186,7 +196,9 @@ def _lose_opaque(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
+    """Report a cache mark as lost; None = there is no mark. where: the IR path of the value that has the
+    mark.
+    """
     if mark is not None:
         draft.report.lose(where + ".cache", "the Cohere API has no cache breakpoints", "hint")
 

@@ -1,8 +1,8 @@
-"""Relays chat between a client and an upstream of Cohere's protocol.
+"""Relays chat between a client and an upstream that both speak Cohere's protocol.
 
-The answer and the events have no name of the model, so nothing is rewritten; the relay looks for the usage,
-for errors and for the end. After the first content, an event with nothing but the next piece of a text is not
-decoded.
+Answers and events do not name the model, so nothing is rewritten. The relay looks for the usage, for errors
+and for the end. After the first content, an event whose first member is the type `content-delta` is passed on
+without decoding it.
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ _NAMED_DELTA: Final = "content-delta"
 _CONTENT: Final = frozenset(
     {"content-delta", "tool-plan-delta", "tool-call-start", "citation-start", "content-start"}
 )
-"""The types of events with which an answer begins to have content."""
+"""The types of events that show that the answer has content."""
 _NAMED: Final = _CONTENT | {
     *("message-start", "content-end", "tool-call-delta", "tool-call-end", "citation-end", "message-end"),
     "debug",
 }
-"""The types of events, which stand in the line `event`, too."""
+"""The types of events that are written with a line `event:` that repeats the type. Events of other types are
+written without this line.
+"""
 _decode = msgspec.json.Decoder().decode
 
 
 class CohereRelay(BodyRelay):
-    """Relays Cohere chat requests and responses."""
+    """Relays Cohere chat requests and responses that are not streamed, and makes the relay of a stream."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body, unchanged; its usage). A usage of None is not stated. Raises RequestFailed for an error
-        in the body, WireError for a body that is no JSON or has no `message`.
+        """Return (the body, unchanged; its usage). None as the usage = not stated. Raises RequestFailed for
+        an error in the body, WireError for a body that is not JSON or has no `message`.
         """
         try:
             answer = _decode(body)
@@ -66,7 +68,7 @@ class CohereRelay(BodyRelay):
 
 class CohereStreamRelay:
     """Relays the events of one stream. If the stream states no usage and `estimate` is set, the estimated
-    usage is added to its last event.
+    usage is added to the event `message-end`.
     """
 
     __slots__ = ("_ended", "content", "done", "estimate", "usage")
@@ -79,7 +81,9 @@ class CohereStreamRelay:
         self._ended = False  # the end mark was sent
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one event. Raises RequestFailed for an error, WireError for an invalid event."""
+        """Return the bytes for one event. Raises RequestFailed for an error, WireError for an invalid
+        event.
+        """
         if self.content and frame.startswith(_DELTA):
             return event(_NAMED_DELTA, frame)
         if self._ended:
@@ -101,8 +105,8 @@ class CohereStreamRelay:
             raise WireError(f"a stream event cannot be parsed: {error}") from None
 
     def _end(self, value: dict[str, Any], frame: bytes) -> bytes:
-        """Note the usage of the last event, and add an estimate if it states none. Raises RequestFailed if
-        the event tells of an error.
+        """Read the usage of the event `message-end`, and return its frame; if the event states no usage, with
+        an estimate. Raises RequestFailed if the event reports an error.
         """
         delta = value.get("delta") or {}
         if error := delta.get("error"):
@@ -118,7 +122,9 @@ class CohereStreamRelay:
         return frame
 
     def close(self) -> bytes:
-        """The end mark, if it was not sent yet. Raises RequestFailed if the stream broke off."""
+        """Return the end mark `[DONE]`, or b"" if it was sent before. Raises RequestFailed if the stream ends
+        without `message-end`.
+        """
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)
         if self._ended:

@@ -1,8 +1,8 @@
-"""Cohere chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
+"""Cohere chat requests, decoded and encoded. `history` decodes and encodes the messages, `tools` the tools.
 
-Request.forms: "stream": "false" for a stated false; "strict_tools": "true" or "false", as stated.
-Output.form: "response_format" for a stated "text". `thinking.type` "enabled" is Reasoning.mode "on",
-"disabled" is "off".
+Values of the IR's `forms` and `form`: Request.forms has "stream": "false" if the client stated false, and
+"strict_tools": "true" or "false" as stated; Output.form is "response_format" if the client stated the type
+"text". `thinking.type` "enabled" is Reasoning.mode "on", "disabled" is "off".
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dragoman.errors import WireError
 
 _NAMES: Final = {"k": "top_k", "p": "top_p"}
 _SAMPLING: Final = {member: _NAMES.get(member, member) for member in SCALARS}
-"""Members that are fields of ir.Sampling, each with the field's name."""
+"""Member of a request -> the field of ir.Sampling."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,
@@ -42,7 +42,7 @@ MAPS: Final = frozenset(
         *("response_format", "thinking"),
     }
 )
-"""Members with an IR field; all others of a request are leftovers in `extra`."""
+"""Members of a request with an IR field; all other members are leftovers in `extra`."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop_sequences"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _THINKING: Final = frozenset({"type", "token_budget"})
@@ -50,13 +50,13 @@ _MODES: Final = {"enabled": "on", "disabled": "off"}
 _TYPES: Final = {"on": "enabled", "off": "disabled"}
 _NO_SAMPLING: Final = ir.Sampling()
 _UNBOUNDED: Final = frozenset({"high", "xhigh", "max"})
-"""Efforts that are written without a budget. Cohere's compatibility API has only `none` and `high`:
-https://docs.cohere.com/docs/compatibility-api, read 2026-11.
+"""Efforts that are written as thinking without a budget. Cohere's compatibility API has only `none` and
+`high`: https://docs.cohere.com/docs/compatibility-api, read 2026-11.
 """
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an unknown message format."""
+    """Decode a request that `check` has accepted. Raises WireError for a message of unknown form."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -88,7 +88,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only those fields that decide the form of the response."""
+    """Decode only the fields on which the form of the response depends: the model, and whether it streams."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -118,11 +118,11 @@ def _decode_reasoning(wire: dict[str, Any] | None) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
+    """Encode a request for an upstream of this dialect; report changes and losses.
 
-    Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no part can hold, a
-    free-text tool or call, a tool result without its call from another dialect, a response other than text,
-    several candidates.
+    Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold, a
+    free-text tool or call, a tool result without its call in a history of another dialect, a response other
+    than text, several candidates.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -166,7 +166,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Change another dialect's sampling values in `body` to values that Cohere accepts, or remove them; both
+    """Change sampling values of another dialect in `body` to values that Cohere accepts, or remove them. Both
     are reported.
     """
     report = draft.report
@@ -211,7 +211,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _lose_words(output: ir.Output, draft: Draft) -> None:
-    """Report what a schema has beside it in other dialects. Every schema of Cohere's is strict."""
+    """Report the name, the description and the strictness of an output schema, for which Cohere has no
+    members. Cohere always follows the schema.
+    """
     report = draft.report
     if output.name is not None:
         report.change("output.name", "", "the schema of a response has no name in the Cohere API")
@@ -242,8 +244,9 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 
 
 def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
-    """`thinking` for the wish of another dialect; {} = the model's default. A budget counts more than an
-    effort, for which a budget is written if it is below "high".
+    """Return `thinking` for the reasoning that a request of another dialect asks for; {} = the model decides.
+    A stated budget is written, and a stated effort beside it is lost. An effort below "high" is written as a
+    budget, any other effort as thinking without a limit.
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:
@@ -299,4 +302,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""The encoder of each field of an IR request, and the fields that are reported as lost."""
+"""Field of ir.Request -> the function that encodes it, or the reason for which it is lost."""

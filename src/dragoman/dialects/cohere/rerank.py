@@ -1,4 +1,4 @@
-"""POST /v2/rerank for requests of other protocols.
+"""Encodes requests of other protocols for POST /v2/rerank, and decodes the responses.
 
 Specification: https://docs.cohere.com/v2/reference/rerank. The codec is the one that all vendors of rerankers
 share (`dialects/openai/rerank`), always in Cohere's form: documents are texts, and search units are billed.
@@ -17,7 +17,7 @@ from dragoman.dialects.request import Target, WireRequest
 
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
-    """The request in Cohere's form. Raises WireError for a document that is no text."""
+    """Encode a request in Cohere's form. Raises WireError for a document that is not a text."""
     quirks = msgspec.structs.replace(target.quirks, ranking="cohere")
     return family.encode_request(request, msgspec.structs.replace(target, quirks=quirks))
 

@@ -1,4 +1,4 @@
-"""Whole (not streamed) Cohere chat responses, decoded and encoded."""
+"""Cohere chat responses that are not streamed, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SAID: Final = Typed(NAME, "message", tool_plan=str, tool_calls=list, citations=l
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, and if the generation failed;
-    WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error with status 200, and if the finish reason says
+    that the generation failed; WireError for an invalid body.
     """
     if type(body.get("message")) is not dict and is_failure(body):
         raise RequestFailed(fault_of(body))
@@ -50,12 +50,14 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 
 
 def is_failure(body: dict[str, Any]) -> bool:
-    """Whether a body or an event is an error: its `message` is a text, or it has `error`."""
+    """Whether a body or an event is an error: its `message` is a text, or it has an `error`."""
     return type(body.get("message")) is str or bool(body.get("error"))
 
 
 def failure_of(word: Any) -> ir.Fault | None:
-    """The fault that a finish reason states; None = it states none."""
+    """Return the fault for a finish reason that means a failed generation; None = any other finish reason, or
+    none.
+    """
     return FAILURES.get(word) if type(word) is str else None
 
 
@@ -85,7 +87,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason; None = none was stated. called: the response has tool calls."""
+    """Return the stop of the IR for a finish reason (`word`); None = `word` is None. called: True = the
+    response has tool calls; then `COMPLETE` is decoded as a stop for tools.
+    """
     if word is None:
         return None
     stop = STOPS.get(word) or ir.Stop("other" if word else "end", raw=word)
@@ -93,7 +97,9 @@ def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The body, with the first candidate only. Raises RequestFailed if the response holds an error."""
+    """Return the body with the first candidate; further candidates are reported as lost. Raises RequestFailed
+    if the response has an error.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -126,7 +132,9 @@ ONE_ANSWER: Final = "a response of the Cohere API has only one candidate"
 
 
 def shown_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any] | None:
-    """The member `usage`; None = there is none."""
+    """Return the member `usage` for the client; None = the response came in this dialect without a usage. For
+    a response of another dialect without a usage, counts of 0 are written and reported.
+    """
     if usage is None and draft.own:
         return None
     if usage is None:
@@ -135,21 +143,27 @@ def shown_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any] | None:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report the model, date, status and service tier of a response as lost: this dialect has none."""
+    """Report the model, date, status and service tier of a response as lost, because this dialect has no
+    members for them.
+    """
     for field in ("model", "created", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Cohere API has no {field}", "hint")
 
 
 def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str | None:
-    """The id of a call. A call without an id gets a new one, unless the response came in this dialect."""
+    """Return the id to write for a call. A call without an id gets a new one, unless the response came in
+    this dialect. stated: the call's own id, None = it has none. position: the number of the call in the
+    response.
+    """
     if stated is not None or draft.own:
         return stated
     return f"call_{reply.id.rpartition('-')[2]}_{position}"
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """The finish reason for the client; None if none was stated in this dialect. called: the client gets tool
+    """Return the finish reason for the client. stop: None = not stated; then it is `COMPLETE`, or None for a
+    response that came in this dialect. where: the candidate's IR path. called: True = the client gets tool
     calls.
     """
     if stop is None:

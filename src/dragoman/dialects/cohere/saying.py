@@ -1,7 +1,8 @@
 """The assistant's message, in responses and in the history of requests, decoded and encoded.
 
-A message has its plan (`tool_plan`, what the model says before it calls tools), content parts, calls, and the
-citations of both kinds of text. The plan becomes a Text with the form "tool_plan", after the thinking.
+A message has a plan (`tool_plan`, the text that the model writes before it calls tools), content parts,
+calls, and citations of the plan and of the content. The plan becomes a Text with the form "tool_plan". In the
+decoded message it comes after thinking at the beginning, and before all other content.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ CITATIONS = "citations"
 
 
 def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
-    """(the blocks of an assistant message: thinking, plan, the other content, calls; the citations that
-    belong to none of its texts). where: the message's path, for errors.
+    """Return (the blocks of an assistant message, the citations that belong to none of its texts). The order
+    of the blocks: thinking, plan, the other content, calls. where: the message's path, for errors. Raises
+    WireError for a plan or content of a wrong type.
     """
     plan = message.get(PLAN)
     if plan is not None and type(plan) is not str:
@@ -49,8 +51,8 @@ def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block
 
 
 def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list[Any]:
-    """Add citations to their texts, and return those that belong to none. planned: the plan, if there is one.
-    said: the content.
+    """Add citations to the texts that they cite, and return the citations that cite none of them. planned:
+    the plan as a list of one block; [] = there is none. said: the blocks of the content.
     """
     if type(citations) is not list:
         return []
@@ -69,7 +71,9 @@ def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list
 
 
 def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | None:
-    """The place in `blocks` of the text that a citation belongs to; None = there is none."""
+    """Return the index in `blocks` of the block that a citation belongs to; None = there is no such block.
+    planned: True = `blocks` has only the plan.
+    """
     if type(wire) is not dict:
         return None
     index = 0 if planned else wire.get("content_index")
@@ -81,8 +85,8 @@ def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | Non
 class Saying(Collected):
     """Collects blocks and writes one assistant message.
 
-    parts: True = the content is always a list. mint: gives the id to write for a call; it gets the call's own
-    id (None = the call has none) and the call's position. If it returns None, no id is written.
+    parts: True = the content is always a list. mint: returns the id to write for a call (None = no id is
+    written); its arguments are the call's own id (None = the call has none) and the call's position.
     """
 
     __slots__ = ("calls", "citations", "mint", "parts", "plan", "written")
@@ -99,14 +103,16 @@ class Saying(Collected):
         self.citations: list[dict[str, Any]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The finished message with these blocks. where: the IR path of the object that holds them."""
+        """Add the blocks, and return the finished message. where: the IR path of the object that
+        holds them.
+        """
         self.add(blocks, where)
         return self.done()
 
     def done(self) -> dict[str, Any]:
-        """The message as a wire object, with everything that was added.
+        """Return the message with everything that was added, as a wire object.
 
-        In the history of another dialect, the text of a message with calls is its plan, as Cohere's own
+        In a history of another dialect, the text of a message with calls becomes its plan, as Cohere's own
         models write it: https://docs.cohere.com/docs/tool-use-overview, read 2026-11.
         """
         if self.calls and not (self.draft.own or self.draft.answer):
@@ -149,8 +155,9 @@ class Saying(Collected):
         self.spaced = False
 
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
-        """Write the citations of a text that goes into the content part `index`; None = into the plan.
-        before: the length of that part so far.
+        """Write the citations of a text. They are left out in a history of another dialect. index: the number
+        of the content part that gets the text; None = the plan gets it. where: the IR path of `block`.
+        before: the length of that content part before the text.
         """
         cited = getattr(block, CITATIONS, ())
         if not cited or not (self.draft.own or self.draft.answer):

@@ -1,9 +1,9 @@
 """Decodes a stream of Cohere's events into IR events.
 
-`message-start`, then for each block its start, deltas and end, then `message-end` with the finish reason and
-the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block. Citations
-belong to the content part that they name, else to the latest text. A failure is a `message-end` with
-`error`, or with the finish reason of one.
+A stream has `message-start`, then the start, deltas and end of each block, then `message-end` with the finish
+reason and the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block.
+A citation belongs to the content part that it names; if it names none, to the latest text. A stream that
+fails ends with a `message-end` that has an `error` or a finish reason of `FAILURES`.
 https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
@@ -53,7 +53,7 @@ class _Delta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """An event that only continues a text, as most do."""
+    """An event that does nothing but add to a text. Most events of a stream are such events."""
 
     delta: _Delta
     index: int
@@ -65,8 +65,10 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 
 class _Open:
-    """One block of the answer, from its start on. said: the pieces of its text. held: a call's arguments that
-    may turn out to be the text "null".
+    """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: the
+    parts of its text so far. held: "null" if the arguments of a call so far are this text, else "". The text
+    is left out if no more arguments follow, because it then means a call without arguments. closed: the block
+    has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")
@@ -80,14 +82,14 @@ class _Open:
 
     @property
     def text(self) -> str:
-        """The text so far."""
+        """The text of the block so far."""
         if len(self.said) > 1:
             self.said = ["".join(self.said)]
         return self.said[0] if self.said else ""
 
 
 class CohereDecoder:
-    """Decodes the frames of one stream into events."""
+    """Decodes the frames of one stream into IR events."""
 
     __slots__ = (
         *("_blocks", "_calls", "_contents", "_extra", "_items", "_kept", "_latest", "_over", "_plan"),
@@ -108,7 +110,9 @@ class CohereDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of a frame: none after the last. Raises WireError if the frame is no event."""
+        """Return the events of one frame; [] after the last event of the stream. Raises WireError for a
+        malformed event.
+        """
         if self._over:
             return []
         if isinstance(frame, ErrorFrame):
@@ -138,7 +142,9 @@ class CohereDecoder:
         return events
 
     def close(self) -> list[ir.Event]:
-        """The last events when the upstream has ended the stream: an ir.Error if no `message-end` came."""
+        """Return the last events when the upstream has ended the stream: an ir.Error if no `message-end` has
+        come; [] = the last event was returned before.
+        """
         return [] if self._over else self._fail(STREAM_BROKEN)
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -146,7 +152,7 @@ class CohereDecoder:
         return [ir.Error(fault)]
 
     def _more_words(self, frame: bytes) -> list[ir.Event] | None:
-        """The event of a frame that only continues an open text; None = it is another frame."""
+        """Return the events of a frame that only adds to the latest text; None = it is another frame."""
         latest = self._latest
         if latest is None or latest.closed:
             return None
@@ -168,7 +174,9 @@ class CohereDecoder:
         events.append(ir.Start(NAME, head.get("id"), extra=extra))
 
     def _keep(self, extra: ir.Extra) -> None:
-        """Count the leftovers that are kept of the stream. Raises WireError if they are too many."""
+        """Count leftovers that stay in memory until the stream ends. Raises WireError if there are
+        too many.
+        """
         for name, value in (extra or {}).get(NAME, {}).items():
             self._seen.add(name)
             refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the stream")
@@ -177,7 +185,9 @@ class CohereDecoder:
     # Blocks ---------------------------------------------------------------------------------------
 
     def _opened(self, block: ir.Block, events: list[ir.Event]) -> _Open:
-        """A new block, after the end of the plan."""
+        """Open a block: end the plan if it is open, append the ir.Open to `events`, and return the block's
+        state. Raises WireError if the stream has too many blocks.
+        """
         self._end_plan(events)
         refuse_more(self._blocks, _MOST_BLOCKS, "blocks")
         opened = _Open(self._blocks, type(block))
@@ -290,7 +300,7 @@ class CohereDecoder:
         events.extend(ir.Cite(opened.index, one) for one in decode_citation(citation, opened.text, kind))
 
     def _nothing(self, event: _Wire, events: list[ir.Event]) -> None:
-        """An event that adds nothing to those before: the end of a citation."""
+        """Ignore an event. The end of a citation adds nothing, because its start has the whole citation."""
 
     # The end --------------------------------------------------------------------------------------
 
@@ -335,10 +345,14 @@ class CohereDecoder:
 
 
 def _inside(event: _Wire) -> _Wire:
-    """The member `delta.message` of an event."""
+    """Return the member `delta.message` of an event; {} = it is missing. Raises WireError if it is not an
+    object.
+    """
     return an_object(an_object(event.get("delta") or {}, "delta").get("message") or {}, "delta.message")
 
 
 def _empty(content: _Wire) -> _Wire:
-    """The start of a content part for a delta that comes without one."""
+    """Return the empty content part that a delta belongs to, for a delta whose part has no
+    `content-start`.
+    """
     return {"type": "thinking", "thinking": ""} if "thinking" in content else {"type": "text", "text": ""}

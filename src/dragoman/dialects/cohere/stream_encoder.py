@@ -1,8 +1,9 @@
 """Encodes IR events as a stream of events for Cohere's clients.
 
-A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and what
-only this dialect has, is sent when it is complete. Only the first candidate is sent. The finish reason waits
-for the usage, because both stand in the last event. A failure is a last event with `error`.
+A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and
+blocks that only this dialect has, are sent when they are complete. Only the first candidate is sent. The
+finish reason is sent with the usage, because the last event has both. A stream that fails ends with an event
+with `error`.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ _PROSE: Final = frozenset({ir.Text, ir.Refusal, ir.Thinking, ir.Json})
 class _Out:
     """One block of the response while it is sent.
 
-    part: its number in the content; None = it is the plan, or no content. fold: collects the content of a
-    block that is sent whole; None = it is sent in deltas. said: the pieces of text that were sent. cites: how
-    many of its citations were written. parts: how many summary parts of thinking have begun.
+    where: its IR path. head, tail: the constant bytes before and after each text. part: its number in the
+    content; None = it is the plan, or not in the content. call: its number among the calls; None = it is not
+    a call, or is not sent yet. fold: collects a block that is sent when it is complete; None = its deltas are
+    sent at once. said: the texts that were sent. cites: the number of its citations that were written. parts:
+    the number of summary parts of reasoning that have begun.
     """
 
     __slots__ = ("block", "call", "cites", "fold", "head", "part", "parts", "said", "tail", "where")
@@ -55,13 +58,13 @@ class _Out:
 
     @property
     def text(self) -> str:
-        """The text that was sent so far."""
+        """The text of this block that was sent so far."""
         self.said = ["".join(self.said)]
         return self.said[0]
 
 
 class CohereEncoder(EventEncoder):
-    """Encodes the events of one stream as server-sent events."""
+    """Encodes the IR events of one response as server-sent events."""
 
     __slots__ = (
         *("_calls", "_cites", "_draft", "_last", "_once", "_outs", "_parts", "_reply"),
@@ -81,8 +84,8 @@ class CohereEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event; b"" = none. An event of a candidate other than the first is reported as
-        lost.
+        """Return the bytes for one event; b"" = there are none. An event of a candidate other than the first
+        is reported as lost.
         """
         number = getattr(event, "candidate", 0)
         if number:
@@ -144,7 +147,9 @@ class CohereEncoder(EventEncoder):
         return _sent(start) + self._initial(out, block)
 
     def _initial(self, out: _Out, block: Any) -> bytes:
-        """The text and the citations that a block has when it opens, or at its end if nothing was sent."""
+        """Return the events for the text and the citations of a block. Called when the block opens, or at its
+        end if nothing of it was sent.
+        """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
             text = block.text or "\n\n".join(block.summary)
@@ -205,7 +210,7 @@ class CohereEncoder(EventEncoder):
         return self._collect(delta) if out.call is None else self._piece(out, delta.text)
 
     def _collect(self, delta: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """Collect a delta of a block that is sent whole at its end. Always returns b""."""
+        """Collect a delta of a block that is sent when it is complete. Always returns b""."""
         if (grown := self._outs[delta.index].fold) is not None:
             grown.add(msgspec.structs.replace(delta, index=0))
         return b""
@@ -229,7 +234,7 @@ class CohereEncoder(EventEncoder):
         return _sent(start) + _sent({"type": "citation-end", "index": index})
 
     def _cited(self, out: _Out, block: Any) -> bytes:
-        """The citations of a block that were not sent yet."""
+        """Return the events for those citations of a block that were not sent yet."""
         return b"".join([self._citation(out, one) for one in getattr(block, CITATIONS, ())[out.cites :]])
 
     def _close(self, close: ir.Close) -> bytes:
@@ -252,7 +257,9 @@ class CohereEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The events for a block that is sent whole."""
+        """Return the events for a block that is sent when it is complete; b"" = the block is lost, which is
+        reported.
+        """
         draft = self._draft
         if isinstance(block, ir.ToolCall) and block.by == "client":
             whole = encode_call(block, mint(draft, self._reply, block.id, self._calls), draft, out.where)
@@ -342,7 +349,9 @@ class CohereEncoder(EventEncoder):
 
 
 def shed_into(content: dict[str, Any], block: Any, draft: Draft, where: str) -> None:
-    """Add the leftovers of a block to the start of its content part; report its seal."""
+    """Add the leftovers of a block to the content part `content` that opens it; report the block's seal.
+    where: the block's IR path.
+    """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     restore(content, block.extra, draft.report, where)

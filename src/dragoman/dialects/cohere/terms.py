@@ -1,4 +1,4 @@
-"""Cohere's names and values for those of the IR, and its functions for leftovers."""
+"""Tables between Cohere's names and values and those of the IR, and the dialect's functions for leftovers."""
 
 from __future__ import annotations
 
@@ -31,15 +31,18 @@ STOPS: Final[dict[str, ir.Stop]] = {
     "ERROR_TOXIC": ir.Stop("filter"),
     "ERROR_LIMIT": ir.Stop("context"),
 }
-"""The IR's stop by Cohere's finish reason; the last two are of older models. Those in `FAILURES` are none."""
+"""Finish reason of Cohere -> stop of the IR. The last two come from older models. The finish reasons in
+`FAILURES` are decoded as errors instead.
+"""
 FAILURES: Final[dict[str, ir.Fault]] = {
     "ERROR": ir.Fault("upstream", "The provider could not complete the response.", blame="upstream"),
     "TIMEOUT": ir.Fault(
         "timeout", "The provider took longer for the response than it allows.", blame="upstream"
     ),
 }
-"""The fault by a finish reason that says so: the generation failed, or exceeded the allowed time
-(https://docs.cohere.com/reference/chat, read 2026-11). What came before is no complete answer.
+"""Finish reason -> fault, for the finish reasons that mean a failure: the generation failed, or exceeded the
+allowed time (https://docs.cohere.com/reference/chat, read 2026-11). The content before such a finish reason
+is not a complete answer.
 """
 STOP_WORDS: Final[dict[str, str]] = {
     "end": "COMPLETE",
@@ -54,7 +57,9 @@ STOP_WORDS: Final[dict[str, str]] = {
     "error": "COMPLETE",
     "other": "COMPLETE",
 }
-"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
+"""Stop reason of the IR -> Cohere's finish reason. For the reasons in `STOPS_LOST`, the finish reason is less
+precise.
+"""
 STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `MAX_TOKENS`",
     "pause": "a pause is reported as `COMPLETE`: send the conversation again to continue",
@@ -64,4 +69,4 @@ STOPS_LOST: Final[dict[str, str]] = {
     "other": "an unknown finish reason is reported as `COMPLETE`",
 }
 PLAN: Final = "tool_plan"
-"""`ir.Text.form` of the text that stands in the member `tool_plan` of a message."""
+"""The member `tool_plan` of a message, and the `ir.Text.form` of its text."""

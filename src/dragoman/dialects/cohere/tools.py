@@ -1,8 +1,8 @@
 """Tools and tool choice, decoded and encoded.
 
-`strict_tools` is for all functions together; it becomes `strict` of each. Cohere can force a call of any
-tool, not of a certain one: then only that tool is offered. https://docs.cohere.com/reference/chat,
-https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
+The member `strict_tools` is about all functions of a request; a true value becomes `strict` of each function.
+Cohere can force a call of any tool, not of a certain tool: then only that tool is offered.
+https://docs.cohere.com/reference/chat, https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STRICT: Final = "strict_tools"
 
 
 def decode_tools(tools: list[dict[str, Any]], *, strict: bool) -> tuple[ir.Tool, ...]:
-    """The decoded tools of a request. strict: the request's `strict_tools`."""
+    """Decode the tools of a request. strict: the request's `strict_tools`."""
     return tuple([_tool(tool, strict=strict) for tool in tools])
 
 
@@ -43,13 +43,15 @@ def _tool(tool: dict[str, Any], *, strict: bool) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The decoded `tool_choice`. An unknown value is kept unchanged, with the mode "native"."""
+    """Decode `tool_choice`. An unknown value stays unchanged, with the mode "native"."""
     mode = _CHOICES.get(choice) if type(choice) is str else None
     return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, strictness and tool choice; report losses. Raises WireError for free-text tools."""
+    """Write `tools`, `strict_tools` and `tool_choice` into `body`; report changes and losses. Raises
+    WireError for a free-text tool.
+    """
     choice = request.tool_choice
     allowed = _offered(choice, request, draft)
     tools: list[dict[str, Any]] = []
@@ -77,8 +79,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, request: ir.Request, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer, if the choice allows only some of the tools; this is reported as a
-    change. None = all tools are offered.
+    """Return the names of the tools that the choice allows, and report the change; None = all tools are
+    offered, because the choice names no tools, or names none of the request's tools (a loss).
     """
     if choice is None or not choice.names or choice.mode not in {"auto", "any", "tool"}:
         return None
@@ -112,8 +114,10 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
 
 
 def _encode_strictness(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `strict_tools`, if all functions are strict. Of another dialect each must have a required
-    parameter, too: https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
+    """Write `strict_tools`: the value that a client of this dialect stated, otherwise True if all functions
+    are strict. In a request of another dialect, each function must also have a required parameter:
+    https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11. If a function does not fulfil this,
+    `strict_tools` is not written, and the strictness of the strict functions is reported as lost.
     """
     functions = [
         (index, tool) for index, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)

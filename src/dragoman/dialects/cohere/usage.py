@@ -1,7 +1,7 @@
 """Token counts (`usage`), decoded and encoded.
 
-Cohere states two kinds of numbers: `tokens`, what the model has read and written, and `billed_units`, what
-the account pays for. The prompt that Cohere itself adds is in the first only, so they may differ by a factor
+Cohere states two kinds of numbers: `tokens` that the model has read and written, and `billed_units` that the
+account pays for. Only `tokens` include the prompt that Cohere itself adds, so the two may differ by a factor
 of thirty. The counts of the IR are those of `tokens`; `billed_units` are in `Usage.detail` (`billed_input`,
 `billed_output`, `search_units`). `reasoning_tokens` are part of the output tokens; `image_tokens` are not
 part of the input tokens, as recorded answers show; `cached_tokens` are part of the input tokens.
@@ -22,17 +22,17 @@ from dragoman.dialects.typed import counted
 
 _NONE: Final[dict[str, Any]] = {}
 _BILLED: Final = {"input_tokens": "billed_input", "output_tokens": "billed_output"}
-"""Members of `billed_units` and their names in `Usage.detail`."""
+"""Member of `billed_units` -> its name in `Usage.detail`."""
 _UNITS: Final = "search_units"
 _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input")
-"""Counts of the IR that are part of another count here."""
+"""Counts of the IR that this protocol states only as part of another count."""
 _IMAGES: Final = "input_image"
 _KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, _IMAGES})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another. Without `tokens`, those of `billed_units` are
-    the counts.
+    """Decode token counts so that no count includes another. If `tokens` is missing, the numbers of
+    `billed_units` are the counts.
     """
     tokens, billed = _counts(wire, "tokens"), _counts(wire, "billed_units")
     used = tokens or billed
@@ -63,7 +63,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def _counts(wire: dict[str, Any], member: str) -> dict[str, int]:
-    """The counts in the object `member` of the usage, without those that are null or no counts."""
+    """Return the counts in the object `member` of the usage `wire`, without members that are not counts; {} =
+    there is no such object.
+    """
     inner = wire.get(member)
     if type(inner) is not dict:
         return {}
@@ -71,8 +73,8 @@ def _counts(wire: dict[str, Any], member: str) -> dict[str, int]:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. Counts for which Cohere has no member are reported. own:
-    True = the counts came in this dialect.
+    """Return the member `usage` for token counts; report the counts that Cohere has no member for. own: True
+    = the counts came in this dialect.
     """
     out = _encode(usage, own=own)
     if not own:
@@ -105,8 +107,8 @@ def _encode(usage: ir.Usage, *, own: bool) -> dict[str, Any]:
 
 
 def _images(usage: ir.Usage) -> int | None:
-    """The input tokens that are images; None = not stated, or more than all input tokens: `image_tokens`
-    beside a smaller count would be read as an input that is larger than the stated one.
+    """Return the number of input tokens that are images; None = it is not stated, or greater than the number
+    of all input tokens. Then `image_tokens` is not written.
     """
     images = (usage.detail or _NONE).get(_IMAGES)
     return images if images is not None and images <= usage.input_total else None

@@ -179,8 +179,8 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def _beside(content: Mapping[str, Any], where: str) -> ir.Extra:
-    """Return what a content states beside its texts, as leftovers with their paths in the request. where: the
-    path of the content.
+    """Return the members of a content that are not its texts, as leftovers named by their paths in the
+    request. where: the path of the content.
     """
     extra = leftovers(content, _CONTENT, where)
     for index, part in enumerate(listed(content["parts"])):
@@ -222,8 +222,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: Report) -> None:
-    """Write the unknown options of a client of this dialect into `options`. All other leftovers are reported
-    as lost, and so are all leftovers of a request to `:predict`.
+    """Write the leftovers that are options of a request of this dialect into `options`. All other leftovers
+    are reported as lost, and so are all leftovers of a request to `:predict`.
     """
     extra = request.extra or {}
     own = extra.get(NAME, {})

@@ -105,7 +105,9 @@ def usage_of(usage: dict[str, Any]) -> ir.Usage:
 
 
 def _is_told(usage: dict[str, Any]) -> bool:
-    """Whether a `usageMetadata` has a total, and lists all tokens of the answer by modality."""
+    """Whether a `usageMetadata` has a total, and a list by modality that adds up to its count of the answer's
+    tokens.
+    """
     listed = usage.get("candidatesTokensDetails")
     if "totalTokenCount" not in usage or not isinstance(listed, list):
         return False

@@ -99,7 +99,7 @@ def _has(head: _Head, member: str) -> bool:
 
 
 def _readable(raw: bytes) -> Any:
-    """The decoded JSON; None = it cannot be read, for which a relay does not fail."""
+    """Return the decoded JSON; None = the bytes are not JSON. The caller then ignores them."""
     try:
         return _decode(raw)
     except UNREADABLE:

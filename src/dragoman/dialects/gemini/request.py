@@ -220,7 +220,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _draws(request: ir.Request, target: Target) -> bool:
-    """Whether the client requests images through a tool, from a model that returns them without one."""
+    """Whether the request has an image tool that its tool choice allows, for a model that answers with images
+    without a tool.
+    """
     return any(
         isinstance(tool, ir.ProviderTool)
         and is_drawing(tool, target.facts)

@@ -1,8 +1,8 @@
-"""Counts the searches that an answer of Google's models rests on, which are billed beside its tokens.
+"""Counts the searches for an answer of Google's models, which Google bills in addition to the tokens.
 
-Google states no number of them, but lists the queries in `groundingMetadata`. It bills each different query
-that is not empty, with models before Gemini 3 each prompt with a query: the price table knows which.
-https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-11)
+Google does not state their number, but lists the queries in `groundingMetadata`. It bills each different
+query that is not empty; for models before Gemini 3, each prompt that led to a query. The price table has this
+rule for each model. https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-11)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST: Final = 1_000
 
 
 class Searches:
-    """The different queries of one answer."""
+    """Collects the different search queries of one answer."""
 
     __slots__ = ("_queries",)
 
@@ -32,7 +32,7 @@ class Searches:
         self._queries: set[str] = set()
 
     def note(self, candidates: Any) -> None:
-        """Take the queries of these candidates. Candidates of unknown form have none."""
+        """Add the queries of these candidates (decoded JSON). Candidates in an unknown form are ignored."""
         for candidate in candidates if isinstance(candidates, list) else ():
             grounding = candidate.get(GROUNDING) if isinstance(candidate, dict) else None
             listed = grounding.get(_MEMBER) if isinstance(grounding, dict) else None
@@ -41,7 +41,7 @@ class Searches:
                     self._queries.add(query)
 
     def counted(self, usage: ir.Usage) -> ir.Usage:
-        """The usage of the answer with its searches."""
+        """Return the usage of the answer with the number of searches in its `detail`."""
         if not self._queries:
             return usage
         detail = {**(usage.detail or {}), UNIT: len(self._queries)}
@@ -49,7 +49,9 @@ class Searches:
 
 
 def with_searches(usage: ir.Usage, candidates: Any) -> ir.Usage:
-    """The usage of a whole answer with the searches of its candidates."""
+    """Return the usage of an answer that is not streamed, with the number of its candidates' searches in
+    `detail`.
+    """
     searches = Searches()
     searches.note(candidates)
     return searches.counted(usage)

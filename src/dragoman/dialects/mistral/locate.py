@@ -80,8 +80,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _said(body: dict[str, Any], message: str, position: int) -> str:
-    """The JSON path from which the block at `position` of a message was decoded: a part of the content or,
-    after all parts, a call. message: the message's JSON path.
+    """Return the JSON path of the part or call from which the block at `position` of a message was decoded.
+    The parts of the content come first, then the calls. message: the message's JSON path.
     """
     messages = body.get("messages")
     index = int(message.removeprefix("messages[").removesuffix("]"))

@@ -167,6 +167,6 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def shown_members(fault: Fault) -> dict[str, Any]:
-    """The further members of a provider's error object that clients of OpenAI's protocols read."""
+    """Return those leftover members of a provider's error object that clients of OpenAI's protocols read."""
     kept = [(fault.extra or {}).get(name, {}) for name in _SPOKEN]
     return {key: value for one in kept for key, value in one.items() if key in _SHOWN}

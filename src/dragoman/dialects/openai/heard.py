@@ -53,8 +53,9 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def usage_of(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The usage of a whole transcript; None = it states none. Without a usage, it is the duration of the
-    audio, which `verbose_json` has and by which such models are billed.
+    """Return the usage of a transcript that is not streamed; None = it states none. If it states only the
+    duration of the audio, as `verbose_json` does, the usage has the duration, by which such models are
+    billed.
     """
     usage = decode_usage(body.get("usage"))
     if usage is None and (duration := _count(body.get("duration"))) is not None:

@@ -295,7 +295,9 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _guided(value: Any, path: str) -> None:
-    """Check vLLM's member for a schema. It may also have other forms, which are not checked."""
+    """Check a schema in a member of vLLM's. A value that is not an object is not checked, because vLLM also
+    accepts other forms.
+    """
     if type(value) is dict:
         check_schema(value, path, "the response")
 

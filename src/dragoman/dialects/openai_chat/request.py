@@ -103,7 +103,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _unread(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The older members of a request that also has the newer ones, which count."""
+    """Return the older members of a request that are not read because the newer member that replaces them is
+    stated, too.
+    """
     return {
         member: body[member]
         for member, newer in _OLDER.items()
@@ -356,7 +358,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _any_object(draft: Draft) -> dict[str, Any]:
-    """The `response_format` for any JSON object."""
+    """Return the `response_format` that allows any JSON object."""
     if draft.quirks.json_object:
         return {"type": "json_object"}
     draft.report.change(

@@ -160,7 +160,10 @@ class Saying(Collected):
         self.thoughts.append((block, where))
 
     def _returns(self, block: ir.Thinking) -> bool:
-        """Whether a block is an entry of `reasoning_details` that goes back to the vendor that made it."""
+        """Whether a block goes back as an entry of `reasoning_details`: the message is part of a request's
+        history, the vendor uses this member, and the block came from this member or has a seal of this
+        dialect.
+        """
         if not self.history or self.draft.quirks.reasoning_field != DETAILS:
             return False
         sealed = block.sealed is not None and block.sealed.origin == NAME

@@ -122,7 +122,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return events
 
     def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """The event with the counts of a chunk; empty = it states none, or none that are new."""
+        """Return the Tally with the token counts of a chunk; [] = the chunk states no counts, or the same
+        counts as before.
+        """
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage or usage == self._usage or type(usage) is not dict:
             return []

@@ -367,7 +367,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """The member `usage`; none if the counts are unknown, or the client did not ask for them."""
+        """Return the member `usage`; {} = the counts are unknown, or the client did not ask for them."""
         if self._usage is None:
             return {}
         usage = encode_usage(self._usage, self._draft.report, own=self._own)

@@ -1,9 +1,9 @@
 """Reasoning as a part of an assistant message's content, decoded and encoded.
 
-    thinking    {"type": "thinking", "thinking": [{"type": "text", "text": "…"}]}: Mistral's models behind
-                servers that pass their form on; some write a text in place of the list
+    thinking    {"type": "thinking", "thinking": [{"type": "text", "text": "…"}]}: Mistral's models, if the
+                server passes on their form; some servers write a text in place of the list
     reasoning   {"type": "reasoning", "summary": [{"type": "summary_text", "text": "…", "signature": "…"}]}:
-                Claude's at Databricks
+                Claude at Databricks
                 (https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models, read
                 in 2026-11)
 
@@ -36,7 +36,7 @@ FRAMES: Final[dict[str, tuple[bytes, bytes]]] = {
 
 
 def decode_thought(part: dict[str, Any]) -> ir.Thinking | None:
-    """The thinking that a content part holds; None = the part has another form."""
+    """Return the ir.Thinking for a content part; None = the part has another form."""
     if part.get("type") == "thinking":
         return _decode_thinking(part)
     return _decode_reasoning(part) if part.get("type") == "reasoning" else None
@@ -67,7 +67,7 @@ def _decode_reasoning(part: dict[str, Any]) -> ir.Thinking | None:
 
 
 def encode_thought(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """The content part of thinking whose form is one of `FORMS`. where: its IR path."""
+    """Return the content part for thinking whose `form` is one of `FORMS`. where: the block's IR path."""
     if block.form == _SUMMARY:
         spoken = {"type": "summary_text", "text": block.text}
         if block.sealed is not None:

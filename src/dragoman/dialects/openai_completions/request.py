@@ -325,7 +325,9 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
-    """Write the form of the answer as chat's `response_format`. Returns the settings that are left."""
+    """Write the form of the answer into `body` as chat's `response_format`. Returns the output settings that
+    are not written.
+    """
     if wish.kind == "json":
         body["response_format"] = {"type": "json_object"}
     elif wish.kind == "schema":

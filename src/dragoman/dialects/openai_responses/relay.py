@@ -114,8 +114,8 @@ def _usage(head: _Head) -> ir.Usage | None:
 
 
 def _tools(head: _Head) -> dict[str, Any]:
-    """The members of a response object that tell of uses of tools. Those that may be long are decoded only if
-    they do.
+    """Return the decoded members of a response object that state uses of tools. `tools` and `output`, which
+    may be long, are decoded only if their JSON text shows that they state such uses.
     """
     told = ["tool_usage"] if "tool_usage" in head else []
     if told and DRAWS in bytes(head.get("tools", b"")):

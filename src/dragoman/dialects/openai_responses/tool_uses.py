@@ -1,8 +1,8 @@
-"""Counts the uses of OpenAI's own tools in an answer, which are billed beside the tokens of the model.
+"""Counts the uses of OpenAI's own tools in an answer, which are billed in addition to the model's tokens.
 
-An answer states searches and the tokens of pictures in `tool_usage`, which older answers and other servers
-leave out; then the calls in `output` are counted. A `web_search_call` may also open a page or look into one:
-only searches cost something.
+An answer states its searches and the tokens of its pictures in `tool_usage`. If `tool_usage` is missing, as
+in older answers and those of other servers, the calls in `output` are counted. A `web_search_call` may also
+open a page or search within a page; only real searches are billed.
 https://developers.openai.com/api/docs/guides/tools-web-search (2026-11)
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 """
@@ -40,14 +40,14 @@ _KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
 
 
 def may_tell(output: bytes) -> bool:
-    """Whether the JSON text of an `output` may hold calls that are counted here."""
+    """Whether the JSON text of an `output` may have calls that are billed. False = it has none."""
     return _BILLED.search(output) is not None
 
 
 def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
-    """The usage of an answer, and in it the uses of tools: in `detail`, and in `others` the tokens of the
-    model that made pictures. answer: of the decoded response object `output`, `tool_usage` and `tools`; a
-    member may be missing.
+    """Return the usage of an answer with its uses of tools: their numbers in `detail`, and the tokens of the
+    model that made pictures in `others`. answer: the members `output`, `tool_usage` and `tools` of the
+    decoded response object; a member may be missing.
     """
     counts = _called(answer.get("output"))
     stated = answer.get("tool_usage")
@@ -67,7 +67,7 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 
 
 def _called(output: Any) -> dict[str, int]:
-    """How many calls of each kind an `output` has, by unit."""
+    """Return the number of billed calls in an `output`, by unit."""
     counts: dict[str, int] = {}
     for item in output if isinstance(output, list) else ():
         unit = _unit(item) if isinstance(item, dict) else None
@@ -77,7 +77,7 @@ def _called(output: Any) -> dict[str, int]:
 
 
 def _unit(item: Mapping[str, Any]) -> str | None:
-    """The unit that an item counts in; None = it costs nothing but its tokens."""
+    """Return the unit that an output item is billed in; None = it costs nothing in addition to its tokens."""
     kind = item.get("type")
     if kind == "web_search_call":
         action = item.get("action")
@@ -91,7 +91,9 @@ def _unit(item: Mapping[str, Any]) -> str | None:
 
 
 def _drawn(stated: Any) -> ir.Usage | None:
-    """The tokens of pictures; None = no picture was made, or they are not stated."""
+    """Return the tokens of the pictures in an answer; None = there are none, or they are not stated. stated:
+    the member `image_gen` of `tool_usage`.
+    """
     read, written = _count(stated, "input_tokens"), _count(stated, "output_tokens")
     if not read and not written:
         return None
@@ -105,7 +107,9 @@ def _drawn(stated: Any) -> ir.Usage | None:
 
 
 def _model(tools: Any) -> str:
-    """The model that makes pictures, as the tools of an answer name it."""
+    """Return the name of the model that makes pictures, from the tools of an answer; `_UNNAMED` = not
+    stated.
+    """
     for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, dict) and tool.get("type") == "image_generation":
             model = tool.get("model")

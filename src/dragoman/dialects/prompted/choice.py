@@ -233,8 +233,8 @@ class ForcedCall:
         self._other: CallReader | None = None
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = white space is held
-        back.
+        """Take the next part of the text, and return the pieces that it completes. [] = it completes none:
+        the beginning of the answer is held back until it shows whether the answer is a call.
         """
         if self._arguments is not None:
             return self._arguments.feed(text)

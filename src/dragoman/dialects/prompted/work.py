@@ -1,9 +1,9 @@
 """Limits how often the text of one answer is read again.
 
 Most text is read once. The text of a broken call is read again as plain text; a call is parsed at each
-closing tag that may be its end; and the elements in its values are read level by level. Without a limit, the
-time for an answer that consists of such cases would grow with the square of its length, and the worker would
-serve nobody else in this time. Pure.
+closing tag that may end the call; and the elements in its values are read level by level. Without a limit,
+the time for an answer that consists of such cases would grow with the square of its length, and the worker
+could not serve any other request in this time. Pure.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ closing tags needs about so many.
 
 
 class Work:
-    """The number of characters that may still be read again: a constant, and a multiple of the length of the
-    answer so far.
+    """The number of characters that may still be read again: at first a constant; it grows with the length of
+    the answer.
     """
 
     __slots__ = ("_left",)

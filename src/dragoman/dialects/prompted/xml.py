@@ -114,8 +114,8 @@ class _Body:
         self._last = part.rstrip()[-1:] or self._last
 
     def _may_end(self) -> bool:
-        """Whether the call may end here, judged by the last character of its text, so that the whole text is
-        read only if it may.
+        """Whether the call may end here, as far as the last character of its text shows. Only then the whole
+        text is parsed.
         """
         return self._last in {"", ">", "}"}
 

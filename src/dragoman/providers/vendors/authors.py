@@ -1,4 +1,4 @@
-"""Vendors of their own models. Each row states facts of the pages that it names."""
+"""Vendors that make the models that they serve. Each row states facts of the pages that it names."""
 
 from __future__ import annotations
 
@@ -331,4 +331,4 @@ AUTHORS: Final = (
         models=("doubao-*",),
     ),
 )
-"""The vendors in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""

@@ -1,5 +1,5 @@
-"""Clouds that serve models of many authors to their own accounts. Each row states facts of the pages that
-it names.
+"""Clouds that serve models of many makers to the cloud's own customers. Each row states facts of the pages
+that it names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BETAS: Final = frozenset(
         *("thinking-binding-controls-2026-08-01", "thinking-display-updates-2026-08-18"),
     }
 )
-"""Anthropic's beta features that Bedrock and Vertex AI know."""
+"""Anthropic's beta features that both Bedrock and Vertex AI accept."""
 _CLAUDE_AT_BEDROCK: Final = ApiRow(
     path="/model/{model}/invoke",
     stream="/model/{model}/invoke-with-response-stream",
@@ -59,7 +59,9 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
     models=("claude-*",),
 )
 _MANTLE_OPENAI: Final = ("openai.gpt-[!o]*",)
-"""OpenAI's own models at Amazon; those named gpt-oss have the usual paths, as recorded."""
+"""The names of OpenAI's own models at Amazon, except those of gpt-oss, which have the usual paths, as
+recordings show.
+"""
 _VERTEX: Final = Located(
     # The client google-genai 3.4.0 (`_api_client.py`), and
     # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference
@@ -211,4 +213,4 @@ CLOUDS: Final = (
         also={"openai_responses": ApiRow(models=("@cf/openai/*",))},
     ),
 )
-"""The vendors in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""

@@ -1,4 +1,4 @@
-"""Vendors that host models of others. Each row states facts of the pages that it names."""
+"""Vendors that serve models of other makers. Each row states facts of the pages that it names."""
 
 from __future__ import annotations
 
@@ -277,4 +277,4 @@ HOSTS: Final = (
         quirks=Quirks(functions=False, call_signatures=False),
     ),
 )
-"""The vendors in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""

@@ -1,6 +1,4 @@
-"""Servers that an operator runs, and the cloud of one of their makers. Each row states facts of the pages
-that it names.
-"""
+"""Servers that an operator runs, and Ollama's cloud. Each row states facts of the pages that it names."""
 
 from __future__ import annotations
 
@@ -12,9 +10,9 @@ from dragoman.dialects.quirks import USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
 _WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
-"""The deviations of Ollama and LM Studio in the protocols beside chat."""
+"""The quirks that Ollama and LM Studio have in their protocols other than OpenAI's chat."""
 _COUNTING: Final = ApiRow(quirks=Quirks(counts=True))
-"""Anthropic's protocol with its endpoint that counts prompts."""
+"""Anthropic's protocol, including its endpoint that counts the tokens of prompts."""
 _OLLAMA: Final = Vendor(
     name="ollama",
     title="Ollama",
@@ -154,4 +152,4 @@ OWN_MACHINE: Final = (
         quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
     ),
 )
-"""The servers in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""

@@ -1,4 +1,4 @@
-"""Vendors whose first business is search: embeddings and ranking. Each row states facts of the pages
+"""Vendors that mainly offer models for search: embeddings and reranking. Each row states facts of the pages
 that it names.
 """
 
@@ -48,4 +48,4 @@ SEARCH: Final = (
         models=("voyage-*", "rerank-2*", "rerank-lite-*"),
     ),
 )
-"""The vendors in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""

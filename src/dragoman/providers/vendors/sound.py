@@ -1,4 +1,6 @@
-"""Vendors of speech and transcription, without chat. Each row states facts of the pages that it names."""
+"""Vendors that offer speech and transcription, but no chat. Each row states facts of the pages that
+it names.
+"""
 
 from __future__ import annotations
 
@@ -37,4 +39,4 @@ SOUND: Final = (
         known=("eleven_multilingual_v2", "scribe_v2"),
     ),
 )
-"""The vendors in the order of the documentation."""
+"""The rows, in the order in which the documentation lists them."""
