@@ -1,7 +1,7 @@
 """Checks a client's request. The error names the exact place of the first mistake.
 
-Unknown members and block types are accepted, because the API grows, and its own error is better than a guess
-of the gateway.
+Unknown members and block types are accepted, because the API grows: the API's own error about such a member
+is better than a guess of the gateway.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError for the first mistake in a block. block: its type must be in `_BLOCKS`. where: the
-    block's JSON path.
+    """Raise WireError for the first mistake in a block. The caller has checked that the block's type is in
+    `_BLOCKS`. where: the block's JSON path.
     """
     _check_members(block, _BLOCKS[block["type"]], where)
     if "cache_control" in block:

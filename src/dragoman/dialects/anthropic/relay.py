@@ -89,8 +89,8 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream, with the client's name of the model. If the provider states no token counts, an
-    estimate is written.
+    """Relays one stream. If the provider states no token counts and `estimate` is set, an estimate is
+    written. model: the name that replaces the provider's name of the model; None = the provider's name stays.
     """
 
     __slots__ = (
@@ -213,8 +213,8 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether a block has no content when it begins. Until a stream has content, the gateway can still ask
-    another provider.
+    """Whether `block` is a text or a thinking block that has no content at its start. Any other block counts
+    as content. Until a stream has content, the gateway can still ask another provider.
     """
     if not isinstance(block, dict) or block.get("type") not in ("text", "thinking"):  # of any type
         return False

@@ -112,10 +112,11 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame, the JSON of one wire event. An error becomes ir.Error. An event
-        of unknown type becomes ir.Raw.
+        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer. An
+        error becomes ir.Error. An event of unknown type becomes ir.Raw, or nothing before `message_start`.
 
-        Raises WireError for an event of unknown form, and for an event that comes before `message_start`.
+        Raises WireError for an event of unknown form, and for an event of another known type than `ping` and
+        `error` before `message_start`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:

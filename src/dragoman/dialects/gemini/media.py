@@ -106,7 +106,7 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
     """Write `detail`, the resolution of a medium, into `out`, the medium's part. A resolution that the API
-    lacks is reported as lost, except "auto".
+    lacks is reported as lost, and so is any resolution if `out` is a text. "auto" is never reported.
     """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:

@@ -24,7 +24,9 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """Return the part of a text block that has nothing but its text; None for any other block."""
+    """Return the part of a text block that has nothing but its text. None for any other block, and for a text
+    that its client wrote without the member `text` (form "bare").
+    """
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -36,7 +38,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """Encode one block as a part; None = the block is left out, and this loss is reported. where: the block's
     IR path.
 
-    Raises WireError, in a request, for media that the provider cannot read and for calls of free-text tools.
+    Raises WireError for media with the file id of another provider and, in a request, for media at a URL that
+    the provider cannot read and for calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 

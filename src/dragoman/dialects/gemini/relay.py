@@ -99,7 +99,7 @@ def _has(head: _Head, member: str) -> bool:
 
 
 def _readable(raw: bytes) -> Any:
-    """The decoded JSON; None = it cannot be read, for which a relay does not fail."""
+    """Return the decoded JSON; None = it cannot be read. A relay does not fail because of such JSON."""
     try:
         return _decode(raw)
     except UNREADABLE:
@@ -111,8 +111,8 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class GeminiStreamRelay:
-    """Relays one stream, with the client's name of the model. If the provider states no token counts, and the
-    client wants them, an estimate is written.
+    """Relays one stream, with the client's name of the model. If the provider states no token counts and
+    `estimate` is set, an estimate is written.
     """
 
     __slots__ = (
@@ -242,7 +242,7 @@ class GeminiStreamRelay:
 
     def _owed(self) -> bytes:
         """Return the bytes of a chunk with the estimated usage, and let `usage` return this estimate from now
-        on. b"" = `estimate` is None, the answer is not `done`, or the stream stated a usage.
+        on. b"" = `estimate` is None, `done` is False, or the stream stated a usage.
         """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""

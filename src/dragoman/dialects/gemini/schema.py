@@ -117,8 +117,8 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """Return the reduced form of one schema; {} for a schema that is true or false. where: the schema's
-        IR path.
+        """Return the reduced form of one schema; {} for a value that is not an object, such as true or false.
+        where: the schema's IR path.
 
         hard: True = there is no optional property between the root of the current definition and this schema.
         """

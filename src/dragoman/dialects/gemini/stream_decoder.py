@@ -200,8 +200,9 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks. An error becomes
-        ir.Error. Raises WireError for a frame that is not JSON, and for a chunk of unknown form.
+        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks; [] after the end
+        of the answer. An error becomes ir.Error. Raises WireError for a frame that is not JSON, and for a
+        chunk of unknown form.
         """
         if self._answers:
             try:

@@ -96,8 +96,8 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """The counts of a list by modality, as `Usage.detail` has them; None = the list is empty, or its form is
-    unknown. prefix: of their names.
+    """Return the counts of a list by modality, as `Usage.detail` has them; None = the list is empty, or its
+    form is unknown. prefix: the beginning of the names in the result, such as `INPUT`.
     """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
@@ -113,7 +113,7 @@ def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """The list by modality for those counts of a `Usage.detail` whose names have this prefix."""
+    """Return the list by modality for those counts of a `Usage.detail` whose names begin with `prefix`."""
     return [
         {"modality": word, "tokenCount": detail[prefix + small]}
         for word, small in _MODALITIES.items()

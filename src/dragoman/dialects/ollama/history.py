@@ -63,7 +63,8 @@ def _message(message: Any, where: str) -> ir.Message:
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the request's messages in this dialect. A history of another dialect is repaired before
-    (`repair`).
+    (`repair`). Raises WireError for media that cannot be written (`_History.say`) and for calls of free-text
+    tools.
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
@@ -227,8 +228,8 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the text of a document. Raises WireError for a medium without text, because leaving it out would
-    change the question.
+    """Return the text of a document. A medium without text is not left out, because that would change the
+    question: it raises WireError. where: the block's IR path.
     """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")

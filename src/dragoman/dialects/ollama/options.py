@@ -97,7 +97,8 @@ _NUMBERS: Final = frozenset({int, float})
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return a copy of the request for `check`, without the numbers of options that have a range, so that no
-    range is checked. If `widens` does not have "options", the request itself is returned.
+    range is checked. If `widens` does not have "options", or the request has no object `options`, the request
+    itself is returned.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:

@@ -68,7 +68,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the values on which the form of the response depends."""
+    """Return an IR request with only the values on which the form of the response depends: the model,
+    `stream`, and whether thinking is wanted (`think`).
+    """
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)

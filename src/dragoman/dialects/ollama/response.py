@@ -167,7 +167,8 @@ def ending(
     """Return the members at the end of a response: `done`, the finish reason and the token counts. If the
     response came in another dialect, the duration is among them.
 
-    stop, usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
+    stop: None = not stated; a response of this dialect then has `done: false`, any other response ends with
+    "stop". usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
     calls, for which Ollama has no finish reason.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}

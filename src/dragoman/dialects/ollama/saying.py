@@ -223,8 +223,8 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report the cache mark of a block, message or tool as lost. mark: None = it has none. where: its IR
-    path.
+    """Report the cache mark of a block, message or tool as lost. mark: None = there is none, so nothing is
+    reported. where: the IR path of the value that has the mark.
     """
     if mark is not None:
         draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
@@ -234,9 +234,12 @@ def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
     """Encode the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    position: the call's position in the response, written as `index`; in a request it is not written. where:
+    the call's IR path.
 
-    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history, such a call raises WireError; normally `emulate` has replaced it before.
+    Arguments that are not a JSON object become the object `{"input": text}`, and so does the text of a
+    free-text call (kind "custom") in a response. In a request's history, a free-text call raises WireError;
+    normally `emulate` has replaced it before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}
