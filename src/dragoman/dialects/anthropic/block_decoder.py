@@ -118,7 +118,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
     """Return (the cache mark of a block or a tool, its leftovers). The leftovers are the members that are not
-    in `known`. A `cache_control` that is neither an object nor null is a leftover, too.
+    in `known`. A `cache_control` that is neither an object nor null is a leftover, too. None = there is no
+    cache mark, or there are no leftovers.
     """
     if "cache_control" not in value:
         return None, leftovers(value, known)

@@ -282,7 +282,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     """Encode media of an answer from another dialect. An image with data or a URL is written as in requests.
     For any other medium, the transcript is written as text, which is reported as a loss. None = there is
-    neither, which is reported, too.
+    neither, which is reported, too. where: the block's IR path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)

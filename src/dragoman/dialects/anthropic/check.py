@@ -137,7 +137,7 @@ def explained(text: str) -> WireError:
 
 def _outside(side: str, limit: float) -> str:
     """Return the API's message for a number out of range: "Input should be less than or equal to 1". side:
-    "greater" or "less".
+    "greater" or "less". limit: the number at the end.
     """
     return f"Input should be {side} than or equal to {limit:g}"
 
@@ -199,7 +199,9 @@ _MARK: tuple[_Member, ...] = (("type", True, str, "a string"), ("ttl", False, st
 
 
 def _check_mark(mark: Any, where: str) -> None:
-    """Raise WireError for a mistake in the `cache_control` of a block or a tool. null is accepted."""
+    """Raise WireError for a mistake in `mark`, the value of the `cache_control` of a block or a tool. null is
+    accepted. where: the JSON path of the `cache_control`.
+    """
     if mark is None:
         return
     if type(mark) is not dict:

@@ -151,9 +151,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """Return a `completion` object: a whole answer, or a piece of a stream. stop: None = the object states no
-    stop reason. model: the upstream's name for the model, which is written unless the gateway must show
-    another name (`reply.model`); None = the name in the request is written instead.
+    """Return a `completion` object: a whole answer, or a piece of a stream. text: its text. stop: None = the
+    object states no stop reason. model: the upstream's name for the model, which is written unless the
+    gateway must show another name (`reply.model`); None = the name in the request is written instead.
     """
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}

@@ -207,7 +207,8 @@ class _Fitting:
 
     def _strength(self) -> str | None:
         """Return the requested effort or, if the request states only a budget, the effort whose budget is
-        nearest; None = the request states neither, or a negative budget.
+        nearest; None = the request states neither, or a negative budget. A budget that becomes an effort is
+        reported as a change.
         """
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:

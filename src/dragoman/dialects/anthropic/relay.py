@@ -1,5 +1,6 @@
-"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
-unchanged.
+"""Relays between clients and providers of this protocol. In requests, only top-level members are edited: the
+model, and what the configuration adds. In answers, the model's name is replaced and a missing usage is added.
+Everything else stays unchanged.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class AnthropicRelay(BodyRelay):
 
 
 def _usage(head: _Head) -> dict[str, Any]:
-    """Return the members of the `usage` in `head` that are not null; {} = `head` states no usage."""
+    """Return the members of the `usage` in `head` that are not null; {} = there are none, or `usage` is not
+    an object.
+    """
     stated = _decode(head["usage"]) if "usage" in head else None
     return {k: v for k, v in stated.items() if v is not None} if isinstance(stated, dict) else {}
 

@@ -164,8 +164,9 @@ class AnthropicDecoder:
         return [event(index, text) for text in texts], size
 
     def _said(self, frame: bytes) -> _Events | None:
-        """Return the event for a delta that continues a block's text or arguments; None = the delta is
-        unusual, or the frame is not JSON, so `feed` must decode it in the general way.
+        """Return the event for a delta that continues a block's text or arguments, and prepare `run` for
+        further deltas of this block. None = the delta is unusual, or the frame is not JSON, so `feed` must
+        decode it in the general way.
         """
         try:
             said = _decode_delta(frame)

@@ -1,8 +1,8 @@
 """Gemini's embeddings, both directions: embedContent (one input) and batchEmbedContents (up to 100 inputs).
 
 Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. Each
-request in a batch repeats the model and every option. Only the newest models state usage. For Vertex AI's
-`:predict`, the functions here call `predict`.
+request in a batch repeats the model and every option. Only the newest models state usage. Requests of clients
+to Vertex AI's `:predict` are passed on to the module `predict`.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: 
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request for an IR path. An option that all requests of a batch
-    repeat gets its path in the first request.
+    """Return the JSON path in the client's request for an IR path (`where`). An option that all requests of a
+    batch repeat gets its path in the first request.
     """
     if request.form == predict.FORM:
         return predict.locate(where)

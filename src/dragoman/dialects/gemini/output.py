@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """Return the name of the voice in a `speechConfig`; None = the object does not have the form that states
-    only this name.
+    """Return the name of the voice in a `speechConfig` (`speech`); None = it does not have the form that
+    states only this name.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
@@ -93,8 +93,9 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
     A request without `output` changes nothing.
 
-    If the model is known to refuse a format together with functions, a text in the body's `systemInstruction`
-    asks for the format instead. This is not done for a format that a client of this dialect stated.
+    If the request has functions and the model is known to refuse a format together with functions, a text in
+    the body's `systemInstruction` asks for the format instead. This is not done for a format that a client of
+    this dialect stated.
     """
     output = request.output
     if output is None:

@@ -202,7 +202,7 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     """Return the text that is sent in place of a medium: the text of a text document, or the transcript of
-    audio without data. None = the medium itself is sent.
+    audio without data. None = the medium itself is sent. where: the block's IR path.
     """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
@@ -227,7 +227,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
     """Return the text of a block inside a tool result or a document; None = the block has no text, which is
-    reported as a loss.
+    reported as a loss. where: the block's IR path.
     """
     part = encode_part(block, draft, where)
     if part is None:

@@ -49,7 +49,7 @@ _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
     """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
     the input's position. model: the requested model's name, which decides the vocabulary of token ids.
-    report: gets their conversion.
+    report: gets the change if token ids are converted.
     """
     if isinstance(item, ir.Tokens):
         item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
@@ -165,8 +165,8 @@ _INSTANCE: Final = frozenset({"content", "task_type", "title"})
 
 
 def locate(where: str) -> str:
-    """Return the JSON path in the client's request for an IR path. An option that all instances repeat gets
-    its path in the first instance.
+    """Return the JSON path in the client's request for an IR path (`where`). An option that all instances
+    repeat gets its path in the first instance.
     """
     if where.startswith("inputs["):
         return f"$.instances{where.removeprefix('inputs')}.content"

@@ -1,5 +1,6 @@
-"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
-unchanged.
+"""Relays between clients and providers of this protocol. In requests, only top-level members are edited: the
+model, and what the configuration adds. In answers, the model's name is replaced and a missing usage is added.
+Everything else stays unchanged.
 """
 
 from __future__ import annotations

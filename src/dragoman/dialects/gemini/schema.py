@@ -95,6 +95,9 @@ class _Cleaner:
     the definitions inside whose copies the current part is. left: how many more copies may be made. budget:
     the steps that merging and copying may still take. within: the name of the definition that is being
     reduced.
+
+    Each method in `_WRITE` writes one keyword of a schema into `node.out`, or refuses it. node: the schema.
+    key: the keyword. value: its value.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -354,7 +357,7 @@ class _Cleaner:
 
     def _resolved(self, member: Any) -> Any:
         """Return a member of an `allOf`. If the member is a reference to a definition, and one more copy may
-        be made, the definition is returned instead.
+        be made, the definition is returned instead, and counted as a copy.
         """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)

@@ -107,8 +107,8 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Return the one of two stops that states more (a detail, the provider's word); `stop` if both state as
-    much. None states nothing. The two come from two chunks without candidates.
+    """Return the stop that states more (a detail, the provider's word), of the stops of two chunks without
+    candidates: `stop`, or `other` if only `other` states more. None states nothing.
     """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)

@@ -57,8 +57,8 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`. Each function declaration becomes one tool of the IR, and so does each member that is a
-    provider's own tool.
+    """Decode `tools` (`values`), a list or a single entry. Each function declaration becomes one tool of the
+    IR, and so does each member that is a provider's own tool.
 
     Raises WireError for an entry that is not an object.
     """
@@ -208,7 +208,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
     """Return the schema of a function's parameters in the form that the API accepts: with `type: object`, or
-    with a `$ref`. Changes are reported.
+    with a `$ref`. Changes are reported. where: the schema's IR path.
     """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":

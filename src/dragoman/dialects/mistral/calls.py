@@ -60,10 +60,10 @@ def arguments_text(arguments: Any) -> str:
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
     """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    where: the call's IR path. Empty arguments of another dialect's call become "{}".
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced the call before. where:
-    the call's IR path.
+    request's history such a call raises WireError; normally `emulate` has replaced the call before.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

@@ -130,7 +130,7 @@ class Saying(Collected):
 
     def _replays(self, block: ir.Thinking) -> bool:
         """Whether reasoning in the history of another dialect's request is sent to Mistral. It is sent if it
-        has no seal and the model may reason.
+        has no seal and the model is not known to be unable to reason.
 
         Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
         accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning
@@ -160,7 +160,9 @@ class Saying(Collected):
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost."""
+        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost.
+        where: the block's IR path.
+        """
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return

@@ -181,7 +181,8 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message with the text and the media of these blocks. Other blocks are reported as lost.
+        """Append a message of this role with the text and the media of these blocks. Other blocks are
+        reported as lost.
 
         blocks: (block, its IR path). Raises WireError for a video, for an image or audio without data, and
         for a document without text.
@@ -213,7 +214,9 @@ class _History:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data."""
+    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data. where:
+    the block's IR path.
+    """
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(

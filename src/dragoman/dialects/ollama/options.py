@@ -125,7 +125,8 @@ def _within(option: str, value: float, path: str) -> None:
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
     """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
-    other options as leftovers, among them a `seed` or `top_k` below 0; None = nothing is left over.
+    other options as leftovers, among them a `seed` or `top_k` below 0 and a `num_predict` below 1; None =
+    nothing is left over.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}

@@ -131,7 +131,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
     """Return a copy of the schema. If it has no title or no description, it gets the output's name as its
-    title or the output's description.
+    title or the output's description, which is reported as a change.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)

@@ -149,8 +149,8 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the function `mint` for a `Saying`. The function keeps the id of a call. A call without an id gets
-    a new id, unless the response came in this dialect.
+    """Make the function `mint` for a `Saying`. The function keeps the id of a call. For a call without an id,
+    it makes a new id or, if the response came in this dialect, returns None.
     """
 
     def mint(stated: str | None, position: int) -> str | None:
