@@ -1,6 +1,6 @@
-"""Relays between clients and providers of this protocol. In requests, only top-level members are edited: the
-model, and what the configuration adds. In answers, the model's name is replaced and a missing usage is added.
-Everything else stays unchanged.
+"""Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
+as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
+added. Everything else stays unchanged.
 """
 
 from __future__ import annotations

@@ -305,10 +305,10 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive bound. For an integer, the next integer is written, so
-        nothing is lost. For any other type, the keyword is also refused, because the inclusive bound allows
-        one more value. A bound that is not a number, or that stands beside an inclusive bound that is not a
-        number, is only refused.
+        """Write an exclusive bound as an inclusive bound. If the bound is an integer and the schema's type is
+        "integer", the next integer is written, so nothing is lost. In all other cases, the keyword is also
+        refused, because the inclusive bound allows one more value. A bound that is not a number, or that
+        stands beside an inclusive bound that is not a number, is only refused.
         """
         name, step, stricter = _BOUNDS[key]
         if not (_is_number(value) and _is_number(node.schema.get(name, value))):
