@@ -221,6 +221,7 @@ _INSTRUCT: Final = Facts(
     sampling=True,
     efforts=(),
     apis=_COMPLETIONS,
+    draws=False,
 )
 
 _OPENAI: Final = (

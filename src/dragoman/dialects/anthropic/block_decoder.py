@@ -41,8 +41,8 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
-    """Decode a `content`: a string or a list of blocks. Raises WireError for any other value (path: `where`)
-    and for a block that is not an object (path: `where[index]`).
+    """Decode a `content`: a string, which becomes one text block, or a list of blocks. Raises WireError for
+    any other value (path: `where`) and for a block that is not an object (path: `where[index]`).
     """
     if isinstance(content, str):
         return (ir.Text(content),)
@@ -103,7 +103,7 @@ def _text(value: _Wire) -> ir.Block:
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
     """Decode the `cache_control` of `value`: a block, a tool or a request. None = `cache_control` is missing
-    or is not an object.
+    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers.
     """
     mark = value.get("cache_control")
     if type(mark) is not dict:
@@ -118,7 +118,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
     """Return (the cache mark of a block or a tool, its leftovers). The leftovers are the members that are not
-    in `known`. A `cache_control` that is neither an object nor null is a leftover, too.
+    in `known`. A `cache_control` that is neither an object nor null is a leftover, too. None = there is no
+    cache mark, or there are no leftovers.
     """
     if "cache_control" not in value:
         return None, leftovers(value, known)
@@ -144,8 +145,9 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """Decode the `source` of a block. Returns (arguments for ir.Media, leftovers: the unknown members of
-    `source`).
+    """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
+    unknown members of `source`, None = there are none). Raises KeyError for a source of unknown type, which
+    `read_block` handles.
     """
     source = value["source"]
     kind = source["type"]
@@ -279,7 +281,7 @@ def _result(value: _Wire) -> ir.Block:
 
 def _provider_result(value: _Wire) -> ir.Block:
     """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
-    ir.Json block.
+    ir.Json block, and the result is marked as an error if the object's type ends in `_error`.
     """
     content = value.get("content")
     error = value.get("is_error")

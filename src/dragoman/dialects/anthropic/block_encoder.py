@@ -29,9 +29,9 @@ _encode_json = msgspec.json.Encoder().encode
 class Scope(msgspec.Struct, frozen=True):
     """The facts about a request or an answer that the encoders of its blocks need.
 
-    own: True = it was decoded from this dialect, so nothing in it needs repair. answer: True = an answer for
-    a client, False = a request for a provider. signatures: True = thinking in a request must have a
-    signature.
+    report: gets the changes and losses. own: True = it was decoded from this dialect, so nothing in it needs
+    repair. answer: True = an answer for a client, False = a request for a provider. signatures: True =
+    thinking in a request must have a signature.
     """
 
     report: Report
@@ -54,16 +54,19 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block; None = the block is left out, and the loss is reported unless the block was empty.
+    where: the block's IR path.
 
-    Raises WireError for media without content or with the file id of another provider, and for documents of
-    another dialect that are neither PDF nor text in UTF-8. In requests, it is also raised for audio, video
-    and calls of free-text tools.
+    In a request, raises WireError for media without content or with the file id of another provider, for
+    documents of another dialect that are neither PDF nor text in UTF-8, for audio and video, and for calls of
+    free-text tools.
     """
     return _ENCODE[type(block)](block, scope, where)
 
 
 def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[_Wire]:
-    """Encode blocks in order. A block for which `encode_block` returns None is left out."""
+    """Encode blocks in order. A block for which `encode_block` returns None is left out. where: the IR path
+    of the list of blocks. Raises WireError as `encode_block` does.
+    """
     written = (encode_block(block, scope, f"{where}[{index}]") for index, block in enumerate(blocks))
     return [wire for wire in written if wire is not None]
 
@@ -128,7 +131,7 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
     """Encode a citation; None = it cannot be written, which is reported as a loss. A citation of another
-    dialect is written only in an answer, and only if it has a URL.
+    dialect is written only in an answer, and only if it has a URL. where: the citation's IR path.
     """
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
@@ -277,9 +280,9 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """Encode media of an answer from another dialect. An image is written as in requests. For other media,
-    the transcript is written as text, which is reported as a loss. None = there is neither, which is
-    reported, too.
+    """Encode media of an answer from another dialect. An image with data or a URL is written as in requests.
+    For any other medium, the transcript is written as text, which is reported as a loss. None = there is
+    neither, which is reported, too. where: the block's IR path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)

@@ -1,7 +1,7 @@
 """Checks a client's request. The error names the exact place of the first mistake.
 
-Unknown members and block types are accepted, because the API grows, and its own error is better than a guess
-of the gateway.
+Unknown members and block types are accepted, because the API grows: the API's own error about such a member
+is better than a guess of the gateway.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def explained(text: str) -> WireError:
 
 def _outside(side: str, limit: float) -> str:
     """Return the API's message for a number out of range: "Input should be less than or equal to 1". side:
-    "greater" or "less".
+    "greater" or "less". limit: the number at the end.
     """
     return f"Input should be {side} than or equal to {limit:g}"
 
@@ -171,8 +171,8 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError for the first mistake in a block. block: its type must be in `_BLOCKS`. where: the
-    block's JSON path.
+    """Raise WireError for the first mistake in a block. The caller has checked that the block's type is in
+    `_BLOCKS`. where: the block's JSON path.
     """
     _check_members(block, _BLOCKS[block["type"]], where)
     if "cache_control" in block:
@@ -199,7 +199,9 @@ _MARK: tuple[_Member, ...] = (("type", True, str, "a string"), ("ttl", False, st
 
 
 def _check_mark(mark: Any, where: str) -> None:
-    """Raise WireError for a mistake in the `cache_control` of a block or a tool. null is accepted."""
+    """Raise WireError for a mistake in `mark`, the value of the `cache_control` of a block or a tool. null is
+    accepted. where: the JSON path of the `cache_control`.
+    """
     if mark is None:
         return
     if type(mark) is not dict:

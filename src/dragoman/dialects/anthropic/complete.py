@@ -85,15 +85,16 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only the model and `stream`, which decide the route and the form of the answer. The engine calls
-    this for each request, before it knows whether the other members must be decoded.
+    """Return an IR request with only the model and `stream`, which decide the route and the form of the
+    answer. The engine calls this for each request, before it knows whether the other members must be decoded.
     """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body of the equivalent request for Messages. The prompt's text before the first "Human:" or
-    "Assistant:" becomes the system prompt.
+    "Assistant:" becomes the system prompt. Neighbouring texts of one role become one message. An empty text
+    at the end is left out.
     """
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
@@ -120,8 +121,8 @@ def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def locate(where: str) -> str:
-    """Return the JSON path in the client's request for `where`: a path in the IR, or in the body from
-    `_as_messages`.
+    """Return the JSON path in the client's request for `where`, which is a path in the IR or a path in the
+    body that `_as_messages` returns.
     """
     if where.startswith(("messages", "system")):
         return "$.prompt"
@@ -137,8 +138,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """Encode the texts of the first candidate as a `completion` object. Raises RequestFailed if the response
     has an `error`.
 
-    The candidate's other blocks are reported as lost, and so are a stop reason that `stop_reason` cannot
-    express and its details. The usage and the other candidates are left out without a report.
+    Reported as lost are the candidate's other blocks, a stop reason that `stop_reason` cannot express, and
+    details of the stop. The usage and the other candidates are left out without a report.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -150,9 +151,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """Return a `completion` object: a whole answer, or a piece of a stream. stop: None = the object states no
-    stop reason. model: the upstream's name for the model, which is written unless the gateway must show
-    another name (`reply.model`).
+    """Return a `completion` object: a whole answer, or a piece of a stream. text: its text. stop: None = the
+    object states no stop reason. model: the upstream's name for the model, which is written unless the
+    gateway must show another name (`reply.model`); None = the name in the request is written instead.
     """
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}
@@ -179,7 +180,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 class CompleteEncoder:
     """Encodes the IR events of one answer to a client's stream. Each piece of the first candidate's text is
-    sent as an event.
+    sent as an event. A last event states the stop reason or an error.
     """
 
     __slots__ = ("_model", "_over", "_reply")
@@ -190,7 +191,7 @@ class CompleteEncoder:
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes for one IR event; b"" = nothing is sent for it."""
+        """Return the bytes for one IR event; b"" = nothing is sent for it. Nothing is sent after an error."""
         write = _WRITE.get(type(event))
         return b"" if write is None or self._over else write(self, event)
 

@@ -183,7 +183,8 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error for a client. request_id: written into the header
-    `request-id` and the body; None = not written.
+    `request-id` and into the body; None = the header is not written, and the body's id is chosen as in
+    `error_body`.
     """
     status, _ = _status(fault)
     headers = retry_headers(fault)
@@ -215,7 +216,7 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 def _status(fault: Fault) -> tuple[int, str]:
     """Return (status, `error.type`) for a client. If the fault's own type may stand for its kind, the fault's
-    own type and status are used.
+    own type is used, and its own status, if that is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
@@ -225,8 +226,9 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """Return the fault's message, after its `param`. The message for "context_length" gets the API's words
-    for a long prompt.
+    """Return the fault's message. The name of its `param` is put in front, unless the message begins with
+    that name. The message for "context_length" gets the API's words for a long prompt at its end, unless it
+    has them.
     """
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):

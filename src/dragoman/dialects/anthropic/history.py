@@ -1,4 +1,7 @@
-"""Encodes the history of another dialect as `system` and `messages`, in the order that the API requires."""
+"""Encodes the history of another dialect as `system` and `messages`, in the order that the API requires.
+
+It also has two repairs for the messages of this dialect's own clients: `plain_ids` and `without_pictures`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ _SHOWN = frozenset({"image", "document"})
 
 def safe_id(stated: str) -> str:
     """Return the id of a call in a form that the API accepts. In an id with refused characters, `_` replaces
-    them, and a hash of the whole id is added at the end. Any other id is returned unchanged.
+    them, a hash of the whole id is added at the end, and all `_` at the beginning are removed. An empty id
+    becomes a hash. Any other id is returned unchanged.
     """
     if _ID.fullmatch(stated):
         return stated

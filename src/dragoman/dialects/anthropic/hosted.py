@@ -1,5 +1,6 @@
-"""Requests for clouds that host Claude. The path or the body states what Anthropic's own API has in headers,
-and features that only Anthropic's own servers have are left out.
+"""Encodes requests for the clouds that host Claude, Amazon Bedrock and Vertex AI. The path and the body state
+what Anthropic's own servers read from headers and the body. Members and betas that only Anthropic's own
+servers have are left out.
 
 https://platform.claude.com/docs/en/build-with-claude/claude-on-amazon-bedrock-legacy,
 https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai and the features of each cloud in
@@ -37,8 +38,9 @@ _WHY: Final = "this server does not have it"
 
 
 def understood(betas: str, quirks: Quirks, report: Report) -> str:
-    """Return the value of the header `anthropic-beta` with only those betas that the server knows; "" = none
-    is left. The other betas are reported as lost.
+    """Return the value of the header `anthropic-beta` with only the betas that a server knows; "" = it knows
+    none of them. The other betas are reported as lost. betas: the header's value, names separated by commas.
+    quirks: of the server's vendor.
     """
     stated = [one.strip() for one in betas.split(",") if one.strip()]
     known = [beta for beta in stated if quirks.knows_beta(beta)]
@@ -49,11 +51,12 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 
 
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
-    """Return the request for a cloud that hosts Claude. The path names the model, and the body the version.
-    At Bedrock the body also names the betas; at Vertex AI the betas stay in their header. Members that the
-    cloud refuses are left out and reported.
+    """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name, and
+    the body states the API version. At Bedrock the body also names the betas; at Vertex AI they stay in their
+    header. Members that the cloud refuses are left out and reported as lost.
 
-    body: is changed. betas: the value of the header `anthropic-beta`, None = there is none.
+    path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
+    the header `anthropic-beta`; None = there is no such header.
     """
     quirks, report = target.quirks, target.report
     model = body.pop("model", None)
@@ -109,7 +112,7 @@ def _leave_out(body: _Wire, betas: list[str], report: Report) -> None:
 
 
 def _marks(body: _Wire) -> Iterator[_Wire]:
-    """Yield the `cache_control` objects of the blocks and tools in a body."""
+    """Yield each `cache_control` object that is directly in a system block, a tool or a content block."""
     for whole in (body.get("system"), body.get("tools"), *(one.get("content") for one in body["messages"])):
         for block in whole if type(whole) is list else ():
             mark = block.get("cache_control")

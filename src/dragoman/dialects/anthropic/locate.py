@@ -46,7 +46,7 @@ _PARTS = (
 
 
 def locate(place: str) -> str:
-    """Return the JSON path for an IR path: `messages[0].blocks[1].cache` →
+    """Return the JSON path for an IR path (`place`): `messages[0].blocks[1].cache` →
     `$.messages[0].content[1].cache_control`.
     """
     if (path := _WHOLE.get(place)) is not None:

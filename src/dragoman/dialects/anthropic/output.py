@@ -23,8 +23,8 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     """Decode the format of the answer; None = no format is stated. An effort in `config` is not part of the
     format.
 
-    config: the request's `output_config`; None = it has none. old_format: the value of the older
-    `output_format`, which is used only if `config` states no format; None = the request has none.
+    If neither states a format, the result is an ir.Output without a format, which holds the unknown members
+    of `config`. None = `config` has `effort` or a null `format`, and no other members.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:
@@ -38,7 +38,8 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the format into `config` (`output_config`), or into `body` if the client used `output_format`.
+    """Write the answer's format into `config` (`output_config`), or into `body` if a client of this dialect
+    used `output_format`. A request without `output` changes nothing.
 
     Losses are reported. Raises WireError if the client requests media in the answer.
     """

@@ -96,8 +96,8 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
     the body's `max_tokens`.
 
     If the budget is not below `max_tokens`, there are two cases. If the client set no limit of output tokens,
-    `max_tokens` is raised. If the client set it, the budget is lowered or, if the limit leaves no room for
-    the smallest budget, thinking is disabled.
+    `max_tokens` is raised, but not above the model's maximum. If the client set it, the budget is lowered or,
+    if the limit leaves no room for the smallest budget, thinking is disabled.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
@@ -132,8 +132,10 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
 
 class _Fitting:
     """Finds the `thinking` and the effort that the model accepts and that are nearest to a request's
-    reasoning. The report gets each difference. place: the field of ir.Reasoning under which a refused effort
-    is reported.
+    reasoning. The report gets each difference.
+
+    modes: the modes of thinking that the model accepts; None = unknown. own: True = the client speaks this
+    dialect. place: the field of ir.Reasoning under which a refused effort is reported.
     """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
@@ -205,7 +207,8 @@ class _Fitting:
 
     def _strength(self) -> str | None:
         """Return the requested effort or, if the request states only a budget, the effort whose budget is
-        nearest; None = the request states neither, or a negative budget.
+        nearest; None = the request states neither, or a negative budget. A budget that becomes an effort is
+        reported as a change.
         """
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
@@ -220,8 +223,8 @@ class _Fitting:
 
     def _effort(self, word: str | None) -> str | None:
         """Return the effort `word` if the model supports it, otherwise the strongest supported effort that is
-        weaker ("low" for "minimal"). None = there is no such effort, or `word` is None. Differences are
-        reported.
+        weaker ("low" for "minimal"). A word that is not in `_ORDER` counts as stronger than all others. None
+        = there is no such effort, or `word` is None. Differences are reported.
         """
         if word is None:
             return None

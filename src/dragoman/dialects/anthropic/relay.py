@@ -1,5 +1,6 @@
-"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
-unchanged.
+"""Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
+as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
+added. Everything else stays unchanged.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class AnthropicRelay(BodyRelay):
 
 
 def _usage(head: _Head) -> dict[str, Any]:
-    """Return the members of the `usage` in `head` that are not null; {} = `head` states no usage."""
+    """Return the members of the `usage` in `head` that are not null; {} = there are none, or `usage` is not
+    an object.
+    """
     stated = _decode(head["usage"]) if "usage" in head else None
     return {k: v for k, v in stated.items() if v is not None} if isinstance(stated, dict) else {}
 
@@ -89,8 +92,8 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream, with the client's name of the model. If the provider states no token counts, an
-    estimate is written.
+    """Relays one stream. If the provider states no token counts and `estimate` is set, an estimate is
+    written. model: the name that replaces the provider's name of the model; None = the provider's name stays.
     """
 
     __slots__ = (
@@ -213,8 +216,8 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether a block has no content when it begins. Until a stream has content, the gateway can still ask
-    another provider.
+    """Whether `block` is a text or a thinking block that has no content at its start. Any other block counts
+    as content. Until a stream has content, the gateway can still ask another provider.
     """
     if not isinstance(block, dict) or block.get("type") not in ("text", "thinking"):  # of any type
         return False

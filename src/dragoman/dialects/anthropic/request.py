@@ -131,7 +131,9 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only the values on which the form of the answer depends: the model and `stream`."""
+    """Return an IR request with only the values on which the form of the answer depends: the model and
+    `stream`.
+    """
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
@@ -219,8 +221,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _own_headers(forms: Mapping[str, str], target: Target) -> dict[str, str]:
-    """Return the headers that the client stated, without the betas that the server does not know, which are
-    reported.
+    """Return the headers `anthropic-version` and `anthropic-beta` that the client stated, without the betas
+    that the server does not know. forms: `ir.Request.forms`, which holds the values of these headers.
     """
     headers = {VERSION_HEADER: forms[VERSION_HEADER]} if VERSION_HEADER in forms else {}
     if betas := understood(forms.get(BETA_HEADER, ""), target.quirks, target.report):

@@ -112,10 +112,11 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame, the JSON of one wire event. An error becomes ir.Error. An event
-        of unknown type becomes ir.Raw.
+        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer. An
+        error becomes ir.Error. An event of unknown type becomes ir.Raw, or nothing before `message_start`.
 
-        Raises WireError for an event of unknown form, and for an event that comes before `message_start`.
+        Raises WireError for an event of unknown form, and for an event of another known type than `ping` and
+        `error` before `message_start`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
@@ -163,8 +164,9 @@ class AnthropicDecoder:
         return [event(index, text) for text in texts], size
 
     def _said(self, frame: bytes) -> _Events | None:
-        """Return the event for a delta that continues a block's text or arguments; None = the delta is
-        unusual, or the frame is not JSON, so `feed` must decode it in the general way.
+        """Return the event for a delta that continues a block's text or arguments, and prepare `run` for
+        further deltas of this block. None = the delta is unusual, or the frame is not JSON, so `feed` must
+        decode it in the general way.
         """
         try:
             said = _decode_delta(frame)

@@ -22,7 +22,8 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
     """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses. For
-    servers that verify no signatures, nothing is changed.
+    servers that verify no signatures, nothing is changed. The caller has encoded these messages from another
+    protocol's history.
 
     thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to name in the header
     `anthropic-beta`; None = no beta is needed.

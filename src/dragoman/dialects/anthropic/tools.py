@@ -84,8 +84,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
     "any" and names the permitted tools, all other tools are left out.
 
-    If the model refuses a forced tool call, a text in the body's `system` asks for the call. Raises WireError
-    for a free-text tool.
+    If the choice forces a tool call and the model is known to refuse this, a text in the body's `system` asks
+    for the call. Raises WireError for a free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice
@@ -170,7 +170,8 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
 
 def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
     """Decode `tool_choice`. Returns (the choice, whether parallel calls are permitted); None as the second
-    value = not stated.
+    value = not stated. A choice of unknown type gets the mode "native", which holds the whole object; the
+    second value is then None.
     """
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
@@ -208,8 +209,8 @@ def _encode_choice(
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Add a text to the body's `system` that asks for a tool call, because the model refuses a forced tool
-    call.
+    """Add a text to the body's `system` that asks for a tool call, and report this. The caller has found that
+    the model refuses a forced tool call.
     """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     system = body.setdefault("system", [])

@@ -21,8 +21,9 @@ from dragoman.dialects.service import Service
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """Return the fault of an error response: `err_code` and `err_msg`, or `category`, `message` and
-    `details`. Never raises: without a readable body, the HTTP status decides the kind.
+    """Return the fault of an error response. Its code and message are read from `err_code` and `err_msg`, or
+    from `category`, `message` and `details`. Never raises: without a readable body, the HTTP status decides
+    the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     rest = said.rest

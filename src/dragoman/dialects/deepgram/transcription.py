@@ -124,8 +124,8 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _segments(utterances: Sequence[_Utterance] | None, words: Sequence[_Word]) -> tuple[ir.Segment, ...]:
-    """Return Deepgram's utterances as segments; if none were requested, segments that are made of the
-    words.
+    """Return Deepgram's utterances as segments. utterances: None = none were requested; the segments are then
+    made of the words.
     """
     if utterances is None:
         return segments_of(Said(_written(one), one.start, one.end, _speaker(one.speaker)) for one in words)

@@ -79,7 +79,8 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> AnswerDecoder[ir.SpeechResponse] | None:
     """Make a decoder that passes the sound on as it comes; None for WAV, because a WAV header states the
-    length of the sound. kind: the response's media type. most: the most bytes of an event.
+    length of the sound. kind: the response's media type. It is used only for a format for which OpenAI
+    defines no media type; the result is then also None if it is JSON or text. most: not used.
     """
     if request.output == "wav":
         return None

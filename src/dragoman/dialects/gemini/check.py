@@ -1,7 +1,7 @@
 """Checks a client's request. The error names the exact place of the first mistake, in camelCase.
 
-Unknown members and part types are accepted, because the API grows, and its own error is better than a guess
-of the gateway.
+Unknown members and part types are accepted, because the API grows: the API's own error about such a member is
+better than a guess of the gateway.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _check_part(value: Any, where: str) -> None:
 
 def _check_speed(value: Any, where: str) -> None:
     """Check the value of `videoMetadata`: its `fps`, the images per second that the model reads, must be from
-    0 to 24.
+    0 to 24. null is accepted. where: its JSON path.
     """
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
@@ -249,7 +249,9 @@ _PARTS: Final[dict[str, Callable[[Any, str], Any]]] = {
 
 
 def _check_tools(values: Any, names: set[str]) -> None:
-    """Check the value of `tools`, and add the names of the functions in it to `names`."""
+    """Check `values`, the value of `tools`, and add the names of the functions in it to `names`. Raises
+    WireError for the first mistake.
+    """
     for index, value in enumerate(_several(values, "tools")):
         where = f"tools[{index}]"
         tool = _object(value, where)

@@ -1,4 +1,6 @@
-"""The context of the part encoders, and the members that every part may have."""
+"""The context of the part encoders (`Draft`), and functions that they share: `finish` writes the members that
+every part may have, and `lose_cache` reports a cache mark as lost.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ SIGNATURE = "thoughtSignature"
 class Draft(msgspec.Struct):
     """The facts about a request or an answer that the encoders of its parts need.
 
-    own: True = it was decoded from this dialect, so nothing in it needs repair. answer: True = an answer for
-    a client, False = a request for a provider. quirks, facts: of the provider and the model, for a request.
+    report: gets the changes and losses. own: True = it was decoded from this dialect, so nothing in it needs
+    repair. answer: True = an answer for a client, False = a request for a provider. quirks, facts: of the
+    provider and the model, for a request.
     """
 
     report: Report

@@ -153,8 +153,9 @@ def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
     """Return the kind of an error. The reason in `info` (`ErrorInfo`) decides first, if `_REASONS` has it.
-    Otherwise the HTTP status decides or, without one, the `word` in `error.status`; other details and the
-    message make the kind more exact.
+    Otherwise the HTTP status decides. `status` None = there is none: then a number in `error.code` takes its
+    place or, without a number, the `word` in `error.status`. Other details, the word and the message make the
+    kind more exact.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -238,8 +239,8 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error for a client. request_id: written into the body; None = not
-    written.
+    """Return (status, headers, body) of an error for a client. request_id: written into the body; None = the
+    body has the fault's own `error_id`, if the fault has one.
     """
     body = error_body(fault.known_as(request_id))
     headers = retry_headers(fault)

@@ -99,7 +99,8 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
     """Return the place of a segment: (index of its block, its start, its end), with start and end in
-    characters of this block's text. None, None as start and end = the place inside the block is unknown.
+    characters of this block's text. None, None as start and end = the place inside the block is unknown, and
+    the block is the last text.
 
     Google counts a segment's bytes in its part or in all texts together. The text that the segment states
     shows which of the two is meant. If the text fits neither, it is searched for.

@@ -1,4 +1,5 @@
-"""Encodes histories as `contents` and `systemInstruction`, in the order that the API requires.
+"""Encodes histories as `contents` and `systemInstruction`, in the order that the API requires, and adds
+placeholders for missing signatures of calls (`sign_calls`).
 
 https://ai.google.dev/gemini-api/docs/function-calling,
 https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -76,9 +77,9 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether a block of another dialect can be written in some form. These cannot be written: an empty text
-    without a seal, thinking without a signature of Google's, calls and results of tools that a provider ran,
-    and native blocks of other dialects.
+    """Whether a block of another dialect counts as content when the history is repaired. Not content are: an
+    empty text without a seal, thinking without a signature of Google's (its text may be sent beside content),
+    calls and results of tools that a provider ran, and native blocks of other dialects.
     """
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None

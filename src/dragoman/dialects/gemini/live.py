@@ -31,7 +31,9 @@ _NAMES: Final = {
 
 
 class LiveTalk:
-    """One session. names: the names of its model. first: the client's first message, a `setup`."""
+    """One session. names: the names of its model. first: the client's first message. The caller has checked
+    with `model` that it is a `setup` that names a model, so it is never None.
+    """
 
     def __init__(self, names: Names, first: Message | None) -> None:
         assert first is not None
@@ -60,8 +62,8 @@ class LiveTalk:
         return message
 
     def heard(self, message: Message) -> Heard:
-        """Read a server's message: it is passed on unchanged, with the usage that it states and whether a
-        reply begins or ends. Raises WireError for a message that must be read and is not a JSON object.
+        """Return the server's message, unchanged, with the usage that it states and whether a reply begins or
+        ends. Raises WireError for a message that must be decoded for this and is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
@@ -94,9 +96,9 @@ def _bytes(message: Message) -> bytes:
 
 
 def usage_of(usage: dict[str, Any]) -> ir.Usage:
-    """Return the tokens that a `usageMetadata` of the Live API states. The tokens of thoughts are neither in
-    its total nor in its count of the answer if that count is listed completely by modality, as recorded
-    sessions show.
+    """Return the tokens that a `usageMetadata` of the Live API states. If the count of the answer is listed
+    completely by modality, neither that count nor the total includes the tokens of thoughts, as recorded
+    sessions show; the total is then not read.
     """
     told = {_NAMES.get(name, name): value for name, value in usage.items()}
     if told.get("thoughtsTokenCount") and _is_told(told):

@@ -48,7 +48,9 @@ _PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
 
 
 def locate(place: str) -> str:
-    """Return the JSON path for an IR path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
+    """Return the JSON path for an IR path (`place`): `messages[0].blocks[1].arguments` →
+    `$.contents[0].parts[1]`.
+    """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     if place.startswith("sampling."):

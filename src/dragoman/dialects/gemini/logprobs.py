@@ -60,7 +60,8 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     """Return a copy of the blocks in which each text has, as its `logprobs`, the tokens that form it. None =
     there is no text block.
 
-    If some text would begin or end inside a token, the first text gets all tokens.
+    The first text gets all tokens if it is the only text, if some text would begin or end inside a token, or
+    if the tokens are longer or shorter than the texts.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:

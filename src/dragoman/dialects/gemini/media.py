@@ -55,7 +55,7 @@ def reads(media: ir.Media) -> bool:
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
     """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
-    WireError for an address that the provider cannot read.
+    WireError for an address that the provider cannot read. where: the block's IR path.
     """
     if block.data is not None:
         data = block.data
@@ -69,7 +69,7 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
     """Return the address of a medium: its file at the provider or, if it has none, its URL; None = it has
-    neither. Raises WireError if the provider cannot read the address.
+    neither. Raises WireError if the provider cannot read the address. where: the block's IR path.
     """
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
@@ -106,7 +106,8 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
     """Write `detail`, the resolution of a medium, into `out`, the medium's part. A resolution that the API
-    lacks is reported as lost, except "auto".
+    lacks is reported as lost, and so is any resolution if `out` is a text. "auto" is never reported. where:
+    the block's IR path.
     """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:

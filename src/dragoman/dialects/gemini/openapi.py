@@ -30,15 +30,15 @@ LOWER: Final = "openapi lower"
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
     """Return (a copy of an OpenAPI schema as JSON Schema, the form of the OpenAPI schema). The form is LOWER
-    if all types are in lower case, otherwise UPPER.
+    if `write_openapi` with LOWER gives exactly the same OpenAPI schema again, otherwise UPPER.
     """
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """Return the OpenAPI schema from which `read_openapi` has made `schema`. form: UPPER or LOWER, the case
-    of the types.
+    """Return `schema`, which `read_openapi` has made, as an OpenAPI schema again. form: UPPER or LOWER, the
+    case of the types.
     """
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written

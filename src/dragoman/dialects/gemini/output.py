@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """Return the name of the voice in a `speechConfig`; None = the object does not have the form that states
-    only this name.
+    """Return the name of the voice in a `speechConfig` (`speech`); None = it does not have the form that
+    states only this name.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
@@ -91,9 +91,11 @@ def _voice(speech: Any) -> str | None:
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
+    A request without `output` changes nothing.
 
-    If the client speaks another dialect, and the model refuses a format together with functions, a text in
-    the body's `systemInstruction` asks for the format instead.
+    If the request has functions and the model is known to refuse a format together with functions, a text in
+    the body's `systemInstruction` asks for the format instead. This is not done for a format that a client of
+    this dialect stated.
     """
     output = request.output
     if output is None:
@@ -140,8 +142,8 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Add a text to the body's `systemInstruction` that asks for the format. Used if the model refuses a
-    format in `generationConfig` together with functions.
+    """Add a text to the body's `systemInstruction` that asks for the format, and report this. The caller has
+    found that the model refuses a format in `generationConfig` together with functions.
     """
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:

@@ -24,7 +24,9 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """Return the part of a text block that has nothing but its text; None for any other block."""
+    """Return the part of a text block that has nothing but its text. None for any other block, and for a text
+    that its client wrote without the member `text` (form "bare").
+    """
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -36,7 +38,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """Encode one block as a part; None = the block is left out, and this loss is reported. where: the block's
     IR path.
 
-    Raises WireError, in a request, for media that the provider cannot read and for calls of free-text tools.
+    Raises WireError for media with the file id of another provider and, in a request, for media at a URL that
+    the provider cannot read and for calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -199,7 +202,7 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     """Return the text that is sent in place of a medium: the text of a text document, or the transcript of
-    audio without data. None = the medium itself is sent.
+    audio without data. None = the medium itself is sent. where: the block's IR path.
     """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
@@ -224,7 +227,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
     """Return the text of a block inside a tool result or a document; None = the block has no text, which is
-    reported as a loss.
+    reported as a loss. where: the block's IR path.
     """
     part = encode_part(block, draft, where)
     if part is None:

@@ -40,8 +40,8 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs`. Raises WireError for a JSON path that is malformed, or that does
-        not fit the arguments so far.
+        """Add one element of `partialArgs`. An element without a value stands for null. Raises WireError for
+        a JSON path that is malformed, or that does not fit the arguments so far.
         """
         path = piece.get("jsonPath")
         if not isinstance(path, str):

@@ -36,7 +36,8 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 def by_content(model: str | None) -> bool:
     """Whether the endpoint of a model is :embedContent, which takes one input. The oldest of Gemini's models,
-    gemini-embedding-001, uses :predict, as a recording shows.
+    gemini-embedding-001, uses :predict, as a recording shows. model: the provider's name for the model; None
+    = :predict.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)
@@ -47,7 +48,8 @@ _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 
 def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
     """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
-    the input's position. model: the requested model's name.
+    the input's position. model: the requested model's name, which decides the vocabulary of token ids.
+    report: gets the change if token ids are converted.
     """
     if isinstance(item, ir.Tokens):
         item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
@@ -56,8 +58,9 @@ def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> l
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for an input of token ids that cannot be
-    converted to text.
+    """Encode the request for the endpoint of its model (`by_content`), and report losses. For :embedContent,
+    only the first input is written; `split` has made requests with one input. Raises WireError for an input
+    of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
     if request.user is not None:
@@ -91,8 +94,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
-    """Yield requests that are small enough, each as (index of its first input, request). A request to a model
-    of Gemini has one input.
+    """Yield requests that are small enough, each as (index of its first input, request). For a model with
+    "gemini" or "maas" in its name, each request has one input.
     """
     if "gemini" not in model and "maas" not in model:
         yield from _split(request, model)
@@ -162,8 +165,8 @@ _INSTANCE: Final = frozenset({"content", "task_type", "title"})
 
 
 def locate(where: str) -> str:
-    """Return the JSON path in the client's request for an IR path. An option that all instances repeat gets
-    its path in the first instance.
+    """Return the JSON path in the client's request for an IR path (`where`). An option that all instances
+    repeat gets its path in the first instance.
     """
     if where.startswith("inputs["):
         return f"$.instances{where.removeprefix('inputs')}.content"

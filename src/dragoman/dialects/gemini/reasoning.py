@@ -164,7 +164,8 @@ class _Fitting:
 
     def _nearest(self, effort: str) -> str:
         """Return the level for an effort: the same word, if the model has this level; otherwise the strongest
-        of the model's weaker levels; without a weaker level, the model's weakest level.
+        of the model's weaker levels; without a weaker level, the model's weakest level. Differences are
+        reported.
         """
         known = self._known()
         if effort in known:

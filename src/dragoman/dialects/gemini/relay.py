@@ -1,5 +1,6 @@
-"""Relays between clients and providers of this protocol. A few members are edited; everything else stays
-unchanged.
+"""Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
+as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
+added. Everything else stays unchanged.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _has(head: _Head, member: str) -> bool:
 
 
 def _readable(raw: bytes) -> Any:
-    """Return the decoded JSON; None = the bytes are not JSON. The caller then ignores them."""
+    """Return the decoded JSON; None = it cannot be read. A relay does not fail because of such JSON."""
     try:
         return _decode(raw)
     except UNREADABLE:
@@ -111,8 +112,8 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class GeminiStreamRelay:
-    """Relays one stream, with the client's name of the model. If the provider states no token counts, and the
-    client wants them, an estimate is written.
+    """Relays one stream, with the client's name of the model. If the provider states no token counts and
+    `estimate` is set, an estimate is written.
     """
 
     __slots__ = (
@@ -242,7 +243,7 @@ class GeminiStreamRelay:
 
     def _owed(self) -> bytes:
         """Return the bytes of a chunk with the estimated usage, and let `usage` return this estimate from now
-        on. b"" = `estimate` is None, the answer is not `done`, or the stream stated a usage.
+        on. b"" = `estimate` is None, `done` is False, or the stream stated a usage.
         """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""

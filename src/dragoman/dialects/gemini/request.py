@@ -123,8 +123,8 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only the values on which the form of the answer depends: the model, and whether the answer
-    streams.
+    """Return an IR request with only the values on which the form of the answer depends: the model, and
+    whether the answer streams.
     """
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
@@ -220,8 +220,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _draws(request: ir.Request, target: Target) -> bool:
-    """Whether the request has an image tool that its tool choice allows, for a model that answers with images
-    without a tool.
+    """Whether the client requests images through a tool that its tool choice permits, from a model that is
+    known to return images without a tool.
     """
     return any(
         isinstance(tool, ir.ProviderTool)

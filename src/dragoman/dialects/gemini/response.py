@@ -118,8 +118,8 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """Decode the `parts` of one content. Raises WireError if they are not a list of objects. where: the JSON
-    path of the content, for the error.
+    """Decode the `parts` of one content; [] = it has none. Raises WireError if they are not a list of
+    objects. where: the JSON path of the content, for the error.
     """
     parts = content.get("parts")
     if parts is None:
@@ -187,9 +187,9 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     """Return the members `modelVersion`, `createTime` and `responseId` of an answer or of a chunk of a
     stream.
 
-    id, model: as the provider stated them; None = not stated. The model's name for the client replaces
-    `model`. Without an id, the gateway's id is used. created: the answer's date, as a text or in Unix
-    seconds; None = `createTime` is left out.
+    id: as the provider stated it; None = the gateway's id is used. model: as the provider stated it.
+    `reply.model` replaces it, unless that is None; if both are None, the name in the request is used.
+    created: the answer's date, as a text or in Unix seconds; None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:

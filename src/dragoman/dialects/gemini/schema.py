@@ -95,6 +95,9 @@ class _Cleaner:
     the definitions inside whose copies the current part is. left: how many more copies may be made. budget:
     the steps that merging and copying may still take. within: the name of the definition that is being
     reduced.
+
+    Each method in `_WRITE` writes one keyword of a schema into `node.out`, or refuses it. node: the schema.
+    key: the keyword. value: its value.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -117,8 +120,8 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """Return the reduced form of one schema; {} for a schema that is true or false. where: the schema's
-        IR path.
+        """Return the reduced form of one schema; {} for a value that is not an object, such as true or false.
+        where: the schema's IR path.
 
         hard: True = there is no optional property between the root of the current definition and this schema.
         """
@@ -302,10 +305,10 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive bound. For an integer, the next integer is written, so
-        nothing is lost. For any other type, the keyword is also refused, because the inclusive bound allows
-        one more value. A bound that is not a number, or that stands beside an inclusive bound that is not a
-        number, is only refused.
+        """Write an exclusive bound as an inclusive bound. If the bound is an integer and the schema's type is
+        "integer", the next integer is written, so nothing is lost. In all other cases, the keyword is also
+        refused, because the inclusive bound allows one more value. A bound that is not a number, or that
+        stands beside an inclusive bound that is not a number, is only refused.
         """
         name, step, stricter = _BOUNDS[key]
         if not (_is_number(value) and _is_number(node.schema.get(name, value))):
@@ -354,7 +357,7 @@ class _Cleaner:
 
     def _resolved(self, member: Any) -> Any:
         """Return a member of an `allOf`. If the member is a reference to a definition, and one more copy may
-        be made, the definition is returned instead.
+        be made, the definition is returned instead, and counted as a copy.
         """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)

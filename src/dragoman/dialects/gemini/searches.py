@@ -1,8 +1,9 @@
-"""Counts the searches for an answer of Google's models, which Google bills in addition to the tokens.
+"""Counts the web searches that Google's models made for an answer. Google bills them in addition to the
+tokens.
 
-Google does not state their number, but lists the queries in `groundingMetadata`. It bills each different
-query that is not empty; for models before Gemini 3, each prompt that led to a query. The price table has this
-rule for each model. https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-11)
+Google does not state their number, but lists the queries in `groundingMetadata`. Each different query that is
+not empty is billed. With models before Gemini 3, each prompt that led to a query is billed instead; the price
+table knows which models these are. https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-11)
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dragoman import ir
 from dragoman.dialects.gemini.grounding import GROUNDING
 
 QUERIES: Final = b'"webSearchQueries"'
-"""Is in the JSON text of an answer that lists queries."""
+"""Bytes that occur in the JSON of every answer that lists queries."""
 UNIT: Final = "web_search_requests"
-"""Their number's name in `Usage.detail`."""
+"""The name, in `Usage.detail`, of the number of searches."""
 _MEMBER: Final = "webSearchQueries"
 _MOST: Final = 1_000
 """The most queries that are counted in one answer."""
@@ -32,7 +33,9 @@ class Searches:
         self._queries: set[str] = set()
 
     def note(self, candidates: Any) -> None:
-        """Add the queries of these candidates (decoded JSON). Candidates in an unknown form are ignored."""
+        """Add the queries of these candidates, up to `_MOST` queries in all. Candidates of unknown form have
+        none. candidates: the value of `candidates`.
+        """
         for candidate in candidates if isinstance(candidates, list) else ():
             grounding = candidate.get(GROUNDING) if isinstance(candidate, dict) else None
             listed = grounding.get(_MEMBER) if isinstance(grounding, dict) else None
@@ -41,7 +44,9 @@ class Searches:
                     self._queries.add(query)
 
     def counted(self, usage: ir.Usage) -> ir.Usage:
-        """Return the usage of the answer with the number of searches in its `detail`."""
+        """Return a copy of a usage with the number of the queries in its `detail`; the usage itself if there
+        are no queries.
+        """
         if not self._queries:
             return usage
         detail = {**(usage.detail or {}), UNIT: len(self._queries)}
@@ -49,8 +54,8 @@ class Searches:
 
 
 def with_searches(usage: ir.Usage, candidates: Any) -> ir.Usage:
-    """Return the usage of an answer that is not streamed, with the number of its candidates' searches in
-    `detail`.
+    """Return the usage of a whole answer with the number of its searches. candidates: the value of
+    `candidates`.
     """
     searches = Searches()
     searches.note(candidates)

@@ -68,8 +68,8 @@ _EXPLANATION = "explanation"
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Return the stop of a candidate as Google wrote it; None = the candidate has not ended. called: True =
-    it calls a tool that the client runs, so its normal end means a tool call.
+    """Return the stop of a candidate; None = the candidate has not ended. candidate: the object as Google
+    wrote it. called: True = it calls a tool that the client runs, so its normal end means a tool call.
     """
     word = candidate.get("finishReason")
     if word is None:
@@ -107,8 +107,8 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Return the stop that states more (a detail, a reason), of the stops of two chunks without candidates;
-    `stop` if both state as much.
+    """Return the stop that states more (a detail, the provider's word), of the stops of two chunks without
+    candidates: `stop`, or `other` if only `other` states more. None states nothing.
     """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)

@@ -200,8 +200,9 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks. An error becomes
-        ir.Error. Raises WireError for a frame that is not JSON, and for a chunk of unknown form.
+        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks; [] after the end
+        of the answer. An error becomes ir.Error. Raises WireError for a frame that is not JSON, and for a
+        chunk of unknown form.
         """
         if self._answers:
             try:
@@ -247,8 +248,9 @@ class GeminiDecoder:
         return [ir.TextDelta(answer.index, text, answer.number)], len(read)
 
     def _expect(self, frame: bytes, words: Words) -> None:
-        """Prepare to recognise events like this frame, which has continued a text. words: the decoded
-        frame.
+        """Prepare `run` to recognise events like `frame`, which has continued a text. words: the decoded
+        frame. After more than `_MISSES` such frames in a row that `run` has not recognised, nothing is
+        prepared any more.
         """
         self._misses += 1
         if self._misses > _MISSES:
@@ -318,8 +320,8 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: Words) -> _Events | None:
-        """Return the event for a chunk that continues the open text or reasoning of a candidate; None = the
-        chunk does not do this.
+        """Return the event for a chunk that continues the open text or reasoning of a candidate, and take the
+        chunk's usage. None = the chunk does not do this.
         """
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)

@@ -101,8 +101,8 @@ class GeminiEncoder(EventEncoder):
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """Return the bytes after the text in a chunk with one piece of text. thought: True = the text is
-        reasoning.
+        """Return the bytes after the text in a chunk with one piece of text. candidate: the candidate's
+        index. thought: True = the text is reasoning.
         """
         tail = self._tails.get((candidate, thought))
         if tail is None:

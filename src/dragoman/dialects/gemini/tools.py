@@ -57,8 +57,8 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`. Each function declaration becomes one tool of the IR, and so does each member that is a
-    provider's own tool.
+    """Decode `tools` (`values`), a list or a single entry. Each function declaration becomes one tool of the
+    IR, and so does each member that is a provider's own tool.
 
     Raises WireError for an entry that is not an object.
     """
@@ -102,8 +102,8 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. A mode that the IR does not have becomes "auto", and the stated mode
-    becomes a leftover.
+    """Decode `functionCallingConfig`. The mode ANY with one name becomes "tool". A mode that the IR does not
+    have becomes "auto", and the stated mode becomes a leftover.
     """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
@@ -208,7 +208,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
     """Return the schema of a function's parameters in the form that the API accepts: with `type: object`, or
-    with a `$ref`. Changes are reported.
+    with a `$ref`. Changes are reported. where: the schema's IR path.
     """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
@@ -278,9 +278,9 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a `functionCallingConfig` with the mode VALIDATED in place of AUTO. calling: this object so far;
-    None = the request needs none. strict: the indexes of the tools with `strict`; the report gets what
-    happens to each.
+    """Return a `functionCallingConfig` with the mode VALIDATED in place of AUTO; any other mode stays.
+    calling: this object so far; None = there is none, and the result has only the mode VALIDATED. strict: the
+    indexes of the tools with `strict`; the report gets what happens to each.
     """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":

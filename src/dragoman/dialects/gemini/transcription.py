@@ -79,7 +79,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
     """Return the medium that must be downloaded before the request is encoded: the recording, if the request
-    states its URL.
+    states its URL; otherwise no medium.
     """
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)

@@ -96,8 +96,8 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """Return the counts of a list by modality, under the names that they have in `Usage.detail`; None = the
-    list is empty or has an unknown form. prefix: the beginning of these names.
+    """Return the counts of `listed`, a list by modality, as `Usage.detail` has them; None = the list is
+    empty, or its form is unknown. prefix: the beginning of the names in the result, such as `INPUT`.
     """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
@@ -113,7 +113,7 @@ def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Return the list by modality for the counts in a `Usage.detail` whose names begin with `prefix`."""
+    """Return the list by modality for those counts of a `Usage.detail` whose names begin with `prefix`."""
     return [
         {"modality": word, "tokenCount": detail[prefix + small]}
         for word, small in _MODALITIES.items()
@@ -122,8 +122,8 @@ def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """Return the IR's word for the service tier in `usageMetadata`; None = no tier is stated. A word that the
-    IR does not know stays unchanged.
+    """Return the IR's word for the service tier in a `usageMetadata` object (`value`); None = no tier is
+    stated. A word that the IR does not know stays unchanged.
     """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None

@@ -1,7 +1,8 @@
-"""Reads the chunks of a stream that only continue a text. A decoder for such chunks alone decodes them. If
-they repeat an earlier chunk with another text, they are recognised by their bytes.
+"""Reads the chunks of a stream that only continue a text. Such a chunk differs from the chunk before only in
+its text and its token counts.
 
-Such a chunk differs from the chunk before only in its text and its token counts.
+`decode_words` decodes these chunks, and fails for any other chunk. `Repeated` recognises the events that
+repeat an earlier chunk with another text by their bytes, without decoding the rest of them.
 """
 
 from __future__ import annotations

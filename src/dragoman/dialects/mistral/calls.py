@@ -26,8 +26,8 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. Raises WireError if the entry has no `function` object, or a name that
-    is not text.
+    """Decode an entry of `tool_calls`. Raises WireError if the entry is not an object, if it has no
+    `function` object, or if the name is neither text nor null (null becomes "").
 
     position: the entry's position in the list. An `index` in the entry is dropped if it is 0 or equal to the
     position; otherwise it is a leftover.
@@ -52,18 +52,18 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """A call's `arguments` as text. The text "null", which Mistral writes for a call without arguments,
-    becomes "".
+    """Return a call's `arguments` as text. The text "null", which Mistral writes for a call without
+    arguments, becomes "", and so does None.
     """
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    where: the call's IR path. Empty arguments of another dialect's call become "{}".
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced the call before. where:
-    the call's IR path.
+    request's history such a call raises WireError; normally `emulate` has replaced the call before.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

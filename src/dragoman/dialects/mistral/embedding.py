@@ -29,7 +29,7 @@ MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError, with a path and a code, for the first mistake in an embedding request."""
     check_members(request.body, _RULES, "input")
 
 
@@ -50,7 +50,9 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError if `output_dtype` asks for numbers other than floats."""
+    """Decode a request that has passed `check`. Raises WireError if `output_dtype` asks for numbers other
+    than floats.
+    """
     body = wire.body
     if body.get("output_dtype") not in {None, "float"}:
         raise WireError("Only Mistral itself supports this output type.", "output_dtype", "unsupported_value")
@@ -67,7 +69,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Losses are reported. Raises WireError for token ids that cannot be
+    """Encode the request in this dialect, and report losses. Raises WireError for token ids that cannot be
     converted to text.
     """
     report = target.report
@@ -89,7 +91,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path in the client's request for the IR path `where`."""
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 

@@ -43,7 +43,7 @@ _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
     determines the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
@@ -51,8 +51,9 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside a response with status 200, or inside a stream event. frame: the JSON
-    object that contains the error. The error's own status is read from `raw_status_code`.
+    """Return the fault of an error inside a response with status 200, or inside a stream event. frame: the
+    JSON object that contains the error. The error's own status is read from `raw_status_code`, if that member
+    has one.
     """
     said = read_body(frame)
     status = said.rest.get("raw_status_code")
@@ -91,8 +92,8 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def _place(detail: Any) -> str | None:
-    """The path of the first wrong member in a validation error's `detail`, such as `messages[0].content`;
-    None = not stated.
+    """Return the path of the first wrong member in a validation error's `detail`, such as
+    `messages[0].content`; None = not stated.
     """
     first = detail[0] if isinstance(detail, list) and detail else None
     steps = first.get("loc") if isinstance(first, dict) else None
@@ -111,8 +112,9 @@ _FACE: Final[dict[Kind, tuple[str, str]]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """(status, extra headers, body) of an error response in Mistral's form. request_id: stands in the header
-    `x-request-id` and in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in Mistral's form. request_id: written into
+    the header `x-request-id` and into the body; None = the header is not written, and the body has the
+    fault's own `error_id`, if the fault has one.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -121,9 +123,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault) -> dict[str, Any]:
-    """The members of an error in Mistral's form. They are a whole error body, or the data of a stream
-    event.
-    """
+    """Return the members of an error in Mistral's form: a whole error body, or the data of a stream event."""
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))
     own = (fault.extra or {}).get(NAME)

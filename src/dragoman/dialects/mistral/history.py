@@ -36,8 +36,8 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one ir.Message for each wire message. Raises WireError for an
-    unknown role, or a content of unknown form.
+    """Decode the messages of a request, one ir.Message for each wire message. Raises WireError for an unknown
+    role, or a content of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 
@@ -60,7 +60,8 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages of a request in this dialect. The history of another dialect's client is repaired first.
+    """Return the messages of a request in this dialect. The history of another dialect's client is repaired
+    first.
 
     Raises WireError for a medium that no chunk can hold and, in a history of another dialect, for a tool
     result without its call.
@@ -111,8 +112,11 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message of this role. parts: True = the content is always a list of chunks; otherwise the
-        content of a message with only one text is a string. where: the IR path of the list `blocks`.
+        """Append a message of this role. where: the IR path of the list `blocks`.
+
+        parts: True = the content is always a list of chunks. False or None = the content is a string if the
+        message has only one text, otherwise a list; without any chunk it is null, for a client of another
+        dialect "".
         """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
@@ -136,7 +140,9 @@ class _OwnHistory:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether Mistral gets any content for this block of a system or assistant message."""
+    """Whether a block of a system or assistant message counts as content when the history is repaired.
+    Thinking does not count: it is sent only beside content.
+    """
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
     if isinstance(block, ir.Media):
@@ -265,8 +271,8 @@ class _History(_OwnHistory):
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """The content of a tool result's message: a text, or a list of chunks if it has media. where: the
-        result's IR path.
+        """Return the content of a tool result's message: a text, or a list of chunks if it has media. where:
+        the result's IR path.
         """
         draft = self.draft
         texts: list[str] = []

@@ -33,8 +33,8 @@ _INNER: Final = ("sampling", "output")
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path (`where`): `$.random_seed` for `sampling.seed`. If several members can
-    state the field, the path names the first in `_MEMBERS`.
+    """Return the JSON path for an IR path (`where`): `$.random_seed` for `sampling.seed`. If several members
+    can state the field, the path names the first in `_MEMBERS`.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -49,7 +49,7 @@ def locate(where: str) -> str:
 
 
 def _plain(where: str) -> str:
-    """The IR path without `sampling` or `output` at its beginning. The rest is the name of the member:
+    """Return the IR path without `sampling` or `output` at its beginning. The rest is the name of the member:
     `sampling.top_p` becomes `top_p`.
     """
     head, dot, rest = where.partition(".")
@@ -57,7 +57,7 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path (`where`).
+    """Return the JSON path in `request` for an IR path (`where`).
 
     For a field in `_MEMBERS`, the path names the member that the client used, or the first one if the client
     used none. For any other field that the request does not have, it is the nearest path above that the
@@ -80,8 +80,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _said(body: dict[str, Any], message: str, position: int) -> str:
-    """Return the JSON path of the part or call from which the block at `position` of a message was decoded.
-    The parts of the content come first, then the calls. message: the message's JSON path.
+    """Return the JSON path from which the block at `position` of a message was decoded: a part of the content
+    or, after all parts, a call. message: the message's JSON path.
     """
     messages = body.get("messages")
     index = int(message.removeprefix("messages[").removesuffix("]"))

@@ -20,7 +20,7 @@ MAPS: Final = frozenset({"model", "input"})
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError, with a path and a code, for the first mistake in a moderation request."""
     body = request.body
     if body.get("model") is None:
         missing("model")
@@ -33,7 +33,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.ModerationRequest:
-    """Decode a checked request."""
+    """Decode a request that has passed `check`."""
     value = wire.body["input"]
     texts = (value,) if isinstance(value, str) else value
     return ir.ModerationRequest(
@@ -46,7 +46,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Raises WireError for an image."""
+    """Encode the request in this dialect, and report losses. Raises WireError for an image."""
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,

@@ -39,8 +39,8 @@ _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "applic
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
-    """The blocks of a message's chunks. Raises WireError for a chunk that is not an object. where: the path
-    of the list, for errors.
+    """Decode a message's chunks to blocks. Raises WireError for a chunk that is not an object. where: the
+    path of the list, for errors.
     """
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
@@ -56,7 +56,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """The block of a chunk; an unknown or invalid chunk becomes an ir.Native."""
+    """Decode one chunk to a block; an unknown or invalid chunk becomes an ir.Native."""
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -65,8 +65,8 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """A thinking chunk as a block, with its texts joined. If the chunk also has entries that are not plain
-    text, the list of all entries becomes a leftover.
+    """Decode a thinking chunk to a block, with its texts joined. If the chunk also has entries that are not
+    plain text, the list of all entries becomes a leftover.
     """
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
@@ -82,8 +82,8 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """A `reference` chunk as a citation. The chunk has a list of numbers, each of which means one of the
-    documents in the request.
+    """Decode a `reference` chunk to a citation. The chunk has a list of numbers, each of which means one of
+    the documents in the request.
     """
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
@@ -112,8 +112,8 @@ def _audio(part: dict[str, Any]) -> ir.Block:
 
 
 def _sound(source: str) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL) of audio. A fact that is not stated is None. source: a URL, a data URL, or
-    plain base64.
+    """Return (media type, base64, URL) of audio. A value that is not stated is None. source: a URL, a data
+    URL, or plain base64.
     """
     mime, data, url = from_url(source)
     if url is not None and not url.startswith(("http://", "https://", "data:")):
@@ -146,11 +146,12 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of one block. [], with a reported loss, if this dialect has no chunk for this kind of block.
+    """Return the chunks of one block. [] = this dialect has no chunk for this kind of block, which is
+    reported as a loss. where: the block's IR path.
 
     Raises WireError for a medium of a kind that no chunk can hold, such as a video (`unsupported_modality`),
-    and for a medium with only a file id of another provider (`unsupported_value`). If the medium were left
-    out, the model would answer another question. where: the block's IR path.
+    and for a medium with only a file id of another provider (`unsupported_value`). Such a medium is not left
+    out, because the model would then answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -167,8 +168,8 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]
 def encode_citations(
     citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
 ) -> list[dict[str, Any]]:
-    """A text's citations as the chunks that follow the text. Citations of another dialect are reported as
-    lost.
+    """Return a text's citations as the chunks that follow the text. Citations of another dialect are reported
+    as lost.
 
     where: the text's IR path. first: the number of this text's citations that were written before.
     """
@@ -211,8 +212,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """A list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as a
-    video, or a medium with only a file id of another provider. where: the block's IR path.
+    """Return a list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as
+    a video, or a medium with only a file id of another provider. where: the block's IR path.
     """
     write = _MEDIA.get(block.kind)
     if write is None:
@@ -260,8 +261,8 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id. where:
-    the block's IR path.
+    """Return the URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id.
+    where: the block's IR path.
     """
     if block.url is not None:
         return block.url
@@ -272,7 +273,7 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark, and a
-    seal from another dialect, cannot be written, and are reported. where: the block's IR path.
+    seal from another dialect, cannot be written, and are reported as lost. where: the block's IR path.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:

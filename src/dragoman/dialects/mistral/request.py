@@ -56,7 +56,7 @@ _THINKING: Final = "reasoning"
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for a message of unknown form."""
+    """Decode a request that has passed `check`. Raises WireError for a message of unknown form."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -87,7 +87,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only those fields that decide the form of the response."""
+    """Return an IR request with only the values on which the form of the response depends: the model and
+    `stream`.
+    """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -127,7 +129,7 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect. Losses and changes go to `target.report`.
+    """Encode the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
     Raises WireError, with a path in the IR, for a request that has no replacement in this dialect: a medium
     that no chunk can hold; a free-text tool or call; an answer other than text; in a request of another
@@ -293,4 +295,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""The encoder of each field of `ir.Request`, and the fields that this dialect loses, with reasons."""
+"""For each field of ir.Request, the function that encodes it, or the loss reason."""

@@ -43,14 +43,14 @@ encode_stop: Final = partial(chat_stop, words=STOP_WORDS, losses=STOPS_LOST)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """The decoded log probabilities of tokens: OpenAI's form, with `token_id` added. Raises one of
+    """Decode the log probabilities of tokens: OpenAI's form, with `token_id` added. Raises one of
     `typed.OF_ANOTHER_SHAPE` if a token is invalid.
     """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """The encoded log probabilities of tokens. where: the IR path of the tokens' text, for the report."""
+    """Encode the log probabilities of tokens. where: the IR path of the tokens' text, for the report."""
     return [_encode_token(token, report, where) for token in tokens]
 
 
@@ -94,7 +94,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """The service tier that the `usage` of a response states, under the IR's name; None = not stated."""
+    """Return the service tier that the `usage` of a response states, as the IR's word; None = not stated."""
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -119,7 +119,9 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the first text in `blocks`. Returns False if they could not be added."""
+    """Add the log probabilities (`logprobs`, the member of a choice) to the first text in `blocks`. Returns
+    True if they were added or have no tokens; False if their form is unknown, or there is no text.
+    """
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
@@ -129,8 +131,8 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. An error in the response adds the members of an error.
-    An answer of another dialect without usage gets zeros. Losses are reported to `reply.report`.
+    """Encode the response for a client of this dialect. An error in the response adds the members of an
+    error. An answer of another dialect without usage gets zeros. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME
@@ -153,8 +155,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The member `usage` of a response, which in this dialect also states the service tier. tier: the IR's
-    name of the tier; None = not stated. own: True = the answer came in this dialect.
+    """Return the member `usage` of a response, which in this dialect also states the service tier. tier: the
+    IR's name of the tier; None = not stated. A tier for which Mistral has no other word is written unchanged.
+    own: True = the answer came in this dialect.
     """
     out = encode_usage(usage, report, own=own)
     if tier is None:

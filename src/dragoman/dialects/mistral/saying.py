@@ -19,8 +19,8 @@ from dragoman.errors import WireError
 
 
 def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
-    """The blocks of an assistant message: first the content, then the calls. Raises WireError for a content
-    or a call of an unknown form.
+    """Return the blocks of an assistant message: first the content, then the calls. Raises WireError for a
+    content or a call of an unknown form. `tool_calls` that are not a list are ignored.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block, and adjacent texts are not joined.
@@ -42,8 +42,8 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks without empty texts, and with adjacent texts joined. A text is not joined if it has
-    leftovers or follows a text that has leftovers or citations.
+    """Return the blocks with adjacent texts joined, and without texts that have neither characters, citations
+    nor leftovers. A text is not joined if it has leftovers or follows a text that has leftovers or citations.
     """
     out: list[ir.Block] = []
     for block in blocks:
@@ -77,14 +77,14 @@ class Saying(Collected):
         self.calls: list[dict[str, Any]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The finished message with these blocks. where: the IR path of the message or candidate that holds
-        them.
+        """Add these blocks, and return the finished message. where: the IR path of the message or candidate
+        that holds the blocks.
         """
         self.add(blocks, where)
         return self.done()
 
     def done(self) -> dict[str, Any]:
-        """The message as a wire object. To be called once, after all blocks were added."""
+        """Return the message as a wire object. To be called once, after all blocks were added."""
         wire: dict[str, Any] = {"role": "assistant"}
         if not (self.draft.own or self.draft.answer):
             self.chunks = self._sendable()
@@ -96,7 +96,7 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """The chunks to send of an assistant message in another dialect's history. Empty texts beside
+        """Return the chunks to send of an assistant message in another dialect's history. Empty texts beside
         reasoning are left out. A message that consists only of reasoning has no chunks to send, because it
         says nothing to Mistral.
         """
@@ -130,7 +130,7 @@ class Saying(Collected):
 
     def _replays(self, block: ir.Thinking) -> bool:
         """Whether reasoning in the history of another dialect's request is sent to Mistral. It is sent if it
-        has no seal and the model may reason.
+        has no seal and the model is not known to be unable to reason.
 
         Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
         accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning
@@ -160,7 +160,9 @@ class Saying(Collected):
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost."""
+        """Add another dialect's audio as its transcript. Audio without a transcript is reported as lost.
+        where: the block's IR path.
+        """
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return
@@ -187,9 +189,9 @@ class Saying(Collected):
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks for a medium of the assistant. An image with data or a URL is written as it is. Any other
-    medium is reported as lost, and its transcript, if it has one, is written as text. where: the block's IR
-    path.
+    """Return the chunks for a medium of the assistant. An image with data or a URL is written as an image.
+    Any other medium is reported as lost, and its transcript, if it has one, is written as text. where: the
+    block's IR path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)
@@ -198,8 +200,8 @@ def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any
 
 
 def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """The content of a message with these chunks: a string if there is no chunk or only one plain text;
-    otherwise the list.
+    """Return the content of a message with these chunks: a string if there is no chunk or only one plain
+    text; otherwise the list.
     """
     if not chunks:
         return ""

@@ -25,7 +25,7 @@ class Events:
     """
 
     def __init__(self, most: int) -> None:
-        """most: the most bytes of one event."""
+        """most: the most bytes that one event may have."""
         self._splitter = SSESplitter(most)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
@@ -43,7 +43,9 @@ def _event(frame: bytes) -> dict[str, Any]:
 
 
 def converted(event: Any, form: type[_StructT]) -> _StructT:
-    """An event as a struct of the class `form`. Raises WireError if the event does not fit this class."""
+    """Convert an event to a struct of the class `form`. Raises WireError if the event does not fit this
+    class.
+    """
     try:
         return msgspec.convert(event, form)
     except msgspec.ValidationError as error:

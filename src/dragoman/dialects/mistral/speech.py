@@ -36,8 +36,8 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Losses are reported. Raises WireError for an audio format that Mistral
-    lacks.
+    """Encode the request in Mistral's form, and report losses. Raises WireError for an audio format that
+    Mistral lacks.
     """
     report = target.report
     body: dict[str, Any] = {
@@ -61,8 +61,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode a whole response with audio. Raises RequestFailed for an error with status 200, WireError for an
-    invalid body.
+    """Decode a whole response with audio. If the client wants "pcm", the samples are taken out of the WAV
+    file. Raises RequestFailed for an error with status 200, WireError for an invalid body.
     """
     body = heard.object_of(answered.data)
     data = _decoded(body.get("audio_data") if isinstance(body, dict) else None)
@@ -96,10 +96,12 @@ class _Done(msgspec.Struct):
 
 
 class SpeechStream:
-    """Decodes streamed speech: `speech.audio.delta`, and `speech.audio.done` with the usage."""
+    """Decodes streamed speech: the events `speech.audio.delta`, and `speech.audio.done` with the usage.
+    begun: the response before its first audio.
+    """
 
     def __init__(self, request: ir.SpeechRequest, most: int) -> None:
-        """most: the most bytes of one event."""
+        """most: the most bytes that one event may have."""
         output = request.output or family.USUAL
         self.begun = ir.SpeechResponse(b"", output, family.KINDS[output])
         self._events = Events(most)
@@ -120,8 +122,8 @@ class SpeechStream:
         return pieces
 
     def close(self) -> ir.SpeechResponse:
-        """The response without its audio, after the last bytes. Raises RequestFailed if the last event has
-        not come.
+        """Return the response without its audio, after the last bytes. Raises RequestFailed if the event
+        `speech.audio.done` has not come.
         """
         self._pieces(self._events.close())
         if self._whole is None:
@@ -130,8 +132,8 @@ class SpeechStream:
 
 
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> SpeechStream | None:
-    """The decoder of a streamed response. None = the response is not a stream, or no stream was requested.
-    kind: the response's media type. most: the most bytes of one event.
+    """Make the decoder of a streamed response. None = the response is not a stream, or no stream was
+    requested. kind: the response's media type. most: the most bytes that one event may have.
     """
     return SpeechStream(request, most) if is_stream(kind) and _flows(request) else None
 

@@ -46,7 +46,7 @@ class _Candidate(Candidate):
 
 
 class MistralDecoder(ChunkDecoder[_Candidate]):
-    """Decodes the frames of one stream of Mistral's into events."""
+    """Decodes the frames of one Mistral stream to IR events."""
 
     __slots__ = ("_tier",)
 

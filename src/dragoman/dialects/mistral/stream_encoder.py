@@ -30,8 +30,8 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block of the response while it is sent. If its `head` is empty, the block is sent only at its
-    end.
+    """One block of the response while it is sent. head: the bytes before a piece of the block's text; b"" =
+    the block is sent only at its end.
     """
 
     __slots__ = ("cites", "parts", "pieces", "words")
@@ -129,8 +129,8 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """The chunk with the seal (signature) of Mistral's own thinking. b"" if the block is sent only at its
-        end, with its seal. A seal of another dialect is not written, and this is reported.
+        """Return the chunk with the seal (signature) of Mistral's own thinking. b"" = the block is sent only
+        at its end, with its seal. A seal of another dialect is not written, which is reported as a loss.
         """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
@@ -157,7 +157,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     def _cited(self, choice: _Choice, out: _Out, citations: tuple[ir.Citation, ...]) -> bytes:
         chunks = encode_citations(citations, self._draft, out.where, out.cites)
         out.cites += len(citations)
-        if not out.head:  # the seal is written with the whole block
+        if not out.head:  # the citations are written with the whole block
             out.block = replace(out.block, citations=(*out.block.citations, *citations))
             return b""
         return self._chunks(choice, chunks)
@@ -239,7 +239,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """The medium `block` with the data and the transcript of its deltas, which `out` has collected."""
+    """Return the medium `block` with the data and the transcript of its deltas, which `out` has collected."""
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

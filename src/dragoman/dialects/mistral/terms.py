@@ -1,4 +1,4 @@
-"""Mistral's names and values, in place of the IR's; functions for leftovers; Mistral's form of call ids."""
+"""Tables between Mistral's values and the IR's; functions for leftovers; Mistral's form of call ids."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 
 def call_id(stated: str) -> str:
-    """A call id of nine letters and digits, made from the stated id. An id that already has this form is not
-    changed.
+    """Return a call id of nine letters and digits, made from the stated id. An id that already has this form
+    is returned unchanged.
 
     The same stated id always gives the same result, so a call and its result match in every request. The API
     refuses ids of another form with 400 (code 3280): https://docs.mistral.ai/api

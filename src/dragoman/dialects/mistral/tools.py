@@ -22,7 +22,7 @@ _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The decoded tools of a request."""
+    """Decode the tools of a request that has passed `check`."""
     return tuple([_tool(tool) for tool in tools])
 
 
@@ -37,8 +37,8 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The decoded `tool_choice`: a known word, or the one function that must be called. Any other value gets
-    the mode "native".
+    """Decode `tool_choice`: a known word, or an object that names the one function that must be called. Any
+    other value gets the mode "native", which holds the value.
     """
     if isinstance(choice, str):
         if (mode := CHOICES.get(choice)) is None:
@@ -86,8 +86,8 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer, if the tool choice allows only some tools: this dialect cannot state
-    such a choice, so a change is reported. None = all tools are offered.
+    """Return the names of the tools to offer, if the tool choice allows only some tools. This dialect cannot
+    state such a choice, so a change is reported. None = all tools are offered.
     """
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None

@@ -61,7 +61,7 @@ class Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Losses are reported. Raises WireError for a translation, and for a
+    """Encode the request in Mistral's form, and report losses. Raises WireError for a translation, and for a
     request that wants the times of both segments and words.
     """
     report = target.report
@@ -94,8 +94,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """The kind of timestamps to request from Mistral: "segment" or "word". None = the client's response
-    format has no timestamps.
+    """Return the kind of timestamps to request from Mistral: "segment" or "word". None = the client's
+    response format has no timestamps.
     """
     if request.output not in TIMED:
         return None
@@ -113,8 +113,8 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """The response in the IR for Mistral's `answer`. If the request asks for times, these are in its segments
-    or, if it asks only for the times of words, in its words.
+    """Convert Mistral's `answer` to the IR. If the request asks for times, these are in the segments of the
+    result or, if it asks only for the times of words, in the words.
     """
     times = _times(request)
     told = None if times is None else _timed(answer.segments or ())
@@ -132,7 +132,7 @@ def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.Transcri
 
 
 def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments as ir.Segment. None = one of them has no times."""
+    """Convert the segments to ir.Segment. None = one of them has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -142,8 +142,8 @@ def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def usage_of(told: Usage) -> ir.Usage:
-    """The decoded token counts. The prompt count sometimes does not include the audio tokens, which the total
-    shows; they are then added to the input.
+    """Convert the token counts to the IR. The prompt count sometimes does not include the audio tokens, which
+    the total shows; they are then added to the input.
     """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
@@ -157,12 +157,14 @@ def usage_of(told: Usage) -> ir.Usage:
 
 
 class TranscriptStream:
-    """Decodes a streamed transcript. The last event, `transcription.done`, has the whole answer."""
+    """Decodes a streamed transcript. The last event, `transcription.done`, has the whole answer. begun: the
+    response before its first text.
+    """
 
     begun: Final = ir.TranscriptionResponse("")
 
     def __init__(self, request: ir.TranscriptionRequest, most: int) -> None:
-        """most: the most bytes of one event."""
+        """most: the most bytes that one event may have."""
         self._request = request
         self._events = Events(most)
         self._language: str | None = None
@@ -188,7 +190,9 @@ class TranscriptStream:
         return pieces
 
     def close(self) -> ir.TranscriptionResponse:
-        """The whole response, after the last bytes. Raises RequestFailed if the last event has not come."""
+        """Return the whole response, after the last bytes. Raises RequestFailed if the event
+        `transcription.done` has not come.
+        """
         self._pieces(self._events.close())
         if self._whole is None:
             raise RequestFailed(STREAM_BROKEN)
@@ -204,8 +208,8 @@ class _Language(msgspec.Struct):
 
 
 def decoder(request: ir.TranscriptionRequest, kind: str, most: int) -> TranscriptStream | None:
-    """The decoder of a streamed response; None = the response is not a stream. kind: the response's media
-    type. most: the most bytes of one event.
+    """Make the decoder of a streamed response; None = the response is not a stream. kind: the response's
+    media type. most: the most bytes that one event may have.
     """
     return TranscriptStream(request, most) if is_stream(kind) else None
 

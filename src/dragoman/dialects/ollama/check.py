@@ -83,7 +83,7 @@ _DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:ns|us|
 
 def check_keep_alive(value: Any, path: str) -> None:
     """Raise WireError unless the value is a duration: a number of seconds, or a text in Go's form ("5m",
-    "-1s").
+    "-1s"). path: the JSON path of the value.
     """
     if type(value) in {int, float} or (type(value) is str and _DURATION.fullmatch(value)):
         return

@@ -81,7 +81,8 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error response. request_id: written into the header `x-request-id`
-    and the body; None = not written.
+    and into the body; None = the header is not written, and the body has the fault's own `error_id`, if the
+    fault has one.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -97,8 +98,8 @@ def _placed(fault: Fault) -> str:
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. status: the HTTP status of the response; None = the error is in a
-    stream.
+    """Return the error as a JSON object. If its text and the status do not show the fault's kind, the kind is
+    written as `code`. status: the HTTP status of the response; None = the error is in a stream.
     """
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:

@@ -84,7 +84,7 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Convert a response, or one line of a stream, of /api/chat to the body of /api/generate: the message's
-    text and thinking become top-level members. An error stays unchanged.
+    text and thinking become top-level members. A body without `message`, such as an error, stays unchanged.
     """
     message = answer.get("message")
     if type(message) is not dict:

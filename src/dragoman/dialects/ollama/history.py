@@ -63,7 +63,8 @@ def _message(message: Any, where: str) -> ir.Message:
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the request's messages in this dialect. A history of another dialect is repaired before
-    (`repair`).
+    (`repair`). Raises WireError for media that cannot be written (`_History.say`) and for calls of free-text
+    tools.
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
@@ -180,7 +181,8 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message with the text and the media of these blocks. Other blocks are reported as lost.
+        """Append a message of this role with the text and the media of these blocks. Other blocks are
+        reported as lost.
 
         blocks: (block, its IR path). Raises WireError for a video, for an image or audio without data, and
         for a document without text.
@@ -212,7 +214,9 @@ class _History:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data."""
+    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data. where:
+    the block's IR path.
+    """
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(
@@ -227,8 +231,8 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the text of a document. Raises WireError for a medium without text, because leaving it out would
-    change the question.
+    """Return the text of a document. A medium without text is not left out, because that would change the
+    question: it raises WireError. where: the block's IR path.
     """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")

@@ -97,7 +97,8 @@ _NUMBERS: Final = frozenset({int, float})
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return a copy of the request for `check`, without the numbers of options that have a range, so that no
-    range is checked. If `widens` does not have "options", the request itself is returned.
+    range is checked. If `widens` does not have "options", or the request has no object `options`, the request
+    itself is returned.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
@@ -124,7 +125,8 @@ def _within(option: str, value: float, path: str) -> None:
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
     """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
-    other options as leftovers, among them a `seed` or `top_k` below 0; None = nothing is left over.
+    other options as leftovers, among them a `seed` or `top_k` below 0 and a `num_predict` below 1; None =
+    nothing is left over.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}

@@ -37,9 +37,9 @@ class OllamaRelay(BodyRelay):
     """Edits requests and whole (not streamed) responses, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body with the client's name of the model, its usage); None as the usage = not stated.
-        Raises RequestFailed for an error in the body, WireError for a body that is not JSON or has no
-        `message`.
+        """Return (the body for the client, its usage); None as the usage = not stated. `reply.model` replaces
+        the provider's name of the model, unless it is None. Raises RequestFailed for an error in the body,
+        WireError for a body that is not JSON or has no `message`.
         """
         try:
             answer = _decode(body)
@@ -71,8 +71,8 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class OllamaStreamRelay:
-    """Relays the lines of one stream, with the client's name of the model. If the stream states no usage and
-    `estimate` is set, the estimated usage is added.
+    """Relays the lines of one stream. `reply.model` replaces the provider's name of the model, unless it is
+    None. If the stream states no usage and `estimate` is set, the estimated usage is added.
     """
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")

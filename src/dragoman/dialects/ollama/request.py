@@ -68,7 +68,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the values on which the form of the response depends."""
+    """Return an IR request with only the values on which the form of the response depends: the model,
+    `stream`, and whether thinking is wanted (`think`).
+    """
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -129,7 +131,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
     """Return a copy of the schema. If it has no title or no description, it gets the output's name as its
-    title or the output's description.
+    title or the output's description, which is reported as a change.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)

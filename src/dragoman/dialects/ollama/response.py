@@ -149,8 +149,8 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the function `mint` for a `Saying`. The function keeps the id of a call. A call without an id gets
-    a new id, unless the response came in this dialect.
+    """Make the function `mint` for a `Saying`. The function keeps the id of a call. For a call without an id,
+    it makes a new id or, if the response came in this dialect, returns None.
     """
 
     def mint(stated: str | None, position: int) -> str | None:
@@ -167,7 +167,8 @@ def ending(
     """Return the members at the end of a response: `done`, the finish reason and the token counts. If the
     response came in another dialect, the duration is among them.
 
-    stop, usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
+    stop: None = not stated; a response of this dialect then has `done: false`, any other response ends with
+    "stop". usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
     calls, for which Ollama has no finish reason.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}

@@ -73,7 +73,8 @@ def _medium(data: str) -> ir.Media:
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
     """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
-    it equals the position.
+    it equals the position; otherwise it is a leftover. Raises WireError if the entry is not an object, if it
+    has no `function` object, or if the name is neither text nor null (null becomes "").
     """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
@@ -146,8 +147,9 @@ class Saying(Collected):
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """Add a medium of the assistant to the text. An image of a response is written as Markdown. Any other
-        medium is reported as lost, and only its transcript, if it has one, is added.
+        """Add a medium of the assistant to the text. An image of a response that has data or a URL is written
+        as Markdown. Any other medium is reported as lost, and only its transcript, if it has one, is added.
+        where: the block's IR path.
         """
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
@@ -177,7 +179,7 @@ class Saying(Collected):
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
     """Return the text of a block. The block's seal, cache mark, citations and leftovers cannot be written,
-    and are reported.
+    and are reported as lost. where: the block's IR path.
     """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
@@ -197,8 +199,8 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
     """Return the text of a thinking block or, if it has none, its summary. The block's seal, cache mark and
-    leftovers cannot be written, and are reported. A block of another dialect without text and summary is
-    reported as lost.
+    leftovers cannot be written, and are reported as lost. A block of another dialect without text and summary
+    is reported as lost. where: the block's IR path.
     """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
@@ -223,8 +225,8 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report the cache mark of a block, message or tool as lost. mark: None = it has none. where: its IR
-    path.
+    """Report the cache mark of a block, message or tool as lost. mark: None = there is none, so nothing is
+    reported. where: the IR path of the value that has the mark.
     """
     if mark is not None:
         draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
@@ -234,9 +236,12 @@ def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
     """Encode the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
+    position: the call's position in the response, written as `index`; in a request it is not written. where:
+    the call's IR path.
 
-    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history, such a call raises WireError; normally `emulate` has replaced it before.
+    Arguments that are not a JSON object become the object `{"input": text}`, and so does the text of a
+    free-text call (kind "custom") in a response. In a request's history, a free-text call raises WireError;
+    normally `emulate` has replaced it before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}

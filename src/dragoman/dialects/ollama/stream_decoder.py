@@ -71,8 +71,8 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events for one line. A line with an error becomes an ir.Error. Raises WireError for an
-        invalid line.
+        """Return the events for one line; [] after the end of the answer. A line with an error becomes an
+        ir.Error. Raises WireError for an invalid line.
         """
         if self._over:
             return []

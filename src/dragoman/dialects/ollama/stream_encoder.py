@@ -36,9 +36,10 @@ class _Out:
     """One block of the response while it is sent. Text, refusals and thinking are sent in deltas; any other
     block is sent whole at its end.
 
-    fold: collects the content of a block that is sent whole. said: whether text of the block was sent. parts:
-    how many summary parts of thinking have begun. cites: how many of the block's citations were reported as
-    lost.
+    head: the bytes of a line before a piece of the block's text. fold: collects the content of a block that
+    is sent whole; None = the block is sent in deltas, or has ended. said: whether text of the block was sent.
+    parts: how many summary parts of thinking have begun. cites: how many of the block's citations were
+    reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")

@@ -1,4 +1,4 @@
-"""Ollama's names and values for those of the IR, and its functions for leftovers."""
+"""Tables between Ollama's values and those of the IR, the form of dates, and functions for leftovers."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ _CHATS: Final = Facts(
     sampling=True,
     prefill=True,
     mid_system=True,
+    draws=False,
 )
 
 
