@@ -9,8 +9,8 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
-    """The longest beginning of `path` that exists in the body: the path itself, or the path of an object or
-    array around it. `fallback` if there is none.
+    """Return the longest beginning of `path` that exists in the body: the path itself, or the path of an
+    object or array around it. `fallback` if there is none.
     """
     while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]

@@ -264,15 +264,15 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """The name of a tool of the request; None if it states none, as some vendors' own tools."""
+    """Return the name of a tool of the request; None if it states none, as some vendors' own tools."""
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """(JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is None. []
-    for a vendor's own type of tool choice. Raises WireError for an object of wrong form.
+    """Return (JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is
+    None. [] for a vendor's own type of tool choice. Raises WireError for an object of wrong form.
     """
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]

@@ -32,8 +32,8 @@ class Shared:
         """The texts of the marks so far, in order."""
 
     def json(self, value: Any) -> bytes:
-        """The JSON of a value, with a mark in place of each long text. The results of several calls must be
-        given to `cut` in the order of these calls.
+        """Return the JSON of a value, with a mark in place of each long text. The results of several calls
+        must be given to `cut` in the order of these calls.
         """
         return encode(self._marked(value))
 
@@ -43,8 +43,8 @@ class Shared:
         return bool(self._found)
 
     def size(self, value: Any) -> int:
-        """The size of a value's JSON in bytes, with the long texts in it. Must not be called while `marked`
-        is true.
+        """Return the size of a value's JSON in bytes, with the long texts in it. Must not be called while
+        `marked` is true.
         """
         return sum(map(len, self.cut(self.json(value))))
 

@@ -79,7 +79,7 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _unread(tool: dict[str, Any], kind: str) -> ir.Extra:
-    """The settings of a tool that its options do not have. kind: the tool's kind in the IR."""
+    """Return the settings of a tool that its options do not have. kind: the tool's kind in the IR."""
     if kind == "code_execution" and tool.get("container") == _CONTAINER:
         return leftovers(tool, _RUN)
     if kind != "web_search":
