@@ -52,8 +52,8 @@ def check_few_stops(value: Any, path: str) -> None:
 
 
 def check_moderation(value: Any, path: str) -> None:
-    """Check `moderation`: the model that moderates, which is required, and for inputs and for outputs a mode
-    ("score" or "block").
+    """Check `moderation`: the model that moderates, which is required, and in an optional `policy` a mode
+    ("score" or "block") for inputs and for outputs.
     """
     an_object(value, path)
     require(value, "model", a_string, path)
@@ -85,9 +85,9 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`: its `type`, and the schema in `json_schema`. If there is no such schema, and
-    the type is not "text", the schemas in vendors' members beside `type` (`SCHEMA_BESIDE`) are checked, if
-    they are objects. The type "json_schema" requires one of these members.
+    """Check `response_format`: its `type` and, for the type "json_schema", the schema in `json_schema`.
+    Without this member, and for the type "json_object", the schemas in vendors' members (`SCHEMA_BESIDE`) are
+    checked, if they are objects. The type "json_schema" requires `json_schema` or a vendor's member.
     """
     an_object(value, path)
     if "type" not in value:

@@ -57,7 +57,7 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
 
 
 def shown_model(model: str | None, reply: Reply) -> str | None:
-    """Return the model name that the client receives: `reply.model`, else the provider's, else the requested
-    one.
+    """Return the model name that the client receives: `reply.model`, otherwise the provider's name (`model`),
+    otherwise the requested name. None if none of these is known.
     """
     return reply.model or model or reply.request.model

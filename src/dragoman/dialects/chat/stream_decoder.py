@@ -126,8 +126,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def close(self) -> list[ir.Event]:
         """Return the last events, when the frames have ended; none if `[DONE]` or an error came before. An
-        answer that is not finished gives ir.Error. Raises WireError if the end of the answer has an unknown
-        format.
+        answer that is not finished gives ir.Error: it has no candidate, or a candidate has no finish reason.
+        Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []

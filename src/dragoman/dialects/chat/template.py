@@ -217,7 +217,7 @@ def _run(around: _Around, sent: _Around) -> _Run | None:
 
 def _are_strings(texts: list[bytes], apart: bytes) -> bool:
     """Whether each of these texts is a JSON string. If `apart` is not empty, each must be two JSON strings
-    with these bytes between them. No text holds a line feed.
+    with these bytes between them. The caller has checked that no text holds a line feed.
     """
     if not apart:
         return strings(texts) is not None

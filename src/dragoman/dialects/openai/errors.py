@@ -59,7 +59,7 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
     `dialect`. A code of only digits is dropped.
 
     message: the fault's message, used instead of `said.message`. status: the HTTP status. wait: seconds to
-    wait before the next attempt. None = not stated.
+    wait before the next attempt. status, wait: None = not stated.
     """
     kind = kind_of(said, status)
     return Fault(

@@ -200,7 +200,7 @@ def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.Speech
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
     """Report a loss if the audio is not in the requested format, or if it is "pcm" with another sample rate
-    than OpenAI's (`RATE`).
+    than OpenAI's (`RATE`). If the client requested no format, only the rate is compared.
     """
     wished = reply.request.output
     if wished is not None and response.output != wished:

@@ -167,7 +167,8 @@ def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
     """Return the segments with their times. If the provider returned no segments, each word becomes a
-    segment. Raises RequestFailed if there is a text, but neither segments nor words.
+    segment. Without words, either, the result is () for an empty text, and RequestFailed is raised for any
+    other text.
     """
     if response.segments is not None:
         return response.segments

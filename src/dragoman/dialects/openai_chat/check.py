@@ -264,7 +264,9 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """Return the name of a tool of the request; None if it states none, as some vendors' own tools."""
+    """Return the name of a tool of the request; None if the tool states none, as is allowed for types of
+    vendors. The caller has checked that the tool states its type.
+    """
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
@@ -295,7 +297,9 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _guided(value: Any, path: str) -> None:
-    """Check vLLM's member for a schema. It may also have other forms, which are not checked."""
+    """Check a schema in a member of vLLM's: an object must be a valid JSON Schema. A value of another type is
+    not checked.
+    """
     if type(value) is dict:
         check_schema(value, path, "the response")
 

@@ -432,7 +432,7 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove the members that the vendor rejects from `body`. Each is reported as lost, except
+    """Remove from `body` the members that the vendor rejects. Each is reported as lost, except
     `stream_options` and `n: 1`.
 
     Raises WireError for an `n` above 1 if the vendor rejects `n`.

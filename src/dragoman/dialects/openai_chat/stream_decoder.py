@@ -122,7 +122,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return events
 
     def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """Return the event with the counts of a chunk; empty = it states none, or none that are new."""
+        """Return the event with the counts of a chunk; [] = the chunk states none, or the same as the chunk
+        with counts before it.
+        """
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage or usage == self._usage or type(usage) is not dict:
             return []

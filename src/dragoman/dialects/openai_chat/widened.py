@@ -40,7 +40,9 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """Remove `logprobs` if its value is a number, as in Together's chat and in the older completions."""
+    """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
+    completions.
+    """
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 

@@ -43,8 +43,8 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
     """Return the messages in the value of `input`: a list of items, a string, or None (no input). For a
-    string and for None, "input" is added to `forms`. Raises WireError for any other value, and for an item
-    that is not an object.
+    string and for None, `forms` gets the key "input", with the value "text" or "none". Raises WireError for
+    any other value, and for an item that is not an object.
     """
     if value is None:
         forms["input"] = "none"

@@ -65,8 +65,9 @@ def locate(where: str) -> str:
 def place(request: WireRequest, where: str) -> str:
     """Return the JSON path, in this request, for an IR path (`where`).
 
-    A path inside a message becomes the path of the part or of the item's member. It is `$.input` if the input
-    is not a list. A tool inside a namespace gets its path there.
+    A path inside a message becomes the path of the part or of the item's member or, if the item lacks the
+    member, of the item. It is `$.input` if the input is not a list. A tool inside a namespace gets its path
+    there.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)

@@ -299,7 +299,9 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """Return a response object. output: its encoded items. running: True = the stream has not ended yet."""
+    """Return the response object for the client. output: its encoded items. running: True = the stream has
+    not ended yet.
+    """
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     created = response.created
@@ -329,7 +331,7 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """Return the response id for the client, with which it can continue this response.
+    """Return the response id for the client, with which the client can continue this response.
 
     This is the gateway's id (`reply.id`) if it has this protocol's form, or if the provider stated no id.
     Otherwise it is the provider's id (`stated`).

@@ -49,7 +49,8 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 class _Item(msgspec.Struct):
     """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event. of:
-    the `ir.Item` that its blocks share. parts: the parts of a message that have begun so far.
+    the `ir.Item` that its blocks share; None = they have none. parts: the parts of a message that have begun
+    so far.
     """
 
     number: int
@@ -136,8 +137,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _share(self, *told: Any) -> None:
-        """If `pieces` is set and one of these values is a long text, let all later events share the bytes of
-        long texts. Later events will repeat these values.
+        """If `pieces` is a list and one of these values is a long text, let all later events share the bytes
+        of long texts. Later events will repeat these values.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
