@@ -21,8 +21,7 @@ def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
 
 
 def has(body: Any, path: str) -> bool:
-    """Whether a path such as `messages[0].content` exists in the body. A member with the value null exists.
-    """
+    """Whether a path such as `messages[0].content` exists in the body. A null member exists, too."""
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):
