@@ -274,7 +274,8 @@ def _tool_name(tool: dict[str, Any]) -> str | None:
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return (JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is
-    None. [] for a vendor's own type of tool choice. Raises WireError for an object of wrong form.
+    None. Tools and tool choices of vendors' own types are left out. Raises WireError for an object of wrong
+    form.
     """
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]

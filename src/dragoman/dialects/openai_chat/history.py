@@ -245,9 +245,10 @@ class _History:
         """Change the reasoning in the assistant message `out` as the vendor's `reasoning_replay` requires.
         where: the message's IR path.
 
-        Vendors with the quirk "never", or without a member for reasoning, need no change. A message with tool
-        calls but no reasoning gets an empty reasoning. From a message without tool calls, of a client of
-        another dialect, the reasoning is removed and reported as lost, if the quirk is "tool_turns".
+        Nothing is changed for a vendor with the quirk "never", and for a vendor whose `reasoning_field` is
+        "none", "tags" or "reasoning_details". A message with tool calls but no reasoning gets an empty
+        reasoning. From a message without tool calls, of a client of another dialect, the reasoning is removed
+        and reported as lost, if the quirk is "tool_turns".
         """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", TAGS, DETAILS}:

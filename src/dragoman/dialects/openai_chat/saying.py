@@ -180,10 +180,11 @@ class Saying(Collected):
     def _think(self) -> None:
         """Write the collected thinking blocks into the message.
 
-        Blocks from `reasoning_details` go back there; if their form is "details", their text also becomes
-        `reasoning`. All other thinking is written into the vendor's `reasoning_field`, if the message is part
-        of a request and the vendor has this field. Otherwise thinking of this dialect goes into the members
-        that it came from, and thinking of another dialect into `reasoning_content`.
+        Blocks from `reasoning_details`, and blocks for which `_returns` is true, become entries of
+        `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning`, if the
+        message has no such member. All other thinking is written into the vendor's `reasoning_field`, if the
+        message is part of a request and the vendor has this field. Otherwise thinking of this dialect goes
+        into the members that it came from, and thinking of another dialect into `reasoning_content`.
         """
         wire = self.wire
         details: list[dict[str, Any]] = []

@@ -142,8 +142,8 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
     client asked for a format other than "wav", this is reported as lost. Audio that is not raw samples is not
     changed; if it is not in the requested format, a loss is reported.
 
-    data: the audio in base64. mime: its media type. voice: states the requested format. where: the IR path of
-    the audio, for the report.
+    data: the audio in base64. mime: its media type; None = unknown, which counts as no raw samples. voice:
+    states the requested format. where: the IR path of the audio, for the report.
     """
     asked = voice.format
     pcm = pcm_of(mime)
@@ -160,9 +160,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report a loss if audio does not have the requested format. mime: the media type of the audio. asked:
-    the requested format; None = the client asked for none, so nothing is reported. where: the IR path of the
-    audio.
+    """Report a loss if audio does not have the requested format. mime: the media type of the audio; None =
+    unknown, so nothing is reported. asked: the requested format; None = the client asked for none, so nothing
+    is reported. where: the IR path of the audio.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:

@@ -145,8 +145,9 @@ def _string(holder: _Wire, member: str) -> str:
 
 
 def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are not in
-    `known`. A mark that is not an object is a leftover, too.
+    """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are neither
+    the mark nor in `known`. A mark that is not an object is a leftover; the first value is None then, and
+    without a mark.
     """
     mark = part.get(_MARK)
     if type(mark) is not dict:

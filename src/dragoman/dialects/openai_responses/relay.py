@@ -273,8 +273,8 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """Return the decoded frame of a server that states an `error` without an event type; None if the frame
-    has no `error`.
+    """Return the decoded frame of a server that states an `error` without an event type; None if the frame is
+    not a JSON object, or its `error` is missing or empty. The caller has found no event type in the frame.
     """
     try:
         told = _decode(frame)

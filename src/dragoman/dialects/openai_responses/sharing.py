@@ -50,7 +50,8 @@ class Shared:
 
     def cut(self, written: bytes) -> list[bytes]:
         """Cut JSON at its marks. written: the results of all calls of `json` since the last cut, joined in
-        order. The pieces of the result at odd positions are long texts; the others are the JSON around them.
+        order. The result begins and ends with a piece of the JSON around the long texts; every second piece
+        is a long text. Without marks, the result is [written].
         """
         if not self._found:
             return [written]
