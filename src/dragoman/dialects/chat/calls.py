@@ -9,9 +9,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 class Call:
     """A tool call while it streams. id, name: the id of the call and the name of its tool, None = not stated
-    yet. first: the first fragment of the call; a decoder may add the members of the fragment with the tool's
-    name. block: the index of the call's block in the IR; -1 before the block opens. pieces: the arguments
-    that came before the tool's name.
+    yet. first: the first fragment of the call; a decoder may add to it the members of the fragment with the
+    tool's name. block: the index of the call's block in the IR; -1 before the block opens. pieces: the parts
+    of the arguments that came before the tool's name.
     """
 
     __slots__ = ("block", "first", "id", "name", "pieces")
@@ -24,8 +24,12 @@ class Call:
         self.pieces: list[str] = []
 
     def begins_anew(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment with this id and tool name starts another call, although it has this call's
-        index. None = the fragment states no id or no name.
+        """Whether a fragment that was found to belong to this call starts another call instead. call_id,
+        name: the fragment's id and tool name; None = the fragment states none.
+
+        A fragment without a name does not start another call. If the fragment and this call both have an id,
+        it does if the ids differ. Otherwise it does if this call has a name already, and either the names
+        differ or both ids are missing.
         """
         if name is None:
             return False
@@ -35,12 +39,12 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """The call to which a fragment of a tool call belongs; a new call is added to `calls`. wire: the
+    """Return the call to which a fragment of a tool call belongs; a new call is added to `calls`. wire: the
     fragment. inner: the fragment's function.
 
-    The call is found by the fragment's index, or by its id if it has no index; without both it is the latest
-    call. If the found call has another id, an earlier call with the fragment's id is taken instead, if there
-    is one.
+    The call is found by the fragment's index, or by its id if it has no member `index`. Without both, and for
+    an index that is neither an integer nor a text, it is the latest call. If the found call has another id,
+    an earlier call with the fragment's id is taken instead, if there is one.
 
     Some vendors give every call the index 0. Therefore a fragment with a tool name starts a new call if its
     id is not the id of the found call. If one of these ids is missing, it starts a new call only if the found

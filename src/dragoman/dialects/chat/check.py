@@ -1,5 +1,5 @@
-"""Checks of request members that several protocols share. Each raises WireError for a mistake, with a text
-like OpenAI's.
+"""Checks of request members that several protocols share. Each check raises WireError for a mistake, with a
+text like OpenAI's.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def check_few_stops(value: Any, path: str) -> None:
 
 
 def check_moderation(value: Any, path: str) -> None:
-    """Check `moderation`: the model that moderates, and what happens to refused inputs and outputs."""
+    """Check `moderation`: the model that moderates, which is required, and in an optional `policy` a mode
+    ("score" or "block") for inputs and for outputs.
+    """
     an_object(value, path)
     require(value, "model", a_string, path)
     _POLICY(value, path)
@@ -83,8 +85,9 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format` and the schema in it. A vendor's schema in a member beside `type` is checked
-    only if it is an object.
+    """Check `response_format`: its `type` and, for the type "json_schema", the schema in `json_schema`.
+    Without this member, and for the type "json_object", the schemas in vendors' members (`SCHEMA_BESIDE`) are
+    checked, if they are objects. The type "json_schema" requires `json_schema` or a vendor's member.
     """
     an_object(value, path)
     if "type" not in value:
@@ -175,9 +178,9 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """Check the input of a completion or an embedding: a text, or a list that is not empty. The entries of
-    the list are texts, or token ids, or lists of token ids. least: the smallest token id that is accepted;
-    None = any. path: the value's JSON path.
+    """Check the input of a completion or an embedding: a text, or a list that is not empty. All entries of
+    the list are texts, or all are token ids, or all are lists of token ids that are not empty. least: the
+    smallest token id that is accepted; None = every integer is accepted. path: the value's JSON path.
     """
     if type(value) is str:
         return

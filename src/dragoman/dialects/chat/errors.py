@@ -23,12 +23,12 @@ https://platform.minimax.io/docs/api-reference/errorcode"""
 
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The body that describes the error in a response or a chunk, for the decoder of errors; None if there is
-    no error. It is the given body, or a new body with only the member `error`.
+    """Return the body that describes the error in a response or a chunk, for the decoder of errors; None if
+    there is no error. It is the given body, or a new body with only the member `error`.
 
-    Vendors' forms: an `error` member, `object: "error"`, an `error` in the first choice, MiniMax's
-    `base_resp` in a body without choices, or a member `message` or `detail` in a body without choices and
-    usage.
+    Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in the first choice. If
+    `choices` is absent or null, also MiniMax's `base_resp` with an error code and, without a member `usage`,
+    a member `message` or `detail` that is not empty.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -43,8 +43,8 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """MiniMax's `base_resp` (the argument) as an error body; None if it has no status code, or the code 0:
-    success.
+    """Return MiniMax's `base_resp` (the argument) as an error body; None if it has no status code, or the
+    code 0: success.
     """
     number = status.get("status_code") if type(status) is dict else None
     if not number:

@@ -19,10 +19,11 @@ _MAX_ID: Final = 40
 def read_history(
     messages: Sequence[Any], plain: frozenset[str], read: Callable[[dict[str, Any], Any, str], ir.Message]
 ) -> tuple[ir.Message, ...]:
-    """The decoded messages of a history.
+    """Return the decoded messages of a history.
 
-    plain: the roles whose messages become a text block at once if they hold only a string. read: decodes
-    every other message; its arguments are the message, its role and its path.
+    plain: the roles whose messages become a text block without a call of `read`, if they have no members
+    except `role` and a `content` that is a string. read: decodes every other message; its arguments are the
+    message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -37,8 +38,8 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a message's `content`: a string is one text block, a list is decoded by `read`, null
-    gives no block. Raises WireError for any other value. where: the message's path.
+    """Return the blocks of a message's `content`: a string is one text block, a list is decoded by `read`,
+    null gives no block. Raises WireError for any other value. where: the message's path.
     """
     if type(content) is str:
         return (ir.Text(content),)
@@ -50,8 +51,9 @@ def read_content(
 
 
 def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:
-    """The texts of a tool result, joined by line breaks. If the tool failed, "Error: " goes before them, and
-    this is reported as a change. where: the result's IR path.
+    """Return the texts of a tool result, joined by line breaks. If the tool failed, "Error: " goes before
+    them (without any text the result is "Error"), and this is reported as a change. where: the result's IR
+    path.
     """
     text = "\n".join(texts)
     if not block.error:
@@ -61,8 +63,8 @@ def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where:
 
 
 def short_id(call_id: str) -> str:
-    """The call's id, unchanged if it has at most 40 characters. A longer id is replaced by a hash of it;
-    equal ids give equal hashes.
+    """Return the call's id, unchanged if it has at most 40 characters. A longer id is replaced by a hash of
+    it; equal ids give equal hashes.
     """
     if len(call_id) <= _MAX_ID:
         return call_id

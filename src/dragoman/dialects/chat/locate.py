@@ -9,8 +9,8 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
-    """The longest beginning of `path` that exists in the body: the path itself, or the path of an object or
-    array around it. `fallback` if there is none.
+    """Return the longest beginning of `path` that exists in the body: the path itself, or the path of an
+    object or array around it. `fallback` if there is none.
     """
     while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]
@@ -21,9 +21,7 @@ def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
 
 
 def has(body: Any, path: str) -> bool:
-    """Whether `path` exists in the body, such as `messages[0].content`. A member with the value null
-    exists.
-    """
+    """Whether a path such as `messages[0].content` exists in the body. A null member exists, too."""
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):

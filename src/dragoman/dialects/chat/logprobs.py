@@ -15,7 +15,7 @@ def decode_tokens(
     known: frozenset[str],
     leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
 ) -> tuple[ir.Logprob, ...]:
-    """The decoded log probabilities of tokens. known: the members that a token has in this protocol.
+    """Return the decoded log probabilities of tokens. known: the members that a token has in this protocol.
     leftovers: makes the leftovers of a token from its other members. May raise KeyError, TypeError or
     AttributeError for tokens of an unknown shape.
     """

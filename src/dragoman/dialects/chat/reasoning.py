@@ -10,11 +10,11 @@ from dragoman.dialects.efforts import effort_of
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: the provider
-    always returns the reasoning itself.
+    """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: True = the
+    provider always returns the reasoning itself, so fewer settings are lost (`lose_visibility`).
 
     The effort is the stated effort, or the effort that stands for the stated budget or mode (`effort_of`).
-    Nothing is written without such an effort, or if the model has no reasoning.
+    Nothing is written without such an effort, or if the model is known to have no reasoning.
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
@@ -27,8 +27,8 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
     """Report the settings that show or summarize reasoning as lost, because the provider has no such
-    settings. shown: the provider always returns the reasoning; then a wish to show it, or the summary "auto",
-    is reported only as a change.
+    settings. shown: True = the provider always returns the reasoning; then a wish to show it, or the summary
+    "auto", is reported only as a change.
     """
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")

@@ -1,6 +1,6 @@
 """Relays between a client and an upstream of the same protocol, for protocols whose responses have `choices`.
-Only top-level members are rewritten; nested values keep their bytes. If a stream frame differs from an
-earlier frame only in its text (`Template`), only the text is decoded.
+Only top-level members are rewritten; nested values keep their bytes. A stream frame that differs from an
+earlier frame only in its text and its random padding is not decoded as a whole (`Template`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """The token counts in the JSON value `raw`; None = the value is null or empty."""
+        """Return the token counts in the JSON value `raw`; None = the value is null or empty."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 
@@ -68,8 +68,8 @@ class ChatRelay(BodyRelay):
         self.place = words.tier
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits by which a streamed request asks for its usage: member -> new value; {} = no edit is
-        needed.
+        """Return the edits by which a streamed request asks for its usage: member -> new value; {} = no edit
+        is needed.
         """
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
@@ -77,8 +77,8 @@ class ChatRelay(BodyRelay):
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage). The value of `model` becomes `reply.model`, unless that is
-        None. The usage is None if it is missing or cannot be read.
+        """Return (the body for the client, its usage). If the body has a `model`, its value becomes
+        `reply.model`, unless that is None. The usage is None if it is missing or cannot be read.
 
         Raises RequestFailed for an error with status 200, WireError if `choices` is not an array or its first
         entry is not an object.
@@ -109,9 +109,10 @@ class ChatRelay(BodyRelay):
 class ChatStreamRelay:
     """Relays the frames of one stream.
 
-    The relay replaces the model's name. If the client did not ask for the usage, the relay removes it, and
-    drops a chunk that has only usage and no choices. `estimate` estimates the usage at the end of a stream,
-    if the provider sent none; None = no estimate is made.
+    The relay replaces the model's name. If the client did not ask for the usage, and streams of this protocol
+    state it only if asked (`Words.asks`), the relay removes the usage, and drops a chunk that has a usage and
+    no choices. `estimate` estimates the usage at the end of a stream, if the provider sent none; None = no
+    estimate is made.
     """
 
     __slots__ = (
@@ -137,11 +138,11 @@ class ChatStreamRelay:
         self._template = Template(words.padding)
         self.run = self._template.run
         """`PassesRuns.run`: passes several events at once that differ from an earlier event only in their
-        text."""
+        text and padding."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed for an
-        error in the stream, WireError for a frame that is not a chunk, or for too many choices.
+        """Return the bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed
+        for an error in the stream, WireError for a frame that is not a chunk, or for too many choices.
         """
         if self._template.known and type(frame) is not ErrorFrame:
             sent = self._template.relayed(frame)
@@ -178,9 +179,10 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Record the usage of a chunk, and which choices have begun, have content or have ended. Returns
-        False if the chunk must not be sent to the client: it has only a usage for which the client did not
-        ask. Raises RequestFailed for an error chunk.
+        """Record the usage and the service tier of a chunk, and which choices have begun, have content or
+        have ended. Returns False if the chunk must not be sent to the client: it has a usage but no choices,
+        and the client did not ask for the usage. Raises RequestFailed for an error chunk, WireError for too
+        many choices.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         self.tier = stated_at(chunk, self._words.tier) or self.tier
@@ -207,8 +209,8 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk with the estimated usage, which also becomes `usage`. b"" = there is no `estimate`, no
-        choice has ended, or the provider stated a usage.
+        """Return a chunk with the estimated usage, which also becomes `usage`. b"" = there is no `estimate`,
+        no choice has ended, or the provider stated a usage.
         """
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
@@ -217,8 +219,9 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """The last bytes for the client when the upstream's stream has ended: an estimated usage and the end
-        mark, if no `[DONE]` came; else b"".
+        """Return the last bytes for the client when the upstream's stream has ended: if no `[DONE]` came, an
+        estimated usage (if `estimate` is set and the provider sent none) and, in server-sent events,
+        `[DONE]`; else b"".
 
         Raises RequestFailed if a choice has not ended, or if no choice came.
         """
@@ -231,8 +234,8 @@ class ChatStreamRelay:
 
 
 def _as_line(payload: bytes) -> bytes:
-    """The JSON value as one line, with a line break at the end. Line breaks inside, which in JSON are only
-    white space, become spaces.
+    """Return the JSON value as one line, with a line break at the end. Line breaks inside, which in JSON are
+    only white space, become spaces.
     """
     return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 

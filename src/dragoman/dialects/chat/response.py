@@ -13,8 +13,9 @@ from dragoman.errors import RequestFailed, WireError
 
 
 def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
-    """The list `choices` of a whole response, with its entries not decoded. Raises RequestFailed for an error
-    inside a response with status 200, WireError if there is no such list. fault_of: decodes the error.
+    """Return the list `choices` of a whole response, with its entries not decoded. Raises RequestFailed for
+    an error inside a response with status 200, WireError if there is no such list. fault_of: decodes the
+    error.
     """
     if (failed := failure(body)) is not None:
         raise RequestFailed(fault_of(failed))
@@ -25,7 +26,7 @@ def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fau
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """The members `id`, `object`, `created` and `model` of a response or of every chunk. answer: the
+    """Return the members `id`, `object`, `created` and `model` of a response or of every chunk. answer: the
     response, or its Start event. kind: the value of `object`. own: True = the answer came in this dialect
     (see `created_of`).
     """
@@ -38,9 +39,9 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """The answer's date in Unix seconds: the vendor's date, or `reply.created` if the vendor stated none or a
-    text that is not a date. A text without a time zone is read as UTC. own: True = the vendor speaks the
-    client's dialect, so its date is returned unchanged, even a text.
+    """Return the answer's date in Unix seconds: the vendor's date, or `reply.created` if the vendor stated
+    none or a text that is not a date. A text without a time zone is read as UTC. own: True = the vendor
+    speaks the client's dialect, so its date is returned unchanged, even a text.
     """
     if created is None:
         return reply.created
@@ -56,5 +57,7 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
 
 
 def shown_model(model: str | None, reply: Reply) -> str | None:
-    """The model name that the client receives: `reply.model`, else the provider's, else the requested one."""
+    """Return the model name that the client receives: `reply.model`, otherwise the provider's name (`model`),
+    otherwise the requested name. None if none of these is known.
+    """
     return reply.model or model or reply.request.model

@@ -62,8 +62,8 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, with a blank line before it if neither `before` nor `text` is empty and no white space stands
-    between them; otherwise `text` unchanged. before: the text that comes before `text`.
+    """Return `text`, with a blank line before it if neither `before` nor `text` is empty and no white space
+    stands between them; otherwise `text` unchanged. before: the text that comes before `text`.
     """
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text

@@ -60,8 +60,9 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason of the wire (`word`). None if `word` is None. "" means that the provider
-    stated no finish reason, and counts as a normal end. An unknown word gives the reason "other".
+    """Return the stop for a finish reason of the wire (`word`). None if `word` is None. "" means that the
+    provider stated no finish reason, and counts as a normal end. An unknown word gives the reason "other";
+    upper case in a known word is ignored.
 
     sequence: the stop sequence that was found; if there is one and `word` is not empty, the stop's reason is
     "sequence". called: the answer has tool calls; then a normal end gets the reason "tool".
@@ -86,15 +87,16 @@ def encode_stop(
     words: Mapping[str, str] = STOP_WORDS,
     losses: Mapping[str, str] = STOPS_LOST,
 ) -> str | None:
-    """The finish reason for the client; None if `stop` is None. Losses are reported.
+    """Return the finish reason for the client; None if `stop` is None. Losses are reported, unless the answer
+    came in the client's dialect.
 
-    If the answer came in the client's dialect, an unusual finish reason (`Stop.raw`) is written unchanged.
-    Else `words` gives the finish reason for the IR's reason. A normal end becomes "tool_calls" if the answer
-    has tool calls.
+    If the answer came in the client's dialect, a finish reason that the decoder saved in `Stop.raw` is
+    written unchanged. Otherwise `words` gives the finish reason for the IR's reason. A normal end becomes
+    "tool_calls" if the client gets tool calls (`called`).
 
-    called: the client gets tool calls. legacy: the client gets the older form of a call, so a call or a
-    normal end becomes "function_call". losses: IR reason -> the text to report if its finish reason is less
-    precise. where: the candidate's IR path.
+    called: True = the client gets tool calls. legacy: True = the client gets the older form of a call, so a
+    call or a normal end becomes "function_call". losses: IR reason -> the text to report if its finish reason
+    is less precise. where: the candidate's IR path.
     """
     if stop is None:
         return None

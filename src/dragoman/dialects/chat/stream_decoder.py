@@ -1,8 +1,8 @@
 """Decodes streams of chunks into IR events, for the protocols whose chunks have `choices`.
 
-Each chunk is a JSON object, and `[DONE]` ends the stream. If a chunk differs from the previous chunk only in
-its text, only the text is decoded. Without `[DONE]`, a stream is complete if it has candidates and all have a
-finish reason.
+Each chunk is a JSON object, and `[DONE]` ends the stream. A chunk that differs from the previous chunk only
+in its text and its random padding is not decoded as a whole (`Template`). Without `[DONE]`, a stream is
+complete if it has candidates and all have a finish reason.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
 _ODD_END: Final = "message.finish_reason"
-"""The key in `Candidate.extra` of a finish reason that is no string; a later chunk may bring a string."""
+"""The key in `Candidate.extra` of a finish reason that is not a string; a later chunk may bring a string."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
 
 
 class Candidate:
-    """The state of one candidate during the stream."""
+    """The state of one candidate during the stream. index: the candidate's number in the answer."""
 
     __slots__ = ("extra", "index", "kept", "word")
 
@@ -35,20 +35,20 @@ class Candidate:
         self.index = index
         self.word: str | None = None  # finish reason
         self.extra: dict[str, Any] = {}  # unknown members with their latest values
-        self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
+        self.kept = Kept()  # counts the values in `extra`; `_candidate` sets the count of the whole stream
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
         """Add the members that are not in `known` to `extra`, each under `prefix` and its name. A later value
         replaces an earlier one; null is ignored. Raises WireError if the stream's unknown members become too
-        large.
+        many or too large.
         """
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra`, unless it is null. Raises WireError if the stream's unknown members
-        become too large.
+        """Put a value into `extra` under `key`, unless it is null. Raises WireError if the stream's unknown
+        members become too many or too large.
         """
         if value is not None:
             self._put(key, value)
@@ -62,8 +62,8 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason; "" if no chunk had one, None if a chunk had one that is not a string and none
-        had a string.
+        """The finish reason. Without a finish reason that is a text, it is None if a chunk had a finish
+        reason of another type, and "" if none had.
         """
         return self.word or (None if _ODD_END in self.extra else "")
 
@@ -95,9 +95,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of a frame: ir.Error for an error frame, the last events for `[DONE]`, and none for a
-        frame after these. Raises WireError if the frame is not a chunk, or if there are too many candidates
-        or members.
+        """Return the events of a frame: ir.Error for an error frame, the last events for `[DONE]`, and none
+        for a frame after an error or `[DONE]`. Raises WireError if the frame is not a chunk, or if there are
+        too many candidates or unknown members.
         """
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
@@ -125,8 +125,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return events
 
     def close(self) -> list[ir.Event]:
-        """The last events, when the frames have ended; none if `[DONE]` or an error came before. An answer
-        that is not finished gives ir.Error. Raises WireError if the end of the answer has an unknown format.
+        """Return the last events, when the frames have ended; none if `[DONE]` or an error came before. An
+        answer that is not finished gives ir.Error: it has no candidate, or a candidate has no finish reason.
+        Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []
@@ -134,8 +135,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
-        """The last events of a stream: the end of each candidate, then ir.End; or only ir.Error, if no chunk
-        of an answer came before.
+        """Return the last events of a stream: the end of each candidate, then ir.End; or only ir.Error, if no
+        chunk of an answer came before.
         """
         if not self._started:
             return self._fail(STREAM_BROKEN)
@@ -150,7 +151,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         """Save the unknown members of a chunk that are not null. Returns the members that are new or have a
-        new value. known: the names of the other members. Raises WireError if there are too many.
+        new value. known: the names of the members that are not saved. Raises WireError if the unknown members
+        become too many or too large.
         """
         news = {
             key: value
@@ -163,8 +165,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate to which a choice belongs: the candidate with the choice's index, or number 0 if the
-        choice states no index. A new candidate is made by `kind`. Raises WireError for too many candidates.
+        """Return the candidate to which a choice belongs: the candidate with the choice's index, or number 0
+        if the choice states no index. A new candidate is made by `kind`. Raises WireError for too many
+        candidates.
         """
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
@@ -175,8 +178,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return candidate
 
     def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
-        """The events of a chunk that differs from the previous chunk only in its text. last: the event of the
-        previous chunk.
+        """Return the events of a chunk that differs from the previous chunk only in its text and its random
+        padding. last: the event of the previous chunk. text: the text of this chunk.
         """
         return [type(last)(last.index, text, last.candidate)]
 
@@ -186,11 +189,13 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     @abstractmethod
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """The events of one chunk. May raise AttributeError, KeyError or TypeError for an invalid chunk."""
+        """Return the events of one chunk. May raise AttributeError, KeyError or TypeError for an invalid
+        chunk.
+        """
 
     @abstractmethod
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
-        """The fault described by an error body."""
+        """Return the fault described by an error body."""
 
     @abstractmethod
     def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
@@ -198,8 +203,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
 
 def error_body(frame: bytes) -> dict[str, Any]:
-    """The JSON object in a frame that the sender marked as an error. Other content is returned as the member
-    `error` of an object.
+    """Return the JSON object in a frame that the sender marked as an error. Other content is returned as the
+    member `error` of an object.
     """
     try:
         body = _decode(frame)

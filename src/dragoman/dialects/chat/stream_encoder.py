@@ -22,16 +22,18 @@ _DONE: Final = b"data: [DONE]\n\n"
 
 
 class Out:
-    """A block of the IR while it is sent: the constant bytes around its text, and how much has been sent."""
+    """A block of the IR while it is sent: the constant bytes around its text, and how much has been sent.
+    where: the block's IR path.
+    """
 
     __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
 
     def __init__(self, block: Any, where: str) -> None:
         self.block = block
-        self.where = where  # in IR terms
+        self.where = where
         self.head = b""  # empty: the text is not sent, or constant bytes are not enough
         self.tail = b""
-        self.said = False  # a part of it has been sent
+        self.said = False  # a part of the block's text has been sent
         self.closed = False
         self.length = 0  # characters of the block's text sent
         self.start = 0  # characters of content sent before this block
@@ -41,7 +43,9 @@ OutT = TypeVar("OutT", bound=Out)
 
 
 class Choice(Generic[OutT]):
-    """One candidate of the response while it is sent. outs: its blocks, by their index."""
+    """One candidate of the response while it is sent. outs: its blocks, by their index. head: the bytes of a
+    chunk before the value of `delta`.
+    """
 
     __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
 
@@ -49,7 +53,7 @@ class Choice(Generic[OutT]):
         self.index = index
         self.head = head
         self.outs: list[OutT] = []
-        self.calls = 0
+        self.calls = 0  # number of tool calls sent
         self.length = 0  # characters of content sent
         self.last = ""  # the last text sent
         self.spaced = False  # another kind of block came after the last text
@@ -139,8 +143,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Put leftovers of this dialect back into `out`; report leftovers of other dialects as lost. where:
-        the IR path of the value that has the leftovers.
+        """Put leftovers (`extra`) of this dialect back into `out`, and report leftovers of other dialects as
+        lost; None = there are none. where: the IR path of the value that has the leftovers.
         """
         self._leftovers.restore(out, extra, self._draft.report, where)
 
@@ -162,7 +166,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report the parts of a block that are not written: its seal, and leftovers of another dialect."""
+        """Report the parts of a block that are not written and that this dialect cannot express: its seal,
+        and the leftovers of another dialect.
+        """
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         self._restore({}, out.block.extra, out.where)
@@ -180,10 +186,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
-        """The chunk with the next part of a text.
+        """Return the chunk with the next part of a text. logprobs: the log probabilities of this part; None =
+        none.
 
         If the answer comes from another dialect, and another block stands between this text and the text
-        before it, a blank line is put between the two, unless one of them has white space there.
+        before it, a blank line is put between the two texts, unless the first ends or the second begins with
+        white space.
         """
         length = len(text)
         if not out.said:
@@ -201,8 +209,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
-        """The chunk with the end of a text that no delta has brought; b"" = all was sent. final: the block as
-        its Close event states it, with the whole text.
+        """Return the chunk with the end of a text that no delta has brought; b"" = all was sent. final: the
+        block as its Close event states it, with the whole text.
         """
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
@@ -257,14 +265,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """Further members that every chunk gets. Members of this kind that are in `_once` are removed from
-        `_once`. tier: the service tier, None = not stated.
+        """Return further members for every chunk: the service tier, and those leftovers of the answer that
+        every chunk repeats. The leftovers are taken out of `_once`. tier: the service tier; None = not
+        stated.
         """
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes to send when a block opens. This method also sets the constant bytes around the block's
-        text.
+        """Return the bytes to send when a block opens. This method also sets the constant bytes around the
+        block's text.
         """
 
     @abstractmethod
@@ -290,32 +299,34 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
-        """The value of `logprobs` in a chunk of text. tokens: the log probabilities of this text."""
+        """Return the value of `logprobs` in a chunk of text. tokens: the log probabilities of this text."""
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
-        """The bytes to send when a block closes and the event states its final content: the part that was not
-        sent yet.
+        """Return the bytes to send when a block closes and the event states its final content: the part that
+        was not sent yet.
         """
 
     @abstractmethod
     def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes to send when a block closes and the event does not state its final content."""
+        """Return the bytes to send when a block closes and the event does not state its final content."""
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
-        """The last `delta` and the `finish_reason` of a candidate. where: the candidate's path in the IR."""
+        """Return the last `delta` and the `finish_reason` of a candidate. where: the candidate's path in the
+        IR.
+        """
 
     @abstractmethod
     def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
-        """The chunks that end a candidate. last: the entry in `choices` of its last chunk, as JSON."""
+        """Return the chunks that end a candidate. last: the entry in `choices` of its last chunk, as JSON."""
 
     @abstractmethod
     def _last(self) -> bytes:
-        """The last chunk before `[DONE]`, with the token counts and the members in `_once`; b"" if there are
-        neither.
+        """Return the last chunk before `[DONE]`, with the token counts and the members in `_once`; b"" if
+        there are neither.
         """
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """The JSON object of the frame that tells the client of an error."""
+        """Return the JSON object of the frame that tells the client of an error."""

@@ -1,9 +1,11 @@
-"""Recognises, by comparing bytes, a stream chunk that differs from an earlier chunk only in its text.
+"""Recognises, by comparing bytes, a stream chunk that differs from an earlier chunk only in its text and its
+random padding.
 
 Most chunks differ from the previous chunk in one string: the next part of the answer. After such a chunk has
 been decoded (`Template.learn`), the bytes before and after that string are saved. A later frame repeats this
-chunk if it starts and ends with these bytes and has one JSON string between them. Random padding may differ,
-too. `Template.run` recognises several such events at once.
+chunk if it starts and ends with these bytes and has one JSON string between them. After several chunks in a
+row that no later frame repeated, no further chunk is learnt. `Template.run` recognises several such events at
+once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _DELTA: Final = b'"delta"'
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""`learn` stops learning after more than this number of chunks in a row of which none was repeated."""
+"""After more than this number of chunks in a row that no later frame repeated, `learn` learns no more."""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -59,7 +61,7 @@ class _Run(msgspec.Struct, frozen=True, gc=False):
 
 class Template:
     """A chunk of a stream that later frames may repeat with another text. padding: the name of the chunk's
-    random member.
+    random member. known: True = there is such a chunk, so `text` and `relayed` may be called.
     """
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_run", "_sent", "_tail", "known")
@@ -76,8 +78,8 @@ class Template:
         self._misses = 0
 
     def text(self, frame: bytes) -> str | None:
-        """The text of a frame that repeats the learnt chunk; None = the frame does not repeat it. Call this
-        only while `known`.
+        """Return the text of a frame that repeats the learnt chunk; None = the frame does not repeat it. Call
+        this only while `known`.
         """
         if not (frame.startswith(self._head) and frame.endswith(self._end)):
             return None
@@ -97,8 +99,9 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The client's bytes for a frame that repeats the learnt chunk: the bytes that `learn` got as `sent`,
-        with this frame's text and padding in them. None = the frame does not repeat the chunk.
+        """Return the client's bytes for a frame that repeats the learnt chunk: the bytes that `learn` got as
+        `sent`, with this frame's text and padding in them. None = the frame does not repeat the chunk. Call
+        this only while `known`.
         """
         if self.text(frame) is None:
             return None
@@ -109,9 +112,9 @@ class Template:
         return sent.head + text + sent.tail + padding + sent.end
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """(the client's bytes for the events at the beginning of `read` that repeat the learnt chunk, the
-        size of these events in `read`). (b"", 0) = the first event does not repeat the chunk, or the text of
-        one of these events is not a JSON string.
+        """Return (the client's bytes for the events at the beginning of `read` that repeat the learnt chunk,
+        the size of these events in `read`). (b"", 0) = the first event does not repeat the chunk, or the text
+        of one of these events is not a JSON string.
 
         read: server-sent events; an event begins at its first byte.
         """
@@ -146,7 +149,7 @@ class Template:
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognise
-        such frames.
+        such frames. Nothing is learnt after more than `_MISSES` chunks in a row that no later frame repeated.
 
         chunk: the decoded frame; this method changes it. sent: the client's bytes for the frame; None = the
         frame itself.
@@ -199,9 +202,9 @@ class Template:
 
 
 def _run(around: _Around, sent: _Around) -> _Run | None:
-    """The `_Run` for the events that repeat a chunk. None = the bytes of these events cannot be compared: the
-    client's bytes between text and padding differ from the provider's, or the chunk has a line feed. around,
-    sent: the chunk as received and as the client gets it.
+    """Return the `_Run` for the events that repeat a chunk. None = the bytes of these events cannot be
+    compared: the client's bytes between text and padding differ from the provider's, or the chunk has a line
+    feed. around, sent: the chunk as received and as the client gets it.
     """
     if around.tail != sent.tail or any(_LF in part for part in around):
         return None
@@ -214,7 +217,7 @@ def _run(around: _Around, sent: _Around) -> _Run | None:
 
 def _are_strings(texts: list[bytes], apart: bytes) -> bool:
     """Whether each of these texts is a JSON string. If `apart` is not empty, each must be two JSON strings
-    with these bytes between them. No text holds a line feed.
+    with these bytes between them. The caller has checked that no text holds a line feed.
     """
     if not apart:
         return strings(texts) is not None
@@ -230,8 +233,9 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """The place of a chunk's only text: (an object in the chunk, the name of the member with the text). None
-    = the chunk has no text, or also has other content.
+    """Return the place of a chunk's only text, which is a part of the answer, of its reasoning or of a call's
+    arguments: (an object in the chunk, the name of the member with the text). None = the chunk has no text,
+    or also has other content.
     """
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):

@@ -13,8 +13,8 @@ _ABSENT: Final = object()
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """The usage that some vendors send in a chunk without being asked: in `x_groq` (Groq) or in the first
-    choice (Moonshot). None = the chunk has none there.
+    """Return the usage that some vendors send in a chunk without being asked: in `x_groq` (Groq) or, without
+    `x_groq`, in the first choice (Moonshot). None = the chunk has none there.
     """
     holder = chunk.get("x_groq")
     if holder is None and (choices := chunk.get("choices")):
@@ -24,9 +24,10 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members of `wire` that `written` lacks or has with another value; null members are left out. If
-    both have an object under the same name, its members are compared one by one, and get dotted names:
-    `prompt_tokens_details.NAME`. within: the prefix of the names.
+    """Return the members of `wire` that `written` lacks or has with another value; null members are left out.
+    If both have an object under the same name, its members are compared one by one, and get dotted names:
+    `prompt_tokens_details.NAME`. within: the prefix of the names; "" = `wire` is the whole usage object. With
+    a prefix, objects inside `wire` are compared as a whole.
     """
     rest: dict[str, Any] = {}
     for key, value in wire.items():

@@ -18,8 +18,8 @@ Put = Callable[[_Body], None]
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request, in which some values of the body are removed or corrected. widens: the names of
-    the values to change. puts: name of a value -> the function that removes or corrects this value.
+    """Return a copy of the request, in which some values of the body are removed or corrected. widens: the
+    names of the values to change. puts: name of a value -> the function that removes or corrects this value.
     """
     body = dict(wire.body)
     for name, put in puts.items():

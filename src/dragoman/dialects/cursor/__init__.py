@@ -30,7 +30,8 @@ __all__ = ["Blocks", "Cursor"]
 
 class Cursor:
     """The two dialects in which Cursor writes chat requests, beside chat itself. Answers in both have chat's
-    form.
+    form. chat, responses: the dialects of chat and of Responses, from which the two are made. blocks: reads
+    Anthropic's content blocks.
 
     input: requests like those of Responses. This dialect has the name of Responses, so a provider that has
     both protocols gets the request in Responses. mixed: requests like chat's that contain tools, content or a
@@ -66,8 +67,8 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """The dialect that may be able to read a body which chat has refused; None = neither of the two. The
-        body was not checked, and may have any shape.
+        """Return the dialect that may be able to read a body which chat has refused; None = neither of the
+        two. The body was not checked, and may have any shape.
         """
         if not body.get("messages") and body.get("input") is not None:
             return self.input

@@ -1,5 +1,5 @@
-"""Changes calls of free-text tools in a history. Cursor sends them as it received them: as functions whose
-arguments are the text.
+"""Changes the calls and results of free-text tools in a history. Cursor sends such calls as it received them:
+as functions whose arguments are the text.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ FORMS: Final[Mapping[str, str]] = {"custom": "function"}
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request with free-text calls in place of function calls of free-text tools, and with free-text
-    results in place of their results.
+    """Return the request with free-text calls in place of function calls of free-text tools, and with
+    free-text results in place of their results.
 
     `FORMS` is added to its `forms`, because the client wants calls of free-text tools in the form of function
     calls.
@@ -37,8 +37,8 @@ def freed(request: ir.Request) -> ir.Request:
 
 
 def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
-    """The block. A call of a tool in `free` is changed into a free-text call, and the result of such a call
-    into a free-text result.
+    """Return the block. A function call of a tool in `free` becomes a free-text call, and the result of such
+    a call becomes a free-text result; any other block is unchanged.
 
     called: the ids of the free-text calls so far; this function adds new ones.
     """

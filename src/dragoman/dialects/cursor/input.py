@@ -84,8 +84,8 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """An item of `input`. In an assistant message, an empty text replaces a content that is an empty list.
-    Any other item is returned unchanged.
+    """Return an item of `input`, with an empty text in place of an empty list of content, if it is an
+    assistant message. Any other item is returned unchanged.
     """
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
@@ -93,8 +93,8 @@ def _item(item: Any) -> Any:
 
 
 def _flat(tool: Any) -> Any:
-    """A tool or tool choice of chat's form, rewritten in the form of Responses: the members of the object
-    inside it are moved up, beside `type`. Any other value is returned as it is.
+    """Return a tool or tool choice of chat's form, rewritten in the form of Responses: the members of the
+    object inside it are moved up, beside `type`. Any other value is returned as it is.
     """
     if (inner := _nested(tool)) is None:
         return tool
@@ -109,8 +109,8 @@ def _flat(tool: Any) -> Any:
 
 
 def _nested(tool: Any) -> dict[str, Any] | None:
-    """The object inside a tool or tool choice of chat's form, which stands under the name of its type: for
-    `{"type": "function", "function": {…}}` the inner `{…}`. None = it has another form.
+    """Return the object inside a tool or tool choice of chat's form, which stands under the name of its type:
+    for `{"type": "function", "function": {…}}` the inner `{…}`. None = it has another form.
     """
     if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
         return None
@@ -124,7 +124,7 @@ _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _client_path(body: Mapping[str, Any], path: str) -> str:
-    """The path in the client's body, for a path in the body that `_responses` makes from it. body: the
+    """Return the path in the client's body, for a path in the body that `_responses` makes from it. body: the
     client's body.
     """
     if (found := _TOOL.fullmatch(path)) is None:

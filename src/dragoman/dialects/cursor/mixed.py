@@ -135,7 +135,7 @@ class Mixed:
         return self._chat.located(request, where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """The decoded message with Anthropic's blocks at their places; tool results come first.
+        """Return the decoded message with Anthropic's blocks at their places; tool results come first.
 
         message: decoded, with empty texts in place of these blocks. written: the message as the client wrote
         it.
@@ -156,8 +156,8 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The decoded blocks of a message, with Anthropic's blocks in place of the empty texts that stand for
-        them.
+        """Return the decoded blocks of a message, with Anthropic's blocks in place of the empty texts that
+        stand for them.
 
         foreign: index in the message's content -> the block as the client wrote it. before: the number of
         `blocks` that come before the first block of the content.
@@ -179,8 +179,8 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request in chat's form: without `system`, and with an empty text in place of each of Anthropic's
-    blocks.
+    """Return the request in chat's form: without `system`, and with an empty text in place of each of
+    Anthropic's blocks.
     """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
@@ -195,7 +195,7 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool, rewritten in chat's form. The same object is returned if it has that form already, or an
+    """Return a tool, rewritten in chat's form. The same object is returned if it has that form already, or an
     unknown form.
     """
     if type(tool) is not dict or type(tool.get("name")) is not str:
@@ -217,8 +217,8 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """A tool choice, rewritten in chat's form. The same object is returned if it has that form already, or an
-    unknown form.
+    """Return a tool choice, rewritten in chat's form. The same object is returned if it has that form
+    already, or an unknown form.
     """
     if type(choice) is not dict:
         return choice
@@ -238,8 +238,9 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message, rewritten in chat's form. The same object is returned if it has that form already, or an
-    unknown form.
+    """Return a message, rewritten in chat's form: with an empty text in place of each of Anthropic's blocks,
+    and with null in place of an empty list of content beside calls. The same object is returned if it has
+    that form already, or an unknown form.
     """
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
@@ -268,8 +269,8 @@ _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allow
 
 
 def _client_path(body: dict[str, Any], path: str) -> str:
-    """The path in the client's body, for a path in the body that `_chat` makes from it. body: the client's
-    body.
+    """Return the path in the client's body, for a path in the body that `_chat` makes from it. body: the
+    client's body.
     """
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):

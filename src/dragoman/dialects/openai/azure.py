@@ -1,4 +1,4 @@
-"""Errors as Azure OpenAI states them, for clients that call a deployment of Azure's.
+"""Encodes errors as Azure OpenAI states them, for clients that call a deployment of Azure's.
 
 Azure's error object has OpenAI's members, but other codes, and more about Azure's content filter:
 https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter (read 2026-11). The code of a
@@ -27,8 +27,8 @@ of content, because the provider stated none."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """(status, extra headers, body) of an error response in Azure's form. request_id: stands in a header and
-    in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in Azure's form. request_id: stands in a
+    header and in the body; None = the request has no id.
     """
     return encode_answer(fault, request_id, _member)
 

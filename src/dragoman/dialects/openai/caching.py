@@ -16,7 +16,7 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """The prompt cache settings in a body; None if all are absent or null. Unknown members of
+    """Return the prompt cache settings in a body; None if all are absent or null. Unknown members of
     `prompt_cache_options` become leftovers. leftovers: collects the leftovers of the body's dialect.
     """
     options = body.get("prompt_cache_options") or {}

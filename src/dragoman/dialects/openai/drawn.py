@@ -85,8 +85,8 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The token counts in `usage` (`wire`), whose members have the image API's names or chat's. None = `wire`
-    is not an object.
+    """Return the token counts in `usage` (`wire`), whose members have the image API's names or chat's. None =
+    `wire` is not an object.
     """
     if not isinstance(wire, dict):
         return None
@@ -110,8 +110,8 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The response body for the client. If the images differ from what the client asked for, this is
-    reported.
+    """Return the response body for the client. Fewer images than requested, and images in another form or
+    format than requested, are reported.
     """
     body: dict[str, Any] = {
         "created": response.created or reply.created,
@@ -126,8 +126,8 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """The members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that OpenAI's
-    API does not allow for its member is left out, and reported as lost.
+    """Return the members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that
+    OpenAI's API does not allow for its member is left out, and reported as lost.
     """
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
@@ -139,8 +139,8 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image in the form that the client asked for: as a URL (a data URL with the image), otherwise as
-    base64. index: the image's position in the response.
+    """Return an image in the form that the client asked for: as a URL (a data URL with the image), otherwise
+    as base64. index: the image's position in the response.
 
     If the provider sent only a URL, the image has this URL. That is reported as lost if the client asked for
     base64.
@@ -186,9 +186,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None = the provider stated no usage. If the provider stated no token counts,
-    only its own further members are written. If the request holds no images, all input tokens count as text,
-    unless the provider stated otherwise.
+    """Return usage in OpenAI's form. None = the provider stated no usage, or neither token counts nor further
+    members. Without token counts, only the provider's further members are written. If the request holds no
+    images, all input tokens count as text, unless the provider stated otherwise.
     """
     if usage is None:
         return None
@@ -220,8 +220,9 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Each event has one completed image. The last event has the token counts
-    of all images; in the other events, and if the counts are unknown, they are 0.
+    """Return a whole response as SSE events. Each event has one completed image. The last event has the token
+    counts of all images; in the other events, and if the counts are unknown, they are 0. An image of which
+    the provider sent only a URL gets this URL, and is reported as lost.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

@@ -93,8 +93,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """(the inputs, form) of a checked value of `input`. The form is "one" if the value was a single input,
-    and None if it was a list of inputs.
+    """Return (the inputs, form) of a checked value of `input`. The form is "one" if the value was a single
+    input, and None if it was a list of inputs.
     """
     if isinstance(value, str):
         return (value,), "one"
@@ -104,8 +104,9 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The value of `input` for the upstream. Inputs that are token ids stay token ids if the upstream's model
-    (`model`) has the requested model's vocabulary; otherwise they are converted to texts.
+    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids if the
+    upstream's model (`model`, None = unknown) may get them (`tokens.reads_tokens`: usually because it has the
+    requested model's vocabulary); otherwise they are converted to texts.
 
     Raises WireError for a text beside token ids that stay, and for token ids that cannot be converted.
     """
@@ -140,8 +141,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect. For clients of other dialects it requests lists of numbers, which every
-    vendor supports. Losses are reported. Raises WireError for inputs that `encode_input` refuses.
+    """Return the request in this dialect. For clients of other dialects it requests lists of numbers, which
+    every vendor supports. Losses are reported. Raises WireError for inputs that `encode_input` refuses.
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
@@ -155,8 +156,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether a vendor accepts the request unchanged: its inputs are texts, or token ids in the vocabulary of
-    the vendor's model (`model`).
+    """Whether the request can be sent unchanged to a vendor's model (`model`): its inputs are texts, or token
+    ids that this model may get (`tokens.reads_tokens`).
     """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
@@ -182,7 +183,7 @@ def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs["):
         return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
     return "$." + _PLACES.get(where, where)
@@ -195,7 +196,9 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
+    and unless it has one vector for each input of `request`.
+    """
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -223,7 +226,7 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body for the client. If the vectors do not have the requested length, a loss is
+    """Return the response body for the client. If the vectors do not have the requested length, a loss is
     reported.
     """
     lose_length(response, reply)
@@ -253,9 +256,9 @@ class EmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). A usage of None is missing or unreadable. Returns None in
-        place of both if the client asked for an encoding and the vectors do not have it; then the response
-        must be translated.
+        """Return (the response for the client, its usage). The usage is None if it is missing or unreadable.
+        Returns None in place of both if the client asked for an encoding and the vectors do not have it; then
+        the response must be translated.
 
         model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
         error with status 200, WireError if `data` is not an array.

@@ -1,4 +1,4 @@
-"""Decodes and encodes errors in OpenAI's form, which chat and Responses share.
+"""Decodes and encodes errors in OpenAI's form, which chat, the operations beside chat, and Responses share.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -55,11 +55,11 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error body (`said`). Unknown members of its error object become leftovers of
+    """Return the fault for an error body (`said`). Unknown members of its error object become leftovers of
     `dialect`. A code of only digits is dropped.
 
     message: the fault's message, used instead of `said.message`. status: the HTTP status. wait: seconds to
-    wait before the next attempt. None = not stated.
+    wait before the next attempt. status, wait: None = not stated.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -76,8 +76,8 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """OpenAI's error object for a fault: its four members, and `error_id` if the fault has one (OpenAI's
-    clients accept further members).
+    """Return OpenAI's error object for a fault: its four members, and `error_id` if the fault has one
+    (OpenAI's clients accept further members).
 
     words: kind of fault -> type and code. The fault's own code is written instead if it fits the kind of the
     fault (`keeps_code`).
@@ -95,8 +95,9 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """(status, extra headers, body) of an error response. request_id: stands in the header `x-request-id` and
-    in the body; None = the request has no id. member: makes the error object from the fault.
+    """Return (status, extra headers, body) of an error response. request_id: stands in the header
+    `x-request-id` and in the body; None = the request has no id. member: makes the error object from the
+    fault.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -112,7 +113,7 @@ _SPOKEN: Final = (NAME, "openai_responses")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
     determines the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
@@ -122,16 +123,16 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside a response with status 200, or inside a stream event. frame: the JSON
-    object that contains the error.
+    """Return the fault of an error inside a response with status 200, or inside a stream event. frame: the
+    JSON object that contains the error.
     """
     said = read_body(frame)
     return decode_fault(NAME, said, _message(said), stated_status(said), None)
 
 
 def _message(said: Body) -> str:
-    """The error's message. If the error comes from a router (OpenRouter), the message of the router's
-    provider, in `metadata.raw`, is appended.
+    """Return the error's message. If `metadata.raw` is a text (a router such as OpenRouter puts the error of
+    its own provider there), the message in it is appended, unless the error's message contains it already.
     """
     metadata = said.rest.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
@@ -142,7 +143,7 @@ def _message(said: Body) -> str:
 
 
 def _stated_delay(said: Body) -> float | None:
-    """The seconds to wait that Google's `RetryInfo` in the body states; None if there is none."""
+    """Return the seconds to wait that Google's `RetryInfo` in the body states; None if there is none."""
     details = said.rest.get("details")
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
@@ -155,18 +156,18 @@ def _stated_delay(said: Body) -> float | None:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """(status, extra headers, body) of an error response in OpenAI's form. request_id: stands in a header and
-    in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in OpenAI's form. request_id: stands in a
+    header and in the body; None = the request has no id.
     """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The error object for a response body or a stream frame, in OpenAI's form."""
+    """Return the error object for a response body or a stream frame, in OpenAI's form."""
     return encode_fault(fault, WORDS) | shown_members(fault)
 
 
 def shown_members(fault: Fault) -> dict[str, Any]:
-    """Return those leftover members of a provider's error object that clients of OpenAI's protocols read."""
+    """Return the further members of a provider's error object that clients of OpenAI's protocols read."""
     kept = [(fault.extra or {}).get(name, {}) for name in _SPOKEN]
     return {key: value for one in kept for key, value in one.items() if key in _SHOWN}

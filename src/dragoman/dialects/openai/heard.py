@@ -30,7 +30,7 @@ _KNOWN: Final = frozenset(
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The tokens or the seconds of audio in a response's `usage` (`wire`); None if `wire` is not an
+    """Return the tokens or the seconds of audio in a response's `usage` (`wire`); None if `wire` is not an
     object.
     """
     if not isinstance(wire, dict):
@@ -53,9 +53,9 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def usage_of(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the usage of a transcript that is not streamed; None = it states none. If it states only the
-    duration of the audio, as `verbose_json` does, the usage has the duration, by which such models are
-    billed.
+    """Return the usage of a whole transcript: the member `usage`, if it is an object; otherwise the duration
+    of the audio, which `verbose_json` has and by which such models are billed. None = the transcript states
+    neither.
     """
     usage = decode_usage(body.get("usage"))
     if usage is None and (duration := _count(body.get("duration"))) is not None:
@@ -68,8 +68,8 @@ def _count(value: Any) -> float | None:
 
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """Usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None =
-    neither is known.
+    """Return usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None
+    = neither is known.
 
     duration: the length of the audio in seconds, rounded up here, as for billing; None = unknown. The
     duration is used only if the usage states no seconds.
@@ -99,8 +99,8 @@ def refuse_failure(body: Mapping[str, Any]) -> None:
 
 
 def seen(frame: bytes) -> ir.Usage | None:
-    """The usage in one stream event; None = the event has none. Raises RequestFailed for an event with an
-    error. frame: the event's data.
+    """Return the usage in one stream event; None = the event has none. Raises RequestFailed for an event with
+    an error. frame: the event's data.
     """
     if b'"usage"' not in frame and b'"error"' not in frame:
         return None  # most events: audio or text
@@ -112,13 +112,13 @@ def seen(frame: bytes) -> ir.Usage | None:
 
 
 def event(kind: str, **members: Any) -> bytes:
-    """One stream event as an SSE frame. kind: the event's `type`. members: the event's other members."""
+    """Return one stream event as an SSE frame. kind: the event's `type`. members: its other members."""
     return b"data: " + encode({"type": kind, **members}) + b"\n\n"
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """The JSON value of a response: an object or a text. Raises RequestFailed for an error, WireError for any
-    other value and for bytes that are not JSON.
+    """Return the JSON value of a response: an object or a text. Raises RequestFailed for an error, WireError
+    for any other value and for bytes that are not JSON.
     """
     if data.lstrip()[:1] == b'"':
         try:

@@ -102,8 +102,8 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The request's body with JSON values. In a form all values are texts: valid texts of integer fields and
-    of `stream` are converted here.
+    """Return the request's body with JSON values. In a form all values are texts: valid texts of integer
+    fields and of `stream` are converted here.
     """
     body = request.body
     if not request.fields:
@@ -239,8 +239,8 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError for a variation, a mask or
-    a file id, if the vendor does not have them.
+    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a variation, a
+    mask or a file id, if the vendor does not have them.
     """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
@@ -253,7 +253,7 @@ def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
 
 
 def locate(request: ir.ImageRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("images["):
         named = any(image.data == b"" for image in request.images)
         return f"$.{where}" if named and request.listed else "$.image"
@@ -279,8 +279,8 @@ class ImageRelay:
     """Relays image requests and responses in OpenAI's form."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The client's request with `edits`, and without `response_format` for models that reject it. head:
-        the members of the client's body as JSON; empty for a form.
+        """Return the client's request with `edits`, and without `response_format` if `edits` names a model
+        that rejects it (`_ALWAYS_BYTES`). head: the members of the client's body as JSON; empty for a form.
         """
         path = wire.path or pictures.PATH
         rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
@@ -297,9 +297,10 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). Returns None in place of both if the client asked for
-        URLs or for base64, and no image has this form; then the response must be translated. model: the
-        model's name for the client; None = the name stays unchanged.
+        """Return (the response for the client, its usage). The usage is None if the response states none.
+        Returns None in place of both if the client asked for URLs or for base64, and no image has this form;
+        then the response must be translated. model: the model's name for the client; None = the name stays
+        unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for a body without `data`.
         """

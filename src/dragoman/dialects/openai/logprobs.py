@@ -14,9 +14,9 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 
 def in_objects(logprobs: Any) -> Any:
-    """A choice's `logprobs` in OpenAI's form: an object whose `content` is a list of objects, one for each
-    token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, …); these are converted.
-    Any other value is returned unchanged.
+    """Return a choice's `logprobs` in OpenAI's form: an object whose `content` is a list of objects, one for
+    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, …); these are
+    converted if they have the same length. Any other value is returned unchanged.
     """
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
@@ -36,19 +36,21 @@ def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
 
 
 def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities of tokens; None if they are invalid."""
+    """Return the decoded log probabilities of tokens; None if they are invalid."""
     return sound_tokens(decode_logprobs, tokens)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """The decoded log probabilities of tokens. Raises one of `typed.OF_ANOTHER_SHAPE` if a token is
+    """Return the decoded log probabilities of tokens. Raises one of `typed.OF_ANOTHER_SHAPE` if a token is
     invalid.
     """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
-    """The encoded log probabilities of tokens. Token ids are left out, because this form has none."""
+    """Return the encoded log probabilities of tokens. Token ids, and leftovers of other dialects, are left
+    out.
+    """
     return [_encode_logprob(token) for token in tokens]
 
 

@@ -106,8 +106,8 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. This dialect can state an input of several parts, or with an image, only
-    as the only input. If the request also has other inputs, WireError is raised.
+    """Return the request in this dialect. This dialect can state an input of several parts, or with an image,
+    only as the only input. If the request also has other inputs, WireError is raised.
     """
     inputs = request.inputs
     value: Any
@@ -134,7 +134,7 @@ def plain(blocks: tuple[ir.Text | ir.Media, ...]) -> bool:
 
 
 def text_of(blocks: tuple[ir.Text | ir.Media, ...]) -> str:
-    """The text of an input for which `plain` is true. blocks: the parts of the input."""
+    """Return the text of an input for which `plain` is true. blocks: the parts of the input."""
     block = blocks[0]
     assert isinstance(block, ir.Text)
     return block.text
@@ -154,7 +154,7 @@ def _written(block: ir.Text | ir.Media, report: Report, where: str) -> dict[str,
 
 
 def locate(request: ir.ModerationRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs["):
         if request.form == "one":
             return "$.input"
@@ -191,7 +191,7 @@ def _judgement(result: _Result) -> ir.Judgement:
 
 
 def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.ModerationRequest]) -> Payload:
-    """The response body for the client. Categories keep the provider's names."""
+    """Return the response body for the client. Categories keep the provider's names."""
     results: list[dict[str, Any]] = []
     for judgement in response.judgements:
         result: dict[str, Any] = {
@@ -207,8 +207,9 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """Each input as one text, for providers that moderate only text. Text parts of one input are joined by
-    line breaks, and this is reported as a change. Raises WireError for an image.
+    """Return each input as one text, for providers that moderate only text. Text parts of one input are
+    joined by line breaks, and this is reported as a change. Leftovers are reported as lost. Raises WireError
+    for an image.
     """
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):

@@ -17,7 +17,7 @@ from dragoman.wire.json import decode_head, decode_object, encode_head
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that a request names; None if it names none."""
+    """Return the model that a request names; None if it names none."""
     model: str | None = wire.body.get("model")
     return model
 
@@ -31,12 +31,12 @@ def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
 
 
 def integer_of(value: Any) -> int | None:
-    """The value if it is an integer; None for any other, also for a boolean."""
+    """Return the value if it is an integer; None for any other, also for a boolean."""
     return value if type(value) is int else None
 
 
 def input_of(usage: Any) -> int | None:
-    """The number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
+    """Return the number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
     `total_tokens`. None if there is none. The operations that use this have no output tokens.
     """
     if not isinstance(usage, Mapping):
@@ -46,7 +46,7 @@ def input_of(usage: Any) -> int | None:
 
 
 def usage_of(usage: Any) -> ir.Usage | None:
-    """The input tokens in `usage` (see `input_of`) as an ir.Usage; None if there are none."""
+    """Return the input tokens in `usage` (see `input_of`) as an ir.Usage; None if there are none."""
     tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 

@@ -57,7 +57,7 @@ _read_said: Final = msgspec.json.Decoder(_Said).decode
 
 class RealtimeTalk:
     """One realtime session between a client and a provider (`live.Talk`). names: the names of the session's
-    model.
+    model. first: ignored, because the handshake names the model in this protocol.
     """
 
     def __init__(self, names: Names, first: Message | None = None) -> None:
@@ -66,12 +66,14 @@ class RealtimeTalk:
         """The provider's name of the model that transcribes the client's speech; None = none does."""
 
     def opening(self) -> Sequence[Message]:
-        """The first messages for the provider: none, because the provider begins with `session.created`."""
+        """Return the first messages for the provider: none, because the provider begins with
+        `session.created`.
+        """
         return ()
 
     def said(self, message: Message) -> Message:
-        """A client's event in the form for the provider. In the settings of the session, the model's name
-        becomes the provider's name.
+        """Return a client's event in the form for the provider. If the event has settings of the session that
+        name a model, this name becomes the provider's name.
 
         Raises WireError for a message that is not a JSON object, and for settings that name another model:
         the client's rights and limits were checked for the session's model.
@@ -103,9 +105,10 @@ class RealtimeTalk:
         return msgspec.Raw(encode(self._names.upstream))
 
     def heard(self, message: Message) -> Heard:
-        """A provider's event in the form for the client: in the settings of the session, the model's name
-        becomes the name that the client knows. The result also says whether a reply begins or ends, what was
-        used, and whether the event is an error.
+        """Return a provider's event in the form for the client: in the settings of the session, the model's
+        name becomes the name that the client knows. The result also says whether a response begins or ends,
+        what was used, and whether the event is an error. The model that transcribes the client's speech,
+        which the settings name, is saved.
         """
         if isinstance(message, bytes) or _READ.search(message) is None:
             return Heard(message)
@@ -135,8 +138,9 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
-        """The tokens, or the milliseconds of sound, that a transcript of the client's speech has used. () =
-        unknown. usage: the event's member of this name.
+        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used.
+        () = unknown, or the session's settings name no model for this. usage: the event's member of this
+        name.
         """
         if not isinstance(usage, dict) or self._transcriber is None:
             return ()
@@ -148,8 +152,8 @@ class RealtimeTalk:
         return (Used(usage_of(usage), model=self._transcriber),)
 
     def error(self, fault: ir.Fault) -> str:
-        """An `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's Python
-        client.
+        """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
+        Python client.
         """
         error = {**error_member(fault), "event_id": None}
         event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
@@ -160,8 +164,8 @@ _LONGEST: Final = 86_400
 
 
 def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
-    """The token counts in `usage` of a `response.done` event. The event's `input_tokens` includes the cached
-    tokens; the result counts them apart, in `cache_read`.
+    """Return the token counts in `usage` of a `response.done` event. The event's `input_tokens` includes the
+    cached tokens; the result counts them apart, in `cache_read`.
     """
     taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     inputs = usage.get("input_token_details")
@@ -194,8 +198,8 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:
-    """The name of the model that transcribes the client's speech; None = no model does. The session states
-    the name in `audio.input.transcription.model`, or in the beta version in
+    """Return the name of the model that transcribes the client's speech; None = no model does. The session
+    states the name in `audio.input.transcription.model`, or in the beta version in
     `input_audio_transcription.model`.
     """
     value: Any = session
@@ -215,7 +219,7 @@ def _fault(event: Mapping[str, Any]) -> ir.Fault:
 
 
 def address(base: str, query: str) -> str:
-    """The URL of a provider's realtime sessions; `{model}` in it stands for the model's name.
+    """Return the URL of a provider's realtime sessions; `{model}` in it stands for the model's name.
 
     base: the provider's base URL. query: the query that all URLs of the provider have ("?api-version=…"); ""
     = they have none. If there is a query and the base URL does not end in `/v1`, it is a dated version of

@@ -135,8 +135,8 @@ def decode_request(wire: WireRequest) -> ir.RerankRequest:
 
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
-    """The request in the vendor's form. Raises WireError for a document that the vendor does not accept.
-    Parameters that the vendor does not have are reported as lost.
+    """Return the request in the vendor's form. Raises WireError for a document that the vendor does not
+    accept. Parameters that the vendor does not have are reported as lost.
 
     The request never says whether the response should contain the documents: the gateway knows the documents,
     and adds them to the response or removes them.
@@ -163,9 +163,9 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
 
 
 def _text(document: str | dict[str, Any], index: int) -> str:
-    """A document as one text, for vendors that accept only texts: the document itself, or the `text` of an
-    object without other members. Raises WireError for any other object. index: the document's position, for
-    the error.
+    """Return a document as one text, for vendors that accept only texts: the document itself, or the `text`
+    of an object without other members. Raises WireError for any other object. index: the document's position,
+    for the error.
     """
     if isinstance(document, str):
         return document
@@ -176,7 +176,7 @@ def _text(document: str | dict[str, Any], index: int) -> str:
 
 
 def locate(request: ir.RerankRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if where == "top" and request.form == "voyage":
         return "$.top_k"
     return "$." + _PLACES.get(where, where)
@@ -215,8 +215,8 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The number of input tokens, and of the search units that Cohere bills. None = the body states neither,
-    or in an unreadable form.
+    """Return the number of input tokens, and of the search units that Cohere bills. None = the body states
+    neither, or in an unreadable form.
     """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
@@ -230,10 +230,11 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
 
 
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
-    """The response body for the client: the best documents first, at most as many as the client requested.
+    """Return the response body for the client: the best documents first, at most as many as the client
+    requested (all, if it requested no number).
 
-    If the client wants documents returned, they are taken from the request. If the request does not say this,
-    the documents that the provider returned are written.
+    If the request wants documents returned, they are taken from the request. If it wants none, none are
+    written. If it does not say, the documents that the provider returned are written.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -131,8 +131,8 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect. It always asks for the audio itself. If the client asked for events, the
-    gateway makes the events from the whole audio.
+    """Return the request in this dialect. It always asks for the audio itself. If the client asked for
+    events, the gateway makes the events from the whole audio.
     """
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
@@ -160,7 +160,7 @@ def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> N
 
 
 def locate(_: ir.SpeechRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     return "$." + _PLACES.get(where, where)
 
 
@@ -171,8 +171,8 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """A provider's audio as a response. Raises RequestFailed for an error with status 200, WireError if the
-    body is empty or not audio.
+    """Return a provider's audio as a response. Its `output` is the requested format, or `USUAL` if none was
+    requested. Raises RequestFailed for an error with status 200, WireError if the body is empty or not audio.
     """
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
@@ -180,7 +180,7 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 def refuse_words(answered: Payload) -> None:
     """Raise an exception if a response is not audio: RequestFailed for an error in JSON, WireError for other
-    JSON, a text, or an empty body.
+    JSON, a text, or an empty body. The media type decides; a response without a media type counts as JSON.
     """
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
@@ -191,8 +191,8 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The body for the client: the provider's audio, unchanged. If it does not have the requested format, a
-    loss is reported.
+    """Return the body for the client: the provider's audio, unchanged. If it does not have the requested
+    format, a loss is reported.
     """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
@@ -200,7 +200,7 @@ def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.Speech
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
     """Report a loss if the audio is not in the requested format, or if it is "pcm" with another sample rate
-    than OpenAI's (`RATE`).
+    than OpenAI's (`RATE`). If the client requested no format, only the rate is compared.
     """
     wished = reply.request.output
     if wished is not None and response.output != wished:
@@ -213,8 +213,8 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The whole audio as SSE events; the last event has the token counts. If the audio does not have the
-    requested format, a loss is reported.
+    """Return the whole audio as SSE events; the last event has the token counts. If the audio does not have
+    the requested format, a loss is reported.
     """
     lose_format(response, reply)
     events = SoundEvents()
@@ -235,15 +235,18 @@ class Sound:
         return (ir.SpeechDelta(data),) if data else ()
 
     def close(self) -> ir.SpeechResponse:
-        """The response without its audio, after the last bytes. Raises WireError if there were no bytes."""
+        """Return the response without its audio, after the last bytes. Raises WireError if there were no
+        bytes.
+        """
         if not self._spoke:
             raise WireError("it is empty")
         return self.begun
 
 
 def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
-    """A decoder that passes audio on while it arrives. None = the response is not audio, and is read as a
-    whole; `refuse_words` then raises the error. kind: the response's media type.
+    """Return a decoder that passes audio on while it arrives. None = the media type is that of JSON or of a
+    text, so the response is read as a whole; `refuse_words` then raises the error. kind: the response's media
+    type.
     """
     if heard.is_json(kind) or kind.startswith("text/"):
         return None
@@ -289,17 +292,17 @@ class SoundEvents:
 def encoder(
     begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
 ) -> AnswerEncoder[ir.SpeechResponse]:
-    """The encoder of a response for the client: for events if the client asked for them, else for the audio
-    itself. If the audio does not have the requested format, a loss is reported. begun: the response without
-    its audio.
+    """Return the encoder of a response for the client: for events if the client asked for them, else for the
+    audio itself. If the audio does not have the requested format, a loss is reported. begun: the response
+    without its audio.
     """
     lose_format(begun, reply)
     return SoundEvents() if reply.request.delivery == "sse" else PlainSound(begun.kind)
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The only response in `answers`. If it states no usage, it gets one: the tokens of the request's text,
-    as the gateway estimates them. model: the provider's name of the model, whose vocabulary is used.
+    """Return the only response in `answers`. If it states no usage, it gets one: the tokens of the request's
+    text, as the gateway estimates them. model: the provider's name of the model, whose vocabulary is used.
     """
     (response,) = answers
     if response.usage is not None:

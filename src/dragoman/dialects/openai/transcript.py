@@ -137,8 +137,8 @@ Reply = OperationReply[ir.TranscriptionRequest]
 
 
 def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    """The response in the requested format. Raises RequestFailed if the format needs times or speakers that
-    the provider did not return.
+    """Return the response in the requested format. Raises RequestFailed if the format needs times or speakers
+    that the provider did not return.
     """
     return _WRITERS[reply.request.output or "json"](response, reply)
 
@@ -166,8 +166,9 @@ def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
-    """The segments with their times. If the provider returned no segments, each word becomes a segment.
-    Raises RequestFailed if there is a text, but neither segments nor words.
+    """Return the segments with their times. If the provider returned no segments, each word becomes a
+    segment. Without words, either, the result is () for an empty text, and RequestFailed is raised for any
+    other text.
     """
     if response.segments is not None:
         return response.segments
@@ -221,7 +222,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the text. A translation is always English. "" = the provider did not state the
+    """Return the language of the text. A translation is always English. "" = the provider did not state the
     language; this is reported as a loss.
     """
     if reply.request.translate:
@@ -232,8 +233,8 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds. If the provider did not state it, it is the latest end of a segment
-    or word (0 if there are none), and a loss is reported.
+    """Return the length of the audio in seconds. If the provider did not state it, it is the latest end of a
+    segment or word (0 if there are none), and a loss is reported.
     """
     if response.duration is not None:
         return response.duration
@@ -256,7 +257,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
-    """A segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker. index: the
+    """Return a segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker. index: the
     segment's number, for its id.
     """
     if one.speaker is None:
@@ -300,8 +301,8 @@ class TranscriptEvents:
         self._segments = 0
 
     def feed(self, piece: ir.TranscriptDelta | ir.Segment) -> bytes:
-        """The event for one piece; b"" if the requested format has none for it: `diarized_json` has events
-        only for segments, all other formats only for text. Raises RequestFailed for a segment of
+        """Return the event for one piece; b"" if the requested format has none for it: `diarized_json` has
+        events only for segments, all other formats only for text. Raises RequestFailed for a segment of
         `diarized_json` without a speaker.
         """
         if isinstance(piece, ir.TranscriptDelta):
@@ -320,8 +321,8 @@ class TranscriptEvents:
 
 
 def encoder(_: ir.TranscriptionResponse, reply: Reply) -> TranscriptEvents | None:
-    """The encoder for a client that asked for a stream; None = the client did not ask for one. Times that the
-    events cannot state are reported as lost.
+    """Return the encoder for a client that asked for a stream; None = the client did not ask for a stream.
+    Times that the events cannot state are reported as lost.
     """
     if not reply.request.stream:
         return None
@@ -338,9 +339,9 @@ def _lose_times(reply: Reply) -> None:
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only the events for `diarized_json` state times. For other formats that
-    have times, a loss is reported. Raises RequestFailed if the response lacks times or speakers for
-    `diarized_json`.
+    """Return a whole response as SSE events. Only the events for `diarized_json` state times. For other
+    formats that have times, a loss is reported. Raises RequestFailed if the response lacks times or speakers
+    for `diarized_json`.
     """
     _lose_times(reply)
     events = TranscriptEvents(reply)

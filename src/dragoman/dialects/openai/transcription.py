@@ -138,7 +138,7 @@ def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in this dialect, as a form."""
+    """Return the request in this dialect, as a form."""
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     stated = (
         ("url", request.audio.url),
@@ -156,15 +156,15 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """The form fields for the members of `body`, and after them a field with the audio file. There is no such
-    field if `audio` is only a URL.
+    """Return the form fields for the members of `body`, and after them a field with the audio file. There is
+    no such field if `audio` is only a URL.
     """
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
 
 
 def locate(request: ir.TranscriptionRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if where == "audio":
         return "$.file" if request.audio.url is None else "$.url"
     return "$." + _PLACES.get(where, where)
@@ -186,9 +186,10 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """(the response for the client, its usage). Returns None in place of both if the response is a web
-        page or does not have the format that the client asked for; then the response must be translated.
-        model: the model's name for the client; None = the name stays unchanged.
+        """Return (the response for the client, its usage). The usage is None if the response states none or
+        is not JSON. Returns None in place of both if the response is a web page or does not have the format
+        that the client asked for; then the response must be translated. model: the model's name for the
+        client; None = the name stays unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """

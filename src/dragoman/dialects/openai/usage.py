@@ -1,9 +1,9 @@
 """Decodes and encodes the token counts of OpenAI's chat (`usage`).
 
 Usage.form has words joined by "+", or is None. Three words name the members that state the cached tokens:
-"details" (OpenAI's member, which is meant without a word, too), "cached_tokens", "hit_miss". "cache_outside"
-= the prompt count does not include cached tokens. "reasoning_outside" = the completion count does not include
-reasoning.
+"details" (OpenAI's member), "cached_tokens", "hit_miss". Without one of these words, only OpenAI's member
+states them. "cache_outside" = the prompt count does not include cached tokens. "reasoning_outside" = the
+completion count does not include reasoning.
 
 Members that an encoder cannot derive from the counts, such as a total that is not the sum, are leftovers.
 """
@@ -117,8 +117,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _disjoint(counts: _Counts) -> ir.Usage | None:
-    """The usage with these counts, so that no count includes another. None = the counts must be decoded the
-    slow way: they contradict each other, or an object of details is empty.
+    """Return the usage with these counts, so that no count includes another. None = the counts must be
+    decoded the slow way: they contradict each other, or an object of details states no count.
     """
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
@@ -250,10 +250,12 @@ _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """The number of tokens that were read from the cache; None = not stated.
+    """Return the number of tokens that were read from the cache; None = not stated.
 
-    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: this function appends the words that
-    name the members with this count (for `Usage.form`), except if only OpenAI's member states it.
+    wire: the `usage` object. inputs: its `prompt_tokens_details`. If several members state different counts,
+    OpenAI's count is returned or, if it is not stated, that of `cached_tokens`. words: this function appends
+    the words that name the members with the returned count (for `Usage.form`), except if OpenAI's is the only
+    member with this count.
     """
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")

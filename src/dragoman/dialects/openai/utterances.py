@@ -28,8 +28,8 @@ class Said(Value, frozen=True):
 
 
 def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segment, ...]:
-    """The words as segments. A segment ends at the end of a sentence, before a pause (`PAUSE`), and before
-    another speaker.
+    """Return the words as segments. A segment ends at the end of a sentence, before a pause (`PAUSE`), and
+    before another speaker.
 
     joined: True = the texts of the words contain the blanks; False = a blank is put between two words.
     """

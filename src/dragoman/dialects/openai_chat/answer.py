@@ -65,8 +65,8 @@ _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
-    """(the blocks of an assistant message, its leftovers). The order of the blocks is: thinking, content,
-    refusal, images, audio, calls. Raises WireError for a content or a call of an unknown form.
+    """Return (the blocks of an assistant message, its leftovers). The order of the blocks is: thinking,
+    content, refusal, images, audio, calls. Raises WireError for a content or a call of an unknown form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
@@ -148,9 +148,10 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """For each block that `decode_answer` makes of an assistant message's reasoning, in order: the name of
-    the member that it was decoded from. If `reasoning` only repeats the text of `reasoning_details`, this is
-    "reasoning_details"; if `reasoning` and `reasoning_content` have the same text, it is "reasoning".
+    """Return the names of the members from which `decode_answer` makes the blocks of an assistant message's
+    reasoning, one name for each block, in order. If `reasoning` only repeats the text of `reasoning_details`,
+    the name is "reasoning_details"; if `reasoning` and `reasoning_content` have the same text, the name is
+    "reasoning".
     """
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
@@ -186,7 +187,7 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """The text of a thinking block, or its summary if it has no text. "" for any other block."""
+    """Return the text of a thinking block, or its summary if it has no text. "" for any other block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
@@ -223,14 +224,16 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
 
 
 def _seal(content: Any) -> ir.Sealed | None:
-    """The signature of Google's servers in a call's `extra_content` (the argument); None if it has none."""
+    """Return the signature of Google's servers in a call's `extra_content` (the argument); None if it has
+    none.
+    """
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return ir.Sealed(SEALS, signature) if signature and type(signature) is str else None
 
 
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
-    """The value of `extra_content` that holds a call's signature, as Google's servers read it."""
+    """Return the value of `extra_content` that holds a call's signature, as Google's servers read it."""
     return {"google": {"thought_signature": sealed.data}}
 
 
@@ -262,9 +265,9 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
-    """A message's annotations as citations. For an annotation of an unknown type, the citation has only the
-    type; the annotation's other members are in `extra`. Raises WireError for an annotation that is not an
-    object.
+    """Return a message's annotations as citations. For an annotation that is not a `url_citation` with an
+    object of this name, the citation has only the type; the annotation's other members are in `extra`. Raises
+    WireError for an annotation that is not an object.
     """
     return tuple([_decode_annotation(note) for note in notes])
 

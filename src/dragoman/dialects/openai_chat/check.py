@@ -264,15 +264,18 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """The name of a tool of the request; None if it states none, as some vendors' own tools."""
+    """Return the name of a tool of the request; None if the tool states none, as is allowed for types of
+    vendors. The caller has checked that the tool states its type.
+    """
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """(JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is None. []
-    for a vendor's own type of tool choice. Raises WireError for an object of wrong form.
+    """Return (JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is
+    None. Tools and tool choices of vendors' own types are left out. Raises WireError for an object of wrong
+    form.
     """
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]
@@ -295,8 +298,8 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _guided(value: Any, path: str) -> None:
-    """Check a schema in a member of vLLM's. A value that is not an object is not checked, because vLLM also
-    accepts other forms.
+    """Check a schema in a member of vLLM's: an object must be a valid JSON Schema. A value of another type is
+    not checked.
     """
     if type(value) is dict:
         check_schema(value, path, "the response")

@@ -117,7 +117,9 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a part of an unknown type, as vendors have. Raises WireError for a part without a type."""
+    """Accept a part of a type that has no rule, because vendors have such types. Raises WireError for a part
+    without a type.
+    """
     require(part, "type", a_string, path)
 
 

@@ -19,8 +19,8 @@ replace = msgspec.structs.replace
 
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request with tools in place of OpenAI's older functions: in the list of tools, in the tool choice
-    and in the history. The report gets the changes.
+    """Return the request with tools in place of OpenAI's older functions: in the list of tools, in the tool
+    choice and in the history. The report gets the changes.
 
     If the request offers functions, `parallel` becomes False, because clients with functions read only one
     call.
@@ -43,7 +43,8 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
 
 class _History:
     """Converts the calls (`function_call`) and results (role `function`) in a history to tool calls and tool
-    results. _open: function name -> the ids of its calls that have no result yet.
+    results. changed: True = a message was converted. _open: function name -> the ids of its calls that have
+    no result yet.
     """
 
     def __init__(self, report: Report) -> None:
@@ -52,8 +53,9 @@ class _History:
         self.changed = False
 
     def converted(self, message: ir.Message, index: int) -> ir.Message:
-        """The message, with tool calls and tool results in place of function calls and function results. A
-        message without these is returned unchanged. index: the message's position.
+        """Return the message, with tool calls and tool results in place of function calls and function
+        results. A message without these is returned unchanged; for any other message, `changed` becomes True.
+        index: the message's position.
         """
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message

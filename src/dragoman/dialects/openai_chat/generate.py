@@ -75,12 +75,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request that has only the request's model."""
+    """Return an IR request that has only the request's model."""
     return ir.Request(NAME, wire.body.get("model"))
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`."""
     if (found := _MESSAGE.match(where)) is not None:
         system = found[1] == "0" and request.body.get("systemPrompt")
         return "$.systemPrompt" if system else "$.prompt"
@@ -88,8 +88,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for the client, from the first candidate. Content that it cannot hold is reported as
-    lost. Raises RequestFailed if the response holds an error.
+    """Return the response body for the client, from the first candidate. Content that it cannot hold is
+    reported as lost. Raises RequestFailed if the response holds an error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)

@@ -1,7 +1,7 @@
 """Decodes and encodes the messages of a request.
 
 A `tool` or `function` message becomes a user Message with one ToolResult (kind "legacy" for `function`).
-Message.form is "parts" if the content was a list, None if it was a string or absent.
+Message.form is "parts" if the content was a list, otherwise None.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one IR message for each wire message. Raises WireError for an
+    """Return the decoded messages of a request, one IR message for each wire message. Raises WireError for an
     unknown role, or a content of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
@@ -105,9 +105,9 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The wire messages of a request, whose history is repaired for this protocol first. Raises WireError for
-    a medium that no content part can hold and, in a history of another dialect, for a tool result without its
-    call.
+    """Return the wire messages of a request, whose history is repaired for this protocol first. Raises
+    WireError for a medium that no content part can hold and, in a history of another dialect, for a tool
+    result without its call.
 
     If a history of another dialect ends with an assistant message, a loss is reported, because the model will
     answer this message instead of continuing it. Nothing is reported if `Facts.prefill` is true.
@@ -143,7 +143,7 @@ def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """The text of a `user` or `system` message that consists of one plain text; None for any other
+    """Return the text of a `user` or `system` message that consists of one plain text; None for any other
     message.
     """
     if len(message.blocks) != 1 or message.role not in _ALIKE:
@@ -245,9 +245,10 @@ class _History:
         """Change the reasoning in the assistant message `out` as the vendor's `reasoning_replay` requires.
         where: the message's IR path.
 
-        Vendors with the quirk "never", or without a member for reasoning, need no change. A message with tool
-        calls but no reasoning gets an empty reasoning. From a message without tool calls, of a client of
-        another dialect, the reasoning is removed and reported as lost, if the quirk is "tool_turns".
+        Nothing is changed for a vendor with the quirk "never", and for a vendor whose `reasoning_field` is
+        "none", "tags" or "reasoning_details". A message with tool calls but no reasoning gets an empty
+        reasoning. From a message without tool calls, of a client of another dialect, the reasoning is removed
+        and reported as lost, if the quirk is "tool_turns".
         """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", TAGS, DETAILS}:

@@ -76,8 +76,8 @@ _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`. If several members
-    can state the field, the path names the recommended one.
+    """Return the JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`. If several
+    members can state the field, the path names the recommended one.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
     here.
@@ -97,15 +97,15 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """The IR path without its first word, if this is `sampling`, `output`, `reasoning` or `cache`. The rest
-    is the path of the member: `sampling.top_p` becomes `top_p`.
+    """Return the IR path without its first word, if this is `sampling`, `output`, `reasoning` or `cache`. The
+    rest is the path of the member: `sampling.top_p` becomes `top_p`.
     """
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path in `request` for an IR path (`where`).
+    """Return the JSON path in `request` for an IR path (`where`).
 
     For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
     the client used none. For any other field that the request does not have, it is the nearest path above
@@ -133,8 +133,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """The JSON path of a block, or of a field of this block. rest: the field with a dot (".name"); "" = the
-    block itself. index: the message's index. position: the block's index in this message.
+    """Return the JSON path of a block, or of a field of this block. rest: the field with a dot (".name"); ""
+    = the block itself. index: the message's index. position: the block's index in this message.
     """
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
@@ -146,7 +146,9 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The JSON path, inside an assistant message, from which `decode_answer` made the block at `position`."""
+    """Return the JSON path, inside an assistant message, from which `decode_answer` made the block at
+    `position`.
+    """
     thoughts = thinking_members(message)
     if position < len(thoughts):
         return thoughts[position]
@@ -174,7 +176,7 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """The JSON path of a field of the object at `base`. If the body does not have the field, it is the
+    """Return the JSON path of a field of the object at `base`. If the body does not have the field, it is the
     nearest path above the field that the body has, or `fallback` if there is none.
 
     rest: the field as the IR names it, with a dot (".name"); "" = the object itself.
@@ -187,9 +189,9 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The JSON path of the tool at `index`, or of one of its fields. If the body does not have this path, it
-    is the nearest path above that the body has. An index after the last tool means the web search, which the
-    IR puts after all other tools.
+    """Return the JSON path of the tool at `index`, or of one of its fields. If the body does not have this
+    path, it is the nearest path above that the body has. An index after the last tool means the web search,
+    which the IR puts after all other tools.
 
     rest: the field as the IR names it; "" = the tool itself.
     """

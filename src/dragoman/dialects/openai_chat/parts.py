@@ -62,7 +62,7 @@ _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
-    """The blocks of a message's parts. A part of an unknown type or shape becomes an ir.Native. Raises
+    """Return the blocks of a message's parts. A part of an unknown type or shape becomes an ir.Native. Raises
     WireError for a part that is not an object. where: the path of the list, for errors.
     """
     blocks: list[ir.Block] = []
@@ -83,8 +83,8 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """(the cache mark of a part, the part's leftovers). The leftovers are the members that are neither the
-    mark nor in `known`.
+    """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are neither
+    the mark nor in `known`.
     """
     mark = decode_mark(part)
     if mark is not None and mark.form is not None:
@@ -93,7 +93,7 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
-    """The cache mark of a wire object; None without one, or if it has an unknown form."""
+    """Return the cache mark of a wire object; None without one, or if it has an unknown form."""
     for member, (word, said) in _MARKS.items():
         mark = wire.get(member)
         if isinstance(mark, dict) and isinstance(ttl := mark.get("ttl"), str | None):
@@ -208,7 +208,7 @@ Perplexity; `thought_parts`).
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The block as a content part. None, with a reported loss, for a block that no part can hold.
+    """Return the block as a content part. None, with a reported loss, for a block that no part can hold.
 
     Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), and for a medium
     in a form that no part can hold, for example only by an id (`unsupported_value`). If the medium were left
@@ -248,7 +248,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The content part for a medium. Raises WireError if no part can hold this kind of medium, or this
+    """Return the content part for a medium. Raises WireError if no part can hold this kind of medium, or this
     medium's form, for example only by an id. where: the block's IR path.
     """
     word = (block.form if draft.own else None) or block.kind
@@ -302,9 +302,9 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The content part for a document of another dialect: a text part if the document is text, otherwise a
-    file with the document's data. Raises WireError for a document that has no data, text or blocks. where:
-    the block's IR path.
+    """Return the content part for a document of another dialect: a text part if the document is text,
+    otherwise a file with the document's data. Raises WireError for a document that has no data, text or
+    blocks. where: the block's IR path.
     """
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
@@ -325,9 +325,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
-    """The text of a document whose media type is `text/…` or `application/json`. None for another media type,
-    and for data that is not UTF-8 in base64. data: the document in base64. mime: its media type, None =
-    unknown.
+    """Return the text of a document whose media type is `text/…` or `application/json`. None for another
+    media type, and for data that is not UTF-8 in base64. data: the document in base64. mime: its media type,
+    None = unknown.
     """
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
@@ -344,8 +344,8 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id.
-    where: the block's IR path.
+    """Return the URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an
+    id. where: the block's IR path.
     """
     if block.url is not None:
         return block.url

@@ -27,8 +27,8 @@ https://api-docs.deepseek.com/guides/thinking_mode."""
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """The reasoning settings in a request's body, from all members that can state them; None if these are
-    missing or null. The names of the members with a value are written into `forms`, under "reasoning".
+    """Return the reasoning settings in a request's body, from all members that can state them; None if these
+    are missing or null. The names of the members with a value are written into `forms`, under "reasoning".
 
     If two members contradict each other, the later value becomes a leftover, under its dotted path.
     """

@@ -103,8 +103,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _unread(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the older members of a request that are not read because the newer member that replaces them is
-    stated, too.
+    """Return the older members of a request that also has the newer members for the same purpose. Only the
+    newer members are decoded.
     """
     return {
         member: body[member]
@@ -114,8 +114,8 @@ def _unread(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """Field of ir.Request -> value, for the fields that concern tools. Adds "tools" to `forms` if the client
-    used only the older `functions`.
+    """Return {field of ir.Request -> value} for the fields that concern tools. Adds "tools" to `forms` if the
+    client used only the older `functions`.
     """
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
@@ -127,8 +127,8 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """Field of ir.Request -> value, for the fields that most requests do not state, such as output, reasoning
-    and cache. How the client wrote these fields is added to `forms`.
+    """Return {field of ir.Request -> value} for the fields that most requests do not state, such as output,
+    reasoning and cache. How the client wrote these fields is added to `forms`.
     """
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
@@ -151,7 +151,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only those fields that decide the form of the response."""
+    """Return an IR request with only the model and those fields that decide the form of the response."""
     get = wire.body.get
     if _SHAPING.isdisjoint(wire.body):
         return ir.Request(NAME, get("model"))
@@ -177,8 +177,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """(the name of vLLM's member for the answer's schema, the schema). None = the request has no such member,
-    or it has `response_format`, which is used instead.
+    """Return (the name of vLLM's member for the answer's schema, the schema). None = the request has no such
+    member, or it has `response_format`, which is used instead.
     """
     if body.get("response_format") is not None:
         return None
@@ -246,7 +246,7 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect. Losses and changes go to `target.report`.
+    """Return the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
     Raises WireError, with a path in the IR, in three cases: a medium that no content part can hold; several
     candidates from a vendor that rejects `n`; in a request of another dialect, a tool result without its
@@ -296,9 +296,9 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The name of the member for the limit of output tokens. If the vendor or the model accepts only one
-    name, it is this name. Otherwise it is the name that the client wrote, or `max_completion_tokens` for a
-    client of another dialect. forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the name of the member for the limit of output tokens. If the vendor or the model accepts only
+    one name, it is this name. Otherwise it is the name that the client wrote, or `max_completion_tokens` for
+    a client of another dialect. forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -358,7 +358,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _any_object(draft: Draft) -> dict[str, Any]:
-    """Return the `response_format` that allows any JSON object."""
+    """Return the `response_format` for any JSON object: JSON mode or, for a vendor without it, a schema that
+    every object fits, which is reported as a change.
+    """
     if draft.quirks.json_object:
         return {"type": "json_object"}
     draft.report.change(
@@ -387,8 +389,8 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bo
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The value of `prediction.content`: a string if it is one text, unless a client of this dialect wrote a
-    list of parts. forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the value of `prediction.content`: a string if it is one text, unless a client of this dialect
+    wrote a list of parts. forms: `Request.forms` of a client of this dialect, else {}.
     """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
@@ -400,8 +402,8 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `stream: true` and, in `stream_options`, whether the client wants the usage. If the client does
-    not say this, a client of this dialect gets no `stream_options`, and for a client of another dialect the
-    usage is requested.
+    not state this, no `stream_options` are written for a client of this dialect, and the usage is requested
+    for a client of another dialect.
 
     A vendor without `stream_options` gets only `stream`; a wish for the usage is then reported as lost.
     """
@@ -430,7 +432,7 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove the members that the vendor rejects from `body`. Each is reported as lost, except
+    """Remove from `body` the members that the vendor rejects. Each is reported as lost, except
     `stream_options` and `n: 1`.
 
     Raises WireError for an `n` above 1 if the vendor rejects `n`.

@@ -90,8 +90,8 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """The citations of an answer's whole text: one for each URL in the list `citations` of the body, where
-    search vendors put them. Titles come from `search_results`.
+    """Return the citations of an answer's whole text: one for each URL in the list `citations` of the body,
+    where search vendors put them. Titles come from `search_results`.
     """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
@@ -111,8 +111,8 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the text and the refusal in `blocks`. Returns whether all could be
-    added.
+    """Add the log probabilities to the first text and the first refusal in `blocks`. Returns whether all
+    could be added; if not, those of the text may have been added.
     """
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
@@ -124,8 +124,8 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. An error in the response is written as the member
-    `error`. Losses are reported to `reply.report`.
+    """Return the response body for a client of this dialect. An error in the response is written as the
+    member `error`. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME

@@ -69,8 +69,8 @@ class Saying(Collected):
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The finished message with these blocks. where: the IR path of the message or candidate that holds
-        them.
+        """Return the finished message with these blocks. where: the IR path of the message or candidate that
+        holds them.
         """
         if self.own and any(map(is_part, blocks)):
             self.parts = []
@@ -78,7 +78,7 @@ class Saying(Collected):
         return self.done()
 
     def done(self) -> dict[str, Any]:
-        """The message as a wire object. To be called once, after all blocks were added."""
+        """Return the message as a wire object. To be called once, after all blocks were added."""
         wire = self.wire
         if self.sounds and self.voice is not None:
             wire["audio"] = sound.whole(self.sounds, self.voice(), self.draft)
@@ -160,9 +160,9 @@ class Saying(Collected):
         self.thoughts.append((block, where))
 
     def _returns(self, block: ir.Thinking) -> bool:
-        """Whether a block goes back as an entry of `reasoning_details`: the message is part of a request's
-        history, the vendor uses this member, and the block came from this member or has a seal of this
-        dialect.
+        """Whether a thinking block is written into a request as an entry of `reasoning_details`: the vendor
+        has this member for reasoning, and the block has a seal of this dialect or was decoded from such an
+        entry.
         """
         if not self.history or self.draft.quirks.reasoning_field != DETAILS:
             return False
@@ -180,10 +180,11 @@ class Saying(Collected):
     def _think(self) -> None:
         """Write the collected thinking blocks into the message.
 
-        Blocks from `reasoning_details` go back there; if their form is "details", their text also becomes
-        `reasoning`. All other thinking is written into the vendor's `reasoning_field`, if the message is part
-        of a request and the vendor has this field. Otherwise thinking of this dialect goes into the members
-        that it came from, and thinking of another dialect into `reasoning_content`.
+        Blocks from `reasoning_details`, and blocks for which `_returns` is true, become entries of
+        `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning`, if the
+        message has no such member. All other thinking is written into the vendor's `reasoning_field`, if the
+        message is part of a request and the vendor has this field. Otherwise thinking of this dialect goes
+        into the members that it came from, and thinking of another dialect into `reasoning_content`.
         """
         wire = self.wire
         details: list[dict[str, Any]] = []
@@ -212,8 +213,9 @@ class Saying(Collected):
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The name of the member for reasoning text: the vendor's `reasoning_field` if the message is part of
-        a request and the vendor has this field; otherwise `member`.
+        """Return the name of the member for reasoning text: the vendor's `reasoning_field` (`reasoning` for
+        the field `reasoning_details`) if the message is part of a request and the vendor has this field;
+        otherwise `member`.
         """
         field = self.draft.quirks.reasoning_field
         if field == DETAILS:
@@ -296,11 +298,12 @@ class Saying(Collected):
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. call_id: None = the entry has no id.
+    """Return the call as an entry of `tool_calls`. call_id: None = the entry has no id.
 
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
-    (`Draft.enveloped`), it has the type "function", and its arguments are the text. where: the call's IR
-    path.
+    (`Draft.enveloped`), it has the type "function", and its arguments are the text. A signature of Google's
+    servers is written in a response, and in a request of this dialect's client to a vendor that accepts it
+    (`Quirks.call_signatures`); any other seal is reported. where: the call's IR path.
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -324,8 +327,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as the value of `function_call`, for clients that know only OpenAI's older functions. where: the
-    call's IR path.
+    """Return a call as the value of `function_call`, for clients that know only OpenAI's older functions.
+    where: the call's IR path.
     """
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
@@ -333,8 +336,8 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
-    """The arguments of a call as text. Empty arguments of another dialect become "{}", because clients parse
-    them.
+    """Return the arguments of a call as text. Empty arguments of another dialect become "{}", because clients
+    parse them.
     """
     return block.arguments if draft.own or block.arguments else "{}"
 
@@ -358,9 +361,9 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """A text's citations as annotations. In an answer of this dialect, citations of the form "citations" are
-    left out, because they stand in a list of the body. In an answer of another dialect, citations without a
-    URL are reported as lost.
+    """Return a text's citations as annotations. In an answer of this dialect, citations of the form
+    "citations" are left out, because they stand in a list of the body. In an answer of another dialect,
+    citations without a URL are reported as lost.
 
     start, end: where the text begins and ends in the message's content, in characters. where: the text's IR
     path.
@@ -406,8 +409,8 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> di
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL. where:
-    the block's IR path.
+    """Return the image as an entry of `images`; None, with a reported loss, if it has neither data nor URL.
+    where: the block's IR path.
     """
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
@@ -418,11 +421,12 @@ def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | 
 def source_notes(
     block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """The URLs in the result of a tool that the provider itself ran (such as a web search), as annotations.
+    """Return the URLs in the result of a tool that the provider itself ran (such as a web search), as
+    annotations.
 
     at: the offset that each annotation states, in characters of the message's content. known: the URLs that
-    have an annotation already; this function adds the new ones. If a part of the result has no URL, a loss is
-    reported. where: the block's IR path.
+    have an annotation already; this function adds the new ones. If the result is empty or a part of it has no
+    URL, a loss is reported. where: the block's IR path.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []
@@ -441,7 +445,7 @@ def source_notes(
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """A thinking block as an entry of `reasoning_details`. where: the block's IR path."""
+    """Return a thinking block as an entry of `reasoning_details`. where: the block's IR path."""
     out: dict[str, Any]
     if block.redacted and block.sealed is not None:
         out = {"type": "reasoning.encrypted", "data": block.sealed.data}

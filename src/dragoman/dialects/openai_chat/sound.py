@@ -44,7 +44,7 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The `Voice` of one candidate. For the same response it always has the same id. candidate: the
+    """Return the `Voice` of one candidate. For the same response it always has the same id. candidate: the
     candidate's index.
     """
     output = reply.request.output
@@ -57,8 +57,8 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether a response can hold this audio block. It cannot if the block has no data but a URL or a file
-    id; the block is then reported as lost. where: the block's IR path.
+    """Decide whether a response can hold this audio block, and report the block as lost if it cannot: it has
+    no data, but a URL or a file id. where: the block's IR path.
     """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
@@ -71,9 +71,10 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete another dialect's request for audio: change `body` in place and report the changes. OpenAI
-    requires that text is requested together with audio, and requires a voice and a format; what is missing is
-    added. A voice that OpenAI does not have is replaced, and reported as lost.
+    """Complete another dialect's request for audio: change `body` in place and report the changes. The caller
+    has checked that `modalities` in `body` names audio. OpenAI requires that text is requested together with
+    audio, and requires a voice and a format; what is missing is added. A voice that OpenAI does not have is
+    replaced, and reported as lost.
     """
     report = draft.report
     if "text" not in body["modalities"]:
@@ -95,8 +96,8 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a message in a response that is not streamed. sounds: the audio blocks, at least
-    one, each with its IR path.
+    """Return the `audio` member of a message in a response that is not streamed. sounds: the audio blocks, at
+    least one, each with its IR path.
 
     If the first block holds raw samples, samples of the same type in later blocks are joined to them. Every
     other block after the first is reported as lost. voice: the values that the gateway fills in.
@@ -135,14 +136,14 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """The audio in the format for the client, in base64.
+    """Return the audio in the format for the client, in base64.
 
     Raw samples stay as they are if the client asked for "pcm16". Otherwise they become a WAV file; if the
     client asked for a format other than "wav", this is reported as lost. Audio that is not raw samples is not
     changed; if it is not in the requested format, a loss is reported.
 
-    data: the audio in base64. mime: its media type. voice: states the requested format. where: the IR path of
-    the audio, for the report.
+    data: the audio in base64. mime: its media type; None = unknown, which counts as no raw samples. voice:
+    states the requested format. where: the IR path of the audio, for the report.
     """
     asked = voice.format
     pcm = pcm_of(mime)
@@ -159,9 +160,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report a loss if audio does not have the requested format. mime: the media type of the audio. asked:
-    the requested format; None = the client asked for none, so nothing is reported. where: the IR path of the
-    audio.
+    """Report a loss if audio does not have the requested format. mime: the media type of the audio; None =
+    unknown, so nothing is reported. asked: the requested format; None = the client asked for none, so nothing
+    is reported. where: the IR path of the audio.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
@@ -196,10 +197,10 @@ class Spoken:
         self._sent: dict[str, set[str]] = {}
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member for a block that opens. {} if there is nothing to send, or if the block is
-        reported as lost. In a response of another dialect it is lost if it has a URL or a file id instead of
-        data, or if it follows another block and cannot be joined to it (they are not raw samples of the same
-        type).
+        """Return the `audio` member for a block that opens. {} if there is nothing to send, or if the block
+        is reported as lost. In a response of another dialect it is lost if it has a URL or a file id instead
+        of data, or if it follows another block and cannot be joined to it (they are not raw samples of the
+        same type).
         """
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
@@ -219,8 +220,8 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """The `audio` member for a delta of the block at `where` (IR path). {} if there is nothing to send,
-        or if the block is lost.
+        """Return the `audio` member for a delta of the block at `where` (IR path). {} if there is nothing to
+        send, or if the block is lost.
         """
         if self._draft.own:
             return stated(event.data, event.transcript, event.expires)
@@ -230,9 +231,9 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with the parts of the block's Close event (`final`) that were not sent before:
-        the samples if none of this block were sent, and the transcript if nothing of it was sent. {} if both
-        were sent, if the block is lost, or if the response came in this dialect.
+        """Return the `audio` member with the parts of the block's Close event (`final`) that were not sent
+        before: the samples if none of this block were sent, and the transcript if nothing of it was sent. {}
+        if both were sent, if the block is lost, or if the response came in this dialect.
         """
         if (sent := self._sent.get(where)) is None:
             return {}
@@ -241,8 +242,8 @@ class Spoken:
         return self._add(data, transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The last `audio` member of the candidate, with the remaining samples and the expiry date. {} if
-        there was no audio, or if the response came in this dialect.
+        """Return the last `audio` member of the candidate, with the remaining samples and the expiry date. {}
+        if there was no audio, or if the response came in this dialect.
         """
         if not self._sent:
             return {}
@@ -250,8 +251,8 @@ class Spoken:
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first `audio` member of the candidate, with the audio's id, which no later member repeats, and
-        the content of this block.
+        """Return the first `audio` member of the candidate, with the audio's id, which no later member
+        repeats, and the content of this block.
         """
         self._mime = block.mime
         asked = self._voice.format
@@ -273,15 +274,15 @@ class Spoken:
 
 
 def _stated_by(data: str | None, transcript: str | None) -> set[str]:
-    """The names of the parts of an audio that are not empty."""
+    """Return the names of the parts of an audio that are not empty."""
     return {name for name, value in (("data", data), ("transcript", transcript)) if value}
 
 
 def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """An `audio` member with these values, without those that are None. name: the audio's id. expires: Unix
-    seconds.
+    """Return an `audio` member with these values, without those that are None. name: the audio's id. expires:
+    Unix seconds.
     """
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
     return {key: value for key, value in members.items() if value is not None}
@@ -319,7 +320,9 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """The base64 that has not been returned yet. Afterwards the pieces of another audio can be fed."""
+        """Return the base64 that has not been returned yet. Afterwards the pieces of another audio can be
+        fed.
+        """
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

@@ -122,8 +122,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return events
 
     def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """Return the Tally with the token counts of a chunk; [] = the chunk states no counts, or the same
-        counts as before.
+        """Return the event with the counts of a chunk; [] = the chunk states none, or the same as the chunk
+        with counts before it.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage or usage == self._usage or type(usage) is not dict:
@@ -424,9 +424,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities (`tokens`); None if there are none or they have an unknown shape. Log
-    probabilities of an unknown shape become a leftover of the candidate. member: the name of `tokens` in the
-    choice's `logprobs`: "content" or "refusal".
+    """Return the decoded log probabilities (`tokens`); None if there are none or they have an unknown shape.
+    Log probabilities of an unknown shape become a leftover of the candidate. member: the name of `tokens` in
+    the choice's `logprobs`: "content" or "refusal".
     """
     if tokens is None:
         return None
@@ -436,8 +436,8 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
 
 
 def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
-    """A choice's `logprobs` as an object in OpenAI's form; {} if there are none. A value that is not an
-    object becomes a leftover of the candidate.
+    """Return a choice's `logprobs` as an object in OpenAI's form; {} if there are none. A value that is not
+    an object, and unknown members of the object, become leftovers of the candidate.
     """
     if logprobs is None:
         return {}
@@ -450,8 +450,8 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """The first fragment of a call (`wire`) in the form that `decode_call` needs: without `index`, and with
-    empty arguments.
+    """Return a fragment of a call (`wire`) in the form that `decode_call` needs: with a name, with empty
+    arguments, and without `index` and null members.
     """
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")

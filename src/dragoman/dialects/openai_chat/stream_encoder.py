@@ -222,7 +222,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return out.head + _json(text) + out.tail
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """The chunk with an entry of `reasoning_details` that holds `block`. None = the open block
+        """Return the chunk with an entry of `reasoning_details` that holds `block`. None = the open block
         (`out.block`) itself.
         """
         out.said = True
@@ -271,8 +271,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """The chunk with a citation; b"" = there is nothing to send now. The citations of another dialect
-        wait until their text block has ended.
+        """Return the chunk with a citation; b"" = there is nothing to send now. The citations of another
+        dialect wait until their text block has ended.
         """
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
@@ -285,8 +285,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """The chunk with these annotations; b"" if there are none. In an answer of another dialect each
-        annotation gets an `index`, because clients use it to merge the lists of several chunks.
+        """Return the chunk with these annotations; b"" if there are none. In an answer of another dialect
+        each annotation gets an `index`, because clients use it to merge the lists of several chunks.
         """
         if not notes:
             return b""
@@ -326,8 +326,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """The chunk with a whole image; b"" if the image is lost. The image gets an `index`, because clients
-        use it to merge the lists of several chunks. An image of a vendor that states no `index` gets none.
+        """Return the chunk with a whole image; b"" if the image is lost. The image gets an `index`, because
+        clients use it to merge the lists of several chunks. An image of a vendor that states no `index` gets
+        none.
         """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
@@ -367,7 +368,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """Return the member `usage`; {} = the counts are unknown, or the client did not ask for them."""
+        """Return the member `usage` as an object; {} if the counts are unknown, or the client did not ask for
+        them.
+        """
         if self._usage is None:
             return {}
         usage = encode_usage(self._usage, self._draft.report, own=self._own)

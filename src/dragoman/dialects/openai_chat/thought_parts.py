@@ -32,11 +32,11 @@ FRAMES: Final[dict[str, tuple[bytes, bytes]]] = {
     _TEXT: (b'{"content":[{"type":"thinking","thinking":', b"}]}"),
     _SUMMARY: (b'{"content":[{"type":"reasoning","summary":[{"type":"summary_text","text":', b"}]}]}"),
 }
-"""By form, what stands before and behind the text in the delta of a stream."""
+"""Form of thinking -> the JSON before and after its text in the delta of a stream."""
 
 
 def decode_thought(part: dict[str, Any]) -> ir.Thinking | None:
-    """Return the ir.Thinking for a content part; None = the part has another form."""
+    """Return the thinking that a content part holds; None = the part has another form."""
     if part.get("type") == "thinking":
         return _decode_thinking(part)
     return _decode_reasoning(part) if part.get("type") == "reasoning" else None
@@ -67,7 +67,7 @@ def _decode_reasoning(part: dict[str, Any]) -> ir.Thinking | None:
 
 
 def encode_thought(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for thinking whose `form` is one of `FORMS`. where: the block's IR path."""
+    """Return the content part for a thinking block with a form of `FORMS`. where: the block's IR path."""
     if block.form == _SUMMARY:
         spoken = {"type": "summary_text", "text": block.text}
         if block.sealed is not None:

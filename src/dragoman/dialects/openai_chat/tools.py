@@ -31,8 +31,8 @@ _VENDORS: Final = frozenset({"type", "parameters"})
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """The request's tools: `tools`, or the older `functions`, and after them the web search. None = the
-    request has none of these members.
+    """Return the request's tools: `tools`, or the older `functions`, and after them the web search. None =
+    the request has none of these members.
     """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
@@ -86,8 +86,8 @@ def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | No
 
 
 def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The `format` of a free-text tool as in the IR, where a grammar is flat: {type, syntax, definition}.
-    None = the tool states no format.
+    """Return the `format` of a free-text tool as in the IR, where a grammar is flat: {type, syntax,
+    definition}. None = the tool states no format.
     """
     if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
         return {"type": "grammar", **format["grammar"]}
@@ -95,8 +95,8 @@ def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """The options of a web search, under the names of `ir.ProviderTool.options`. None = there are none.
-    search: the search's settings in the request, of any shape.
+    """Return the options of a web search, under the names of `ir.ProviderTool.options`. None = there are
+    none. search: the search's settings in the request, of any shape.
     """
     if type(search) is not dict:
         return None
@@ -121,8 +121,8 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """The tool choice in `tool_choice`, else in the older `function_call`; None if the request has neither. A
-    choice that the IR cannot express gets the mode "native".
+    """Return the tool choice in `tool_choice`, else in the older `function_call`; None if the request has
+    neither. A choice that the IR cannot express gets the mode "native".
     """
     form = None
     choice = body.get("tool_choice")
@@ -148,8 +148,8 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no names,
-    or if an entry is anything but a function or a free-text tool with only a name.
+    """Return the tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no
+    names, or if an entry is anything but a function or a free-text tool with only a name.
     """
     names: list[str] = []
     for tool in allowed["tools"]:
@@ -162,7 +162,8 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write the tools, the tool choice and `parallel_tool_calls` into the body. Tools that this dialect does
-    not have are reported as lost.
+    not have are reported as lost. If no entry of `tools` is written for a client of another dialect, the
+    choice and `parallel_tool_calls` are not written.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
@@ -291,7 +292,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """Tool name -> kind ("function" or "custom" = free text), for the tools that the client runs."""
+    """Return {tool name -> kind ("function" or "custom" = free text)} for the tools that the client runs."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

@@ -230,7 +230,7 @@ def is_usual(body: dict[str, Any]) -> bool:
 
 
 def _functions(tools: list[Any]) -> Sequence[_Function]:
-    """The tools as typed values. Raises msgspec.ValidationError if a tool does not fit the types."""
+    """Return the tools as typed values. Raises msgspec.ValidationError if a tool does not fit the types."""
     try:
         return msgspec.convert(tools, list[_CommonFunction])
     except msgspec.ValidationError:

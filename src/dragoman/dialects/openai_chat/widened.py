@@ -16,7 +16,7 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, in which values beyond OpenAI's limits are removed or
+    """Return a copy of the request for OpenAI's checks, in which values beyond OpenAI's limits are removed or
     corrected. widens: the names of the values that the server accepts; only these are changed.
     """
     return put_right(wire, widens, _PUTS)
@@ -40,7 +40,9 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """Remove `logprobs` if its value is a number, as in Together's chat and in the older completions."""
+    """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
+    completions.
+    """
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 
@@ -81,8 +83,8 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """A copy of `holder` in which the object at `member` has `strict: false` instead of `strict: true`. Any
-    other `holder` is returned itself.
+    """Return a copy of `holder` in which the object at `member` has `strict: false` instead of `strict:
+    true`. Any other `holder` is returned itself.
     """
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:

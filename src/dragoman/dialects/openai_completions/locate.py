@@ -13,7 +13,7 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`.
+    """Return the JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`.
 
     A path inside a message becomes `$.prompt`, except for the second block of the first message, which is the
     suffix.

@@ -18,7 +18,8 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities. wire: the four lists, or the form of chat, which llama.cpp writes here.
+    """Return the decoded log probabilities. wire: the four lists, or the form of chat, which llama.cpp writes
+    here.
 
     None = the IR cannot hold them: tokens or values are missing, the lists differ in length, a list holds
     null (as for an echoed prompt), or there is another member.
@@ -46,7 +47,8 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """The value of `logprobs`: four parallel lists. `top_logprobs` is None if no token has alternatives.
+    """Return the value of `logprobs`: four parallel lists. `top_logprobs` is None if no token has
+    alternatives.
 
     start: the offset of the first token, in characters of prompt and answer together. The offset of a later
     token is counted from it, unless this token has an offset as a leftover.

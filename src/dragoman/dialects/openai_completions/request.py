@@ -86,7 +86,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only those fields that decide the form of the response."""
+    """Return an IR request with only the model and those fields that decide the form of the response."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
@@ -166,8 +166,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that one choice of the response continues. candidate: the index of this choice.
-    "" for a prompt of token ids, and if the index belongs to no prompt.
+    """Return the text of the prompt that one choice of the response continues. candidate: the index of this
+    choice. "" for a prompt of token ids, and if the index belongs to no prompt.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -177,8 +177,9 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The prompt that the gateway must put before a choice of another dialect's answer. "" if the client did
-    not ask for this (`echo`). candidate: the index of the choice.
+    """Return the prompt that the gateway must put before a choice of another dialect's answer. "" if the
+    client did not ask for this (`echo`). The caller has checked that the answer came in another dialect.
+    candidate: the index of the choice.
     """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
@@ -188,7 +189,7 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect.
+    """Return the request for an upstream of this dialect.
 
     Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
     assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium.
@@ -216,8 +217,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """The value of `max_tokens` for a request that states none: the model's limit or, if that is unknown,
-    `_ENOUGH`.
+    """Return the value of `max_tokens` for a request that states none: the model's limit or, if that is
+    unknown, `_ENOUGH`.
 
     If the model's context window is known, the value is at most the part of the window that the prompt leaves
     free. For this, each byte of the prompt counts as one token, but the prompt as at most 3/4 of the window.
@@ -325,8 +326,9 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
-    """Write the form of the answer into `body` as chat's `response_format`. Returns the output settings that
-    are not written.
+    """Write the wanted form of the answer (`wish`), any JSON object or a schema, as chat's `response_format`.
+    Returns `wish` without the settings that were written; it is unchanged, and nothing is written, if it
+    wants plain text.
     """
     if wish.kind == "json":
         body["response_format"] = {"type": "json_object"}

@@ -81,8 +81,8 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. An error in the response is written as the member
-    `error`. Losses are reported to `reply.report`.
+    """Return the response body for a client of this dialect. An error in the response is written as the
+    member `error`. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME
@@ -129,7 +129,7 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The response id for the client.
+    """Return the response id for the client.
 
     It is the gateway's id (`reply.id`) if the upstream stated none, or if the upstream speaks another dialect
     (not `own`) and the gateway's id begins with `cmpl-`, which is the usual form. Otherwise it is the
@@ -173,8 +173,8 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason for a stop; None if `stop` is None. Facts that the finish reason does not express are
-    reported as lost. where: the candidate's IR path.
+    """Return the finish reason for a stop; None if `stop` is None. Facts that the finish reason does not
+    express are reported as lost. where: the candidate's IR path.
     """
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":

@@ -78,8 +78,8 @@ class CompletionsEncoder(EventEncoder):
         return before + self._head + _json(choice) + b"]}\n\n"
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate: with the prompt if the gateway must repeat the prompt, otherwise
-        with an empty text. b"" if the first chunk was sent before.
+        """Return the first chunk of a candidate: with the prompt if the gateway must repeat the prompt,
+        otherwise with an empty text. b"" if the first chunk was sent before.
         """
         if index in self._begun:
             return b""

@@ -12,8 +12,8 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without values beyond OpenAI's limits. widens: the names of
-    the values that the server accepts; only these are removed.
+    """Return a copy of the request for OpenAI's checks, without values beyond OpenAI's limits. widens: the
+    names of the values that the server accepts; only these are removed.
     """
     return put_right(wire, widens, _PUTS)
 

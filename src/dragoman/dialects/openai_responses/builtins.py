@@ -45,8 +45,8 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that replaces a declared tool at other protocols. None = the tool is not one of the tools
-    in this module, OpenAI runs it, or it is malformed. tool: the tool in the client's request.
+    """Return the function that replaces a declared tool at other protocols. None = the tool is not one of the
+    tools in this module, OpenAI runs it, or it is malformed. tool: the tool in the client's request.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -112,8 +112,8 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """The block that other protocols get in place of an item: the call or the result of one of the tools in
-    this module, or a text for an item that adds tools.
+    """Return the block that other protocols get in place of an item: the call or the result of one of the
+    tools in this module, or a text for an item `additional_tools`.
 
     None = the item is of another kind or malformed, or belongs to a tool that OpenAI runs.
     """
@@ -165,8 +165,9 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The tools that an item of the history adds to the request, as the client wrote them. Malformed tools
-    are left out. item: its type is in `TELLING`. [] = the item adds none.
+    """Return the tools that an item of the history adds to the request, as the client wrote them. Malformed
+    tools are left out. The caller has checked that the type of the item is in `TELLING`. [] = the item adds
+    none.
     """
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []

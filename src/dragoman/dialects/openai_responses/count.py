@@ -26,7 +26,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """The body for counting: the request's body without the members that change only the answer."""
+    """Return the body for counting: the request's body without the members that change only the answer."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

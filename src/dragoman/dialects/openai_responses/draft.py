@@ -38,8 +38,8 @@ class Draft(FamilyDraft):
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
-        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item`; None =
-        there are none of these. where: the IR path of the item's block.
+        """Return a new wire item of the type `kind`, with the id, status, phase and leftovers of `item`; None
+        = there are none of these. where: the IR path of the item's block.
 
         prefix: the beginning of the id that `mint` makes for an item without an id. status: True = an item of
         an answer gets the status "completed" if it states none.

@@ -24,7 +24,7 @@ from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of a provider's error response. Never raises: if the body cannot be read, the status
+    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
     determines the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
@@ -32,8 +32,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream. value: the body or the `error` event, decoded or as
-    JSON bytes.
+    """Return the fault of an error inside an answer or a stream. value: the body or the `error` event,
+    decoded or as JSON bytes.
 
     An `error` event is flat ({type: "error", code, message, param}) or has an object `error`. On a WebSocket
     it also states the HTTP status. In a decoded event, `type` is ignored, because it is the type of the
@@ -46,7 +46,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 
 def broken(message: str) -> Fault:
-    """The fault of a provider's stream that ended too early. message: the fault's message."""
+    """Return the fault of a provider's stream that ended too early. message: the fault's message."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
 
 
@@ -64,20 +64,20 @@ _WORDS: Final[Words] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """(status, extra headers, body) of an error response for a client. request_id: stands in a header and in
-    the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response for a client. request_id: stands in a header
+    and in the body; None = the request has no id.
     """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The error object for a client: the member `error` of an error body."""
+    """Return the error object for a client: the member `error` of an error body."""
     return encode_fault(fault, _WORDS) | shown_members(fault)
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The members of an `error` event that state the error. They state it twice: in an object `error`, for
-    clients of Open Responses, and beside `type`, for OpenAI's clients.
+    """Return the members of an `error` event that state the error. They state it twice: in an object `error`,
+    for clients of Open Responses, and beside `type`, for OpenAI's clients.
     """
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
@@ -85,8 +85,8 @@ def error_event(fault: Fault) -> dict[str, Any]:
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The member `error` of a response object that failed. Its code becomes "server_error" if the fault's
-    code is unknown, or if the fault's status is 500 or more and the code is not in `_FAILURES`.
+    """Return the member `error` of a response object that failed. Its code becomes "server_error" if the
+    fault's code is unknown, or if the fault's status is 500 or more and the code is not in `_FAILURES`.
     """
     member = error_member(fault)
     code = member["code"]

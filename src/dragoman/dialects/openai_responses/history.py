@@ -42,9 +42,9 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """The messages in the value of `input`: a list of items, a string, or None (no input). For a string and
-    for None, "input" is added to `forms`. Raises WireError for any other value, and for an item that is not
-    an object.
+    """Return the messages in the value of `input`: a list of items, a string, or None (no input). For a
+    string and for None, `forms` gets the key "input", with the value "text" or "none". Raises WireError for
+    any other value, and for an item that is not an object.
     """
     if value is None:
         forms["input"] = "none"
@@ -102,8 +102,8 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """The items that OpenAI accepts. placed: (IR path of the message, item) pairs; the result consists of
-    such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would refuse are
+    """Return the items that OpenAI accepts. placed: (IR path of the message, item) pairs; the result consists
+    of such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would refuse are
     removed.
 
     OpenAI remembers by the id of a message or a call that a reasoning item came before it, and refuses the
@@ -165,8 +165,8 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """The text of an assistant message whose only part is a text without annotations; None for any other
-    parts.
+    """Return the text of an assistant message whose only part is a text without annotations; None for any
+    other parts.
 
     Such a message is written with a string as its content, because strict servers require an id beside parts.
     """

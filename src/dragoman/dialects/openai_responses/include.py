@@ -1,4 +1,4 @@
-"""The member `include` of a request, which asks for additional content in the answer. Pure.
+"""The member `include` of a request, which asks for additional content in the answer.
 
 If the provider stores nothing, the gateway asks for encrypted reasoning, because the next request must send
 the reasoning back. A model without reasoning refuses this with 400 ("Encrypted content is not supported with
@@ -23,7 +23,7 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The values of `include` to send: those in `asked`, and the value for encrypted reasoning if the
+    """Return the values of `include` to send: those in `asked`, and the value for encrypted reasoning if the
     provider does not store the response (`stored`).
 
     For a model that is known to have no reasoning (`facts`), the value for encrypted reasoning is always left
@@ -38,8 +38,8 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
 def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """(edits, changes to report) for a relayed request. The edits make the request ask the provider to store
-    nothing.
+    """Return (edits, changes to report) for a relayed request. The edits make the request ask the provider to
+    store nothing.
 
     body: the request as its client wrote it. The edits set `store` and `include`. A member that the vendor
     refuses is removed instead, and so is an `include` that would be empty.

@@ -47,8 +47,8 @@ _CLIENT_SIDE: Final = frozenset(
 
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    """(the role of an item, its blocks). An item of an unknown type or form becomes one Native, with all its
-    members.
+    """Return (the role of an item, its blocks). An item of an unknown type or form becomes one Native, with
+    all its members.
 
     Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
     """
@@ -95,8 +95,8 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
-    """The id, status, phase and leftovers of an item. Leftovers are its members that are not in `known`. None
-    = the item has none of these.
+    """Return the id, status, phase and leftovers of an item. Leftovers are its members that are not in
+    `known`. None = the item has none of these.
     """
     extra = leftovers(value, known)
     get = value.get
@@ -233,13 +233,13 @@ _PARTS: Final = frozenset({"input_text", "output_text", "refusal", "text", "inpu
 
 
 def item_of_block(block: ir.Block) -> ir.Item | None:
-    """The block's `ir.Item`; None if it has none."""
+    """Return the block's `ir.Item`; None if it has none."""
     return None if isinstance(block, ir.Json) else block.item
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`.
-    where: the IR path of the message's first block, for the report.
+    """Return a new message item with an empty `content`, and with the id, status, phase and leftovers in
+    `item`. where: the IR path of the message's first block, for the report.
     """
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
@@ -283,8 +283,8 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """The item for a call of a provider's own tool, from another dialect. Only a web search in an answer has
-    an item. For any other call None is returned and a loss is reported. where: the call's IR path.
+    """Return the item for a call of a provider's own tool, from another dialect. Only a web search in an
+    answer has an item. For any other call None is returned and a loss is reported. where: the call's IR path.
     """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
@@ -383,8 +383,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """The item of a block of this dialect, as a Native. It is put into a history in another dialect, so that
-    the item can return to this dialect unchanged.
+    """Return the item of a block of this dialect, as a Native. It is put into a history in another dialect,
+    so that the item can return to this dialect unchanged.
     """
     if isinstance(block, ir.Native):
         return block

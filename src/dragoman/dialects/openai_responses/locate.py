@@ -39,8 +39,8 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path (`where`). A path inside a message becomes the path of the message's item,
-    such as `$.input[2]`, because the form of the item is unknown here.
+    """Return the JSON path for an IR path (`where`). A path inside a message becomes the path of the
+    message's item, such as `$.input[2]`, because the form of the item is unknown here.
     """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
@@ -63,10 +63,11 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path, in this request, for an IR path (`where`).
+    """Return the JSON path, in this request, for an IR path (`where`).
 
-    A path inside a message becomes the path of the part or of the item's member. It is `$.input` if the whole
-    input is a string. A tool inside a namespace gets its path there.
+    A path inside a message becomes the path of the part or of the item's member or, if the item lacks the
+    member, of the item. It is `$.input` if the input is not a list. A tool inside a namespace gets its path
+    there.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)
@@ -95,8 +96,8 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """The JSON path of a tool, which may be in a namespace; "$.tools" if an input item added the tool. where:
-    the tool's IR path, which counts the tools of namespaces one by one.
+    """Return the JSON path of a tool, which may be in a namespace; "$.tools" if an input item added the tool.
+    where: the tool's IR path, which counts the tools of namespaces one by one.
     """
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)

@@ -119,8 +119,8 @@ def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str],
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
-    """The arguments of ir.Media for the source of a part's medium. members: the possible sources, each as
-    (member of the part, field of ir.Media).
+    """Return the arguments of ir.Media for the source of a part's medium. members: the possible sources, each
+    as (member of the part, field of ir.Media).
 
     Raises KeyError if the part has no source or several, TypeError if the source is not a string.
     """
@@ -145,8 +145,9 @@ def _string(holder: _Wire, member: str) -> str:
 
 
 def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are not in
-    `known`, and also a mark that is not an object.
+    """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are neither
+    the mark nor in `known`. A mark that is not an object is a leftover; the first value is None then, and
+    without a mark.
     """
     mark = part.get(_MARK)
     if type(mark) is not dict:
@@ -179,8 +180,8 @@ _ODD: Final = "url_citation"
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """The log probabilities of a wire object (a part or a delta). Returns (log probabilities, None); (None,
-    leftovers with them) if they are unreadable; (None, None) if the object has none.
+    """Return the log probabilities of a wire object (a part or a delta). Returns (log probabilities, None);
+    (None, leftovers with them) if they are unreadable; (None, None) if the object has none.
     """
     values = wire.get("logprobs")
     if not values:
@@ -190,8 +191,8 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
 
 
 def without_logprobs(extra: ir.Extra) -> ir.Extra:
-    """The leftovers of a text without the leftover `logprobs`, which holds unreadable log probabilities. A
-    text whose log probabilities came readable in its deltas does not need this leftover.
+    """Return the leftovers of a text without the leftover `logprobs`, which holds unreadable log
+    probabilities. A text whose log probabilities came readable in its deltas does not need this leftover.
     """
     own = (extra or {}).get(NAME)
     if not own or "logprobs" not in own:
@@ -282,9 +283,10 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode a citation of `text` as an annotation. A citation that is not of a URL can be written only if it
-    came in this dialect; it is then written as it came. Otherwise None is returned and a loss is reported.
-    where: the citation's IR path.
+    """Encode a citation of `text` as an annotation. A citation of a kind other than "url" that came in this
+    dialect is written as it came. Any other citation becomes a `url_citation`. Without a URL this is possible
+    only for a citation of the kind "url" that came in this dialect; for any other, None is returned and a
+    loss is reported. where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -338,8 +340,8 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """The part for a medium. Fields of the medium that no part has are reported as lost. Raises WireError if
-    no part can hold the medium. where: the block's IR path.
+    """Return the part for a medium. Fields of the medium that no part has are reported as lost. Raises
+    WireError if no part can hold the medium. where: the block's IR path.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

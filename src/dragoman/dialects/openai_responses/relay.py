@@ -61,9 +61,9 @@ class ResponsesRelay(BodyRelay):
     """Edits relayed requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage). The model's name is the name for the client; the members in
-        `SHOWN` are as the client wrote them; the id is the gateway's id, if the gateway has made one. A usage
-        of None is missing or unreadable.
+        """Return (the body for the client, its usage). The model's name is the name for the client; the
+        members in `SHOWN` are as the client wrote them, if the client wrote them; the id is the gateway's id,
+        if the gateway has made one. The usage is None if it is missing or unreadable.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """
@@ -90,8 +90,8 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The edits of a response object (member -> value for the client): members that repeat the client's
-    request, the model's name for the client, and the gateway's id, if the gateway has made one.
+    """Return the edits of a response object (member -> value for the client): members that repeat the
+    client's request, the model's name for the client, and the gateway's id, if the gateway has made one.
     """
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
@@ -102,8 +102,8 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 
 def _usage(head: _Head) -> ir.Usage | None:
-    """The usage that a response object states. None = it states none, or an unreadable one: unreadable usage
-    must not make the answer fail. head: its members as JSON.
+    """Return the usage that a response object states. None = it states none, or an unreadable one: unreadable
+    usage must not make the answer fail. head: its members as JSON.
     """
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
@@ -114,8 +114,9 @@ def _usage(head: _Head) -> ir.Usage | None:
 
 
 def _tools(head: _Head) -> dict[str, Any]:
-    """Return the decoded members of a response object that state uses of tools. `tools` and `output`, which
-    may be long, are decoded only if their JSON text shows that they state such uses.
+    """Return the decoded members of a response object that `with_tools` needs. Members that may be long are
+    decoded only if needed: `tools` beside `tool_usage` if one of the tools makes pictures, `output` if it may
+    hold billed calls. head: the response object's members as JSON.
     """
     told = ["tool_usage"] if "tool_usage" in head else []
     if told and DRAWS in bytes(head.get("tools", b"")):
@@ -130,8 +131,8 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 
 class ResponsesStreamRelay:
-    """Relays one stream: edits the response object in events, and gives reasoning events the names that the
-    client knows (OpenAI's, or those of Open Responses).
+    """Relays one stream (`streaming.TellsEnding`): edits the response object in events, and gives reasoning
+    events the names that the client knows (OpenAI's, or those of Open Responses).
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -182,7 +183,7 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """(the text deltas at the beginning of `read`, for the client; their size in bytes). They pass
+        """Return (the text deltas at the beginning of `read`, for the client; their size in bytes). They pass
         unchanged. (b"", 0) = `feed` has to handle the next event. See `relay.PassesRuns`.
         """
         found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
@@ -212,9 +213,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame for the client, after its edits. Sets `content`, `done` and `usage`. If the stream states
-        no usage and `estimate` is set, the terminal event gets an estimated usage. Raises RequestFailed for
-        an event that states a failure. kind: the event's type.
+        """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and the
+        saved response object. If the stream states no usage and `estimate` is set, the terminal event gets an
+        estimated usage. Raises RequestFailed for an event that states a failure. kind: the event's type.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -250,8 +251,8 @@ class ResponsesStreamRelay:
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed`, which tell the client that the stream broke off. If
-        `waits` is set, only `error` is returned, and `end` returns the other event.
+        """Return the events `error` and `response.failed`, which tell the client that the stream broke off.
+        If `waits` is set, only `error` is returned, and `end` returns the other event.
         """
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
@@ -272,8 +273,8 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """The decoded frame of a server that states an `error` without an event type; None if the frame has no
-    `error`.
+    """Return the decoded frame of a server that states an `error` without an event type; None if the frame is
+    not a JSON object, or its `error` is missing or empty. The caller has found no event type in the frame.
     """
     try:
         told = _decode(frame)
@@ -283,7 +284,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The `sequence_number` in an event's data; 0 = it has none, or an unreadable one."""
+    """Return the `sequence_number` in an event's data; 0 = it has none, or an unreadable one."""
     try:
         stated = _decode(frame).get("sequence_number")
     except UNREADABLE:

@@ -241,7 +241,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `include`: the value for log probabilities, the leftover values, which `body` has already, and
-    the value for encrypted reasoning.
+    the value for encrypted reasoning (`included`). The caller has written `store` into `body`.
     """
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):

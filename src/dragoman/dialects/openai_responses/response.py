@@ -149,8 +149,8 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The leftovers of a response object: its members without an IR field. Null members, and members that
-    repeat the request, are not among them.
+    """Return the leftovers of a response object: its members without an IR field. Null members, and members
+    that repeat the request, are not among them.
     """
     kept = {
         key: value
@@ -161,13 +161,13 @@ def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
 
 
 def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The members of a response object that repeat the request; None = all are null or absent."""
+    """Return the members of a response object that repeat the request; None = all are null or absent."""
     echo = {key: value for key, value in body.items() if key in _ECHO}
     return echo if any(value is not None for value in echo.values()) else None
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """The reason why an answer with these blocks stopped; None = its status does not mean that it is
+    """Return the reason why an answer with these blocks stopped; None = its status does not mean that it is
     finished. body: the response object.
     """
     status = body.get("status")
@@ -235,15 +235,15 @@ class Mint:
         self._count = 0
 
     def __call__(self, prefix: str) -> str:
-        """A new id that begins with `prefix`."""
+        """Return a new id that begins with `prefix`."""
         self._count += 1
         return f"{prefix}_{self._root}_{self._count}"
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block in a form that an item of an answer can hold. A medium other than an image becomes its
-    transcript, which is reported as a loss; JSON becomes text, which is reported as a change. Any other block
-    is unchanged. where: the block's IR path.
+    """Return a block in a form that an item of an answer can hold. A medium other than an image becomes its
+    transcript (or its text, or an empty text), which is reported as a loss; JSON becomes text, which is
+    reported as a change. Any other block is unchanged. where: the block's IR path.
     """
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
@@ -264,9 +264,9 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """The blocks, with None in place of each empty text that follows a text or a refusal. The seal and the
-    leftovers of such an empty text are reported, because they are not written. where: the IR path of the list
-    of blocks.
+    """Return the blocks, with None in place of each empty text that follows a text or a refusal. The seal and
+    the leftovers of such an empty text are reported, because they are not written. where: the IR path of the
+    list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -299,7 +299,9 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """A response object. output: its encoded items. running: True = the stream has not ended yet."""
+    """Return the response object for the client. output: its encoded items. running: True = the stream has
+    not ended yet.
+    """
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     created = response.created
@@ -329,7 +331,7 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """The response id for the client, with which it can continue this response.
+    """Return the response id for the client, with which the client can continue this response.
 
     This is the gateway's id (`reply.id`) if it has this protocol's form, or if the provider stated no id.
     Otherwise it is the provider's id (`stated`).
@@ -404,7 +406,7 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members of a response object that repeat the request.
+    """Return the members of a response object that repeat the request.
 
     own: True = the answer came in this dialect: the members are as the provider stated them (`stated`),
     except those in `SHOWN`, which are as the client wrote them. False = the members are as the client wrote

@@ -32,8 +32,8 @@ class Shared:
         """The texts of the marks so far, in order."""
 
     def json(self, value: Any) -> bytes:
-        """The JSON of a value, with a mark in place of each long text. The results of several calls must be
-        given to `cut` in the order of these calls.
+        """Return the JSON of a value, with a mark in place of each long text. The results of several calls
+        must be given to `cut` in the order of these calls.
         """
         return encode(self._marked(value))
 
@@ -43,14 +43,15 @@ class Shared:
         return bool(self._found)
 
     def size(self, value: Any) -> int:
-        """The size of a value's JSON in bytes, with the long texts in it. Must not be called while `marked`
-        is true.
+        """Return the size of a value's JSON in bytes, with the long texts in it. Must not be called while
+        `marked` is true.
         """
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
         """Cut JSON at its marks. written: the results of all calls of `json` since the last cut, joined in
-        order. The pieces of the result at odd positions are long texts; the others are the JSON around them.
+        order. The result begins and ends with a piece of the JSON around the long texts; every second piece
+        is a long text. Without marks, the result is [written].
         """
         if not self._found:
             return [written]

@@ -115,8 +115,8 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a delta that only adds text to an open text block; the text is also added to the
-        block's state. None for any other frame.
+        """Return the IR event for a delta that only adds text to an open text block; the text is also added
+        to the block's state. None for any other frame.
         """
         try:
             value = _decode_delta(frame)
@@ -155,8 +155,8 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """The IR event for `queued` and `in_progress`, which repeat the content of `created`: the start of
-        the response if there was none yet, otherwise a ping.
+        """Return the IR event for `queued` and `in_progress`, which repeat the content of `created`: the
+        start of the response if there was none yet, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 
@@ -225,8 +225,8 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """The events that end one item: the ends of its open blocks, and the blocks that only the final item
-        has.
+        """Return the events that end one item: the ends of its open blocks, and the blocks that only the
+        final item has.
 
         number: the item's output_index. item: the final item; None = the stream did not state it.
         """
@@ -245,8 +245,8 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The events that end the block of `state`. If the final block has content that was in no delta,
-        events with this content come first. final: the block in the final item; None = it is unknown.
+        """Return the events that end the block of `state`. If the final block has content that was in no
+        delta, events with this content come first. final: the block in the final item; None = it is unknown.
         """
         if final is None:
             self._said.append(state.block)
@@ -283,8 +283,8 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """(events, state of the block) for a delta (`value`) of a block of this `kind`. If the block is not
-        open yet, the events open it as `opened[kind]`; otherwise there are none.
+        """Return (events, state of the block) for a delta (`value`) of a block of this `kind`. If the block
+        is not open yet, the events open it as `opened[kind]`; otherwise there are none.
 
         Raises WireError if such a block cannot be opened, or if the open block is of another kind.
         """
@@ -341,8 +341,8 @@ class ResponsesDecoder:
 
 
 def _words(value: _Value) -> str:
-    """The text of a delta; "" for null, which some servers send. Raises TypeError for a value of another
-    type.
+    """Return the text of a delta; "" for null, which some servers send. Raises TypeError for a value of
+    another type.
     """
     words = value["delta"]
     if words is not None and type(words) is not str:
@@ -351,8 +351,9 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """The item at the position `number` in the final `output`, for an item whose end event did not come. None
-    if there is no such item, or if it has another type or id than the announced item.
+    """Find the item at the position `number` in the final `output`, for an item whose end event did not come.
+    announced: the item as it was announced; None gives None. None, too, if there is no object at this
+    position, or if it has another type or id than the announced item.
     """
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
@@ -362,8 +363,9 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """A final item, with the id that the item had when it was announced. Some gateways state a new id in
-    every event, and clients would take the item for another one. An item with encrypted content is not
+    """Return a final item, with the id that the item had when it was announced. announced: the item as it was
+    announced; if it is None or has no id, the final item is returned unchanged. Some gateways state a new id
+    in every event, and clients would take the item for another one. An item with encrypted content is not
     changed, because its encrypted content belongs to its id.
     """
     first = None if announced is None else announced.get("id")
@@ -373,8 +375,8 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """The `ir.Item` of an announced message: its id and phase. The status is left out, because only the end
-    of the item states it. None = the message has neither id nor phase.
+    """Return the `ir.Item` of an announced message: its id and phase. The status is left out, because only
+    the end of the item states it. None = the message has neither id nor phase.
     """
     if item.get("id") is None and item.get("phase") is None:
         return None
@@ -387,8 +389,8 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 
 
 def _rest(state: _Open, whole: str) -> str:
-    """The end of the final text `whole` that no delta has brought. "" if `whole` does not begin with the text
-    of the deltas.
+    """Return the end of the final text `whole` that no delta has brought. "" if `whole` does not begin with
+    the text of the deltas.
     """
     told = "".join(state.words)
     return whole[len(told) :] if whole.startswith(told) else ""

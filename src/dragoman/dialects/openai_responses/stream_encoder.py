@@ -49,7 +49,8 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 class _Item(msgspec.Struct):
     """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event. of:
-    the `ir.Item` that its blocks share. parts: the parts of a message that have begun so far.
+    the `ir.Item` that its blocks share; None = they have none. parts: the parts of a message that have begun
+    so far.
     """
 
     number: int
@@ -87,7 +88,7 @@ class _Block(msgspec.Struct):
 
 
 class ResponsesEncoder(EventEncoder):
-    """Encodes the IR events of one answer as a stream for a client."""
+    """Encodes the IR events of one answer as a stream for a client (`streaming.TellsInPieces`)."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -126,8 +127,9 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Returns `out`, the bytes of some events. But if these events contain a long text, or `pieces`
-        already has events, they are appended to `pieces`, and b"" is returned.
+        """Take `out`, the bytes of some events. If `pieces` is a list, and these events contain a long text
+        or `pieces` already has events, append them to `pieces` and return b"". Otherwise return `out`
+        unchanged. shared: the long texts with which these events were encoded.
         """
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
@@ -135,15 +137,15 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _share(self, *told: Any) -> None:
-        """If `pieces` is set and one of these values is a long text, let all later events share the bytes of
-        long texts. Later events will repeat these values.
+        """If `pieces` is a list and one of these values is a long text, let all later events share the bytes
+        of long texts. Later events will repeat these values.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
 
     def _event(self, kind: str, members: _Wire) -> bytes:
-        """The bytes of one wire event, with the next `sequence_number`. kind: the event's type. members: its
-        other members.
+        """Return the bytes of one wire event, with the next `sequence_number`. kind: the event's type.
+        members: its other members.
         """
         whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
@@ -186,8 +188,8 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. If it has to wait, b"" is returned, and `ending` holds the response. It waits
-        if the response has a long text, or must be stored before the client gets the event (`waits`).
+        """Return the terminal event. If it has to wait, b"" is returned, and `ending` holds the response. It
+        waits if the response has a long text, or must be stored before the client gets the event (`waits`).
         """
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
@@ -196,8 +198,8 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event and, except on a WebSocket, `[DONE]` after it. told: the response object; its
-        status is part of the event's name.
+        """Return the terminal event and, except on a WebSocket, `[DONE]` after it. told: the response object;
+        its status is part of the event's name.
         """
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
@@ -210,8 +212,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """The bytes of a progress event of this protocol. Its `output_index` becomes the index of the item in
-        this stream. b"" for an event of another protocol.
+        """Return the bytes of a progress event of this protocol. Its `output_index` becomes the index of the
+        item in this stream. b"" for an event of another protocol.
         """
         if event.dialect != NAME:
             return b""
@@ -310,8 +312,8 @@ class ResponsesEncoder(EventEncoder):
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """The bytes of one delta with the whole text of a block. b"" if the text is empty or if a delta was
-        sent before: the end of the block holds the whole text anyway.
+        """Return the bytes of one delta with the whole text of a block. b"" if the text is empty or if a
+        delta was sent before: the end of the block holds the whole text anyway.
         """
         if state.said or not text:
             return b""
@@ -362,8 +364,8 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """The bytes of a delta of thinking. part: the index of the summary part, None = the raw text of the
-        thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
+        """Return the bytes of a delta of thinking. part: the index of the summary part, None = the raw text
+        of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
 
         If another part is open, that part ends first, and a new one begins.
         """
@@ -385,9 +387,9 @@ class ResponsesEncoder(EventEncoder):
         return out + self._say(state, text)
 
     def _thought(self, part: int | None) -> tuple[str, str, str]:
-        """Names in the events of thinking: (the beginning of the names of its text events, the beginning of
-        the names of its part events, the type of the part). part: the index of the summary part, None = the
-        raw text.
+        """Return names in the events of thinking: (the beginning of the names of its text events, the
+        beginning of the names of its part events, the type of the part). part: the index of the summary part,
+        None = the raw text.
         """
         if part is None:
             return self._reasoning, "response.content_part", "reasoning_text"
@@ -428,8 +430,9 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """The bytes of an event with a citation of a part whose end was already sent. The end of the item
-        will hold the citation, too. told: the block of this part. where: the citation's IR path.
+        """Return the bytes of an event with a citation of a part whose end was already sent; b"" if the
+        citation is lost. The end of the item will hold the citation, too. told: the block of this part.
+        where: the citation's IR path.
         """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
@@ -449,8 +452,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """The bytes that end all closed blocks. They also end the open message, unless one of its blocks is
-        open, or `following` (the next block; None = no block follows) is a part of this message.
+        """Return the bytes that end all closed blocks. They also end the open message, unless one of its
+        blocks is open, or `following` (the next block; None = no block follows) is a part of this message.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
@@ -522,8 +525,9 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """The bytes of an item whose block was not sent in deltas: the start of the item, unless it was sent
-        before, and its end. final: the block, complete. where: its IR path.
+        """Return the bytes of an item whose block was not sent in deltas: the start of the item, unless it
+        was sent before, and its end. b"" if no item can hold the block. final: the block, complete. where:
+        its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
@@ -556,8 +560,8 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """The final `ir.Item` of an item that was announced. If `of` has no id, it gets the id of the announced
-    item.
+    """Return the final `ir.Item` of an item that was announced. If `of` has no id, it gets the id of the
+    announced item.
     """
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))

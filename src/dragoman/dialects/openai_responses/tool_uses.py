@@ -31,7 +31,7 @@ _CALLS: Final = {
 }
 _BILLED: Final = re.compile(rb'"(?:web_search|file_search|code_interpreter|shell|image_generation)_call"')
 DRAWS: Final = b'"image_generation"'
-"""Is in the JSON text of `tools` if one of them makes pictures."""
+"""The JSON text of `tools` contains this text if one of the tools makes pictures."""
 _PLACES: Final = frozenset({"container_auto", "container_reference"})
 """The environments of a `shell_call` that OpenAI runs."""
 _UNNAMED: Final = "image_generation"
@@ -45,9 +45,10 @@ def may_tell(output: bytes) -> bool:
 
 
 def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
-    """Return the usage of an answer with its uses of tools: their numbers in `detail`, and the tokens of the
-    model that made pictures in `others`. answer: the members `output`, `tool_usage` and `tools` of the
-    decoded response object; a member may be missing.
+    """Return the usage of an answer together with the uses of tools that the answer states: counts in
+    `detail`, and in `others` the tokens of the model that made pictures. usage: without the uses of tools.
+    answer: the members `output`, `tool_usage` and `tools` of the decoded response object; each may be
+    missing.
     """
     counts = _called(answer.get("output"))
     stated = answer.get("tool_usage")
@@ -67,7 +68,9 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 
 
 def _called(output: Any) -> dict[str, int]:
-    """Return the number of billed calls in an `output`, by unit."""
+    """Return the number of billed calls in an `output`, by the name of the count in `Usage.detail`. {} if
+    `output` is not a list.
+    """
     counts: dict[str, int] = {}
     for item in output if isinstance(output, list) else ():
         unit = _unit(item) if isinstance(item, dict) else None
@@ -77,7 +80,9 @@ def _called(output: Any) -> dict[str, int]:
 
 
 def _unit(item: Mapping[str, Any]) -> str | None:
-    """Return the unit that an output item is billed in; None = it costs nothing in addition to its tokens."""
+    """Return the name of the count in `Usage.detail` to which an item of `output` adds one; None = the item
+    costs nothing beside its tokens.
+    """
     kind = item.get("type")
     if kind == "web_search_call":
         action = item.get("action")
@@ -91,8 +96,8 @@ def _unit(item: Mapping[str, Any]) -> str | None:
 
 
 def _drawn(stated: Any) -> ir.Usage | None:
-    """Return the tokens of the pictures in an answer; None = there are none, or they are not stated. stated:
-    the member `image_gen` of `tool_usage`.
+    """Return the tokens of pictures; None = no picture was made, or they are not stated. stated: the value of
+    `tool_usage.image_gen`.
     """
     read, written = _count(stated, "input_tokens"), _count(stated, "output_tokens")
     if not read and not written:
@@ -107,9 +112,7 @@ def _drawn(stated: Any) -> ir.Usage | None:
 
 
 def _model(tools: Any) -> str:
-    """Return the name of the model that makes pictures, from the tools of an answer; `_UNNAMED` = not
-    stated.
-    """
+    """Return the model that makes pictures, as an answer's `tools` name it; `_UNNAMED` if they name none."""
     for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, dict) and tool.get("type") == "image_generation":
             model = tool.get("model")

@@ -79,8 +79,8 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _unread(tool: dict[str, Any], kind: str) -> ir.Extra:
-    """Return the settings of a tool that its `options` do not have, as leftovers. kind: the tool's kind in
-    the IR.
+    """Return, as leftovers, the settings of a tool that `ir.ProviderTool.options` does not hold; None = there
+    are none. kind: the tool's kind in the IR.
     """
     if kind == "code_execution" and tool.get("container") == _CONTAINER:
         return leftovers(tool, _RUN)

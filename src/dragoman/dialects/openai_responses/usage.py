@@ -99,8 +99,9 @@ def _stated(counts: dict[str, int | None]) -> dict[str, int]:
 
 
 def _report(usage: ir.Usage, report: Report, *, own: bool) -> None:
-    """Report counts that this protocol does not show separately: `tool_input` as changed, others as lost. In
-    answers that came in this protocol, uses of tools stand beside the usage (`tool_uses`).
+    """Report counts that this protocol does not show separately: `tool_input` as changed, others as lost.
+    own: True = the counts came in this protocol; then uses of tools and tokens of other models are not
+    reported, because the answer states them beside the usage (`tool_uses`).
     """
     if usage.tool_input:
         report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")

@@ -15,8 +15,8 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for `check`, in which values beyond OpenAI's limits are removed or replaced.
-    widens: the names of the values that the server accepts; only these are changed.
+    """Return a copy of the request for `check`, in which values beyond OpenAI's limits are removed or
+    replaced. widens: the names of the values that the server accepts; only these are changed.
     """
     return put_right(wire, widens, _PUTS)
 
@@ -45,8 +45,8 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """A copy of a tool or of a response format, with `strict: false` in place of `strict: true`. In a
-    namespace, the tools inside are changed, too.
+    """Return a copy of a tool or of a response format, with `strict: false` in place of `strict: true`. In a
+    namespace, the tools inside are changed, too. Any other value is returned itself.
     """
     if type(holder) is not dict:
         return holder
