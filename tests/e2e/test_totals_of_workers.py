@@ -65,7 +65,7 @@ async def totals(one: Fleet, query: str) -> dict[str, Totals]:
             row["failed"],
             row["input_tokens"],
             row["output_tokens"],
-            int(Decimal(row["cost_usd"]) * 10**9),
+            int(Decimal(row["cost_usd"] or 0) * 10**9),  # null: nobody states what `slow` costs
         )
         for name, row in rows.items()
     }

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Pat
     if not laws:
         parser.error(f"no law is called {' or '.join(options.law)}; there are {', '.join(LAWS)}")
     ledger = Ledger(DIALECTS, Exceptions.load(options.exceptions), options.mutants)
-    apis = options.api or [api for apis in APIS.values() for api in apis]
+    apis = options.api or [api for name in DIALECTS for api in APIS.get(name, (f"{name}.chat",))]
     for folder in options.folder or folders:
         for exchange in corpus.read(folder, *apis):
             if not options.id or exchange.id in options.id:

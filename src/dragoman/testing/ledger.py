@@ -178,7 +178,8 @@ class Ledger:
 
 def _order(api: str) -> tuple[int, int]:
     name = dialect_of(api) or ""
-    return list(APIS).index(name), APIS[name].index(api)
+    apis = APIS.get(name, ())
+    return [*APIS, name].index(name), apis.index(api) if api in apis else len(apis)
 
 
 def _row(name: str, count: ApiCounts) -> str:

@@ -49,6 +49,15 @@ def test_every_vendor_with_a_service_has_one() -> None:
     assert {name for name, service in SERVICES.items() if not service.chats} == {"deepgram", "elevenlabs"}
 
 
+@pytest.mark.parametrize("service", [DEEPGRAM, ELEVENLABS, XAI])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_words_in_place_of_sound_do_not_flow_to_the_client(service: Any, kind: str) -> None:
+    request = ir.SpeechRequest("openai_chat", None, "Hi.", "voice")
+    decoder = service.sides["speech"].decoder
+    assert decoder(request, kind, 1000) is None
+    assert decoder(request, "audio/mpeg", 1000) is not None
+
+
 @pytest.mark.wire
 def test_deepgram_is_asked_as_it_was(recorded: Path) -> None:
     """The recordings of transcripts want utterances, which need times here, and detect no language."""

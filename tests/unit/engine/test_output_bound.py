@@ -11,7 +11,7 @@ from dragoman.accounts.limits import Limit
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.output_bound import MOST_OUTPUT, USUAL_OUTPUT, output_bound
+from dragoman.engine.output_bound import _NAMES, MOST_OUTPUT, USUAL_OUTPUT, output_bound
 from dragoman.routing.route import Deployment
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import chat, whole
@@ -74,6 +74,11 @@ def test_each_protocol_has_its_own_members(face: str, members: dict[str, Any], o
 def test_a_member_of_another_protocol_bounds_nothing(face: str, foreign: dict[str, Any]) -> None:
     """The provider ignores it, and writes as much as it likes."""
     assert bound(foreign, face) == (USUAL_OUTPUT, True)
+
+
+def test_every_protocol_that_clients_speak_says_how_it_bounds_answers() -> None:
+    """Without its names, its own bound would be unseen, and too little reserved."""
+    assert {name for name, dialect in DIALECTS.items() if dialect.face is not None} <= set(_NAMES)
 
 
 def test_of_two_bounds_the_larger_one_counts() -> None:

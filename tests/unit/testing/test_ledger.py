@@ -44,6 +44,15 @@ def test_what_holds_is_counted() -> None:
     assert list(kept.problems()) == []
 
 
+def test_a_chat_of_a_protocol_without_a_list_of_its_apis_is_counted_too() -> None:
+    kept = Ledger(DIALECTS, Exceptions({}), mutants=0)
+    for api in ("toy.chat", "anthropic.chat", "anthropic.messages"):
+        kept.counts[api] = ledger.ApiCounts(exchanges=1)
+    assert [line.split()[0] for line in kept.table()][1:] == [
+        *("anthropic.messages", "anthropic.chat", "toy.chat", "all"),
+    ]
+
+
 def test_what_is_broken_is_told() -> None:
     kept = Ledger(WRONG, Exceptions({}))
     (broken,) = kept.run(exchange(), ["request.check", "request.maps"])

@@ -223,8 +223,8 @@ class _Fitting:
 
     def _effort(self, word: str | None) -> str | None:
         """Return the effort `word` if the model supports it, otherwise the strongest supported effort that is
-        weaker ("low" for "minimal"). A word that is not in `_ORDER` counts as stronger than all others. None
-        = there is no such effort, or `word` is None. Differences are reported.
+        weaker ("low" for "minimal"). "none" counts as weaker than all others, another word that is not in
+        `_ORDER` as stronger. None = there is no such effort, or `word` is None. Differences are reported.
         """
         if word is None:
             return None
@@ -236,7 +236,7 @@ class _Fitting:
                 "reasoning.effort", "output_config.effort", "the effort minimal is written as low"
             )
             return "low"
-        rank = _ORDER.index(word) if word in _ORDER else len(_ORDER)
+        rank = 0 if word == "none" else _ORDER.index(word) if word in _ORDER else len(_ORDER)
         weaker = [one for one in _ORDER[:rank] if one in known]
         self.report.lose(
             f"reasoning.{self.place}", f"the model does not support the effort {word}", "quality"

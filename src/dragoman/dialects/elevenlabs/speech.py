@@ -78,13 +78,11 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> AnswerDecoder[ir.SpeechResponse] | None:
-    """Make a decoder that passes the sound on as it comes; None for WAV, because a WAV header states the
-    length of the sound. kind: the response's media type. It is used only for a format for which OpenAI
-    defines no media type; the result is then also None if it is JSON or text. most: not used.
+    """Make a decoder that passes the sound on as it comes. None for WAV, because a WAV header states the
+    length of the sound, and for JSON or a text, which is no sound. kind: the response's media type. most: not
+    used.
     """
-    if request.output == "wav":
-        return None
-    return family.flowing(request, family.KINDS.get(request.output or family.USUAL, kind), most)
+    return None if request.output == "wav" else family.flowing(request, kind, most)
 
 
 SPEECH: Final = ProviderSide(

@@ -18,7 +18,7 @@ from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, TIERS, restore
-from dragoman.dialects.openai_responses.tool_uses import with_tools
+from dragoman.dialects.openai_responses.tool_uses import report_uses, with_tools
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -327,6 +327,8 @@ def response_object(
         restore(out, candidate.extra, report, "candidates[0]")
     if response.extra is not None:
         restore(out, response.extra, report, "")
+    if own and response.usage is not None and not running:
+        report_uses(response.usage, out, report)
     return out
 
 

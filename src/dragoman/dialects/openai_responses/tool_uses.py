@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 
 UNIT: Final = "_requests"
 """The end of the names of such counts in `Usage.detail`."""
@@ -65,6 +66,19 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
         return usage
     detail = {**(usage.detail or {}), **counts} or None
     return msgspec.structs.replace(usage, detail=detail, others=others)
+
+
+def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
+    """Report the numbers of uses in the usage that an answer, as it is written, does not state: the final
+    object of a provider's stream had a use that the stream did not show. answer: as in `with_tools`.
+    """
+    detail = usage.detail
+    if detail is None or not any(key.endswith(UNIT) for key in detail):
+        return
+    told = with_tools(ir.Usage(), answer).detail or {}
+    for key, count in detail.items():
+        if count and key.endswith(UNIT) and told.get(key) != count:
+            report.lose(f"usage.detail.{key}", "the answer shows another number of these uses", "hint")
 
 
 def _called(output: Any) -> dict[str, int]:

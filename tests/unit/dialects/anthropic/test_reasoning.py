@@ -168,3 +168,11 @@ def test_an_own_wish_changes_only_where_the_model_is_known_to_refuse_it(
     body, _ = written(request, facts)
     named = ("thinking", "output_config")
     assert {key: body[key] for key in named if key in body} == (expected or members)
+
+
+def test_an_own_effort_that_turns_thinking_off_never_becomes_the_strongest() -> None:
+    """Anthropic has no effort `none`; a client of its API may send it all the same."""
+    request = DIALECT.request.decode(wire(output_config={"effort": "none"}))
+    told, report = written(request, BOTH)
+    assert "output_config" not in told
+    assert lost(report) == [("reasoning.effort", "quality")]

@@ -9,7 +9,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.terms import NAME
-from dragoman.dialects.openai_responses.tool_uses import may_tell, with_tools
+from dragoman.dialects.openai_responses.tool_uses import may_tell, report_uses, with_tools
 from dragoman.dialects.openai_responses.usage import encode_usage
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Reply
@@ -141,3 +141,13 @@ def test_an_answer_of_the_same_protocol_loses_nothing() -> None:
     assert not report.losses
     encode_usage(decoded.usage, report, own=False)
     assert [loss.path for loss in report.losses] == ["usage.detail.web_search_requests", "usage.others"]
+
+
+def test_uses_that_the_answer_does_not_show_are_reported() -> None:
+    usage, report = used(answer(PICTURE, PICTURE, SEARCH)), Report(NAME)
+    report_uses(usage, answer(PICTURE, PICTURE, SEARCH), report)
+    assert not report.losses
+    report_uses(usage, answer(PICTURE, SEARCH), report)
+    assert [loss.path for loss in report.losses] == ["usage.detail.image_generation_requests"]
+    report_uses(ir.Usage(10), answer(PICTURE), report)
+    assert len(report.losses) == 1
