@@ -57,8 +57,8 @@ class State(msgspec.Struct):
 
 
 class Down(NamedTuple):
-    """A provider that did not answer its checks. until: when this is no longer believed. since: when the
-    first of these checks failed. Both are monotonic seconds.
+    """A provider that did not answer its checks. until: until when it counts as down. since: when the first
+    of these checks failed. Both are monotonic seconds.
     """
 
     until: float
@@ -119,7 +119,7 @@ class Breakers:
         return max(state.until, down)
 
     def down_until(self, provider: str) -> float:
-        """Return until when (monotonic seconds) it is believed that the provider does not answer; 0 = it
+        """Return until when (monotonic seconds, perhaps in the past) a provider counts as down; 0 = it
         answered the latest check, or no check has failed.
         """
         if not self.down or (down := self.down.get(provider)) is None:
@@ -127,8 +127,8 @@ class Breakers:
         return down.until
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
-        """Record that a provider did not answer a check; this is believed until `until`. Returns whether this
-        is new: no earlier check had failed.
+        """Record that a provider did not answer a check: it counts as down until `until`. Both times are
+        monotonic seconds. Returns whether this is new: no earlier check had failed.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
@@ -136,7 +136,7 @@ class Breakers:
 
     def forget(self, now: float) -> None:
         """Forget each deployment whose pause is over and whose latest failure is longer ago than the longest
-        pause, and each provider whose failed check is no longer believed. now: monotonic seconds.
+        pause, and each provider that no longer counts as down. now: monotonic seconds.
         """
         most = self.limits.pause_max
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
@@ -207,13 +207,14 @@ class Breakers:
         return True
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """Record the result of a check, which asks a provider whether it answers at all. until: None = it has
-        answered; otherwise it has not, and this is believed until then, or until one of its deployments
-        answers.
+        """Record the result of a check, which asks a provider whether it answers at all. until: None = the
+        provider has answered; otherwise it has not, and it counts as down until this time (monotonic
+        seconds), or until one of its deployments answers.
 
         An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
         The pause after such a trial is not ended by a check: then the deployment fails although its provider
-        answers. Returns whether the result is new: whether the provider was known as down differs now.
+        answers. Returns whether the result is new: a provider that was not known as down has not answered, or
+        one that was known as down has answered.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:

@@ -1,4 +1,4 @@
-"""What an operator has to know about providers. The log and alerts tell it."""
+"""The events that the log and alerts tell an operator, most of them about providers."""
 
 from __future__ import annotations
 

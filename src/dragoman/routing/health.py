@@ -1,8 +1,8 @@
-"""What is remembered of providers between requests: the state of their keys, and which deployments have
-failed.
+"""What is remembered of providers between requests: the state of their keys, which deployments have failed,
+and what policies and hedged requests have measured.
 
-Both are stored by names that do not change with the configuration, so a reload forgets nothing. They decide,
-together with a route's deployments, in which order a request asks.
+All of this is stored by names that do not change with the configuration, so a reload forgets nothing.
+Together with a route's deployments, it decides in which order a request asks.
 """
 
 from __future__ import annotations
@@ -137,14 +137,17 @@ class Health:
         return view
 
     def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
-        """Use these keys that tenants have brought. own: as the attribute."""
+        """Use these keys that tenants have brought, in place of the former ones, and apply the marks of other
+        workers to them. own: as the attribute.
+        """
         self.own = own
         if self.recall is not None:
             self.recall()
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
         """Forget what is known against keys and deployments. provider: only those of this provider; None = of
-        all providers. key: only the key with this id, and no deployments.
+        all providers. key: only the key with this id, and no deployments; the caller must then state its
+        provider.
         """
         for name, pool in self.pools.items():
             for one in (*pool.keys, *self.own.get(name, {}).values()):
@@ -284,7 +287,7 @@ class Health:
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
         """Whether a candidate is asked only if no other can be: its deployment fails, its provider has
-        refused the key, or the key is spent.
+        refused the key or does not let it use the model, or the key is spent.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)

@@ -1,5 +1,5 @@
 """What a failed attempt means for the next attempt, by the kind of its fault and the providers' documented
-errors.
+errors; and which fault the client gets for it.
 """
 
 from __future__ import annotations

@@ -100,9 +100,9 @@ class Key:
         self.running -= 1
 
     def works(self, model: str, began: float = inf) -> None:
-        """Record that the provider has accepted the key for a model, in an attempt that began at `began`. The
-        key is no longer retired or barred from the model. It is no longer spent for the model if the answer
-        that said so came before `began`.
+        """Record that the provider has accepted the key for a model, in an attempt that began at `began`
+        (monotonic seconds; without it, later than all answers so far). The key is no longer retired or barred
+        from the model. It is no longer spent for the model if the answer that said so came before `began`.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -110,8 +110,8 @@ class Key:
             del self._spent[model], self._told[model]
 
     def spends(self, model: str, pause: float, now: float) -> bool:
-        """Record that an answer says: nothing is left for a model for `pause` seconds. Returns whether this
-        is new.
+        """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
+        `SHORTEST` does not make the key spent. Returns whether this is new.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -129,8 +129,8 @@ class Key:
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
-        none, so the key does not rest. Returns whether this failure has retired the key, which was not
-        retired before.
+        none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns whether
+        this failure has retired the key, which was not retired before.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -212,8 +212,8 @@ class Key:
             yield "retired", ""
 
     def until(self, fact: Fact, model: str) -> float:
-        """Return until when (monotonic seconds) a fact holds for the key and this model; 0 = it does not
-        hold.
+        """Return the end (monotonic seconds) of a fact about the key and this model, which may be over; 0 =
+        the fact is not recorded. model: not used for "retired".
         """
         if fact == "retired":
             return self._until if self.retired is not None else 0.0
@@ -250,8 +250,9 @@ class Key:
 def standing(
     *, disabled: bool, retired: str | None, resting: Mapping[str, float], barred: Mapping[str, float]
 ) -> Standing:
-    """Return the state of a key in one word: the worst of what is known. The arguments are what `Key` says of
-    itself.
+    """Return the state of a key in one word: the worst of what is known. disabled: whether an operator has
+    disabled the key or its provider. retired: why the provider has refused the key, None = it has not.
+    resting, barred: as `Key.resting` and `Key.barred` return them.
     """
     if disabled:
         return "disabled"
@@ -271,8 +272,8 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 class Order(msgspec.Struct, frozen=True):
     """The keys of a provider for one request, by their index. ready: keys to ask one after another. resting:
     keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
-    keys to ask if no key of any provider can be; the one that was asked longest ago comes first. spent: keys
-    to ask after those in `ready`; the one whose limit is renewed first comes first.
+    retired and barred keys, to ask if no key of any provider can be; the one that was asked longest ago comes
+    first. spent: keys to ask after those in `ready`; the one whose limit is renewed first comes first.
     """
 
     ready: Sequence[int] = ()
@@ -298,7 +299,7 @@ class Pool:
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: one that is neither resting, spent, refused nor
+        """Whether some key can be asked for a model: one that is neither resting, spent, refused, barred nor
         disabled.
         """
         return any(
@@ -313,7 +314,7 @@ class Pool:
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
         """Return the keys to ask for a model; disabled keys are left out. places: the indexes of all keys,
-        best first; None = the pool's own `choice` decides this order.
+        best first; None = the pool's own `choice` decides this order, and another key has its turn next.
         """
         keys = self.keys
         ready: list[int] = []
@@ -336,8 +337,8 @@ class Pool:
         return Order(ready, sorted(resting), refused, [place for _, place in sorted(spent)])
 
     def exhausted(self, model: str, now: float) -> bool:
-        """Whether every key is disabled, refused or resting for this model. A spent key can still be
-        asked.
+        """Whether every key is disabled or refused, or is barred from or rests for this model. A spent key
+        can still be asked.
         """
         return all(
             key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None

@@ -110,8 +110,8 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds for which an answer's headers say that no requests or tokens are left; None = some
-    are left, or the headers do not say for how long. `retry-after` does not count: Anthropic's answers have
-    it also while enough is left.
+    are left, or the headers do not say for how long. Limits of special resources (`_SPECIAL`) do not count.
+    `retry-after` does not count: Anthropic's answers have it also while enough is left.
     """
     ends = [
         quota.reset

@@ -28,8 +28,8 @@ Kind: TypeAlias = Fact | Literal["open", "down"]
 _MOST: Final = 8_192
 """The most registers that are remembered. One more makes it forget old marks."""
 _OVER: Final = 600.0
-"""Seconds after which a mark whose time is over is forgotten: by then, a late mark from before it has
-arrived.
+"""Seconds. A mark is forgotten so long, plus the longest pause of a breaker, after its time is over: by then,
+a late mark from before it has arrived.
 """
 
 
@@ -71,9 +71,9 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """Return the marks for what this process has just learnt, to be sent to the other processes. calling:
-        the attempt from which it has learnt; only its key and deployment are compared. None = compare all
-        registers, as after `revive`.
+        """Record the marks for what this process has just learnt, and return them to be sent to the other
+        processes. calling: the attempt from which it has learnt; only its key and deployment are compared.
+        None = compare all registers, as after `revive`.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)

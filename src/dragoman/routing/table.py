@@ -164,7 +164,9 @@ class Table:
         return route
 
     def find(self, name: str, caller: Caller | None = None) -> Route | None:
-        """Return the route of a name without the alias `*`; None = there is none. caller: as in `resolve`."""
+        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: as in
+        `resolve`.
+        """
         route = self._found.get(name)
         if route is None:
             route = self._made.get(name) or self._aliases.get(name) or self._model(name)
@@ -203,11 +205,13 @@ class Table:
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """The entries of a model list, one by one, because providers may list tens of thousands of models.
+        """Yield the entries of a model list, one by one, because providers may list tens of thousands of
+        models.
 
-        names: of the whole list, sorted. granted: only granted names are listed, with its exact names that
-        have a route; None = every name is granted. providers: only models that one of these providers may
-        answer; None = all. caller: as for `resolve`.
+        names: all names of the list, sorted; names without a route are left out. granted: only names that it
+        grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
+        None = all of `names` are listed. providers: only models that one of these providers may answer; None
+        = all. caller: as for `resolve`.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -340,7 +344,9 @@ class Table:
         return None
 
     def _server(self, name: str) -> Provider | None:
-        """The provider of a model that is named without one; None = nobody serves it."""
+        """Return the provider of a model whose name does not state its provider; None = no provider serves
+        it.
+        """
         for provider in self._providers.values():
             if provider.models is not None and name in provider.models:
                 return provider
@@ -369,8 +375,8 @@ class Table:
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
     def _counted(self, deployment: str) -> tuple[str, ...]:
-        """The names by which limits count requests that name a deployment: those of all models that have it,
-        so that nobody gets around a model's limit; or else its own.
+        """Return the names by which limits count requests that name a deployment: those of all models that
+        have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
         """
         return self._owners.get(deployment, (deployment,))
 
@@ -406,7 +412,7 @@ _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 
 
 def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
-    """By deployment, the names of the models that have it."""
+    """Return, by deployment, the names of the models that have it."""
     owners: dict[str, tuple[str, ...]] = {}
     for model in models:
         for name in {one.name: None for one in model.deployments}:
@@ -542,7 +548,7 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 
 def _is_for(route: Route | None, caller: Caller) -> bool:
-    """Whether this client may use the route, as far as its name is reserved. None counts as yes."""
+    """Whether this client may use the route, as far as its name is reserved. True if `route` is None."""
     return route is None or route.reserved is None or route.reserved.admits(caller)
 
 

@@ -32,9 +32,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Unix seconds that never go back when the clock is set back by up to `_BELIEVED` seconds: they go on
-    more slowly until the clock has caught up. A larger step is believed at once, because it corrects an
-    error.
+    """Returns Unix seconds when it is called. If the clock is set back by up to `_BELIEVED` seconds, the
+    returned time does not go back: it goes on more slowly, until the clock has caught up. A larger step back
+    is followed at once, because it corrects an error.
     """
 
     _BELIEVED = 120.0
@@ -55,5 +55,5 @@ class Steady:
 
 
 def steady(seams: Seams) -> Seams:
-    """The same with a clock that does not go back (`Steady`)."""
+    """Return a copy of these seams whose `now` is a `Steady` clock."""
     return msgspec.structs.replace(seams, now=Steady(seams))
