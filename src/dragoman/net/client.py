@@ -102,7 +102,9 @@ class Incoming(Protocol):
         ...
 
     def arrival(self) -> Awaitable[object]:
-        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure."""
+        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure,
+        when it is called or when it is awaited.
+        """
         ...
 
     def release(self) -> None:

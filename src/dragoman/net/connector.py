@@ -58,8 +58,9 @@ class Connection(ResponseHandler):
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of an answer from aiohttp's parser. data: the pair (head, stream of the body). A
-        second final head for one request, or more than `_MOST_INTERIM` interim heads, close the connection.
+        """Take the head of an answer from aiohttp's parser. data: the pair (head, stream of the body). size:
+        as aiohttp gives it. A second final head for one request, or more than `_MOST_INTERIM` interim heads,
+        close the connection.
         """
         if self._answered is self._parser:
             self._break_off()

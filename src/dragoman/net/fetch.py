@@ -378,7 +378,7 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
     """Yield each medium to download with its place, also media within documents and within the results of the
-    client's tools. where: the place of `blocks` in the IR.
+    client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
     """
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):

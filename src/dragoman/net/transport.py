@@ -303,7 +303,8 @@ class Transport:
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing. body: each piece that the provider takes restarts the time
-        for the first byte. added: more headers for this request, with other names than those in `head`.
+        for the first byte. added: more headers for this request, with other names than those in `head`; None
+        = none.
         """
         sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)

@@ -149,7 +149,9 @@ class Finished:
             oldest.bodies = None
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
-        """Use other limits from now on. The latest of the stored exchanges stay."""
+        """Use other limits from now on; the parameters are those of `Finished`. The latest of the stored
+        exchanges stay.
+        """
         self.keep, self.body, self._room = keep, body, room
         self._models = deque(self._models, maxlen=keep)
         self._others = deque(self._others, maxlen=(keep + 9) // 10)

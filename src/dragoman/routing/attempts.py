@@ -273,7 +273,7 @@ class Attempts(Generic[C]):
         self._running = self._left.pop(place)
 
     def pause(self, seconds: float) -> None:
-        """Extend the time of all attempts by so many seconds."""
+        """Extend the time of all attempts by so many seconds, if it is limited."""
         if self._until is not None:
             self._until += seconds
 
@@ -367,7 +367,9 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Record that one of two running attempts has failed. The other one goes on alone."""
+        """Record that one of two running attempts has failed: the attempt with this candidate, or, if it is
+        None, the attempt that started last. The other attempt goes on alone.
+        """
         failed, other = self._running, self._beside
         if candidate == other:
             failed, other = other, failed
@@ -455,7 +457,7 @@ class Attempts(Generic[C]):
         return self._policy.attempts is not None and self._started >= self._policy.attempts
 
     def _is_late(self, now: float) -> bool:
-        """Whether the time of all attempts is over at `now`."""
+        """Whether the time of all attempts is over at `now` (monotonic seconds)."""
         return self._until is not None and now >= self._until
 
     def _is_crowded(self, candidate: C) -> bool:

@@ -169,7 +169,7 @@ class Health:
     def checked(self, provider: str, now: float, until: float | None) -> bool:
         """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
         until this time (monotonic seconds), or until one of its deployments answers. Returns whether this is
-        new.
+        new. now: monotonic seconds.
         """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
@@ -218,7 +218,7 @@ class Health:
         before: Asking | None = None,
     ) -> Asking:
         """Return the candidates of a route: deployments in the order of its policy, keys in the order of
-        their pools.
+        their pools. now: monotonic seconds.
 
         First come ready keys at deployments that do not fail, then their spent keys, then deployments that
         fail, in the same order of keys. Refused keys are returned only if there is nothing else, resting keys
@@ -287,7 +287,7 @@ class Health:
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
         """Whether a candidate is asked only if no other can be: its deployment fails, its provider has
-        refused the key or does not let it use the model, or the key is spent.
+        refused the key or does not let it use the model, or the key is spent. now: monotonic seconds.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)
@@ -299,7 +299,8 @@ class Health:
 
     def is_ready(self, candidate: Candidate, now: float) -> bool:
         """Whether nothing is known against asking a candidate now: its deployment does not fail, its key
-        neither rests nor is refused or spent, and no operator has disabled the key or its provider.
+        neither rests nor is refused or spent, and no operator has disabled the key or its provider. now:
+        monotonic seconds.
         """
         deployment = candidate.deployment
         if deployment.provider in self.disabled or self.doubts(candidate, now):
@@ -312,7 +313,7 @@ class Health:
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
         """Record that an attempt begins. `answered`, `learn` or `abandoned` must follow. streamed: whether
-        the attempt asks for a stream.
+        the attempt asks for a stream. now: monotonic seconds.
         """
         deployment = candidate.deployment
         trial = self.breakers.began(deployment.name, now)
@@ -350,7 +351,7 @@ class Health:
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
         """Record that an attempt has failed. Returns the events that are new to the operator. A failure that
-        is the caller's fault counts as an answer.
+        is the caller's fault counts as an answer. now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
@@ -379,8 +380,8 @@ class Health:
         return told
 
     def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
-        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its
-        id.
+        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its id.
+        now: monotonic seconds.
         """
         pool = self.pools.get(provider)
         for one in () if pool is None else pool.keys:

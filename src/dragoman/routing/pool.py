@@ -74,16 +74,16 @@ class Key:
         self.retired: str | None = None
         self.running = 0
         self._until = 0.0
-        """When its retirement is over."""
+        """When the key's retirement is over."""
         self._asked = float("-inf")
         self._rests: dict[str, float] = {}
-        """By model, until when it is not asked."""
+        """By model, until when the key is not asked."""
         self._spent: dict[str, float] = {}
-        """By model, until when its limit is used up."""
+        """By model, until when the key's limit is used up."""
         self._told: dict[str, float] = {}
-        """By model of `_spent`, when an answer last said so."""
+        """By model of `_spent`, when an answer last said that the limit is used up."""
         self._barred: dict[str, float] = {}
-        """By model that it may not use, until when it is barred."""
+        """By model that the key may not use, until when the key is barred."""
 
     @property
     def asked(self) -> float:
@@ -91,7 +91,7 @@ class Key:
         return self._asked
 
     def begin(self, now: float) -> None:
-        """Record that a request with this key begins. `end` must follow."""
+        """Record that a request with this key begins. `end` must follow. now: monotonic seconds."""
         self.running += 1
         self._asked = now
 
@@ -111,7 +111,7 @@ class Key:
 
     def spends(self, model: str, pause: float, now: float) -> bool:
         """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
-        `SHORTEST` does not make the key spent. Returns whether this is new.
+        `SHORTEST` does not make the key spent. Returns whether this is new. now: monotonic seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -130,7 +130,7 @@ class Key:
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
         none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns whether
-        this failure has retired the key, which was not retired before.
+        this failure has retired the key, which was not retired before. now: monotonic seconds.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -144,12 +144,14 @@ class Key:
 
     def comes_last(self, model: str, now: float) -> bool:
         """Whether the key is asked for a model only if no other can be: it is retired, or barred from the
-        model.
+        model. now: monotonic seconds.
         """
         return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
-        """Return when its rest for a model ends; None = it does not rest."""
+        """Return when (monotonic seconds) the key's rest for a model ends; None = the key does not rest. now:
+        monotonic seconds.
+        """
         if not self._rests or (until := self._rests.get(model)) is None:
             return None
         if until > now:
@@ -158,27 +160,35 @@ class Key:
         return None
 
     def spent_until(self, model: str, now: float) -> float | None:
-        """Return until when it is spent for a model; None = it is not spent."""
+        """Return until when (monotonic seconds) the key is spent for a model; None = it is not spent. now:
+        monotonic seconds.
+        """
         until = self._spent.get(model, now) if self._spent else now
         return until if until > now else None
 
     def resting(self, now: float) -> dict[str, float]:
-        """Return the seconds that it still rests or is spent, by model."""
+        """Return the seconds for which the key still rests or is spent, by model. now: monotonic seconds."""
         ends = {**self._spent}
         for model, until in self._rests.items():
             ends[model] = max(until, ends.get(model, until))
         return {model: until - now for model, until in ends.items() if until > now}
 
     def barred(self, now: float) -> dict[str, float]:
-        """Return the models that it may not use, with the seconds for which it remains barred."""
+        """Return the models that the key may not use, with the seconds for which it remains barred from them.
+        now: monotonic seconds.
+        """
         return {model: until - now for model, until in self._barred.items() if until > now}
 
     def retired_for(self, now: float) -> float | None:
-        """Return the seconds for which it remains retired; None = it is not retired, or its time is over."""
+        """Return the seconds for which the key remains retired; None = it is not retired, or its time is
+        over. now: monotonic seconds.
+        """
         return None if self.retired is None or self._until <= now else self._until - now
 
     def standing(self, now: float, *, shut: bool = False) -> Standing:
-        """Return the state of the key in one word. shut: whether its provider is disabled."""
+        """Return the state of the key in one word. now: monotonic seconds. shut: whether its provider is
+        disabled.
+        """
         return standing(
             disabled=shut or self.disabled,
             retired=None if self.retired_for(now) is None else self.retired,
@@ -188,7 +198,7 @@ class Key:
 
     def unblemished(self, now: float) -> bool:
         """Whether nothing is known against the key for any model, and no operator has disabled it. Facts
-        whose time is over are forgotten.
+        whose time is over are forgotten. now: monotonic seconds.
         """
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
@@ -292,7 +302,7 @@ class Pool:
 
     def calm(self, now: float) -> bool:
         """Whether every request may simply ask the first key: the keys do not take turns, and nothing is
-        known against any of them. Facts whose time is over are forgotten.
+        known against any of them. Facts whose time is over are forgotten. now: monotonic seconds.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
@@ -300,7 +310,7 @@ class Pool:
 
     def able(self, model: str, now: float) -> bool:
         """Whether some key can be asked for a model: one that is neither resting, spent, refused, barred nor
-        disabled.
+        disabled. now: monotonic seconds.
         """
         return any(
             not (
@@ -314,7 +324,8 @@ class Pool:
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
         """Return the keys to ask for a model; disabled keys are left out. places: the indexes of all keys,
-        best first; None = the pool's own `choice` decides this order, and another key has its turn next.
+        best first; None = the pool's own `choice` decides this order, and another key has its turn next. now:
+        monotonic seconds.
         """
         keys = self.keys
         ready: list[int] = []
@@ -338,7 +349,7 @@ class Pool:
 
     def exhausted(self, model: str, now: float) -> bool:
         """Whether every key is disabled or refused, or is barred from or rests for this model. A spent key
-        can still be asked.
+        can still be asked. now: monotonic seconds.
         """
         return all(
             key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None

@@ -194,7 +194,8 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: by provider, further models that the provider lists. The other parameters are those of `each`.
+        found: by provider, further models that the provider lists; None = none. The other parameters are
+        those of `each`.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -252,7 +253,7 @@ class Table:
         problems: list[Problem],
     ) -> None:
         """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
-        added.
+        added. problems: aliases without a model are appended.
         """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
@@ -553,7 +554,7 @@ def _is_for(route: Route | None, caller: Caller) -> bool:
 
 
 def _answers(route: Route, providers: Grants) -> bool:
-    """Whether one of these providers may answer for this route."""
+    """Whether the route has a deployment at one of these providers."""
     return any(one.provider in providers for one in route.deployments)
 
 

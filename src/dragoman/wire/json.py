@@ -1,4 +1,5 @@
-"""JSON bodies and frames: decoded completely, or only at the top level, with every value kept byte for byte.
+"""JSON bodies and frames: measured; decoded completely, or only at the top level, with every value kept byte
+for byte; and written.
 
 A value that is passed on as bytes never differs from what was written. An error names line and column if the
 mistake has a place. These rules are added to what msgspec checks, for requests and answers alike:
