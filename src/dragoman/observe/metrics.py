@@ -318,8 +318,8 @@ class Metrics:
         return provider, (model if name in self._deployments else OTHER)
 
     def _find(self, family: Family, *labels: str) -> int:
-        """Return the first cell for these label values. If the metric already has too many sets of labels, or
-        the memory is full, return the cell of `OTHER`.
+        """Return the first cell for these label values; if they are new, add cells for them. If the metric
+        already has too many sets of labels, or the memory is full, return the cell of `OTHER`.
         """
         key = (family.name, *[label[:_CHARACTERS] for label in labels])
         part = self._part

@@ -128,7 +128,7 @@ class Breakers:
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
         """Record that a provider did not answer a check: it counts as down until `until`. until, now:
-        monotonic seconds. Returns whether this is new: no earlier check had failed.
+        monotonic seconds. Returns whether this is new: the provider was not known as down before.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)

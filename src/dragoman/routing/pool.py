@@ -348,8 +348,8 @@ class Pool:
         return Order(ready, sorted(resting), refused, [place for _, place in sorted(spent)])
 
     def exhausted(self, model: str, now: float) -> bool:
-        """Whether every key is disabled or refused, or is barred from or rests for this model. A spent key
-        can still be asked. now: monotonic seconds.
+        """Whether each key is disabled, refused, barred from this model or resting for it. A spent key can
+        still be asked. now: monotonic seconds.
         """
         return all(
             key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None
@@ -357,7 +357,9 @@ class Pool:
         )
 
     def _places(self) -> Sequence[int]:
-        """Return the indexes of all keys, in the order that the pool's `choice` gives."""
+        """Return the indexes of all keys, in the order that the pool's `choice` gives. If keys are asked in
+        turns, the turn goes to the next key.
+        """
         count = len(self.keys)
         if self.choice == "health_aware":
             return range(count)

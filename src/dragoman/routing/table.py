@@ -316,7 +316,9 @@ class Table:
         return tuple(routes)
 
     def _every(self, target: str) -> Provider | None:
-        """Return the provider of a target `provider/*`; None = the target is a single model."""
+        """Return the provider of a target `provider/*`; None = the target is a single model, or there is no
+        such provider.
+        """
         if target in self._models or not target.endswith(EVERY_MODEL):
             return None
         return self._providers.get(target.removesuffix(EVERY_MODEL))

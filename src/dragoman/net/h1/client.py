@@ -183,7 +183,9 @@ class HTTPClient:
         return Connection(self._loop, self._surprised)
 
     def _kept(self, origin: Origin) -> Connection | None:
-        """Return the idle connection that was used last and can still be used; None = there is none."""
+        """Take the idle connection that was used last and can still be used, and return it; None = there is
+        none. Idle connections that cannot be used any more are closed.
+        """
         kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
