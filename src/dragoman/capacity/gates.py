@@ -92,8 +92,8 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Whether the delay since the last start is over at `now` (monotonic seconds). Does not record a
-        start.
+        """Return whether the delay since the last start is over, and store in `due` when it is over. Begins
+        no new delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -101,8 +101,8 @@ class Gate:
         return self.due <= now
 
     def starts(self, now: float) -> bool:
-        """Whether a request may start now, because the delay since the last start is over. If so, a new delay
-        begins.
+        """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
+        request may start now. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -110,13 +110,17 @@ class Gate:
         return self.due <= now
 
     def enqueue(self, ticket: _Ticket) -> None:
-        """Add a request to the queue, behind the other requests of its client."""
+        """Add a request to the queue, behind the other requests of its client. If it is the first in the
+        queue, other workers are told that requests wait here.
+        """
         if not self.queues and self.places.shared:
             self.places.wait(waiting=True)
         self.queues.setdefault(ticket.client, deque()).append(ticket)
 
     def remove(self, ticket: _Ticket) -> None:
-        """Remove a request from the queue."""
+        """Remove a request from the queue. If it was the last in the queue, other workers are told that no
+        requests wait here.
+        """
         queue = self.queues[ticket.client]
         queue.remove(ticket)
         if not queue:
@@ -126,7 +130,7 @@ class Gate:
 
     def turns(self) -> Iterator[_Ticket]:
         """Yield the waiting requests in the order of turns: the first one of each client, then the second one
-        of each, …
+        of each, … Requests that were just cancelled are skipped.
         """
         for row in range(max(map(len, self.queues.values()), default=0)):
             for queue in self.queues.values():
@@ -139,9 +143,9 @@ class Gate:
             self.queues[client] = queue
 
     def crowding(self, client: str) -> _Ticket | None:
-        """The waiting request that has to leave a full queue for a new request of `client`: the last one of
-        the client with the most requests, if that client has at least two more here than `client`. None = no
-        request has to leave, so the new one is refused.
+        """Return the waiting request that has to leave a full queue for a new request of `client`: the last
+        one of the client with the most requests, if that client has at least two more here than `client`.
+        None = no request has to leave, so the new one is refused.
         """
         largest = max(self.queues.values(), key=len, default=None)
         if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
@@ -184,8 +188,8 @@ class Gates:
         """
 
     def share(self, places: Callable[[str], Places]) -> None:
-        """Share the places of all limits with other processes, as `places` makes them. Call this before the
-        first `adopt`.
+        """Take the places of all limits from `places` (as for `Gates`) from now on, which may share them with
+        other processes. Call this before the first `adopt`.
         """
         self._places = places
 
@@ -211,7 +215,8 @@ class Gates:
             self._serve(known)
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
-        """Take the places of the first option that has all of them free now. options: for each option, the
+        """Take the places of the first option that is not full. An option is full if one of its gates has no
+        free place or a queue, or if its delay between two starts is not over. options: for each option, the
         names of its gates.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
@@ -230,9 +235,9 @@ class Gates:
         all options are full, wait in their queues until one is free. The places that are in `held` before the
         call are given back first. The caller limits the time of the wait (`patience`).
 
-        client: whose turn it is. options: for each option, the names of its gates. Raises RequestFailed if
-        every option has a full queue, or if this request has to leave a full queue for another client's
-        request.
+        client: the name of the request's client. options: for each option, the names of its gates. Raises
+        RequestFailed if every option has a full queue, or if this request has to leave a full queue for
+        another client's request.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -262,8 +267,8 @@ class Gates:
             self._give(given)
 
     def patience(self, options: Sequence[Sequence[str]]) -> float | None:
-        """Return the most seconds that a request with these options waits; None = no limit. For one option it
-        is the shortest wait of its gates, for all of them the longest of these.
+        """Return the most seconds that a request with these options waits: the longest wait of its options.
+        The wait of an option is the shortest `Limit.wait` of its gates. None = an option has no limit.
         """
         waits = [
             min((gate.limit.wait for gate in self._gates(names) if gate.limit.wait is not None), default=None)
@@ -273,9 +278,7 @@ class Gates:
         return None if len(known) < len(waits) else max(known)
 
     def too_late(self, options: Sequence[Sequence[str]]) -> RequestFailed:
-        """Return the error for a request that has waited for `patience` seconds. It is returned, not
-        raised.
-        """
+        """Return (not raise) the error for a request that has waited for `patience` seconds."""
         waited = self.patience(options)
         named = " and ".join(options[0])
         return _refusal(
@@ -344,8 +347,9 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """Do nothing if an option has no full queue. Otherwise raise RequestFailed to refuse this request of
-        `client`; or, if `Gate.crowding` finds a request of another client, refuse that one instead.
+        """Do nothing if at least one option has no full queue. Otherwise raise RequestFailed to refuse this
+        request of `client`; or, if `Gate.crowding` finds a request of another client, refuse that one
+        instead.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):

@@ -127,8 +127,8 @@ class _Turns:
         return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop. A task that has had the turn for less than `LONG` seconds goes on at
-        once. A turn ends as soon as its task waits for something.
+        """Wait for a turn on the loop. client: as in `HeavySteps.run`. A task that has had the turn for less
+        than `LONG` seconds goes on at once. A turn ends as soon as its task waits for something.
         """
         task = asyncio.current_task(loop)
         if not self._busy:
@@ -139,7 +139,9 @@ class _Turns:
             self._start(loop, task)
 
     async def take(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn in the thread. The caller must end the turn with `give`."""
+        """Wait for a turn in the thread. client: as in `HeavySteps.run`. The caller must end the turn with
+        `give`.
+        """
         if self._busy:
             await self._queue(loop, client)
         self._busy = True

@@ -22,13 +22,15 @@ except ImportError:  # Windows, where there is only one worker
     fcntl = None  # type: ignore[assignment]
 
 _REGION: Final = 24
-"""The file offsets of one limit have this many bits."""
+"""Each limit has 2 ** `_REGION` offsets in the file."""
 _WAITING: Final = 1 << 21
 """The byte at this offset plus a worker's number is locked while requests wait in that worker."""
 _STARTING: Final = 1 << 22
 """The byte at this offset is locked while the time of the next start is read and written."""
 _TIMES: Final = 1 << 16
-"""How many times of a next start the file has room for. Limits whose names' hashes collide share one."""
+"""For how many limits the file has room to store the time of the next start. Limits whose names have the same
+hash, modulo this number, share one stored time.
+"""
 _TIME: Final = struct.Struct("<d")
 
 

@@ -2,7 +2,7 @@
 
 A protocol's JSON object can have a key for which no struct here has a field. The value of such a key is in
 `extra`, under the name of its dialect (the protocol). If the JSON object has no struct here, its unknown key
-is in the `extra` of the nearest struct, under a dotted name (`function.examples`).
+is in the `extra` of the nearest struct around it, under a dotted name (`function.examples`).
 
 A dialect may have several spellings of the same thing. `form`, on each struct of a chat request or answer
 that has it, names the spelling that was used. An encoder of the same dialect writes that spelling again; all

@@ -20,9 +20,10 @@ from dragoman.ir.usage import Usage
 
 
 class Start(Value, frozen=True):
-    """The answer begins. created: Unix seconds or RFC 3339 text. tier: the service tier. usage: the token
-    counts that are known at the beginning, None = none. status: the status of the answer in OpenAI's
-    Responses API, None = not stated. echo: the fields of the request that the answer repeats.
+    """The answer begins. dialect: the protocol in which it is received. created: Unix seconds or RFC 3339
+    text. tier: the service tier. usage: the token counts that are known at the beginning, None = none.
+    status: the status of the answer in OpenAI's Responses API, None = not stated. echo: the fields of the
+    request that the answer repeats.
     """
 
     dialect: str

@@ -10,7 +10,7 @@ class ModerationRequest(Value, frozen=True):
     """The inputs to judge. Each input gets one judgement, also an input of several blocks.
 
     dialect: the protocol in which the client wrote the request. form: how the client wrote the inputs: "one"
-    = a single text without a list, "parts" = one input of several parts, None = a list of texts.
+    = a single text without a list, "parts" = one input, written as a list of blocks, None = a list of texts.
     """
 
     dialect: str

@@ -52,11 +52,11 @@ class Candidate(Value, frozen=True):
 class Response(Value, frozen=True):
     """A complete answer.
 
-    id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text. usage: None =
-    the upstream stated no counts, which is not the same as 0. status: the word of OpenAI's Responses API
-    ("completed", "incomplete", "failed", "queued"); other dialects have none. tier: the service tier. error:
-    why the answer failed, None = it did not fail. echo: the fields of the request that the answer repeats; an
-    encoder may leave them out without reporting a loss.
+    dialect: the protocol in which it was received. id, model, created: as the upstream stated them; created
+    is Unix seconds or RFC 3339 text. usage: None = the upstream stated no counts, which is not the same as 0.
+    status: the word of OpenAI's Responses API ("completed", "incomplete", "failed", "queued"); other dialects
+    have none. tier: the service tier. error: why the answer failed, None = it did not fail. echo: the fields
+    of the request that the answer repeats; an encoder may leave them out without reporting a loss.
     """
 
     dialect: str

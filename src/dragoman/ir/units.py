@@ -97,8 +97,8 @@ def is_tool(unit: str) -> bool:
 
 
 def is_made(unit: str) -> bool:
-    """Whether the unit counts content that the provider has generated: output tokens, pictures or sound of an
-    answer.
+    """Whether the unit counts something that the provider has made: output tokens, pictures, or the sound of
+    an answer.
     """
     return unit in OUTPUT or unit.startswith("images") or unit == "output_audio_ms"
 
@@ -161,8 +161,8 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
 
 
 def told_speed(usage: Usage) -> str | None:
-    """Return the speed that a usage states; None = the standard speed, or none is stated. Another speed has
-    its own prices, like a service tier: https://platform.claude.com/docs/en/build-with-claude/fast-mode
+    """Return the speed that a usage states; None = it states none, or the usual one. Another speed has
+    another price, as a service tier has: https://platform.claude.com/docs/en/build-with-claude/fast-mode
     (2026-11)
     """
     for rest in (usage.extra or {}).values():
@@ -173,10 +173,11 @@ def told_speed(usage: Usage) -> str | None:
 
 
 def told_cost(usage: Usage) -> int | None:
-    """Return the cost of the answer that its usage states, in nano-USD; None = it states no plausible cost.
+    """Return the cost of the answer that a usage states, in nano-USD; None = it states no cost, or an
+    impossible one.
 
-    xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; if the account uses its own key at the
-    provider behind OpenRouter (`is_byok`), the bill of that provider is added. Perplexity: `cost.total_cost`.
+    xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; with the account's own key at the provider
+    behind it (`is_byok`) that provider's bill is added. Perplexity: `cost.total_cost`.
     """
     for rest in (usage.extra or {}).values():
         ticks, cost = rest.get("cost_in_usd_ticks"), rest.get("cost")
@@ -195,14 +196,14 @@ def told_cost(usage: Usage) -> int | None:
 
 
 def _nano(usd: Any) -> int | None:
-    """Return nano-USD for an amount in USD; None = the value is not a number, or not from 0 to `_DEAREST`."""
+    """Return an amount in USD as nano-USD; None = `usd` is not a number from 0 to `_DEAREST`."""
     if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd <= _DEAREST:
         return None
     return round(usd * 1e9)
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:
-    """Add the tokens that were written to a cache to `units`, by their lifetime."""
+    """Add to `units` the tokens that were written to a cache, by the lifetime of the cache."""
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
     if usage.cache_write is not None:
         long = min(long, written)
@@ -212,7 +213,7 @@ def _add_written(units: dict[str, int], usage: Usage) -> None:
 
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
-    """Add the amounts in a usage's `detail` that do not count tokens to `units`."""
+    """Add to `units` those amounts in a usage's `detail` that do not count tokens."""
     for name, amount in detail.items():
         if _TOOL.fullmatch(name):
             units[name] = _whole(amount)
@@ -223,8 +224,8 @@ def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
 
 
 def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
-    """Add to `units` the uses of a provider's tools that some providers state in special members of the usage
-    (`rest`).
+    """Add to `units` the uses of a provider's tools, which some providers state in special fields. rest: the
+    usage's fields of one dialect in `Usage.extra`.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
     https://docs.perplexity.ai/api-reference/chat-completions-post, and `tool_calls_details` in its Responses
@@ -243,7 +244,7 @@ def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
 
 
 def _stated(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object in the member `name`; {} = there is none."""
+    """Return the object in the member `name` of `holder`; an empty object if there is none."""
     found = holder.get(name)
     return found if isinstance(found, dict) else {}
 

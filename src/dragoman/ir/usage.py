@@ -19,7 +19,7 @@ _counts: Final[Callable[[Usage], tuple[Any, ...]]] = attrgetter(
     *("input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output"),
     "reasoning",
 )
-"""The fields of a `Usage` that count tokens."""
+"""Returns the values of those fields of a `Usage` that count tokens."""
 
 
 class Usage(Value, frozen=True):

@@ -33,7 +33,7 @@ class Origin(NamedTuple):
 class Head:
     """The part of a request before its body: the method, the URL and the headers. Many requests can share one
     object, so that a client encodes it only once. written: the origin and the encoded bytes, set by `h1`;
-    None = not used yet.
+    None = `h1` has not encoded it yet.
     """
 
     __slots__ = ("headers", "method", "url", "written")
@@ -65,14 +65,14 @@ class Patience:
         self._seconds = seconds or 0.0
 
     def push(self) -> None:
-        """Start the time again, because the provider has taken a part of the body, or because there is a part
-        to send.
+        """Start the time again, because the provider has taken a piece of the body, or because there is a new
+        piece to send.
         """
         if self._deadline is not None:
             self._deadline.push(self._seconds)
 
     def rest(self) -> None:
-        """Stop the time until the next `push`, because the gateway waits for the next part of the body from
+        """Stop the time until the next `push`, because the gateway waits for the next piece of the body from
         the client.
         """
         if self._deadline is not None:
@@ -102,12 +102,14 @@ class Incoming(Protocol):
         ...
 
     def arrival(self) -> Awaitable[object]:
-        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure."""
+        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure,
+        when it is called or when it is awaited.
+        """
         ...
 
     def release(self) -> None:
-        """End the call. The connection is used again if the request was sent completely and the answer was
-        read completely; otherwise it is closed.
+        """End the call. The connection is used again only if the request was sent completely, the answer was
+        read completely and the provider keeps the connection open; otherwise it is closed.
         """
         ...
 
@@ -126,7 +128,8 @@ class Client(Protocol):
     ) -> Incoming:
         """Send a request, and return its answer when the head has come. added: more headers for this request,
         with other names than those in `head`. connect: the most seconds for opening a connection, None = no
-        limit. patience: is told of the progress of a body in pieces. Raises Failure. If the task is
+        limit. patience: gets `push` and `rest` while a body in pieces is sent; None = nothing is called.
+        Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
         cancelled, the connection is closed.
         """
         ...

@@ -1,4 +1,5 @@
-"""Decompresses bodies piece by piece: gzip, zstd, br and deflate, one of these content codings or several.
+"""Reads the header content-encoding, and decompresses bodies piece by piece: gzip, zstd, br and deflate, one
+of these content codings or several.
 
 Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip), RFC
 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is zlib's format; some senders
@@ -141,7 +142,9 @@ class _Zstd:
 
 
 def _zstd() -> ModuleType:
-    """Import the zstd library when zstd is used first. From 3.14 on, Python has its own."""
+    """Return the module of zstd, which is imported only when zstd is used: Python's own from 3.14 on, else
+    `backports.zstd`.
+    """
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
@@ -194,8 +197,8 @@ def codings(stated: str) -> tuple[str, ...]:
 
 class Unpacker:
     """Decompresses one body. For each compressed piece call `feed`, then `next` until it returns None; at the
-    end of the body call `close`. applied: the content codings, from `codings`. limit: the most bytes of the
-    decompressed body; None = neither its size nor its ratio is limited here.
+    end of the body call `close`. applied: the content codings, from `codings`; at least one. limit: the most
+    bytes of the decompressed body; None = neither its size nor its ratio is limited here.
     """
 
     def __init__(self, applied: Sequence[str], limit: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A context variable through which a connection pool tells the exchange of a request that it has got a
+"""A context variable, through which a connection pool tells an exchange that its request has got a
 connection.
 """
 

@@ -50,14 +50,17 @@ class Connection(ResponseHandler):
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """Prepare for the next request on this connection, and tell its task (`CONNECTED`)."""
+        """Prepare for the next request on this connection, and call the function that the request's task has
+        set in `CONNECTED`, if it has set one.
+        """
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of an answer from aiohttp's parser. data: [(head, stream of the body)]. A second
-        final head for one request, or more than `_MOST_INTERIM` interim heads, close the connection.
+        """Take the head of an answer from aiohttp's parser. data: the pair (head, stream of the body). size:
+        as aiohttp gives it. A second final head for one request, or more than `_MOST_INTERIM` interim heads,
+        close the connection.
         """
         if self._answered is self._parser:
             self._break_off()
@@ -109,8 +112,8 @@ class Connection(ResponseHandler):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """Return a function that returns a true value if this socket has bytes to read, or its end. The function
-    never waits.
+    """Return a function that returns a true value if this socket has bytes to read or the other side has
+    closed it. The function never waits.
     """
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]

@@ -14,8 +14,8 @@ from dragoman.net.failures import Failure
 
 
 class Downloads:
-    """Gets files without redirects, cookies and proxies. Create and close it within the running event loop.
-    guard: looks up all host names.
+    """Gets files. It follows no redirects, and uses no cookies and no proxy. Create and close it within the
+    running event loop. guard: looks up all host names.
     """
 
     def __init__(self, guard: GuardedResolver) -> None:

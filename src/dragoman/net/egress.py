@@ -42,8 +42,9 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is global unicast; if an IPv4 address is embedded in it, whether that one is.
-    Raises ValueError for a host name.
+    """Whether an IP address is global unicast, and not an internal address of a cloud (`_PLATFORMS`). If an
+    IPv4 address is embedded in it, the same must hold for the IPv4 address. Raises ValueError for a host
+    name.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
@@ -66,8 +67,9 @@ def is_public(address: str) -> bool:
 
 
 def ends_in_a_number(host: str) -> bool:
-    """Whether some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
-    No host name ends in a number: https://url.spec.whatwg.org/#ends-in-a-number-checker
+    """Whether the last label of this host is a number. Some systems read such a host as an IPv4 address:
+    `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`. No host name ends in a number:
+    https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 

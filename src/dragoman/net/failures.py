@@ -25,7 +25,7 @@ class Failure(DragomanError):
 
 
 class NotReached(Failure):
-    """No connection was opened: the name was not found, no address answered, or TLS failed."""
+    """No connection was opened. For example, the name was not found, no address answered, or TLS failed."""
 
     meaning = "none of its IP addresses can be reached"
 
@@ -37,13 +37,15 @@ class ConnectTimeout(Failure):
 
 
 class Disconnected(Failure):
-    """The connection ended after the request was sent, before the answer's head was complete."""
+    """The connection ended before the answer's head was complete. The provider may have got the request."""
 
     meaning = "it was closed before a response arrived"
 
 
 class Truncated(Failure):
-    """The connection ended in the middle of the answer's body."""
+    """The connection ended in the middle of the answer's body, or a message was sent on a closed
+    WebSocket.
+    """
 
     meaning = "it was closed in the middle of the response"
 

@@ -101,8 +101,8 @@ class Claim:
 
     def take(self, size: int) -> None:
         """Count `size` more bytes. Raises RequestFailed (`fetch_busy`) if all exchanges together would exceed
-        the room's size, or those of this client half of it. An exchange that is the only one with bytes is
-        not refused.
+        the room's size, unless no other exchange has bytes; or if the exchanges of this client would exceed
+        half of it, unless no other exchange of the client has bytes.
         """
         room = self._room
         theirs = room.by_client.get(self.client, 0)
@@ -114,7 +114,7 @@ class Claim:
         room.by_client[self.client] = theirs + size
 
     def close(self) -> None:
-        """Count no bytes any more. The claim may be used again."""
+        """Set the count of this exchange back to 0. The claim may be used again."""
         room, held = self._room, self.held
         if not held:
             return
@@ -304,7 +304,7 @@ class Fetcher:
 
 
 def _nothing() -> None:
-    """Do nothing."""
+    """Do nothing: the function in `CONNECTED` for downloads."""
 
 
 class _Budget:
@@ -366,7 +366,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
     """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
-    the IR.
+    the IR. keep: as for `Fetcher.inline`.
     """
     named: list[tuple[ir.Media, str]] = []
     for index, message in enumerate(request.messages):
@@ -377,7 +377,9 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download with its place, also those within documents and tool results."""
+    """Yield each medium to download with its place, also media within documents and within the results of the
+    client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
+    """
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block

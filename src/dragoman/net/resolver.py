@@ -32,7 +32,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = because no thread became free."""
+    """A host name was not looked up in time. busy: True = there was no free thread for the look-up."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -57,8 +57,9 @@ class Resolver:
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a host name. Raises Unresolved if that takes too long, OSError if it has
-        none.
+        """Return the addresses of a host name, each with `port`. family: only addresses of this family;
+        AF_UNSPEC = all. Raises Unresolved if that takes too long or the system cannot start a thread, OSError
+        if the name has no address or is too long.
         """
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
@@ -81,8 +82,9 @@ class Resolver:
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """Start a look-up in a new thread. Returns a future for its result or error. The client's place is
-        given back when the look-up has ended. Raises Unresolved (busy) if the system cannot start a thread.
+        """Start a look-up in a new thread. Returns a future for its result or error. The client's place (see
+        `Shares`) is given back when the look-up has ended. Raises Unresolved (busy) if the system cannot
+        start a thread.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()

@@ -1,9 +1,11 @@
-"""HTTP to configured providers: timers, limits and errors around an HTTP client (`net.client`).
+"""HTTP requests and WebSockets to configured providers: timers, limits and errors around an HTTP client
+(`net.client`).
 
-Every failure becomes a `RequestFailed`, whose fault names the timer or the step that failed. URLs in clients'
-requests are not called here, but in `fetch`. If a connection ends before the head of an answer is complete,
-the request is sent again, but only if its method is idempotent (RFC 9110, 9.2.2) and its body can be sent
-again. Providers charge for requests with other methods, so `routing.attempts` decides about model calls.
+Every failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed.
+URLs in clients' requests are not called here, but in `fetch`. If a connection ends before the head of an
+answer is complete, the request is sent again, but only if its method is idempotent (RFC 9110, 9.2.2) and its
+body can be sent again. Providers charge for requests with other methods, so `routing.attempts` decides about
+model calls.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ CROWDED = ir.Fault(
 )
 """The fault if answers that are being read as a whole need too much memory together."""
 _TURN = 1024 * 1024
-"""The most bytes of an answer that are read before other tasks get a turn. Bytes that have already arrived
+"""After this many bytes of an answer have been read, other tasks get a turn. Bytes that have already arrived
 are read and decompressed without waiting: 128 MB would block for a third of a second.
 """
 _LINGER = 0.2
@@ -70,7 +72,7 @@ class Pool(msgspec.Struct, frozen=True):
     """The settings for the connections to one provider. size: the most connections, 0 = no limit. keep_alive:
     seconds after which an idle connection is closed. wait: the most seconds that a request waits for a
     connection, None = no limit. max_age: seconds after which a connection gets no new request, None = no
-    limit.
+    limit; aiohttp's client ignores it.
     """
 
     size: int = 0
@@ -81,7 +83,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Slots:
     """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
-    name: the provider's name, for errors.
+    An open WebSocket counts as a call. pool: its `size` is not 0. name: the provider's name, for errors.
     """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
@@ -132,9 +134,11 @@ class Terms(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, eq=False):
     """A provider's answer whose head has come.
 
-    _terms: the terms of its transport. _watch: the deadline for the answer's head; it becomes the idle
-    deadline, because the same task reads the body. slots: where `close` gives a slot back; None = this call
-    has no slot.
+    _terms: the terms of its transport. _idle: the most seconds without bytes of the body, None = no limit.
+    _watch: the deadline for the wait for the answer's head; `chunk` uses it again for each wait for bytes of
+    the body. A deadline cancels the task that created it, so the task that sent the request must also read
+    the body. _share: the memory that `read` has taken, None = none. slots: where `close` gives a slot back;
+    None = this call has no slot.
     """
 
     status: int
@@ -149,11 +153,12 @@ class Answer(msgspec.Struct, eq=False):
     slots: Slots | None = None
 
     async def read(self, largest: int | None = None) -> bytes:
-        """Return the complete body. largest: a lower limit in bytes, None = the provider's.
+        """Return the complete body. largest: another limit in bytes, which applies if it is lower than
+        `Terms.largest`; None = only `Terms.largest` applies.
 
         Raises RequestFailed if the decompressed body has more bytes than its limit (`answer_too_large`), if
         other answers leave no memory for it (`answers_too_large_together`), if no bytes come within the idle
-        time, or if the connection breaks.
+        time, or if the connection breaks or the body is not valid.
         """
         incoming, terms = self._incoming, self._terms
         most = terms.largest if largest is None else min(largest, terms.largest)
@@ -196,7 +201,7 @@ class Answer(msgspec.Struct, eq=False):
     async def chunk(self) -> bytes:
         """Return the bytes of the body that have arrived since the last read; if there are none, wait for
         some. b"" = the end. Raises RequestFailed if none come within the idle time, which runs only in this
-        method, or if the connection breaks.
+        method, or if the connection breaks or the body is not valid.
         """
         incoming = self._incoming
         try:
@@ -230,8 +235,8 @@ class Answer(msgspec.Struct, eq=False):
         return data
 
     def close(self) -> None:
-        """End the call. The connection is used again if the request was sent completely and the answer was
-        read completely.
+        """End the call: give back its slot and its memory. The connection is used again or closed, as
+        `net.client.Incoming.release` says.
         """
         self._watch.lift()
         if self._share is not None:
@@ -247,9 +252,9 @@ class Transport:
 
     ca_file, client_cert, client_key: as for `h1.dial.trusting`. verify_tls: False = the provider's
     certificate is not checked. proxy: the URL of an HTTP proxy; with a proxy, aiohttp's client is used.
-    client: see `ClientName`. name: the provider's name in errors; clients must not learn addresses of our
-    network. max_answer: the most bytes of an answer that is read as a whole, decompressed. reached: called
-    for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
+    client: see `ClientName`. name: the provider's name, which errors contain in place of its address; None =
+    errors say "provider". max_answer: the most bytes of an answer that is read as a whole, decompressed.
+    reached: called for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
     """
 
     def __init__(
@@ -296,9 +301,10 @@ class Transport:
         """Send a request to the provider, and return its answer when the head has come; the caller closes the
         answer. Raises RequestFailed.
 
-        head: with all headers; only accept and accept-encoding are added if they are missing. body: each
-        piece that the provider takes restarts the time for the first byte. added: more headers for this
-        request, with other names than those in `head`.
+        head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
+        and accept-encoding if they are missing. body: each piece that the provider takes restarts the time
+        for the first byte. added: more headers for this request, with other names than those in `head`; None
+        = none.
         """
         sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)
@@ -339,12 +345,12 @@ class Transport:
         return Answer(incoming.status, incoming.headers, incoming, terms, timers.idle, deadline)
 
     async def websocket(self, head: Head, timers: Timers, largest: int) -> Socket:
-        """Open a WebSocket to the provider; the caller closes it. It takes one of the `pool.size` places
-        while it is open. head: its URL is an http or https URL. largest: the most bytes of one message from
-        the provider.
+        """Open a WebSocket to the provider; the caller closes it. It takes one of the `pool.size` slots while
+        it is open. head: its URL is an http or https URL. largest: the most bytes of one message from the
+        provider.
 
         Raises Refused if the provider answers with an HTTP status other than 101, and RequestFailed for other
-        failures.
+        failures. With a proxy, it always raises RequestFailed (`realtime_over_proxy`).
         """
         from dragoman.net.websocket import connect  # few gateways have realtime sessions
 
@@ -374,7 +380,7 @@ class Transport:
 
 
 def _nothing() -> None:
-    """Do nothing: the `done` of a WebSocket that has no place to give back."""
+    """Do nothing: the `done` of a WebSocket that has no slot to give back."""
 
 
 async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer:

@@ -49,8 +49,8 @@ class Socket:
 
     @property
     def code(self) -> int:
-        """The close code that the provider has sent; 1006 = it has sent none, as when the connection
-        broke.
+        """The close code that the provider has sent; 1006 = it has sent none: the WebSocket is still open, or
+        the connection broke.
         """
         code = self._connection.protocol.close_rcvd
         return _ABNORMAL if code is None else int(code.code)

@@ -1,5 +1,5 @@
-"""Observers of finished exchanges (access log, health, measured performance, metrics, counters of bounds),
-and the writer of the log.
+"""Observers of finished exchanges (access log, finished exchanges with their traces, health, measured
+performance, metrics, counters of bounds), the forms of reports on usage, and the writer of the log.
 
 An observer reads exchanges and does not change them. On the board, workers tell each other their counts.
 """

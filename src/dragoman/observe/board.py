@@ -64,7 +64,9 @@ class Board:
         return [message for message in messages if message is not None]
 
     def present(self, number: int, now: float) -> bool:
-        """Whether the process with the slot `number` has written a message in the last `_FRESH_SECONDS`."""
+        """Whether the process with the slot `number` has written a message in the last `_FRESH_SECONDS`. now:
+        monotonic seconds.
+        """
         written, size, _ = _HEAD.unpack_from(self._memory, (number - 1) * _SLOT_BYTES)
         return bool(size) and now - written <= _FRESH_SECONDS
 

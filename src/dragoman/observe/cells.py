@@ -28,7 +28,9 @@ _ENTRY: Final = struct.Struct("<HHI")
 """The head of an entry of the directory: the bytes of the key, the number of cells, and the checksum."""
 
 NOWHERE: Final = 0
-"""The index of a cell without a meaning: no key has it."""
+"""The index of a cell that no key has. Counts for which there is no room are added to it, and nobody reads
+it.
+"""
 _SEEN: Final = 1
 """The index of the cell with the time when the worker last wrote its present values (monotonic seconds); 0 =
 it has ended.

@@ -94,7 +94,7 @@ class Finished:
     """The latest finished exchanges of one process. keep: how many exchanges that named a model are stored, 0
     = none. Of other exchanges, a tenth of this number is stored separately, so that requests of strangers
     cannot push out those of clients. room: the most bytes of all stored bodies together. body: the most bytes
-    of each body, 0 = no bodies are stored.
+    of each body, 0 = no bodies are stored; the code that records bodies reads this.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -149,7 +149,9 @@ class Finished:
             oldest.bodies = None
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
-        """Use other limits from now on. The latest of the stored exchanges stay."""
+        """Use other limits from now on; the parameters are those of `Finished`. The latest of the stored
+        exchanges stay.
+        """
         self.keep, self.body, self._room = keep, body, room
         self._models = deque(self._models, maxlen=keep)
         self._others = deque(self._others, maxlen=(keep + 9) // 10)
@@ -173,7 +175,7 @@ class Finished:
 
     def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:
         """Return at most `limit` of the exchanges that match `wanted`, the latest first. before: a position
-        in this order (see `place`), after which the list begins; None = at the latest.
+        in this order (see `place`), after which the list begins; None = it begins with the latest exchange.
         """
         found = [one for one in self.all() if wanted.matches(one)]
         if before is not None:
@@ -205,7 +207,8 @@ def body_size(exchange: Exchange) -> int:
 
 def lean(exchange: Exchange) -> Exchange:
     """Return a copy of an exchange in which everything that clients and providers can make large is cut or
-    removed. At most `_ENTRIES` losses stay, the foremost ones, and an entry that counts the others.
+    removed. At most `_ENTRIES` losses stay (those that `Exchange.foremost_losses` returns), with an entry
+    that counts the others.
     """
     losses, changes = exchange.losses, exchange.changes
     if len(losses) > _ENTRIES:
@@ -260,5 +263,5 @@ def _lean_fault(fault: ir.Fault) -> ir.Fault:
 
 
 def cut(text: str, most: int = _NAME) -> str:
-    """Cut a text to at most `most` characters."""
+    """Return a text of at most `most` characters: the same text, or its beginning with `…` at the end."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -70,9 +70,10 @@ class Figures(msgspec.Struct):
     def note(self, exchange: Exchange, now: float) -> None:
         """Count a finished exchange, and update the health of its attempts' providers. now: Unix seconds.
 
-        An attempt counts as a failure if the fault is the provider's own, or the provider refused the
-        gateway's key or account. It counts as an answer if it has no fault, was not overtaken by another
-        attempt, and had content or belongs to an exchange that ended well. Other attempts do not count.
+        An attempt counts as a failure if the fault is the provider's own, the provider refused the gateway's
+        key or account, or the gateway has no valid credential for it. It counts as an answer if it has no
+        fault, was not overtaken by another attempt, and had content or belongs to an exchange that ended
+        well. Other attempts do not count, nor do those of providers that `providers` does not name.
         """
         self.finished += 1
         if (fault := exchange.fault) is not None:
@@ -109,7 +110,8 @@ class Figures(msgspec.Struct):
 
     def providers_shown(self, *, details: bool) -> dict[str, Any]:
         """Return the health of the providers as a JSON object. details: True = the health of each provider by
-        its name; False = how many providers there are, and how many of them are not healthy.
+        its name; False = how many providers there are, and how many of them are unhealthy (providers whose
+        health is unknown are not).
         """
         if details:
             return {name: shown(health) for name, health in self.providers.items()}
@@ -201,8 +203,8 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a fault is the provider's own error, its refusal of the gateway's key or account, or that the
-    gateway has no valid credential for it.
+    """Whether a fault counts against the health of a provider: it is the provider's own error, the provider
+    has refused the gateway's key or account, or the gateway has no valid credential for the provider.
     """
     if fault.blame == "upstream" or fault.code in _UNSIGNED:
         return True

@@ -1,10 +1,10 @@
 """The writer of a process's log: all its lines go to one stream, in one order, with one count of lost lines.
 
 Logging must not wait for a terminal or a pipe that is not read, because the event loop would stand still. A
-process that serves only puts its lines into a queue; a thread writes them, several at once. A process without
-this thread (before it serves, at its end, and the parent of workers, which must not have a thread) writes
-itself, and gives up after a short time. Lines that find no room are dropped, and the log says how many. See
-docs/decisions/0010-workers.md.
+process that serves requests puts its lines into a queue, and a thread writes them, several at once. A process
+without this thread (before it serves, at its end, and the parent of workers, which must not have a thread)
+writes itself, and gives up after a short time. Lines that find no room are dropped, and the log says how
+many. See docs/decisions/0010-workers.md.
 """
 
 from __future__ import annotations
@@ -162,8 +162,9 @@ class Lines:
             self._drop()
 
     def _deliver(self, data: bytes) -> bool:
-        """Write all of `data`. Returns False if the stream did not take all of it. The first time, this waits
-        a second; afterwards it does not wait until the stream has taken something again.
+        """Write all of `data`. Returns False if the stream did not take all of it in time; True if it did, or
+        if nobody can read the stream any more. The first time, this waits a second; afterwards it does not
+        wait until the stream has taken something again.
         """
         rest = whole = memoryview(b"\n" + data if self._torn else data)
         try:
@@ -183,8 +184,8 @@ class Lines:
         return True
 
     def _takes(self, patience: float) -> bool:
-        """Whether the stream has room for a write of PIPE_BYTES; waits for this at most `patience`
-        seconds.
+        """Whether the stream has room for a write of PIPE_BYTES; True also if this cannot be found out. Waits
+        for room at most `patience` seconds.
         """
         try:
             _, takes, _ = select.select([], [self._stream], [], patience)

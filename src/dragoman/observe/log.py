@@ -1,4 +1,5 @@
-"""The access log: one line for each finished exchange except health probes, for people or as JSON.
+"""The access log: one line for each finished exchange, for people or as JSON. Health probes that were
+answered with 200 get no line.
 
 No request waits for a terminal or a pipe that is not read: see `observe.lines`.
 

@@ -194,8 +194,8 @@ class Metrics:
         self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
-        """Count an exchange that `usual` does not cover: it had no attempt or several, did not end well, or
-        has no block.
+        """Count an exchange that `usual` does not cover: it had no attempt or several, did not end well, was
+        refused by a limit, or has no block; or its attempt has a fault or a cost for several models.
         """
         numbers = self._numbers
         method = exchange.method if exchange.method in _METHODS else OTHER
@@ -318,8 +318,8 @@ class Metrics:
         return provider, (model if name in self._deployments else OTHER)
 
     def _find(self, family: Family, *labels: str) -> int:
-        """Return the first cell for these label values. If the metric already has too many sets of labels,
-        return the cell of `OTHER`.
+        """Return the first cell for these label values; if they are new, add cells for them. If the metric
+        already has too many sets of labels, or the memory is full, return the cell of `OTHER`.
         """
         key = (family.name, *[label[:_CHARACTERS] for label in labels])
         part = self._part

@@ -32,9 +32,9 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def note(self, exchange: Exchange) -> None:
-        """Count an exchange that ended well for the deployment that answered it; if the time of its first
-        content is known, add that time and the rate to the averages. Counts of tokens are ignored, because
-        they run no model.
+        """Count an exchange that ended well for the deployment that answered it. If the time of its first
+        content is known, add that time to the average; if the exchange also has more than one token, add the
+        rate. Requests that only count tokens are ignored, because they run no model.
         """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:

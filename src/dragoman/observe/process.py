@@ -1,4 +1,6 @@
-"""What the operating system and Python state about processes, under the names of Prometheus's own clients."""
+"""Reads metrics of processes from the operating system and from Python. They have the names that Prometheus's
+own client libraries use.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def of_python(worker: int) -> Iterator[Sample]:
 
 
 def of_version() -> Sample:
-    """Return the version of Python."""
+    """Return a sample whose labels are the version of Python."""
     return Sample(
         PYTHON,
         1,

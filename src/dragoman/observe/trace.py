@@ -86,9 +86,9 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
     """Return a row for each candidate that could have been called, in the order in which they stood. `state`:
-    `called` (with the numbers of its attempts); `resting`, `refused` or `failing` (it comes after others);
-    `disabled` (by an operator); `dropped` (it cannot answer this request); `not_needed` (another one has
-    answered) or `not_called` (the failure ended the attempts).
+    `called` (with the numbers of its attempts); `resting`, `refused` or `failing` (such a candidate comes
+    after the ready ones); `disabled` (by an operator); `dropped` (it cannot answer this request);
+    `not_needed` (another one has answered) or `not_called` (the failure ended the attempts).
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

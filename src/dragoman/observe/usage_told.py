@@ -67,8 +67,9 @@ def usd(nano: int) -> str:
 
 
 def spend(known: int, *, complete: bool) -> dict[str, Any]:
-    """Return the members `cost_usd` and `cost_complete`. known: the known part of the cost in nano-USD.
-    complete: False = the cost is not fully known.
+    """Return the JSON members `cost_usd` and `cost_complete` for a cost. known: the known part of the cost,
+    in nano-USD. complete: True = it is all of the cost; False = another part is unknown, and then `cost_usd`
+    is None if `known` is 0.
     """
     return {"cost_usd": usd(known) if known or complete else None, "cost_complete": complete}
 
@@ -129,9 +130,9 @@ def _percentiles(counts: Mapping[int, int]) -> dict[str, int | None]:
 
 
 def report_csv(answer: Mapping[str, Any]) -> str:
-    """Return a report as CSV. answer: the report as `told` returns it. There is a line for each group; or, if
-    the report has a step, for each group of each bucket, with the time of the bucket (Unix seconds) in the
-    first column.
+    """Return a report as CSV. answer: the report as `told` returns it. There is a line for each group, or one
+    line with the totals if the report has no groups. If the report has a step, there is a line for each group
+    of each bucket, with the time of the bucket (Unix seconds) in the first column.
     """
     by, step = answer["group_by"], answer["step"]
     buckets = answer.get("buckets")
@@ -219,4 +220,4 @@ def _csv_value(value: Any) -> Any:
 
 
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
-"""The last four are the wide forms of the first, which spreadsheets read as these."""
+"""The last four are the full-width forms of the first four. Spreadsheets read them in the same way."""

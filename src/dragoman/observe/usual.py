@@ -28,11 +28,11 @@ from dragoman.observe.families import (
 NAME: Final = "usual"
 """The first word of the keys of blocks. Other keys begin with the name of a metric."""
 ANSWERED: Final = "answered"
-"""The outcome of the attempt of such an exchange."""
+"""The outcome of the only attempt of an exchange that this module counts."""
 
 WHOLE_SUM: Final = len(HTTP_SECONDS.bounds) + 1
-"""The index of a histogram's sum, which follows its buckets: here of `HTTP_SECONDS`, which comes first in a
-block.
+"""The index of the sum of `HTTP_SECONDS`, the first histogram in a block. The sum of a histogram follows its
+buckets.
 """
 OWN: Final = HTTP_SECONDS.width
 """The index of the histogram of the gateway's own times (`OVERHEAD`)."""
@@ -76,7 +76,9 @@ class Kind(NamedTuple):
 
 
 def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
-    """Yield what a block has counted, metric by metric. key: the block's key."""
+    """Yield the metrics that a block has counted, each with its label values and numbers. key: the block's
+    key.
+    """
     kind = Kind(*key[1:])
     count = sum(block[:WHOLE_SUM])
     yield HTTP_REQUESTS, (kind.method, kind.path, kind.status), [count]

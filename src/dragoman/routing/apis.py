@@ -1,7 +1,7 @@
 """Chooses in which of the provider's APIs (dialects) an attempt is made. The first rule that applies decides:
 
-  1. the operator's setting, or else the API under whose name the request has members for it, if the provider
-     has that API
+  1. the operator's setting, or else the API for which the request contains special members (under the API's
+     name), if the provider has that API
   2. an API that accepts functions and thinking together, or that can force a call, if the request needs it
   3. the client's own protocol, so that bytes can be relayed
   4. the provider's first API through which the model is available

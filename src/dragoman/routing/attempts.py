@@ -263,8 +263,8 @@ class Attempts(Generic[C]):
         return self._left
 
     def swap(self, candidate: C) -> None:
-        """Exchange the candidate that was to start for this one in `left`. The other one becomes the first in
-        `left`.
+        """Let this candidate of `left` start in place of the candidate that was to start, which becomes the
+        first in `left`.
         """
         place = self._left.index(candidate)
         if self._running is not None:
@@ -273,7 +273,7 @@ class Attempts(Generic[C]):
         self._running = self._left.pop(place)
 
     def pause(self, seconds: float) -> None:
-        """Extend the time of all attempts by so many seconds."""
+        """Extend the time of all attempts by so many seconds, if it is limited."""
         if self._until is not None:
             self._until += seconds
 
@@ -314,13 +314,13 @@ class Attempts(Generic[C]):
                 return [] if waiting is None else [self._start(waiting)]
 
     def may_begin(self, now: float) -> bool:
-        """Whether the number of attempts and their time allow one more."""
+        """Whether the number of attempts and their time allow one more. now: monotonic seconds."""
         return not self._is_spent() and not self._is_late(now)
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
         """Whether another candidate could be called at once instead of the running one: one in `left` for
-        which `differs` returns True, or one of a fallback. Doubtful candidates do not count. fallbacks:
-        whether a fallback is left.
+        which `differs` returns True, or one of a fallback. Doubtful candidates do not count. False also if
+        the request has made all its attempts. fallbacks: whether a fallback is left.
         """
         return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
@@ -346,8 +346,8 @@ class Attempts(Generic[C]):
         return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
-        """All candidates rest: wait for the one whose rest ends first. Give up if it ends later than
-        `patience` or the time of all attempts allows.
+        """Wait for the resting candidate whose rest ends first. The caller has checked that no other
+        candidate is left. Give up if the rest ends later than `patience` or the time of all attempts allows.
         """
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience or self._is_late(at):
@@ -367,7 +367,9 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Record that one of two running attempts has failed. The other one goes on alone."""
+        """Record that one of two running attempts has failed: the attempt with this candidate, or, if it is
+        None, the attempt that started last. The other attempt goes on alone.
+        """
         failed, other = self._running, self._beside
         if candidate == other:
             failed, other = other, failed
@@ -455,7 +457,7 @@ class Attempts(Generic[C]):
         return self._policy.attempts is not None and self._started >= self._policy.attempts
 
     def _is_late(self, now: float) -> bool:
-        """Whether the time of all attempts is over at `now`."""
+        """Whether the time of all attempts is over at `now` (monotonic seconds)."""
         return self._until is not None and now >= self._until
 
     def _is_crowded(self, candidate: C) -> bool:

@@ -57,8 +57,8 @@ class State(msgspec.Struct):
 
 
 class Down(NamedTuple):
-    """A provider that did not answer its checks. until: when this is no longer believed. since: when the
-    first of these checks failed. Both are monotonic seconds.
+    """A provider that did not answer its checks. until: until when it counts as down. since: when the first
+    of these checks failed. Both are monotonic seconds.
     """
 
     until: float
@@ -85,7 +85,7 @@ class Breakers:
     def order(self, names: Sequence[str], now: float) -> Sequence[int]:
         """Return the indexes of the deployments `names` in the order to ask them. Those that are not open
         (`is_open`) keep their order. The others come last, and of these the one whose pause ends first comes
-        first.
+        first. now: monotonic seconds.
         """
         if self.calm:
             return range(len(names))
@@ -101,7 +101,7 @@ class Breakers:
 
     def is_open(self, name: str, now: float) -> bool:
         """Whether a deployment is asked after the others: its pause is not over, a trial is running, or its
-        provider did not answer a check.
+        provider did not answer a check. now: monotonic seconds.
         """
         return self._open_until(name, now) is not None
 
@@ -111,7 +111,7 @@ class Breakers:
 
     def _open_until(self, name: str, now: float) -> float | None:
         """Return until when (monotonic seconds) a deployment is asked after the others; None = it is asked at
-        its usual place.
+        its usual place. now: monotonic seconds.
         """
         state, down = self.states.get(name), self.down_until(provider_of(name))
         if state is None or not state.until or (state.until <= now and not state.trying):
@@ -119,7 +119,7 @@ class Breakers:
         return max(state.until, down)
 
     def down_until(self, provider: str) -> float:
-        """Return until when (monotonic seconds) it is believed that the provider does not answer; 0 = it
+        """Return until when (monotonic seconds, perhaps in the past) a provider counts as down; 0 = it
         answered the latest check, or no check has failed.
         """
         if not self.down or (down := self.down.get(provider)) is None:
@@ -127,8 +127,8 @@ class Breakers:
         return down.until
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
-        """Record that a provider did not answer a check; this is believed until `until`. Returns whether this
-        is new: no earlier check had failed.
+        """Record that a provider did not answer a check: it counts as down until `until`. until, now:
+        monotonic seconds. Returns whether this is new: the provider was not known as down before.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
@@ -136,7 +136,7 @@ class Breakers:
 
     def forget(self, now: float) -> None:
         """Forget each deployment whose pause is over and whose latest failure is longer ago than the longest
-        pause, and each provider whose failed check is no longer believed. now: monotonic seconds.
+        pause, and each provider that no longer counts as down. now: monotonic seconds.
         """
         most = self.limits.pause_max
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
@@ -148,7 +148,7 @@ class Breakers:
     def began(self, name: str, now: float) -> bool:
         """Record that an attempt at a deployment begins. If the pause of its breaker is over, this attempt is
         the trial: for all other requests the breaker is open for another pause. Returns whether the attempt
-        is a trial.
+        is a trial. now: monotonic seconds.
         """
         state = self.states.get(name)
         if state is None or not state.until or state.until > now:
@@ -186,7 +186,7 @@ class Breakers:
 
     def failed(self, name: str, outcome: Outcome, now: float) -> bool:
         """Record that an attempt has failed. Returns whether this has opened the breaker. An outcome that
-        does not count against deployments is treated as `abandoned`.
+        does not count against deployments is treated as `abandoned`. now: monotonic seconds.
         """
         if outcome not in _COUNTED:
             self.abandoned(name)
@@ -207,13 +207,14 @@ class Breakers:
         return True
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """Record the result of a check, which asks a provider whether it answers at all. until: None = it has
-        answered; otherwise it has not, and this is believed until then, or until one of its deployments
-        answers.
+        """Record the result of a check, which asks a provider whether it answers at all. until: None = the
+        provider has answered; otherwise it has not, and it counts as down until this time (monotonic
+        seconds), or until one of its deployments answers. now: monotonic seconds.
 
         An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
         The pause after such a trial is not ended by a check: then the deployment fails although its provider
-        answers. Returns whether the result is new: whether the provider was known as down differs now.
+        answers. Returns whether the result is new: a provider that was not known as down has not answered, or
+        one that was known as down has answered.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:

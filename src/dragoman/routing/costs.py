@@ -45,9 +45,10 @@ class Tokens(NamedTuple):
 
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
-    """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) it
-    is the first one. With a policy, any deployment with a weight may be called without a failure, so it is
-    the dearest of those with a known price; with `policy: cost` it is the cheapest. offers: at least one.
+    """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) the
+    result is the first one. With a policy, any deployment with a weight may be called without a failure, so
+    the result is the dearest of those with a known price; with `policy: cost` the cheapest. offers: at least
+    one.
     """
     if spread is None:
         return offers[0]

@@ -1,4 +1,4 @@
-"""What an operator has to know about providers. The log and alerts tell it."""
+"""The events that the log and alerts tell an operator, most of them about providers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ provider).
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment or provider. provider: "" = the event is not about a provider. deployment: its name,
+    """Something that an operator has to know. message: one sentence for a person; about a deployment or
+    provider, it begins with the name. provider: "" = the event is not about a provider. deployment: its name,
     None = the event is about the provider as a whole. key: the last characters of the key, None = it is not
     about a key.
     """

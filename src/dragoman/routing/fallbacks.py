@@ -15,7 +15,7 @@ from dragoman import ir
 
 R = TypeVar("R")
 Why: TypeAlias = Literal["any", "context", "content"]
-"""The list that is used after a failure."""
+"""The name of a list in `Fallbacks`, by the failure after which the list is used."""
 
 
 class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
@@ -37,9 +37,9 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
         return self.any if why == "any" else self.context if why == "context" else self.content
 
     def after(self, why: Why) -> Fallbacks[R]:
-        """Return the lists that are left when the first route of the list `why` has been used. The rest of
-        that list becomes `any`: after a refusal, the routes of the former `any` would repeat it. The other
-        lists lose the used route.
+        """Return the lists that are left when the first route of the list `why` has been used. The caller has
+        checked that this list is not empty. The rest of that list becomes `any`: after a refusal, the routes
+        of the former `any` would repeat it. The other lists lose the used route.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)
@@ -58,7 +58,7 @@ NONE: Final[Fallbacks[str]] = Fallbacks()
 
 
 def why_of(fault: ir.Fault) -> Why:
-    """Return which list is used after a fault."""
+    """Return the name of the list that is used after a fault."""
     if fault.kind == "context_length":
         return "context"
     return "content" if fault.kind == "content_policy" else "any"

@@ -1,8 +1,8 @@
-"""What is remembered of providers between requests: the state of their keys, and which deployments have
-failed.
+"""What is remembered of providers between requests: the state of their keys, which deployments have failed,
+and what policies and hedged requests have measured.
 
-Both are stored by names that do not change with the configuration, so a reload forgets nothing. They decide,
-together with a route's deployments, in which order a request asks.
+All of this is stored by names that do not change with the configuration, so a reload forgets nothing.
+Together with a route's deployments, it decides in which order a request asks.
 """
 
 from __future__ import annotations
@@ -137,14 +137,17 @@ class Health:
         return view
 
     def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
-        """Use these keys that tenants have brought. own: as the attribute."""
+        """Use these keys that tenants have brought, in place of the former ones, and apply the marks of other
+        workers to them. own: as the attribute.
+        """
         self.own = own
         if self.recall is not None:
             self.recall()
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
         """Forget what is known against keys and deployments. provider: only those of this provider; None = of
-        all providers. key: only the key with this id, and no deployments.
+        all providers. key: only the key with this id, and no deployments; the caller must then state its
+        provider.
         """
         for name, pool in self.pools.items():
             for one in (*pool.keys, *self.own.get(name, {}).values()):
@@ -166,7 +169,7 @@ class Health:
     def checked(self, provider: str, now: float, until: float | None) -> bool:
         """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
         until this time (monotonic seconds), or until one of its deployments answers. Returns whether this is
-        new.
+        new. now: monotonic seconds.
         """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
@@ -215,7 +218,7 @@ class Health:
         before: Asking | None = None,
     ) -> Asking:
         """Return the candidates of a route: deployments in the order of its policy, keys in the order of
-        their pools.
+        their pools. now: monotonic seconds.
 
         First come ready keys at deployments that do not fail, then their spent keys, then deployments that
         fail, in the same order of keys. Refused keys are returned only if there is nothing else, resting keys
@@ -284,7 +287,7 @@ class Health:
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
         """Whether a candidate is asked only if no other can be: its deployment fails, its provider has
-        refused the key, or the key is spent.
+        refused the key or does not let it use the model, or the key is spent. now: monotonic seconds.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)
@@ -296,7 +299,8 @@ class Health:
 
     def is_ready(self, candidate: Candidate, now: float) -> bool:
         """Whether nothing is known against asking a candidate now: its deployment does not fail, its key
-        neither rests nor is refused or spent, and no operator has disabled the key or its provider.
+        neither rests nor is refused or spent, and no operator has disabled the key or its provider. now:
+        monotonic seconds.
         """
         deployment = candidate.deployment
         if deployment.provider in self.disabled or self.doubts(candidate, now):
@@ -309,7 +313,7 @@ class Health:
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
         """Record that an attempt begins. `answered`, `learn` or `abandoned` must follow. streamed: whether
-        the attempt asks for a stream.
+        the attempt asks for a stream. now: monotonic seconds.
         """
         deployment = candidate.deployment
         trial = self.breakers.began(deployment.name, now)
@@ -347,7 +351,7 @@ class Health:
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
         """Record that an attempt has failed. Returns the events that are new to the operator. A failure that
-        is the caller's fault counts as an answer.
+        is the caller's fault counts as an answer. now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
@@ -376,8 +380,8 @@ class Health:
         return told
 
     def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
-        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its
-        id.
+        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its id.
+        now: monotonic seconds.
         """
         pool = self.pools.get(provider)
         for one in () if pool is None else pool.keys:

@@ -1,5 +1,5 @@
 """What a failed attempt means for the next attempt, by the kind of its fault and the providers' documented
-errors.
+errors; and which fault the client gets for it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ operator's nor another tenant's.
 
 def own_refused(provider: str, status: int | None = None) -> ir.Fault:
     """Return the fault for a provider's refusal of a key that a tenant has brought. status: the status of the
-    provider's answer.
+    provider's answer, None = unknown.
     """
     return ir.Fault(
         "upstream",

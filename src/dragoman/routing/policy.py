@@ -169,7 +169,9 @@ def choose(
     route: Route, able: Iterable[Deployment], memory: Memory, now: float, request: Circumstances
 ) -> list[Deployment]:
     """Return the deployments of `able` in the order to ask them: those with a weight in the order of the
-    policy or the rotation, then those without a weight in the given order. now: monotonic seconds.
+    policy or the rotation, then those without a weight in the given order. Without a policy (`route.spread`
+    is None), return them in the given order. A policy or rotation that takes turns counts this request. now:
+    monotonic seconds.
     """
     spread, able = route.spread, list(able)
     if spread is None:

@@ -36,18 +36,18 @@ class Latency:
         self.at = 0.0
 
     def read(self, now: float) -> float:
-        """Return the average at the time `now`."""
+        """Return the average at the time `now`. now: monotonic seconds."""
         return self.value * math.exp(min(0.0, self.at - now) / MEMORY)
 
     def measure(self, took: float, now: float) -> None:
-        """Add an answer that took `took` seconds and ended at `now`."""
+        """Add an answer that took `took` seconds and ended at `now` (monotonic seconds)."""
         kept = math.exp(min(0.0, self.at - now) / MEMORY)
         self.value = max(took, self.value * kept + took * (1.0 - kept))
         self.at = now
 
     def exceed(self, took: float, now: float) -> None:
         """Add a request that was given up after `took` seconds. Its answer would have taken longer, so an
-        average below `took` is raised to `took`; a higher average stays.
+        average below `took` is raised to `took`; a higher average stays. now: monotonic seconds.
         """
         if took > self.read(now):
             self.value, self.at = took, now
@@ -75,7 +75,8 @@ class Load:
 
     def cost(self, now: float, *, streamed: bool) -> float:
         """Return how long one more request would take, in seconds: the average times the requests that would
-        then run. If nothing was measured, it is a high number while requests are running, else 0.
+        then run. If nothing was measured, it is a high number while requests are running, else 0. now:
+        monotonic seconds.
         """
         expected = self.latency(streamed=streamed).read(now)
         if not expected and self.running:

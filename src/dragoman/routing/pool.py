@@ -74,16 +74,16 @@ class Key:
         self.retired: str | None = None
         self.running = 0
         self._until = 0.0
-        """When its retirement is over."""
+        """When the key's retirement is over."""
         self._asked = float("-inf")
         self._rests: dict[str, float] = {}
-        """By model, until when it is not asked."""
+        """By model, until when the key is not asked."""
         self._spent: dict[str, float] = {}
-        """By model, until when its limit is used up."""
+        """By model, until when the key's limit is used up."""
         self._told: dict[str, float] = {}
-        """By model of `_spent`, when an answer last said so."""
+        """By model of `_spent`, when an answer last said that the limit is used up."""
         self._barred: dict[str, float] = {}
-        """By model that it may not use, until when it is barred."""
+        """By model that the key may not use, until when the key is barred."""
 
     @property
     def asked(self) -> float:
@@ -91,7 +91,7 @@ class Key:
         return self._asked
 
     def begin(self, now: float) -> None:
-        """Record that a request with this key begins. `end` must follow."""
+        """Record that a request with this key begins. `end` must follow. now: monotonic seconds."""
         self.running += 1
         self._asked = now
 
@@ -100,9 +100,9 @@ class Key:
         self.running -= 1
 
     def works(self, model: str, began: float = inf) -> None:
-        """Record that the provider has accepted the key for a model, in an attempt that began at `began`. The
-        key is no longer retired or barred from the model. It is no longer spent for the model if the answer
-        that said so came before `began`.
+        """Record that the provider has accepted the key for a model, in an attempt that began at `began`
+        (monotonic seconds; without it, later than all answers so far). The key is no longer retired or barred
+        from the model. It is no longer spent for the model if the answer that said so came before `began`.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -110,8 +110,8 @@ class Key:
             del self._spent[model], self._told[model]
 
     def spends(self, model: str, pause: float, now: float) -> bool:
-        """Record that an answer says: nothing is left for a model for `pause` seconds. Returns whether this
-        is new.
+        """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
+        `SHORTEST` does not make the key spent. Returns whether this is new. now: monotonic seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -129,8 +129,8 @@ class Key:
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
-        none, so the key does not rest. Returns whether this failure has retired the key, which was not
-        retired before.
+        none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns whether
+        this failure has retired the key, which was not retired before. now: monotonic seconds.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -144,12 +144,14 @@ class Key:
 
     def comes_last(self, model: str, now: float) -> bool:
         """Whether the key is asked for a model only if no other can be: it is retired, or barred from the
-        model.
+        model. now: monotonic seconds.
         """
         return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
-        """Return when its rest for a model ends; None = it does not rest."""
+        """Return when (monotonic seconds) the key's rest for a model ends; None = the key does not rest. now:
+        monotonic seconds.
+        """
         if not self._rests or (until := self._rests.get(model)) is None:
             return None
         if until > now:
@@ -158,27 +160,35 @@ class Key:
         return None
 
     def spent_until(self, model: str, now: float) -> float | None:
-        """Return until when it is spent for a model; None = it is not spent."""
+        """Return until when (monotonic seconds) the key is spent for a model; None = it is not spent. now:
+        monotonic seconds.
+        """
         until = self._spent.get(model, now) if self._spent else now
         return until if until > now else None
 
     def resting(self, now: float) -> dict[str, float]:
-        """Return the seconds that it still rests or is spent, by model."""
+        """Return the seconds for which the key still rests or is spent, by model. now: monotonic seconds."""
         ends = {**self._spent}
         for model, until in self._rests.items():
             ends[model] = max(until, ends.get(model, until))
         return {model: until - now for model, until in ends.items() if until > now}
 
     def barred(self, now: float) -> dict[str, float]:
-        """Return the models that it may not use, with the seconds for which it remains barred."""
+        """Return the models that the key may not use, with the seconds for which it remains barred from them.
+        now: monotonic seconds.
+        """
         return {model: until - now for model, until in self._barred.items() if until > now}
 
     def retired_for(self, now: float) -> float | None:
-        """Return the seconds for which it remains retired; None = it is not retired, or its time is over."""
+        """Return the seconds for which the key remains retired; None = it is not retired, or its time is
+        over. now: monotonic seconds.
+        """
         return None if self.retired is None or self._until <= now else self._until - now
 
     def standing(self, now: float, *, shut: bool = False) -> Standing:
-        """Return the state of the key in one word. shut: whether its provider is disabled."""
+        """Return the state of the key in one word. now: monotonic seconds. shut: whether its provider is
+        disabled.
+        """
         return standing(
             disabled=shut or self.disabled,
             retired=None if self.retired_for(now) is None else self.retired,
@@ -188,7 +198,7 @@ class Key:
 
     def unblemished(self, now: float) -> bool:
         """Whether nothing is known against the key for any model, and no operator has disabled it. Facts
-        whose time is over are forgotten.
+        whose time is over are forgotten. now: monotonic seconds.
         """
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
@@ -212,8 +222,8 @@ class Key:
             yield "retired", ""
 
     def until(self, fact: Fact, model: str) -> float:
-        """Return until when (monotonic seconds) a fact holds for the key and this model; 0 = it does not
-        hold.
+        """Return the end (monotonic seconds) of a fact about the key and this model, which may be over; 0 =
+        the fact is not recorded. model: not used for "retired".
         """
         if fact == "retired":
             return self._until if self.retired is not None else 0.0
@@ -250,8 +260,9 @@ class Key:
 def standing(
     *, disabled: bool, retired: str | None, resting: Mapping[str, float], barred: Mapping[str, float]
 ) -> Standing:
-    """Return the state of a key in one word: the worst of what is known. The arguments are what `Key` says of
-    itself.
+    """Return the state of a key in one word: the worst of what is known. disabled: whether an operator has
+    disabled the key or its provider. retired: why the provider has refused the key, None = it has not.
+    resting, barred: as `Key.resting` and `Key.barred` return them.
     """
     if disabled:
         return "disabled"
@@ -271,8 +282,8 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 class Order(msgspec.Struct, frozen=True):
     """The keys of a provider for one request, by their index. ready: keys to ask one after another. resting:
     keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
-    keys to ask if no key of any provider can be; the one that was asked longest ago comes first. spent: keys
-    to ask after those in `ready`; the one whose limit is renewed first comes first.
+    retired and barred keys, to ask if no key of any provider can be; the one that was asked longest ago comes
+    first. spent: keys to ask after those in `ready`; the one whose limit is renewed first comes first.
     """
 
     ready: Sequence[int] = ()
@@ -291,15 +302,15 @@ class Pool:
 
     def calm(self, now: float) -> bool:
         """Whether every request may simply ask the first key: the keys do not take turns, and nothing is
-        known against any of them. Facts whose time is over are forgotten.
+        known against any of them. Facts whose time is over are forgotten. now: monotonic seconds.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: one that is neither resting, spent, refused nor
-        disabled.
+        """Whether some key can be asked for a model: one that is neither resting, spent, refused, barred nor
+        disabled. now: monotonic seconds.
         """
         return any(
             not (
@@ -313,7 +324,8 @@ class Pool:
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
         """Return the keys to ask for a model; disabled keys are left out. places: the indexes of all keys,
-        best first; None = the pool's own `choice` decides this order.
+        best first; None = the pool's own `choice` decides this order, and another key has its turn next. now:
+        monotonic seconds.
         """
         keys = self.keys
         ready: list[int] = []
@@ -336,8 +348,8 @@ class Pool:
         return Order(ready, sorted(resting), refused, [place for _, place in sorted(spent)])
 
     def exhausted(self, model: str, now: float) -> bool:
-        """Whether every key is disabled, refused or resting for this model. A spent key can still be
-        asked.
+        """Whether each key is disabled, refused, barred from this model or resting for it. A spent key can
+        still be asked. now: monotonic seconds.
         """
         return all(
             key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None
@@ -345,7 +357,9 @@ class Pool:
         )
 
     def _places(self) -> Sequence[int]:
-        """Return the indexes of all keys, in the order that the pool's `choice` gives."""
+        """Return the indexes of all keys, in the order that the pool's `choice` gives. If keys are asked in
+        turns, the turn goes to the next key.
+        """
         count = len(self.keys)
         if self.choice == "health_aware":
             return range(count)

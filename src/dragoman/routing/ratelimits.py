@@ -110,8 +110,8 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds for which an answer's headers say that no requests or tokens are left; None = some
-    are left, or the headers do not say for how long. `retry-after` does not count: Anthropic's answers have
-    it also while enough is left.
+    are left, or the headers do not say for how long. Limits of special resources (`_SPECIAL`) do not count.
+    `retry-after` does not count: Anthropic's answers have it also while enough is left. now: Unix seconds.
     """
     ends = [
         quota.reset
@@ -123,6 +123,7 @@ def spent(headers: Mapping[str, str], now: float) -> float | None:
 
 def rest(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds for which a key that was refused with 429 is to rest; None = the headers do not say.
+    now: Unix seconds.
 
     `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
     latest reset of the limits that are used up. If none is used up, a limit with less than `_SCARCE` left may

@@ -32,8 +32,8 @@ class Repeats:
         self._lines: dict[tuple[str | None, ...], _Line] = {}
 
     def of(self, event: Event, now: float) -> str | None:
-        """Return the line for an event, with the number of events on the same subject that were left out
-        before it; None = this event is left out. now: monotonic seconds.
+        """Count an event, and return its line, with the number of events on the same subject that were left
+        out before it; None = this event is left out. now: monotonic seconds.
         """
         subject = (event.kind, event.provider, event.deployment, event.key)
         before = self._lines.get(subject)

@@ -56,7 +56,8 @@ class Provider(msgspec.Struct, frozen=True):
     of a call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
     gates: as in `Deployment`. base_models: {name: the name by which facts are found}, for names that do not
     say which model they mean. listed: by name, the facts that the provider's own list of models states; None
-    = there is no such list. offered: the names of `listed` that are used.
+    = there is no such list. offered: the names that the provider serves as well if `models` is None: those in
+    `listed`, and names of the vendor that the list leaves out, as far as the operator allows them.
     """
 
     name: str
@@ -343,8 +344,8 @@ class Entry(msgspec.Struct, frozen=True):
 def route_of(
     model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
-    """Return the route of a configured model; None = it has no valid deployment. problems: problems with its
-    deployments are appended.
+    """Return the route of a configured model; None = it has no valid deployment. general: for the settings
+    that the model does not state. problems: problems with its deployments are appended.
     """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)

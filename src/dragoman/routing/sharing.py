@@ -28,8 +28,8 @@ Kind: TypeAlias = Fact | Literal["open", "down"]
 _MOST: Final = 8_192
 """The most registers that are remembered. One more makes it forget old marks."""
 _OVER: Final = 600.0
-"""Seconds after which a mark whose time is over is forgotten: by then, a late mark from before it has
-arrived.
+"""Seconds. A mark is forgotten so long, plus the longest pause of a breaker, after its time is over: by then,
+a late mark from before it has arrived.
 """
 
 
@@ -71,9 +71,9 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """Return the marks for what this process has just learnt, to be sent to the other processes. calling:
-        the attempt from which it has learnt; only its key and deployment are compared. None = compare all
-        registers, as after `revive`.
+        """Record the marks for what this process has just learnt, and return them to be sent to the other
+        processes. calling: the attempt from which it has learnt; only its key and deployment are compared.
+        None = compare all registers, as after `revive`. now: monotonic seconds.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
@@ -98,13 +98,15 @@ class Sharing:
     def state(self, now: float, lately: float = inf) -> list[Mark]:
         """Return all marks that are still valid, for a process that knows nothing yet. lately: marks whose
         time is over are included if they are at most so many seconds old, for processes that may have missed
-        them.
+        them. now: monotonic seconds.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
 
     def hear(self, marks: Iterable[Mark], now: float) -> None:
-        """Record the marks of other processes, unless a later mark of the same register is known."""
+        """Record the marks of other processes, unless a later mark of the same register is known. now:
+        monotonic seconds.
+        """
         keys = self._keys()
         for mark in marks:
             before = self._marks.get(mark.register)

@@ -26,7 +26,9 @@ class Price(msgspec.Struct, frozen=True):
         return (3 * self.input + self.output) / 4
 
     def of(self, asked: int, answered: int) -> float:
-        """Return the price in USD of so many tokens of input and of output."""
+        """Return the price in USD of a request with `asked` tokens of input and `answered` tokens of
+        output.
+        """
         return (asked * self.input + answered * self.output) / 1_000_000
 
 

@@ -164,7 +164,9 @@ class Table:
         return route
 
     def find(self, name: str, caller: Caller | None = None) -> Route | None:
-        """Return the route of a name without the alias `*`; None = there is none. caller: as in `resolve`."""
+        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: as in
+        `resolve`.
+        """
         route = self._found.get(name)
         if route is None:
             route = self._made.get(name) or self._aliases.get(name) or self._model(name)
@@ -192,7 +194,8 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: by provider, further models that the provider lists. The other parameters are those of `each`.
+        found: by provider, further models that the provider lists; None = none. The other parameters are
+        those of `each`.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -206,9 +209,10 @@ class Table:
         """Yield the entries of a model list, one by one, because providers may list tens of thousands of
         models.
 
-        names: all names of the list, sorted. granted: only granted names are yielded, and also granted names
-        (not patterns) outside of `names` that have a route; None = every name is granted. providers: only
-        models that one of these providers may answer; None = all. caller: as for `resolve`.
+        names: all names of the list, sorted; names without a route are left out. granted: only names that it
+        grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
+        None = all of `names` are listed. providers: only models that one of these providers may answer; None
+        = all. caller: as for `resolve`.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -249,7 +253,7 @@ class Table:
         problems: list[Problem],
     ) -> None:
         """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
-        added.
+        added. problems: aliases without a model are appended.
         """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
@@ -312,7 +316,9 @@ class Table:
         return tuple(routes)
 
     def _every(self, target: str) -> Provider | None:
-        """Return the provider of a target `provider/*`; None = the target is a single model."""
+        """Return the provider of a target `provider/*`; None = the target is a single model, or there is no
+        such provider.
+        """
         if target in self._models or not target.endswith(EVERY_MODEL):
             return None
         return self._providers.get(target.removesuffix(EVERY_MODEL))
@@ -341,8 +347,8 @@ class Table:
         return None
 
     def _server(self, name: str) -> Provider | None:
-        """Return the provider that serves a model that is named without a provider; None = no
-        provider does.
+        """Return the provider of a model whose name does not state its provider; None = no provider serves
+        it.
         """
         for provider in self._providers.values():
             if provider.models is not None and name in provider.models:
@@ -372,9 +378,8 @@ class Table:
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
     def _counted(self, deployment: str) -> tuple[str, ...]:
-        """Return the names by which limits count requests that name this deployment: the names of all models
-        that have the deployment, so that no client can avoid a model's limit; if there are none, the name of
-        the deployment.
+        """Return the names by which limits count requests that name a deployment: those of all models that
+        have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
         """
         return self._owners.get(deployment, (deployment,))
 
@@ -410,7 +415,7 @@ _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 
 
 def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
-    """Return {deployment: names of the models that have it}."""
+    """Return, by deployment, the names of the models that have it."""
     owners: dict[str, tuple[str, ...]] = {}
     for model in models:
         for name in {one.name: None for one in model.deployments}:
@@ -546,12 +551,12 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 
 def _is_for(route: Route | None, caller: Caller) -> bool:
-    """Whether this client may use the route, as far as its name is reserved. None counts as yes."""
+    """Whether this client may use the route, as far as its name is reserved. True if `route` is None."""
     return route is None or route.reserved is None or route.reserved.admits(caller)
 
 
 def _answers(route: Route, providers: Grants) -> bool:
-    """Whether one of these providers may answer for this route."""
+    """Whether the route has a deployment at one of these providers."""
     return any(one.provider in providers for one in route.deployments)
 
 

@@ -32,9 +32,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """A function that returns Unix seconds. If the clock is set back by at most `_BELIEVED` seconds, the
-    returned times do not go back: they advance more slowly until the clock has reached them. After a larger
-    step back, the clock's time is returned, because such a step corrects an error.
+    """Returns Unix seconds when it is called. If the clock is set back by up to `_BELIEVED` seconds, the
+    returned time does not go back: it goes on more slowly, until the clock has caught up. A larger step back
+    is followed at once, because it corrects an error.
     """
 
     _BELIEVED = 120.0
@@ -55,5 +55,5 @@ class Steady:
 
 
 def steady(seams: Seams) -> Seams:
-    """Return `seams` with a clock that is not set back by small steps (`Steady`)."""
+    """Return a copy of these seams whose `now` is a `Steady` clock."""
     return msgspec.structs.replace(seams, now=Steady(seams))

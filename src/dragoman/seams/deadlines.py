@@ -106,8 +106,8 @@ class Deadlines:
         self._ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """Start a time limit for the running task, `seconds` from now; None = no limit (`UNLIMITED`). Raises
-        RuntimeError if no task is running.
+        """Start a time limit for the running task, which expires `seconds` from now, and return it. None = no
+        limit (`UNLIMITED`). Raises RuntimeError if `seconds` is not None and no task is running.
         """
         if seconds is None:
             return UNLIMITED

@@ -42,8 +42,9 @@ def make_target(*extras: str) -> str | None:
 
 
 def _requirement(wanted: str) -> str:
-    """What pip is asked to install for these extras ("a,b"): Dragoman from the source that its installation
-    records (PEP 610). If Dragoman runs from a source folder, it is that folder.
+    """Return the requirement for `pip install` with these extras ("a,b"): Dragoman from the source that its
+    installation records (PEP 610), or this version from a package index if it records none. If Dragoman is
+    not installed, the requirement is the folder of the running sources.
     """
     origin = _origin()
     if origin is None:  # this runs from a source folder
@@ -58,7 +59,9 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The folder of the checkout whose own `.venv` runs this program; None if there is no such checkout."""
+    """Return the folder of the checkout whose own `.venv` runs this program; None = there is no such
+    checkout.
+    """
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None
@@ -67,8 +70,8 @@ def _checkout() -> Path | None:
 
 @cache
 def _origin() -> dict[str, Any] | None:
-    """The source that the installation records in its `direct_url.json` (PEP 610). {} = it records none, as
-    after an installation from a package index; None = Dragoman is not installed.
+    """Return the source that the installation records in its `direct_url.json` (PEP 610). {} = it records
+    none, as after an installation from a package index; None = Dragoman is not installed.
     """
     from importlib import metadata  # imported late: it loads slower than the rest of a command
 

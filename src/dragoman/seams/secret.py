@@ -1,4 +1,4 @@
-"""A text that must not become visible: a provider's API key, a client's, or another secret setting.
+"""A text that must not become visible: a provider's API key, a client's API key, or another secret setting.
 
 A `Secret` that is printed, logged, formatted or part of an error message shows at most its `tail`, and it
 cannot be pickled or encoded as JSON. Code that needs the text calls `reveal()`, which is easy to search for.

@@ -78,8 +78,8 @@ def count_most(request: ir.Request, model: str | None) -> int:
 
 
 def ceiling(request: ir.Request) -> int:
-    """An upper bound for the tokens of a request without media, for every model: each byte of text counts as
-    a token. Media are only estimated, so with media the real number may be larger.
+    """Return an upper bound for the tokens of a request without media, for every model: each byte of text
+    counts as a token. Media are only estimated, so with media the real number may be larger.
     """
     return Counter(None, CEILING).whole(request)
 

@@ -1,4 +1,5 @@
-"""Counts the tokens of a text with the vocabulary of its model, or estimates them.
+"""Counts the tokens of a text with the vocabulary of a model, or estimates their number; and decodes token
+ids.
 
 With the extra `tokens`, OpenAI's two vocabularies are available. A model without a public vocabulary is
 counted with the newer one, and the count of a model in `_HIDDEN` is multiplied by a ratio from recorded
@@ -185,8 +186,8 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """The compiled module of the package `bpe_openai`; None = the package is not installed. The package
-    itself is not imported, because that takes a second and 60 MB.
+    """Return the compiled module of the package `bpe_openai`; None = the package is not installed. The
+    package itself is not imported, because that takes a second and 60 MB.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)

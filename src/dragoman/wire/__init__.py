@@ -1,5 +1,6 @@
 """Reads and writes bytes: the frames of streams (single events or lines), JSON, forms, headers, data URLs,
-sound and vectors. No module here does IO or knows an AI protocol.
+sound, subtitles and vectors. Also finds media types, and hides secrets in bodies. No module here does IO or
+knows an AI protocol.
 
 Bytes that cannot be read raise `WireError`, which states the problem and its place, but not who caused it.
 """

@@ -79,9 +79,9 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """Say what is wrong with a base64 text, in words; None = nothing. The text must not be empty. White space
-    is ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the end. The
-    text is not decoded.
+    """Say what is wrong with a base64 text, in words; None = nothing. An empty text is a mistake ("no data").
+    White space is ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the
+    end. The text is not decoded.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

@@ -11,9 +11,9 @@ _WORDS: Final = b"[redacted]"
 
 
 class Hider:
-    """Replaces secrets in a body by other text of the same length, so that a stated length of the body stays
-    true. secrets: those with fewer than `SHORTEST` characters are not replaced. The end of a piece is held
-    back if a secret may begin there.
+    """Replaces secrets by a text of the same length, so that a stated length of the body stays true. Secrets
+    shorter than `SHORTEST` are not replaced. A piece of the body is held back only as far as a secret may
+    begin at its end.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -22,7 +22,9 @@ class Hider:
         self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the part of the body that can be passed on after this piece; b"" = none yet."""
+        """Return the part of the body that can be passed on after this piece, with its secrets replaced; b""
+        = nothing yet.
+        """
         if not self._secrets:
             return piece
         body = self._held + piece
@@ -34,13 +36,13 @@ class Hider:
         return body[: len(body) - held]
 
     def rest(self) -> bytes:
-        """Return the end of the body that was held back; b"" = nothing was held back."""
+        """Return the last part of the body, which was held back; b"" = nothing was held back."""
         rest, self._held = self._held, b""
         return rest
 
 
 def _overlap(body: bytes, secret: bytes) -> int:
-    """Return the number of bytes at the end of `body` that are the beginning of `secret`."""
+    """Return how many bytes at the end of `body` are the beginning of `secret`."""
     place = body.find(secret[:1], max(0, len(body) - len(secret) + 1))
     while place >= 0:
         if secret.startswith(body[place:]):

@@ -1,4 +1,5 @@
-"""JSON bodies and frames: decoded completely, or only at the top level, with every value kept byte for byte.
+"""JSON bodies and frames: measured; decoded completely, or only at the top level, with every value kept byte
+for byte; and written.
 
 A value that is passed on as bytes never differs from what was written. An error names line and column if the
 mistake has a place. These rules are added to what msgspec checks, for requests and answers alike:
@@ -82,8 +83,8 @@ s, and its values take less than 50 MB.
 _NOT_MEASURED = 4_000
 """Bytes. The weight of a smaller body is its size."""
 _FEW: Final = 16
-"""Bytes for each value. In a body with at least so many, the values are counted faster after decoding than in
-the text.
+"""Bytes. In a body with at least this many bytes for each value, the values are counted faster after decoding
+than in the text.
 """
 _DENSE = 2
 """Bytes for each value in the densest body: a digit and a comma."""
@@ -386,7 +387,7 @@ def _may_be_deep(body: bytes, max_depth: int) -> bool:
 
 
 def _openings(text: bytes) -> int:
-    """The number of opening brackets, including those inside of strings."""
+    """Return the number of opening brackets, including those inside of strings."""
     if len(text) > _PIECE:
         return sum(_openings(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
     # Where brackets are rare, `replace` finds them several times faster than `count` does.
@@ -394,8 +395,8 @@ def _openings(text: bytes) -> int:
 
 
 def _has_levels(value: Any, levels: int) -> bool:
-    """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain;
-    True may be wrong by one level.
+    """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain.
+    True may be wrong: the value may have exactly `levels` levels.
 
     `get_referents` lists what each array and object contains. The garbage collector may not track an
     innermost object, so this function looks for one level less.
@@ -511,8 +512,8 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first number that cannot be decoded: a float larger than a double can hold, or an
-    integer of 4,300 characters or more. Without such a number, the length of the text.
+    """Return the position of the first number that cannot be decoded: a float larger than a double can hold,
+    or an integer of 4,300 characters or more. Without such a number, the length of the text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]

@@ -63,7 +63,9 @@ class Members:
             self._hold(chunk, len(chunk))
 
     def _text(self, chunk: bytes, place: int) -> int:
-        """Read on in a string, and return the position where reading goes on."""
+        """Read on in a string, from the position `place` of the chunk. Returns the position where reading
+        goes on.
+        """
         if self._escaped:
             self._escaped = False
             self._spell(chunk[place : place + 1])
@@ -86,8 +88,8 @@ class Members:
                 self._name += text
 
     def _structure(self, chunk: bytes, place: int) -> int:
-        """Read up to the next structural mark (quote, bracket, comma or colon), and return the position after
-        it.
+        """Read from the position `place` up to the next structural mark (quote, bracket, comma or colon), and
+        return the position after it.
         """
         shallow = self._depth == self._level
         if (found := (_SHALLOW if shallow else _DEEP).search(chunk, place)) is None:

@@ -57,8 +57,9 @@ def _target(url: URL) -> tuple[Origin, str, str]:
 
 
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """Return the head of a request as bytes, without the headers that frame its body and the empty line at
-    its end.
+    """Return the head of a request as bytes. The headers that frame its body, and the empty line at its end,
+    are left out. The headers accept and accept-encoding are added if they are missing. host: the value of the
+    header host, if `headers` has none.
 
     Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
@@ -73,8 +74,8 @@ def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> byt
 
 
 def lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return the lines of headers in the head of a request, without those that this module writes itself.
-    Raises ValueError for a name or a value with a character that is not allowed.
+    """Return headers as the lines of a request's head, without the headers that this module writes itself
+    (`_FRAMING`). Raises ValueError for a name or a value with a character that is not allowed.
     """
     text = ""
     for name, value in headers:
@@ -182,7 +183,9 @@ class HTTPClient:
         return Connection(self._loop, self._surprised)
 
     def _kept(self, origin: Origin) -> Connection | None:
-        """Return the idle connection that was used last and can still be used; None = there is none."""
+        """Take the idle connection that was used last and can still be used, and return it; None = there is
+        none. Idle connections that cannot be used any more are closed.
+        """
         kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
@@ -217,8 +220,8 @@ class HTTPClient:
         connection.abort()
 
     def _sweep(self) -> None:
-        """Close the connections that were idle for too long, and schedule the next call if others are
-        idle.
+        """Close the idle connections that were idle for too long, are too old or are dead, and schedule the
+        next call if others stay idle.
         """
         now, first = self._loop.time(), None
         for origin, kept in list(self._idle.items()):
@@ -257,15 +260,16 @@ class HTTPClient:
 
 
 def _written(head_: Head) -> tuple[Origin, bytes]:
-    """Encode a head, and store the result in it for all requests that share it."""
+    """Encode a head, store the result in it for all requests that share it, and return the result."""
     origin, target, host = _target(head_.url)
     head_.written = origin, head(head_.method, target, host, head_.headers)
     return head_.written
 
 
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
-    """Send the body of a request in pieces. Returns True if it was sent completely. Otherwise the connection
-    is ended, also if this task is cancelled or the source of the body fails.
+    """Send the body of a request in pieces. Returns True if it was sent completely. If the connection or the
+    source of the body fails, ends the connection and returns False. If this task is cancelled, ends the
+    connection. patience: None = nothing is called.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -354,12 +358,12 @@ class _Packed:
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
     """Return the function that takes the next bytes of an answer with a content-encoding, and the object that
-    decompresses them; None = the coding is unknown, so the bytes are passed on as they are.
+    decompresses them; None = the coding is unknown or `identity`, so the bytes are passed on as they are.
     """
     try:
         applied = codings(connection.reader.headers["content-encoding"])
     except WireError:
-        applied = ()  # an unknown coding, that nobody has asked for: the bytes are passed as they are
+        applied = ()  # an unknown coding, for which nobody has asked: the bytes are passed on
     if not applied:
         return connection.take, None
     packed = _Packed(connection, Unpacker(applied, None))

@@ -54,8 +54,8 @@ class Connection(asyncio.Protocol):
     # What its owner does -------------------------------------------------------------------------------
 
     def send(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
-        """Send a request's head, and its body if the body is bytes. bodiless: whether the answer has no body
-        (HEAD).
+        """Send a request's head and the bytes of its body. body: b"" = the request has no body, or `write`
+        sends it. bodiless: True = the answer will have no body (the method is HEAD).
         """
         transport = self._transport
         assert transport is not None
@@ -94,9 +94,9 @@ class Connection(asyncio.Protocol):
         return data
 
     def arrival(self) -> asyncio.Future[None]:
-        """Return a future that completes when bytes of the answer arrive after its head, or when the
-        connection ends. Only one task may wait. If the connection has ended already, raises the Failure that
-        has ended it.
+        """Return a future that completes when bytes have arrived and the answer's head is complete, or when
+        the connection ends. Only one task may wait. If the connection has ended already, raises the Failure
+        that has ended it.
         """
         if self._failure is not None:
             raise self._failed()
@@ -189,8 +189,9 @@ class Connection(asyncio.Protocol):
         self.reader.close()
 
     def _ended_properly(self) -> bool:
-        """Whether the server itself has ended the stream of bytes. Over TLS an attacker on the way can end
-        the TCP connection, so only TLS's own message counts (close_notify; RFC 9112, section 9.8).
+        """Whether the server itself has ended the stream of bytes; True also if the answer is already
+        complete. Over TLS an attacker on the way can end the TCP connection, so only TLS's own message counts
+        (close_notify; RFC 9112, section 9.8).
         """
         if self.secure is None or self.reader.complete:
             return True
@@ -224,8 +225,8 @@ class Connection(asyncio.Protocol):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """Return a function that returns a true value if this socket has bytes to read, or its end. The function
-    never waits.
+    """Return a function that returns a true value if this socket has bytes to read or the other side has
+    closed it. The function never waits.
     """
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]

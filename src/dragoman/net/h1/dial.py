@@ -1,4 +1,6 @@
-"""Opens connections: looks up the host name, tries its addresses (RFC 8305), and does the TLS handshake."""
+"""Opens connections: looks up the host name, tries its addresses (RFC 8305), and does the TLS handshake. Also
+makes the TLS contexts.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ _KEPT: Final = 10.0
 _MOST_SESSIONS: Final = 64
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
-"""An entry of `socket.getaddrinfo`."""
+"""An entry of the list that `socket.getaddrinfo` returns."""
 _Made = TypeVar("_Made", bound=asyncio.BaseProtocol)
 Lookup: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 """A function that looks up the addresses of a host and a port. It raises OSError if there are none."""
@@ -45,8 +47,8 @@ class Sessions(ssl.SSLContext):
         return super().wrap_bio(*args, **options)
 
     def remember(self, host: str, session: ssl.SSLSession | None) -> None:
-        """Store a session, to be resumed at the next connection to the host. A session that cannot be resumed
-        is ignored.
+        """Store a session, to be resumed at the next connection to the host. None and a session that cannot
+        be resumed are ignored.
         """
         known = self._known()
         if session is not None and session.has_ticket:
@@ -101,7 +103,7 @@ def trusting_the_system() -> Sessions:
 
 class Dialer:
     """Opens connections to one provider. tls: the context for https; None = `trusting_the_system`. lookup:
-    finds the addresses of a name; None = the system's look-up, whose results are used for `_KEPT` seconds.
+    finds the addresses of a name, which are then used for `_KEPT` seconds; None = the system's look-up.
     permits: returns whether a connection to (host, IP address) is allowed; None = all are. Connections use
     exactly the addresses that were checked.
     """
@@ -209,6 +211,8 @@ class Dialer:
 
 
 def _noticed(looking: asyncio.Task[list[Address]]) -> None:
-    """Retrieve the exception of a failed look-up, because no task may wait for it any more."""
+    """Retrieve the exception of a failed look-up. Perhaps no task waits for it any more, and then asyncio
+    would log that it was never retrieved.
+    """
     if not looking.cancelled():
         looking.exception()

@@ -30,8 +30,8 @@ again after them.
 
 
 class AnswerReader:
-    """Reads one answer after another. Call `begin` before each request, and `feed` and `eof` with what
-    arrives.
+    """Reads one answer after another. Call `begin` before each request, `feed` with the bytes that arrive,
+    and `eof` when the server has ended the connection.
 
     status, headers: of the final answer, once `headed` is true; interim answers are skipped. pieces: the
     bytes of the body that have arrived; the caller takes all of them out of the list, and sets `held` to 0.
@@ -60,7 +60,9 @@ class AnswerReader:
         repeated: list[tuple[bytes, bytes]] = []
 
         def on_header(name: bytes, value: bytes) -> None:
-            """Keep a header, by its lower-case name; an earlier one of the same name is `repeated`."""
+            """Store a header under its lower-case name. An earlier header of the same name moves to
+            `repeated`.
+            """
             name = name.lower()
             if name in came:
                 repeated.append((name, came[name]))
