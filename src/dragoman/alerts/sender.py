@@ -107,12 +107,13 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert if the target wants its type and `Quiet` lets it pass now. `Quiet` sees alerts of
-        all types: a recovery passes only after its outage, even if the target wants only recoveries.
+        """Queue an alert for sending if the target wants its type and `Quiet` lets it pass now. `Quiet` sees
+        alerts of all types: a recovery passes only after its outage, even if the target wants only
+        recoveries.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
-        self._came.set()  # when the next held one is due may have changed
+        self._came.set()  # the next delayed alert may be due at another time now
         if self._task is None:
             self._task = spawn(self._run(), f"sending alerts to {self.target.name}")
 
