@@ -21,9 +21,9 @@ class Row(msgspec.Struct, frozen=True):
     when any tenant's provider key was last changed.
 
     name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = the
-    entry was removed; the row `own_keys` has no entry either. version: the number of the change that wrote
-    the row. author: who made this change. at: when, in Unix seconds. digest: the SHA-256 of a client key;
-    before: that of the key that was valid before the last rotation; None = there is none.
+    entry was removed; the row of the kind `own_keys` has no entry either. version: the number of the change
+    that wrote the row. author: who made this change. at: when, in Unix seconds. digest: the SHA-256 of a
+    client key; before: that of the key that was valid before the last rotation; None = there is none.
     """
 
     kind: RowKind

@@ -124,9 +124,9 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """Return a request with the parts of earlier answers put back that its client could not send back:
-    thinking, seals, and calls and results of the provider's own tools. Only the parts of answers that `scope`
-    gave are put back, and nothing is put back into a message for which only a hint has an entry.
+    """Put the parts of earlier answers that the client could not send back into its request: thinking, seals,
+    and calls and results of the provider's own tools. Only the parts of answers that `scope` gave are put
+    back, and nothing is put back into a message for which only a hint has an entry.
 
     questions: from `ask`. found: the entries that the vault has, by their keys. scope: the provider and model
     that the request will be sent to. marks: makes the keys and digests of the client that sent the request.

@@ -64,10 +64,10 @@ class Bucket(NamedTuple):
 
 class Report(NamedTuple):
     """The answer to a query. begin, end: the span that the report covers. groups: the groups of the complete
-    span, the largest first; the added-up others come last. total: the sums of the complete span. buckets: []
-    if the query has no `step`. If usage is grouped by tags, the sum of the groups may be larger, because a
-    request may have several tags. since: usage before this time (Unix seconds) is not known; None = all usage
-    is known.
+    span, the largest first; the added-up others come last. total: the sums of the complete span. If usage is
+    grouped by tags, the sum of the groups may be larger, because a request may have several tags. buckets: []
+    if the query has no `step`. since: usage before this time (Unix seconds) is not known; None = all usage is
+    known.
     """
 
     begin: int

@@ -1,4 +1,5 @@
-"""Sets the options of each connection to the SQLite file of a store. Needs no SQLAlchemy.
+"""Creates the SQLite file of a store, sets the options of each connection to the file, and empties its log.
+Needs no SQLAlchemy.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
 """

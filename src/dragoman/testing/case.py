@@ -184,13 +184,13 @@ class Case:
 
     @property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request. True also if no answer was recorded."""
+        """Whether the provider accepted the request. It is True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the author of the protocol would refuse the request (its check does). The gateway does not
-        translate such a request.
+        """Whether the check of the request's own dialect refuses the request, as the author of the protocol
+        would. The gateway does not translate such a request.
         """
         try:
             self.dialect.request.check(self.named_request)

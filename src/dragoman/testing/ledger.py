@@ -56,7 +56,7 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this violation is a known one. If so, it is added to `met`."""
+        """Return whether an exception permits this violation. If so, add the exception's key to `met`."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
@@ -124,7 +124,9 @@ class Ledger:
         return Case(exchange, self.dialects[name], others, self.mutants)
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
-        """Check one exchange against the laws. Returns its violations that no exception covers."""
+        """Check one exchange against the laws, and add the results to this ledger. Return the violations that
+        no exception covers. Do nothing and return [] for an exchange for which `case` returns None.
+        """
         if (case := self.case(exchange)) is None:
             return []
         count = self.counts.setdefault(exchange.api, ApiCounts())

@@ -126,8 +126,8 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """The engine's client for one background response: stores its events. Implements `Client`, for the
-    framing "ndjson".
+    """Stands for the client in the engine while a background response runs, and stores the response's events.
+    Implements `Client`, for the framing "ndjson".
     """
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
@@ -287,7 +287,7 @@ class Writer:
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
         """Store the final `response` with its last events, unless the response was cancelled or deleted
-        before.
+        before. Then add the turn to its conversation, if it has one and the response did not fail.
         """
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
@@ -310,7 +310,8 @@ class Writer:
 
     async def abandon(self, fault: ir.Fault) -> None:
         """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
-        set `accepted` to the fault. Otherwise store the response's failure as its last event.
+        set `accepted` to the fault. Otherwise store the response's failure as its last event, unless the
+        engine has given the last event already.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)

@@ -333,7 +333,9 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn's input and `output` to its conversation. Raises RequestFailed (413, 503)."""
+        """Add this turn's input and `output` to its conversation; do nothing if the conversation was deleted.
+        Raises RequestFailed (413, 503).
+        """
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations

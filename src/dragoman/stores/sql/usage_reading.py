@@ -42,8 +42,9 @@ class UsageReading:
         return await self._database.read(step)
 
     def _known(self, now: float, query: Query) -> Known:
-        """Return the times since which the sums of hours, days and months are stored for this query; earlier
-        sums are deleted (see `UsageRetention`). now: Unix seconds.
+        """Return the times since which the sums of hours, days and months are stored for this query. Earlier
+        sums are deleted (see `UsageRetention`), and a query about end users has no sums of hours at all. now:
+        Unix seconds.
         """
         limits = self._limits
         if "end_user" in query.dimensions:
