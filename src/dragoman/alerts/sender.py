@@ -82,7 +82,9 @@ class Alerts:
             receiver.note(alert)
 
     async def close(self) -> None:
-        """Stop all receivers at once. The log names the alerts that were not sent."""
+        """Stop all receivers without waiting for unsent alerts. The log names the alerts that were not
+        sent.
+        """
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
             await receiver.close("the gateway stops")
@@ -126,7 +128,9 @@ class _Receiver:
         self._queue.append(alert)
 
     async def close(self, why: str) -> None:
-        """Stop at once. The log names the alerts that were not sent. why: the reason, for the log."""
+        """Stop without waiting for unsent alerts. The log names the alerts that were not sent. why: the
+        reason, for the log.
+        """
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

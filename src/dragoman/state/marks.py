@@ -168,8 +168,9 @@ class Conversation:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """Add the next message, and return the digests (`call_digest`) of its calls of the client's tools. A
-        message that has only thinking is not added, because some protocols have no such message.
+        """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
+        the client's tools. A message that has only thinking is not added, because some protocols have no such
+        message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()

@@ -7,7 +7,7 @@ An example: a client of the Chat Completions protocol, and Anthropic as the upst
     text         "Let me look."
     tool call    toolu_01A09q90qw get_weather {"city": "Paris"}
 
-Chat Completions has no member for the signature, so the client's next request sends back less:
+Chat Completions has no field for the signature, so the client's next request sends back less:
 
     {"role": "assistant", "content": "Let me look.", "tool_calls": [{"id": "toolu_01A09q90qw", ...}]}
     {"role": "tool", "tool_call_id": "toolu_01A09q90qw", "content": "12 degrees"}
@@ -19,9 +19,9 @@ When Anthropic answered, the vault got an entry. Its keys can be computed from t
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
-in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it.
-So if the request goes to another model, the message stays as the client sent it, and the report names a loss.
-The same happens if the client has changed the call.
+back where it was, so that Anthropic gets its answer unchanged. A seal is valid only for the scope that issued
+it. So if the request goes to another model, the message stays as the client sent it, and the report names a
+loss. The message also stays as it is, with a loss, if the client has changed the call.
 
 An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
 it and its text; for a picture, by its bytes. A call whose id is not random is found only in its conversation.

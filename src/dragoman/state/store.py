@@ -100,7 +100,9 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Responses(Protocol):
-    """The store's part for responses of the Responses API."""
+    """The store's part for responses of the Responses API. tenant: the name of the client that owns the
+    response. id_: the id of the response.
+    """
 
     async def save(self, response: StoredResponse) -> None:
         """Store a new response with its items. If other processes share the store, they see the response as
@@ -195,15 +197,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes).
-    At most one more item is read from `items`.
+    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes; a
+    first item with more bytes is returned alone). At most one more item is read from `items`.
     """
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes), and
-    whether more entries follow. At most one more entry is read from `entries`.
+    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes; a first
+    entry with more bytes is returned alone), and whether more entries follow. At most one more entry is read
+    from `entries`.
     """
     held: list[_Entry] = []
     size = 0
@@ -216,8 +219,8 @@ def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]
 
 
 class Conversations(Protocol):
-    """The store's part for conversations. The items of a conversation stay in the order in which they were
-    added.
+    """The store's part for conversations. tenant: the name of the client that owns the conversation. id_: the
+    id of the conversation. The items of a conversation stay in the order in which they were added.
     """
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
@@ -283,8 +286,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """The store's part for sessions. A session is a list of turns (JSON bytes), in the order in which they
-    were added.
+    """The store's part for sessions. tenant: the name of the client that owns the session. id_: the id of the
+    session. A session is a list of turns (JSON bytes), in the order in which they were added.
     """
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
@@ -359,8 +362,8 @@ class ChatPage(msgspec.Struct, frozen=True):
 
 
 class Chats(Protocol):
-    """The store's part for stored chat completions (`store: true`). They are listed in the order in which
-    they were stored.
+    """The store's part for stored chat completions (`store: true`). tenant: the name of the client that owns
+    the completion. id_: the id of the completion. They are listed in the order in which they were stored.
     """
 
     async def save(self, chat: StoredChat) -> None:

@@ -184,9 +184,9 @@ class LazyStore(Lazy[Store]):
         return self._file
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the store is open. If the store is not open, open it for this only if
-        usage was written to its file, and the file contains anything that must be deleted or added up. now:
-        Unix seconds.
+        """Delete expired entries if the store is open. A store that is not open is opened for this only if
+        usage was written to its file while it was closed, and the file contains something to delete or to add
+        up; otherwise do nothing. now: Unix seconds.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()

@@ -199,7 +199,9 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """Return an OpenAPI schema with its types as words. Google's servers also accept their numbers."""
+    """Return an OpenAPI schema with each type as a word ("STRING"). Google's servers also accept the number
+    that stands for a type.
+    """
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
     if type(value) is not dict:

@@ -153,7 +153,7 @@ class Case:
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
-        """The parts of this exchange to which laws apply."""
+        """The parts of this exchange that laws can test: `request`; and `response`, `stream` or `error`."""
         request, response = self.exchange.request, self.exchange.response
         found: set[Subject] = set()
         if request is not None and _OTHER_OPERATION.search(request.url or ""):
@@ -172,8 +172,8 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether the answer's body is really an answer: some gateways send an error with a success
-        status.
+        """Whether the body of the answer can be decoded as an answer. Some gateways send an error with a
+        success status.
         """
         try:
             return self.response is not None
@@ -236,7 +236,7 @@ class Case:
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
-        """(the dialect's path for the recorded URL, the values of the path's parameters)."""
+        """Two values: the dialect's path for the recorded URL, and the values of the path's parameters."""
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}

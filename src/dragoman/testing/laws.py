@@ -133,7 +133,7 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 def request_relay(case: Case) -> Iterator[str]:
     """Yield each violation of this law: relay changes only those keys of the request for which it gets an
-    edit. If the dialect has the model's name in the URL, relay removes it from the body.
+    edit. If the dialect has the model's name in the URL, relay removes the model's name from the body.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}

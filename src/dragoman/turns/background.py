@@ -192,9 +192,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line. They are stored within `_FLUSH` seconds, or at once if more
-        than `_BUFFER` bytes are collected. Raises RequestFailed if the store has no space left, or if it
-        fails while more than `_BUFFER` bytes are collected.
+        """Collect more events, one in each line. They are stored after at most `_FLUSH` seconds; if more than
+        `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed if the store has no
+        space left, or if it fails while more than `_BUFFER` bytes are collected.
         """
         self._take(data)
         if self._full is not None:

@@ -37,7 +37,9 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """Return the items of a request's `input`: [] for None; for a text, one user message."""
+    """Return the items of a request's `input`: for a list, its items; for a text, one user message; for None,
+    [].
+    """
     if given is None:
         return []
     if isinstance(given, str):
