@@ -1,5 +1,5 @@
 """Client keys, and the tenants, teams and users that they belong to, in the form in which a database stores
-them; and the interface of the store that keeps them.
+them; provider keys of tenants; and the interface of the store that keeps all of these.
 
 Each change gets the next number, called the version. A row has the version of the change that last wrote it.
 So a process that knows all rows up to a version needs to read only the rows with a higher version.
@@ -113,8 +113,8 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 
 class DirectoryStore(Protocol):
-    """Stores client keys, tenants, teams and users as rows. Each method raises StoreFailed if the database
-    fails.
+    """Stores client keys, tenants, teams and users as rows, and the provider keys that tenants have brought
+    (`OwnKey`). Each method raises StoreFailed if the database fails.
     """
 
     async def version(self) -> int:

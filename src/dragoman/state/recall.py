@@ -62,7 +62,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
-    """Return a Question for each assistant message of a request, in order, and the digest of the complete
+    """Return the Questions for the assistant messages of a request, in order, and the digest of the complete
     conversation.
 
     marks: makes the keys and digests of the client that sent the request. search: False = the caller knows

@@ -34,9 +34,9 @@ class StoreFailed(DragomanError):
 
 
 class DataRefused(StoreFailed):
-    """The database does not accept these data: a value is out of range, a text is not valid, a row is too
-    large, or the id exists already. A second try would fail too. Any other failure of the database can go
-    away without a change of the data.
+    """The store does not accept these data: a value is out of range, a text is not valid, a row is too large,
+    or the id exists already. A second try would fail too. Any other failure of the database can go away
+    without a change of the data.
     """
 
 
@@ -295,7 +295,7 @@ class Sessions(Protocol):
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
         """Add a finished turn to a session. The session is created if it does not exist. The session then
-        expires at `expires`. now: the present time. Both are Unix seconds.
+        expires at `expires`. now: the present time. `now` and `expires` are Unix seconds.
 
         If the session then has more bytes than a session may have, its oldest turns are removed. If there are
         then more sessions than the store may keep, the client with the most sessions loses its least recently
@@ -323,10 +323,10 @@ class Sessions(Protocol):
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
     """A stored chat completion with the messages of its request.
 
-    id: unique for its client. tenant: the name of the client that owns it. model: the model's name in the
-    completion. body: the completion as JSON, without `metadata`. messages: the messages of the request as a
-    JSON array; always b"[]" in a ChatPage. metadata: the pairs that the client has set. created, expires:
-    Unix seconds; expires None = never.
+    id: unique for its client. tenant: the name of the client that owns the completion. model: the model's
+    name in the completion. body: the completion as JSON, without `metadata`. messages: the messages of the
+    request as a JSON array; always b"[]" in a ChatPage. metadata: the pairs that the client has set. created,
+    expires: Unix seconds; expires None = never.
     """
 
     id: str
@@ -363,7 +363,8 @@ class ChatPage(msgspec.Struct, frozen=True):
 
 class Chats(Protocol):
     """The store's part for stored chat completions (`store: true`). tenant: the name of the client that owns
-    the completion. id_: the id of the completion. They are listed in the order in which they were stored.
+    the completion. id_: the id of the completion. Completions are listed in the order in which they were
+    stored.
     """
 
     async def save(self, chat: StoredChat) -> None:

@@ -313,7 +313,9 @@ _SPLITTERS: dict[Framing, Callable[[], Splitter]] = {
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
-    """Return the frames of a stream that arrives in these chunks."""
+    """Return the frames of a stream that arrives in these chunks. framing: how the stream is divided into
+    frames.
+    """
     splitter: Splitter = _SPLITTERS.get(framing, SSESplitter)()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()

@@ -31,8 +31,9 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the check accepts a request that the provider accepted, or whose
-    answer was not recorded.
+    """Yield each violation of this law: the dialect's check, which here also accepts what the vendor's
+    servers accept (`Case.widens`), accepts a request that the provider accepted, or whose answer was not
+    recorded.
     """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
@@ -72,8 +73,8 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the brief decoder reads the same model, stream and stream_usage as
-    the full decoder.
+    """Yield each violation of this law: the decoder that reads only a few fields of a request
+    (`request.brief`) reads the same model, stream and stream_usage as the full decoder.
     """
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
@@ -571,7 +572,9 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """Yield a sentence for each difference in kind or message; None = no fault. Type and code may differ."""
+    """Yield a sentence for each difference in kind or message between two faults. None = no fault. All other
+    fields may differ.
+    """
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:

@@ -192,9 +192,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line. They are stored after at most `_FLUSH` seconds; if more than
-        `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed if the store has no
-        space left, or if it fails while more than `_BUFFER` bytes are collected.
+        """Collect more events, one in each line. They are written to the store after at most `_FLUSH`
+        seconds; if more than `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed
+        if the store has no space left, or if it fails while more than `_BUFFER` bytes are collected.
         """
         self._take(data)
         if self._full is not None:
@@ -287,7 +287,8 @@ class Writer:
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
         """Store the final `response` with its last events, unless the response was cancelled or deleted
-        before. Then add the turn to its conversation, if it has one and the response did not fail.
+        before. After the response was stored, add the turn to its conversation, if it has one and the
+        response did not fail.
         """
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)

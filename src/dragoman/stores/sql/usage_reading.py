@@ -25,7 +25,7 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads usage. limits: how long sums are stored."""
+    """Reads reports, sums and single records of usage from a database. limits: how long sums are stored."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
