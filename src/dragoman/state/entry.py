@@ -65,7 +65,7 @@ def matters(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
     """Return whether an answer may need a vault entry, because it has something that its client may not be
-    able to send back. This is a fast check before `entry`; the parameters mean the same.
+    able to send back. This is a fast check before `entry` is called; the parameters are those of `entry`.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts
