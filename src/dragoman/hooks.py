@@ -55,7 +55,7 @@ class EndedByHook(RequestFailed):
 
 class Resolved(NamedTuple):
     """The models that a hook's `resolve` has chosen. hook: the name of the hook. names: the names of the
-    models, in the order in which they are called.
+    models, in the order in which they are tried.
     """
 
     hook: str
@@ -67,8 +67,8 @@ class Hooks:
     methods. resolves: whether a hook may choose the models for a name. change_requests: whether a hook may
     change requests. need_events: whether a hook reads or changes answers; such answers must be translated.
     Each hook gets the value that the hooks before it have left, and the methods return the value that the
-    last hook leaves. `resolve` differs: the first hook that names models decides. All methods raise
-    EndedByHook and HookFailed.
+    last hook leaves. `resolve` differs: the first hook that names models decides. All methods may raise
+    EndedByHook or HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:

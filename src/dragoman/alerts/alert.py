@@ -38,15 +38,16 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The name of the deployment; or else of the provider as a whole (a name without `/`); or else of the
-        limit; or else "".
+        """The name of the deployment that the alert is about. If there is none: the name of the provider,
+        which contains no `/`; if there is none either: the name of the limit; else "".
         """
         return self.deployment or self.provider or self.limit or ""
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The key under which `Quiet` drops repetitions: two alerts with the same subject tell the same fact.
-        For a refused key it has no deployment, so a key that several models refuse is one subject.
+        """The key by which `Quiet` recognises repetitions: two alerts with the same subject tell the same
+        fact. The subject of a refused key contains no deployment, so several models that refuse the same key
+        give one subject.
         """
         if self.type == "key_refused":
             return (self.type, self.provider or "", self.key or "")
@@ -54,7 +55,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 def read(value: Any) -> Alert:
-    """Convert the value of a message from another process (`msgspec.to_builtins` of an alert) to an Alert."""
+    """Return the alert that another process has sent. value: `msgspec.to_builtins` of that alert."""
     return msgspec.convert(value, Alert)
 
 
@@ -68,7 +69,8 @@ class Quiet:
     - An outage that comes after a recovery, but too soon after the last outage, is delayed until `every`
       seconds are over (`released`). If a recovery comes before that, both are dropped.
 
-    If an outage lasts, its alert passes again after `every` seconds.
+    If the alert of a lasting outage comes again, it passes after `every` seconds. Only the latest `_SUBJECTS`
+    subjects are remembered.
     """
 
     def __init__(self, every: float) -> None:
@@ -81,8 +83,9 @@ class Quiet:
         """By deployment or provider, the outage that is delayed."""
 
     def passes(self, alert: Alert, now: float) -> bool:
-        """Whether an alert goes out now. If not, it is dropped, or delayed until `released` returns it. now:
-        monotonic seconds.
+        """Decide whether an alert goes out now, and remember what later decisions need. Return True if the
+        alert goes out now. False = the alert is dropped or delayed. A delayed alert goes out with `released`,
+        unless a recovery comes before. now: monotonic seconds.
         """
         name = alert.name
         if alert.type == RECOVERY:

@@ -82,7 +82,9 @@ class Alerts:
             receiver.note(alert)
 
     async def close(self) -> None:
-        """Stop all receivers at once. The log names the alerts that were not sent."""
+        """Stop all receivers without waiting for unsent alerts. The log names the alerts that were not
+        sent.
+        """
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
             await receiver.close("the gateway stops")
@@ -107,12 +109,13 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert if the target wants its type and `Quiet` lets it pass now. `Quiet` sees alerts of
-        all types: a recovery passes only after its outage, even if the target wants only recoveries.
+        """Queue an alert for sending if the target wants its type and `Quiet` lets it pass now. `Quiet` sees
+        alerts of all types: a recovery passes only after its outage, even if the target wants only
+        recoveries.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
-        self._came.set()  # when the next held one is due may have changed
+        self._came.set()  # the next delayed alert may be due at another time now
         if self._task is None:
             self._task = spawn(self._run(), f"sending alerts to {self.target.name}")
 
@@ -125,7 +128,9 @@ class _Receiver:
         self._queue.append(alert)
 
     async def close(self, why: str) -> None:
-        """Stop at once. The log names the alerts that were not sent. why: the reason, for the log."""
+        """Stop without waiting for unsent alerts. The log names the alerts that were not sent. why: the
+        reason, for the log.
+        """
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -39,8 +39,8 @@ class AddedEntry(msgspec.Struct, frozen=True):
 
 
 class KeptEntries(msgspec.Struct, frozen=True):
-    """All entries in the store, in the order of their versions. version: the number of the latest change,
-    which may be a change that removed an entry; 0 = there was no change.
+    """The entries that are stored now, in the order of their versions. version: the number of the latest
+    change, which may be a change that removed an entry; 0 = there was no change.
     """
 
     version: int = 0
@@ -51,10 +51,11 @@ class Additions(Protocol):
     """Stores the entries that operators have added. Each method raises StoreFailed if the database fails."""
 
     async def read(self) -> KeptEntries:
-        """Return all entries."""
+        """Return all entries that are stored now, and the number of the latest change."""
 
     async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
-        """Write an entry, which replaces an older entry of the same kind and name; or, if `removed` is True,
-        remove that entry. Do nothing and return False if `entry.version` is not the number after the latest
-        change, because then somebody else has made a change.
+        """Make one change, and return True. removed: False = write `entry`, which replaces an older entry of
+        the same kind and name. True = remove the entry with the kind and name of `entry`; its text is then
+        not used. Do nothing and return False if `entry.version` is not the number after the latest change,
+        because then somebody else has made a change.
         """

@@ -1,7 +1,8 @@
-"""Reads the name of a counter of limits: which limit, whom it counts, and which window of time. Pure.
+"""Reads the names of the counters of limits, and computes the windows of time that counters count in. Pure.
 
-Usage records state by these names how much they charge to which counter. So stores have to read the names;
-`accounts.windows` makes them.
+The name of a counter tells the limit, whom the counter counts, and its window of time. `accounts.windows`
+makes these names. Stores have to read them, because usage records state by these names how much they charge
+to which counter.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ class Span(NamedTuple):
 
 
 def span(window: Window | None, every: int, now: float) -> Span:
-    """Return the window that contains the moment `now` (Unix seconds). window: the unit of its length; None =
-    a window without end, as for `concurrency`. every: how many units long the window is; not used for None,
-    `month` and `lifetime`.
+    """Return the window that contains the moment `now` (Unix seconds). window: the unit of the window's
+    length; None (for `concurrency`) and `lifetime` = the window from 0 to infinity. every: the number of
+    units; not used for None, `month` (always one month) and `lifetime`.
 
-    Windows of a fixed length begin at multiples of their length since 1970 (UTC); weeks begin on Monday.
+    Windows of seconds, minutes, hours and days begin at multiples of their length since the beginning of 1970
+    (UTC), windows of weeks at multiples of their length since the first Monday of 1970.
     """
     if window is None or window == "lifetime":
         return Span(0, inf)
@@ -84,8 +86,9 @@ class Counter(NamedTuple):
 
 
 def escaped(name: str) -> str:
-    """Return the name of a limit in the form that the names of its counters begin with: `%` and `|` are
-    escaped, because `|` separates the parts of such names.
+    """Return a limit's name in the form in which the names of its counters begin with it: `|` and `%` are
+    replaced, because `|` separates the parts of a counter's name. (The name of a limit may contain a client
+    key's name, which may have `|`.)
     """
     return name.replace("%", "%25").replace("|", "%7C")
 

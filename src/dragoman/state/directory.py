@@ -1,5 +1,5 @@
 """Client keys, and the tenants, teams and users that they belong to, in the form in which a database stores
-them; and the interface of the store that keeps them.
+them; provider keys of tenants; and the interface of the store that keeps all of these.
 
 Each change gets the next number, called the version. A row has the version of the change that last wrote it.
 So a process that knows all rows up to a version needs to read only the rows with a higher version.
@@ -20,10 +20,10 @@ class Row(msgspec.Struct, frozen=True):
     """One key, tenant, team or user. There is also a single row of the kind `own_keys`; its version tells
     when any tenant's provider key was last changed.
 
-    name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = it
-    was removed. version: the number of the change that wrote the row. author: who made this change. at: when,
-    in Unix seconds. digest: the SHA-256 of a client key; before: that of the key that was valid before the
-    last rotation; None = there is none.
+    name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = the
+    entry was removed; the row of the kind `own_keys` has no entry either. version: the number of the change
+    that wrote the row. author: who made this change. at: when, in Unix seconds. digest: the SHA-256 of a
+    client key; before: that of the key that was valid before the last rotation; None = there is none.
     """
 
     kind: RowKind
@@ -37,11 +37,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a client key, or everybody who belongs to a tenant, team or user, may use. A list contains the
-    allowed names; None = everything is allowed. models: names, patterns (`openai/*`) and `group:NAME`. tags:
-    those that each request gets. limits: as in the configuration, as JSON. metadata: values of the operator's
-    choice. disabled: True = nothing may be used at all. tenant: the name of the tenant that the key, team or
-    user belongs to.
+    """What a client key, or everybody who belongs to a tenant, team or user, may use. models, faces,
+    operations, providers, regions: the allowed names; None = all are allowed. `models` may also contain
+    patterns (`openai/*`) and `group:NAME`. tags: the tags that each request gets. limits: as in the
+    configuration, as JSON; None = no limits. metadata: values of the operator's choice. disabled: True =
+    nothing may be used at all. tenant: the name of the tenant that the key, team or user belongs to; None =
+    it belongs to no tenant, or is itself a tenant.
     """
 
     models: tuple[str, ...] | None = None
@@ -70,12 +71,13 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A client key. id: `key_…`, which never changes. shown: the first characters of the key. team, user: the
-    names of the team and the user that the key belongs to. tenant_id, team_id, user_id: the ids of the key's
-    tenant, team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds.
-    expires: the time from which the key is refused, None = never. before_until: the time until which the key
-    before the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None =
-    there was none. revoked: the time since which the key is refused for good, None = it is not revoked.
+    """A client key. id: `key_…`, which never changes. shown: the first characters of the key. scopes: the
+    kinds of paths that the key may call (`inference`, `read`, `admin`). team, user: the names of the team and
+    the user that the key belongs to; None = none. tenant_id, team_id, user_id: the ids of the key's tenant,
+    team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds. expires:
+    the time from which the key is refused, None = never. before_until: the time until which the key before
+    the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None = there
+    was none. revoked: the time since which the key is refused for good, None = it is not revoked.
     """
 
     id: str
@@ -111,8 +113,8 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 
 class DirectoryStore(Protocol):
-    """Stores client keys, tenants, teams and users as rows. Each method raises StoreFailed if the database
-    fails.
+    """Stores client keys, tenants, teams and users as rows, and the provider keys that tenants have brought
+    (`OwnKey`). Each method raises StoreFailed if the database fails.
     """
 
     async def version(self) -> int:
@@ -124,9 +126,9 @@ class DirectoryStore(Protocol):
         """
 
     async def change(self, rows: Sequence[Row], latest: int) -> bool:
-        """Write rows, which replace the rows of the same kind and name. The rows must have the next versions
-        after `latest`. latest: the number of the latest change that the caller knows. If somebody else has
-        made a change since then, write nothing and return False.
+        """Write rows, which replace the rows of the same kind and name, and return True. The rows must have
+        the next versions after `latest`. latest: the number of the latest change that the caller knows. If
+        somebody else has made a change since then, write nothing and return False.
         """
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
@@ -151,7 +153,11 @@ class DirectoryStore(Protocol):
         """Return all provider keys that tenants have brought."""
 
     async def keep_own(self, key: OwnKey) -> None:
-        """Store a tenant's key for a provider. It replaces the tenant's earlier key for that provider."""
+        """Store a tenant's key for a provider. It replaces the tenant's earlier key for that provider. The
+        number of the latest change stays the same: the caller then writes the row `own_keys`.
+        """
 
     async def drop_own(self, tenant: str, provider: str) -> bool:
-        """Remove a tenant's key for a provider. Return whether there was one."""
+        """Remove a tenant's key for a provider. Return whether there was one. The number of the latest change
+        stays the same, as for `keep_own`.
+        """

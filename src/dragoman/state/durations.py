@@ -1,6 +1,6 @@
-"""Counts durations of answers in logarithmic buckets. The counts of several hours, or of several models, are
-added bucket by bucket. So a percentile of the sum is a percentile of all answers together, which an average
-of percentiles would not be. Pure.
+"""Sorts durations of answers into logarithmic buckets, and computes percentiles of counted durations. The
+counts of several hours, or of several models, are added bucket by bucket. So a percentile of the sum is a
+percentile of all answers together, which an average of percentiles would not be. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 BUCKETS: Final = 40
-"""The number of buckets. They cover 1 ms to 1000 s; each bucket ends 41 % later than the one before."""
+"""The number of buckets. They cover 1 ms to 1000 s; the upper end of each bucket is 41 % above that of the
+bucket before.
+"""
 _LEAST: Final = 0.001
 """Seconds. Shorter durations count in the first bucket."""
 _PER_DECADE: Final = 20 / 3

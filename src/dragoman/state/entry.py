@@ -45,8 +45,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """The content of a vault entry, for one answer. scope: the provider and model that answered. pieces: the
-    answer's blocks, in order. before: the digest of the conversation before the answer. Entries with equal
-    pieces in different conversations differ by it.
+    answer's blocks, in order. before: the digest of the conversation before the answer. Equal answers in
+    different conversations have different entries, because `before` differs.
     """
 
     scope: Scope
@@ -64,8 +64,8 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """Return whether an answer may contain something that its client cannot send back. This is a fast check
-    before `entry`; the parameters mean the same.
+    """Return whether an answer may need a vault entry, because it has something that its client may not be
+    able to send back. This is a fast check before `entry` is called; the parameters are those of `entry`.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts

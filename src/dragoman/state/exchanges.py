@@ -17,10 +17,10 @@ class StoredExchange(msgspec.Struct, frozen=True):
 
     id: the gateway's id of the exchange, which is unique. request_id: the id that the client sent, or one
     made from `id`. created: when the exchange began. client: the name of the client's key. model: the name
-    that the client sent. status, end: as in `Exchange`. error: the code of its error. called: the deployments
-    that its attempts called (`provider/model`). attempts, losses: how many the exchange had. line: its entry
-    in a list of exchanges, as JSON. trace: its complete trace, as JSON, which may be compressed. None =
-    unknown, or there is none.
+    that the client sent. status, end: as in `Exchange`. error: the code of the exchange's error. called: the
+    deployments that its attempts called (`provider/model`). attempts, losses: how many the exchange had.
+    line: the exchange's entry in a list of exchanges, as JSON. trace: the exchange's complete trace, as JSON,
+    which may be compressed. None = unknown, or there is none.
     """
 
     id: str
@@ -43,11 +43,11 @@ class Search(msgspec.Struct, frozen=True):
     False).
 
     client, model, error: must be equal. deployment, provider: at least one attempt called it. status: the
-    smallest and the largest status. end: a prefix of the exchange's `end`. since, until: the earliest and the
-    latest beginning of the exchange, Unix seconds. losses: True = it has losses. failover: True = it has more
-    than one attempt. failed: True = it has an error. q: a prefix of the id, or a part of the request id.
-    before: `created` and `id` of the last exchange on the previous page; only exchanges after it in the list
-    match.
+    smallest and the largest status, both included. end: a prefix of the exchange's `end`. since, until: the
+    earliest and the latest beginning of the exchange, both included, Unix seconds. losses: True = it has
+    losses. failover: True = it has more than one attempt. failed: True = it has an error. q: a prefix of the
+    id, or a part of the request id. before: `created` and `id` of the last exchange on the previous page;
+    only exchanges after it in the list match.
     """
 
     client: str | None = None
@@ -76,8 +76,8 @@ class Exchanges(Protocol):
         """
 
     async def find(self, id_: str) -> bytes | None:
-        """Return the trace of the latest exchange whose id or request id is `id_`; None = not stored. Raises
-        StoreFailed.
+        """Return the trace of the exchange with the id `id_`, or else of the latest exchange with this
+        request id; None = neither is stored. Raises StoreFailed.
         """
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:

@@ -1,4 +1,5 @@
-"""Makes the keys of vault entries, and digests of blocks and conversations, for one client.
+"""Makes the keys of vault entries, and digests of blocks and conversations, for one client; and picks out the
+calls and texts from which they are made.
 
 The vault's secret and the client's name go into every key and digest. So no client finds an entry of another
 client.
@@ -55,7 +56,7 @@ class Marks:
         self._seed.update(_framed(tenant))
 
     def digest(self, *facts: str | bytes) -> bytes:
-        """Return the client's digest of a list of facts. Different lists have different digests."""
+        """Return the client's digest of a list of texts and bytes. Different lists have different digests."""
         digest = self._seed.copy()
         digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
@@ -66,8 +67,8 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """Return the digest of a call's id, name and arguments. Clients send these back, some clients without
-        the id.
+        """Return the digest of a call's id, name and arguments. Clients send id, name and arguments back;
+        some clients leave out the id.
         """
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
@@ -87,10 +88,10 @@ class Marks:
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """Return the vault keys of an answer's calls. digests: for each call, from `call_digest`. before: as
-        for `call_key`. A call without an id gets a key only if it is the first call of the answer. The order
-        of calls without ids tells which result belongs to which call, so an answer whose calls come in
-        another order must not be found.
+        """Return the vault keys of an answer's calls of client tools, in the order of the calls. digests: for
+        each call, from `call_digest`. before: as for `call_key`. A call without an id gets a key only if it
+        is the first call of the answer. The order of calls without ids tells which result belongs to which
+        call, so an answer whose calls come in another order must not be found.
         """
         return [
             self.call_key(before, call, digest)
@@ -99,8 +100,8 @@ class Marks:
         ]
 
     def id_keys(self, calls: Iterable[ir.ToolCall]) -> list[bytes]:
-        """Return a vault key for each of these calls with a random id. By it a call is found that the client
-        has changed.
+        """Return a vault key for each of these calls with a random id. The key is made of the id alone, so it
+        also finds the entry of a call whose name or arguments the client has changed.
         """
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
@@ -117,8 +118,8 @@ class Marks:
         return self.answer_text(before).key(text)
 
     def answer_text(self, before: bytes) -> AnswerText:
-        """Return a maker of vault keys for an answer without calls whose text comes in several messages.
-        before: the digest of the conversation before the answer.
+        """Return an `AnswerText`, which makes the vault keys of an answer without calls whose text may come
+        in several messages. before: the digest of the conversation before the answer.
         """
         digest = self._seed.copy()
         digest.update(b"said " + before)
@@ -130,8 +131,8 @@ class Marks:
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls. White space makes no difference, because clients
-    change it.
+    """Makes the vault keys of an answer without calls, from its texts. ASCII white space makes no difference
+    anywhere in the text, other white space none at the beginning and the end, because clients change it.
     """
 
     __slots__ = ("_begun", "_digest")
@@ -141,7 +142,9 @@ class AnswerText:
         self._begun = False
 
     def key(self, text: str) -> bytes:
-        """Add `text`, and return the key of an answer that consists of all texts added so far."""
+        """Add `text` to the answer's text, and return the key of an answer that consists of all texts added
+        so far.
+        """
         if not self._begun:
             text = text.lstrip()
         ended = self._digest.copy()
@@ -153,8 +156,8 @@ class AnswerText:
 
 
 class Conversation:
-    """The digest of a conversation's messages so far. Thinking and seals are left out, because clients drop
-    them.
+    """Computes the digest of a conversation, message by message. Thinking and seals are left out, because
+    clients drop them.
     """
 
     __slots__ = ("_digest", "_marks")
@@ -165,8 +168,9 @@ class Conversation:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """Add the next message, and return the digests (`call_digest`) of its calls of the client's tools. A
-        message that has only thinking is not added, because some protocols have no such message.
+        """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
+        the client's tools. A message that has only thinking is not added, because some protocols have no such
+        message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()
@@ -181,8 +185,8 @@ class Conversation:
         return calls
 
     def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
-        """Add blocks to the digest, and the digests of client calls to `calls`. Adjacent texts count as one
-        text.
+        """Add blocks to the digest, and the digests of client calls to `calls`. Successive texts and refusals
+        count as one text, also if thinking comes between them.
         """
         text = ""
         for block in blocks:
@@ -239,16 +243,16 @@ def joined_text(blocks: Iterable[ir.Block]) -> str:
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """Return whether the call's id looks random, so that no other call in any conversation has the
-    same id.
+    """Return whether the call's id, without the tool's name in it, looks random (`_RANDOM`). The vault then
+    assumes that no other call in any conversation has this id. False if the call has no id.
     """
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> str:
     """Return a call's arguments in a form that stays the same if a client writes the JSON anew: sorted
-    members, no white space. Arguments that are not valid JSON, are very long, or belong to a custom tool only
-    lose the white space at both ends.
+    members, no white space, `{}` for empty arguments. Arguments that are not valid JSON, are very long, or
+    belong to a custom tool only lose the white space at both ends.
     """
     text = call.arguments.strip()
     if call.kind == "custom":

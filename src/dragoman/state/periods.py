@@ -1,6 +1,6 @@
 """The hours, days and months (UTC) for which usage is added up, and how they cover a span of time. Pure.
 
-Times are whole Unix seconds.
+Times are Unix seconds; the starts and ends of periods are whole seconds.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
 
 
 def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
-    """Return as few periods as possible that exactly cover a span. begin, end: whole hours. step: the length
-    of the buckets; the first and last bucket may be covered only in part. None = the span is one bucket.
+    """Return the segments that exactly cover the span from `begin` to `end` (not included), with as few
+    periods as possible; [] = the span is empty. begin, end: whole hours. step: the length of the buckets; the
+    first and last bucket may be covered only in part. None = the span is one bucket, which starts at `begin`.
     """
     if begin >= end:
         return []
@@ -75,7 +76,9 @@ def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
 
 
 def _cover(begin: int, end: int, step: Step, bucket: int) -> Iterator[Segment]:
-    """Yield the segments that cover a span in one bucket, with periods of at most this length."""
+    """Yield the segments that cover a span in one bucket, with periods of at most the length `step`. bucket:
+    the start of the bucket.
+    """
     if begin >= end:
         return
     first, last = rounded_up(step, begin), start_of(step, end)

@@ -7,7 +7,7 @@ An example: a client of the Chat Completions protocol, and Anthropic as the upst
     text         "Let me look."
     tool call    toolu_01A09q90qw get_weather {"city": "Paris"}
 
-Chat Completions has no member for the signature, so the client's next request sends back less:
+Chat Completions has no field for the signature, so the client's next request sends back less:
 
     {"role": "assistant", "content": "Let me look.", "tool_calls": [{"id": "toolu_01A09q90qw", ...}]}
     {"role": "tool", "tool_call_id": "toolu_01A09q90qw", "content": "12 degrees"}
@@ -19,9 +19,9 @@ When Anthropic answered, the vault got an entry. Its keys can be computed from t
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
-in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it.
-So if the request goes to another model, the message stays as the client sent it, and the report names a loss.
-The same happens if the client has changed the call.
+back where it was, so that Anthropic gets its answer unchanged. A seal is valid only for the scope that issued
+it. So if the request goes to another model, the message stays as the client sent it, and the report names a
+loss. The message also stays as it is, with a loss, if the client has changed the call.
 
 An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
 it and its text; for a picture, by its bytes. A call whose id is not random is found only in its conversation.
@@ -42,7 +42,7 @@ replace = msgspec.structs.replace
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The vault keys to look up for one assistant message.
+    """The vault keys under which the entry for one assistant message may be stored.
 
     index: the position of the message in the request. keys: the first key in this order that has an entry
     decides. hints: more keys, which are used only if no key in `keys` has an entry. An entry that is found by
@@ -62,12 +62,13 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
-    """Return the vault keys to look up for the assistant messages of a request, and the digest of the
-    complete conversation.
+    """Return the Questions for the assistant messages of a request, in order, and the digest of the complete
+    conversation.
 
-    search: False = the vault is empty, so no keys are returned. A message with calls of the provider's own
-    tools, or with other native blocks, gets no keys: its client speaks the provider's protocol, so nothing is
-    missing.
+    marks: makes the keys and digests of the client that sent the request. search: False = the caller knows
+    that the vault is empty, so no Questions are returned. A message with calls or results of the provider's
+    own tools, or with other native blocks, gets no Question: its client speaks the provider's protocol, so
+    nothing is missing.
     """
     questions: list[Question] = []
     conversation = marks.conversation()
@@ -101,9 +102,10 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 class Recalled(msgspec.Struct, frozen=True):
     """The result of `recall`. request: the request with the blocks that were put back.
 
-    messages: the indices of the messages that changed. losses: (path, reason) for each earlier answer that
-    stays incomplete. wanted: more keys to look up; then `recall` has to be called again. They are set if only
-    the entry of another model was found, because this model may have an entry under its own keys.
+    messages: the indices of the messages that changed. losses: (path, reason) for each earlier answer whose
+    entry was found but not put back completely. wanted: more keys to look up in the vault; if one of them has
+    an entry, `recall` must be called again with this entry too. There are such keys if a key of a Question
+    has led to the entry of another model, because this model may have its own entry for the same answer.
     """
 
     request: ir.Request
@@ -122,10 +124,12 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """Put the thinking and seals that the client could not send back into a request, if `scope` issued them.
+    """Put the parts of earlier answers that the client could not send back into its request: thinking, seals,
+    and calls and results of the provider's own tools. Only the parts of answers that `scope` gave are put
+    back, and nothing is put back into a message for which only a hint has an entry.
 
-    questions: from `ask`. found: the vault's entries by their keys. scope: the provider and model that the
-    request will be sent to. marks: the maker of the client's keys and digests.
+    questions: from `ask`. found: the entries that the vault has, by their keys. scope: the provider and model
+    that the request will be sent to. marks: makes the keys and digests of the client that sent the request.
     """
     messages = list(request.messages)
     entries: dict[bytes, Remembered] = {}

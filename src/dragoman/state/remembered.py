@@ -1,4 +1,6 @@
-"""Puts the thinking and seals of one answer back into the messages that the client sends."""
+"""Puts the stored parts of one answer back into the messages that the client sends: thinking, seals, and
+blocks of the provider's own tools.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ replace = msgspec.structs.replace
 
 
 class Remembered:
-    """One entry of the vault, while its blocks are put back into messages. kept: the entry's content. where:
-    the path of the first message for which the entry was found. used: the indices in `kept.pieces` of the
-    pieces that need no more work, because they were put back or must not be put back.
+    """One entry of the vault, while its blocks are put back into messages. kept: the entry's content. marks:
+    makes the digests of the client. where: the path of the first message for which the entry was found. used:
+    the indices in `kept.pieces` of the pieces that need no more work, because they were put back or must not
+    be put back.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -53,11 +56,13 @@ class Remembered:
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """Return the blocks of one client message, in the order of the answer, together with the answer's
-        thinking and seals. Add the pieces that were put back to `used`. If calls without ids would change
-        their order, return the blocks unchanged, because their order tells which result belongs to which
+        stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. Add
+        to `used` the pieces that the returned blocks contain. If calls without ids would change their order,
+        return the blocks and leave `used` unchanged, because their order tells which result belongs to which
         call.
 
-        later: the seals of the thinking that the client itself sends in later messages of the same answer.
+        later: the seals of the thinking that the client itself sends in later messages of the same answer;
+        this thinking is not put back.
         """
         used, sent = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -89,9 +94,10 @@ class Remembered:
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
         """Return the blocks without the client's copies of thinking that have lost their seals: the stored
-        thinking will replace them. In two cases return all blocks, and add the stored thinking to `used`,
-        because it must not be put back: no stored thinking has a seal, or the client sends thinking with a
-        seal that is not stored.
+        thinking will replace them. If the entry has no thinking, the client's thinking without a seal is left
+        out too. In two cases return all blocks, and add the stored thinking to `used`, because it must not be
+        put back: the entry has thinking, but none of it with a seal; or the client sends thinking with a seal
+        that is not stored.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
@@ -104,8 +110,9 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """Divide the client's blocks into two groups: those that are found in the answer, with their seals,
-        by the index of their piece; and the list of the others, which the client has changed or added.
+        """Return the client's blocks in two groups. First, {index of the piece: block} of the blocks that are
+        found in the answer, each with its seal. Second, the list of the other blocks, which the client has
+        changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
@@ -123,7 +130,7 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """Return the client's only text, cut into the texts of the answer, by the index of their piece; {} =
+        """Return the client's only text, cut into the texts of the answer: {index of the piece: text}. {} =
         the client's text is not the joined texts of the answer. Some protocols join all texts of an answer,
         some of them with white space between the texts.
         """

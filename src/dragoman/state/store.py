@@ -1,10 +1,11 @@
-"""The interface of the store, which keeps data between requests: responses, conversations, sessions, chat
-completions and seals.
+"""The interface of the store, which keeps data between requests; the interfaces of its parts for responses,
+conversations, sessions and chat completions; and the values in these four parts. The store's other parts have
+their own modules.
 
-Every entry belongs to one client. The parameters and fields `tenant` contain the name of this client
-(`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, the entry does
-not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry is treated
-as deleted. A store that fails raises StoreFailed.
+Every entry in the four parts belongs to one client. The parameters and fields `tenant` contain the name of
+this client (`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, the
+entry does not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry
+is treated as deleted. A store that fails raises StoreFailed.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class StoreFailed(DragomanError):
 
 
 class DataRefused(StoreFailed):
-    """The database does not accept these data: a value is out of range, a text is not valid, a row is too
-    large, or the id exists already. A second try would fail too. Any other failure of the database can go
-    away without a change of the data.
+    """The store does not accept these data: a value is out of range, a text is not valid, a row is too large,
+    or the id exists already. A second try would fail too. Any other failure of the database can go away
+    without a change of the data.
     """
 
 
@@ -62,9 +63,9 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     tenant: the name of the client that owns the response. created, expires: Unix seconds; expires None =
     never. body: the response object as JSON, without `output`. input: the items of the response's own
     request, without the items of earlier responses. previous: the id of the response that this response
-    continues, None = none. conversation: the id of the conversation it belongs to, None = none. deployment:
-    the deployment that answered; None = none, or not known yet. background: True = the response runs although
-    no client waits for it.
+    continues, None = none. conversation: the id of the conversation that the response belongs to, None =
+    none. deployment: the deployment that answered; None = none, or not known yet. background: True = the
+    response runs although no client waits for it.
 
     lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
     regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
@@ -99,7 +100,9 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Responses(Protocol):
-    """The store's part for responses of the Responses API."""
+    """The store's part for responses of the Responses API. tenant: the name of the client that owns the
+    response. id_: the id of the response.
+    """
 
     async def save(self, response: StoredResponse) -> None:
         """Store a new response with its items. If other processes share the store, they see the response as
@@ -118,11 +121,12 @@ class Responses(Protocol):
         lease: float | None = None,
     ) -> bool:
         """Update an unfinished response to the status, body, output and deployment of `response`, and store
-        `events` (numbered from `first`) in the same step. The response then expires at `response.expires`,
-        unless its earlier expiry time is later. A final status removes the lease.
+        `events` (numbered from `first`) in the same step. Return True. The response then expires at
+        `response.expires` (None = never), unless its previous expiry time is later. A final status removes
+        the lease.
 
-        lease: update only if the response still has this lease; None = whatever lease it has. Returns False,
-        and writes nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
+        lease: update only if the response still has this lease; None = do not check the lease. Return False,
+        and write nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
         `save` does.
         """
 
@@ -140,7 +144,7 @@ class Responses(Protocol):
         """
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Return the bodies of items by the ids of the items, from all responses and conversations of the
+        """Return the bodies of items: {id of the item: body}, from all responses and conversations of the
         client. Unknown ids are missing. Raises HistoryTooLarge.
         """
 
@@ -161,8 +165,8 @@ class Responses(Protocol):
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Set the lease of those of these responses that are unfinished. Return the ids of those
-        responses.
+        """Write a new lease into every unfinished response with one of these ids. Return the ids of the
+        responses that were unfinished.
         """
 
     async def leases(self) -> Sequence[Lease]:
@@ -193,15 +197,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes).
-    At most one more item is read from `items`.
+    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes; a
+    first item with more bytes is returned alone). At most one more item is read from `items`.
     """
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes), and
-    whether more entries follow. At most one more entry is read from `entries`.
+    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes; a first
+    entry with more bytes is returned alone), and whether more entries follow. At most one more entry is read
+    from `entries`.
     """
     held: list[_Entry] = []
     size = 0
@@ -214,7 +219,9 @@ def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]
 
 
 class Conversations(Protocol):
-    """The store's part for conversations. The items of a conversation are in order."""
+    """The store's part for conversations. tenant: the name of the client that owns the conversation. id_: the
+    id of the conversation. The items of a conversation stay in the order in which they were added.
+    """
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         """Store a new conversation with its first items. Raises StoreFull, and DataRefused if the id exists
@@ -233,8 +240,8 @@ class Conversations(Protocol):
         """Delete a conversation and its items. Return False if there is no such conversation."""
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        """Add all items at the end of a conversation, or none. The conversation then expires at `expires`
-        (None = never), unless its earlier expiry time is later. Return False if there is no such
+        """Add all items at the end of a conversation, or none. Return True. The conversation then expires at
+        `expires` (None = never), unless its previous expiry time is later. Return False if there is no such
         conversation.
 
         Raises StoreFull if the conversation would become larger than a conversation may be, or if no space
@@ -279,16 +286,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """The store's part for sessions. A session is a list of turns (JSON bytes), in the order in which they
-    were added.
+    """The store's part for sessions. tenant: the name of the client that owns the session. id_: the id of the
+    session. A session is a list of turns (JSON bytes), in the order in which they were added.
     """
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """Return the stored turns of a session, the oldest first; empty if there is no such session."""
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
-        """Add a finished turn to a session. The session is created if it does not exist. It then expires at
-        `expires`. now: Unix seconds.
+        """Add a finished turn to a session. The session is created if it does not exist. The session then
+        expires at `expires`. now: the present time. `now` and `expires` are Unix seconds.
 
         If the session then has more bytes than a session may have, its oldest turns are removed. If there are
         then more sessions than the store may keep, the client with the most sessions loses its least recently
@@ -316,10 +323,10 @@ class Sessions(Protocol):
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
     """A stored chat completion with the messages of its request.
 
-    id: unique for its client. tenant: the name of the client that owns it. model: the model's name in the
-    completion. body: the completion as JSON, without `metadata`. messages: the messages of the request as a
-    JSON array; always b"[]" in a ChatPage. metadata: the pairs that the client has set. created, expires:
-    Unix seconds; expires None = never.
+    id: unique for its client. tenant: the name of the client that owns the completion. model: the model's
+    name in the completion. body: the completion as JSON, without `metadata`. messages: the messages of the
+    request as a JSON array; always b"[]" in a ChatPage. metadata: the pairs that the client has set. created,
+    expires: Unix seconds; expires None = never.
     """
 
     id: str
@@ -355,8 +362,9 @@ class ChatPage(msgspec.Struct, frozen=True):
 
 
 class Chats(Protocol):
-    """The store's part for stored chat completions (`store: true`). They are listed in the order in which
-    they were stored.
+    """The store's part for stored chat completions (`store: true`). tenant: the name of the client that owns
+    the completion. id_: the id of the completion. Completions are listed in the order in which they were
+    stored.
     """
 
     async def save(self, chat: StoredChat) -> None:
@@ -385,8 +393,9 @@ class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault. added: the entries that operators have added to the configuration. directory: client
-    keys, and the tenants, teams and users that they belong to. usage: usage records. These four are None if
-    the store does not keep such data. owned: which client owns which object at a provider. shared: True =
+    keys, and the tenants, teams and users that they belong to. usage: usage records. `seals`, `added`,
+    `directory` and `usage` are None if the store does not keep such data. responses, conversations, sessions,
+    chats: every store has these parts. owned: which client owns which object at a provider. shared: True =
     other processes see the data, and the data outlive this process. kind: `memory`, `sqlite` or `postgresql`.
     is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
     usage records may be written before that. version: the version of the database software; None = there is

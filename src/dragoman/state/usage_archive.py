@@ -69,7 +69,11 @@ class UsageArchive(UsageStore, Protocol):
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
-        """Return at most `limit` of the records that match, the latest first. Their `settled` is empty."""
+        """Return at most `limit` of the records that match, the latest first. Their `settled` is empty; from
+        a database, `process` is "" too.
+        """
 
     async def sweep(self, now: float) -> None:
-        """Delete the records and sums that are too old at the time `now` (Unix seconds)."""
+        """Delete the records and sums that are too old at the time `now` (Unix seconds). A database also adds
+        up the sums of tags and end users with little usage, under `usage_sums.OTHER`.
+        """

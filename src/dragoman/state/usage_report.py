@@ -1,4 +1,6 @@
-"""Reports on usage: the query and the report. Pure."""
+"""Reports on usage: the query, the check of a query, the report, and the function that makes the report from
+sums. Pure.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +65,9 @@ class Bucket(NamedTuple):
 class Report(NamedTuple):
     """The answer to a query. begin, end: the span that the report covers. groups: the groups of the complete
     span, the largest first; the added-up others come last. total: the sums of the complete span. If usage is
-    grouped by tags, the sum of the groups may be larger, because a request may have several tags. since:
-    usage before this time (Unix seconds) is not known; None = all usage is known.
+    grouped by tags, the sum of the groups may be larger, because a request may have several tags. buckets: []
+    if the query has no `step`. since: usage before this time (Unix seconds) is not known; None = all usage is
+    known.
     """
 
     begin: int
@@ -134,7 +137,8 @@ EVER: Final = Known()
 
 def widened(query: Query, known: Known = EVER) -> Query:
     """Return the query with its span rounded outwards: to whole hours; to whole days where the sums of hours
-    are deleted; to whole months where the sums of days are deleted.
+    are deleted; to whole months where the sums of days are deleted. known: since when sums are stored; the
+    default means that none were deleted.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
     steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
@@ -155,7 +159,7 @@ RANKED: Final[Mapping[Rank, Callable[[Sums], int]]] = {
 
 def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ...]]:
     """Return at most `top` groups, those with the largest amounts first. Groups with the same amount are
-    sorted by their values. amounts: by the values of the group.
+    sorted by their values. amounts: {values of the group: amount}.
     """
     return sorted(amounts, key=lambda values: (-amounts[values], values))[:top]
 

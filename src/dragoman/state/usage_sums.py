@@ -1,9 +1,9 @@
 """What a usage record adds to the sums of reports. All stores use this module, so that they agree. Pure.
 
-A record has a part for each deployment that its attempts called. The part of the deployment that was called
-last counts as the request: it has the outcome and the duration. The parts of the other deployments have only
-what their calls have used. So the spend of a deployment is what its provider bills, and each request is
-counted once.
+A record has a part for each deployment that its attempts called, and one part if they called none. The part
+of the deployment that was called last counts as the request: it has the outcome and the duration. The parts
+of the other deployments have only what their calls have used. So the spend of a deployment is what its
+provider bills, and each request is counted once.
 """
 
 from __future__ import annotations
@@ -212,8 +212,9 @@ def outcome_of(end: str) -> str:
 
 def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
     """Return the values of a record in the order of the fields of `Group`, before they are cut; the last
-    value is the record's `end`, not the outcome. Records that are equal in all of these values have the same
-    group.
+    value is the record's `end`, not the outcome. For a request that failed with the status 404 before a
+    deployment was called, the model is "", because clients may invent any number of names. Records that are
+    equal in all of these values have the same group.
     """
     deployment, model = record.deployment, record.model
     if deployment is None and record.failed and record.status == _NOT_FOUND:

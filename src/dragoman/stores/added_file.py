@@ -21,8 +21,8 @@ from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.standing import Standing
 
 _PATIENCE: Final = 2.0
-"""Seconds for which a call waits while another process locks the SQLite file, where a reader does not wait
-for writers; and the most seconds for one statement in a server.
+"""Seconds for which a call waits while another process locks the SQLite file (a reader never waits for
+writers there); and the most seconds for one statement in a server.
 """
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'added'"
 _TABLES: Final = "SELECT to_regclass('added'), to_regclass('alembic_version'), to_regclass('schema_marks')"
@@ -44,8 +44,9 @@ _Run: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 
 def read(database: Location) -> KeptEntries:
-    """Return all entries; none if the database or its table does not exist yet. Raises StoreFailed, and
-    SchemaRefused if this version cannot use the PostgreSQL database.
+    """Return all entries that are stored now, and the number of the latest change; no entries and 0 if the
+    database file or its table does not exist yet. Raises StoreFailed, and SchemaRefused if this version
+    cannot use the PostgreSQL database.
     """
     with _opened(database) as run:
         if run is None:

@@ -1,4 +1,5 @@
-"""Reads the version of the client keys directly from the file of a SQLite database.
+"""Reads the number of the latest change to client keys, tenants, teams and users directly from the file of a
+SQLite database.
 
 Most gateways with a SQLite store have no keys in it. To see that, they need not load SQLAlchemy and open the
 store: each call opens the file, reads one number and closes the file, in less than a millisecond.

@@ -1,7 +1,9 @@
-"""A store that is opened at its first use, and that records whether its latest use succeeded.
+"""Stores in a database that are opened at their first use, and that record whether their latest use
+succeeded: the store of data between requests, with its vault, and the store of finished exchanges.
 
-If opening fails, all callers that wait for it get StoreFailed, and the next use tries again. A caller that is
-cancelled while it waits does not cancel the opening, because other callers may wait for it too.
+If opening fails, all callers that wait for the opening get StoreFailed, and the next use tries again. A
+caller that is cancelled while it waits does not cancel the opening, because other callers may wait for the
+opening too.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
     kind: the kind of the database in `/health`. open_: opens the store; it may raise only StoreFailed.
-    healthy: whether the latest use succeeded, None = not used yet. last_error: the error of the latest use,
-    None = there was none.
+    healthy: whether the latest use succeeded, None = not used yet. last_error: the error of the latest use;
+    None = the latest use succeeded, or there was none.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -87,9 +89,9 @@ class Lazy(Generic[S]):
             self._opening = None
 
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
-        """Call `what` with the opened store, and return its result. Set `healthy` and `last_error` to the
-        outcome, but do not change them for StoreFull and HistoryTooLarge, because the store works then.
-        Raises StoreFailed.
+        """Open the store if necessary, call `what` with the store, and return the result of `what`. Set
+        `healthy` and `last_error` to the outcome, but do not change them for StoreFull and HistoryTooLarge,
+        because the store works then. Raises StoreFailed.
         """
 
         async def used() -> T:
@@ -117,7 +119,9 @@ class Lazy(Generic[S]):
             await self.use(lambda store: store.sweep(now))
 
     async def close(self) -> None:
-        """Close the store if it is open. It cannot be opened again."""
+        """Close the store if it is open. If it is being opened now, wait until that has ended, then close it.
+        It cannot be opened again.
+        """
         self._closed = True
         if self._opening is not None:
             await asyncio.wait([self._opening])
@@ -127,7 +131,8 @@ class Lazy(Generic[S]):
 
 
 class LazyStore(Lazy[Store]):
-    """A store that opens another store at its first use, and passes all calls on to that store.
+    """A store that opens another store at its first use, and passes all calls on to that store, except for
+    the usage records that `usage` writes.
 
     kind, open_: as for `Lazy`. seals: True = the other store has a vault of seals. usage: makes the object
     that writes usage records while the other store is not open; None = no such object, so the first record
@@ -179,8 +184,9 @@ class LazyStore(Lazy[Store]):
         return self._file
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the store is open. Open it for this if usage was written to its file, and
-        the file contains anything that must be deleted or added up. now: Unix seconds.
+        """Delete expired entries if the store is open. A store that is not open is opened for this only if
+        usage was written to its file while it was closed, and the file contains something to delete or to add
+        up; otherwise do nothing. now: Unix seconds.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()
@@ -227,7 +233,7 @@ class _Part:
 class _LazyUsage(_Part):
     """The usage part of a lazy store in a SQLite file. While the store is not open, records are written
     without opening it if the file has the schema of this version. All other methods open the store. file:
-    returns the object that writes them.
+    returns the object that writes these records.
     """
 
     def __init__(self, store: LazyStore, file: Callable[[], UsageFile]) -> None:

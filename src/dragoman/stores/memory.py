@@ -52,7 +52,10 @@ _PIECE = 120
 
 
 class MemoryStore:
-    """Stores everything in memory. seams: gives the clocks and the random secret of the vault."""
+    """Stores data in memory. It does not keep client keys, or entries that operators have added to the
+    configuration (`directory` and `added` are None). seams: gives the clocks and the random secret of the
+    vault.
+    """
 
     kind = "memory"
     version: str | None = None
@@ -144,7 +147,8 @@ _H = TypeVar("_H", _KeptResponse, _KeptConversation)
 
 class _Items:
     """Finds the items of responses and conversations by the ids of the items. A response or conversation is
-    called the holder of its items. most: the most bytes that one search may return.
+    called the holder of its items. most: the most bytes that one search may return; a larger result raises
+    HistoryTooLarge.
 
     A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
     are added with a few set operations. Only an id that several holders have needs more work.
@@ -203,7 +207,8 @@ class _Items:
 
 class _Shelf(Generic[_H]):
     """The common part of the stores for responses and for conversations in memory. Each response or
-    conversation has a unique id, and contains items.
+    conversation has a unique id, and contains items. room: as for `MemoryChats`. items: finds the items of
+    both stores.
     """
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
@@ -429,8 +434,8 @@ class MemoryConversations(_Shelf[_KeptConversation]):
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
         """Make room for `more` further bytes of a conversation that will then have `size` bytes. spared: the
-        place of this conversation, which is not removed. Raises StoreFull, also if `size` is more than a
-        conversation may have.
+        place of this conversation, which is not removed; None = the conversation is new. Raises StoreFull,
+        also if `size` is more than a conversation may have.
         """
         most = min(self._limits.size, self._limits.history_size)
         if size > most:

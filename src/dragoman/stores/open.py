@@ -1,4 +1,4 @@
-"""Makes the stores for the settings `stores.sql` and `trace.store`.
+"""Makes the stores for the settings `stores.sql` and `trace.store`, and tells which database a setting means.
 
 A database is opened at its first use.
 """
@@ -108,9 +108,9 @@ def located_exchanges(where: str | None, home: Path) -> Location | None:
 def located(
     where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME
 ) -> Location | None:
-    """Return the database for the setting `where`; None = the store is in memory. home: the folder for the
-    file of the setting `sqlite`. setting: the name of the setting, for errors. name: the name of the file in
-    `home`. Raises ConfigError as `open_store` does.
+    """Return the database that the text `where` of a setting means; None = no database (`memory`, None or
+    ""). home: the folder for the file of the setting `sqlite`. setting: the name of the setting, for errors.
+    name: the name of the file in `home`. Raises ConfigError as `open_store` does.
     """
     try:
         place = database(where or "memory")

@@ -16,7 +16,9 @@ MOST = 100_000
 
 
 class MemoryOwned:
-    """Stores the owners of objects until the process ends. most: the most objects of all owners together."""
+    """Stores the owners of objects until the process ends. most: the most objects of all owners together;
+    `keep` raises StoreFull for more.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

@@ -49,8 +49,9 @@ _WHERE: Final = re.compile(
 
 
 def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Connection[Any]:
-    """Return a new connection. It commits each statement at once unless a transaction is begun. statement:
-    the most seconds that the server spends on one statement. Raises psycopg.Error.
+    """Return a new connection. The connection commits each statement by itself unless a transaction was
+    begun. statement: the most seconds that the server spends on one statement, and waits for the next
+    statement of a transaction. Raises psycopg.Error.
     """
     uri = address.uri.reveal()
     stated = conninfo_to_dict(uri)

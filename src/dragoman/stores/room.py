@@ -43,7 +43,9 @@ class _Share(msgspec.Struct):
 
 
 class Room:
-    """Counts the memory of all entries. max_size: the limit, in approximate bytes."""
+    """Counts the memory of the entries of one or more stores, and removes entries when the memory reaches a
+    limit. max_size: the limit, in approximate bytes.
+    """
 
     def __init__(self, max_size: int) -> None:
         self.size = 0

@@ -1,4 +1,5 @@
-"""Sets the options of each connection to the SQLite file of a store. Needs no SQLAlchemy.
+"""Creates the SQLite file of a store, sets the options of each connection to the file, and empties its log.
+Needs no SQLAlchemy.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
 """
@@ -73,8 +74,8 @@ REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceEr
 
 
 def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Execute a PRAGMA. While the file is locked, try again for up to `PATIENCE` seconds; then raise
-    sqlite3.OperationalError.
+    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again for up to
+    `PATIENCE` seconds; then raise sqlite3.OperationalError.
     """
     tries = int(PATIENCE / _LOCKED_PAUSE)
     while True:

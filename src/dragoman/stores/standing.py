@@ -1,4 +1,5 @@
-"""Decides by the schema of a database whether this version of Dragoman can use it. Needs no libraries.
+"""Decides by the schema of a database whether this version of Dragoman can use the database. Needs no
+libraries.
 
 Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an
 index, or a column that may be NULL or has a default in the database. An unused column is dropped one release

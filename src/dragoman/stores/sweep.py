@@ -1,4 +1,4 @@
-"""Deletes the expired entries of a store at regular intervals."""
+"""Sweeps a store about once a minute: expired entries, and entries beyond the store's limits, are deleted."""
 
 from __future__ import annotations
 

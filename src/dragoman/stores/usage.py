@@ -43,7 +43,9 @@ class _Key(NamedTuple):
 
 
 class MemoryUsage:
-    """Stores usage in memory. now: returns Unix seconds. most: the most sums. records: the most records."""
+    """Stores usage in memory. now: returns Unix seconds. most: the most sums. records: how many of the latest
+    records are stored one by one.
+    """
 
     def __init__(self, now: Callable[[], float], most: int = _MOST, records: int = _RECORDS) -> None:
         self._since = now()

@@ -93,8 +93,8 @@ _EXPIRED: Final = tuple(
 
 
 class UsageFile:
-    """Writes usage records into one SQLite file, which the first record opens. limits: how long usage is
-    stored.
+    """Writes usage records into one SQLite file. The first record opens the file, and creates it if it does
+    not exist. limits: how long usage is stored.
     """
 
     def __init__(self, file: Path, limits: Limits) -> None:
@@ -163,7 +163,9 @@ class UsageFile:
         return len(batch.rows)
 
     def _opened(self) -> sqlite3.Connection | None:
-        """Return the connection to the file, with all tables; None = the file has another schema."""
+        """Return the connection to the file. Open the file before if necessary, and create the file and its
+        tables if they do not exist. None = the file has another schema.
+        """
         if self._connection is None:
             make_file(self._file)
             connection = sqlite3.connect(

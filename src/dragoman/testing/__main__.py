@@ -18,11 +18,12 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Check every codec against the laws and print the result. arguments: those of the command line. folders,
-    exceptions: used if `arguments` name none.
+    """Check every codec against the laws and print the result. arguments: those of the command line. folders:
+    used if `arguments` name no folder. exceptions: used if `arguments` name no file of exceptions; None =
+    there are no exceptions.
 
-    Returns the exit code: 1 if a law is broken, if an exception has a problem, or if no exchange was found,
-    else 0.
+    Raises SystemExit for wrong arguments and for `--help`. Returns the exit code: 1 if a law is broken, if an
+    exception has a problem, or if no exchange was found, else 0.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

@@ -23,7 +23,7 @@ class CanonicalForm(msgspec.Struct, frozen=True):
 
     exact: members whose complete content must be equal; a null in them differs from a missing member.
     defaults: by member, the value that means the same as a missing member. may_add: members that an encoder
-    may add although they were missing before, because its clients need them. spellings: by member, a function
+    may add although they were missing before, because clients need them. spellings: by member, a function
     that maps equivalent values to the same value.
     """
 
@@ -119,7 +119,8 @@ def _as_list(value: Any) -> Any:
 
 def _chat_calls(value: Any) -> Any:
     """Return a list of calls without each `index` that repeats the position, and with arguments as text: some
-    vendors write them as an object, or null for no arguments.
+    vendors write them as an object, or null for no arguments. A value that is not a list is returned
+    unchanged.
     """
     if type(value) is not list:
         return value
@@ -140,8 +141,8 @@ def _chat_content(value: Any) -> Any:
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """Return the log probabilities; an object without values becomes UNSET, because Snowflake writes its
-    members as null.
+    """Return the log probabilities. An object whose members are all null or empty becomes UNSET, because
+    Snowflake writes such an object instead of null.
     """
     return _ABSENT if type(value) is dict and not any(value.values()) else value
 
@@ -198,7 +199,9 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """Return an OpenAPI schema with its types as words. Google's servers also accept their numbers."""
+    """Return an OpenAPI schema with each type as a word ("STRING"). Google's servers also accept the number
+    that stands for a type.
+    """
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
     if type(value) is not dict:
@@ -210,8 +213,8 @@ def _gemini_types(value: Any) -> Any:
 
 
 def _gemini_tools(value: Any) -> Any:
-    """Return the tools as a list of objects with one member and one tool each: their grouping has no
-    meaning.
+    """Return the tools as a list of objects with one member and one tool each: their grouping has no meaning.
+    A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -224,8 +227,8 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """Return a list of calls without the type "function", and without each `index` that repeats the
-    position.
+    """Return a list of calls without the type "function", and without each `index` that repeats the position.
+    A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -269,9 +272,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _mistral_calls(value: Any) -> Any:
-    """Return the calls with their arguments as text, and without members that have their default value: the
-    type "function", the id "null", the arguments "null", and an `index` that is the position (or 0, which
-    older models write for every call).
+    """Return the calls with their arguments as text, and without members that are null or have their default
+    value: the type "function", the id "null", the arguments "null", and an `index` that is the position (or
+    0, which older models write for every call).
     """
     if type(value) is not list:
         return value
@@ -322,7 +325,7 @@ def _no_arguments(value: Any) -> Any:
 
 def _responses_include(value: Any) -> Any:
     """Return the `include` list, sorted, without encrypted reasoning, which the gateway may add itself. UNSET
-    = the list is then empty.
+    = the list is then empty. A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value

@@ -153,7 +153,7 @@ class Case:
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
-        """The parts of this exchange to which laws apply."""
+        """The parts of this exchange that laws can test: `request`; and `response`, `stream` or `error`."""
         request, response = self.exchange.request, self.exchange.response
         found: set[Subject] = set()
         if request is not None and _OTHER_OPERATION.search(request.url or ""):
@@ -172,8 +172,8 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether the answer's body is really an answer: some gateways send an error with a success
-        status.
+        """Whether the body of the answer can be decoded as an answer. Some gateways send an error with a
+        success status.
         """
         try:
             return self.response is not None
@@ -184,13 +184,13 @@ class Case:
 
     @property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request. True also if no answer was recorded."""
+        """Whether the provider accepted the request. It is True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the author of the protocol would refuse the request (its check does). The gateway does not
-        translate such a request.
+        """Whether the check of the request's own dialect refuses the request, as the author of the protocol
+        would. The gateway does not translate such a request.
         """
         try:
             self.dialect.request.check(self.named_request)
@@ -236,7 +236,7 @@ class Case:
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
-        """(the dialect's path for the recorded URL, the values of the path's parameters)."""
+        """Two values: the dialect's path for the recorded URL, and the values of the path's parameters."""
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
@@ -313,7 +313,9 @@ _SPLITTERS: dict[Framing, Callable[[], Splitter]] = {
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
-    """Return the frames of a stream that arrives in these chunks."""
+    """Return the frames of a stream that arrives in these chunks. framing: how the stream is divided into
+    frames.
+    """
     splitter: Splitter = _SPLITTERS.get(framing, SSESplitter)()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()

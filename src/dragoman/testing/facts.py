@@ -54,9 +54,9 @@ _DESCRIBES = dict.fromkeys(
 class Fact(msgspec.Struct, frozen=True):
     """One statement of a request or an answer.
 
-    path: its place in the IR (`messages[0].name`). kind: what it is about. words: its content, comparable by
-    `==`. of: the place of another object that the fact describes, None = none; if that object is lost, so is
-    the fact.
+    path: the fact's place in the IR (`messages[0].name`). kind: what the fact is about. words: the fact's
+    content; two contents are compared with `==`. of: the place of another object that the fact describes,
+    None = none; if that object is lost, so is the fact.
     """
 
     path: str

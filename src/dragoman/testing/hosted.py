@@ -24,7 +24,8 @@ _HEADERS: Final = {"anthropic-version": "2023-06-01"}
 
 def unwrapped(exchange: Exchange) -> Exchange | None:
     """Return an exchange of one of `APIS` as an exchange of Anthropic's API, and an exchange of any other API
-    unchanged. None = the body is another model family's, or of Claude's older completions.
+    unchanged. None = the exchange has no request, or its body is for another model family or for Claude's
+    older completions.
     """
     if exchange.api not in APIS:
         return exchange

@@ -2,8 +2,8 @@
 hold.
 
 A law yields a sentence for each violation; an exception of a codec is a violation, too. A law is never
-loosened for one codec: `canonical` states the permitted differences with their reasons, and a file names
-wrong recordings.
+loosened for one codec: `canonical` states the permitted differences with their reasons, and a file of
+exceptions names the recordings that are wrong (`ledger`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the check accepts a request that the provider accepted, or whose
-    answer was not recorded.
+    """Yield each violation of this law: the dialect's check, which here also accepts what the vendor's
+    servers accept (`Case.widens`), accepts a request that the provider accepted, or whose answer was not
+    recorded.
     """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
@@ -72,8 +73,8 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the brief decoder reads the same model, stream and stream_usage as
-    the full decoder.
+    """Yield each violation of this law: the decoder that reads only a few fields of a request
+    (`request.brief`) reads the same model, stream and stream_usage as the full decoder.
     """
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
@@ -132,8 +133,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay changes only the keys of the request that it is told to change.
-    If the dialect has the model's name in the URL, relay removes it from the body.
+    """Yield each violation of this law: relay changes only those keys of the request for which it gets an
+    edit. If the dialect has the model's name in the URL, relay removes the model's name from the body.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
@@ -329,8 +330,8 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every dialect writes the recorded error with an error status, and reads the same kind and message from
-    what it has written.
+    """Yield each violation of this law: every dialect writes the recorded error with an error status, and
+    reads the same kind and message from what it has written.
     """
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
@@ -348,7 +349,7 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 def request_mutants(case: Case) -> Iterator[str]:
     """Yield each violation of this law: an odd form of an accepted request is refused with a message; or each
-    dialect either encodes it, or refuses it and names the place.
+    dialect either encodes the odd form, or refuses it and names the place.
     """
     if not case.accepted:
         return
@@ -369,8 +370,8 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: an odd answer is refused with a message, or each of its facts is
-    carried or reported as lost.
+    """Yield each violation of this law: an odd form of the answer is refused with a message, or each of its
+    facts is carried or reported as lost.
     """
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
@@ -390,8 +391,8 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: an odd stream is refused with a message or ends with an error, or
-    each of its facts is carried or reported as lost.
+    """Yield each violation of this law: an odd form of the stream is refused with a message or ends with an
+    error, or each of its facts is carried or reported as lost.
     """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)
@@ -420,7 +421,9 @@ def _streamed(odd: Case) -> Iterator[str]:
 
 
 def error_mutants(case: Case) -> Iterator[str]:
-    """Every dialect can write an odd error, or the error is refused with a message."""
+    """Yield each violation of this law: every dialect can write an odd form of the recorded error, or the odd
+    form is refused with a message.
+    """
     response = case.exchange.response
     assert response is not None
     if response.status < 400 or type(response.body) is not dict:
@@ -569,7 +572,9 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """Yield a sentence for each difference in kind or message; None = no fault. Type and code may differ."""
+    """Yield a sentence for each difference in kind or message between two faults. None = no fault. All other
+    fields may differ.
+    """
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:

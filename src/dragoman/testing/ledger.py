@@ -56,7 +56,7 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this violation is a known one. If so, it is added to `met`."""
+        """Return whether an exception permits this violation. If so, add the exception's key to `met`."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
@@ -94,9 +94,10 @@ class ApiCounts(msgspec.Struct):
 
 
 class Ledger:
-    """Checks exchanges against the laws and collects the results. counts: by API. broken: the violations
-    without an exception. ids: the ids of all tested exchanges. leftovers: by dialect, how often each unknown
-    key occurs. excepted: by dialect, the ids of the exchanges that an exception covers.
+    """Checks exchanges against the laws and collects the results. dialects: by name; exchanges of other
+    dialects are not tested. mutants: the number of odd forms of each body and stream. counts: by API. broken:
+    the violations without an exception. ids: the ids of all tested exchanges. leftovers: by dialect, how
+    often each unknown key occurs. excepted: by dialect, the ids of the exchanges that an exception covers.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class Ledger:
         return Case(exchange, self.dialects[name], others, self.mutants)
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
-        """Check one exchange against the laws. Returns its violations that no exception covers."""
+        """Check one exchange against the laws, and add the results to this ledger. Return the violations that
+        no exception covers. Do nothing and return [] for an exchange for which `case` returns None.
+        """
         if (case := self.case(exchange)) is None:
             return []
         count = self.counts.setdefault(exchange.api, ApiCounts())
@@ -155,8 +158,8 @@ class Ledger:
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """Yield a sentence for each problem besides violations: a dialect with too many exceptions, and each
-        exception that is no longer needed.
+        """Yield a sentence for each problem that is not a violation: a dialect with too many exceptions, and
+        each exception that is no longer needed.
         """
         for law, id in self.exceptions.unused(self.ids):
             yield f"the exception for {law} of {id} is no longer needed"

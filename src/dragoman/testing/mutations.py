@@ -119,8 +119,8 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """Double an item: an item of an array is inserted again; a list or text in an object becomes twice as
-    long, and any other value in an object becomes a list of two.
+    """Double the item `key` of the container `holder`: an item of an array is inserted again; a list or text
+    in an object becomes twice as long, and any other value in an object becomes a list of two.
     """
     value = holder[key]
     if type(holder) is list:
@@ -147,8 +147,9 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Add something unknown: an object gets a member, an array an element, and a text becomes an unknown
-    word. If the value is none of these, its container gets a member or an element.
+    """Add something unknown to the item `key` of the container `holder`: an object gets a member, an array an
+    element, and a text becomes an unknown word. If the value is none of these, its container gets a member or
+    an element.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

@@ -10,7 +10,9 @@ from dragoman.dialects.prompted.thoughts import OPENING, ThoughtReader
 
 
 def apart(request: ir.Request) -> ir.Request:
-    """Return the request with the reasoning at the beginning of assistant messages as thinking blocks."""
+    """Return the request; tagged reasoning at the beginning of an assistant message becomes a thinking
+    block.
+    """
     messages = tuple(
         msgspec.structs.replace(message, blocks=_divided(message.blocks))
         if message.role == "assistant"

@@ -126,8 +126,8 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """The engine's client for one background response: stores its events. Implements `Client`, for the
-    framing "ndjson".
+    """Stands for the client in the engine while a background response runs, and stores the response's events.
+    Implements `Client`, for the framing "ndjson".
     """
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
@@ -192,9 +192,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line. They are stored within `_FLUSH` seconds, or at once if more
-        than `_BUFFER` bytes are collected. Raises RequestFailed if the store has no space left, or if it
-        fails while more than `_BUFFER` bytes are collected.
+        """Collect more events, one in each line. They are written to the store after at most `_FLUSH`
+        seconds; if more than `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed
+        if the store has no space left, or if it fails while more than `_BUFFER` bytes are collected.
         """
         self._take(data)
         if self._full is not None:
@@ -287,7 +287,8 @@ class Writer:
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
         """Store the final `response` with its last events, unless the response was cancelled or deleted
-        before.
+        before. After the response was stored, add the turn to its conversation, if it has one and the
+        response did not fail.
         """
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
@@ -310,7 +311,8 @@ class Writer:
 
     async def abandon(self, fault: ir.Fault) -> None:
         """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
-        set `accepted` to the fault. Otherwise store the response's failure as its last event.
+        set `accepted` to the fault. Otherwise store the response's failure as its last event, unless the
+        engine has given the last event already.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)

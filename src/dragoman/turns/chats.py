@@ -66,7 +66,7 @@ class ChatTurn:
     hears = keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return whether the body may ask for a stored answer."""
+        """Return whether the body has a field `store`, so that it may ask for a stored answer."""
         return "store" in body
 
     async def expand(self, asked: Asked) -> Asked:

@@ -37,7 +37,9 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """Return the items of a request's `input`: [] for None; for a text, one user message."""
+    """Return the items of a request's `input`: for a list, its items; for a text, one user message; for None,
+    [].
+    """
     if given is None:
         return []
     if isinstance(given, str):
@@ -104,8 +106,8 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Return items in stored form: (id, JSON). An item without an id gets a new id, which is not written into
-    its JSON. mint: returns the random part of a new id.
+    """Return items in stored form: the id, and the JSON that the client sent or read. An item without an id
+    gets a new id, which is not written into its JSON. mint: returns the random part of a new id.
     """
     made = []
     for item in items:
@@ -141,8 +143,8 @@ _HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_cal
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
-    """Return the position and the call id of the first tool output without an earlier call; None if there is
-    none.
+    """Return the position and the call id of the first output of a function or custom tool without an earlier
+    call; None = every such output has a call.
 
     A compaction or a tool search hides earlier calls, so the first such item and all items after it are not
     checked.

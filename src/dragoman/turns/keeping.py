@@ -49,7 +49,8 @@ class Keeping:
 
     largest: the most bytes of a request with everything that it continues and refers to. reached: called when
     a limit is exceeded, with the limit's name and a text such as `"by CLIENT: …"`. heavy: runs steps on large
-    stored content.
+    stored content; None = a new HeavySteps does. retains: whether the configuration wants responses to be
+    stored at all (`settings.retain`).
     """
 
     def __init__(
@@ -92,7 +93,8 @@ class Keeping:
 
     async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
         """Return the items of a response's turn and of all turns before it: one Piece for each turn, the
-        oldest first.
+        oldest first. Extend the expiry times of all these responses, because a new response will continue
+        them.
 
         Raises RequestFailed (404, 409 if the response still runs, 413, 503).
         """

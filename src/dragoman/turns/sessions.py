@@ -192,8 +192,9 @@ class SessionTurn:
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Store which session the body names, if any. Return the request without the member `session_id` if
-        this member names it, else the unchanged request. Raises RequestFailed for an invalid id.
+        """Look for the session that the body names, and store its id in this object. Return the request
+        without the member `session_id` if this member names the session, else the unchanged request. Raises
+        RequestFailed for an invalid id.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -210,7 +211,7 @@ class SessionTurn:
                 head = {key: value for key, value in head.items() if key != member}
                 said = Said(msgspec.structs.replace(wire, body=own), head, asked.said.raw)
                 return msgspec.structs.replace(asked, said=said)
-            # providers get it, too, and whatever it is made of
+            # this member stays in the body; its text may be anything, so the session's id is a hash of it
             self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
             break
         return asked
@@ -235,7 +236,7 @@ class SessionTurn:
                 text = f"'{self._param}' cannot be combined with {others}: use one of them."
                 fault = ir.Fault("invalid_request", text, "mutually_exclusive_parameters", self._param)
                 raise RequestFailed(fault)
-            self._named = False  # what the request says of itself counts more
+            self._named = False  # the stored response or conversation that the request names comes first
         if not self._named:
             return asked
         request = asked.request if asked.light else await asked.step(asked.decoded)
@@ -266,7 +267,7 @@ class SessionTurn:
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of a client that sends its complete history again. Return the request with the
         stored turns in place of the client's copies of them; unchanged if no session is found, or if the
-        numbers of messages differ.
+        numbers of messages differ. Store the session's id and the earlier messages in this object.
 
         opening: the number of system messages at the beginning of the request.
         """
@@ -278,7 +279,7 @@ class SessionTurn:
         id_ = await asked.step(digest, self._earlier)
         kept = await self._kept(asked, id_)
         messages, sealed = await asked.step(_joined, kept, opening)
-        if await asked.step(digest, messages) != id_:  # there is none, or its oldest turns have left
+        if await asked.step(digest, messages) != id_:  # no such session, or its oldest turns were removed
             return asked
         self._id = id_
         if len(messages) != len(self._earlier):
@@ -330,7 +331,7 @@ class SessionTurn:
                 self._id = await steps.run(weight, digest, (*self._earlier, *messages))
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
-                    await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
+                    await sessions.delete(self._id, self._tenant)  # an older session with the same messages
             turn = await steps.run(weight, _encode, StoredTurn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:

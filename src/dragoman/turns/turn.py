@@ -2,8 +2,8 @@
 
 Providers never get `previous_response_id`, `conversation`, `background` and `generate`: they get the complete
 input and `store: false`. A response is stored before its end is sent to the client, so the client can
-continue it at once, and with a database also through another process. If storing fails, the response says
-`store: false`.
+continue the response as soon as it has the end; with a database, it can do so through another process too. If
+storing fails, the response says `store: false`.
 """
 
 from __future__ import annotations
@@ -333,7 +333,9 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn's input and `output` to its conversation. Raises RequestFailed (413, 503)."""
+        """Add this turn's input and `output` to its conversation; do nothing if the conversation was deleted.
+        Raises RequestFailed (413, 503).
+        """
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -374,7 +376,7 @@ def _raw(item: Item) -> msgspec.Raw:
 
 
 _READ: Final = ("id", "status", "created_at")
-"""The members of a response, besides its output, that `kept` reads."""
+"""The members of a response that `kept` reads, except `output`."""
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 _CONVERSATION_FULL: Final = ir.Fault(
     "too_large", "The conversation is too large to add another turn.", "request_too_large", "conversation"

@@ -1,1 +1,3 @@
-"""The check of structured output: whether an answer has the form that its request demands. It is optional."""
+"""The check of structured output: whether an answer has the form that its request demands. The check is
+optional.
+"""

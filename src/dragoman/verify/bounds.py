@@ -19,8 +19,8 @@ STEPS: Final = 300_000
 these.
 """
 PATTERN_SECONDS: Final = 0.05
-"""The most seconds that all pattern searches of one check take together. The engine may stop a search 0.07 s
-late.
+"""The most seconds that all pattern searches of one check take together. The package `regex` may stop a
+search 0.07 s late.
 """
 
 
@@ -30,7 +30,9 @@ class Exhausted(Exception):
 
 @cache
 def available() -> bool:
-    """Whether answers can be checked: whether the package `regex` (the extra `schema`) is installed."""
+    """Return whether answers can be checked, because the package `regex` (the extra `schema`) is
+    installed.
+    """
     return importlib.util.find_spec("regex") is not None
 
 
@@ -53,7 +55,8 @@ class Budget:
             raise Exhausted
 
     def search(self, pattern: Pattern, text: str) -> bool:
-        """Whether a pattern occurs in a text. The search takes one step and its own time from the budget.
+        """Search a pattern in a text, and return whether it occurs. The search takes one step and its own
+        time from the budget.
 
         Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if the
         search uses up the time.

@@ -1,9 +1,9 @@
 """Checks an answer on its way to the client against the form that its request demands.
 
-If a complete answer (not a stream) fails the check, the attempt fails, and the engine may make another one. A
-stream is passed on as it arrives; if its text is wrong at the end, an error event replaces the finish event.
-The error names the JSON path of the mistake (with the names that the model wrote) and the keyword of the
-schema, but never a value that the model wrote.
+If a complete answer (not a stream) fails the check, the attempt fails, and the engine may make another
+attempt. A stream is passed on as it arrives; if its text is wrong at the end, an error event replaces the
+finish event. The error names the JSON path of the mistake (with the names that the model wrote) and the
+keyword of the schema, but never a value that the model wrote.
 
 Only text that is meant as the answer is checked. A candidate (one of several alternative answers) is not
 checked if it was cut off, refused or filtered, or if it calls a tool of the client: its stop reason already
@@ -50,7 +50,8 @@ class Form(msgspec.Struct, frozen=True):
 
 
 def form_of(output: ir.Output | None) -> Form | None:
-    """Return the form that a request demands of its answer; None if the request allows plain text.
+    """Return the form that a request demands of its answer; None = the request allows plain text, or `output`
+    is None.
 
     Raises RequestFailed (400) for a schema that cannot be checked. The fault's parameter is the place in the
     schema ("output.schema.…").

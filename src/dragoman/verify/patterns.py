@@ -131,7 +131,7 @@ class _Group:
 
 class _Translator:
     """Translates one pattern to the syntax of `regex` and counts its compiled parts, in one pass without
-    recursion.
+    recursion. most: the number of compiled parts that the pattern may have.
     """
 
     def __init__(self, pattern: str, most: int) -> None:

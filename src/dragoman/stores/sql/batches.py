@@ -46,7 +46,7 @@ class Batches:
 
     run: starts a transaction with some steps in the writing thread, and returns a future of their outcomes.
     hopeless: returns whether, after this error, each waiting step would wait equally long and then fail too;
-    if so, all waiting steps fail with this error at once.
+    if so, all waiting steps fail with this error without being run.
     """
 
     def __init__(

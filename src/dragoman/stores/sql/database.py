@@ -76,7 +76,9 @@ class Database(Protocol):
 
 
 class Part:
-    """A part of the SQL store. room: limits the bytes of its rows. now: returns Unix seconds."""
+    """A part of the SQL store. room: limits the bytes of this part's rows, together with those of all other
+    parts that have the same `room`. limits: the other limits. now: returns Unix seconds.
+    """
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -85,13 +87,13 @@ class Part:
         self._now = now
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        """Return the values of the SQL parameters TENANT, ID and NOW."""
+        """Return the values of the SQL parameters TENANT, ID and NOW, with the present time for NOW."""
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def failed(error: Exception) -> StoreFailed:
-    """Return (not raise) the StoreFailed or DataRefused for a driver's error, without SQL, values and
-    addresses.
+    """Return (not raise) the StoreFailed or DataRefused for an error of SQLAlchemy, a driver or the file
+    system, without SQL, values and addresses. DataRefused only for errors of SQLite.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]

@@ -1,4 +1,5 @@
-"""Client keys, tenants, teams and users in a database; implements `state.directory.DirectoryStore`.
+"""Client keys, tenants, teams and users, and provider keys of tenants, in a database; implements
+`state.directory.DirectoryStore`.
 
 The version is unique: of two writers with the same version, only one can succeed, in every database. Only the
 latest row of each entry is stored. So at a start, a table with 100,000 keys is read once, and later only the
@@ -33,7 +34,7 @@ _NAMED_AT_ONCE = 500
 
 
 class SqlDirectory:
-    """Stores client keys, tenants, teams and users in a database."""
+    """Stores client keys, tenants, teams and users, and the provider keys of tenants, in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -56,8 +56,8 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database (`opening.opened`), and delete the exchanges that are too old. The parameters are
-        as for `SqlExchanges`. Raises StoreFailed.
+        """Open a database (`opening.opened`), and delete the exchanges that are too old. where: the place of
+        the database. size, ttl: as for `SqlExchanges`. seams: gives the clock. Raises StoreFailed.
         """
         database = await opened(where, "exchanges")
         try:
@@ -137,7 +137,7 @@ def _row(one: StoredExchange) -> dict[str, Any]:
 
 
 def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows in lists of at most `most` bytes."""
+    """Yield the rows in lists of at most `most` bytes. The caller has checked that no single row has more."""
     some: list[dict[str, Any]] = []
     size = 0
     for row in rows:

@@ -94,7 +94,7 @@ def migrations(after: str | None = None) -> list[Migration]:
 
 
 def configuration(connection: Connection) -> Any:
-    """Return the configuration for Alembic's commands; they use this connection."""
+    """Return the configuration with which Alembic's commands use this connection."""
     from alembic.config import Config
 
     return _located(Config(attributes={"connection": connection}))

@@ -40,10 +40,11 @@ async def opened(where: Location, use: Use = "state") -> Database:
 
 def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
     """Return the database at a place as `opened` does, but do not look at its schema. A SQLite file must
-    exist. patient: True = a statement may take as long as an upgrade needs.
+    exist. patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect for
+    SQLite.
     """
     if isinstance(where, Path):
-        # Exchanges tell of the past and do not last: a copy would cost more than they are worth.
+        # Exchanges are deleted after a time anyway, so a copy of them is not worth its disk space.
         return SqliteDatabase(where, copies=2 if use == "state" else 0)
     from dragoman.stores.sql.postgres import EXCHANGES, STATE, PostgresDatabase  # psycopg is another extra
 

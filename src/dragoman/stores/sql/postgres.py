@@ -112,7 +112,7 @@ class PostgresDatabase:
         """Do nothing: the server's autovacuum lets new rows use the space of deleted rows."""
 
     async def keep_copy(self, before: str) -> None:
-        """Do nothing: backups are made by whoever operates the server."""
+        """Do nothing: whoever operates the server makes the backups."""
 
     async def close(self) -> None:
         self._closed = True

@@ -101,7 +101,7 @@ class SqlVault(Part):
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys because they will get a new entry. Delete their old entries too, if no other key leads to
+    """Delete keys because they will get a new entry. Delete their old entries too, if no other key has
     them.
     """
     for some in chunks(keys):

@@ -49,7 +49,9 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 
 
 class SqlStore:
-    """Stores everything in one database. Use `open` to make it. secret_: the vault's secret, 32 bytes."""
+    """Stores all kinds of data in one database. Use `open` to make this object. secret_: the vault's secret,
+    32 bytes.
+    """
 
     shared = True
     is_open = True
@@ -80,7 +82,8 @@ class SqlStore:
 
     @classmethod
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a database (`opening.opened`). limits: how much is stored, and for how long.
+        """Open the store in a database (`opening.opened`). where: the place of the database. limits: how much
+        is stored, and for how long. seams: gives the clock, and a random secret if the database has none yet.
         Raises StoreFailed.
         """
         database = await opened(where)

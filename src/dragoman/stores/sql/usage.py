@@ -78,8 +78,9 @@ class SqlUsage:
         return await self._reading.records(search, limit)
 
     async def sweep(self, now: float) -> None:
-        """Delete the records, sums and counters that are too old at the time `now` (Unix seconds), in several
-        small transactions. Raises StoreFailed.
+        """Delete the records, sums and counters that are too old at the time `now` (Unix seconds), and add up
+        the sums of tags and end users with little usage (`UsageRetention`), in several small transactions.
+        Raises StoreFailed.
         """
         await self._retention.sweep(now)
         await limit_counters.remove_over(self._database, now)

@@ -45,10 +45,10 @@ def group_id(group: Group) -> int:
 
 
 class _Place:
-    """The sums of the records of one hour that have the same values in all dimensions. cell: where these sums
-    belong. group, id_: the group of a record's first part, and its number. exact: whether the group has the
-    records' values unchanged. sums: what the plain records add to each column of SUMMED. units: their units
-    without a column.
+    """The sums of the plain records (`is_plain`) of one hour that have the same values in all dimensions.
+    cell: the hour, group, tags and end user of these sums. group, id_: the group of a record's first part,
+    and its number. exact: whether the group has the records' values unchanged. sums: what these records add
+    to each column of SUMMED. units: the amounts of their units that have no column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
@@ -63,9 +63,9 @@ class _Place:
 
 
 class Batch:
-    """The rows for some records, and the amounts that they add to the sums. rows: of `usage_records`. groups:
-    by number. by_group, by_value, group_units, value_units: rows of the tables with sums. charges: as
-    `charges_of` returns them.
+    """The rows for some records, and the amounts that they add to the sums. rows: the rows of
+    `usage_records`. groups: {number of the group: group}. by_group, by_value, group_units, value_units: rows
+    of the tables with sums. charges: as `charges_of` returns them.
     """
 
     def __init__(self, records: Iterable[UsageRecord]) -> None:
@@ -119,8 +119,9 @@ class Batch:
 
 def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
     """Return the rows that records add to the counters of limits: (counter, end of its window in Unix
-    seconds, amount). They are sorted by counter, so that no two writers block each other. Counters whose
-    windows had ended when the last of these records ended are left out, because nobody reads them any more.
+    seconds, amount). They are sorted by counter, so that no two writers block each other. Left out are
+    amounts of 0, counters without a window (`concurrency`), and counters whose windows had ended when the
+    last of these records ended, because nobody reads them any more.
     """
     sums: dict[str, int] = {}
     latest = 0.0

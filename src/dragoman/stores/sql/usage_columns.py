@@ -1,4 +1,5 @@
-"""The columns of the tables of usage, and how sums are written into them. Pure, and without SQLAlchemy.
+"""The columns of the tables of usage, and how sums are written into them and read from them. Pure, and
+without SQLAlchemy.
 
 Durations are counted in buckets (`state.durations`). One column holds the counts of two buckets: the count of
 the first, plus the count of the second times 2³¹. So adding up a column adds up both counts.
@@ -95,7 +96,7 @@ def stated(sums: Sequence[int]) -> Amounts:
 
 
 def full(found: Amounts) -> tuple[int, ...]:
-    """Return a value for each column of SUMMED; the missing ones are 0."""
+    """Return a value for each column of SUMMED; the columns that are missing in `found` get 0."""
     row = list(ZEROS)
     for place, amount in found.items():
         row[place] = amount

@@ -25,7 +25,7 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads usage. limits: how long sums are stored."""
+    """Reads reports, sums and single records of usage from a database. limits: how long sums are stored."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -42,8 +42,9 @@ class UsageReading:
         return await self._database.read(step)
 
     def _known(self, now: float, query: Query) -> Known:
-        """Return the times since which the sums of hours, days and months are stored for this query; earlier
-        sums are deleted (see `UsageRetention`). now: Unix seconds.
+        """Return the times since which the sums of hours, days and months are stored for this query. Earlier
+        sums are deleted (see `UsageRetention`), and a query about end users has no sums of hours at all. now:
+        Unix seconds.
         """
         limits = self._limits
         if "end_user" in query.dimensions:

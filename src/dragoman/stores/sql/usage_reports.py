@@ -165,8 +165,8 @@ def _amounts(
 def cells(
     connection: sa.Connection, source: Source, spans: Sequence[Segment], top: _Top | None
 ) -> Iterator[Cell]:
-    """Yield the sums of some segments. top: the groups to return; () = all groups, None = everything together
-    as one group.
+    """Yield the sums of some segments. Several cells may have the same bucket and values; the caller adds
+    them up. top: the groups to return; () = all groups, None = everything together as one group.
     """
     for place in _PLACES:
         yield from map(_cell, _rows(connection, source, place, spans, top))
@@ -216,8 +216,8 @@ def _rows(
 
 
 def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
-    """Return the rows of `everything` minus the rows of `told`: the sums of all groups that are not shown
-    separately, as one group.
+    """Return the sums of all groups that the report does not show separately, as one group. everything: the
+    rows with the sums of all groups. told: the rows of the groups that are shown; they are subtracted.
     """
     left: dict[tuple[int, str | None], Sequence[int]] = {}
     for row in everything:

@@ -100,9 +100,10 @@ class UsageRetention:
 
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
-    """Return a step that adds up some of the small values of one period, until at most `most` values are
-    left. The step returns whether it must be run again. number: the index of the period's length in STEPS.
-    begin: the start of the period.
+    """Return a step that adds up the smallest values of one period under OTHER, so that `most` values are
+    left; one run of the step adds up at most `_BATCH` values. The step returns whether it must be run again.
+    number: the index of the period's length in STEPS. dimension: as in NUMBERS. begin: the start of the
+    period.
     """
 
     def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:

@@ -129,8 +129,8 @@ def is_exact(record: UsageRecord, group: Group) -> bool:
 
 
 def record_of(row: Any, group: Group) -> UsageRecord:
-    """Return the record of a row. Its `settled` is empty, because only the journal stores it. group: the
-    row's group.
+    """Return the record of a row. Its `settled` and `process` are empty, because the row does not contain
+    them. group: the row's group.
     """
     rest = msgspec.json.decode(row.rest, type=_Rest)
     stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
