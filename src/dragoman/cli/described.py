@@ -150,7 +150,7 @@ def _after(fallbacks: Fallbacks) -> Iterator[str]:
 
 
 def _together(concurrency: Concurrency) -> Iterator[str]:
-    """Yield, in words, how many requests may run at once, and how many may wait."""
+    """Yield, in words, how many requests may run at once, how far apart they start, and how many may wait."""
     if concurrency.limit is not None:
         yield f"{concurrency.limit} at once"
     if concurrency.delay:

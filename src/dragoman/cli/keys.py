@@ -246,8 +246,9 @@ def _moment(stated: str) -> str | None:
 
 
 def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
-    """Ask whether a key shall stop working. Raises click.Abort if the answer is no, and Failure if there is
-    no terminal to ask on.
+    """Ask whether a key shall stop working; do nothing if `yes` is True. Raises click.Abort if the answer is
+    no, and Failure if there is no terminal to ask on. known: the key's entry. doing: "rotating" or
+    "revoking".
     """
     if yes:
         return

@@ -1,5 +1,5 @@
-"""`dragoman models`: lists the available models, installs and verifies the weights of embedded models, and
-adds models to a running gateway.
+"""`dragoman models`: lists the available models, fetches the providers' lists of models again, installs and
+verifies the weights of embedded models, and adds models to a running gateway or removes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""`dragoman provider-keys`: keeps, lists and removes keys of providers that tenants have brought."""
+"""`dragoman provider-keys`: keeps, lists, removes and re-encrypts keys of providers that tenants have
+brought.
+"""
 
 from __future__ import annotations
 

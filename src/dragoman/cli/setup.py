@@ -154,8 +154,8 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Print the model servers on this machine that a gateway could use. If `discover` is false, print
-    nothing.
+    """Print the model servers on this machine that a gateway could use. If `discover` is false, or the
+    configuration has problems, print nothing.
     """
     from dragoman.config.load import load
 
@@ -172,7 +172,10 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = not known)."""
+    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = there is none, or
+    `url` is given). url: None = the address in the configuration. Raises Failure for an invalid URL or
+    configuration.
+    """
     if url is None:
         config = loaded(terminal, file).config
         server = config.server

@@ -1,5 +1,5 @@
-"""Settings for the clients that may call: client keys, and the tenants, teams and users to whom they
-belong.
+"""Settings for the clients that may call: client keys, the tenants, teams and users to whom they belong, and
+the encryption of the tenants' own provider keys.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
 class Permissions(Section, frozen=True):
-    """The permissions of a key, a tenant, a team or a user."""
+    """What a key, a tenant, a team or a user may use, and how much; with tags and notes."""
 
     models: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The models and aliases that may be used, by the names that clients send. `*` matches any text:
@@ -59,7 +59,7 @@ class Tenant(Permissions, frozen=True):
 
 
 class Team(Permissions, frozen=True):
-    """A team. None of its keys may use anything that is not permitted here and by the team's tenant."""
+    """A team. None of its keys may use anything that is not permitted both here and by the team's tenant."""
 
     tenant: Annotated[str | None, about(default="none")] = None
     """The tenant that it belongs to, by name."""
@@ -106,7 +106,9 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def client(self) -> str:
-        """The name of the client: `name`, or a name that is derived from the key."""
+        """The name of the client: `name`; without a `name`, a name that is derived from `key`, or else from
+        `hash`.
+        """
         if self.name is not None:
             return self.name
         secret = self.key or self.hash

@@ -206,7 +206,7 @@ class _Conversion:
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
         """Convert a general setting that limits requests, or that chooses deployments by tags. Returns False,
-        and does nothing, if the setting is of another kind.
+        and does nothing, if the setting is of another kind or its value cannot be converted.
         """
         if (bound := bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
@@ -313,7 +313,10 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name."""
+        """Add the provider of a deployment, unless there is a provider with the same settings. Returns the
+        provider's name. prefix: LiteLLM's name of the provider. params: `litellm_params` of the entry. name:
+        the entry's `model_name`.
+        """
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
         base = _base_url(params)
@@ -424,8 +427,9 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Return Dragoman's `fallbacks` of a model; None = it has none. The model's own fallbacks come before
-        those that LiteLLM has for every model.
+        """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names} if there are other
+        causes than `any`; None = the model has none. The model's own fallbacks come before those that LiteLLM
+        has for every model. Fallbacks that were not converted, and the model itself, are left out.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -467,14 +471,16 @@ class _Conversion:
                 target.weight = target.shares[stated[0]]
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
-        """Return how many requests of a deployment run at once; None = no limit."""
+        """Return how many requests of a deployment run at once: the deployment's own number, or else the
+        general one; None = no limit.
+        """
         number = _number(params.get("max_parallel_requests"))
         return self.together if number is None else int(number) or None
 
     def limit(self, name: str, group: _Group) -> None:
         """Convert the limits on the requests that run at once. The limit of a group's only deployment is
-        written at the model. In a larger group it is written at the deployment's provider; if other
-        deployments use this provider too, the limited deployment gets a copy of it under a new name.
+        written at the model. In a larger group it is written at the deployment's provider; if something else
+        uses this provider too, the limited deployment gets a copy of the provider under a new name.
         """
         for target in group.targets:
             if target.together is None:
@@ -488,8 +494,9 @@ class _Conversion:
             self.note(f"max_parallel_requests of {name}", text, done=True)
 
     def own_account(self, target: _Target) -> str:
-        """Return the name of a provider that only this deployment uses. If others use its provider too, make
-        a copy of the provider (without `concurrency`), and move the deployment to the copy.
+        """Return the name of a provider that only this deployment uses. If other deployments or an alias use
+        its provider too, make a copy of the provider (without `concurrency`), and move the deployment to the
+        copy.
         """
         account, _, model = target.use.partition("/")
         settings = self.accounts[account]
@@ -517,7 +524,9 @@ class _Conversion:
         return name not in self.accounts and name not in CATALOG
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
-        """Turn the tags of a group's deployments into conditions (`when`)."""
+        """Turn the tags of a group's deployments into conditions (`when`). Add a note if no deployment would
+        get requests without tags.
+        """
         for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
             target.when = when
         if group.targets and all("tags" in one.when for one in group.targets):

@@ -86,9 +86,10 @@ def load(
     (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
     paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
     itself provides.
+
     Raises ConfigError with all problems, in the order of the file. If the file was only found in `cwd`, each
-    lead (`trust`) that the user has not approved is such a problem. If the file cannot be read, this is the
-    only problem.
+    lead (`trust.Lead`: a secret that the file would send to a host) that the user has not approved is such a
+    problem. If the file cannot be read, this is the only problem.
     """
     own = frozenset(own)
 
@@ -157,8 +158,8 @@ def _declared(
 def _with_added(
     declared: _Declared, kept: KeptEntries, environ: Mapping[str, str], own: frozenset[str]
 ) -> tuple[Loaded, tuple[AddedState, ...]]:
-    """Load the configuration with the entries that operators have added. Returns it, and what became of each
-    entry.
+    """Load the configuration with the entries that operators have added. Returns (the configuration, the
+    state of each entry).
 
     An entry that cannot be used is left out, with a warning. Raises ConfigError for problems that no entry
     has caused.

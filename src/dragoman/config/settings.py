@@ -2,8 +2,8 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in the modules of its groups: `accounts`, `alerting`,
-`answers`, `balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`,
-`realtime`, `serving` and `trace`.
+`answers`, `balancing`, `conditions`, `credential`, `discovery`, `egress`, `fallbacks`, `lasting`, `limits`,
+`metrics`, `prices`, `realtime`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ class Supports(Section, frozen=True):
 
 
 class Deployment(Section, frozen=True):
-    """One model at a provider that may answer."""
+    """One model at one provider (or one local model) to which the requests for a model can be sent."""
 
     shorthand: ClassVar[str | None] = "use"
 
