@@ -38,8 +38,8 @@ class Described(NamedTuple):
 
 
 def described(config: Config, accounts: Mapping[str, Account]) -> list[Described]:
-    """Return a row for each provider, model and alias, in the order of the configuration. accounts: the
-    enabled providers.
+    """Return a row for each enabled provider, each model and each alias, in the order of the configuration.
+    accounts: the enabled providers.
     """
     rows = [
         Described("provider", name, without_keys(account.base_url), _joined(_of_provider(settings)))

@@ -253,7 +253,9 @@ def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the problems that these entries would have in the configuration `found`."""
+    """Return the problems (not the warnings) that these entries would have in a configuration with the
+    providers of `found`.
+    """
     from dragoman.config.load import load
     from dragoman.errors import ConfigError
 

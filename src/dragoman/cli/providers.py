@@ -163,8 +163,8 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _key_id(asked: Asked, name: str, only: str) -> str:
-    """Return the id of a provider's key. only: the key's id, or its last characters. Raises Failure if no key
-    or several keys match.
+    """Return the id of a provider's key. name: the provider. only: the key's id, or its last characters.
+    Raises Failure if no key or several keys match, or if no gateway runs.
     """
     found = from_gateway(asked, _LIST, name)
     if found is None:

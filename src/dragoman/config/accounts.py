@@ -54,12 +54,12 @@ class Permissions(Section, frozen=True):
 class Tenant(Permissions, frozen=True):
     """A company or a department.
 
-    None of its keys may use anything that is not permitted here, and limits count all its keys together.
+    The tenant's keys may use only what is permitted here, and limits count all of these keys together.
     """
 
 
 class Team(Permissions, frozen=True):
-    """A team. None of its keys may use anything that is not permitted both here and by the team's tenant."""
+    """A team. Its keys may use only what is permitted both here and by the team's tenant."""
 
     tenant: Annotated[str | None, about(default="none")] = None
     """The tenant that it belongs to, by name."""
@@ -68,7 +68,8 @@ class Team(Permissions, frozen=True):
 class User(Permissions, frozen=True):
     """A person or a service.
 
-    None of the user's keys may use anything that is not permitted here, by the key's team and by the tenant.
+    The user's keys may use only what is permitted at all three places: here, by the key's team and by the
+    tenant.
     """
 
     tenant: Annotated[str | None, about(default="none")] = None

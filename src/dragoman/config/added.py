@@ -36,8 +36,9 @@ State: TypeAlias = Literal["used", "shadowed", "unusable"]
 
 
 class AddedState(msgspec.Struct, frozen=True):
-    """An added entry, and whether it is used. problems: why it is not used (the place that declares the same
-    name, or the entry's own mistakes); empty = it is used.
+    """An added entry, and whether it is used. state: `used`; `shadowed` = its name is already used by
+    something else; `unusable` = it has mistakes. problems: why it is not used (the place that has the same
+    name, or the mistakes); empty = it is used.
     """
 
     entry: AddedEntry

@@ -48,7 +48,9 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
 
 
 def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield (path of the setting, model names and patterns that its limit is for) for each limit."""
+    """Yield, for each limit, (the path of its setting `models`, the model names and patterns in it; () = all
+    models).
+    """
     for path, _, stated in _places(config):
         single = path.startswith("limits")
         for index, bounds in enumerate(stated):

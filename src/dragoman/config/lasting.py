@@ -96,7 +96,11 @@ class Responses(Section, frozen=True):
 
 
 class Sessions(Section, frozen=True):
-    """Conversations that the gateway stores, for clients that send `X-Session-Id` and only new messages."""
+    """Conversations that the gateway stores and continues.
+
+    A client that sends `X-Session-Id` needs to send only new messages. `by` adds other ways to recognise a
+    conversation.
+    """
 
     ttl: Duration = Duration(1800)
     """How long a session is kept after its last request. With `0`, requests that name one are refused."""

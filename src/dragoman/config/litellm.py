@@ -27,7 +27,9 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about one LiteLLM setting. path: its place in the file. done: False = a person should look."""
+    """A note about one LiteLLM setting. path: its place in the file. done: True = nothing is left to do;
+    False = a person should look at it.
+    """
 
     path: str
     text: str
@@ -348,7 +350,10 @@ class _Conversion:
         """Return a name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`): the
         text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another base URL):
         the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host; with
-        `-server` behind it if the catalogue has this name.
+        `-server` behind it if the catalogue or a built-in provider has this name.
+
+        prefix: LiteLLM's name of the provider. row: the name of its row in the catalogue, None = it has no
+        row. settings: the provider's settings. name: the entry's `model_name`.
         """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
@@ -371,8 +376,9 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name contains `*`. Returns False, and does nothing, if the entry can become
-        a model with a pattern as its name.
+        """Convert an entry whose name contains `*`. Returns True if nothing more is to be done: the entry is
+        converted, or left out with a note. Returns False, and does nothing, if the entry can become a model
+        with a pattern as its name.
         """
         where = f"{path}.model_name"
         if name == "*":

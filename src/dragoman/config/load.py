@@ -45,13 +45,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: secrets from outside the file that the file would send to a host without
-    approval (see `trust`). doubts: model names that the configuration refers to and does not have;
-    `assembly.names.refuse_unknown` decides about them. again: a function that loads the configuration once
-    more from the same places, and raises ConfigError as `load` does; None = it cannot be loaded again.
-    adding: a function that loads the configuration together with entries that operators have added; its
-    arguments are the location of their database and the entries. added: what became of the added entries;
-    None = no database was read.
+    Dragoman's own folder. leads: secrets from outside the file that the file would send to hosts which only
+    the file chooses, approved or not (see `trust`). doubts: model names that the configuration refers to and
+    does not have; `assembly.names.refuse_unknown` decides about them. again: a function that loads the
+    configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
+    loaded again. adding: a function that loads the configuration together with entries that operators have
+    added; its arguments are the location of their database and the entries; None = entries cannot be added.
+    added: what became of the added entries; None = no database was read.
     """
 
     config: Config

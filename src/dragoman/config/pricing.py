@@ -136,8 +136,9 @@ class Pricing:
         return None
 
     def packaged(self, deployment: str) -> Rates | None:
-        """Return the prices of a deployment without its own settings: zero for models on this machine and for
-        the simulator, otherwise those of the packaged table; None = unknown.
+        """Return the prices that a deployment (`provider/model`) has if neither its own setting nor `prices`
+        states one: zero for models on this machine and for the simulator, otherwise those of the packaged
+        table; None = unknown.
         """
         provider, _, model = deployment.partition("/")
         if provider in _FREE:
