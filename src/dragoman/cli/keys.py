@@ -1,4 +1,6 @@
-"""`dragoman keys`: creates client keys at a running gateway, lists, changes, rotates and revokes them."""
+"""`dragoman keys`: creates client keys at a running gateway, lists, shows, changes, rotates and revokes them,
+and computes the SHA-256 of a key.
+"""
 
 from __future__ import annotations
 

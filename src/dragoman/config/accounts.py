@@ -125,7 +125,7 @@ class ClientKey(Permissions, frozen=True):
 
 
 class Auth(Section, frozen=True):
-    """The clients that may call the gateway."""
+    """The clients that may call the gateway, and the encryption of the tenants' own provider keys."""
 
     keys: Annotated[tuple[ClientKey, ...], about(env="DRAGOMAN_API_KEY")] = ()
     """The keys of clients: the key alone, or `{name, key, models, scopes, expires}`. In the environment

@@ -1,4 +1,4 @@
-"""Checks that some deployment can continue the streams of a model with `continue_streams`."""
+"""Checks that another deployment can continue the streams of a model with `continue_streams`."""
 
 from __future__ import annotations
 

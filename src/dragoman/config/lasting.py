@@ -23,7 +23,7 @@ class Seals(Section, frozen=True):
 
 
 class Stores(Section, frozen=True):
-    """Where data is stored between requests."""
+    """Where data is stored between requests, and where limits are counted."""
 
     sql: Annotated[
         str | None,
@@ -75,7 +75,7 @@ class Stores(Section, frozen=True):
 
 
 class Responses(Section, frozen=True):
-    """Stored responses of the Responses API, which clients continue by their ids."""
+    """Responses and conversations that the gateway stores, and that clients continue by their ids."""
 
     retain: Annotated[bool, about(env="DRAGOMAN_RESPONSES_RETAIN")] = True
     """Whether the gateway may store responses. With `false`, the Responses API treats `store` as false and

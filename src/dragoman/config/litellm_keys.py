@@ -148,7 +148,7 @@ class _Importer:
         self._rows: list[Imported] = []
         self._notes: list[str] = []
         self._many: dict[str, list[str]] = defaultdict(list)
-        """What is to be said of several names, and these names."""
+        """By the text of a note: the names that the note is about."""
 
     def run(self) -> Conversion:
         self._holders("tenants", self._theirs.organizations, "organization_id", "organization_alias")

@@ -33,8 +33,8 @@ class Jump(NamedTuple):
 
 def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     """Yield (unit, stated price, usual price) for each unit whose stated price is at least ten times the
-    usual price, or at most a tenth of it. stated, usual: prices by unit, in the same currency and for the
-    same amounts. A price of 0 is not compared, because such a price is stated on purpose.
+    usual price, or at most a tenth of it. stated, usual: by unit, prices in nano-USD for the same amounts. A
+    price of 0 is not compared, because such a price is stated on purpose.
     """
     for unit, price in stated.items():
         before = usual.get(unit, 0)

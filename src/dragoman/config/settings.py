@@ -113,7 +113,9 @@ class Check(Section, frozen=True):
 
 
 class Concurrency(Section, frozen=True):
-    """How many requests run at once, and how many may wait in a queue. A stream runs until its end."""
+    """How many requests run at once, how far apart they start, and how many may wait in a queue. A stream
+    runs until its end.
+    """
 
     shorthand: ClassVar[str | None] = "limit"
 
@@ -501,7 +503,9 @@ class Alias(Section, frozen=True):
 
 
 class Retries(Section, frozen=True):
-    """What to do when an attempt fails before the first content of its response."""
+    """What to do when an attempt fails before the first content of its response; and the bounds on all
+    attempts of a request.
+    """
 
     attempts: Annotated[int, about(unit="attempts", ge=1, le=10)] = 2
     """How many times the last candidate is tried, including the first attempt. Every other API key and
