@@ -1,4 +1,4 @@
-"""The gateway that an operator's command asks: the options that name it, and its answers."""
+"""The gateway that an operator's command asks: the options that name it, and the requests to it."""
 
 from __future__ import annotations
 

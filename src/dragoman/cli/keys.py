@@ -66,7 +66,9 @@ def create(
     key: str | None,
     **options: Any,
 ) -> None:
-    """Create a key. Only the key is printed to stdout, and it is never shown again."""
+    """Create a key. Only the key is printed to stdout, and it is never shown again. With --hash nothing is
+    printed there.
+    """
     body = {"name": name, **_stated(options)}
     if hash_ is not None:
         body["hash"] = hash_

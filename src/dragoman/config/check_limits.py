@@ -109,8 +109,9 @@ def _places(config: Config) -> Iterator[Stated]:
 
 
 def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
-    """Yield the providers and deployments in `only` that the configuration does not have, or that are written
-    in the wrong form. Nothing is yielded for an entry of another scope than `deployment` or `provider`.
+    """Yield the entries of `only` whose provider the configuration does not have, or that are written in the
+    wrong form. Models are not checked. Nothing is yielded for an entry of another scope than `deployment` or
+    `provider`.
     """
     if entry.scope not in OF_ATTEMPTS:
         return

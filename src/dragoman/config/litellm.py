@@ -27,8 +27,8 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about one LiteLLM setting. path: its place in the file. done: True = nothing is left to do;
-    False = a person should look at it.
+    """A note about one LiteLLM setting. path: its place in the file, or words if it has no single place
+    (`fallbacks of NAME`). done: True = nothing is left to do; False = a person should look at it.
     """
 
     path: str
@@ -349,8 +349,9 @@ class _Conversion:
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
         """Return a name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`): the
         text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another base URL):
-        the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host; with
-        `-server` behind it if the catalogue or a built-in provider has this name.
+        the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host, or
+        `prefix` if there is no base URL; in lower case, with `-` for each text between letters and digits,
+        and with `-server` behind it if the catalogue or a built-in provider has this name.
 
         prefix: LiteLLM's name of the provider. row: the name of its row in the catalogue, None = it has no
         row. settings: the provider's settings. name: the entry's `model_name`.
@@ -454,7 +455,9 @@ class _Conversion:
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
         a higher `order` then get weight 0. The deployments with the smallest `order` get weights if the
-        policy is `weighted` and each of them states the parameter by which LiteLLM would weigh them.
+        policy is `weighted` and each of them states the parameter by which LiteLLM would weigh them (not as
+        0). If only some state it, the parameter gets a note; `weight` also gets a note if nothing is shared
+        by weight.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -478,7 +481,7 @@ class _Conversion:
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
         """Return how many requests of a deployment run at once: the deployment's own number, or else the
-        general one; None = no limit.
+        general one; None = no limit, for LiteLLM also 0.
         """
         number = _number(params.get("max_parallel_requests"))
         return self.together if number is None else int(number) or None
