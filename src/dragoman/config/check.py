@@ -96,9 +96,8 @@ def check(
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
     """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
-    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and the
-    like). problems: the mistakes for which a configuration is refused. warnings: the other mistakes. doubts:
-    see `Doubt`.
+    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and so
+    on). problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -384,9 +383,7 @@ class _Checker:
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
-        """Check the fallbacks of the model or alias `owner`: their names, repetitions, context windows, and,
-        if the model has `max_cost`, their prices. path: the path of the setting `fallbacks`.
-        """
+        """Check the names, repetitions, context windows and prices of the fallbacks of `owner`."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.meant(owner))
         if model is not None:
@@ -451,9 +448,8 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Check the setting `api`: at least one of the providers must speak this protocol. Nothing is checked
-        without a value or deployments, or if a provider is neither built in nor a valid account. uses: the
-        deployments (`provider/model`) of the model or alias.
+        """Check that one of the providers in `uses` (`provider/model`) speaks the protocol `api`. Nothing is
+        checked for None, without `uses`, or if a provider is neither built in nor a valid account.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -481,9 +477,9 @@ class _Checker:
     # --- Names ---------------------------------------------------------------------------------------------
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
-        """Check the target of an alias, a fallback or a default: it must be the name of an alias, the name of
-        a model or a name that a model's pattern matches, a `provider/model`, or a model name that belongs to
-        a configured vendor. every: True = `provider/*` (all models of a provider) is allowed too.
+        """Check the target of an alias, a fallback or a default: it must be an alias, a model, a name that a
+        model's pattern matches, a `provider/model`, or a model name that belongs to a configured vendor.
+        every: True = `provider/*` (all models of a provider) is allowed too.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return
@@ -499,9 +495,8 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the names and patterns of models that clients may use. One that matches no name becomes a
-        doubt; but a pattern `provider/…` is a problem if the provider is disabled or offers no such model.
-        Nothing is checked for None, for `group:NAME`, or while the alias `*` exists.
+        """Check the models (names, patterns) that clients may use, unless the alias `*` exists. One that fits
+        no name becomes a doubt; `provider/…*` is a problem if this provider is disabled or lacks it.
         """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
@@ -555,9 +550,7 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """Return, by provider, the name of its row in the catalogue: its `catalog`, or else the provider's
-        name; None = the provider has no settings.
-        """
+        """Return {provider: its `catalog`, or else the provider's name; None = it has no settings}."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
@@ -582,9 +575,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check that a provider exists, is enabled and offers a model. What a provider with mistakes offers
-        is not checked. every: True = the model may be `*`.
-        """
+        """Check that a provider exists, is enabled and offers a model. every: True = the model may be `*`."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)

@@ -27,9 +27,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about one LiteLLM setting. path: its place in the file, or words if it has no single place
-    (`fallbacks of NAME`). done: True = nothing is left to do; False = a person should look at it.
-    """
+    """A note about a LiteLLM setting. path: its place, or its name. done: False = a person should look."""
 
     path: str
     text: str
@@ -315,9 +313,8 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Add the provider of a deployment, unless there is a provider with the same settings. Returns the
-        provider's name. prefix: LiteLLM's name of the provider. params: `litellm_params` of the entry. name:
-        the entry's `model_name`.
+        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name.
+        prefix: LiteLLM's name of the provider. name: the entry's `model_name`.
         """
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
@@ -347,14 +344,10 @@ class _Conversion:
         return self.same_or_new(wanted, row, settings)
 
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """Return a name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`): the
-        text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another base URL):
-        the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host, or
-        `prefix` if there is no base URL; in lower case, with `-` for each text between letters and digits,
-        and with `-server` behind it if the catalogue or a built-in provider has this name.
-
-        prefix: LiteLLM's name of the provider. row: the name of its row in the catalogue, None = it has no
-        row. settings: the provider's settings. name: the entry's `model_name`.
+        """Return a name for a provider, by the first rule that fits. For a wildcard (the entry's `name` is
+        `team/*`): the text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with
+        another base URL): the vendor's name. Otherwise: the host of the base URL, or the variable that stands
+        for the host, or else `prefix`; with `-server` behind it if a known provider has this name.
         """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
@@ -377,9 +370,8 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name contains `*`. Returns True if nothing more is to be done: the entry is
-        converted, or left out with a note. Returns False, and does nothing, if the entry can become a model
-        with a pattern as its name.
+        """Convert an entry whose name contains `*`, or leave it out with a note. Returns False, and does
+        nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
         if name == "*":
@@ -434,9 +426,8 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names} if there are other
-        causes than `any`; None = the model has none. The model's own fallbacks come before those that LiteLLM
-        has for every model. Fallbacks that were not converted, and the model itself, are left out.
+        """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names}; None = there are
+        none. The model's own fallbacks come before those that LiteLLM has for every model.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -455,9 +446,7 @@ class _Conversion:
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
         a higher `order` then get weight 0. The deployments with the smallest `order` get weights if the
-        policy is `weighted` and each of them states the parameter by which LiteLLM would weigh them (not as
-        0). If only some state it, the parameter gets a note; `weight` also gets a note if nothing is shared
-        by weight.
+        policy is `weighted` and each of them states (not as 0) the parameter by which LiteLLM weighs them.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -480,9 +469,7 @@ class _Conversion:
                 target.weight = target.shares[stated[0]]
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
-        """Return how many requests of a deployment run at once: the deployment's own number, or else the
-        general one; None = no limit, for LiteLLM also 0.
-        """
+        """Return how many requests of a deployment run at once; None = no limit."""
         number = _number(params.get("max_parallel_requests"))
         return self.together if number is None else int(number) or None
 
@@ -504,8 +491,7 @@ class _Conversion:
 
     def own_account(self, target: _Target) -> str:
         """Return the name of a provider that only this deployment uses. If other deployments or an alias use
-        its provider too, make a copy of the provider (without `concurrency`), and move the deployment to the
-        copy.
+        its provider too, copy the provider (without `concurrency`), and move the deployment to the copy.
         """
         account, _, model = target.use.partition("/")
         settings = self.accounts[account]
@@ -533,9 +519,7 @@ class _Conversion:
         return name not in self.accounts and name not in CATALOG
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
-        """Turn the tags of a group's deployments into conditions (`when`). Add a note if no deployment would
-        get requests without tags.
-        """
+        """Turn the tags of a group's deployments into `when`. Add a note if all of them need a tag."""
         for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
             target.when = when
         if group.targets and all("tags" in one.when for one in group.targets):
