@@ -50,8 +50,9 @@ class Hedge(Section, frozen=True):
 
 
 class Rotate(Section, frozen=True):
-    """When the next deployment of a model becomes the first one. Exactly one of `every` and `requests` must
-    be set.
+    """When the next deployment of a model becomes the first one.
+
+    Exactly one of `every` and `requests` must be set.
     """
 
     shorthand: ClassVar[str | None] = "every"

@@ -7,8 +7,9 @@ from dragoman.config.section import Section
 
 
 class Realtime(Section, frozen=True):
-    """Limits of realtime sessions: WebSockets at `/v1/realtime` and Gemini's Live API
-    ([realtime](realtime.md)).
+    """Limits of realtime sessions: `/v1/realtime` and Gemini's Live API ([realtime](realtime.md)).
+
+    Both are WebSockets.
     """
 
     max_time: Duration = Duration(3600)

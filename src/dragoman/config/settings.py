@@ -113,8 +113,9 @@ class Check(Section, frozen=True):
 
 
 class Concurrency(Section, frozen=True):
-    """How many requests run at once, how far apart they start, and how many may wait in a queue. A stream
-    runs until its end.
+    """How many requests run at once, how far apart they start, and how many may wait in a queue.
+
+    A stream runs until its end.
     """
 
     shorthand: ClassVar[str | None] = "limit"
@@ -503,8 +504,9 @@ class Alias(Section, frozen=True):
 
 
 class Retries(Section, frozen=True):
-    """What to do when an attempt fails before the first content of its response; and the bounds on all
-    attempts of a request.
+    """What to do when an attempt fails before the first content of its response.
+
+    `max_attempts` and `max_time` are bounds on all attempts of a request together.
     """
 
     attempts: Annotated[int, about(unit="attempts", ge=1, le=10)] = 2
