@@ -102,7 +102,10 @@ _ADD = (
 
 
 def entry_of(stated: Stated) -> Any:
-    """Return the entry as JSON. Raises Failure if it is stated in two ways, or if it cannot be read."""
+    """Return the entry to add, as JSON: the content of the file, the single text, or an object of the
+    settings ({} = the command line states nothing). Raises Failure if the entry is stated in two ways, or if
+    it cannot be read.
+    """
     if stated.file is not None:
         if stated.settings:
             raise Failure(MISUSE, "--from and settings cannot be combined", hint="put all into the file")

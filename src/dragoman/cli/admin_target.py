@@ -39,8 +39,8 @@ def target(terminal: Terminal, file: Path | None, url: str | None, key: str | No
     that the configuration describes (`file`; None = find the file).
 
     The key is `key`; else that of an environment variable; else, without `url`, a key of the configuration
-    with the scope `admin`. Raises Failure for an invalid URL, for a configuration with the port 0, and for an
-    invalid configuration.
+    with the scope `admin`, or the client key that `dragoman serve` has created; else none. Raises Failure for
+    an invalid URL, for a configuration with the port 0, and for an invalid configuration.
     """
     key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:

@@ -1,4 +1,4 @@
-"""The gateway that an operator's command asks: the options that name it, and its answers."""
+"""The gateway that an operator's command asks: the options that name it, and the requests to it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def gateway_options(function: F) -> F:
 
 
 def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Asked:
-    """Return the gateway that the options name. Raises Failure for an invalid URL or configuration."""
+    """Return the gateway that the options name: the one at `url`; without a URL, the one that runs here with
+    the configuration `file` (None = find the file). key: the key for `url`. Raises Failure for an invalid URL
+    or configuration.
+    """
     from dragoman.cli.operator import way
 
     found = None if url is not None else loaded(terminal, file)
@@ -47,8 +50,9 @@ def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | 
 
 
 def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
-    """Return the gateway's answer as JSON; None = no gateway runs on this machine. path: the parts of the
-    path. Raises Failure if the gateway at a given URL does not answer, or if any gateway answers with an
+    """Send a request, and return the gateway's answer as JSON; None = no gateway runs on this machine. path:
+    a path (which may have a query), then the names of further segments. body: the JSON value to send, None =
+    no body. Raises Failure if the gateway at a given URL does not answer, or if any gateway answers with an
     error.
     """
     from dragoman.cli.operator import call

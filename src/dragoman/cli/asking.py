@@ -39,7 +39,7 @@ class Refused(Exception):
 
 async def models(gateway: Gateway) -> list[str]:
     """Return the gateway's model names, except unprintable or very long ones. Raises PermissionError for the
-    status 401 or 403, NotThere if the answer is not a model list.
+    status 401 or 403, and NotThere if no gateway answers or the answer is not a model list.
     """
     answer = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if answer.status in {401, 403}:

@@ -87,7 +87,7 @@ class Ready(NamedTuple):
 
 def address(host: str, port: int, path: str = "") -> str:
     """Return the URL at which clients on this machine reach the server. host: the address on which it
-    listens.
+    listens. path: the path of the URL.
     """
     if host in _EVERY:
         host = "127.0.0.1"

@@ -1,5 +1,7 @@
-"""`dragoman check`: checks a configuration. Without `--live` it sends no request, and opens a database only
-to look up names that the configuration does not declare.
+"""`dragoman check`: checks a configuration, or converts one of LiteLLM.
+
+Without `--live` it sends no request, and opens a database only to look up names that the configuration does
+not declare.
 """
 
 from __future__ import annotations
@@ -120,8 +122,9 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
 
 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
-    """Whether the file is LiteLLM's configuration. If it is, print its conversion; or, without `--convert`,
-    raise Failure with notes about its settings. False also if the file cannot be read.
+    """Return whether the file is LiteLLM's configuration; if it is, print its conversion. convert: whether
+    `--convert` was given; without it, a file of LiteLLM raises Failure with notes about its settings. False
+    also if the file cannot be read.
     """
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines

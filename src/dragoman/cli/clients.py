@@ -161,7 +161,7 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """The change that `cline auth` makes. Cline's extension for editors stores its settings elsewhere."""
+    """Return the change that `cline auth` makes. Cline's extensions for editors have other settings files."""
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,

@@ -60,8 +60,8 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand with the name that `args` begins with. Raises UnknownCommand if there is
-        none.
+        """Return (name, command, remaining arguments) of the subcommand that `args` begins with. Raises
+        UnknownCommand if there is no such subcommand.
         """
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):

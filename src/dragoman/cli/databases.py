@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 class Place(NamedTuple):
     """A database that the configuration names. setting: the setting that names it. where: its file or server.
-    use: what it is used for.
+    use: `state`, or `exchanges` for the stored traces.
     """
 
     setting: str
@@ -34,10 +34,10 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The state of a database. version: the version of its software. latency: the milliseconds of one query.
-    pending: the migrations that this version of Dragoman would run. problem: why this version cannot use it,
-    None = it can. upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade`
-    must run them.
+    """The state of a database. kind: `sqlite` or `postgresql`. version: the version of this software.
+    latency: the milliseconds of one query. standing: the revision of its schema. pending: the migrations that
+    this version of Dragoman would run. problem: why this version cannot use it, None = it can.
+    upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade` must run them.
     """
 
     place: Place

@@ -23,7 +23,8 @@ command = Group(
 @config_option
 @click.pass_obj
 def status(terminal: Terminal, file: Path | None) -> None:
-    """Show the schema of each database, and what an upgrade would do; 1 if one has to be upgraded first.
+    """Show the schema of each database, and what an upgrade would do; 1 if this version cannot use one of
+    them.
 
     The databases are those of `stores.sql` and `trace.store`. Nothing is changed.
     """

@@ -38,8 +38,8 @@ class Described(NamedTuple):
 
 
 def described(config: Config, accounts: Mapping[str, Account]) -> list[Described]:
-    """Return a row for each provider, model and alias, in the order of the configuration. accounts: the
-    enabled providers.
+    """Return a row for each enabled provider, each model and each alias, in the order of the configuration.
+    accounts: the enabled providers.
     """
     rows = [
         Described("provider", name, without_keys(account.base_url), _joined(_of_provider(settings)))
@@ -150,7 +150,7 @@ def _after(fallbacks: Fallbacks) -> Iterator[str]:
 
 
 def _together(concurrency: Concurrency) -> Iterator[str]:
-    """Yield, in words, how many requests may run at once, and how many may wait."""
+    """Yield, in words, how many requests may run at once, how far apart they start, and how many may wait."""
     if concurrency.limit is not None:
         yield f"{concurrency.limit} at once"
     if concurrency.delay:

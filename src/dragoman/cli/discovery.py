@@ -76,8 +76,8 @@ def _lmstudio(body: Any) -> tuple[Any, ...] | None:
 
 
 def _owned(owner: str) -> Read:
-    """Return a function that reads model lists in OpenAI's form. It returns None if the list is empty, or if
-    a model in it does not belong to `owner`, because then another server has answered.
+    """Return a function that reads model lists in OpenAI's form. The function returns None if the list is
+    empty, or if a model in it does not belong to `owner`, because then another server has answered.
     """
 
     def read(body: Any) -> tuple[Any, ...] | None:

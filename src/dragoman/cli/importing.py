@@ -73,7 +73,9 @@ def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, fi
 
 
 def _configuration(terminal: Terminal, file: Path) -> Any:
-    """Print LiteLLM's configuration in our form, with notes. Returns our form as JSON."""
+    """Print LiteLLM's configuration in our form (not with `--json`), and notes about it. Returns our form as
+    JSON. Raises Failure if the file cannot be read or is not LiteLLM's.
+    """
     from dragoman.config.litellm import convert, in_yaml, is_litellms, lines
     from dragoman.config.load import as_written
     from dragoman.errors import ConfigError
@@ -189,7 +191,8 @@ async def _forget_own_keys(directory: DirectoryStore, tenants: Collection[str]) 
 
 async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest: int, now: float) -> bool:
     """Write rows in several transactions. Returns False if another process has made a change in between; rows
-    that are written stay, and the next try finds them.
+    that are written stay, and the next try finds them. latest: the version of the latest change in the
+    database. now: Unix seconds.
     """
     for start in range(0, len(wanted), _AT_ONCE):
         rows = [

@@ -1,4 +1,6 @@
-"""`dragoman keys`: creates client keys at a running gateway, lists, changes, rotates and revokes them."""
+"""`dragoman keys`: creates client keys at a running gateway, lists, shows, changes, rotates and revokes them,
+and computes the SHA-256 of a key.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def create(
     key: str | None,
     **options: Any,
 ) -> None:
-    """Create a key. Only the key is printed to stdout, and it is never shown again."""
+    """Create a key. Only the key is printed to stdout, and it is never shown again. With --hash nothing is
+    printed there.
+    """
     body = {"name": name, **_stated(options)}
     if hash_ is not None:
         body["hash"] = hash_
@@ -246,8 +250,9 @@ def _moment(stated: str) -> str | None:
 
 
 def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
-    """Ask whether a key shall stop working. Raises click.Abort if the answer is no, and Failure if there is
-    no terminal to ask on.
+    """Ask whether a key shall stop working; do nothing if `yes` is True. Raises click.Abort if the answer is
+    no, and Failure if there is no terminal to ask on. known: the key's entry. doing: "rotating" or
+    "revoking".
     """
     if yes:
         return

@@ -94,7 +94,10 @@ removing(command, "limits", "Remove a limit that was added; what a file declares
 
 
 def _rows(asked: Asked) -> list[dict[str, Any]]:
-    """Return all limits, from all pages. Raises Failure if no gateway answers."""
+    """Return the counters of all limits, from all pages: each row is one counter, for example that of one
+    key; a limit that nobody has used yet has one row. Raises Failure if no gateway answers, or if the gateway
+    answers with an error.
+    """
     rows: list[dict[str, Any]] = []
     while True:
         after = f"&after={_quoted(rows[-1]['id'])}" if rows else ""
@@ -113,8 +116,8 @@ def _quoted(text: str) -> str:
 
 
 def _below(row: Mapping[str, Any], entry: Any) -> bool:
-    """Whether a new limit allows less than a counter already has. row: the counter. entry: the new limit's
-    settings.
+    """Whether a new limit allows less than a counter already has used and reserved. row: the counter. entry:
+    the new limit's settings; values that cannot be read are skipped.
     """
     from dragoman.accounts.limits import NANO
     from dragoman.config.quotas import Budget, Quota
@@ -138,7 +141,8 @@ def _below(row: Mapping[str, Any], entry: Any) -> bool:
 
 def _confirm(terminal: Terminal, name: str, above: list[dict[str, Any]]) -> None:
     """Ask whether a limit may be set below what is used. Ends the command if the answer is no. Raises Failure
-    if there is no terminal to ask on.
+    if there is no terminal to ask on, or with `--json`. name: the limit's name. above: the rows of its
+    counters that have used more than the new limit allows.
     """
     one = above[0]
     whose = f" by {one['scope']} {clean(one['whose'])}" if one["whose"] else ""

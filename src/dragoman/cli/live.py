@@ -1,4 +1,6 @@
-"""`dragoman check --live`: tests every key of every provider (`assembly.probing`)."""
+"""Tests every key of every provider (`assembly.probing`), for `dragoman check --live`, and for `dragoman
+providers test` if no gateway runs.
+"""
 
 from __future__ import annotations
 

@@ -176,8 +176,9 @@ def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
-    """Return the lines without one item of a list. first: the first line of the item, which ends before the
-    next line with the same or a smaller indentation.
+    """Return the lines without one item of a list. indent: the blanks before the items of the list. first:
+    the first line of the item, behind `- `. The item ends before the next line with the same or a smaller
+    indentation.
     """
     kept = []
     inside = False

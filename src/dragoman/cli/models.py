@@ -1,5 +1,5 @@
-"""`dragoman models`: lists the available models, installs and verifies the weights of embedded models, and
-adds models to a running gateway.
+"""`dragoman models`: lists the available models, fetches the providers' lists of models again, installs and
+verifies the weights of embedded models, and adds models to a running gateway or removes them.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def refresh(
 
 
 def _fetched_here(asked: Asked, providers: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Fetch lists in this process and store them. Returns their states. Raises Failure for a provider whose
-    list is not fetched.
+    """Fetch the lists of these providers (of all if there are none) in this process and store them. Returns a
+    row for each list, as `refreshed` does. Raises Failure for a provider whose list is not fetched.
     """
     from dragoman.cli.refreshing import refreshed, unlisted
 

@@ -42,7 +42,7 @@ class NothingThere(Failure):
 
 
 class NotRunning(Exception):
-    """No gateway answers at this address. The text says why."""
+    """No gateway answers at this address, or its answer is too large. The text says why."""
 
 
 def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:

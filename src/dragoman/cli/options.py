@@ -46,7 +46,8 @@ def loaded(
 
 def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
     """Return the configuration together with the entries that operators have added: what `dragoman serve`
-    would use at its start. Prints the warnings about added entries. Raises Failure with the first problem.
+    would use at its start. Without the extra for databases there are no such entries, and `found` is
+    returned. Prints the warnings about added entries. Raises Failure with the first problem.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located

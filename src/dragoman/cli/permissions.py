@@ -23,8 +23,8 @@ _LISTS: Final = (
 
 
 def permission_options(function: F) -> F:
-    """Add the options to a command. The command takes them as keyword arguments, and gives these to
-    `stated`.
+    """Add the options for models, protocols, operations, providers, regions, tags, limits and metadata to a
+    command. The command takes them as keyword arguments, and gives these to `stated`.
     """
     for option, setting, text in reversed(_LISTS):
         told = f"{text} Repeat it for several; `{_ALL}` removes the restriction."
@@ -43,7 +43,8 @@ def permission_options(function: F) -> F:
 
 def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
     """Return the settings that the command line states, as the administration API expects them. Settings that
-    it does not state are missing. Raises Failure for an unreadable value.
+    it does not state are missing. options: the values of the options that `permission_options` adds. Raises
+    Failure for an unreadable value.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:

@@ -1,5 +1,5 @@
-"""`dragoman prices`: shows what models cost, sets prices in a running gateway, and checks or imports files of
-prices.
+"""`dragoman prices`: shows what models cost, sets and removes prices in a running gateway, and checks or
+imports files of prices.
 """
 
 from __future__ import annotations
@@ -253,7 +253,9 @@ def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the problems that these entries would have in the configuration `found`."""
+    """Return the problems (not the warnings) that these entries would have in a configuration with the
+    providers of `found`.
+    """
     from dragoman.config.load import load
     from dragoman.errors import ConfigError
 
@@ -269,7 +271,9 @@ def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _listed(asked: Asked) -> list[dict[str, Any]] | None:
-    """Return the prices of the gateway, from all pages; None = no gateway runs here."""
+    """Return the prices of the gateway, from all pages; None = no gateway runs here. Raises Failure as
+    `from_gateway` does.
+    """
     rows: list[dict[str, Any]] = []
     while True:
         after = f"&after={quote(rows[-1]['deployment'], safe='')}" if rows else ""

@@ -1,4 +1,6 @@
-"""`dragoman provider-keys`: keeps, lists and removes keys of providers that tenants have brought."""
+"""`dragoman provider-keys`: keeps, lists, removes and re-encrypts keys of providers that tenants have
+brought.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def set_(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """All keys that tenants have brought, by their last characters."""
+    """List all keys that tenants have brought, by their last characters."""
     found = from_gateway(asked_of(terminal, file, url, key), _LIST)
     if found is None:
         raise nobody()

@@ -1,4 +1,8 @@
-"""`dragoman providers`: shows the providers of a running gateway and their keys, and changes their state."""
+"""`dragoman providers`: shows the providers of a running gateway and their keys; tests, enables, disables and
+revives them; adds and removes providers.
+
+`list`, `show` and `test` also work without a running gateway: they then use the configuration here.
+"""
 
 from __future__ import annotations
 
@@ -159,8 +163,8 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _key_id(asked: Asked, name: str, only: str) -> str:
-    """Return the id of a provider's key. only: the key's id, or its last characters. Raises Failure if no key
-    or several keys match.
+    """Return the id of a provider's key. name: the provider. only: the key's id, or its last characters.
+    Raises Failure if no key or several keys match, or if no gateway runs.
     """
     found = from_gateway(asked, _LIST, name)
     if found is None:
@@ -198,9 +202,7 @@ def _tested_here(terminal: Terminal, asked: Asked, name: str) -> dict[str, Any]:
 
 
 def _named(asked: Asked) -> str | None:
-    """Return the address of the gateway that is asked, for `--json`. None = no gateway runs, so the output
-    comes from the configuration.
-    """
+    """Return the address of the gateway that is asked, for `--json`; None = no gateway runs here."""
     return None if asked.way is None else asked.way.named
 
 
@@ -215,7 +217,7 @@ def _known(terminal: Terminal, file: Path | None) -> None:
 
 def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
     """Say that no gateway runs, and show what the configuration says about all providers, or about the
-    provider `name`.
+    provider `name` (None = all). Raises Failure if there is no provider with this name.
     """
     from dragoman.providers.address import without_keys
 

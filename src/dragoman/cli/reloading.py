@@ -32,7 +32,7 @@ def tell(terminal: Terminal, outcome: Outcome) -> None:
 
 def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
     """Yield a line that says which configuration is used now. After a failed reload, yield a line for each
-    problem; otherwise, for each change, each setting that needs a restart, and each warning.
+    problem; otherwise, for each change (at most 20), each setting that needs a restart, and each warning.
     """
     if outcome.failed:
         count = len(outcome.problems)

@@ -143,7 +143,8 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Run every check, and print each outcome at once. Returns the protocol, the outcomes and the model.
+    """Run every check, and print each outcome at once. Returns the protocol, the outcomes and the model that
+    was asked. model: the model to ask, None = choose one. shows_stream: whether to print the text of streams.
     Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)

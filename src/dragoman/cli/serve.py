@@ -411,8 +411,9 @@ class Again:
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if the configuration permits clients a model that neither it nor a discovered server
-    offers.
+    """Raise Failure if the configuration permits clients a model name that stands for nothing here: neither
+    for a model of the configuration or of a discovered server, nor for an embedded model. file: the file that
+    the command line names, None = none.
     """
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown

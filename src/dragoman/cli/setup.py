@@ -48,8 +48,8 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """Return the plan as JSON, without the text of written files, because they may contain other secrets.
-        answer: the model's answer to the test question, None = it was not asked.
+        """Return the plan as JSON. If the files were written, their text is left out, because the files may
+        contain other secrets. answer: the model's answer to the test question, None = it was not asked.
         """
         files: list[dict[str, Any]]
         if self.written is None:
@@ -154,8 +154,8 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Print the model servers on this machine that a gateway could use. If `discover` is false, print
-    nothing.
+    """Print the model servers on this machine that a gateway could use. If `discover` is false, or the
+    configuration has problems, print nothing.
     """
     from dragoman.config.load import load
 
@@ -172,7 +172,10 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = not known)."""
+    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = there is none, or
+    `url` is given). url: None = the address in the configuration. Raises Failure for an invalid URL or
+    configuration.
+    """
     if url is None:
         config = loaded(terminal, file).config
         server = config.server
@@ -282,7 +285,9 @@ def _put(path: Path, text: str, mode: int) -> None:
 
 
 def _show(terminal: Terminal, plan: _Plan) -> None:
-    """Print `export` lines that a shell can evaluate, and the text of the files unless they were written."""
+    """Print `export` lines that a shell can evaluate, and the text of the files unless they were written.
+    Messages say what was written, and how the client is started.
+    """
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():
         if not inherited or inherited not in value:

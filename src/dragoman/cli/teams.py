@@ -1,4 +1,4 @@
-"""`dragoman teams`: lists the teams of a running gateway, and creates, changes and removes them."""
+"""`dragoman teams`: lists and shows the teams of a running gateway, and creates, changes and removes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`dragoman tenants`: lists the tenants of a running gateway, and creates, changes and removes them."""
+"""`dragoman tenants`: lists and shows the tenants of a running gateway, and creates, changes and removes
+them.
+"""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ class Channel:
         return text if self.utf8 else text.translate(_ASCII)
 
     def encoded(self, text: str) -> bytes:
-        """Return the bytes that `write` would write."""
+        """Return the bytes of a text for this stream, as `write` writes them: signs may be replaced
+        (`plain`), and characters that the stream's encoding does not have are escaped.
+        """
         return self.plain(text).encode(self.stream.encoding or "utf-8", "backslashreplace")
 
     def write(self, text: str) -> None:
@@ -132,11 +134,13 @@ class Terminal:
         self.narrate(line + "\n")
 
     def note(self, state: str, line: str) -> None:
-        """Print a message line with the sign of a state (ok, warn), unless `--json` or `--quiet` is set."""
+        """Print a message line with the sign of a state (ok, warn, bad, off), unless `--json` or `--quiet` is
+        set.
+        """
         self.say(f"{self.err.mark(state)} {line}")
 
     def narrate(self, text: str) -> None:
-        """Print a part of a message without a line end, unless `--json` or `--quiet` is set."""
+        """Print a text of a message without adding a line end, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 
@@ -197,7 +201,9 @@ class Terminal:
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Return a text from outside as one line without control characters. lines: True = line ends stay."""
+    """Return a text from outside as one line without unprintable characters; tabs become blanks. lines: True
+    = line ends stay.
+    """
     if text.isprintable():
         return text
     spaced = text.expandtabs(1) if lines else " ".join(text.splitlines()).expandtabs(1)

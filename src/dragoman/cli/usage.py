@@ -165,8 +165,8 @@ def _cells(one: dict[str, Any], *, people: bool) -> tuple[Cell, ...]:
 
 
 def _spend(one: dict[str, Any]) -> str:
-    """Format the spend for people. `—` = it is unknown. An amount below one USD is shown with up to six
-    decimals.
+    """Format the spend for people. `—` = it is unknown; `≥` = only a part of it is known. An amount below one
+    USD is shown with up to six decimals.
     """
     if one["cost_usd"] is None:
         return "—"

@@ -1,4 +1,4 @@
-"""`dragoman users`: lists the users of a running gateway, and creates, changes and removes them."""
+"""`dragoman users`: lists and shows the users of a running gateway, and creates, changes and removes them."""
 
 from __future__ import annotations
 

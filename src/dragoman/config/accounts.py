@@ -1,5 +1,5 @@
-"""Settings for the clients that may call: client keys, and the tenants, teams and users to whom they
-belong.
+"""Settings for the clients that may call: client keys, the tenants, teams and users to whom they belong, and
+the encryption of the tenants' own provider keys.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
 class Permissions(Section, frozen=True):
-    """The permissions of a key, a tenant, a team or a user."""
+    """What a key, a tenant, a team or a user may use, and how much; with tags and notes."""
 
     models: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The models and aliases that may be used, by the names that clients send. `*` matches any text:
@@ -54,12 +54,12 @@ class Permissions(Section, frozen=True):
 class Tenant(Permissions, frozen=True):
     """A company or a department.
 
-    None of its keys may use anything that is not permitted here, and limits count all its keys together.
+    The tenant's keys may use only what is permitted here, and limits count all of these keys together.
     """
 
 
 class Team(Permissions, frozen=True):
-    """A team. None of its keys may use anything that is not permitted here and by the team's tenant."""
+    """A team. Its keys may use only what is permitted both here and by the team's tenant."""
 
     tenant: Annotated[str | None, about(default="none")] = None
     """The tenant that it belongs to, by name."""
@@ -68,7 +68,8 @@ class Team(Permissions, frozen=True):
 class User(Permissions, frozen=True):
     """A person or a service.
 
-    None of the user's keys may use anything that is not permitted here, by the key's team and by the tenant.
+    The user's keys may use only what is permitted at all three places: here, by the key's team and by the
+    tenant.
     """
 
     tenant: Annotated[str | None, about(default="none")] = None
@@ -106,7 +107,9 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def client(self) -> str:
-        """The name of the client: `name`, or a name that is derived from the key."""
+        """The name of the client: `name`; without a `name`, a name that is derived from `key`, or else from
+        `hash`.
+        """
         if self.name is not None:
             return self.name
         secret = self.key or self.hash
@@ -122,7 +125,7 @@ class ClientKey(Permissions, frozen=True):
 
 
 class Auth(Section, frozen=True):
-    """The clients that may call the gateway."""
+    """The clients that may call the gateway, and the encryption of the tenants' own provider keys."""
 
     keys: Annotated[tuple[ClientKey, ...], about(env="DRAGOMAN_API_KEY")] = ()
     """The keys of clients: the key alone, or `{name, key, models, scopes, expires}`. In the environment

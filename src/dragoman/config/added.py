@@ -1,8 +1,9 @@
-"""The entries that operators have added while the gateway ran, as a layer of the configuration.
+"""The entries that operators have added while the gateway ran, as a layer of the configuration; and the
+search for secrets that such an entry contains as text.
 
-A file, a preset, the environment and the command line win over an added entry with the same name: the added
-entry is then shadowed. An added entry with a problem is left out, and the problem becomes a warning, so that
-no entry in a database prevents a gateway from starting.
+If a file, a preset, the environment, the command line or the program itself already uses the name of an added
+entry, the added entry is not used: it is shadowed. An added entry with a problem is not used either, and the
+problem becomes a warning, so that no entry in a database prevents a gateway from starting.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ State: TypeAlias = Literal["used", "shadowed", "unusable"]
 
 
 class AddedState(msgspec.Struct, frozen=True):
-    """An added entry, and whether it is used. problems: why it is not used (the place that declares the same
-    name, or the entry's own mistakes); empty = it is used.
+    """An added entry, and whether it is used. state: `used`; `shadowed` = its name is already used by
+    something else; `unusable` = it has mistakes. problems: why it is not used (the place that has the same
+    name, or the mistakes); empty = it is used.
     """
 
     entry: AddedEntry
@@ -66,14 +68,17 @@ def path_of(entry: AddedEntry) -> str:
 
 
 def origin_of(entry: AddedEntry) -> str:
-    """Say where an entry is stated, in words that are different for each entry."""
+    """Return the words that stand for the place of an added entry, where other settings have a file and a
+    line. They are different for each entry, because each has another version.
+    """
     return f"added by {entry.author} (version {entry.version})"
 
 
 def shadowed(
     entries: Iterable[AddedEntry], declared: Table, own: Collection[str]
 ) -> dict[AddedEntry, Problem]:
-    """Return the entries whose names are declared elsewhere, each with a problem that says where.
+    """Return the entries whose names are already used by other settings or by the program itself, each with a
+    problem that says where. A model and an alias cannot have the same name.
 
     declared: all settings except added entries. own: the names of upstreams that the program itself provides.
     """
@@ -92,7 +97,10 @@ def shadowed(
 def layered(
     declared: Table, entries: Sequence[AddedEntry], environ: Mapping[str, str]
 ) -> tuple[Table, list[Problem]]:
-    """Return the configuration with these entries, and the problems of their texts (unset variables)."""
+    """Return (the configuration `declared` with these entries, the problems of the entries' texts: unset
+    variables). The caller has left out entries with a name that `declared` has (`shadowed`); such an entry
+    would replace the declared one.
+    """
     problems: list[Problem] = []
     parts = dict(declared.entries)
     for kind in KINDS:
@@ -140,6 +148,9 @@ def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
 
 def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
     """Yield the paths of secrets that an entry contains as text, instead of the name of a variable or a file.
+    That includes the default of a variable (`${NAME:-secret}`), and a key inside `base_url`. The paths are
+    relative to the entry.
+
     section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
     """
     texts = list(_texts(stated))

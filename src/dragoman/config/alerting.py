@@ -46,7 +46,7 @@ class Alert(Section, frozen=True):
 
 
 def require_receiver(url: str) -> None:
-    """Raise ValueError if alerts cannot be sent to this URL."""
+    """Raise ValueError if this is not a valid http or https URL, or if it contains a user name."""
     named = False
     try:
         parts = urlsplit(url)
@@ -61,7 +61,9 @@ def require_receiver(url: str) -> None:
 
 
 def require_signing(secret: str) -> None:
-    """Raise ValueError if this secret cannot sign alerts."""
+    """Raise ValueError if this secret has fewer than 16 characters, or begins with `whsec_` without valid
+    base64 behind it.
+    """
     if len(secret) < _SHORTEST_SECRET:
         raise ValueError(f"the secret needs at least {_SHORTEST_SECRET} characters")
     if secret.startswith(_BASE64):

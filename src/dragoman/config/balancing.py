@@ -1,4 +1,6 @@
-"""How the requests for a model are spread over its deployments."""
+"""The settings by which the requests for a model are spread over its deployments: policies, a bound on the
+cost, hedging and rotation.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ class MaxCost(Section, frozen=True):
     """How much another deployment may cost for a request when the first choice fails.
 
     At least one of the two settings must be given; if both are, both must hold. The cost of a request is
-    computed from the prices, the tokens of its prompt, and the most tokens that it allows for the answer. If
-    it does not limit the answer, the answer counts as a third of the prompt's tokens.
+    computed from the prices, the tokens of the prompt, and the most tokens that the request allows for the
+    answer. If the request does not limit the answer, the answer counts as a third of the prompt's tokens.
     """
 
     shorthand: ClassVar[str | None] = "times"
@@ -48,7 +50,10 @@ class Hedge(Section, frozen=True):
 
 
 class Rotate(Section, frozen=True):
-    """When the next deployment of a model becomes the first one. Exactly one of the two must be set."""
+    """When the next deployment of a model becomes the first one.
+
+    Exactly one of `every` and `requests` must be set.
+    """
 
     shorthand: ClassVar[str | None] = "every"
 

@@ -80,8 +80,8 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 class Doubt(NamedTuple):
     """A model name or pattern that clients may use, but that matches no name in the configuration.
 
-    It is not an error yet: an upstream that the program registers, or an installed local model, may have the
-    name. problem: the error to report if neither has.
+    It is not an error yet: an upstream that the program registers, or an embedded model, may have the name.
+    problem: the error to report if neither has the name.
     """
 
     name: str
@@ -96,8 +96,8 @@ def check(
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
     """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
-    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and the
-    like).
+    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and so
+    on). problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -383,7 +383,7 @@ class _Checker:
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
-        """Check the names of the models that replace `owner` after a failure."""
+        """Check the names, repetitions, context windows and prices of the fallbacks of `owner`."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.meant(owner))
         if model is not None:
@@ -402,7 +402,7 @@ class _Checker:
 
     def meant(self, name: str) -> str:
         """Return the name at the end of the chain of aliases that begins with `name`; for a circle of
-        aliases, any name in it.
+        aliases, any name in it. A name that is not an alias is returned unchanged.
         """
         for _ in self.config.aliases:
             name = self.config.aliases[name].route if name in self.config.aliases else name
@@ -448,8 +448,8 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Check the setting `api`: at least one of the providers must speak this protocol. uses: the
-        deployments (`provider/model`) of the model or alias.
+        """Check that one of the providers in `uses` (`provider/model`) speaks the protocol `api`. Nothing is
+        checked for None, without `uses`, or if a provider is neither built in nor a valid account.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -477,9 +477,9 @@ class _Checker:
     # --- Names ---------------------------------------------------------------------------------------------
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
-        """Check the target of an alias or of a default: it must be the name of an alias or a model, a
-        `provider/model`, or a model name that belongs to a configured vendor. every: True = `provider/*` (all
-        models of a provider) is allowed too.
+        """Check the target of an alias, a fallback or a default: it must be an alias, a model, a name that a
+        model's pattern matches, a `provider/model`, or a model name that belongs to a configured vendor.
+        every: True = `provider/*` (all models of a provider) is allowed too.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return
@@ -495,8 +495,8 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the names and patterns of models that clients may use. One that matches no name becomes a
-        doubt; but a pattern `provider/…` is a problem if the provider is disabled or offers no such model.
+        """Check the models (names, patterns) that clients may use, unless the alias `*` exists. One that fits
+        no name becomes a doubt; `provider/…*` is a problem if this provider is disabled or lacks it.
         """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
@@ -550,13 +550,13 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """By provider: its `catalog`, or else the provider's name; None = the provider has no settings."""
+        """Return {provider: its `catalog`, or else the provider's name; None = it has no settings}."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """Return the deployments (`provider/model`) for a name; wrong ones if it leads into a circle of
-        aliases.
+        """Return the deployments (`provider/model`) for a name; [] if no model and no provider has the name.
+        If the name leads into a circle of aliases, the result is wrong.
         """
         target = self.meant(target)
         if target not in self.config.models:

@@ -1,4 +1,4 @@
-"""Checks that client keys, tenants, teams, users and groups fit together."""
+"""Checks that client keys, tenants, teams, users, groups and master keys fit together."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
 
 
 def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Misfit]:
-    """Yield the mistakes in the settings of client keys, tenants, teams, users and groups. Each `place` is a
-    complete path. unread: the paths of the settings that could not be decoded.
+    """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
+    `place` is a complete path. unread: the paths of the settings that could not be decoded.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):

@@ -1,5 +1,5 @@
-"""Checks that the general settings of failover (`retries`, `breaker`) and the background checks of providers
-fit together.
+"""Checks that the general settings of failover (`retries`, `breaker`), the background checks of providers,
+and the settings that depend on them fit together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in `retries` and `breaker`. Each `place` is a complete path (`retries.attempts`)."""
+    """Yield the mistakes in `retries` and `breaker`, and the settings of models and providers that have no
+    effect because of `retries` or `server.max_requests`. Each `place` is a complete path
+    (`retries.attempts`).
+    """
     retries, breaker = config.retries, config.breaker
     if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:
         said = f"is longer than retries.backoff_max ({retries.backoff_max}), the longest wait"
@@ -53,8 +56,8 @@ def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
 
 
 def _single(config: Config) -> Iterator[Misfit]:
-    """Yield the settings that have no effect because `retries.max_attempts` allows only one attempt for each
-    request.
+    """Yield the settings that have no effect if a request has only one attempt. The caller has checked that
+    `retries.max_attempts` is 1.
     """
     if config.retries.attempts != Retries().attempts:
         yield Misfit("retries.attempts", "with `retries.max_attempts: 1` nothing is tried again", odd=True)
@@ -71,8 +74,8 @@ def _single(config: Config) -> Iterator[Misfit]:
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
-    """Yield the limits of models and providers that are never reached, because all workers together accept
-    fewer requests.
+    """Yield each `concurrency.limit` of a model or provider that is never reached, because all workers
+    together accept fewer requests.
     """
     most = config.server.max_requests * config.server.workers
     stated = {f"models.{name}": one.concurrency for name, one in config.models.items()}

@@ -17,9 +17,10 @@ _WEIGHING: Final = frozenset({"weighted", "affinity"})
 
 
 class Misfit(NamedTuple):
-    """One mistake. place: the path of the setting, relative to the checked model or section; "" = this model
-    or section itself. odd: True = it is only a warning: the setting does no harm, but does not do what its
-    author expects.
+    """One mistake. place: the path of the setting, relative to the checked model or section ("" = this model
+    or section itself); or a complete path, as each function that yields mistakes says. message: what is
+    wrong. hint: what to do instead, None = no hint. odd: True = it is only a warning: the setting does no
+    harm, but does not do what its author expects.
     """
 
     place: str
@@ -29,8 +30,8 @@ class Misfit(NamedTuple):
 
 
 def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
-    """Yield the mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a
-    model. known: the deployments (`provider/model`) with a price.
+    """Yield the mistakes in the policy, the rotation, the hedging, the weights, the concurrency and
+    `switch_after` of a model. known: the deployments (`provider/model`) with a price.
     """
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
@@ -55,7 +56,9 @@ def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
 
 
 def idle(concurrency: Concurrency) -> Iterator[Misfit]:
-    """Yield the mistakes in a `concurrency`: settings without effect, such as a wait without a limit."""
+    """Yield the mistakes in a `concurrency`: settings without effect (such as a wait without a queue), and a
+    wait that is shorter than `delay`.
+    """
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
     if not concurrency.queue and concurrency.wait != Concurrency().wait:
@@ -66,8 +69,8 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in a model's bound on the cost (`max_cost`). known: the deployments
-    (`provider/model`) with a price.
+    """Yield the mistakes in a model's bound on the cost; none if the model has no `max_cost`. known: the
+    deployments (`provider/model`) with a price.
     """
     if (bound := model.max_cost) is None:
         return
@@ -102,9 +105,9 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
 def unpriced_fallbacks(
     fallbacks: Fallbacks, uses: Callable[[str], Iterable[str]], known: Container[str]
 ) -> Iterator[Misfit]:
-    """Yield the fallbacks that are never asked while `max_cost` is set, because the price of a deployment is
-    unknown. Each `place` is relative to `fallbacks`. uses: returns the deployments (`provider/model`) of a
-    name. known: the deployments with a price.
+    """Yield the fallbacks that are never asked because the price of a deployment is unknown. The caller has
+    checked that the model has `max_cost`. Each `place` is relative to `fallbacks`. uses: returns the
+    deployments (`provider/model`) of a name. known: the deployments with a price.
     """
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
@@ -126,8 +129,9 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """Yield the fallbacks for long prompts whose context window is not larger than the model's own. Each
-    `place` is relative to `fallbacks`. find: returns the configured model with a name, None = there is none.
+    """Yield the fallbacks for long prompts whose context window is not larger than the model's own. Windows
+    that are not stated are not compared. Each `place` is relative to `fallbacks`. find: returns the
+    configured model for a name, None = there is none.
     """
     if (own := _window(model)) is None:
         return
@@ -140,8 +144,8 @@ def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | Non
 
 
 def _window(model: Model) -> int | None:
-    """Return the largest context window of a model's deployments, in tokens; None = it is not stated for all
-    of them.
+    """Return the largest context window of a model's deployments, in tokens; None = there are no deployments,
+    or some of them do not state a window.
     """
     windows = [one.context_window or model.context_window for one in model.targets]
     stated = [one for one in windows if one is not None]

@@ -26,8 +26,8 @@ def client_names(config: Config) -> frozenset[str]:
 
 
 def impossible(model: Model, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in the conditions (`when`) of a model's deployments. clients: the names that clients
-    may have.
+    """Yield the mistakes in the conditions (`when`) of a model's deployments. Each `place` is relative to the
+    model. clients: the names that clients may have.
     """
     for index, deployment in enumerate(model.deployments):
         if deployment.when != When():

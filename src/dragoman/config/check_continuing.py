@@ -1,4 +1,4 @@
-"""Checks that some deployment can continue the streams of a model with `continue_streams`."""
+"""Checks that another deployment can continue the streams of a model with `continue_streams`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _OWN: Final = frozenset({"local", "simulate"})
 
 
 def continuing(model: Model, config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in a `continue_streams`."""
+    """Yield the mistake in `continue_streams` of a model; none if the model does not set it. The `place` is
+    relative to the model.
+    """
     if not model.continue_streams:
         return
     if len({(one.use, one.file) for one in model.targets}) < 2:
@@ -30,8 +32,9 @@ def continuing(model: Model, config: Config) -> Iterator[Misfit]:
 
 
 def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
-    """Whether the model of a deployment may be able to continue the beginning of an answer, as far as the
-    configuration tells.
+    """Whether the model of a deployment can continue the beginning of an answer, as far as the configuration
+    and the packaged facts about models tell. A deployment at a provider without settings counts as able; any
+    other deployment of which nothing is known counts as unable, except in Mistral's protocol.
     """
     stated = model.supports.prefill
     if deployment.supports is not None and deployment.supports.prefill is not None:

@@ -41,7 +41,9 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
 
 
 def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistake in a key, if it has one. earlier: other keys of the same list."""
+    """Yield the mistake in a key, if it has one; its `place` is "". text: the key. earlier: other keys of the
+    same list.
+    """
     if text.lower() in {"none", "null"}:
         yield Misfit("", f"`{text.lower()}` is not an API key", "write [] for no keys")
     elif text.lower().startswith("bearer "):

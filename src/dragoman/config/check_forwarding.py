@@ -16,8 +16,9 @@ from dragoman.providers.sigv4 import access_key
 
 
 def forwarding_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iterator[Misfit]:
-    """Yield the mistakes in `providers.NAME.credential` and `paths`. Each `place` is a complete path.
-    accounts: the enabled providers without other mistakes.
+    """Yield the mistakes in `providers.NAME.credential` and `paths`, and settings of a provider that
+    contradict its `credential: client`. Each `place` is a complete path. accounts: the enabled providers
+    without other mistakes.
     """
     takers: dict[str, str] = {}
     for name, account in accounts.items():

@@ -48,7 +48,9 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
 
 
 def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield (path of the setting, model names and patterns that its limit is for) for each limit."""
+    """Yield, for each limit, (the path of its setting `models`, the model names and patterns in it; () = all
+    models).
+    """
     for path, _, stated in _places(config):
         single = path.startswith("limits")
         for index, bounds in enumerate(stated):
@@ -107,8 +109,9 @@ def _places(config: Config) -> Iterator[Stated]:
 
 
 def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
-    """Yield the providers and deployments in `only` that the configuration does not have, or that are written
-    in the wrong form.
+    """Yield the entries of `only` whose provider the configuration does not have, or that are written in the
+    wrong form. Models are not checked. Nothing is yielded for an entry of another scope than `deployment` or
+    `provider`.
     """
     if entry.scope not in OF_ATTEMPTS:
         return

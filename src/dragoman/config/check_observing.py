@@ -28,8 +28,8 @@ def unseen(config: Config) -> Iterator[Misfit]:
 
 
 def unchecked(config: Config) -> Iterator[Misfit]:
-    """Yield the settings that require answers to be checked, if this installation cannot check them. Each
-    `place` is a complete path.
+    """Yield the settings that require answers to be checked; none if this installation can check answers.
+    Each `place` is a complete path.
     """
     if available():
         return

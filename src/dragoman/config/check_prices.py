@@ -76,8 +76,8 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
     """Yield the entries of `prices` that do not fit the packaged table: prices that are far from the table's
-    and not confirmed, and entries without a discount that the table has. A pattern is compared for the
-    deployments that the configuration names.
+    and not confirmed, and entries without a discount that the table has. An entry has at most one mistake
+    here. A pattern is compared for the deployments that the configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():

@@ -86,7 +86,8 @@ class Decoder:
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
         """Decode a section. Everything that cannot be read is added to `problems`: such a setting keeps its
-        default, and such an entry of a mapping is left out.
+        default, and such an entry of a mapping is left out. If nothing can be read, all settings of the
+        section have their defaults.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value

@@ -1,4 +1,6 @@
-"""Compares two configurations, and computes a short mark by which a configuration is recognised."""
+"""Compares two configurations, computes the fingerprint by which a configuration is recognised, and lists the
+files that a configuration names.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from dragoman.seams.secret import Secret, secrets_in
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
 _SALT: Final = SYSTEM.random_id().encode()
-"""Makes the marks useless for guessing a secret. The forks of one process have the same salt."""
+"""Makes the fingerprints useless for guessing a secret. The forks of one process have the same salt."""
 _LARGEST: Final = 4_000_000
 _CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
 """The settings of a provider that name files whose content its connections use."""
@@ -29,7 +31,7 @@ _CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
 
 class Difference(NamedTuple):
     """One setting, or one named group of settings (`models.gpt`), that has changed. tail: the last characters
-    of a new secret, None = it is not a secret.
+    of a new secret, "" if it is too short to show some; None = the setting is not a secret, or was removed.
     """
 
     setting: str
@@ -84,8 +86,8 @@ def certificates(config: Config) -> tuple[Path, ...]:
 
 
 def digest(file: Path | str | None) -> str | None:
-    """Return the SHA-256 of a file's content (of its first 4 MB); None = there is no file, or it cannot be
-    read.
+    """Return the SHA-256 of a file's content (of its first 4 MB). None = `file` is None, or names no regular
+    file, or one that cannot be read.
     """
     if file is None:
         return None

@@ -28,7 +28,7 @@ NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGO
 
 def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
     """Yield (variable, path of its setting, type of the setting) for each DRAGOMAN_… variable that sets a
-    setting.
+    setting in a section or in the sections inside it. path: the path of the section, "" = `Config`.
     """
     for one in settings_of(section).values():
         place = f"{path}.{one.name}" if path else one.name
@@ -39,8 +39,8 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return the tree of the DRAGOMAN_… variables that set settings, without empty ones; and a warning for
-    each unknown DRAGOMAN_… variable.
+    """Return (the tree of the settings in DRAGOMAN_… variables, a warning for each unknown DRAGOMAN_…
+    variable). An empty variable sets nothing.
     """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
@@ -66,17 +66,19 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """Return a copy of a configuration's tree, with the keys and base URLs of the vendors' environment
-    variables.
+    """Return a copy of a configuration's tree, with the keys, base URLs, regions and projects of the vendors'
+    environment variables.
 
-    A vendor without a provider in the tree gets one with the vendor's name. Two cases are excluded: its
-    address depends on the account and the environment does not state it; or the environment has only
-    variables that other services use, too (an access key, a project, a region).
+    A vendor without a provider in the tree gets a provider with the vendor's name, if the environment has one
+    of its variables. Two cases are excluded: the vendor's address depends on the account and the environment
+    does not state it; or the environment has only variables that other services use, too (an access key, a
+    project, a region).
 
-    A provider in the tree that states no keys gets the keys of the environment, and its base URL if it states
-    none. Three kinds of providers do not. One that states keys (or `[]`) gets neither: a key in the file must
-    not be sent to an address that the file does not contain. One that states a base URL and has another name
-    than its vendor gets neither. One that states a `credential` gets no keys.
+    A provider in the tree that states no keys gets the keys of the environment, and those of the other three
+    settings that it does not state. Three kinds of providers are different. One that states keys (or `[]`)
+    gets nothing: a key in the file must not be sent to an address that the file does not contain. One that
+    states a base URL and has another name than its vendor gets nothing. One that states a `credential` gets
+    no keys.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -100,8 +102,9 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """Return a provider's entry with the keys (of the first of `vendor.keys` that is set), the base URL, the
-    project and the region in the environment; None = the environment has none of them.
+    """Return a provider's entry with the keys (of the first of `vendor.keys` that is set, or else the access
+    key), the base URL, the project and the region in the environment; None = the environment has none of
+    them.
     """
     entries: dict[str, Node] = {}
     for base in vendor.keys:
@@ -161,9 +164,10 @@ def _vendor_of(name: str, node: Node) -> str:
 
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
-    """Return an entry of `providers` with the settings of the environment added, if the entry states no keys.
-    own_name: whether the entry has the vendor's name. An entry with another name and its own base URL is
-    another server, so it does not get the vendor's keys.
+    """Return an entry of `providers` with those settings of the environment added that the entry does not
+    state. Nothing is added if the entry states keys. own_name: whether the entry has the vendor's name. An
+    entry with another name and its own base URL is another server, so nothing is added to it. found: the
+    settings of the environment.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)

@@ -27,5 +27,7 @@ class Fallbacks(Section, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names in all three lists."""
+        """The names in `any`, then those in `context`, then those in `content`. A name that is listed several
+        times comes several times.
+        """
         return self.any + self.context + self.content

@@ -23,7 +23,7 @@ class Seals(Section, frozen=True):
 
 
 class Stores(Section, frozen=True):
-    """Where data is stored between requests."""
+    """Where data is stored between requests, and where limits are counted."""
 
     sql: Annotated[
         str | None,
@@ -75,7 +75,7 @@ class Stores(Section, frozen=True):
 
 
 class Responses(Section, frozen=True):
-    """Stored responses of the Responses API, which clients continue by their ids."""
+    """Responses and conversations that the gateway stores, and that clients continue by their ids."""
 
     retain: Annotated[bool, about(env="DRAGOMAN_RESPONSES_RETAIN")] = True
     """Whether the gateway may store responses. With `false`, the Responses API treats `store` as false and
@@ -96,7 +96,11 @@ class Responses(Section, frozen=True):
 
 
 class Sessions(Section, frozen=True):
-    """Conversations that the gateway stores, for clients that send `X-Session-Id` and only new messages."""
+    """Conversations that the gateway stores and continues.
+
+    A client that sends `X-Session-Id` needs to send only new messages. `by` adds other ways to recognise a
+    conversation.
+    """
 
     ttl: Duration = Duration(1800)
     """How long a session is kept after its last request. With `0`, requests that name one are refused."""

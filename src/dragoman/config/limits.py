@@ -50,8 +50,9 @@ class Bounds(Section, frozen=True):
     def limits(self, name: str, subject: Subject, only: Iterable[str] | None = None) -> tuple[Limit, ...]:
         """Return the limits that this section states.
 
-        name: the name by which operators know them and their counters are found. subject: the subjects that
-        they count separately. only: the names of the subjects that they are for; None = all.
+        name: the name of the limits, under which operators see them and their counters are stored. subject:
+        what the limits count separately (each key, each model, …). only: the names of the subjects that the
+        limits are for; None = all.
         """
         names = None if only is None else frozenset(only)
         stated = [

@@ -27,7 +27,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about one LiteLLM setting. path: its place in the file. done: False = a person should look."""
+    """A note about a LiteLLM setting. path: its place, or its name. done: False = a person should look."""
 
     path: str
     text: str
@@ -206,7 +206,7 @@ class _Conversion:
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
         """Convert a general setting that limits requests, or that chooses deployments by tags. Returns False,
-        and does nothing, if the setting is of another kind.
+        and does nothing, if the setting is of another kind or its value cannot be converted.
         """
         if (bound := bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
@@ -313,7 +313,9 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name."""
+        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name.
+        prefix: LiteLLM's name of the provider. name: the entry's `model_name`.
+        """
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
         base = _base_url(params)
@@ -342,10 +344,10 @@ class _Conversion:
         return self.same_or_new(wanted, row, settings)
 
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """Return a name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`): the
-        text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another base URL):
-        the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the host; with
-        `-server` behind it if the catalogue has this name.
+        """Return a name for a provider, by the first rule that fits. For a wildcard (the entry's `name` is
+        `team/*`): the text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with
+        another base URL): the vendor's name. Otherwise: the host of the base URL, or the variable that stands
+        for the host, or else `prefix`; with `-server` behind it if a known provider has this name.
         """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
@@ -368,8 +370,8 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name contains `*`. Returns False, and does nothing, if the entry can become
-        a model with a pattern as its name.
+        """Convert an entry whose name contains `*`, or leave it out with a note. Returns False, and does
+        nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
         if name == "*":
@@ -424,8 +426,8 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Return Dragoman's `fallbacks` of a model; None = it has none. The model's own fallbacks come before
-        those that LiteLLM has for every model.
+        """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names}; None = there are
+        none. The model's own fallbacks come before those that LiteLLM has for every model.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -444,7 +446,7 @@ class _Conversion:
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
         a higher `order` then get weight 0. The deployments with the smallest `order` get weights if the
-        policy is `weighted` and each of them states the parameter by which LiteLLM would weigh them.
+        policy is `weighted` and each of them states (not as 0) the parameter by which LiteLLM weighs them.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -473,8 +475,8 @@ class _Conversion:
 
     def limit(self, name: str, group: _Group) -> None:
         """Convert the limits on the requests that run at once. The limit of a group's only deployment is
-        written at the model. In a larger group it is written at the deployment's provider; if other
-        deployments use this provider too, the limited deployment gets a copy of it under a new name.
+        written at the model. In a larger group it is written at the deployment's provider; if something else
+        uses this provider too, the limited deployment gets a copy of the provider under a new name.
         """
         for target in group.targets:
             if target.together is None:
@@ -488,8 +490,8 @@ class _Conversion:
             self.note(f"max_parallel_requests of {name}", text, done=True)
 
     def own_account(self, target: _Target) -> str:
-        """Return the name of a provider that only this deployment uses. If others use its provider too, make
-        a copy of the provider (without `concurrency`), and move the deployment to the copy.
+        """Return the name of a provider that only this deployment uses. If other deployments or an alias use
+        its provider too, copy the provider (without `concurrency`), and move the deployment to the copy.
         """
         account, _, model = target.use.partition("/")
         settings = self.accounts[account]
@@ -517,7 +519,7 @@ class _Conversion:
         return name not in self.accounts and name not in CATALOG
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
-        """Turn the tags of a group's deployments into conditions (`when`)."""
+        """Turn the tags of a group's deployments into `when`. Add a note if all of them need a tag."""
         for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
             target.when = when
         if group.targets and all("tags" in one.when for one in group.targets):

@@ -21,8 +21,8 @@ PARAMS: Final = frozenset({*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime
 
 
 def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Return (the id of a Bedrock model, the parameters). If the model's name contains a region, it replaces
-    `aws_region_name` in the parameters.
+    """Return (the id of a Bedrock model, the parameters). If the model's name contains a region, the region
+    replaces `aws_region_name` in the parameters.
 
     model: the name without `bedrock/`, such as `converse/us.anthropic.claude-…` or `eu-west-1/mistral.…`.
     """

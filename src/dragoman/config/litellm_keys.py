@@ -148,7 +148,7 @@ class _Importer:
         self._rows: list[Imported] = []
         self._notes: list[str] = []
         self._many: dict[str, list[str]] = defaultdict(list)
-        """What is to be said of several names, and these names."""
+        """By the text of a note: the names that the note is about."""
 
     def run(self) -> Conversion:
         self._holders("tenants", self._theirs.organizations, "organization_id", "organization_alias")
@@ -291,7 +291,8 @@ class _Importer:
         """Return the user that a key gets; None = the key gets no user, which is noted if LiteLLM's key had
         one. A key of a team does not get a user with models or a budget, because LiteLLM applies these only
         to keys without a team. A key does not get a user of another organisation than the key's or the
-        team's.
+        team's. row: the key's row. key: the key's name, for notes. team, tenant: those of the key, None = it
+        has none.
         """
         user = self._of("users", row.get("user_id"))
         if user is None and row.get("user_id") not in (None, ""):
@@ -319,7 +320,8 @@ class _Importer:
     ) -> None:
         """Add the limits that the key's user has within the key's team to `permitted`. LiteLLM applies them
         to all keys of the user in the team together. So they are added only if there is one such key;
-        otherwise a note says that they are missing.
+        otherwise a note says that they are missing. row: the key's row. key: the key's name, for notes.
+        together: by LiteLLM's ids of a user and a team, the number of keys.
         """
         place = row.get("user_id"), row.get("team_id")
         budget = next(

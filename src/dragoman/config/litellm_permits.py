@@ -17,9 +17,11 @@ from dragoman.accounts.grants import GROUP, WILDCARD
 from dragoman.config.stated import stated_bounds
 
 Note: TypeAlias = Callable[[str], None]
-"""Notes what is not taken over of a row."""
+"""Gets a text about something in a row that is not taken over."""
 _ALL: Final = frozenset({"all-proxy-models", "all-team-models", WILDCARD})
-"""What LiteLLM writes for all models; of a key `all-team-models`: all that its team may use."""
+"""Texts in LiteLLM's list of models that stand for all models. For a key, `all-team-models` stands for all
+models of the key's team.
+"""
 _NONE: Final = "no-default-models"
 _DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w|mo)")
 _WINDOWS: Final[Mapping[str, str]] = {
@@ -211,7 +213,7 @@ def texts_of(stated: Any) -> list[str]:
         return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
     value = json_of(stated)
     if value is None and isinstance(stated, str):
-        value = [text for one in stated.split(",") if (text := one.strip())]  # an empty list would be all
+        value = [text for one in stated.split(",") if (text := one.strip())]  # an empty list would permit all
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 

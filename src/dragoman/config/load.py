@@ -45,13 +45,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: secrets from outside the file that the file would send to a host without
-    approval (see `trust`). doubts: model names that the configuration refers to and does not have;
-    `assembly.names.refuse_unknown` decides about them. again: a function that loads the configuration once
-    more from the same places, and raises ConfigError as `load` does; None = it cannot be loaded again.
-    adding: a function that loads the configuration together with entries that operators have added; its
-    arguments are the location of their database and the entries. added: what became of the added entries;
-    None = no database was read.
+    Dragoman's own folder. leads: secrets from outside the file that the file would send to hosts which only
+    the file chooses, approved or not (see `trust`). doubts: model names that the configuration refers to and
+    does not have; `assembly.names.refuse_unknown` decides about them. again: a function that loads the
+    configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
+    loaded again. adding: a function that loads the configuration together with entries that operators have
+    added; its arguments are the location of their database and the entries; None = entries cannot be added.
+    added: what became of the added entries; None = no database was read.
     """
 
     config: Config
@@ -86,9 +86,10 @@ def load(
     (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
     paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
     itself provides.
+
     Raises ConfigError with all problems, in the order of the file. If the file was only found in `cwd`, each
-    lead (`trust`) that the user has not approved is such a problem. If the file cannot be read, this is the
-    only problem.
+    lead (`trust.Lead`: a secret that the file would send to a host) that the user has not approved is such a
+    problem. If the file cannot be read, this is the only problem.
     """
     own = frozenset(own)
 
@@ -157,8 +158,8 @@ def _declared(
 def _with_added(
     declared: _Declared, kept: KeptEntries, environ: Mapping[str, str], own: frozenset[str]
 ) -> tuple[Loaded, tuple[AddedState, ...]]:
-    """Load the configuration with the entries that operators have added. Returns it, and what became of each
-    entry.
+    """Load the configuration with the entries that operators have added. Returns (the configuration, the
+    state of each entry).
 
     An entry that cannot be used is left out, with a warning. Raises ConfigError for problems that no entry
     has caused.

@@ -21,8 +21,8 @@ _SETTINGS: Final = {unit: name for name, unit in OWN.items()}
 
 class Jump(NamedTuple):
     """One price of an entry that is far from the price without the entry. place: the path of the price within
-    the entry. price: the entry's price. before: the price without the entry. Both are nano-USD for the amount
-    `per(unit)`.
+    the entry. unit: the unit's name in `ir.units`. price: the entry's price. before: the price without the
+    entry. Both are nano-USD for the amount `per(unit)`.
     """
 
     place: str
@@ -33,8 +33,8 @@ class Jump(NamedTuple):
 
 def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     """Yield (unit, stated price, usual price) for each unit whose stated price is at least ten times the
-    usual price, or at most a tenth of it. A price of 0 is not compared, because such a price is stated on
-    purpose.
+    usual price, or at most a tenth of it. stated, usual: by unit, prices in nano-USD for the same amounts. A
+    price of 0 is not compared, because such a price is stated on purpose.
     """
     for unit, price in stated.items():
         before = usual.get(unit, 0)

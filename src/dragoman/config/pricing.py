@@ -105,7 +105,8 @@ class Pricing:
 
     def rates(self, deployment: str) -> Rates | None:
         """Return the prices of a deployment (`provider/model`); None = unknown. The price that the deployment
-        states itself comes first, then `prices`, then the packaged table.
+        states itself comes first, then `prices`, then the packaged table. Before the day `since` of an entry
+        of `prices`, the prices of the packaged table apply.
         """
         if (own := self._own.get(deployment)) is not None:
             return Rates([period_of(own)], f"models: the price of {deployment}")
@@ -135,8 +136,9 @@ class Pricing:
         return None
 
     def packaged(self, deployment: str) -> Rates | None:
-        """Return the prices of a deployment without its own settings: zero for models on this machine and for
-        the simulator, otherwise those of the packaged table; None = unknown.
+        """Return the prices that a deployment (`provider/model`) has if neither its own setting nor `prices`
+        states one: zero for models on this machine and for the simulator, otherwise those of the packaged
+        table; None = unknown.
         """
         provider, _, model = deployment.partition("/")
         if provider in _FREE:
@@ -166,7 +168,9 @@ def _packaged() -> PriceTable:
 
 
 class Priced:
-    """The deployments (`provider/model`) with a known price of the input. Use it with `in`."""
+    """The deployments (`provider/model`) with a price of the input that is known now. Use it with `in`. A
+    local file (`local`) is always one of them.
+    """
 
     def __init__(self, pricing: Pricing) -> None:
         self._pricing = pricing

@@ -7,7 +7,10 @@ from dragoman.config.section import Section
 
 
 class Realtime(Section, frozen=True):
-    """Realtime sessions: WebSockets at `/v1/realtime` and Gemini's Live API ([realtime](realtime.md))."""
+    """Limits of realtime sessions: `/v1/realtime` and Gemini's Live API ([realtime](realtime.md)).
+
+    Both are WebSockets.
+    """
 
     max_time: Duration = Duration(3600)
     """How long a session may last. Then it is ended with an error. 0 = no limit; OpenAI ends its sessions

@@ -1,5 +1,5 @@
 """Makes an account (`providers.Provider`) from a provider's settings and its row in the catalogue: address,
-keys, quirks.
+paths, protocols, keys, identity, quirks.
 
 Each step is a separate function, so that `check` can report an error at the setting that causes it. The
 functions raise ValueError with a message for people.
@@ -40,7 +40,9 @@ def vendor_of(name: str, settings: Settings) -> Vendor | None:
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
-    """Return the provider's main protocol. Raises ValueError if the settings contradict the catalogue row."""
+    """Return the provider's main protocol: that of the catalogue row; without a row the configured one, or
+    else Chat Completions. Raises ValueError if the setting contradicts the catalogue row.
+    """
     if vendor is None:
         return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
@@ -118,7 +120,8 @@ def _of_version(
     vendor: Vendor | None, version: str | None, base: str, dialect: str
 ) -> tuple[str, Mapping[str, Any]]:
     """Return what the version of an API changes for a protocol: (the folder between base URL and path, "" =
-    none; the quirks by name).
+    none; the quirks by name). Nothing changes unless the version is a date; nor if the base URL ends with
+    `Dated.flat`.
     """
     dated = dated_api(vendor, version)
     if dated is None or version is None:
@@ -132,7 +135,8 @@ def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
     """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
-    its further protocols.
+    its further protocols. A vendor whose addresses name a project speaks none of them if the base URL names
+    no project.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # what an API key may use without a project
@@ -191,7 +195,9 @@ def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
 
 
 def quirk_of(name: str, value: Any) -> Any:
-    """Convert a quirk's value to the type of the quirk's field. Raises ValueError if that fails."""
+    """Convert a quirk's value to the type of the quirk's field. name: a field of `Quirks`; the caller has
+    checked that it exists. Raises ValueError if the value does not fit.
+    """
     kind = get_type_hints(Quirks)[name]
     try:
         return msgspec.convert(value, kind)
@@ -214,7 +220,8 @@ def _found_in(key: Secret) -> str | None:
 
 def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
     """Return the identity in a cloud that signs in to the provider: the configured one, or, if neither
-    `credential` nor `keys` is configured, the vendor's usual one; None = there is none.
+    `credential` nor `keys` is configured, the vendor's usual one; None = there is none, as with `credential:
+    client`.
     """
     if settings.credential is not None:
         if settings.credential.kind == "client":

@@ -52,8 +52,8 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a duration from a number, or from a text with or without a unit. Raises ValueError for
-        anything else.
+        """Make a duration from a number of seconds, or from a text with or without a unit. Raises ValueError
+        for anything else, and for a duration that is negative or longer than 10,000 days.
         """
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
@@ -92,8 +92,8 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a size from a number, or from a text with or without a unit. Raises ValueError for anything
-        else, also for a fraction of a byte.
+        """Make a size from a number of bytes, or from a text with or without a unit. Raises ValueError for
+        anything else, also for a size that is negative, too large or not a whole number of bytes.
         """
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
@@ -121,8 +121,8 @@ class Amount(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make an amount from a number, or from a text that is a number. Raises ValueError for anything
-        else.
+        """Make an amount from a number, or from a text that is a number. Raises ValueError for anything else,
+        and for a number that is not from 0 to 10⁹.
         """
         if isinstance(value, str):
             if _PLAIN.fullmatch(value) is None:
@@ -152,7 +152,7 @@ class Share(float):
     @classmethod
     def parse(cls, value: object) -> Self:
         """Make a share from a number, or from a text with or without a percent sign. Raises ValueError for
-        anything else.
+        anything else, and for a share that is not from 0 to 1.
         """
         scale = 1.0
         if isinstance(value, str):
@@ -240,8 +240,8 @@ class PathPrefix(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a prefix from a path, with or without slashes at its ends. Raises ValueError for anything
-        else.
+        """Make a prefix from a path, with or without slashes at its ends; "" and "/" make an empty prefix.
+        Raises ValueError for anything else, such as a path with `..`, a blank or a query.
         """
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
@@ -262,7 +262,9 @@ class FilePath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a path from a text that is not empty. Raises ValueError for anything else."""
+        """Make a path from a text. Raises ValueError for anything else, and for a text that is empty or
+        contains a null character.
+        """
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
@@ -277,7 +279,9 @@ class ListedPath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a listed path from a text. Raises ValueError for anything else."""
+        """Make a listed path from a text in the form of `expected`. Raises ValueError for any other value or
+        text.
+        """
         if not isinstance(value, str):
             raise ValueError("no text")  # noqa: TRY004 - one error for whatever is no such value
         listed(value)

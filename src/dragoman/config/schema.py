@@ -136,7 +136,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
-    """Yield a row for every setting. A section comes before the settings in it."""
+    """Yield a row for every setting of a section, and of the sections inside it. A section comes before the
+    settings in it. path: the path of the section, "" = `Config`.
+    """
     for one in settings_of(section).values():
         rest = one.name == section.rest
         place = path if rest else f"{path}.{one.name}" if path else one.name

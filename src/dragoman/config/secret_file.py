@@ -45,8 +45,8 @@ def _without_waiting(file: str, flags: int) -> int:
 
 def is_open(file: Path) -> bool:
     """Whether every user of this machine may read a file that belongs to the user of this process. Always
-    False if this user is root, because the secret files of containers are like that, and on Windows. Raises
-    OSError.
+    False on Windows, and if the user is root, because in containers everybody may usually read the secret
+    files of root. Raises OSError.
     """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()

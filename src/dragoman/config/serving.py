@@ -1,4 +1,6 @@
-"""The settings of the server: where it listens, and the limits on what clients send."""
+"""The settings of the server: where it listens, the limits on what clients send, and when the configuration
+is loaded again.
+"""
 
 from __future__ import annotations
 

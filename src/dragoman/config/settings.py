@@ -2,8 +2,8 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in the modules of its groups: `accounts`, `alerting`,
-`answers`, `balancing`, `cloud`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`,
-`realtime`, `serving` and `trace`.
+`answers`, `balancing`, `conditions`, `credential`, `discovery`, `egress`, `fallbacks`, `lasting`, `limits`,
+`metrics`, `prices`, `realtime`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ class Check(Section, frozen=True):
 
 
 class Concurrency(Section, frozen=True):
-    """How many requests run at once, and how many may wait in a queue. A stream runs until its end."""
+    """How many requests run at once, how far apart they start, and how many may wait in a queue.
+
+    A stream runs until its end.
+    """
 
     shorthand: ClassVar[str | None] = "limit"
 
@@ -330,7 +333,7 @@ class Supports(Section, frozen=True):
 
 
 class Deployment(Section, frozen=True):
-    """One model at a provider that may answer."""
+    """One model at one provider (or one local model) to which the requests for a model can be sent."""
 
     shorthand: ClassVar[str | None] = "use"
 
@@ -501,7 +504,10 @@ class Alias(Section, frozen=True):
 
 
 class Retries(Section, frozen=True):
-    """What to do when an attempt fails before the first content of its response."""
+    """What to do when an attempt fails before the first content of its response.
+
+    `max_attempts` and `max_time` are bounds on all attempts of a request together.
+    """
 
     attempts: Annotated[int, about(unit="attempts", ge=1, le=10)] = 2
     """How many times the last candidate is tried, including the first attempt. Every other API key and

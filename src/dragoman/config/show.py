@@ -43,8 +43,9 @@ def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -
 
 
 def changed(loaded: Loaded) -> Iterator[Shown]:
-    """Yield the settings that a file, the environment, a preset or the command line states, section by
-    section. A provider or model without any stated setting has one row with the value `{}`.
+    """Yield the settings that do not come from the defaults, but from a file, the environment, a preset, the
+    command line or an added entry, section by section. A provider or model without any such setting has one
+    row with the value `{}`.
     """
     rows = [row for row in shown(loaded) if row.source != DEFAULT]
     config = loaded.config

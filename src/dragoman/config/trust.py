@@ -1,10 +1,11 @@
-"""Finds secrets that a configuration file would send to a host which the user has not approved.
+"""Finds the secrets that a configuration file would send to a host which the user has not approved, stores
+the user's approvals, and warns about a file that other users of the machine can change.
 
 A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
 send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
-machine, and to a base URL that the environment states. Any other host needs the user's approval. The user
-approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores
-pairs of a secret and a host.
+machine, and to a base URL that the environment states. A secret together with any other host is called a
+lead, and needs the user's approval. The user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or
+by `dragoman config trust`, which stores pairs of a secret and a host.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ _BY_PROXY: Final = " by=proxy"
 
 
 class Lead(NamedTuple):
-    """A secret that the file would send to a host without approval ("the file leads the secret there").
+    """A secret from outside the configuration file, and the host to which the file would send it: the file
+    "leads" the secret to the host. If the file was only found in the working directory, a lead needs the
+    user's approval.
 
-    secret: the name of a variable, the path of a secret file, or a word for an identity in a cloud. target:
-    the origin of the host, followed by a word if the host's identity is not proved; or a word for "any
-    provider", or for the host of a `base_url` that contains the secret. path: the setting that uses the
-    secret. source: the place of the setting that chooses the host; if the file does not choose the host, the
-    place of the setting that uses the secret.
+    secret: the name of a variable, the path of a secret file, or a word for an identity of this machine in a
+    cloud (`the-aws-identity`). target: the origin of the host, followed by a word if the host's identity is
+    not proved; or a word for "any provider", or for the host of a `base_url` that contains the secret. path:
+    the setting that uses the secret. source: the place of the setting that chooses the host; if the file does
+    not choose the host, the place of the setting that uses the secret.
     """
 
     secret: str
@@ -50,7 +53,7 @@ class Lead(NamedTuple):
 
     @property
     def pair(self) -> str:
-        """The line that `trust` stores for this lead."""
+        """The secret and the target as one line, the form in which `trust` stores an approved lead."""
         return f"{self.secret} {self.target}"
 
     @property
@@ -70,7 +73,7 @@ def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
     """Yield each secret from outside the file that would go to a host which only the file chooses, or (if
-    `models` or `aliases` use it) to any provider.
+    `models` or `aliases` use it) to any provider. Leads that the user has approved earlier are yielded too.
 
     tree: the complete configuration as written, settings from the environment included. accounts: the enabled
     providers. environ: the environment variables.
@@ -130,8 +133,12 @@ class _LeadFinder(NamedTuple):
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
-        """Yield a lead if the file says more about the provider's cloud identity than its kind. Whoever
-        describes an identity chooses who gets the machine's proofs of it, at any host.
+        """Yield a lead if the file's `credential` of a provider has other settings than `kind`, such as a
+        role, a tenant or a token host. Nothing is yielded if the provider has no identity in a cloud.
+
+        These settings choose the services to which this machine sends tokens that prove its identity. So the
+        lead is yielded for every target, even for this machine and for the vendor's own host. node: the
+        provider's entry. path: the entry's path. target: the lead's `target`.
         """
         stated = node.entries.get("credential")
         if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
@@ -154,6 +161,9 @@ class _LeadFinder(NamedTuple):
         1. The target is the vendor to whose keys the variable belongs. 2. The variable is in `keys`
         (`in_keys`), no vendor has a key of this name, and the target is the account's vendor. 3. The
         environment chose the base URL, and the file does not put a variable of another vendor there.
+
+        scalar: the value that contains the variable. target: as in `Lead`. base: the provider's `base_url` in
+        the configuration, None = not stated.
         """
         region = account.region
         homes = {_origin_of(vendor, region) for vendor in CATALOG.values() if variable in _keys(vendor)}
@@ -164,8 +174,8 @@ class _LeadFinder(NamedTuple):
 
     def weak_proof(self, node: Table, origin: str) -> str:
         """Return the word to add to the target if the file weakens the proof of the host's identity,
-        otherwise "". The file weakens it by `verify_tls: false`, by a `ca_file`, or by a proxy for plain
-        HTTP.
+        otherwise "". The file weakens the proof by `verify_tls: false`, by a `ca_file`, or by a proxy for
+        plain HTTP. node: the provider's entry. origin: the origin of its base URL.
         """
         verify, trusted, proxy = (node.entries.get(name) for name in _PROOF_SETTINGS)
         unchecked = isinstance(verify, Scalar) and self.is_from_file(verify) and verify.value is not True
@@ -186,8 +196,8 @@ class _LeadFinder(NamedTuple):
         )
 
     def file_outside(self, scalar: Scalar) -> Path | None:
-        """Return the path of a secret file; None if the file is in the configuration file's folder, or the
-        path is invalid.
+        """Return the resolved path of the secret file that `scalar` names; None if the file is in the
+        configuration file's folder, or the path is invalid.
         """
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
@@ -236,8 +246,9 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Yield a warning if every user of this machine may change a file, and one if the file belongs to a user
-    who is neither root nor the user of this process. On Windows there is none.
+    """Yield a warning if every user of this machine may change a file; and one if the file belongs to a user
+    who is neither root nor the user of this process. The second warning is left out if this process runs as
+    root. There is no warning on Windows, or for a file that does not exist.
     """
     try:
         about = file.stat()

@@ -60,7 +60,9 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an IP address of a private network, or a name without dots, as in clusters."""
+    """Whether a host is an IP address of a private network or of this machine, or a name without dots, as in
+    clusters.
+    """
     import ipaddress
 
     try:

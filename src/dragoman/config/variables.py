@@ -19,8 +19,9 @@ class Trouble(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A text with its variables replaced. variables: the names of all variables in it. troubles: one for each
-    variable without a value and for each `${` without a name; both become "".
+    """A text with its variables replaced. variables: the names of all variables in it, as often as they stand
+    there. troubles: one for each variable that is not set and has no default, and for each `${` without a
+    name; both become "" in the text.
     """
 
     text: str

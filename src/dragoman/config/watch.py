@@ -1,8 +1,9 @@
-"""Notices that the files of a configuration have changed.
+"""Notices that the files of a configuration, or the entries that operators have added, have changed.
 
 A file is compared by what the system says about it (device, inode, size, times), after following symbolic
 links. So if a folder is replaced, as Kubernetes replaces `..data`, each file in it counts as changed. A
 program may write a file in several steps, so a change counts only after the files were the same in two looks.
+
 The database with the entries that operators have added is asked for its version, because another server may
 have changed it.
 """
@@ -36,7 +37,9 @@ _Stamp: TypeAlias = tuple[int, ...] | None
 
 
 class Watch:
-    """Looks at the files of a configuration. Times are monotonic seconds, which the caller passes."""
+    """Looks at the files of a configuration, and at the database with added entries. Times are monotonic
+    seconds, which the caller passes.
+    """
 
     def __init__(self, loaded: Loaded, now: float) -> None:
         self._seen: dict[Path, _Stamp] = {}
@@ -48,9 +51,9 @@ class Watch:
         self.follow(loaded)
 
     def follow(self, loaded: Loaded) -> None:
-        """Look at the files of this configuration from now on, as often as its settings `reload` say. A file
-        that the previous configuration had too is compared with its state at the last look, so no change is
-        missed.
+        """From now on, look at the files and the database of this configuration, as often as its settings
+        `reload` say. A file that the previous configuration had too is compared with its state at the last
+        look, so no change is missed.
         """
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
@@ -98,12 +101,13 @@ class Watch:
         return False
 
     def _has_another_version(self, database: Location, now: float) -> bool:
-        """Whether the database has another version of the added entries than the one in use.
+        """Ask the database for the version of the added entries; return whether it differs from the version
+        in use. False also if the database was not asked or does not answer.
 
         A database file is only read if it was written since its last answer, or `_ASK_MOST` seconds after
         that answer; a database server is always asked. While the versions differ, the time to the next
         question doubles (up to `_ASK_MOST`), because a version that cannot be used stays different from the
-        one in use.
+        one in use. While a database server does not answer, that time doubles up to `_ASK_LOST`.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 

@@ -158,7 +158,8 @@ class _Reader:
 
     def merged(self, value: Node, path: str) -> dict[str, Node]:
         """Return the entries that `<<: *other` adds. If several mappings have the same entry, the first
-        mapping wins.
+        mapping wins. value: the node after `<<`. path: the mapping that contains it. Raises _Unreadable if
+        the node is neither a mapping nor a list of mappings.
         """
         tables = value.items if isinstance(value, Items) else (value,)
         found: dict[str, Node] = {}
