@@ -94,17 +94,16 @@ class Remembered:
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
         """Return the blocks without the client's copies of thinking that have lost their seals: the stored
-        thinking will replace them. If the entry has no thinking, the client's thinking without a seal is left
-        out too. In two cases return all blocks, and add the stored thinking to `used`, because it must not be
-        put back: the entry has thinking, but none of it with a seal; or the client sends thinking with a seal
-        that is not stored.
+        thinking will replace them. In two cases return all blocks, and add the stored thinking to `used`,
+        because it must not be put back: the entry has no thinking with a seal; or the client sends thinking
+        with a seal that is not stored.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
             return blocks
         kept = {i: p.thinking for i, p in enumerate(self.kept.pieces) if p.thinking is not None}
         known = {block.sealed for block in kept.values()}
-        if known == {None} or any(block.sealed not in {*known, None} for block in own):
+        if known <= {None} or any(block.sealed not in {*known, None} for block in own):
             self.used.update(kept)
             return blocks
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]

@@ -8,6 +8,7 @@ storing fails, the response says `store: false`.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -23,6 +24,8 @@ from dragoman.turns.compaction import TAG, opened
 from dragoman.turns.items import Wire, decode, items_of, kept, kind, unanswerable, wanted
 from dragoman.turns.keeping import TOO_LARGE, UNREACHABLE, Keeping, Piece, previous_missing
 from dragoman.wire.json import encode, refuse_many_values
+
+log = logging.getLogger("dragoman.turns.turn")
 
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members of the client's request that are only for the gateway; providers do not get them."""
@@ -333,14 +336,16 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn's input and `output` to its conversation; do nothing if the conversation was deleted.
-        Raises RequestFailed (413, 503).
+        """Add this turn's input and `output` to its conversation. If the conversation was deleted meanwhile,
+        only log that. Raises RequestFailed (413, 503).
         """
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
         try:
-            await conversations.append(self.tenant, self.conversation, items, expires=self.keeping.expires())
+            expires = self.keeping.expires()
+            if not await conversations.append(self.tenant, self.conversation, items, expires=expires):
+                log.warning("a response was not added to its conversation, which was deleted meanwhile")
         except StoreFull as error:
             raise RequestFailed(_CONVERSATION_FULL) from error
         except StoreFailed as error:

@@ -244,6 +244,15 @@ def test_thinking_that_the_client_brings_of_elsewhere_stays_alone() -> None:
     assert blocks(there_and_back(answer, [other, call()])) == [other, call(sealed=seal("2"))]
 
 
+def test_thinking_without_a_seal_that_nobody_keeps_is_not_dropped() -> None:
+    """A provider seals the call alone, and the client shows the thinking it has read."""
+    answer: list[ir.Block] = [ir.Thinking("I think."), call(sealed=seal("1"))]
+    shown = ir.Thinking("I think.", form="reasoning_content")
+    recalled = there_and_back(answer, [shown, call()])
+    assert blocks(recalled) == [shown, call(sealed=seal("1"))]
+    assert not recalled.losses
+
+
 def test_a_sealed_text_is_not_cut() -> None:
     answer: list[ir.Block] = [thinking("1"), ir.Text("A"), ir.Text("B"), call()]
     own = ir.Text("AB", sealed=seal("2"))

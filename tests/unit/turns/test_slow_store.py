@@ -145,6 +145,19 @@ async def test_nobody_misses_an_answer_that_is_stopped_before_it_exists(
     assert "never retrieved" not in caplog.text
 
 
+async def test_a_conversation_that_is_deleted_while_it_is_answered_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asker = Asker(upstream := Paced("one "))
+    made = (await asker.ask("POST", "/v1/conversations", {})).body
+    id_ = (await begun(asker, conversation=made["id"]))["id"]
+    assert (await asker.ask("DELETE", f"/v1/conversations/{made['id']}")).status == 200
+    upstream.words.put_nowait("end")
+    assert (await settled(asker, id_))["status"] == "completed"
+    assert "was not added to its conversation" in caplog.text
+    await asker.close()
+
+
 async def test_without_its_conversation_an_answer_is_whole_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
