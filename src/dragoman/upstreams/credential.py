@@ -86,8 +86,8 @@ class Credential(Protocol):
         """
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused `lease`. Return whether there is a
-        new one.
+        """Look for a new lease, because the provider has refused `lease`. Return whether the present lease is
+        now another one than `lease`.
         """
 
     @property
@@ -148,9 +148,9 @@ class Refreshing:
         return State(self._id, None if secret is None else secret.tail, self.lease.expires, self._error)
 
     async def current(self) -> Lease:
-        """Return the present lease. If it has expired, first wait until it is refreshed; raise RequestFailed
-        if it is still expired then. If it expires soon, start a refresh, but return the present lease at
-        once.
+        """Return the present lease. If it has expired, first wait for a refresh, unless a refresh failed in
+        the last second; raise RequestFailed if the lease is still expired then. If a refresh is due (`early`,
+        `every`), start it, but return the present lease at once.
         """
         now = self._now()
         if self._expired(now):
@@ -164,7 +164,7 @@ class Refreshing:
 
     async def refused(self, lease: Lease) -> bool:
         """Refresh the credential because the provider has refused `lease`, unless the present lease is
-        already another one. Return whether there is a new lease.
+        already another one. Return whether the present lease is now another one than `lease`.
         """
         if lease is self.lease:
             ran = self._refresh is not None

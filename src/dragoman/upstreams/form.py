@@ -46,8 +46,9 @@ def streams(answer: Answer) -> bool:
 
 
 def framing_of(dialect: Dialect, answer: Answer) -> Framing:
-    """Return the framing of a streamed answer: AWS's event stream if the content type says so, else the
-    dialect's. At Bedrock, Claude's events come in AWS's framing.
+    """Return the framing of a streamed answer: AWS's event stream if the content type is that of AWS's event
+    stream, else the framing that the dialect uses. At Bedrock, the events of Claude's protocol come in AWS's
+    framing.
     """
     kind = answer.headers.get("content-type", "")
     return "eventstream" if kind.startswith(MIME) else dialect.stream.framing

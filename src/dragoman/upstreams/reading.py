@@ -1,5 +1,5 @@
-"""Turns the bytes of a provider's stream into IR events. A run (successive events that differ only in their
-text) is decoded in one step, all other events one by one.
+"""Turns the bytes of a provider's stream into IR events. If the decoder supports this, a run (successive
+events that differ only in their text) is decoded in one step; all other events are decoded one by one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ class Splitter(Protocol):
 
 
 class Reading:
-    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None if the decoder has no such
+    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`); None if the decoder has no such
     method, if the stream does not consist of server-sent events, or if the limits are so low that each event
-    must be measured. between: True = the next bytes begin a new event, so a run may begin with them.
+    must be measured. between: True = the next bytes begin a new event, so `run` may be called with them;
+    always False if `run` is None.
     """
 
     __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")

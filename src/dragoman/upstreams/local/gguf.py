@@ -52,9 +52,10 @@ class Header(msgspec.Struct, frozen=True):
     """The facts about a model in the header of its GGUF file. None = not stated.
 
     version: the version of the format. parameters: the number of weights. context: the context window in
-    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: llama.cpp's
-    name ("Q4_K_M") for the file, or if the file states none for most of its weights. template: the chat
-    template (Jinja). metadata: all values of the header except arrays.
+    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: the storage
+    type of the weights, by llama.cpp's name ("Q4_K_M"): that of the file; if the file states none that is
+    known, that of most of its weights. template: the chat template (Jinja). metadata: all values of the
+    header except arrays.
     """
 
     version: int

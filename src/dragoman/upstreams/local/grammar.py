@@ -98,8 +98,8 @@ def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
     WireError as `json_grammar` does.
 
-    answer: the (schema, path) of a JSON answer that is allowed instead of a call; None = only a call is
-    allowed.
+    answer: the (schema, path) of a JSON answer that is allowed instead of a call, with the schema None = any
+    JSON object; None = only a call is allowed.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}

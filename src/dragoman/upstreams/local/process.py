@@ -225,8 +225,8 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> protocol.Report:
-        """Return the loaded models and the queue. If the process does not run, the report is empty; this call
-        does not start the process.
+        """Return the loaded models and the queue. If the process does not run, or ends during this call, the
+        report is empty; this call does not start the process.
         """
         running = self._running
         if running is None or not running.alive:
