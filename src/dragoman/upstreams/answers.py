@@ -1,9 +1,9 @@
 """Limits for a provider's answer; most of them are checked before the answer is decoded.
 
-An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
-values are counted in the bytes, at a hundredth of the cost. What the gateway must remember of a stream is
-limited too. An answer above a limit fails its attempt; another attempt may follow, unless the client has
-already got content.
+An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So the
+JSON values are first counted in the bytes, which takes a hundredth of that time. What the gateway must
+remember of a stream is limited too. An answer above a limit fails its attempt; another attempt may follow,
+unless the client has already got content.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold_chat(self, body: bytes) -> bool:
         """Raise WireError if the body of a chat answer has more than `values` JSON values. Return whether
-        `hold_plain` must check the answer after it is decoded: it has more than `unsuspicious` values, so too
-        many of them may be outside log probabilities.
+        `hold_plain` must check the answer after it is decoded; True = it has more than `unsuspicious` values,
+        so too many of them may be outside log probabilities.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -153,8 +153,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """Return the response unchanged; raise WireError if it has too many blocks, citations and candidates
-        together.
+        """Return the response unchanged; raise WireError if it has more than `blocks` blocks, citations and
+        candidates together.
         """
         blocks = len(response.candidates)
         for candidate in response.candidates:

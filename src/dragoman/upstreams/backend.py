@@ -59,10 +59,10 @@ class Backend(Answering, Protocol):
         """Return the provider's upstream in the best protocol for a chat request: `preferred`, if the
         provider has it for the model; else `face`, the client's own protocol, if the provider has it for the
         model; else the first protocol that the provider has for the model. A protocol that cannot serve the
-        request is passed over (but not `preferred`) if another protocol is left: the model does not have it
-        or cannot use tools in it, according to `facts` and to what `learns` has remembered, or no call of a
-        tool can be forced in it. asked: returns the request. preferred: the protocol that the operator has
-        chosen or that the request names, None = none.
+        request is passed over (but not `preferred`) if another protocol is left: the model is not available
+        in it, or cannot use tools in it (according to `facts` and to what `learns` has remembered), or the
+        request forces a tool call that cannot be forced in it. asked: returns the request. preferred: the
+        protocol that the operator has chosen or that the request names, None = none.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
@@ -194,7 +194,7 @@ def all_over_http(upstreams: Mapping[str, object]) -> dict[str, WireUpstream]:
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """Return the same backend as a provider over HTTP. Raises AssertionError if it is another kind of
+    """Return `backend` itself, typed as a provider over HTTP. Raises AssertionError if it is another kind of
     upstream.
     """
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"

@@ -78,7 +78,7 @@ class Credential(Protocol):
         """
 
     def leave(self) -> None:
-        """Remove all followers, because nobody uses the credential any more."""
+        """Remove all followers. This is called when nobody uses the credential any more."""
 
     async def current(self) -> Lease:
         """Return the lease to use for a request, after a refresh if that is necessary. Raises RequestFailed
@@ -95,7 +95,8 @@ class Credential(Protocol):
 
 
 class NotRenewed(Exception):
-    """A credential could not be refreshed. The text of the exception says why, without the secret."""
+    """Raised if a credential could not be refreshed. The text of the exception says why, without the secret.
+    """
 
 
 class Refreshing:
@@ -138,7 +139,7 @@ class Refreshing:
         self._followers[name] = follower
 
     def leave(self) -> None:
-        """Remove all followers, because nobody uses the credential any more."""
+        """Remove all followers. This is called when nobody uses the credential any more."""
         self._followers.clear()
 
     @property

@@ -1,4 +1,6 @@
-"""Reads the status and the content type of a provider's answer: success, stream, framing, web page."""
+"""Decides by the status and the content type what a provider's answer is: a success, a stream and its
+framing, a web page. Makes the errors for answers that cannot be read.
+"""
 
 from __future__ import annotations
 

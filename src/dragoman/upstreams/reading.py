@@ -20,10 +20,12 @@ _Run = Callable[[bytes], tuple[list[ir.Event], int]]
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError."""
+    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError for bytes
+    that are not valid in the framing, and for a frame that is too large.
+    """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:
-        """Return the frames that this chunk completes. If the error comes after some frames, a splitter that
+        """Return the frames that this chunk completes. If an error comes after some frames, a splitter that
         yields frames one by one yields these frames before it raises WireError.
         """
 

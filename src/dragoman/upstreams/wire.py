@@ -362,7 +362,8 @@ class WireUpstream:
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
         """Return the handshake request of a realtime session, and the transport for it. headers: as for
-        `send`. search: added to the URL's query. Raises RequestFailed if there is no valid credential.
+        `send`. search: appended to the URL ("&intent=…"). Raises RequestFailed if there is no valid
+        credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()

@@ -103,6 +103,8 @@ class SignIn:
 
 
 def told(error: Exception) -> str:
-    """Return the text of a library's error in one line of at most about 300 characters."""
+    """Return the text of a library's error in one line. A text of more than 300 characters is cut, and ends
+    in "…".
+    """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

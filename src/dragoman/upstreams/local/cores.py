@@ -1,4 +1,4 @@
-"""How many threads a model should use on this machine.
+"""Finds how many threads a model should use on this machine: one for each usable physical core.
 
 With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
 layer.

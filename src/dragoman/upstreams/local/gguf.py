@@ -1,4 +1,5 @@
-"""Reads the header of a GGUF model file, in plain Python: which model it is, without an engine.
+"""Reads the header of a GGUF model file, in plain Python, so that the facts about a model are known without
+an engine.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """

@@ -178,7 +178,9 @@ class _Compiler:
         self._ways[name] = ways
 
     def _times(self, least: int, most: float) -> str:
-        """Return the GBNF suffix for `least` to `most` repetitions, for example `{2,5}`."""
+        """Return the GBNF suffix for `least` to `most` repetitions, for example `{2,5}`. most: math.inf = no
+        limit. The repetitions take steps from the budget; raises WireError if it is used up.
+        """
         self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
         if most == math.inf:
             return "*" if least == 0 else f"{{{least},}}"

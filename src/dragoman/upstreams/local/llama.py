@@ -48,7 +48,9 @@ _ENVIRONMENT = {
 
 
 class Llama:
-    """The llama.cpp engine. verbose: True = llama.cpp may write its log to standard error."""
+    """The llama.cpp engine. verbose: True = llama.cpp may write its log to standard error. The constructor
+    raises EngineRefused("model") if the binding is not installed.
+    """
 
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():

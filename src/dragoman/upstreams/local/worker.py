@@ -199,8 +199,8 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive: how
-        long the model stays after this job; it replaces the value of earlier jobs.
+        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive:
+        seconds, as for `_Slot`; this value replaces that of earlier jobs.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -251,7 +251,9 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Wait while the pipe is full because the gateway does not read."""
+        """Write one message. Wait while the pipe is full because the gateway does not read. End this process
+        if the gateway has closed the pipe.
+        """
         with self._writing:
             try:
                 self._answers.write(protocol.frame(answer))

@@ -171,7 +171,7 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
     """Return (the text before the first stop sequence in it, that sequence); or (the complete text, None) if
-    the text contains none.
+    the text contains none. Empty sequences are ignored.
     """
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
@@ -230,8 +230,9 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """Return the names of the tools that were called after the user's last message. A message with tool
-    results does not count as a message of the user.
+    """Return the names of the tools that were called after the user's last message, from the calls and from
+    the results; None = a result without a name. A message with tool results does not count as a message of
+    the user.
     """
     called: set[str | None] = set()
     for message in reversed(request.messages):
