@@ -30,7 +30,7 @@ refresh that brought the same lease again, it starts one in this time only if th
 
 class Prepared(msgspec.Struct, frozen=True):
     """A request that is complete except for its signature. headers: with lower-case names. body: None = the
-    body is sent in parts, so it cannot be signed.
+    body is sent in parts, so `Lease.sign` refuses it.
     """
 
     method: str
@@ -42,7 +42,8 @@ class Prepared(msgspec.Struct, frozen=True):
 class Lease(msgspec.Struct, frozen=True, eq=False):
     """The present value of a credential. secret: the key or token, which is put into each request as the
     provider's protocol requires; None = there is none. expires: Unix seconds, None = unknown or never. sign:
-    returns further headers for one request, such as a signature; None = requests are not signed.
+    returns further headers for one request, such as a signature, and raises DragomanError for a request
+    without a body that can be signed; None = requests are not signed.
     """
 
     secret: Secret | None

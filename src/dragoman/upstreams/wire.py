@@ -256,8 +256,9 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. Return whether it says
-        something, also if that is already known, because several requests may get the same failure.
+        """Decide whether a failure says something about calling this model in this dialect; if so, remember
+        it. Return whether it does, also if that is already known, because several requests may get the same
+        failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
