@@ -96,8 +96,7 @@ class Credential(Protocol):
 
 
 class NotRenewed(Exception):
-    """Raised if a credential could not be refreshed. The text of the exception says why, without the secret.
-    """
+    """Raised if a credential could not be refreshed. The text of the exception says why, without a secret."""
 
 
 class Refreshing:

@@ -256,9 +256,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Decide whether a failure says something about calling this model in this dialect; if so, remember
-        it. Return whether it does, also if that is already known, because several requests may get the same
-        failure.
+        """Decide whether a failure says something about this model in this dialect; if so, remember it.
+        Return whether it does, also if it is already known: several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -362,9 +361,8 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """Return the handshake request of a realtime session, and the transport for it. headers: as for
-        `send`. search: appended to the URL ("&intent=…"). Raises RequestFailed if there is no valid
-        credential.
+        """Return the handshake request of a realtime session, and its transport. headers: as for `send`.
+        search: appended to the URL ("&intent=…"). Raises RequestFailed if there is no valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -385,8 +383,7 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
-        RequestFailed.
+        """Return the body of the provider's model list, if `lists_models`. Raises RequestFailed.
 
         signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
         largest: the most bytes, None = as for all answers.
@@ -460,8 +457,8 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Encode a request for an operation other than chat, as `encode` does. The configured fields are
-        added to the body or the form, or if the body is a file, to the query.
+        """Encode a request for an operation other than chat, as `encode` does. `call.body` is merged into the
+        body or form, or if the body is a file, into the query.
         """
         target = self._target(call)
         codec = self.codec(operation)
