@@ -383,7 +383,8 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """Return the body of the provider's model list, if `lists_models`. Raises RequestFailed.
+        """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
+        RequestFailed.
 
         signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
         largest: the most bytes, None = as for all answers.
