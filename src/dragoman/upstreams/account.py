@@ -51,15 +51,16 @@ class Account(msgspec.Struct, frozen=True):
     lent: bool = False
 
     def succeeding(self, before: Account) -> Account:
-        """Return this account with the secrets of `before` added, so that they stay hidden: late answers may
-        still repeat them. before: the account that this account replaces.
+        """Return this account with the secrets of `before` added, at most 64 secrets in all. They are hidden
+        from now on, too, because late answers may still repeat them. before: the account that this account
+        replaces.
         """
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """Return the fault with `[redacted]` in place of each secret, except very short ones. more: further
-        secrets.
+        """Return the fault with `[redacted]` in place of each secret, except secrets of fewer than 8
+        characters. more: secrets to hide in addition to those of the account.
         """
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 

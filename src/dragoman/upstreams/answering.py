@@ -22,7 +22,7 @@ class Answering(Protocol):
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         """Return the complete answer to a chat request: either as bytes, which `decode` reads, or already
-        decoded. Raises RequestFailed.
+        decoded. Raises RequestFailed if the upstream refuses the request, fails, or does not answer.
         """
 
     def decode(self, body: bytes) -> ir.Response:
@@ -32,5 +32,6 @@ class Answering(Protocol):
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer a chat request: entering the context sends the request and gives the events of the answer,
-        also if the request asks for no stream. Raises RequestFailed.
+        also if the request asks for no stream. Raises RequestFailed as `complete` does, before the first
+        events or between them.
         """

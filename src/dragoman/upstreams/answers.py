@@ -1,9 +1,9 @@
 """Limits for a provider's answer; most of them are checked before the answer is decoded.
 
-An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
-values are counted in the bytes, at a hundredth of the cost. What the gateway must remember of a stream is
-limited too. An answer above a limit fails its attempt; another attempt may follow, unless the client has
-already got content.
+An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So the
+JSON values are first counted in the bytes, which takes a hundredth of that time. What the gateway must
+remember of a stream is limited too. An answer above a limit fails its attempt; another attempt may follow,
+unless the client has already got content.
 """
 
 from __future__ import annotations
@@ -89,10 +89,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Count the JSON values in the body of a chat answer. Return whether `hold_plain` must check the
-        answer after it is decoded.
-
-        Raises WireError for too many values.
+        """Raise WireError if the body of a chat answer has more than `values` JSON values. Return whether
+        `hold_plain` must check the answer after it is decoded; True = it has more than `unsuspicious` values,
+        so too many of them may be outside log probabilities.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -101,20 +100,23 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold_relayed(self, body: bytes) -> None:
         """Raise WireError if a chat answer, or one event of a chat stream, has too many JSON values to be
-        relayed.
+        relayed: more than 2.5 times `values`.
         """
         most = int(_RELAYED * self.values)
         if len(body) > most:
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError if a decoded answer or event has too many values outside log probabilities."""
+        """Raise WireError if a decoded answer or event has more than `unsuspicious` values outside log
+        probabilities.
+        """
         if _many_outside(value, self.unsuspicious):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
-        """Raise WireError if an event of a translated stream has too many values. Invalid JSON with few
-        enough values is accepted here, because the stream's decoder reports it.
+        """Raise WireError if an event of a translated stream has more than `event_values` JSON values, or
+        more than `unsuspicious` values outside log probabilities. Invalid JSON with few enough values is
+        accepted here, because the stream's decoder reports it.
         """
         if self._may_be_blocks(frame, self.event_values):
             try:
@@ -124,8 +126,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """Raise WireError if an answer to an operation other than chat, or one event of its stream, has too
-        many values.
+        """Raise WireError if an answer to an operation other than chat, or one event of its stream, has more
+        than `values` JSON values. Embeddings may have `numbers` values, but only `values` arrays and objects.
+        The bytes of audio are not counted.
         """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
@@ -150,8 +153,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """Return the response unchanged; raise WireError if it has too many blocks, citations and candidates
-        together.
+        """Return the response unchanged; raise WireError if it has more than `blocks` blocks, citations and
+        candidates together.
         """
         blocks = len(response.candidates)
         for candidate in response.candidates:
@@ -198,10 +201,10 @@ _KEPT: Final = frozenset({ir.Open, ir.Cite, ir.Close, ir.SealDelta, ir.More})
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
     """Return the number of blocks and citations in a stream, including those of this batch. Raises WireError
-    for too many.
+    if the number is above `limits.blocks`.
 
-    opened: the number before this batch. kept: counts the values inside blocks, citations, signatures and
-    unknown members; it raises WireError for too many values.
+    opened: the number before this batch. kept: counts the JSON values inside blocks, citations, signatures
+    and unknown fields; it raises WireError for too many values.
     """
     if _KEPT.isdisjoint(map(type, batch)):
         return opened

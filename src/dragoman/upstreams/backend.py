@@ -56,16 +56,19 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """Return the provider's upstream in the best protocol for a chat request: `preferred`, the operator's
-        choice, if the provider has it for the model; else `face`, the client's own protocol, if the provider
-        has it for the model; else the first protocol that the provider has for the model. A protocol in which
-        the model cannot answer this request, according to `facts`, is passed over (but not `preferred`), if
-        another protocol is left. asked: returns the request.
+        """Return the provider's upstream in the best protocol for a chat request: `preferred`, if the
+        provider has it for the model; else `face`, the client's own protocol, if the provider has it for the
+        model; else the first protocol that the provider has for the model. A protocol that cannot serve the
+        request is passed over (but not `preferred`) if another protocol is left: the model is not available
+        in it, or cannot use tools in it (according to `facts` and to what `learns` has remembered), or the
+        request forces a tool call that cannot be forced in it. asked: returns the request. preferred: the
+        protocol that the operator has chosen or that the request names, None = none.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """Return the provider's upstream in a protocol that has this operation, if possible in `face`, the
-        client's own protocol. None = no protocol of the provider has the operation for `model`.
+        """Return the provider's upstream in a protocol that has this operation: in `face`, the client's own
+        protocol, if that has it, else in another one. None = no protocol of the provider has the operation
+        for `model`.
         """
 
     def facts(self, model: str, known: Facts) -> Facts:
@@ -74,14 +77,14 @@ class Backend(Answering, Protocol):
         """
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember for later requests that a model is not available in this protocol, or cannot use tools in
-        it while it thinks, if a failure says so. Return whether the failure says one of these; then another
-        attempt may succeed.
+        """Decide whether a failure says that a model is not available in this protocol, or that it cannot use
+        tools in this protocol while it thinks; if so, remember it for later requests. Return whether the
+        failure says one of these; then another attempt may succeed.
         """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Remember for later requests that the model cannot return encrypted thinking, if a failure says so.
-        Return whether the failure says so; then another attempt may succeed.
+        """Decide whether a failure says that the model cannot return encrypted thinking; if so, remember it
+        for later requests. Return whether the failure says so; then another attempt may succeed.
         """
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
@@ -96,7 +99,9 @@ class Backend(Answering, Protocol):
 
 
 class OwnUpstream:
-    """Makes a `Backend` of an upstream that takes requests in the IR. It learns nothing from failures."""
+    """Makes a `Backend` of an upstream that takes requests in the IR: the simulator, the models on this
+    machine, a custom upstream. It learns nothing from failures.
+    """
 
     dialect: Final = None
     sole: Final = True
@@ -189,7 +194,7 @@ def all_over_http(upstreams: Mapping[str, object]) -> dict[str, WireUpstream]:
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """Return the same backend as a provider over HTTP. Raises AssertionError if it is another kind of
+    """Return `backend` itself, typed as a provider over HTTP. Raises AssertionError if it is another kind of
     upstream.
     """
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"

@@ -30,7 +30,7 @@ refresh that brought the same lease again, it starts one in this time only if th
 
 class Prepared(msgspec.Struct, frozen=True):
     """A request that is complete except for its signature. headers: with lower-case names. body: None = the
-    body is sent in parts, so it cannot be signed.
+    body is sent in parts, so `Lease.sign` refuses it.
     """
 
     method: str
@@ -42,7 +42,8 @@ class Prepared(msgspec.Struct, frozen=True):
 class Lease(msgspec.Struct, frozen=True, eq=False):
     """The present value of a credential. secret: the key or token, which is put into each request as the
     provider's protocol requires; None = there is none. expires: Unix seconds, None = unknown or never. sign:
-    returns further headers for one request, such as a signature; None = requests are not signed.
+    returns further headers for one request, such as a signature, and raises DragomanError for a request
+    without a body that can be signed; None = requests are not signed.
     """
 
     secret: Secret | None
@@ -78,7 +79,7 @@ class Credential(Protocol):
         """
 
     def leave(self) -> None:
-        """Remove all followers, because nobody uses the credential any more."""
+        """Remove all followers. This is called when nobody uses the credential any more."""
 
     async def current(self) -> Lease:
         """Return the lease to use for a request, after a refresh if that is necessary. Raises RequestFailed
@@ -86,8 +87,8 @@ class Credential(Protocol):
         """
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused `lease`. Return whether there is a
-        new one.
+        """Look for a new lease, because the provider has refused `lease`. Return whether the present lease is
+        now another one than `lease`.
         """
 
     @property
@@ -95,7 +96,7 @@ class Credential(Protocol):
 
 
 class NotRenewed(Exception):
-    """A credential could not be refreshed. The text of the exception says why, without the secret."""
+    """Raised if a credential could not be refreshed. The text of the exception says why, without a secret."""
 
 
 class Refreshing:
@@ -138,7 +139,7 @@ class Refreshing:
         self._followers[name] = follower
 
     def leave(self) -> None:
-        """Remove all followers, because nobody uses the credential any more."""
+        """Remove all followers. This is called when nobody uses the credential any more."""
         self._followers.clear()
 
     @property
@@ -148,9 +149,9 @@ class Refreshing:
         return State(self._id, None if secret is None else secret.tail, self.lease.expires, self._error)
 
     async def current(self) -> Lease:
-        """Return the present lease. If it has expired, first wait until it is refreshed; raise RequestFailed
-        if it is still expired then. If it expires soon, start a refresh, but return the present lease at
-        once.
+        """Return the present lease. If it has expired, first wait for a refresh, unless a refresh failed in
+        the last second; raise RequestFailed if the lease is still expired then. If a refresh is due (`early`,
+        `every`), start it, but return the present lease at once.
         """
         now = self._now()
         if self._expired(now):
@@ -164,7 +165,7 @@ class Refreshing:
 
     async def refused(self, lease: Lease) -> bool:
         """Refresh the credential because the provider has refused `lease`, unless the present lease is
-        already another one. Return whether there is a new lease.
+        already another one. Return whether the present lease is now another one than `lease`.
         """
         if lease is self.lease:
             ran = self._refresh is not None

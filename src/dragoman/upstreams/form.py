@@ -1,4 +1,6 @@
-"""Reads the status and the content type of a provider's answer: success, stream, framing, web page."""
+"""Decides by the status and the content type what a provider's answer is: a success, a stream and its
+framing, a web page. Makes the errors for answers that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,9 @@ def streams(answer: Answer) -> bool:
 
 
 def framing_of(dialect: Dialect, answer: Answer) -> Framing:
-    """Return the framing of a streamed answer: AWS's event stream if the content type says so, else the
-    dialect's. At Bedrock, Claude's events come in AWS's framing.
+    """Return the framing of a streamed answer: AWS's event stream if the content type is that of AWS's event
+    stream, else the framing that the dialect uses. At Bedrock, the events of Claude's protocol come in AWS's
+    framing.
     """
     kind = answer.headers.get("content-type", "")
     return "eventstream" if kind.startswith(MIME) else dialect.stream.framing

@@ -14,8 +14,8 @@ from dragoman import ir
 
 HEADER: Final = "x-dragoman-hop"
 MOST: Final = 5
-"""How many gateways in a row a request may pass. A gateway that gets a request which has passed this number
-treats it as a loop.
+"""How many gateways in a row a request may pass. A gateway refuses a request that has already passed this
+number of gateways, because it is probably in a loop.
 """
 
 _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
@@ -43,6 +43,6 @@ def arrived(stated: str) -> ir.Fault | None:
 
 
 passed: Final = _PASSED.get
-"""Returns how many gateways the running task's request passed before this one; 0 if the request
-does not say.
+"""Returns how many gateways the request of the running task has passed before this gateway; 0 if the request
+has no such header, or an invalid one.
 """

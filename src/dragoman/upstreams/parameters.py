@@ -12,8 +12,9 @@ from dragoman.wire.json import encode
 
 
 def filled(url: URL, outgoing: Outgoing) -> URL:
-    """Return the URL with the values of `outgoing.params` in place of the names in braces, and with
-    `outgoing.query` added. A value is escaped to a single segment of the path.
+    """Return the URL with the values of `outgoing.params` in place of their names in braces, and with
+    `outgoing.query` added. Each value of `outgoing.params` is escaped, so that it is a single segment of the
+    path.
     """
     text = str(url)
     for name, value in outgoing.params.items():

@@ -1,7 +1,9 @@
-"""Sends requests to a provider unchanged, with the provider's credential, and without interpreting them.
+"""Passes requests about files, jobs and listed paths on to a provider without interpreting them. The
+account's headers, with its credential, are added.
 
-Always the first credential is used, because files that belong to one key may be invisible to another. Only
-one attempt is made: a streamed body cannot be sent again, and files and jobs exist at one provider only.
+Of several configured credentials, always the first is used, because files that belong to one key may be
+invisible to another. Only one attempt is made: a streamed body cannot be sent again, and files and jobs exist
+at one provider only.
 """
 
 from __future__ import annotations
@@ -31,15 +33,15 @@ NO_PATHS: Final = Paths()
 
 
 class Passage:
-    """Sends requests about files and jobs to one provider.
+    """Sends requests about files and jobs, and requests to listed paths, to one provider.
 
-    base_url: the beginning of the URLs of these requests. query: the query that every URL needs
-    ("?api-version=2024-10-21"), "" = none. account: the credential. resources: the kinds of objects that
-    requests may be about. ids: `minted` = clients can use only ids that the gateway has made; `upstream` =
-    also the provider's ids, for objects that no client of the gateway owns. yields: names of headers for
-    which the client's value is used instead of the account's. origin: scheme and host of the provider's
-    server (`https://host`). paths: the paths of this server that clients may call without a description of
-    them in the gateway.
+    name: the provider's name. base_url: the beginning of the URLs of requests about files and jobs. query:
+    the query that every such URL needs ("?api-version=2024-10-21"), "" = none. account: the credential.
+    resources: the kinds of objects that requests may be about. ids: `minted` = clients can use only ids that
+    the gateway has made; `upstream` = also the provider's ids, for objects that no client of the gateway
+    owns. yields: names of headers for which the client's value is used instead of the account's. origin:
+    scheme and host of the provider's server (`https://host`). paths: the paths of this server that clients
+    may call although the gateway does not know their meaning.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Passage:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
         """Call the provider and return its answer, which the caller must close. Raises RequestFailed if no
-        answer comes.
+        answer comes, if the credential has expired, or if the credential must sign each request.
 
         target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
         may be passed on. The account's headers replace headers of the same name, except those in `yields`.
@@ -100,13 +102,15 @@ class Passage:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
         """Call the provider as `send` does, but `target` is a path from the root of the provider's server,
-        with its query. `providers.paths` must have checked `target`, so that only this server is called.
+        with its query. The caller has checked `target` with `providers.paths`, so that no other server is
+        called.
         """
         return await self._send(method, self._origin + target, headers, body)
 
     def below_origin(self, url: str, before: str) -> str | None:
         """Return a URL of the provider's server as a path of this gateway: `before`, followed by the URL's
-        path and query. None = the URL leads to another server.
+        path and query. A URL that is only a path ("/v1/files") counts as one of the provider's server. None =
+        the URL leads to another server, or has no path.
         """
         rest = url.removeprefix(self._origin)
         return before + rest if rest.startswith("/") and not rest.startswith("//") else None

@@ -1,5 +1,5 @@
-"""Turns the bytes of a provider's stream into IR events. A run (successive events that differ only in their
-text) is decoded in one step, all other events one by one.
+"""Turns the bytes of a provider's stream into IR events. If the decoder supports this, a run (successive
+events that differ only in their text) is decoded in one step; all other events are decoded one by one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ _Run = Callable[[bytes], tuple[list[ir.Event], int]]
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError."""
+    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError for bytes
+    that are not valid in the framing, and for a frame that is too large.
+    """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:
-        """Return the frames that this chunk completes. If the error comes after some frames, a splitter that
+        """Return the frames that this chunk completes. If an error comes after some frames, a splitter that
         yields frames one by one yields these frames before it raises WireError.
         """
 
@@ -32,9 +34,10 @@ class Splitter(Protocol):
 
 
 class Reading:
-    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None if the decoder has no such
+    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`); None if the decoder has no such
     method, if the stream does not consist of server-sent events, or if the limits are so low that each event
-    must be measured. between: True = the next bytes begin a new event, so a run may begin with them.
+    must be measured. between: True = the next bytes begin a new event, so `run` may be called with them;
+    always False if `run` is None.
     """
 
     __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")

@@ -1,8 +1,8 @@
 """Asks an upstream several questions, one after another. The answers become the candidates (alternative
 answers) of one answer.
 
-This is used for a request with a list of prompts, if the upstream takes one prompt at a time. The first
-failure ends the complete answer.
+This is used for a request with a list of prompts, if the upstream takes one prompt at a time. If a question
+fails, the failure ends the combined answer, and no further question is asked.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Return the events of the answer, with estimated token counts added before the end if the answer has
-        stated none and `estimate` is set.
+        """Return a batch of events of the answer after they have passed through `estimate`, which adds
+        estimated token counts before the End if the answer has stated none. Return the same batch if
+        `estimate` is None.
         """
         if self.estimate is None:
             return batch
@@ -39,8 +40,8 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Several:
-    """Answers a request by asking an upstream all `questions`. Its methods ignore the request and the call
-    that they get, because each question has its own request and call.
+    """Answers a request by asking an upstream all `questions`. Its methods ignore the `request` and the
+    `call` that they are called with, because each question has its own request and call.
     """
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
@@ -97,9 +98,10 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """Return the events of the answer's first candidate, with the candidate's index changed to `number`.
-        Token counts are left out and go into `usages`. A Start is returned only for the first question, an
-        End only for the last one. An End with an error becomes an `ir.Error`.
+        """Return the events of the answer's first candidate, with the candidate's index changed to `number`;
+        events of other candidates are left out. Token counts are left out, too; the latest are put into
+        `usages`. A Start is returned only for the first question, an End only for the last question. An End
+        with an error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -129,7 +131,7 @@ _COUNTS: Final = (
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
     """Return the sum of the token counts of several usages, without `detail` and `extra`. A count is None if
-    none of the usages states it.
+    none of the usages states it. The sum is marked as estimated if any of the usages is.
     """
     sums: dict[str, Any] = {}
     for name in _COUNTS:

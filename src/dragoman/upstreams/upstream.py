@@ -96,14 +96,14 @@ class Call(msgspec.Struct, frozen=True):
 
     attempt: the id of the attempt. model: the name that the upstream uses for the model. report: collects
     losses (values that the upstream cannot be told). watch: measures how long the attempt waits for the
-    upstream; a custom upstream may ignore it. timers: how long to wait for the upstream. facts: what is known
-    about the model. account: the index of the provider's credential. headers, body: what the configuration
-    adds to requests for this model. encoded: the chat request in the upstream's protocol, None = not encoded
-    yet. ready: raises RequestFailed if strict mode refuses the reported losses. A custom upstream calls it
-    before its work, except for chat, where the gateway calls it when the context of `chat` is entered.
-    client: the name of the client's key, "" = unknown; an upstream with a queue shares the queue fairly
-    between clients. once: the client's `Idempotency-Key`, None = it is not to be sent to this upstream, or
-    the client sent none.
+    upstream; a custom upstream may ignore it. timers: how long to wait for the upstream. facts: the known
+    facts about the model. account: the index of the credential among the provider's accounts. headers, body:
+    the headers and the body fields that the configuration adds to requests for this model, None = none.
+    encoded: the chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed
+    if strict mode refuses the reported losses. A custom upstream calls it before its work, except for chat,
+    where the gateway calls it when the context of `chat` is entered. client: the name of the client's key, ""
+    = unknown; an upstream with a queue shares the queue fairly between clients. once: the client's
+    `Idempotency-Key`, None = it is not to be sent to this upstream, or the client sent none.
     """
 
     attempt: str
@@ -154,7 +154,7 @@ class Upstream(Protocol):
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer a chat request: entering the context gives the events of the answer. If `request.stream` is
-        True, they are streamed.
+        True, they are given as soon as they exist; if it is False, they may all come at the end.
         """
 
 

@@ -1,8 +1,8 @@
 """A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
 A provider with several protocols has one upstream for each, with the same keys and transport. The first of
-them knows the others and chooses one for a request. The engine calls `send` to relay a request, `chat` or
-`complete` to translate it. What all requests need (URLs, headers) is made once.
+these upstreams knows the others and chooses one for a request. The engine relays a chat with `send` and
+translates it with `chat` or `complete`; `ask` is for other operations, `dial` for realtime sessions.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class WireUpstream:
         if live_url is not None:
             self._operations["realtime"] = {"": Address(live_url)}
         self._heads: dict[tuple[Any, ...], Head] = {}
-        """By the address, the model, the account, and the headers that the call adds: the prepared head."""
+        """{(address, model, account, headers that the call adds): the prepared head}."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
         self._serves = None if models is None else _pattern(models)
@@ -199,8 +199,8 @@ class WireUpstream:
         return copies[self.language]
 
     async def close(self) -> None:
-        """Drop the references to credentials and to the upstreams in other dialects, so that memory is freed
-        without the garbage collector. The transport stays open.
+        """Stop following the credentials, and drop the references to the upstreams in other dialects, to free
+        memory without the garbage collector. The transport stays open.
         """
         for account in self.accounts:
             if account.renewal is not None:
@@ -256,8 +256,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. Return whether it says
-        something, also if that is already known, because several requests may get the same failure.
+        """Decide whether a failure says something about this model in this dialect; if so, remember it.
+        Return whether it does, also if it is already known: several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -293,10 +293,11 @@ class WireUpstream:
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat unchanged, and start `call.watch`. Raises RequestFailed if no answer comes.
+        """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
+        the caller must close. Raises RequestFailed if no answer comes.
 
-        headers: the request's own. The account's headers replace them, except those in `yields`; the headers
-        configured for the model replace both. stream: the body asks for a stream, which may have another URL.
+        headers: the headers of this request. The account's headers replace them, except those in `yields`;
+        the headers configured for the model replace both. stream: the body asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -311,7 +312,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """As `send`, for an operation other than chat. outgoing: JSON, a form or a file."""
+        """As `send`, for an operation that `able` has found. outgoing: JSON, a form or a file."""
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -344,7 +345,7 @@ class WireUpstream:
         stated: Mapping[str, str] = {},
     ) -> Answer:
         """Wait until a credential that changes is valid; then sign the request, if the credential signs, and
-        send it. stated: headers that replace all other headers of the same name.
+        send it. stated: headers that replace all others of the same name. Raises RequestFailed.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -360,8 +361,8 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """Return the handshake request of a realtime session, and the transport for it. headers: as for
-        `send`. search: added to the URL's query. Raises RequestFailed if there is no valid credential.
+        """Return the handshake request of a realtime session, and its transport. headers: as for `send`.
+        search: appended to the URL ("&intent=…"). Raises RequestFailed if there is no valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -382,7 +383,8 @@ class WireUpstream:
         query: Mapping[str, str] = {},
         largest: int | None = None,
     ) -> bytes:
-        """Return the provider's model list as it was sent; only if `lists_models`. Raises RequestFailed.
+        """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
+        RequestFailed.
 
         signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
         largest: the most bytes, None = as for all answers.
@@ -406,7 +408,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """Return the head for all calls of a model with one account: method, URL, the headers of both."""
+        """Return the head for a model and an account: method, URL, account's headers and `call.headers`."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -421,7 +423,9 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Add a request's own headers. Return (head with the values that they replace, headers to add)."""
+        """Add a request's own headers, the hop count and the idempotency key. Return (the head, changed where
+        they replace its values; the headers to add to it).
+        """
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
             if name not in fixed:
@@ -437,7 +441,9 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
+        """Return the chat request in this dialect, with `call.body` merged into it. Raises WireError if the
+        dialect cannot express the request.
+        """
         target = self._target(call)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -452,7 +458,9 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
+        """Encode a request for an operation other than chat, as `encode` does. `call.body` is merged into the
+        body or form, or if the body is a file, into the query.
+        """
         target = self._target(call)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -511,8 +519,8 @@ class WireUpstream:
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """Return the fault without secrets of the call's account and headers. `located` is not used, because
-        the parameter of a provider's fault is not a path in the IR.
+        """Return the fault without the account's secrets and the values of `call.headers`. `located` is not
+        used, because the parameter of a provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -531,7 +539,7 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """Return the complete answer if a provider streams unasked. Raises RequestFailed."""
+        """Return the complete answer of a provider that streams unasked. Raises RequestFailed."""
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 

@@ -48,7 +48,7 @@ class Scope(msgspec.Struct):
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Bedrock itself reads the medium from its URL. It does so only from S3."""
+    """Whether Bedrock itself reads the medium from its URL: the URL is an address in S3 (`s3://…`)."""
     return media.url is not None and media.url.startswith("s3://")
 
 

@@ -80,9 +80,10 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
-    """Return the `stopReason`. stop: None = not stated; then it is `tool_use` or `end_turn`. own: True = the
-    response came in this dialect. called: True = the response has calls of tools. A stop reason that the API
-    does not have is reported as lost.
+    """Return the `stopReason`. stop: None = not stated; then it is `tool_use` if `called` is True, else
+    `end_turn`. own: True = the response came in this dialect. called: True = the response has calls of tools.
+    A stop reason that the API does not have is reported as lost, and `end_turn` is written for it. In a
+    response of another dialect with calls, `tool_use` replaces `end_turn`.
     """
     if stop is None:
         return "tool_use" if called else "end_turn"

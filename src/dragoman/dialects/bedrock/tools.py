@@ -210,7 +210,9 @@ def _encode_choice(choice: ir.ToolChoice, target: Target, body: dict[str, Any], 
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Add a system text that asks for the call, because the model refuses a forced call; report it."""
+    """Add a system text that asks for the call; report it. The caller has checked that the model refuses a
+    forced call.
+    """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     text = f"Answer by calling {wanted}. Do not answer in plain text."
     body.setdefault("system", []).append({"text": text})

@@ -81,8 +81,8 @@ class CohereStreamRelay:
         self._ended = False  # the end mark was sent
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes for one event. Raises RequestFailed for an error, WireError for an invalid
-        event.
+        """Return the bytes for the client after one frame; b"" after the end. Raises RequestFailed for an
+        error, WireError for an invalid event, unless the event is passed on without decoding it.
         """
         if self.content and frame.startswith(_DELTA):
             return event(_NAMED_DELTA, frame)

@@ -164,7 +164,8 @@ def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str |
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
     """Return the finish reason for the client. stop: None = not stated; then it is `COMPLETE`, or None for a
     response that came in this dialect. where: the candidate's IR path. called: True = the client gets tool
-    calls.
+    calls; then, in a response of another dialect, the reason "end" becomes `TOOL_CALL`. A stop that Cohere
+    cannot express is reported.
     """
     if stop is None:
         return None if draft.own else "COMPLETE"

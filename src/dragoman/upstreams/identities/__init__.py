@@ -1,3 +1,3 @@
-"""Tokens and access keys of identities in clouds, from the clouds' own libraries. Each module needs the extra
-of its cloud.
+"""Tokens and access keys of identities in clouds, from the clouds' own libraries. The module of a cloud needs
+the extra of this cloud.
 """

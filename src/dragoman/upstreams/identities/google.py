@@ -66,7 +66,8 @@ def _stated(file: Path, scopes: list[str]) -> Any:
 
 def _federation(info: Mapping[str, Any], name: str) -> Any:
     """Return the function that loads a workload identity federation, which exchanges another provider's token
-    for a token of Google. info: the content of the file. name: the name of the file, for errors.
+    for a token of Google. info: the content of the file. name: the name of the file, for errors. Raises
+    NotRenewed if the file names a program to run.
     """
     source = info.get("credential_source") or {}
     if "executable" in source:

@@ -1,4 +1,6 @@
-"""A token of an identity, and the thread in which a cloud's library gets it."""
+"""A token of an identity in a cloud, and the sign-in that fetches it: the cloud's library runs in its own
+thread.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,8 @@ class SignIn:
 
     async def fetch(self, lease: Lease) -> Lease:
         """Return a lease with a new token, or `lease` itself if the cloud returns the same token again.
-        Raises NotRenewed, also if there is no answer after `PATIENCE` seconds, and for a token that no header
-        can hold.
+        lease: the present lease. Raises NotRenewed if the library fails, if there is no token after
+        `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that no header can hold.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")
@@ -101,6 +103,8 @@ class SignIn:
 
 
 def told(error: Exception) -> str:
-    """Return the text of a library's error in one line of at most about 300 characters."""
+    """Return the text of a library's error in one line. A text of more than 300 characters is cut, and ends
+    in "…".
+    """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

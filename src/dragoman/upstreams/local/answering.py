@@ -16,7 +16,8 @@ class CandidateDecoder:
     the candidate. new_id: returns the id for a call.
 
     forced: True = a grammar makes the complete text a tool call. chosen: the names of the tools that the
-    model may call by its own choice. As long as the text may still become such a call, it gives no events.
+    model may call by its own choice. As long as the text may still become such a call, `feed` returns no
+    events.
     """
 
     def __init__(

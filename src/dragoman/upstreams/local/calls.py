@@ -83,7 +83,7 @@ def may_be_call(text: str) -> bool:
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
     """Return (name of the tool, arguments as JSON) for each call in a reply. The list is empty if the reply
-    contains anything else, or calls a tool that is not in `names`.
+    contains any text besides calls, or calls a tool that is not in `names`.
     """
     tagged = text.lstrip().startswith(_TAG)
     if tagged and _TAGGED.sub("", text).strip():

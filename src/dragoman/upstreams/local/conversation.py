@@ -44,7 +44,7 @@ def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
     sampling; its repetition penalty is not used if the answer must follow a grammar.
 
     Raises RequestFailed for a request that is not supported, WireError for an invalid request, for example
-    one with an invalid schema.
+    one with a schema that no grammar can enforce.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
@@ -128,7 +128,8 @@ def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
     """Split a user message: yield one turn for each tool result in it, and one turn for each group of
-    adjacent other blocks. where: the path of `blocks` in the IR. names: {id of a call: name of its tool}.
+    adjacent other blocks; one empty turn for a message without blocks. where: the path of `blocks` in the IR.
+    names: {id of a call: name of its tool}.
     """
     start = 0
     for index, block in enumerate(blocks):

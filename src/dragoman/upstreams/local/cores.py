@@ -1,4 +1,4 @@
-"""How many threads a model should use on this machine.
+"""Finds how many threads a model should use on this machine: one for each usable physical core.
 
 With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
 layer.
@@ -12,12 +12,12 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """Return the number of physical cores that this process may use, at least 1. It is at most a container's
-    CPU quota.
+    """Return the number of physical cores that this process may use: at least 1, and not more than the CPU
+    quota of its container.
 
     cpus: the numbers of the logical processors to choose from, None = those that the system allows. system:
     the folder in which Linux states topology and quota. On other systems every logical processor counts as a
-    core.
+    core, and there is no quota.
     """
     allowed = set(_allowed() if cpus is None else cpus)
     cores = {_siblings(system, cpu) for cpu in allowed}

@@ -40,7 +40,7 @@ def library(name: str, extra: str) -> Any:
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
     """Return (not raise) the error for a model whose engine is not installed. extra: Dragoman's extra that
-    installs the engine.
+    installs the engine. error: the failed import, whose text is shown, too.
     """
     how = make_target(extra) or f"an installation with the extra {extra}"
     return EngineRefused(

@@ -1,5 +1,5 @@
-"""One answer of a chat model: turns tokens into text, and decides when and why the answer ends. Does not
-depend on processes.
+"""The work of a chat model for one request: makes the prompt, counts its tokens, turns the tokens of the
+answer into text, and decides when and why the answer ends. Does not depend on processes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from dragoman.upstreams.local.protocol import (
 
 
 def render(model: Model, request: Generate | Count) -> str:
-    """Return the prompt text for a request. If the last message is an assistant's text, the prompt ends with
-    this text, and the model continues it.
+    """Return the prompt text for a request. If the last message is an assistant's text without calls, the
+    prompt ends with this text, and the model continues it.
 
     If the model's chat template rejects the conversation, the template gets it again with alternating user
-    and assistant messages (`prompts.alternating`). Raises EngineRefused if the template rejects that too.
+    and assistant messages (`prompts.alternating`). Raises EngineRefused if the template rejects that too, or
+    if `alternating` changes nothing.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -63,10 +64,11 @@ def generate(
     clock: Callable[[], float],
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
-    """Answer a request: yield a Started, a Delta for each piece of text, and a Done. End without a Done if
-    `cancelled` returns True. Raises EngineRefused before the first message.
+    """Answer a request: yield a Started, a Delta for each piece of text, and a Done. If `cancelled` returns
+    True, end without a Done. Raises EngineRefused before the first message.
 
-    clock: returns seconds. timings: the seconds spent before this call; `Done` contains them too.
+    clock: returns seconds. timings: the seconds that waiting and loading took before this call; `Done`
+    contains them too.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))

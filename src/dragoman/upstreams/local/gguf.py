@@ -1,4 +1,5 @@
-"""Reads the header of a GGUF model file, in plain Python: which model it is, without an engine.
+"""Reads the header of a GGUF model file, in plain Python, so that the facts about a model are known without
+an engine.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """
@@ -52,9 +53,10 @@ class Header(msgspec.Struct, frozen=True):
     """The facts about a model in the header of its GGUF file. None = not stated.
 
     version: the version of the format. parameters: the number of weights. context: the context window in
-    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: llama.cpp's
-    name ("Q4_K_M") for the file, or if the file states none for most of its weights. template: the chat
-    template (Jinja). metadata: all values of the header except arrays.
+    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: the storage
+    type of the weights, by llama.cpp's name ("Q4_K_M"): that of the file; if the file states none that is
+    known, that of most of its weights. template: the chat template (Jinja). metadata: all values of the
+    header except arrays.
     """
 
     version: int

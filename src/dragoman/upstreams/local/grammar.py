@@ -98,8 +98,8 @@ def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
     WireError as `json_grammar` does.
 
-    answer: the (schema, path) of a JSON answer that is allowed instead of a call; None = only a call is
-    allowed.
+    answer: the (schema, path) of a JSON answer that is allowed instead of a call, with the schema None = any
+    JSON object; None = only a call is allowed.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
@@ -178,7 +178,9 @@ class _Compiler:
         self._ways[name] = ways
 
     def _times(self, least: int, most: float) -> str:
-        """Return the GBNF suffix for `least` to `most` repetitions, for example `{2,5}`."""
+        """Return the GBNF suffix for `least` to `most` repetitions, for example `{2,5}`. most: math.inf = no
+        limit. The repetitions take steps from the budget; raises WireError if it is used up.
+        """
         self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
         if most == math.inf:
             return "*" if least == 0 else f"{{{least},}}"

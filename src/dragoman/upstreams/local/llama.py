@@ -48,7 +48,9 @@ _ENVIRONMENT = {
 
 
 class Llama:
-    """The llama.cpp engine. verbose: True = llama.cpp may write its log to standard error."""
+    """The llama.cpp engine. verbose: True = llama.cpp may write its log to standard error. The constructor
+    raises EngineRefused("model") if the binding is not installed.
+    """
 
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():
@@ -122,8 +124,8 @@ class LlamaModel:
             raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """Return the prompt's tokens. They begin with a single beginning-of-text token, even if the template
-        has already written one.
+        """Return the prompt's tokens, with the special tokens that the model expects around a prompt. A
+        beginning-of-text token that the chat template has already written is not added a second time.
         """
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))

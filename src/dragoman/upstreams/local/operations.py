@@ -170,8 +170,8 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report the request's unknown members as lost, and each field in `reasons` ({field: reason}) that the
-    request states.
+    """Report the fields in the request's `extra` as lost, and each field in `reasons` ({field: reason}) that
+    the request states.
     """
     for field, reason in reasons.items():
         if getattr(request, field) is not None:

@@ -1,9 +1,9 @@
 """The gateway's side of a model process. The process is started when it is first needed, and again after a
 crash.
 
-Each engine has its own process, so the event loop never waits for a model. Each request has its own buffer
-for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway stops reading
-from the process, so that the model waits for the reader. When a process dies, its requests fail.
+The models run in this process, so the gateway's event loop never waits for a model. Each request has its own
+buffer for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway stops
+reading from the process, so that the model waits for the reader. When a process dies, its requests fail.
 """
 
 from __future__ import annotations
@@ -155,10 +155,10 @@ class ModelProcess:
     """The process of one engine. It may be started several times while the gateway runs. Used by one event
     loop.
 
-    engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
-    further requests are refused as overloaded. room: the most bytes of all requests together; a single
-    request may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the most
-    bytes of an answer that may wait for a slow reader.
+    engine: the engine that runs in the process. queue: how many requests may wait while another one runs; for
+    each further request, one request is refused as overloaded. room: the most bytes of all requests together;
+    a single request may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the
+    most bytes of an answer that may wait for a slow reader.
     """
 
     def __init__(
@@ -225,8 +225,8 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> protocol.Report:
-        """Return the loaded models and the queue. If the process does not run, the report is empty; this call
-        does not start the process.
+        """Return the loaded models and the queue. If the process does not run, or ends during this call, the
+        report is empty; this call does not start the process.
         """
         running = self._running
         if running is None or not running.alive:

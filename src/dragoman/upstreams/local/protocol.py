@@ -159,9 +159,9 @@ class Speak(Message, frozen=True, tag="speak"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """The job to transcribe a recording. prompt: text that counts as spoken before the recording.
-    temperature: None = begin with 0 and raise the temperature until the words make sense. words: True = also
-    report the time of each word.
+    """The job to transcribe a recording. data: the audio file. prompt: text that counts as spoken before the
+    recording. temperature: None = begin with 0 and raise the temperature until the words make sense. words:
+    True = also report the time of each word.
     """
 
     id: int
@@ -223,8 +223,8 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The model begins to compute the prompt. prompt_tokens: the number of tokens in the prompt, counted by
-    the model's tokenizer.
+    """The first message of a chat answer: the model begins to compute the prompt. prompt_tokens: the number
+    of tokens in the prompt, counted by the model's tokenizer.
     """
 
     id: int
@@ -248,8 +248,9 @@ request's limit was reached (`length`); the context is full (`context`).
 
 
 class Done(Message, frozen=True, tag="done"):
-    """A chat answer is complete. tokens: the number of tokens that the model wrote, including those of a stop
-    sequence, which is not in the text. sequence: the stop sequence that ended the answer, None = none did.
+    """The last message of a complete chat answer. tokens: the number of tokens that the model wrote,
+    including those of a stop sequence, which is not in the text. sequence: the stop sequence that ended the
+    answer, None = none did.
     """
 
     id: int
@@ -366,7 +367,7 @@ msgspec.DecodeError.
 
 
 class FrameTooLarge(DragomanError):
-    """A message has more than `MAX_FRAME` bytes."""
+    """Raised for a message of more than `MAX_FRAME` bytes."""
 
 
 def frame(message: Order | Reply) -> bytes:

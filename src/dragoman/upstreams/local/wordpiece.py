@@ -64,7 +64,7 @@ class WordPiece:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the words and the single punctuation marks, in lower case without accents."""
+    """Yield the words and the single punctuation marks of a text, in lower case without accents."""
     for chunk in chain.from_iterable(_plain(match[0]).split() for match in _STRETCH.finditer(text)):
         word = ""
         for char in chunk:
@@ -86,8 +86,8 @@ def _plain(stretch: str) -> str:
 
 
 def _clean(char: str) -> str:
-    """Return the character, or its replacement: " " for a space character of any kind, "" for a control
-    character. Spaces are added around an ideograph.
+    """Return the character, or its replacement: " " for a space character of any kind; "" for a control,
+    format, private-use, surrogate or replacement character. Spaces are added around an ideograph.
     """
     category, code = unicodedata.category(char), ord(char)
     if category == "Zs":

@@ -73,8 +73,8 @@ class Worker:
     # --- The reader's half ---
 
     def take(self, order: protocol.Order) -> None:
-        """Handle one message from the gateway, in the reader thread. If the message asks for a report, or if
-        the queue refuses a job because of it, the answer is sent at once.
+        """Handle one message from the gateway, in the reader thread. The report for an `Inspect`, and the
+        failure of a job that a full queue refuses, are sent at once.
         """
         answer: protocol.Reply | None = None
         with self._changed:
@@ -101,8 +101,9 @@ class Worker:
 
     def _admit(self, order: protocol.Job) -> protocol.Failed | None:
         """Put a job into the queue. If the queue is full, one job is refused: the last waiting job of the
-        client with the most waiting jobs, which then leaves the queue; or this job, if its client would then
-        have as many waiting jobs. Return the failure for the refused job; None = no job is refused.
+        client with the most waiting jobs, which then leaves the queue; or the new job, if no client has more
+        waiting jobs than the client of the new job would then have. Return the failure for the refused job;
+        None = no job is refused.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -152,8 +153,8 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait until there is work. Free the models that have expired, then answer one waiting job if there
-        is one.
+        """Wait until a job waits or a model has expired. Free the models that have expired, except those that
+        a waiting job needs; then answer one waiting job if there is one.
         """
         with self._changed:
             while not self._waiting and not self._expired():
@@ -198,8 +199,8 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive: how
-        long the model stays after this job; it replaces the value of earlier jobs.
+        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive:
+        seconds, as for `_Slot`; this value replaces that of earlier jobs.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -250,7 +251,9 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Wait while the pipe is full because the gateway does not read."""
+        """Write one message. Wait while the pipe is full because the gateway does not read. End this process
+        if the gateway has closed the pipe.
+        """
         with self._writing:
             try:
                 self._answers.write(protocol.frame(answer))

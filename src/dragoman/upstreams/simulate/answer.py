@@ -22,10 +22,12 @@ from dragoman.upstreams.simulate.words import Draw, prose, sentence, token_count
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
-"""The number of tokens that one medium counts as, except a document that is given as text."""
+"""The number of tokens that a picture, a sound, a video or a file counts as, except a document that is given
+as text.
+"""
 MOST: Final = 100_000
-"""The most tokens of all candidates together; alternatives in log probabilities count as tokens here. An
-answer that is cut at this limit has the stop reason `length`.
+"""The most tokens of all candidates together; each alternative token in log probabilities counts as two
+tokens here. An answer that is cut at this limit has the stop reason `length`.
 """
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
@@ -51,8 +53,8 @@ Candidate: TypeAlias = tuple[list[Part], ir.Stop]
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
     """Return the candidates (alternative answers) of the answer. Together they have at most `MOST` tokens.
-    said: the text of the last user message, without instructions to the simulator. Raises WireError, with a
-    path in the IR, for a schema whose value would be too large.
+    said: the text of the last user message, without instructions to the simulator. seed: decides the random
+    numbers. Raises WireError, with a path in the IR, for a schema whose value would be too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -89,8 +91,8 @@ def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.
 
 
 class _Drafter:
-    """Makes one candidate (alternative answer). said: the text of the last user message. limit: the most
-    tokens of the candidate. budget: limits the size of values made from schemas.
+    """Makes one candidate (alternative answer). said: the text of the last user message. draw: the random
+    numbers. limit: the most tokens of the candidate. budget: limits the size of values made from schemas.
     """
 
     def __init__(
@@ -169,7 +171,7 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
     """Return (the text before the first stop sequence in it, that sequence); or (the complete text, None) if
-    the text contains none.
+    the text contains none. Empty sequences are ignored.
     """
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
@@ -200,10 +202,11 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
     """Return the functions to call, each with its index in the request's tools; [] = call none.
 
     These are the allowed functions that the user's text names. If the tool choice forces a call and the text
-    names none, it is the first allowed function. If the tool choice does not force a call, functions that
-    were called since the user's message are left out; if none is left and there are tool results, none is
-    called. If `plan.calls` is set, this number of calls is made, with these functions in turn, or if there
-    are none with all allowed functions. If the request forbids parallel calls, only the first call is made.
+    names none of them, it is the first allowed function. If the tool choice does not force a call, functions
+    that were called since the user's message are left out; if none is left and the conversation ends with
+    tool results, [] is returned. If `plan.calls` is not 0, this number of calls is returned: these functions
+    in turn, or if there are none, all allowed functions in turn. If the request forbids parallel calls, only
+    the first call is returned.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -227,8 +230,9 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """Return the names of the tools that were called after the user's last message. A message with tool
-    results does not count as a message of the user.
+    """Return the names of the tools that were called after the user's last message, from the calls and from
+    the results; None = a result without a name. A message with tool results does not count as a message of
+    the user.
     """
     called: set[str | None] = set()
     for message in reversed(request.messages):
@@ -314,8 +318,8 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
 
 
 def counted(request: ir.Request) -> int:
-    """Return the number of input tokens: those of the text, calls and tool definitions, MEDIUM for each
-    picture, sound, video or file, and 4 for each message.
+    """Return the number of input tokens: those of the text, the tool calls, the tool results and the tool
+    definitions, `MEDIUM` for each picture, sound, video or file, and 4 for each message.
     """
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:

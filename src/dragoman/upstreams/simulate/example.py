@@ -1,7 +1,8 @@
 """Makes a value for a JSON Schema from random numbers. Pure.
 
-The value is valid if the schema uses only supported keywords and does not require very deep nesting. Not
-supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
+The value is valid for most schemas. It may be invalid if the schema uses an unsupported keyword, combines
+keywords that restrict a string (`format` and `minLength`), or requires very deep nesting. Not supported: not,
+if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _COMPARED: Final = 32
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
     """Return a value for the schema. Below the depth `_DEEPEST`, every value is null. draw: the random
     numbers. Raises WireError when `budget` is used up, and for a keyword whose value has the wrong type: the
-    part of a schema that a reference names has not been checked before.
+    caller has checked the schema, but not a part that only a reference reaches.
 
     budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
     from it.
@@ -255,7 +256,8 @@ def _weight(option: Any) -> int:
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
     """Return one schema made of two. It has the `properties` and `required` of both. For any other keyword it
-    has the value in `second`, or if `second` has none the value in `first`.
+    has the value in `second`, or if `second` has none the value in `first`. A schema that is not an object
+    counts as an empty schema.
     """
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})

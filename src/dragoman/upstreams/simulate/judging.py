@@ -49,8 +49,9 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """Return the documents sorted by how many words they share with the query, the nearest first; at most
-    `request.top` documents (None = all).
+    """Return the documents sorted by their nearness to the query, the nearest first; at most `request.top`
+    documents (None = all). The nearness is greater, the more words the document and the query share, in
+    proportion to their numbers of words.
     """
     query_words = set(words(request.query))
     results = [
@@ -61,8 +62,8 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 
 def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
-    """Return how many words the query and the document share, as a number from 0 to 1: the cosine of the two
-    sets of words. Of a document that is an object, the words in its values count.
+    """Return the nearness of the query and the document, from 0 to 1: the cosine of their sets of words; 0 if
+    one of them has no words. Of a document that is an object, the words in its values count.
     """
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     document_words = set(words(text))

@@ -1,5 +1,5 @@
-"""Makes PNG images without a model: a pattern of squares. The same prompt, images, seed and index give the
-same pattern. Pure.
+"""Makes PNG images without a model: a pattern of squares. The same prompt, images, mask, seed and index give
+the same pattern. Pure.
 
 Specification: https://www.w3.org/TR/png-3/. An image is at most `MOST` pixels wide and high.
 """
@@ -30,8 +30,8 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """Return (width, height) in pixels; `_USUAL` if the request states none. Raises WireError for an invalid
-    size, or if the width or height is above `MOST`.
+    """Return (width, height) in pixels; `_USUAL` if the request states no size or "auto". Raises WireError
+    for an invalid size, or if the width or height is above `MOST`.
     """
     if request.size is None or request.size == AUTO:
         return _USUAL

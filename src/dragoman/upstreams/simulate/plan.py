@@ -3,7 +3,7 @@
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
 `+` joins behaviours, `:` separates their arguments. If the text of the last user message has a line like
-`simulate: fail:503`, the first such line is added to the instructions in the model's name.
+`simulate: fail:503`, the first such line, if it is valid, is added to the instructions in the model's name.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Plan(msgspec.Struct, frozen=True):
     kind: "lorem" = answer with random words, "echo" = with the user's own text. length: the number of tokens
     of the random text. calls: the number of tool calls to make, 0 = as the request requires. thinks: begin
     with thinking. refuses: refuse instead of answering. wait: seconds before the first token. rate: tokens
-    per second. status: the HTTP status to fail with. retry_after: the seconds to wait that this failure
-    states. die: the number of tokens after which the stream ends with an error. silence: the number of tokens
-    after which nothing more is sent.
+    per second. status: the HTTP status to fail with. retry_after: the seconds that this failure asks the
+    client to wait. die: the number of tokens after which the stream ends with an error. silence: the number
+    of tokens after which nothing more is sent.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -103,9 +103,9 @@ a model name, too.
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """Return the plan for instructions in a text (`lorem:50+think`). base: the plan that the instructions
-    change, None = the default plan. Raises ValueError, with a text for users, if the instructions are
-    invalid.
+    """Return the plan for instructions in a text (`lorem:50+think`). told: this text. base: the plan that the
+    instructions change, None = the default plan. Raises ValueError, with a text for users, if the
+    instructions are invalid.
     """
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")

@@ -92,7 +92,7 @@ def _wave(period: int) -> bytes:
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
     """Return a transcript with random words: two sentences, whose words share the duration of the recording
-    equally.
+    equally. If the duration is unknown, each word takes `_WORD` seconds.
     """
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()

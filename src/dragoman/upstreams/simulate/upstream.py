@@ -161,7 +161,9 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait as the model's name says. Raises RequestFailed if the name says that the request fails."""
+        """Wait as the model's name says. Raises RequestFailed if the name is not a valid instruction, if the
+        name says that the request fails, or if the wait is longer than the call's timer `first_byte`.
+        """
         await self._begin(self._planned(call.model), call)
 
     def _planned(self, model: str) -> Plan:
@@ -173,8 +175,9 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if this would take longer
-        than the call's timer `first_byte`, or if the plan says that the request fails.
+        """Wait as the plan says, and `writing` seconds longer; for ever if `plan.silence` is 0. If this is
+        longer than the call's timer `first_byte`, raise RequestFailed when the timer has run out. Also raise
+        RequestFailed, after the wait, if the plan says that the request fails.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:
@@ -199,7 +202,8 @@ class SimulateUpstream:
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
         """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. After
         `plan.die` tokens, the stream ends with an error event. After `plan.silence` tokens, nothing more is
-        sent, and RequestFailed is raised when the call's timer `idle` has run out.
+        sent, and RequestFailed is raised when the call's timer `idle` has run out (never if there is no such
+        timer).
         """
         batch: list[ir.Event] = []
         count = 0
