@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from dragoman.accounts.bound import Bound
 from dragoman.accounts.caller import Caller
@@ -20,6 +20,8 @@ from dragoman.accounts.rate_headers import Form, RateHeaders
 from dragoman.accounts.windows import prefix_of
 from dragoman.state.counters import Resource, span
 
+_Place: TypeAlias = tuple[int, tuple[str, ...], str | None, str]
+"""The arguments of `Limits.found`, with the caller by its `id()`."""
 _MOST_REMEMBERED: Final = 4_096
 _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
@@ -288,7 +290,7 @@ class Limits:
         100,000.
         """
         self._names: dict[frozenset[str], Grants] = {}
-        self._found: dict[tuple[int, tuple[str, ...], str | None], tuple[Caller | None, Found | None]] = {}
+        self._found: dict[_Place, tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
 
     def measure_others(self, caller: Caller | None) -> bool:
@@ -335,7 +337,7 @@ class Limits:
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
-        place = (id(caller), models, asked)
+        place = (id(caller), models, asked, bare)
         known = self._found.get(place)
         if known is None or known[0] is not caller:
             known = caller, self._find(caller, models, {*models, asked or "", bare})

@@ -124,6 +124,12 @@ def test_operators_may_leave_the_provider_out() -> None:
         assert found is None
 
 
+def test_what_a_name_alone_means_is_no_memory_of_another_request() -> None:
+    limits = Limits([Limit("of", "requests", 5, "day", "global", models=frozenset({"gpt-5"}))])
+    assert limits.found(CI, ("openai/gpt-5",), "m") is None
+    assert limits.found(CI, ("openai/gpt-5",), "m", "gpt-5") is not None
+
+
 def test_limits_that_come_with_the_caller() -> None:
     own = Limit("key ci", "money", 7, "month", "key", only=frozenset({"ci"}))
     theirs = Limit("tenant acme", "concurrency", 2, None, "tenant", only=frozenset({"acme"}))
