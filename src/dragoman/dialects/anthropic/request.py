@@ -295,7 +295,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         fitted = stated if own else _fit_sampling(stated, target, body)
         if target.facts.sampling_pair is False and {"temperature", "top_p"} <= fitted.keys():
             del fitted["top_p"]
-            report.lose("sampling.top_p", "quality")
+            report.lose(
+                "sampling.top_p", "the model does not accept temperature and top_p together", "quality"
+            )
         body.update(fitted)
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)

@@ -246,7 +246,7 @@ def _fit_sampling(
         _fit_thinking(config, report)
     if target.facts.sampling_pair is False and {"temperature", "topP"} <= config.keys():
         del config["topP"]
-        report.lose("sampling.top_p", "quality")
+        report.lose("sampling.top_p", "the model does not accept temperature and top_p together", "quality")
     if (config.get("temperature") or 0) > 1:
         config["temperature"] = 1.0
         report.change(
