@@ -259,7 +259,10 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Return whether the value of an enforced keyword has the form that the specification requires."""
+    """Return whether the value of an enforced keyword has a type that the keyword may have. `required` must
+    be a list of strings, and a count a whole number that is not negative. Schemas inside the value are not
+    checked.
+    """
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
