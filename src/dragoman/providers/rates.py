@@ -1,5 +1,5 @@
-"""The prices of one model, and the bills that follow from them. Amounts are exact: whole nano-USD (10⁻⁹ USD),
-no float. Pure.
+"""The prices of one model, and the bills that follow from them. The amounts of bills are exact: whole
+nano-USD (10⁻⁹ USD), no float. Pure.
 
 A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
 to even. All vendors that charge more for long prompts charge the higher price for the whole request, not only
