@@ -76,7 +76,7 @@ class Passage:
         self._origin = origin
 
     def renew(self, account: Account) -> None:
-        """Use another account from now on. The secrets of the old account stay hidden in errors for clients."""
+        """Use another account. The secrets of the old account stay hidden in errors for clients."""
         self.account = account.succeeding(self.account)
 
     def using(self, account: Account) -> Passage:

@@ -257,9 +257,9 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about this model in this dialect: that the model is not available in
-        it, or that it cannot use tools in it while it thinks. Return False if the failure says neither.
-        Return True also if this was remembered before: several requests may get the same failure.
+        """Remember what a failure says about this model in this dialect: that the model is not available, or
+        that it cannot use tools while it thinks. Return whether the failure says so, also if it was
+        remembered before: several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -296,11 +296,9 @@ class WireUpstream:
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
-        the caller must close. Raises RequestFailed if no answer comes, or if the credential has expired.
-
-        headers: the headers of this request. The headers of the account and of the gateway replace them,
-        except those in `yields`; the headers configured for the model replace both. stream: the body asks for
-        a stream.
+        the caller must close. Raises RequestFailed if there is no answer, or no valid credential. headers:
+        the headers of this request. Those of the account and the gateway replace them, except those in
+        `yields`; those configured for the model replace both. stream: the body asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -388,9 +386,7 @@ class WireUpstream:
         largest: int | None = None,
     ) -> bytes:
         """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
-        RequestFailed if the credential has expired, no answer comes, its status is not a success, or it is
-        too large.
-
+        RequestFailed if there is no answer, no success, or no valid credential, or if the list is too large.
         signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
         largest: the most bytes, None = as for all answers.
         """
@@ -413,9 +409,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """Return the head for a model and an account: method, URL and headers. The headers in `call.headers`
-        replace the account's.
-        """
+        """Return the head for a model and an account. Headers in `call.headers` replace the account's."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -430,12 +424,10 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Return (head, headers to add to it). They contain the headers of this request, the hop count and
-        the idempotency key.
-
-        If the head already has a header, its value there is used. Two values replace it: the request's value
-        for a name in `yields` that is not in `call.headers`, and the hop count. Then the returned head is a
-        changed copy. headers: the headers of this request.
+        """Return (head, headers to add to it) for a request with these `headers`, the hop count and, if the
+        provider accepts it, the idempotency key. If the head already has a header, its value is kept, with
+        two exceptions: the hop count is replaced, and so is a header in `yields` that `call.headers` does not
+        have.
         """
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
@@ -516,7 +508,7 @@ class WireUpstream:
 
     def headed(self, answer: Answer, call: Call) -> None:
         """Record when the head of an answer came. If it says that the key's rate limit is used up, call
-        `spent`. `spent` is not called for a 429, because the failure of that attempt says the same.
+        `spent`, except for a 429: the failure of that attempt says the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -642,7 +634,6 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    """Return a copy of a head in which `headers` replace the headers of the same name."""
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)

@@ -144,7 +144,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """Reads one value after another from the bytes of a file. Reading beyond the last byte raises WireError."""
+    """Reads one value after another from the bytes of a file. Reading too far raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
