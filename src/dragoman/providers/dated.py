@@ -81,5 +81,7 @@ def dated_api(vendor: Vendor | None, version: str | None) -> Dated | None:
 
 
 def query(version: str | None) -> str:
-    """Return the query that states the version, which ends every URL: `?api-version=…`; "" = no version."""
+    """Return the query for the end of every URL, which states the version: `?api-version=…`. None = no
+    version; then "" is returned.
+    """
     return "" if version is None else f"?{_PARAMETER}={quote(version, safe='')}"

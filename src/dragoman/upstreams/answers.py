@@ -142,8 +142,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """Return the number of JSON values in `body`, or a larger number. Raises WireError if it is more than
-        `most`. name: the error names the setting `max_NAME`.
+        """Return the number of JSON values in `body`, or a number between it and `most`. Raises WireError if
+        `body` has more than `most` values. name: the error names the setting `max_NAME`.
         """
         beginning = 4 * most
         count = 0

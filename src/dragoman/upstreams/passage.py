@@ -1,6 +1,6 @@
 """Passes requests to a provider without translating them: requests about files and jobs, and requests to the
 paths that the operator lists in `providers.NAME.paths`. The account's headers, with its credential, replace
-the client's headers of the same name, except those in `Passage` `yields`.
+the client's headers of the same name, except those in `yields` (see `Passage`).
 
 Of several configured credentials, the first is used, because files that belong to one key may be invisible to
 another. Only one attempt is made: a streamed body cannot be sent again, and files and jobs exist at one
@@ -139,9 +139,9 @@ class Passage:
         """Return (not raise) the error for an answer whose status is not a success; the account's secrets are
         hidden in it. For a status outside 400 to 599, the error only names the status.
 
-        For 401 and 403, the provider's error is not passed on: the error says that the provider has refused
-        the gateway's credential, or the tenant's. A client that has sent its own credential gets the
-        provider's error. Raises RequestFailed if the answer ends too early.
+        For 401 and 403, the error says that the provider has refused the gateway's credential, or the
+        tenant's; it does not repeat the provider's error. Only a client that has sent its own credential gets
+        the provider's error for these. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

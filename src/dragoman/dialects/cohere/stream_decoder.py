@@ -66,9 +66,9 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 class _Open:
     """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: the
-    parts of its text so far. held: "null" if the arguments of a call so far are this text, else "". The text
-    is left out if no more arguments follow, because it then means a call without arguments. closed: the block
-    has ended.
+    parts of its text so far; of a call, [] = no arguments have come. held: "null" if the arguments of a call
+    so far are this text, else "". The text is left out if no more arguments follow, because it then means a
+    call without arguments. closed: the block has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")

@@ -149,7 +149,8 @@ def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
     """Return the text of blocks[start:end], joined by newlines. Calls of the client's tools and their results
-    are left out. where: the path of `blocks` in the IR.
+    are left out. Other blocks without text are left out, too, and reported as lost, but a medium without text
+    raises RequestFailed. where: the path of `blocks` in the IR.
     """
     texts = (
         _block(block, f"{where}[{index}]", report)

@@ -154,7 +154,8 @@ class Reader:
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
         """Return the schema as a `Flat`; or, if the schema consists of alternatives (`anyOf`, `oneOf`), a
         list of (alternative, path), into each of which the keywords beside the alternatives are merged.
-        Raises WireError if no grammar can enforce the schema.
+        Raises WireError if the schema is malformed, allows no value, or has a keyword that no grammar can
+        enforce.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
