@@ -83,7 +83,8 @@ def origin(url: str) -> str:
 
 def without_keys(url: str) -> str:
     """Return the URL with `…` in place of secrets, to show it to people. Secrets are: the user name and
-    password; a client's key in the path (`/key/…`); the query parameters `key`, `token` and `api_key`.
+    password; a client's key in the path (`/key/…`); the query parameters `key`, `token`, `api_key`, `api-key`
+    and `apikey`.
     """
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 

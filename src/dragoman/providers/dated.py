@@ -38,9 +38,10 @@ class Spelled(NamedTuple):
 
 
 def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spelled:
-    """Separate the version from a base URL, and remove the part of the URL that belongs to a single endpoint
+    """Return the base URL, separated from its version, and without the part that belongs to a single endpoint
     or deployment. A URL with other query parameters than the version is returned unchanged, because it will
-    be refused later. Raises WrongVersion if no version is stated although the URL ends in `dated.flat`.
+    be refused later. Raises WrongVersion if no version is stated although the URL ends in `dated.flat`, or in
+    an endpoint below it.
 
     spelled: the URL. version: the configured version, which is used instead of one in the URL; None = none is
     configured.
@@ -80,5 +81,7 @@ def dated_api(vendor: Vendor | None, version: str | None) -> Dated | None:
 
 
 def query(version: str | None) -> str:
-    """Return the query that states the version, which ends every URL: `?api-version=…`; "" = no version."""
+    """Return the query for the end of every URL, which states the version: `?api-version=…`. None = no
+    version; then "" is returned.
+    """
     return "" if version is None else f"?{_PARAMETER}={quote(version, safe='')}"

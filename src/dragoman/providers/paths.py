@@ -43,8 +43,9 @@ class Spelled(NamedTuple):
 
 
 def spelled(raw: str) -> Spelled:
-    """Read a percent-encoded path that begins with a slash. Raises BadPath for a path that is too long, is
-    not UTF-8, or could mean different things to two servers.
+    """Return a percent-encoded path in the form that may be compared and sent. raw: begins with a slash.
+    Raises BadPath for a path that does not, is too long, is not UTF-8, has an empty segment, or could mean
+    different things to two servers.
     """
     if len(raw) > _LONGEST:
         raise BadPath(f"it has more than {_LONGEST} characters")

@@ -1,4 +1,4 @@
-"""A provider: a configured account at a vendor, as data. Pure."""
+"""A provider: a configured account at a vendor, as data. Also finds the base URL of a provider. Pure."""
 
 from __future__ import annotations
 

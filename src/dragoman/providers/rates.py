@@ -1,5 +1,5 @@
-"""The prices of one model, and the bills that follow from them. Amounts are exact: whole nano-USD (10⁻⁹ USD),
-no float. Pure.
+"""The prices of one model, and the bills that follow from them. The amounts of bills are exact: whole
+nano-USD (10⁻⁹ USD), no float. Pure.
 
 A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
 to even. All vendors that charge more for long prompts charge the higher price for the whole request, not only
@@ -157,8 +157,8 @@ class Rates:
     def cost(
         self, units: Mapping[str, int], at: float, tier: str | None = None
     ) -> tuple[int | None, int, str]:
-        """Return (`cost`, `priced`, `price`) of the bill for one answer. The values are those of `bill`,
-        which has the same arguments (`at`, `tier`); usually this method is faster, because it makes no lines.
+        """Return (`cost`, `priced`, `price`) of the bill for one answer. The values and the arguments are
+        those of `bill`; cost: None = unknown. Usually this method is faster, because it makes no lines.
         """
         period = self._only or self.at(at)
         levels = period.usual if tier is None or tier in USUAL_TIERS else period.tiers.get(tier)

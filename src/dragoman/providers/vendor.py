@@ -220,7 +220,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
 def narrow(**more: Any) -> Quirks:
     """Return the quirks of a vendor whose chat API has no `functions`, no signatures in calls, no
-    `max_completion_tokens` and no role `developer`. more: further quirks, by name; they replace those four.
+    `max_completion_tokens` and no role `developer`. more: other quirks, by name; a value given here also
+    replaces one of those four.
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)

@@ -21,9 +21,9 @@ class Address:
         self._met: dict[str, URL] = {}
 
     def of(self, model: str) -> URL:
-        """Return the URL for one model. The model's name is escaped to a single segment of the path. If the
-        name begins with the path segment that is before it in the URL ("models/…"), this segment is not
-        repeated.
+        """Return the URL for one model. A URL without `{model}` is the same for every model. Otherwise the
+        model's name is escaped to a single segment of the path. If the name begins with the path segment that
+        is before it in the URL ("models/…"), this segment is not repeated.
         """
         if self._fixed is not None:
             return self._fixed

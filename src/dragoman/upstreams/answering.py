@@ -33,5 +33,5 @@ class Answering(Protocol):
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer a chat request: entering the context sends the request and gives the events of the answer,
         also if the request asks for no stream. Raises RequestFailed as `complete` does, before the first
-        events or between them.
+        events or between them. A failure after the first events may instead be an `ir.Error` event.
         """

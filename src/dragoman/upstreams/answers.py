@@ -1,8 +1,9 @@
-"""Limits for a provider's answer; most of them are checked before the answer is decoded.
+"""Limits for a provider's answer; most of them are checked before the answer is decoded. Also reads bodies up
+to a limit, and makes the errors for answers that are too large, too slow or unexpected.
 
 An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So the
-JSON values are first counted in the bytes, which takes a hundredth of that time. What the gateway must
-remember of a stream is limited too. An answer above a limit fails its attempt; another attempt may follow,
+JSON values are first counted in the bytes, which takes a hundredth of that time. A limit also bounds what the
+gateway must remember of a stream. An answer above a limit fails its attempt; another attempt may follow,
 unless the client has already got content.
 """
 
@@ -90,8 +91,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold_chat(self, body: bytes) -> bool:
         """Raise WireError if the body of a chat answer has more than `values` JSON values. Return whether
-        `hold_plain` must check the answer after it is decoded; True = it has more than `unsuspicious` values,
-        so too many of them may be outside log probabilities.
+        `hold_plain` must check the answer after it is decoded. False = the answer has at most `unsuspicious`
+        values.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -107,8 +108,10 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError if a decoded answer or event has more than `unsuspicious` values outside log
-        probabilities.
+        """Raise WireError if a decoded answer or event has too many values outside log probabilities: if its
+        objects and arrays have more than `unsuspicious` members and items together. The content of the
+        members `logprobs`, `logprobsResult` and `top_logprobs` is not counted. value: decoded JSON; a value
+        that is neither an object nor an array is accepted.
         """
         if _many_outside(value, self.unsuspicious):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
@@ -127,8 +130,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold(self, body: bytes, operation: Operation) -> None:
         """Raise WireError if an answer to an operation other than chat, or one event of its stream, has more
-        than `values` JSON values. Embeddings may have `numbers` values, but only `values` arrays and objects.
-        The bytes of audio are not counted.
+        than `values` JSON values. Embeddings may have `numbers` values, but only `values` of the characters
+        `[` and `{`. The bytes of audio are not counted.
         """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
@@ -139,8 +142,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """Return the number of JSON values in `body`, or a larger number. Raises WireError if it is more than
-        `most`. name: the error names the setting `max_NAME`.
+        """Return the number of JSON values in `body`, or a number between it and `most`. Raises WireError if
+        `body` has more than `most` values. name: the error names the setting `max_NAME`.
         """
         beginning = 4 * most
         count = 0
@@ -308,8 +311,8 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """Return the body of an error answer, cut if it has too many bytes or JSON values. Raises RequestFailed
-    if the body ends too early.
+    """Return the body of an error answer: at most its first 256 KiB; and if these have more than 20,000 JSON
+    values, only the first 20,000 bytes. Raises RequestFailed if the body ends too early.
     """
     parts: list[bytes] = []
     size = 0

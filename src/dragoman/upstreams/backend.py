@@ -56,13 +56,15 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """Return the provider's upstream in the best protocol for a chat request: `preferred`, if the
-        provider has it for the model; else `face`, the client's own protocol, if the provider has it for the
-        model; else the first protocol that the provider has for the model. A protocol that cannot serve the
-        request is passed over (but not `preferred`) if another protocol is left: the model is not available
-        in it, or cannot use tools in it (according to `facts` and to what `learns` has remembered), or the
-        request forces a tool call that cannot be forced in it. asked: returns the request. preferred: the
-        protocol that the operator has chosen or that the request names, None = none.
+        """Return the provider's upstream in the protocol in which a chat request is to be sent.
+
+        `preferred` is used if the provider has it for the model. Otherwise `face`, the client's own protocol,
+        is used if the provider has it for the model; else the first protocol that the provider has for the
+        model. A protocol other than `preferred` is left out if it cannot serve the request, unless no other
+        protocol is left. Reasons are: the model is not available in it, the model cannot think and use tools
+        in it, or the request forces a tool call that cannot be forced in it. What `learns` has remembered
+        counts, too. asked: returns the request. preferred: the protocol that the operator has chosen or that
+        the request names, None = none.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:

@@ -1,4 +1,4 @@
-"""Limits for the numbers in a request that decide how much work a model on this machine has. Pure.
+"""Limits for numbers in a chat request that decide how much work a model on this machine has. Pure.
 
 A provider over HTTP checks such numbers itself. For a model on this machine, nothing else checks them: a
 request for a million candidates (alternative answers) would make the model write a million answers.
@@ -22,8 +22,8 @@ MOST_STOPS: Final = 64
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Raise RequestFailed for a chat request that asks for too many candidates (`n`), too many alternatives
-    to each token (`top_logprobs`) or too many stop sequences.
+    """Raise RequestFailed for a chat request that asks for more than 128 candidates (`n`), more than 20
+    alternatives to each token (`top_logprobs`) or more than 64 stop sequences.
     """
     sampling = request.sampling
     for field, value, most in (
@@ -37,8 +37,9 @@ def hold_to_counts(request: ir.Request) -> None:
 
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
-    """Return (not raise) the error for a value above its limit. param: the path of the value in the IR.
-    limit: the limit as text ("64 sequences"). code: the machine-readable code of the fault.
+    """Return (not raise) the error for a number, or a number of items, that is too large. param: the path of
+    the value in the IR. limit: the allowed maximum, as text ("64 sequences"). code: the machine-readable code
+    of the fault.
     """
     message = f"Models on this machine accept at most {limit} per request."
     return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

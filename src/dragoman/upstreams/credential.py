@@ -30,7 +30,7 @@ refresh that brought the same lease again, it starts one in this time only if th
 
 class Prepared(msgspec.Struct, frozen=True):
     """A request that is complete except for its signature. headers: with lower-case names. body: None = the
-    body is sent in parts, so `Lease.sign` refuses it.
+    body is sent in parts, so it cannot be signed.
     """
 
     method: str
@@ -149,9 +149,10 @@ class Refreshing:
         return State(self._id, None if secret is None else secret.tail, self.lease.expires, self._error)
 
     async def current(self) -> Lease:
-        """Return the present lease. If it has expired, first wait for a refresh, unless a refresh failed in
-        the last second; raise RequestFailed if the lease is still expired then. If a refresh is due (`early`,
-        `every`), start it, but return the present lease at once.
+        """Return the present lease. If it has expired, first wait for a refresh, and raise RequestFailed if
+        the lease is still expired then. No refresh is started within one second after a failed one. If the
+        lease has not expired but a refresh is due (`early`, `every`), start one, and return the present lease
+        at once.
         """
         now = self._now()
         if self._expired(now):
@@ -164,7 +165,7 @@ class Refreshing:
         return self.lease
 
     async def refused(self, lease: Lease) -> bool:
-        """Refresh the credential because the provider has refused `lease`, unless the present lease is
+        """Wait for a refresh, because the provider has refused `lease`; do nothing if the present lease is
         already another one. Return whether the present lease is now another one than `lease`.
         """
         if lease is self.lease:

@@ -1,5 +1,6 @@
-"""Failures of a cloud that hosts another company's protocol. When the cloud itself refuses a credential,
-limits the rate or breaks off a stream, it answers in its own form, not in that of the hosted protocol.
+"""Decodes the failures of a cloud that hosts another company's protocol. When the cloud itself refuses a
+credential, limits the rate or breaks off a stream, it answers in its own form, not in that of the hosted
+protocol.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class HostedDecoder:
         self._over = False
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame; [] after an exception. Raises WireError for a malformed frame."""
+        """Return the events of one frame. An exception gives one `ir.Error`; every frame after an exception
+        gives []. Raises WireError for a malformed frame.
+        """
         if self._over:
             return []
         if type(frame) is ErrorFrame:
@@ -44,5 +47,5 @@ class HostedDecoder:
         return self._inner.feed(frame)
 
     def close(self) -> list[ir.Event]:
-        """Return the last events of the stream; [] = it has failed before."""
+        """Return the last events of the stream; [] after an exception."""
         return [] if self._over else self._inner.close()

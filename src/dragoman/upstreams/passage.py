@@ -1,9 +1,10 @@
-"""Passes requests about files, jobs and listed paths on to a provider without interpreting them. The
-account's headers, with its credential, are added.
+"""Passes requests to a provider without translating them: requests about files and jobs, and requests to the
+paths that the operator lists in `providers.NAME.paths`. The account's headers, with its credential, replace
+the client's headers of the same name, except those in `yields` (see `Passage`).
 
-Of several configured credentials, always the first is used, because files that belong to one key may be
-invisible to another. Only one attempt is made: a streamed body cannot be sent again, and files and jobs exist
-at one provider only.
+Of several configured credentials, the first is used, because files that belong to one key may be invisible to
+another. Only one attempt is made: a streamed body cannot be sent again, and files and jobs exist at one
+provider only.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ NO_PATHS: Final = Paths()
 
 
 class Passage:
-    """Sends requests about files and jobs, and requests to listed paths, to one provider.
+    """Sends requests to one provider: about files and jobs, and to the paths that the operator lists for this
+    provider.
 
     name: the provider's name. base_url: the beginning of the URLs of requests about files and jobs. query:
     the query that every such URL needs ("?api-version=2024-10-21"), "" = none. account: the credential.
     resources: the kinds of objects that requests may be about. ids: `minted` = clients can use only ids that
     the gateway has made; `upstream` = also the provider's ids, for objects that no client of the gateway
     owns. yields: names of headers for which the client's value is used instead of the account's. origin:
-    scheme and host of the provider's server (`https://host`). paths: the paths of this server that clients
-    may call although the gateway does not know their meaning.
+    scheme and host of the provider's server (`https://host`). paths: the paths of this server that the
+    operator lists. Clients may call them although the gateway does not know their meaning.
     """
 
     def __init__(
@@ -74,9 +76,7 @@ class Passage:
         self._origin = origin
 
     def renew(self, account: Account) -> None:
-        """Use another account from now on. The secrets of the old account stay hidden in answers to
-        clients.
-        """
+        """Use another account. The secrets of the old account stay hidden in errors for clients."""
         self.account = account.succeeding(self.account)
 
     def using(self, account: Account) -> Passage:
@@ -92,8 +92,8 @@ class Passage:
         answer comes, if the credential has expired, or if the credential must sign each request.
 
         target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
-        may be passed on. The account's headers replace headers of the same name, except those in `yields`.
-        body: None = no body.
+        may be passed on. The account's headers, and the gateway's `accept-encoding`, `user-agent` and hop
+        count, replace headers of the same name, except those in `yields`. body: None = no body.
         """
         query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
         return await self._send(method, self._base_url + target + query, headers, body)
@@ -110,7 +110,7 @@ class Passage:
     def below_origin(self, url: str, before: str) -> str | None:
         """Return a URL of the provider's server as a path of this gateway: `before`, followed by the URL's
         path and query. A URL that is only a path ("/v1/files") counts as one of the provider's server. None =
-        the URL leads to another server, or has no path.
+        the URL leads to another server, has no path, or has a path that begins with `//`.
         """
         rest = url.removeprefix(self._origin)
         return before + rest if rest.startswith("/") and not rest.startswith("//") else None
@@ -136,11 +136,12 @@ class Passage:
         return await self._transport.send(Head(method, URL(url, encoded=True), prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """Return (not raise) the error for an answer without a status of success; the account's secrets are
-        hidden in it. For a status outside 400 to 599, the error only names the status. For 401 and 403, it
-        says whose credential the provider has refused: the gateway's (then it blames the gateway, because the
-        client cannot correct this) or the tenant's; but a client that has sent its own credential gets the
-        provider's error. Raises RequestFailed if the answer ends too early.
+        """Return (not raise) the error for an answer whose status is not a success; the account's secrets are
+        hidden in it. For a status outside 400 to 599, the error only names the status.
+
+        For 401 and 403, the error says that the provider has refused the gateway's credential, or the
+        tenant's; it does not repeat the provider's error. Only a client that has sent its own credential gets
+        the provider's error for these. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

@@ -61,7 +61,7 @@ class Several:
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
         """Give the events of one answer. It has a candidate for each question, in the order of the questions.
-        Its usage is the sum of the usages of all answers.
+        Its usage is the sum of the usages of all answers (`added`); there is none if no answer states one.
         """
         async with aclosing(self._batches()) as batches:
             yield batches
@@ -98,10 +98,11 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """Return the events of the answer's first candidate, with the candidate's index changed to `number`;
-        events of other candidates are left out. Token counts are left out, too; the latest are put into
-        `usages`. A Start is returned only for the first question, an End only for the last question. An End
-        with an error becomes an `ir.Error`.
+        """Return the events of the answer's first candidate, with the candidate's index changed to `number`.
+        Events of other candidates are left out; events that belong to no candidate, such as a Ping, are
+        returned unchanged. Token counts are left out; the latest are put into `usages`. A Start is returned
+        only for the first question, an End only for the last question. An End with an error becomes an
+        `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -130,8 +131,9 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """Return the sum of the token counts of several usages, without `detail` and `extra`. A count is None if
-    none of the usages states it. The sum is marked as estimated if any of the usages is.
+    """Return one usage with the sum of the token counts of several usages, and with all their `others`, but
+    without `detail` and `extra`. A count is None if none of the usages states it. The sum is marked as
+    estimated if any of the usages is.
     """
     sums: dict[str, Any] = {}
     for name in _COUNTS:

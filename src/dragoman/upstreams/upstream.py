@@ -122,7 +122,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Native(msgspec.Struct, frozen=True):
-    """The features that a custom upstream supports itself. The gateway emulates all other features.
+    """The features that a custom upstream supports itself. The gateway emulates other features where it can.
 
     tool_name: a regular expression that must match a complete tool name; names that do not match are
     replaced. The expression must match the replacements: names of at least ten characters, which are small

@@ -89,15 +89,16 @@ class WireUpstream:
 
     chat_url: the URL of chat. stream_url: the URL of streamed chat, None = `chat_url`. base_url: the
     beginning of the URLs of the model list and the other operations, None = the provider has none. list_base:
-    replaces `base_url` for the model list; None = it is not replaced. bases: {operation: the base URL that
-    replaces `base_url` for it}. live_url: the URL of realtime sessions, with its query; None = there are
-    none. query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the
-    models that can chat in this dialect (`!` before a pattern excludes them), None = all. further: the
-    provider's upstreams in other dialects, best first. yields: names of headers for which a request's own
-    value is used instead of the account's. service: the vendor's own API for operations beside chat, None =
-    it has none. host: the first protocol of the cloud that hosts this one, in which the cloud itself reports
-    its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do not
-    show it. listing: the form of the model list, None = the dialect's.
+    replaces `base_url` for the model list; None = it is not replaced. A base URL for `models` in `bases` is
+    used before both. bases: {operation: the base URL that replaces `base_url` for it}. live_url: the URL of
+    realtime sessions, with its query; None = there are none. query: added to the end of every other URL
+    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
+    pattern excludes them), None = all. further: the provider's upstreams in other dialects, best first.
+    yields: names of headers for which the value in the request is used instead of the account's. service: the
+    vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
+    that hosts this one, in which the cloud itself reports its failures; None = no cloud hosts it.
+    base_models: {name: the model behind it} for names that do not show it. listing: the form of the model
+    list, None = the dialect's.
     """
 
     success: Final = 200
@@ -256,8 +257,9 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Decide whether a failure says something about this model in this dialect; if so, remember it.
-        Return whether it does, also if it is already known: several requests may get the same failure.
+        """Remember what a failure says about this model in this dialect: that the model is not available, or
+        that it cannot use tools while it thinks. Return whether the failure says so, also if it was
+        remembered before: several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -294,10 +296,9 @@ class WireUpstream:
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
-        the caller must close. Raises RequestFailed if no answer comes.
-
-        headers: the headers of this request. The account's headers replace them, except those in `yields`;
-        the headers configured for the model replace both. stream: the body asks for a stream.
+        the caller must close. Raises RequestFailed if there is no answer, or no valid credential. headers:
+        the headers of this request. Those of the account and the gateway replace them, except those in
+        `yields`; those configured for the model replace both. stream: the body asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -345,7 +346,8 @@ class WireUpstream:
         stated: Mapping[str, str] = {},
     ) -> Answer:
         """Wait until a credential that changes is valid; then sign the request, if the credential signs, and
-        send it. stated: headers that replace all others of the same name. Raises RequestFailed.
+        send it. stated: headers that replace all others of the same name. Raises RequestFailed as `send`
+        does.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -384,8 +386,7 @@ class WireUpstream:
         largest: int | None = None,
     ) -> bytes:
         """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
-        RequestFailed.
-
+        RequestFailed if there is no answer, no success, or no valid credential, or if the list is too large.
         signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
         largest: the most bytes, None = as for all answers.
         """
@@ -408,7 +409,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """Return the head for a model and an account: method, URL, account's headers and `call.headers`."""
+        """Return the head for a model and an account. Headers in `call.headers` replace the account's."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -423,8 +424,10 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Add a request's own headers, the hop count and the idempotency key. Return (the head, changed where
-        they replace its values; the headers to add to it).
+        """Return (head, headers to add to it) for a request with these `headers`, the hop count and, if the
+        provider accepts it, the idempotency key. If the head already has a header, its value is kept, with
+        two exceptions: the hop count is replaced, and so is a header in `yields` that `call.headers` does not
+        have.
         """
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
@@ -441,8 +444,8 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """Return the chat request in this dialect, with `call.body` merged into it. Raises WireError if the
-        dialect cannot express the request.
+        """Return the chat request in this dialect, with `call.body` merged into it; where both have a value,
+        that of `call.body` is used. Raises WireError if the dialect cannot express the request.
         """
         target = self._target(call)
         wire = self.dialect.request.encode(request, target)
@@ -505,7 +508,7 @@ class WireUpstream:
 
     def headed(self, answer: Answer, call: Call) -> None:
         """Record when the head of an answer came. If it says that the key's rate limit is used up, call
-        `spent`; not for a 429, because that fails the attempt, and the failure says the same.
+        `spent`, except for a 429: the failure of that attempt says the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -631,7 +634,6 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    """Return a copy of a head in which `headers` replace the headers of the same name."""
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)

@@ -38,8 +38,9 @@ SERVER_CALL: Final = "server_tool_use"
 
 
 def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
-    """Decode a list of blocks. where: the path of the list. Raises WireError, with the path `where[index]`,
-    for an entry that is not an object.
+    """Decode a list of blocks. A usual cache point becomes the cache mark of the block before it, if this
+    block can have a mark and has none. where: the path of the list. Raises WireError, with the path
+    `where[index]`, for an entry that is not an object.
     """
     blocks: list[ir.Block] = []
     for index, value in enumerate(values):
@@ -251,7 +252,7 @@ _PLACES: Final = {
 
 def decode_citation(value: _Wire) -> ir.Citation:
     """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
-    field of the IR can hold, all other fields stay empty.
+    field of the IR can hold, the citation has only this `source`, and its kind is `document`.
     """
     location = value.get("location") or {}
     place = next(iter(location), "")

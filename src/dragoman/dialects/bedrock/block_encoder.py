@@ -55,7 +55,8 @@ def reads(media: ir.Media) -> bool:
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
     """Encode blocks that come with their IR paths. Blocks that `encode_block` leaves out are not in the
     result. The cache point of a mark follows its block; for content of another dialect, a mark on a block
-    inside a tool result or a document gives a cache point behind the whole result or document.
+    inside a tool result or a document gives a cache point behind the whole result or document, which gets at
+    most one.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -107,8 +108,8 @@ def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> 
 def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = True) -> list[_Wire]:
     """Return a list with the cache point of a mark. For content of another dialect, the mark is reported as
     lost and the list is empty if the model's family is not in `CACHING` or if there is no block before the
-    point. where: the IR path of the block or tool with the mark. after: True = there is a block before the
-    point.
+    point; a lifetime other than `5m` and `1h` is written as `1h`. where: the IR path of the block or tool
+    with the mark. after: True = there is a block before the point.
     """
     report, place = scope.report, f"{where}.cache"
     restore({}, mark.extra, report, place)

@@ -1,4 +1,4 @@
-"""Checks Converse requests: types, ranges, required members, names. A mistake raises WireError.
+"""Checks Converse requests: types, ranges and required members. A mistake raises WireError.
 
 The gateway has no endpoint for this dialect; `dialects/translation` uses these checks. Unknown members and
 blocks pass, because the protocol grows. The order of roles is not checked, because models differ in it. The

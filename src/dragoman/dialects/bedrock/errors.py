@@ -83,8 +83,8 @@ statuses below 500 do not show that the request is invalid, because some models 
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never fails: without a readable body, the status gives
-    the kind.
+    """Return the fault of an error response. Never fails: without a readable body, the header
+    `x-amzn-errortype` and the status give the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     stated = headers.get(HEADER, "").partition(":")[0] or None

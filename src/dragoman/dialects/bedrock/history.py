@@ -64,7 +64,10 @@ def _message(value: Any, where: str) -> ir.Message:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether the encoder writes anything for a block of a history that came in another dialect."""
+    """Whether the encoder writes anything for a block of a history that came in another dialect. False for a
+    blank text or refusal, for thinking without a seal of this dialect, for a call or result of a tool that
+    the client does not run, and for an ir.Native of another dialect.
+    """
     if isinstance(block, ir.Text | ir.Refusal):
         return bool(block.text.strip())
     if isinstance(block, ir.Thinking):

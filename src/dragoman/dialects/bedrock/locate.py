@@ -38,8 +38,9 @@ _OF_BLOCK: Final = re.compile(r"((?:content|system)\[\d+\])\..*")
 
 def locate(place: str) -> str:
     """Return the JSON path for the IR path `place`: `$.messages[0].content[1]` for
-    `messages[0].blocks[1].cache`. A path to something inside a block is cut to the path of the block, because
-    the JSON path continues with the kind of the block, which an IR path does not name.
+    `messages[0].blocks[1].cache`. A path to something inside a block or a tool is cut to the path of this
+    block or tool. In Converse, the next part of the path is the kind of the block, which an IR path does not
+    name.
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"

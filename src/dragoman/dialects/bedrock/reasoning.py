@@ -136,8 +136,8 @@ def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, a
     Changes are reported.
 
     With a budget, the assistant's last turn must begin with thinking: if it does not, `thinking` is removed
-    from `fields`. Without thinking, the history must have no reasoning: if the model will not think, the
-    reasoning blocks are removed from `body`, except from messages that have no other blocks.
+    from `fields`. Without thinking, the history must have no reasoning: if the model is not expected to
+    think, the reasoning blocks are removed from `body`, except from messages that have no other blocks.
 
     body: the encoded request. fields: its `additionalModelRequestFields`. asked: the client's request says
     whether or how much to think.

@@ -61,7 +61,9 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def decode_stop(word: Any) -> ir.Stop | None:
-    """Return the stop of the IR for a `stopReason`; None = no text, or an empty one."""
+    """Return the stop of the IR for a `stopReason`; None = `word` is not a text, or is empty. An unknown text
+    becomes the reason "other".
+    """
     if type(word) is not str or not word:
         return None
     return STOPS.get(word) or ir.Stop("other", word)
@@ -81,9 +83,10 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
     """Return the `stopReason`. stop: None = not stated; then it is `tool_use` if `called` is True, else
-    `end_turn`. own: True = the response came in this dialect. called: True = the response has calls of tools.
-    A stop reason that the API does not have is reported as lost, and `end_turn` is written for it. In a
-    response of another dialect with calls, `tool_use` replaces `end_turn`.
+    `end_turn`. own: True = the response came in this dialect; then its original `stopReason` is written if
+    there is one. called: True = the response has calls of tools. A stop reason that the API does not have is
+    reported as lost, and `end_turn` is written for it. In a response of another dialect with calls,
+    `tool_use` replaces `end_turn`.
     """
     if stop is None:
         return "tool_use" if called else "end_turn"

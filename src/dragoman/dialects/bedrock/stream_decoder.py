@@ -64,8 +64,8 @@ class BedrockDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame; [] after the last event of the stream. An exception event gives
-        ir.Error, an event with an unknown name ir.Raw.
+        """Return the IR events for one frame; [] = it gives none, for example after the last event of the
+        stream. An exception event gives ir.Error, an event with an unknown name ir.Raw.
 
         Raises WireError for a malformed event.
         """

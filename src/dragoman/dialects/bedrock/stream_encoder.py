@@ -62,8 +62,8 @@ class BedrockEncoder(EventEncoder):
         self._tier: str | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes for the client after one IR event; empty = nothing is written now. Events of
-        further candidates give no bytes, and each of their blocks is reported as lost.
+        """Return the bytes for the client after one IR event; empty = nothing is written now, or the stream
+        has ended. Events of further candidates give no bytes, and each of their blocks is reported as lost.
         """
         if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):

@@ -29,7 +29,9 @@ _EMPTY: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
 
 def decode_tools(config: Mapping[str, Any]) -> tuple[ir.Tool, ...]:
-    """Decode the tools of a `toolConfig`. A cache point becomes the cache mark of the tool before it."""
+    """Decode the tools of a `toolConfig`. A usual cache point becomes the cache mark of the tool before it,
+    if this tool has none.
+    """
     tools: list[ir.Tool] = []
     for value in config.get("tools") or ():
         mark = decode_mark(value)

@@ -29,8 +29,8 @@ _INCLUDED: Final = ("tool_input", "reasoning")
 
 
 def decode_usage(whole: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another. Members without a field in the IR are
-    leftovers.
+    """Decode token counts so that no count includes another, except that `cache_write` includes its parts by
+    lifetime. Members without a field in the IR are leftovers.
     """
     wire = counted(whole)
     get = wire.get

@@ -23,8 +23,8 @@ _NOTHING: Final = "null"
 
 
 def decode_call(call: Any) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`, or the object that a stream event has as `tool_calls`. Raises
-    WireError if the call is not an object or its name is not a text.
+    """Decode an entry of `tool_calls`, or the object that a stream event has as `tool_calls`. A missing name
+    becomes "". Raises WireError if the call is not an object or its name is not a text.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function") or {}, "tool_calls[].function")
@@ -44,8 +44,8 @@ def told_arguments(arguments: Any) -> str:
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
-    where: the call's IR path.
+    """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id. A
+    call of another dialect without arguments gets the arguments `{}`. where: the call's IR path.
 
     In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
     request's history such a call raises WireError; normally `emulate` has replaced it before.

@@ -105,8 +105,9 @@ def _without_sources(wire: dict[str, Any]) -> dict[str, Any]:
 def encode_citation(
     citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str
 ) -> dict[str, Any]:
-    """Return the wire citation for one citation. A citation of another dialect without a span covers the
-    whole text. said, index: as for `encode_citations`. where: the citation's IR path.
+    """Return the wire citation for one citation. A citation of another dialect without a start begins at the
+    beginning of the text; without an end, it ends at the end of the text. said, index: as for
+    `encode_citations`. where: the citation's IR path.
     """
     start = citation.start if citation.start is not None or draft.own else 0
     end = citation.end if citation.end is not None or draft.own else len(said)

@@ -121,8 +121,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a request that `check` has accepted. Raises WireError for pictures, and if `embedding_types` is
-    stated and not `["float"]`.
+    """Decode a request that `check` has accepted. Raises WireError if `images` or `inputs` is stated, or if
+    `embedding_types` is stated and not `["float"]`.
     """
     body = wire.body
     for member in ("images", "inputs"):
@@ -187,9 +187,9 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
 
 
 def unasked(request: ir.EmbedRequest) -> frozenset[str]:
-    """Return the names of the members that `encode_request` writes although the client has not stated them:
-    `input_type`, which Cohere requires, and `truncate`, for which Cohere's default differs from that of other
-    protocols.
+    """Return those of the names `input_type` and `truncate` for which the client has stated no value.
+    `encode_request` writes a value of its own for them (`truncate` only in a request of another dialect):
+    Cohere requires `input_type`, and its default for `truncate` differs from that of other protocols.
     """
     stated = {"input_type": request.task, "truncate": request.truncate}
     return frozenset(member for member, value in stated.items() if value is None)

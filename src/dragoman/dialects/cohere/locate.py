@@ -48,8 +48,8 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in `request` for the IR path `where`. If the request has no such member, the
-    nearest path that the request has is returned.
+    """Return the JSON path in `request` for the IR path `where`. For a block, the path of the block's message
+    is returned. If the request has no such member, the nearest path that the request has is returned.
     """
     body: dict[str, Any] = request.body
     if (block := _BLOCK.fullmatch(where)) is not None:

@@ -79,8 +79,9 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return the content part for one block; None = the dialect has no form for the block, which is reported
-    as lost. where: the block's IR path.
+    """Return the content part for one block; None = nothing is written for the block, and the loss is
+    reported: a message cannot contain this kind of block, or thinking of another dialect has no text. where:
+    the block's IR path.
 
     Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or an
     image that is only the id of a file (`unsupported_value`). Without the medium the model would answer

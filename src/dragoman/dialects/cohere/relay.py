@@ -105,8 +105,8 @@ class CohereStreamRelay:
             raise WireError(f"a stream event cannot be parsed: {error}") from None
 
     def _end(self, value: dict[str, Any], frame: bytes) -> bytes:
-        """Read the usage of the event `message-end`, and return its frame; if the event states no usage, with
-        an estimate. Raises RequestFailed if the event reports an error.
+        """Read the usage of the event `message-end`, and return its frame; if the event states no usage and
+        `estimate` is set, with the estimated usage added. Raises RequestFailed if the event reports an error.
         """
         delta = value.get("delta") or {}
         if error := delta.get("error"):

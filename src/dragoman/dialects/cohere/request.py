@@ -245,8 +245,9 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 
 def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
     """Return `thinking` for the reasoning that a request of another dialect asks for; {} = the model decides.
-    A stated budget is written, and a stated effort beside it is lost. An effort below "high" is written as a
-    budget, any other effort as thinking without a limit.
+    The mode "off", the effort "none" and the budget 0 disable thinking. A positive budget is written, and a
+    stated effort beside it is lost. An effort below "high" is written as a budget, any other effort as
+    thinking without a limit.
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:

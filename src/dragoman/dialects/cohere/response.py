@@ -87,8 +87,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
-    """Return the stop of the IR for a finish reason (`word`); None = `word` is None. called: True = the
-    response has tool calls; then `COMPLETE` is decoded as a stop for tools.
+    """Return the stop of the IR for a finish reason (`word`); None = `word` is None. An unknown text becomes
+    the reason "other", an empty one "end". called: True = the response has tool calls; then "tool" replaces
+    the reason "end".
     """
     if word is None:
         return None

@@ -2,9 +2,9 @@
 
 A stream has `message-start`, then the start, deltas and end of each block, then `message-end` with the finish
 reason and the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block.
-A citation belongs to the content part that it names; if it names none, to the latest text. A stream that
-fails ends with a `message-end` that has an `error` or a finish reason of `FAILURES`.
-https://docs.cohere.com/docs/streaming, read 2026-11
+A citation of the type `PLAN` belongs to the plan. Any other citation belongs to the content part that it
+names; if it names none, to the latest text. A stream that fails ends with a `message-end` that has an `error`
+or a finish reason of `FAILURES`. https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 class _Open:
     """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: the
-    parts of its text so far. held: "null" if the arguments of a call so far are this text, else "". The text
-    is left out if no more arguments follow, because it then means a call without arguments. closed: the block
-    has ended.
+    parts of its text so far; of a call, [] = no arguments have come. held: "null" if the arguments of a call
+    so far are this text, else "". The text is left out if no more arguments follow, because it then means a
+    call without arguments. closed: the block has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")
@@ -110,8 +110,8 @@ class CohereDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame; [] after the last event of the stream. Raises WireError for a
-        malformed event.
+        """Return the events of one frame; [] = it gives none, for example after the last event of the stream.
+        Raises WireError for a malformed event.
         """
         if self._over:
             return []

@@ -33,7 +33,9 @@ _PATIENCE: Final = 10
 
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
-    """Return a new token. region: not used. Blocks. Raises NotRenewed."""
+    """Return a token of the identity and the time at which it expires (None = unknown). region: not used.
+    Blocks. Raises NotRenewed.
+    """
     request: Any = partial(Request(), timeout=_PATIENCE)
     scopes = [identity.scope or SCOPE]
     try:
@@ -52,7 +54,8 @@ def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG0
 
 def _stated(file: Path, scopes: list[str]) -> Any:
     """Return the credentials that a file describes. Raises NotRenewed for a file of an unknown type, and for
-    a file that names a program to run, because anybody who can write the file could run any program.
+    a file that names a program to run, because anybody who can write the file could run any program. For
+    other mistakes in the file, raises the error of the library that reads it.
     """
     info = json.loads(file.read_text("utf-8"))
     kind = info.get("type") if isinstance(info, dict) else None

@@ -33,7 +33,7 @@ _LONGEST: Final = 300
 
 class Token(NamedTuple):
     """A token, or an access key. text: the value that is sent, or that signs requests. expires: Unix seconds,
-    None = unknown.
+    None = unknown or never.
     """
 
     text: str
@@ -56,9 +56,10 @@ class SignIn:
         self._obtain = obtain
 
     async def fetch(self, lease: Lease) -> Lease:
-        """Return a lease with a new token, or `lease` itself if the cloud returns the same token again.
-        lease: the present lease. Raises NotRenewed if the library fails, if there is no token after
-        `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that no header can hold.
+        """Return a lease with the token that the cloud returns now; `lease` itself if that is the same token
+        with the same expiry. lease: the present lease. Raises NotRenewed if the library fails, if there is no
+        token after `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that no header
+        can hold.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")
@@ -103,8 +104,8 @@ class SignIn:
 
 
 def told(error: Exception) -> str:
-    """Return the text of a library's error in one line. A text of more than 300 characters is cut, and ends
-    in "…".
+    """Return the text of a library's error in one line; the name of its class if it has no text. A text of
+    more than 300 characters is cut, and ends in "…".
     """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -33,7 +33,9 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """Return the events for more text; [] as long as the text may still become a tool call."""
+        """Return the events for more text; [] = none yet, because the text may still become a tool call, or
+        because the name of a forced call is not complete.
+        """
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
         if self._held is None:

@@ -45,9 +45,8 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """Return the text that `feed` has not returned yet. whole: True = the model finished the call. Then
-        that text is only the brace that closes the call, and "" is returned; but if the name was never read,
-        the complete text is returned.
+        """Return the text that `feed` has not returned yet. whole: True = the model finished the call; then
+        "" is returned if the tool's name was read, because only the brace that closes the call is left.
         """
         held = "" if whole and self.begun else self._held
         self._held = ""
@@ -73,7 +72,9 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """Return whether a reply that begins with `text` may still become a tool call."""
+    """Return whether `text` is the beginning of a tool call in a model's reply, or may still become one:
+    after white space, `<tool_call>`, or `{` and the key of a call. The text after these is not checked.
+    """
     text = text.lstrip()
     if text.startswith("{"):
         rest = text[1:].lstrip()
@@ -83,7 +84,8 @@ def may_be_call(text: str) -> bool:
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
     """Return (name of the tool, arguments as JSON) for each call in a reply. The list is empty if the reply
-    contains any text besides calls, or calls a tool that is not in `names`.
+    contains any text besides calls (except white space), a malformed call, or a call of a tool that is not in
+    `names`.
     """
     tagged = text.lstrip().startswith(_TAG)
     if tagged and _TAGGED.sub("", text).strip():

@@ -127,9 +127,9 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """Split a user message: yield one turn for each tool result in it, and one turn for each group of
-    adjacent other blocks; one empty turn for a message without blocks. where: the path of `blocks` in the IR.
-    names: {id of a call: name of its tool}.
+    """Split a user message: yield one turn for each result of the client's tools in it, and one turn for each
+    group of adjacent other blocks; one empty turn for a message without blocks. where: the path of `blocks`
+    in the IR. names: {id of a call: name of its tool}.
     """
     start = 0
     for index, block in enumerate(blocks):
@@ -149,7 +149,8 @@ def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
     """Return the text of blocks[start:end], joined by newlines. Calls of the client's tools and their results
-    are left out. where: the path of `blocks` in the IR.
+    are left out. Other blocks without text are left out, too, and reported as lost, but a medium without text
+    raises RequestFailed. where: the path of `blocks` in the IR.
     """
     texts = (
         _block(block, f"{where}[{index}]", report)
@@ -201,7 +202,8 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
     """Return (the tools that may be called, each with its index in the request; whether one of them must be
-    called).
+    called). Raises RequestFailed for a free-text tool, WireError if a call is required but no tool can be
+    called.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":

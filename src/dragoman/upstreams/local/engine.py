@@ -104,14 +104,14 @@ class Model(Resident, Protocol):
 
 
 class Embedder(Resident, Protocol):
-    """An embedding model."""
+    """A loaded embedding model."""
 
     def answer(self, order: protocol.Embed, cancelled: Callable[[], bool]) -> protocol.Embedded | None:
         """Return the embedding vectors; None if `cancelled` returned True before all were made."""
 
 
 class Speaker(Resident, Protocol):
-    """A text-to-speech model."""
+    """A loaded text-to-speech model."""
 
     def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
         """Return the audio; None if `cancelled` returned True before it was complete. Raises EngineRefused
@@ -120,7 +120,7 @@ class Speaker(Resident, Protocol):
 
 
 class Transcriber(Resident, Protocol):
-    """A speech-to-text model."""
+    """A loaded speech-to-text model."""
 
     def answer(
         self, order: protocol.Transcribe, cancelled: Callable[[], bool]

@@ -51,8 +51,8 @@ def render(model: Model, request: Generate | Count) -> str:
 
 
 def count(model: Model, request: Count) -> Counted:
-    """Return the number of tokens in the prompt for this conversation. Raises EngineRefused as
-    `render` does.
+    """Count the tokens in the prompt for this conversation, and return the answering message. Raises
+    EngineRefused as `render` does.
     """
     return Counted(request.id, len(model.tokenize(render(model, request))))
 

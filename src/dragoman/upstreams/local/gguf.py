@@ -144,7 +144,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """Reads one value after another from the bytes of a file. Reading beyond their end raises WireError."""
+    """Reads one value after another from the bytes of a file. Reading too far raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
@@ -155,7 +155,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Advance by `count` bytes. Return the position before that."""
+        """Return the present position, and advance by `count` bytes."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")

@@ -341,7 +341,8 @@ def _cost(*bounds: int | None) -> int:
 
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
     """Return the bound of a number as an integer; None if the schema does not state it. rounded: converts a
-    bound that is not an integer to an equivalent integer; None = such a bound raises WireError.
+    bound that is not an integer to an equivalent integer; None = such a bound raises WireError, and so does a
+    bound of more than 320 digits.
     """
     bound = flat.get(keyword, None)
     if bound is None:

@@ -1,4 +1,4 @@
-"""Speech by hibari: English text to audio, one voice, several hundred times faster than real time.
+"""Speech by hibari: English text to audio, one voice.
 
 Only the voice in the package is used; other voices would be downloaded. https://github.com/MMWilliams/hibari
 """

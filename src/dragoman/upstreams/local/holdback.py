@@ -32,7 +32,7 @@ class Holdback:
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """Return the text that was held back until the end of the bytes."""
+        """Return the text that was held back until the end of the bytes; "" after a stop sequence."""
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text

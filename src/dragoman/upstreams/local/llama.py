@@ -158,7 +158,7 @@ class LlamaModel:
 
     def _read(self, prompt: Sequence[int]) -> None:
         """Compute the prompt. The chunks at its beginning that are the same as in the previous prompt are not
-        computed again.
+        computed again, if the kind of model allows that.
         """
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.

@@ -52,7 +52,7 @@ class MiniLM:
 
 
 class MiniLMModel:
-    """The loaded model."""
+    """The loaded model all-MiniLM-L6-v2."""
 
     context = LONGEST
 

@@ -18,7 +18,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 def integers(low: int | None, high: int | None) -> str | None:
     """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. A
-    bound of None = there is no bound on this side.
+    bound of None = there is no bound on this side; then the number of digits is limited (`_bounds`).
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
@@ -30,8 +30,9 @@ def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
     """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None =
-    there is no bound on this side. without_low, without_high: True = this bound itself is excluded. Numbers
-    have at most six decimals; between an excluded bound and the next integer farther from zero, up to twelve.
+    there is no bound on this side; then the number of digits is limited (`_bounds`). without_low,
+    without_high: True = this bound itself is excluded. Numbers have at most six decimals; between an excluded
+    bound and the next integer farther from zero, up to twelve.
     """
     low, high = _bounds(low, high)
     parts: list[str] = []

@@ -187,9 +187,8 @@ class ModelProcess:
         """Send a request (its `id` is replaced) and yield the messages of the answer as they come. A failure
         is such a message too (`Failed`).
 
-        To cancel the request, close the generator (`contextlib.aclosing`). Then a model that writes text
-        stops within one token, and a model that does other work within about a second; a request that still
-        waits leaves the queue.
+        To cancel the request, close the generator (`contextlib.aclosing`). Then the model stops this work
+        soon; a request that still waits leaves the queue.
         """
         id_ = next(self._ids)
         try:
@@ -278,8 +277,8 @@ _PASSED = (
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment variables for the process. Variables with credentials are left out, because the
-    process reads files that strangers made.
+    """Return the environment variables for the process: those in `_PASSED`, and PYTHONPATH. All others, which
+    may hold credentials, are left out, because the process reads files that strangers made.
     """
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}

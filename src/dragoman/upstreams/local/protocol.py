@@ -104,8 +104,8 @@ class Generate(Message, frozen=True, tag="generate"):
     sequences that end the answer and are not part of it. grammar: a grammar in GBNF that the answer must
     follow, None = any text. All jobs have the fields keep_alive and client. keep_alive: seconds for which the
     model stays in memory after the job; 0 = it does not stay, negative = for ever. client: the client that
-    sent the request. If the queue is full, the client with the most waiting jobs loses its last one, which is
-    refused.
+    sent the request. It decides which job is refused if the queue is full: usually the last one of the client
+    with the most waiting jobs.
     """
 
     id: int

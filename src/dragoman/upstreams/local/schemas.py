@@ -154,7 +154,8 @@ class Reader:
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
         """Return the schema as a `Flat`; or, if the schema consists of alternatives (`anyOf`, `oneOf`), a
         list of (alternative, path), into each of which the keywords beside the alternatives are merged.
-        Raises WireError if no grammar can enforce the schema.
+        Raises WireError if the schema is malformed, allows no value, or has a keyword that no grammar can
+        enforce.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -259,7 +260,10 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Return whether the value of an enforced keyword has the form that the specification requires."""
+    """Return whether the value of an enforced keyword has a type that the keyword may have. `required` must
+    be a list of strings, and a count a whole number that is not negative. Schemas inside the value are not
+    checked.
+    """
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)

@@ -181,8 +181,8 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> protocol.Report:
-        """Return the loaded models and the queues of all engines in one report. running: the id of one
-        running job, if any engine runs one.
+        """Return the loaded models and the queues of all engines in one report; numbers of the engines are
+        added. running: the id of one running job, if any engine runs one.
         """
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]

@@ -122,7 +122,7 @@ class Spectra:
 
 
 class WhisperModel:
-    """The loaded model."""
+    """The loaded Whisper model."""
 
     context = None
 

@@ -251,8 +251,8 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Wait while the pipe is full because the gateway does not read. End this process
-        if the gateway has closed the pipe.
+        """Write one message. Raises FrameTooLarge. Wait while the pipe is full because the gateway does not
+        read. End this process if the gateway has closed the pipe.
         """
         with self._writing:
             try:

@@ -199,7 +199,8 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """Return the functions to call, each with its index in the request's tools; [] = call none.
+    """Return the functions to call, each with its index in the request's tools; [] = call none, for example
+    because the tool choice is "none".
 
     These are the allowed functions that the user's text names. If the tool choice forces a call and the text
     names none of them, it is the first allowed function. If the tool choice does not force a call, functions
@@ -264,7 +265,9 @@ def _stands_alone(said: str, name: str) -> bool:
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """Return (name of the tool, text) for each tool result in the messages at the end of the conversation."""
+    """Return (name of the tool, text) for each tool result in the messages at the end of the conversation
+    that have tool results. The name is "?" if neither the call nor the result states it.
+    """
     calls = {
         block.id: block.name
         for message in request.messages
@@ -319,7 +322,8 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
 
 def counted(request: ir.Request) -> int:
     """Return the number of input tokens: those of the text, the tool calls, the tool results and the tool
-    definitions, `MEDIUM` for each picture, sound, video or file, and 4 for each message.
+    definitions, `MEDIUM` for each picture, sound, video or file (except a document that is given as text),
+    and 4 for each message.
     """
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:

@@ -49,9 +49,9 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """Return the documents sorted by their nearness to the query, the nearest first; at most `request.top`
-    documents (None = all). The nearness is greater, the more words the document and the query share, in
-    proportion to their numbers of words.
+    """Return the index and the nearness of each document, the one nearest to the query first; at most
+    `request.top` documents (None = all). The nearness is greater, the more words the document and the query
+    share, in proportion to their numbers of words.
     """
     query_words = set(words(request.query))
     results = [
