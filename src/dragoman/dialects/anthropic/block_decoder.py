@@ -146,8 +146,8 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
     """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
-    unknown members of `source`, None = there are none). Raises KeyError for a source of unknown type, which
-    `read_block` handles.
+    unknown members of `source`, None = there are none). Raises KeyError if the source or a part of it is
+    missing, or if its type is unknown; `read_block` handles this error.
     """
     source = value["source"]
     kind = source["type"]

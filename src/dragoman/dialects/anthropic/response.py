@@ -110,7 +110,7 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
     two are null. Losses are reported.
 
     own: True = the answer comes from this dialect. called: True = the answer has calls of tools that the
-    client runs; if the answer comes from another dialect, its normal end is then written as `tool_use`.
+    client runs; if the answer comes from another dialect, `tool_use` is then written in place of `end_turn`.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
