@@ -1,7 +1,7 @@
 """Decodes content blocks of requests, answers and streams to IR blocks.
 
-A block of an unknown type, or of a known type in an unknown form, becomes ir.Native, which holds it
-unchanged.
+A block of an unknown type, or of a known type in an unknown form, usually becomes ir.Native, which holds it
+unchanged. `decode_block` names the exceptions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a `content`: a string, which becomes one text block, or a list of blocks. Raises WireError for
-    any other value (path: `where`) and for a block that is not an object (path: `where[index]`).
+    any other value (path: `where`), for a block that is not an object (path: `where[index]`), and as
+    `decode_block` does.
     """
     if isinstance(content, str):
         return (ir.Text(content),)
@@ -53,7 +54,7 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a list of blocks. Raises WireError, with the path `where[index]`, for a block that is not an
-    object.
+    object. Also raises it as `decode_block` does.
     """
     blocks = []
     for index, value in enumerate(values):
@@ -66,6 +67,9 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 def decode_block(value: _Wire) -> ir.Block:
     """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
     unchanged.
+
+    Raises WireError in two cases. The words of a text, a thinking block or a `tool_reference` are neither a
+    string nor null. Or a content inside the block is neither a string nor a list of objects.
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:

@@ -165,8 +165,8 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that have no signature, and
-    report it.
+    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that need a signature and have
+    none, and report it.
 
     The current turn is everything after the user's last content without tool results. In model contents that
     follow each other directly, only the first call needs a signature.
