@@ -66,10 +66,10 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 def decode_block(value: _Wire) -> ir.Block:
     """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
-    unchanged.
+    unchanged, except in two cases.
 
-    Raises WireError in two cases. The words of a text, a thinking block or a `tool_reference` are neither a
-    string nor null. Or a content inside the block is neither a string nor a list of objects.
+    WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
+    nor null. It is also raised if a content inside the block is neither a string nor a list of objects.
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:

@@ -187,8 +187,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """Return a copy of a tool call without an id, with an id made from the gateway's id of the answer and
-    `index`, the block's index. Any other block is returned unchanged.
+    """Return the block with an id. For a tool call without an id, this is a copy with an id made from the
+    gateway's id of the answer and `index`, the block's index. Any other block is returned unchanged, even
+    without an id.
     """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))

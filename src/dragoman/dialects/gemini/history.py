@@ -35,8 +35,8 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
     """Encode a history of this dialect. Returns (parts that go before the client's own parts of the system
     instruction, contents).
 
-    System messages at the front of such a history come from the gateway, and become these parts. A later
-    system message becomes a user content with tagged text.
+    System and developer messages at the front of such a history come from the gateway, and become these
+    parts. A later message of these roles becomes a user content with tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []

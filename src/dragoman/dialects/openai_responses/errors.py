@@ -64,8 +64,9 @@ _WORDS: Final[Words] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response for a client. request_id: stands in a header
-    and in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response for a client. request_id: written into the
+    header `x-request-id` and into the body; None = the header is not written, and the body has the fault's
+    own `error_id`, if the fault has one.
     """
     return encode_answer(fault, request_id, error_member)
 

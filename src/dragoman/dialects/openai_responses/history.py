@@ -178,7 +178,7 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
     """Whether a medium in an assistant message moves to a user message. Images and documents move if they
-    have data, a URL or a file id.
+    have data, a URL or a file id. Audio and video never move.
     """
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 

@@ -76,8 +76,8 @@ parameter (`Quirks.extensions`), and a client of this dialect may write a parame
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that `check` has accepted. Raises WireError for an input, an item or a part of an
-    unknown form.
+    """Decode a request that `check` has accepted. Raises WireError for an `input` that is not a list, a
+    string or null, and for an item or a part that is not an object.
     """
     body = wire.body
     get = body.get

@@ -269,9 +269,9 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal;
-    empty texts between them are skipped. The seal and the leftovers of such an empty text are reported,
-    because they are not written. where: the IR path of the list of blocks.
+    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal.
+    An empty text that follows another replaced text is replaced, too. The seal and the leftovers of a
+    replaced text are reported, because they are not written. where: the IR path of the list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -289,7 +289,9 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer with this stop has the status `incomplete`."""
+    """Whether an answer with this stop has the status `incomplete`. True for the reasons "length", "context"
+    and "filter"; False for all others and for None.
+    """
     return stop is not None and stop.reason in _REASONS
 
 

@@ -63,7 +63,7 @@ class Shared:
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
         """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes at
-        the end of every event.
+        the end of every event; `written` must end with them.
         """
         events: list[list[bytes]] = []
         event: list[bytes] = []

@@ -563,8 +563,8 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """Return the final `ir.Item` of an item that was announced. If `of` has no id, it gets the id of the
-    announced item.
+    """Return the final `ir.Item` of an item that was announced. of: the `ir.Item` that is known at the end of
+    the item; None = none is known. If `of` is None or has no id, the result has the id of the announced item.
     """
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))

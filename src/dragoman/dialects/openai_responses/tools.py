@@ -174,7 +174,9 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool."""
+    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool. A
+    tool that cannot be written is left out, which is reported as a loss.
+    """
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
     of: ir.Namespace | None = None
