@@ -3,7 +3,8 @@
 Specification: https://platform.claude.com/docs/en/api/messages, read in the form of the client `anthropic`
 2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
 
-Canonical form. A request or an answer that is decoded to the IR and encoded again stays the same, except that
+Canonical form. A request or an answer that is decoded to the IR and encoded again may differ from the
+original in these points, for example:
 - null in a member with an IR field is left out, and so is `stream: false`;
 - an empty list of citations is left out; thinking without a signature gets an empty signature in an answer,
   and is left out of a request, which is reported as a loss;

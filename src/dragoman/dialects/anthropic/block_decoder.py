@@ -1,7 +1,7 @@
 """Decodes content blocks of requests, answers and streams to IR blocks.
 
-A block of an unknown type, or of a known type in an unknown form, becomes ir.Native, which holds it
-unchanged.
+A block of an unknown type, or of a known type in an unknown form, usually becomes ir.Native, which holds it
+unchanged. `decode_block` names the exceptions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a `content`: a string, which becomes one text block, or a list of blocks. Raises WireError for
-    any other value (path: `where`) and for a block that is not an object (path: `where[index]`).
+    any other value (path: `where`), for a block that is not an object (path: `where[index]`), and as
+    `decode_block` does.
     """
     if isinstance(content, str):
         return (ir.Text(content),)
@@ -53,7 +54,7 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a list of blocks. Raises WireError, with the path `where[index]`, for a block that is not an
-    object.
+    object. Also raises it as `decode_block` does.
     """
     blocks = []
     for index, value in enumerate(values):
@@ -65,7 +66,10 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 def decode_block(value: _Wire) -> ir.Block:
     """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
-    unchanged.
+    unchanged, except in two cases.
+
+    WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
+    nor null. It is also raised if a content inside the block is neither a string nor a list of objects.
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
@@ -146,8 +150,8 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
     """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
-    unknown members of `source`, None = there are none). Raises KeyError for a source of unknown type, which
-    `read_block` handles.
+    unknown members of `source`, None = there are none). Raises KeyError if the source or a part of it is
+    missing, or if its type is unknown; `read_block` handles this error.
     """
     source = value["source"]
     kind = source["type"]

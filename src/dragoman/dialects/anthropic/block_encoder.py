@@ -1,7 +1,8 @@
 """Encodes IR blocks as content blocks of requests, answers and streams.
 
 A seal is an opaque signature of reasoning, which only its origin (a dialect) can read. Anthropic never gets a
-seal of another origin. A client gets such a seal with a tag that names the origin.
+seal of another origin. In an answer, the seal of a thinking block from another origin is written with a tag
+that names the origin. Seals of other origins on other blocks are reported as lost.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block; None = the block is left out, and the loss is reported unless the block was empty.
-    where: the block's IR path.
+    """Encode one block; None = the block is left out. The loss is then reported, except for an empty text and
+    a refusal without words. where: the block's IR path.
 
     In a request, raises WireError for media without content or with the file id of another provider, for
     documents of another dialect that are neither PDF nor text in UTF-8, for audio and video, and for calls of
@@ -130,8 +131,9 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation; None = it cannot be written, which is reported as a loss. A citation of another
-    dialect is written only in an answer, and only if it has a URL. where: the citation's IR path.
+    """Encode a citation; None = it cannot be written, which is reported as a loss. A citation in a form of
+    this dialect is always written. Any other citation is written only if the request or the answer comes from
+    this dialect, or if it is a citation with a URL in an answer. where: the citation's IR path.
     """
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
@@ -281,8 +283,8 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     """Encode media of an answer from another dialect. An image with data or a URL is written as in requests.
-    For any other medium, the transcript is written as text, which is reported as a loss. None = there is
-    neither, which is reported, too. where: the block's IR path.
+    For any other medium, the transcript is written as text, which is reported as a loss. None = there is no
+    transcript, which is reported, too. where: the block's IR path.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
@@ -346,7 +348,7 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
-    can hold it.
+    can hold it. A Native is returned unchanged.
     """
     if isinstance(block, ir.Native):
         return block

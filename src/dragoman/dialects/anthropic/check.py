@@ -1,7 +1,7 @@
-"""Checks a client's request. The error names the exact place of the first mistake.
+"""Checks a client's request. The error names the place of the first mistake that is found.
 
-Unknown members and block types are accepted, because the API grows: the API's own error about such a member
-is better than a guess of the gateway.
+Unknown members, and unknown types of blocks in messages, are accepted, because the API grows: the API's own
+error about such a member is better than a guess of the gateway.
 """
 
 from __future__ import annotations
@@ -381,7 +381,9 @@ def _check_thinking(thinking: _Thinking, max_tokens: int, wire: WireRequest) -> 
 
 
 def _check_formats(wanted: _Format | None, old: _Format | None) -> None:
-    """Check `output_config.format` (`wanted`) and the older `output_format` (`old`); None = it is missing."""
+    """Raise WireError for a mistake in `output_config.format` (`wanted`) or in the older `output_format`
+    (`old`), and if both are stated. None = the member is missing.
+    """
     if wanted is not None:
         _check_format(wanted, "output_config.format")
     if old is not None:

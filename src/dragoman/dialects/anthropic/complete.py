@@ -92,9 +92,9 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of the equivalent request for Messages. The prompt's text before the first "Human:" or
-    "Assistant:" becomes the system prompt. Neighbouring texts of one role become one message. An empty text
-    at the end is left out.
+    """Return the body of the equivalent request for Messages. The text of the prompt before the first turn
+    becomes the system prompt. Neighbouring turns of one role become one message. The last message is left out
+    if it is empty.
     """
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
@@ -112,8 +112,9 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a prompt at each "Human:" and "Assistant:". Returns (the text before the first of them, [(role in
-    Messages, text after it)]).
+    """Split a prompt at each "Human:" and "Assistant:" that stands at its beginning or after an empty line.
+    Returns (the text before the first of them, [(role in Messages, text after it)]), without white space
+    around the texts.
     """
     before, *found = _TURN.split(prompt)
     turns = zip(found[::2], found[1::2], strict=True)
@@ -180,7 +181,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 class CompleteEncoder:
     """Encodes the IR events of one answer to a client's stream. Each piece of the first candidate's text is
-    sent as an event. A last event states the stop reason or an error.
+    sent as an event. A last event states the stop reason or an error. A ping is sent as a ping.
     """
 
     __slots__ = ("_model", "_over", "_reply")

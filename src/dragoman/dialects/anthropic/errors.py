@@ -64,7 +64,7 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
-    decides.
+    decides the kind of the fault.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -195,7 +195,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_body(fault: Fault) -> dict[str, Any]:
     """Return the body of an error for a client, which is also the data of an `error` event. Its `request_id`
-    is the fault's `error_id` or, without one, the id that the provider has stated.
+    is the fault's `error_id` or, without one, the id that the provider has stated. Without both, there is no
+    `request_id`.
     """
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
@@ -215,8 +216,9 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. If the fault's own type may stand for its kind, the fault's
-    own type is used, and its own status, if that is from 400 to 599.
+    """Return (status, `error.type`) for a client. Usually both follow from the fault's kind (`_FACE`). If the
+    fault's own type may stand for its kind, this type is used instead, together with the fault's own status,
+    if that status is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
@@ -226,9 +228,9 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """Return the fault's message. The name of its `param` is put in front, unless the message begins with
-    that name. The message for "context_length" gets the API's words for a long prompt at its end, unless it
-    has them.
+    """Return the fault's message. `PARAM: ` is put in front, where PARAM is the fault's `param`, unless the
+    message begins with that name. The message for "context_length" gets the API's words for a long prompt at
+    its end, unless it has them.
     """
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):

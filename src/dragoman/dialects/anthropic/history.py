@@ -55,7 +55,7 @@ def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     """Return the messages, with the images of assistant messages moved to the next user message. The images
     come after the tool results at its beginning. If no user message follows, a new one with the images is
-    added at the end.
+    added at the end. An assistant message that had only images is left out.
 
     Each assistant message that had images is reported as a change.
     """
@@ -101,14 +101,22 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether the block can be sent to a server that accepts only thinking with a signature."""
+    """Whether the repair counts a block as written, for a server that accepts only thinking with a signature.
+    Thinking counts if it has a seal of this dialect. For all other blocks, the result is that of
+    `_is_written_unsigned`.
+    """
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
     return _is_written_unsigned(block)
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """Whether the block can be sent to a server that accepts thinking without a signature."""
+    """Whether the repair counts a block as written, for a server that accepts thinking without a signature.
+
+    False for: an empty or blank text; redacted thinking without a seal of this dialect; a call of a tool that
+    the client does not run, and its result; audio and video; a Native of another dialect. True for all other
+    blocks.
+    """
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:

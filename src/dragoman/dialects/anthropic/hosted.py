@@ -52,8 +52,9 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
     """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name, and
-    the body states the API version. At Bedrock the body also names the betas; at Vertex AI they stay in their
-    header. Members that the cloud refuses are left out and reported as lost.
+    the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header; at any other
+    cloud the body names them. Members that the cloud refuses are left out and reported as lost. `stream` is
+    left out without a report if the path states it.
 
     path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
     the header `anthropic-beta`; None = there is no such header.

@@ -20,11 +20,12 @@ _FORMAT = {"type", "schema"}
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode the format of the answer; None = no format is stated. An effort in `config` is not part of the
-    format.
+    """Decode the format of the answer. config: the member `output_config`. old_format: the older
+    `output_format`, which is read if `config` states no format. None = the member is missing.
 
-    If neither states a format, the result is an ir.Output without a format, which holds the unknown members
-    of `config`. None = `config` has `effort` or a null `format`, and no other members.
+    A stated format other than `json_schema` goes into the leftovers. If no format is stated, the result is an
+    ir.Output without a format, with the unknown members of `config`. It is None if `config` is not empty and
+    has only `effort` or a null `format`.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:

@@ -1,8 +1,10 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
 The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
-model accepts, a request of this dialect is sent as its client stated it. A request of another dialect gets
-"adaptive", the mode of the newest models, or "enabled" if it states the mode "on" with a budget.
+model accepts, a request of this dialect is sent as its client stated it. A request of another dialect that
+wants thinking then gets "adaptive", the mode of the newest models, or "enabled" if it states the mode "on"
+with a budget.
+
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 
@@ -92,12 +94,12 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Make the `budget_tokens` of a request of another dialect acceptable: at least `MIN_BUDGET` and below
-    the body's `max_tokens`.
+    """Fit the `budget_tokens` of a request of another dialect: at least `MIN_BUDGET` and, if possible, below
+    the body's `max_tokens`. For a request of this dialect, nothing is changed.
 
     If the budget is not below `max_tokens`, there are two cases. If the client set no limit of output tokens,
-    `max_tokens` is raised, but not above the model's maximum. If the client set it, the budget is lowered or,
-    if the limit leaves no room for the smallest budget, thinking is disabled.
+    `max_tokens` is raised, but not above the model's maximum, and the budget stays. If the client set the
+    limit, the budget is lowered; if the limit leaves no room for the smallest budget, thinking is disabled.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
@@ -132,7 +134,7 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
 
 class _Fitting:
     """Finds the `thinking` and the effort that the model accepts and that are nearest to a request's
-    reasoning. The report gets each difference.
+    reasoning. Differences are reported.
 
     modes: the modes of thinking that the model accepts; None = unknown. own: True = the client speaks this
     dialect. place: the field of ir.Reasoning under which a refused effort is reported.
@@ -222,9 +224,10 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """Return the effort `word` if the model supports it, otherwise the strongest supported effort that is
-        weaker ("low" for "minimal"). "none" counts as weaker than all others, another word that is not in
-        `_ORDER` as stronger. None = there is no such effort, or `word` is None. Differences are reported.
+        """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
+        model supports "low", or the strongest supported effort that is weaker than `word`. "none" counts as
+        weaker than all others, another word that is not in `_ORDER` as stronger. None = there is no such
+        effort, or `word` is None. Differences are reported.
         """
         if word is None:
             return None

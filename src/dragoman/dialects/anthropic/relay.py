@@ -73,7 +73,7 @@ class AnthropicRelay(BodyRelay):
         return body, usage
 
     def stream(self, reply: Reply) -> AnthropicStreamRelay:
-        """Make the relay of one stream."""
+        """Return the relay of one stream."""
         return AnthropicStreamRelay(reply.model)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
@@ -92,8 +92,9 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream. If the provider states no token counts and `estimate` is set, an estimate is
-    written. model: the name that replaces the provider's name of the model; None = the provider's name stays.
+    """Relays one stream. If the provider states no token counts and `estimate` is set, the event with the
+    stop reason gets an estimate. model: the name that replaces the provider's name of the model; None = the
+    provider's name stays.
     """
 
     __slots__ = (
@@ -121,7 +122,8 @@ class AnthropicStreamRelay:
         """Return the bytes of the event for the client; b"" for the frame `[DONE]`. frame: the data of the
         provider's event.
 
-        Raises RequestFailed for an error or a second message, WireError for data that cannot be read.
+        Raises RequestFailed for an error or a second message, WireError for data that cannot be read or has
+        no type.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -216,8 +218,9 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether `block` is a text or a thinking block that has no content at its start. Any other block counts
-    as content. Until a stream has content, the gateway can still ask another provider.
+    """Whether `block` is a text or a thinking block that has no content at its start. False for any other
+    block and for a value that is not an object. Until a stream has content, the gateway can still ask another
+    provider.
     """
     if not isinstance(block, dict) or block.get("type") not in ("text", "thinking"):  # of any type
         return False

@@ -91,7 +91,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def _bodiless_betas(betas: str) -> dict[str, Any]:
     """Return the betas in the value of the header `anthropic-beta` that begin with one of `_BODILESS_BETAS`,
-    as leftovers `anthropic-beta.NAME`.
+    as leftovers `anthropic-beta.NAME`; {} = there are none.
     """
     named = [beta.strip() for beta in betas.split(",")]
     return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
@@ -119,7 +119,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 def portable(wire: WireRequest) -> None:
     """Raise WireError for a value that only Anthropic's own servers may know, so that the request cannot be
-    translated: a thread, and a mode of thinking or an effort that is not among the words in `_THINKING`.
+    translated: a thread, or a type of thinking or an effort that is not among the words in `_THINKING`.
     """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
@@ -245,11 +245,13 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:
-    """Write `system` and `messages` of a request that came in this dialect. Nothing is changed, except that
-    images in assistant messages are moved to user messages (`without_pictures`), and that refused ids of
-    calls are rewritten (`plain_ids`). odd_ids: True = the vendor accepts all ids, so none is rewritten.
+    """Write `system` and `messages` of a request that came in this dialect. The client's messages stay as
+    they are, except that images in assistant messages are moved to user messages (`without_pictures`), that
+    refused ids of calls are rewritten (`plain_ids`), and that blocks are left out for which `encode_block`
+    returns None. odd_ids: True = the vendor accepts all ids, so none is rewritten.
 
-    System messages at the front come only from the gateway. They go before the client's blocks of `system`.
+    System and developer messages at the front come only from the gateway. They go before the client's blocks
+    of `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []

@@ -110,7 +110,7 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
     two are null. Losses are reported.
 
     own: True = the answer comes from this dialect. called: True = the answer has calls of tools that the
-    client runs; if the answer comes from another dialect, its normal end is then written as `tool_use`.
+    client runs; if the answer comes from another dialect, `tool_use` is then written in place of `end_turn`.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -187,8 +187,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """Return a copy of a tool call without an id, with an id made from the gateway's id of the answer and
-    `index`, the block's index. Any other block is returned unchanged.
+    """Return the block with an id. For a tool call without an id, this is a copy with an id made from the
+    gateway's id of the answer and `index`, the block's index. Any other block is returned unchanged, even
+    without an id.
     """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))

@@ -113,10 +113,11 @@ class AnthropicDecoder:
 
     def feed(self, frame: bytes) -> _Events:
         """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer. An
-        error becomes ir.Error. An event of unknown type becomes ir.Raw, or nothing before `message_start`.
+        error becomes ir.Error. Any other event of unknown type becomes ir.Raw, or nothing before
+        `message_start`.
 
-        Raises WireError for an event of unknown form, and for an event of another known type than `ping` and
-        `error` before `message_start`.
+        Raises WireError for an event of unknown form. Also raises it if an event of a known type comes before
+        `message_start` and is neither `ping` nor `error`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:

@@ -220,7 +220,7 @@ class AnthropicEncoder(EventEncoder):
         content so far.
 
         wire: the encoded block with this content; this method changes it. None = the block has no content
-        yet.
+        yet, or none that is written.
         """
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"
@@ -256,7 +256,7 @@ class AnthropicEncoder(EventEncoder):
 
     def _first(self, state: _Block, text: str) -> bytes:
         """Return the bytes of the first text or arguments of a block, and of the block's start if it was not
-        sent before.
+        sent before. b"" if the text is empty, or if nothing of the block is sent (`silent`).
         """
         if state.silent or not text:
             return b""
@@ -335,7 +335,8 @@ class AnthropicEncoder(EventEncoder):
 
     def _elsewhere(self, event: Any) -> bytes:
         """Take an event of a block that is not being streamed, and return b"". If the block waits, the event
-        is held back. If the block has ended, a citation is reported as lost.
+        is held back. If the block has ended, a citation is reported as lost. An event of another candidate is
+        ignored.
         """
         if event.candidate:
             return b""  # reported when the block was opened

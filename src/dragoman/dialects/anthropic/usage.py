@@ -59,8 +59,9 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. model: the model that answered; entries of `iterations` that name no model
-    count for this model. None = such entries count for the model "".
+    """Decode a `usage` object. Counts of the wrong type become leftovers. model: the model that answered;
+    entries of `iterations` that name no model count for this model. None = such entries count for the model
+    "".
     """
     try:
         usual = msgspec.convert(value, _Usual)

@@ -21,8 +21,9 @@ def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return a copy of the request for `check`, without the values that some servers accept although `check`
     refuses them.
 
-    If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens", an integer
-    thinking budget is removed, and the type of the thinking becomes "adaptive".
+    If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens" and
+    `thinking` states an integer `budget_tokens`, that budget becomes null and the type of the thinking
+    becomes "adaptive".
     """
     body = dict(wire.body)
     if "temperature" in widens:

@@ -59,9 +59,12 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
     """Return the model's name with the requested voice in it. A voice may be a whole name of a model
-    (`aura-2-zeus-en`), which replaces the model, or the voice in it (`zeus`). OpenAI's own voices are
-    reported as lost, and so is a requested language that the voice does not speak. A model's name of another
-    form is returned unchanged; a requested voice and a requested language are then reported as lost.
+    (`aura-2-zeus-en`), which replaces the model, or the voice in it (`zeus`). A voice such as `zeus` gets the
+    requested language or, without one, the language in the model's name, or "en".
+
+    OpenAI's own voices are reported as lost, and so is a requested language that is not in the result. A
+    model's name of another form is returned unchanged; a requested voice and a requested language are then
+    reported as lost.
 
     Raises WireError for a voice that is not a word of letters, and for a model's name without a voice if none
     of Deepgram's voices is requested.

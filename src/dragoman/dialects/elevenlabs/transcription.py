@@ -81,7 +81,9 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _said(words: Sequence[_Word]) -> list[Said]:
-    """Return the words with times, each with the blanks that follow it. Words without times are left out."""
+    """Return the entries with times that are not blanks, each with the blanks that follow it. Entries without
+    times are left out.
+    """
     said: list[Said] = []
     for one in words:
         if one.type == "spacing" and said:

@@ -1,4 +1,4 @@
-"""Checks a client's request. The error names the exact place of the first mistake, in camelCase.
+"""Checks a client's request. The error names the place of the first mistake that is found, in camelCase.
 
 Unknown members and part types are accepted, because the API grows: the API's own error about such a member is
 better than a guess of the gateway.
@@ -197,8 +197,9 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """Check the value of `videoMetadata`: its `fps`, the images per second that the model reads, must be from
-    0 to 24. null is accepted. where: its JSON path.
+    """Raise WireError if the value of `videoMetadata` is not an object, or if its `fps`, the images per
+    second that the model reads, is not a number from 0 to 24. null is accepted, and so is a missing `fps`.
+    where: the JSON path of the `videoMetadata`.
     """
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
@@ -249,8 +250,8 @@ _PARTS: Final[dict[str, Callable[[Any, str], Any]]] = {
 
 
 def _check_tools(values: Any, names: set[str]) -> None:
-    """Check `values`, the value of `tools`, and add the names of the functions in it to `names`. Raises
-    WireError for the first mistake.
+    """Raise WireError for the first mistake in `values`, the value of `tools`. Adds the names of the
+    functions in `values` to `names`.
     """
     for index, value in enumerate(_several(values, "tools")):
         where = f"tools[{index}]"
@@ -321,8 +322,8 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Check the value of `retrievalConfig`: it may state the user's latitude and longitude. None = the
-    request has no `retrievalConfig`.
+    """Raise WireError for a mistake in the value of `retrievalConfig`, which may state the user's latitude
+    and longitude. None = the request has no `retrievalConfig`.
     """
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:

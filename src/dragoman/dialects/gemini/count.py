@@ -18,8 +18,8 @@ PATH: Final = "/models/{model}:countTokens"
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
     """Return the body for AI Studio's endpoint, from the body of a chat request: only `contents`, if the
-    request has no other members; otherwise the whole request inside `generateContentRequest`, which must name
-    the model.
+    request has no other members except `model`; otherwise the whole request inside `generateContentRequest`,
+    which must name the model.
 
     model: the provider's name for the model; None = `models/` is written without a name.
     """
@@ -33,8 +33,8 @@ _COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
 
 
 def prompt(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return the body for Vertex AI's endpoint: the members of a chat request that this endpoint counts.
-
+    """Return the body for Vertex AI's endpoint: the members of a chat request that this endpoint counts, with
+    their names in camelCase.
     https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count; the client
     google-genai 3.4.0 does the same.
     """

@@ -179,8 +179,8 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def _beside(content: Mapping[str, Any], where: str) -> ir.Extra:
-    """Return the members of a content that are not its texts, as leftovers named by their paths in the
-    request. where: the path of the content.
+    """Return the members of a content except its texts and its `role`, as leftovers named by their paths in
+    the request. where: the path of the content.
     """
     extra = leftovers(content, _CONTENT, where)
     for index, part in enumerate(listed(content["parts"])):

@@ -90,7 +90,7 @@ _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
-    decides.
+    decides the kind of the fault.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -153,7 +153,7 @@ def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
     """Return the kind of an error. The reason in `info` (`ErrorInfo`) decides first, if `_REASONS` has it.
-    Otherwise the HTTP status decides. `status` None = there is none: then a number in `error.code` takes its
+    Otherwise the HTTP status decides. If `status` is None or below 400, a number in `error.code` takes its
     place or, without a number, the `word` in `error.status`. Other details, the word and the message make the
     kind more exact.
     """
@@ -200,7 +200,7 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
     """Return the seconds to wait, from `RetryInfo` (`"37s"`) or, without it, from the message; None = neither
-    states a time.
+    states a time that can be read.
     """
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:

@@ -121,7 +121,10 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
     """Return the span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters.
-    None = the span is not inside the text, or the text there is not `words` (None = any text is accepted).
+
+    None = the text there is not `words` (None = any text is accepted), or the span begins behind its end.
+    None, too, if the span ends behind an ASCII text; in any other text such a span ends at the end of the
+    text.
     """
     if text.isascii():
         begin, finish = start, end

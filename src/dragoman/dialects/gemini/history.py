@@ -35,8 +35,8 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
     """Encode a history of this dialect. Returns (parts that go before the client's own parts of the system
     instruction, contents).
 
-    System messages at the front of such a history come from the gateway, and become these parts. A later
-    system message becomes a user content with tagged text.
+    System and developer messages at the front of such a history come from the gateway, and become these
+    parts. A later message of these roles becomes a user content with tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -165,8 +165,8 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that have no signature, and
-    report it.
+    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that need a signature and have
+    none, and report it.
 
     The current turn is everything after the user's last content without tool results. In model contents that
     follow each other directly, only the first call needs a signature.

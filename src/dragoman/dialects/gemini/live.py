@@ -83,7 +83,9 @@ class LiveTalk:
 
 
 class _Said(msgspec.Struct, gc=False):
-    """The only member that is read in a client's message; empty if the message has no `setup`."""
+    """A client's message, of which only the member `setup` is read. setup: its JSON; empty = the message has
+    no `setup`.
+    """
 
     setup: msgspec.Raw = msgspec.Raw(b"")
 

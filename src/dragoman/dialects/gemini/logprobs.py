@@ -57,11 +57,12 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """Return a copy of the blocks in which each text has, as its `logprobs`, the tokens that form it. None =
-    there is no text block.
+    """Return a copy of the blocks with these tokens as the `logprobs` of the texts. None = there is no text
+    block.
 
-    The first text gets all tokens if it is the only text, if some text would begin or end inside a token, or
-    if the tokens are longer or shorter than the texts.
+    Each text gets the tokens that form it. But the first text gets all tokens, and the other texts get none,
+    if some text would begin or end inside a token, or if the tokens together are longer or shorter than the
+    texts.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:

@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """Return the name of the voice in a `speechConfig` (`speech`); None = it does not have the form that
-    states only this name.
+    """Return the name of the voice in a `speechConfig` (`speech`); None = it states something else than this
+    name, or something beside it.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}

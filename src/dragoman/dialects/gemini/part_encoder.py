@@ -241,7 +241,7 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
-    can hold it.
+    can hold it. A Native is returned unchanged.
     """
     if isinstance(block, ir.Native):
         return block

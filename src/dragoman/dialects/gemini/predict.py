@@ -35,9 +35,9 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 
 def by_content(model: str | None) -> bool:
-    """Whether the endpoint of a model is :embedContent, which takes one input. The oldest of Gemini's models,
-    gemini-embedding-001, uses :predict, as a recording shows. model: the provider's name for the model; None
-    = :predict.
+    """Whether the endpoint of a model is :embedContent, which takes one input. True if the model's name has
+    "gemini" or "maas" in it, and does not begin with a name in `_OLD`. Otherwise the endpoint is :predict.
+    model: the provider's name for the model; None = :predict.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)

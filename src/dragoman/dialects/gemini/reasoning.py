@@ -83,8 +83,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning. The
-    report gets each difference. own: True = the client speaks this dialect.
+    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning.
+    Differences are reported. own: True = the client speaks this dialect.
     """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:

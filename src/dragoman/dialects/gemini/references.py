@@ -120,8 +120,9 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition and return its name: `name` with `_` in place of refused characters or, if a
-        definition has this name already, a similar name. place: the path of `schema` inside the whole schema.
+        """Add a definition and return its name: `name` with `_` in place of refused characters, cut to
+        `LONGEST_PLACE` characters. If a definition has this name already, the result is a similar name.
+        place: the path of `schema` inside the whole schema. Raises WireError if the schema budget is used up.
         """
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
@@ -173,7 +174,9 @@ class References:
         return name
 
     def _needs(self, schema: Any) -> Iterator[str]:
-        """Yield the names of the definitions to which a schema refers, except inside optional properties."""
+        """Yield the names of the definitions to which a schema refers, except inside optional properties. The
+        same name may come several times.
+        """
         waiting = [schema]
         seen: set[int] = set()  # a property may be required in several places
         while waiting:

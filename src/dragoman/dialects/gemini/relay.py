@@ -82,7 +82,7 @@ class GeminiRelay(BodyRelay):
         return _encode({**head, "modelVersion": reply.model}), usage
 
     def stream(self, reply: Reply) -> GeminiStreamRelay:
-        """Make the relay of one stream."""
+        """Return the relay of one stream."""
         return GeminiStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:

@@ -63,8 +63,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Raises WireError for values of the wrong type and for an
-    unknown role.
+    """Decode a request that has passed `check`. Raises WireError for a content, a part, a system instruction
+    or an entry of `tools` that is not an object, and for an unknown role.
     """
     body = spelled(wire.body)
     get = body.get
@@ -183,8 +183,9 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for a Gemini model, and report losses.
 
-    Raises WireError for media that the provider cannot read, for calls of free-text tools, for too many
-    candidates, and for schemas that are nested too deeply or take too many steps to reduce.
+    Raises WireError for media that the provider cannot read, for free-text tools and their calls, for too
+    many candidates in a request of another dialect, and for schemas that are nested too deeply or take too
+    many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -271,8 +272,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this.
-    Raises WireError for too many candidates.
+    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this. A
+    count of one candidate and switched-off log probabilities are removed without a report. Raises WireError
+    for too many candidates.
     """
     report = target.report
     if target.facts.sampling is False:

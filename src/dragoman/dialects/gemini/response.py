@@ -134,7 +134,9 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether the block is content of an answer: it is neither reasoning nor an empty text."""
+    """Whether the block is content of an answer. False for reasoning, and for an empty text without a
+    signature and leftovers.
+    """
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 

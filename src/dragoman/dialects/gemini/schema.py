@@ -38,8 +38,8 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
     """Return the JSON Schema without the keywords and values that the API refuses; the schema itself if it
     `is_plain`. where: the schema's IR path.
 
-    A refused keyword is written as text into the `description` of the schema that states it. Each part that
-    is removed is reported as a loss, except the keywords in `_UNSAID`. Raises WireError if the schema is
+    A refused keyword is written as text into the `description` of the schema that states it, and is reported
+    as a loss. The keywords in `_UNSAID` are left out without a report. Raises WireError if the schema is
     nested too deeply, or if reducing it takes too many steps.
     """
     if is_plain(schema):
@@ -70,8 +70,8 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether it is certain that the API accepts the schema unchanged. False for every schema with a `$ref`
-    or with an enum that has other values than strings.
+    """Whether the schema has only keywords and values of `_Plain`, which the API accepts unchanged. False for
+    every schema with a `$ref` or with an enum that has other values than strings.
     """
     try:
         msgspec.convert(schema, _Plain)
@@ -162,9 +162,10 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, key: str, value: Any) -> None:
-        """Write `properties`, and `required`. A required property that leads back to its own definition
-        becomes optional, because otherwise a value would never end. This is reported as a loss. A value that
-        is not an object is refused.
+        """Write `properties`, and correct a `required` that was written before. A required property that
+        leads back to its own definition becomes optional, if there is no optional property above it, because
+        otherwise a value would never end. This is reported as a loss. A value that is not an object is
+        refused.
         """
         if not isinstance(value, dict):
             node.refused[key] = value
@@ -214,7 +215,8 @@ class _Cleaner:
     def _alone(self, node: _Node) -> _Schema:
         """Return the reduced schema in a form in which its `$ref` has no other members beside it, because the
         API requires this. If there are other members, the `$ref` is moved into an `anyOf`. Of the other
-        members, title and description stay; all others are reported as lost.
+        members, the title, the description and those with a `$` at the beginning stay; all others are
+        reported as lost.
         """
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
@@ -265,7 +267,8 @@ class _Cleaner:
 
     def const(self, node: _Node, key: str, value: Any) -> None:
         """Write a string or a number as an `enum` with one value, and null as the type "null". Any other
-        `const` is refused, and so is one that contradicts the `enum` or the type beside it.
+        `const` is refused. A `const` that is not in the `enum` beside it is refused, too, and so is null
+        beside a type that does not allow null.
         """
         if not _is_written(node.schema):
             node.refused[key] = value
@@ -356,8 +359,8 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """Return a member of an `allOf`. If the member is a reference to a definition, and one more copy may
-        be made, the definition is returned instead, and counted as a copy.
+        """Return a member of an `allOf`. If the member is only a reference to a definition, and one more copy
+        of this definition may be made here, the definition is returned instead, and counted as a copy.
         """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
@@ -419,8 +422,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_written(schema: _Schema) -> bool:
-    """Whether the API has a form for the `const` of a schema, and the `enum` and the type beside it do not
-    contradict it.
+    """Whether the API has a form for the `const` of a schema. The `const` must be a string, a number or null.
+    It must be in the `enum` beside it, if there is a list `enum`. For null, the type beside it must allow
+    null.
     """
     value, enum = schema["const"], schema.get("enum")
     if isinstance(enum, list) and _as_json(value) not in map(_as_json, enum):

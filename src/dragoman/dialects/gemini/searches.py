@@ -54,8 +54,8 @@ class Searches:
 
 
 def with_searches(usage: ir.Usage, candidates: Any) -> ir.Usage:
-    """Return the usage of a whole answer with the number of its searches. candidates: the value of
-    `candidates`.
+    """Return the usage of a whole answer with the number of its searches; the usage itself if there are none.
+    candidates: the value of `candidates`.
     """
     searches = Searches()
     searches.note(candidates)

@@ -68,7 +68,7 @@ _EXPLANATION = "explanation"
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Return the stop of a candidate; None = the candidate has not ended. candidate: the object as Google
+    """Return the stop of a candidate; None = it states no `finishReason`. candidate: the object as Google
     wrote it. called: True = it calls a tool that the client runs, so its normal end means a tool call.
     """
     word = candidate.get("finishReason")

@@ -495,7 +495,9 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """Extend the lists of citations in `before` by the new elements of `more`, and return `before`."""
+    """Extend the lists in `before` by the new elements of the lists in `more`, and return `before`. A value
+    in `more` that is not a list replaces the earlier value of its name.
+    """
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():
         old = before.get(key)

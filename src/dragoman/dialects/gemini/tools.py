@@ -103,7 +103,8 @@ def _function(declared: Any) -> ir.Function:
 
 def decode_choice(value: Any) -> ir.ToolChoice:
     """Decode `functionCallingConfig`. The mode ANY with one name becomes "tool". A mode that the IR does not
-    have becomes "auto", and the stated mode becomes a leftover.
+    have becomes "auto", and the stated mode becomes a leftover. Without a mode, the result is "auto" with the
+    form "bare".
     """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)

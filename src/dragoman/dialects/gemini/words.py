@@ -1,8 +1,8 @@
-"""Reads the chunks of a stream that only continue a text. Such a chunk differs from the chunk before only in
-its text and its token counts.
+"""Reads the chunks of a stream that only continue a text.
 
-`decode_words` decodes these chunks, and fails for any other chunk. `Repeated` recognises the events that
-repeat an earlier chunk with another text by their bytes, without decoding the rest of them.
+`decode_words` decodes a chunk with one piece of text of one candidate and without a stop reason. It fails for
+any other chunk. `Repeated` recognises, by their bytes, the events that repeat an earlier chunk with another
+text and other token counts, without decoding the rest of them.
 """
 
 from __future__ import annotations

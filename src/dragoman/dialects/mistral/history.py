@@ -37,7 +37,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """Decode the messages of a request, one ir.Message for each wire message. Raises WireError for an unknown
-    role, or a content of unknown form.
+    role, and for a content or a call of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 
@@ -141,7 +141,10 @@ class _OwnHistory:
 
 def _says(block: ir.Block) -> bool:
     """Whether a block of a system or assistant message counts as content when the history is repaired.
-    Thinking does not count: it is sent only beside content.
+
+    False for: an empty text or refusal; a medium without data, URL and transcript; a call of a tool that the
+    client does not run; a tool result; a Native of another dialect; thinking, which is sent only beside
+    content. True for all other blocks.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
@@ -183,8 +186,8 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one turn as a message and append it to `out`, unless it is empty. The repairs of the turn
-        are reported.
+        """Encode one turn as a message and append it to `out`. A message of the assistant or of system text
+        is left out if it is empty. The repairs of the turn are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:

@@ -261,8 +261,8 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """Return the URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id.
-    where: the block's IR path.
+    """Return the URL of a medium; for embedded data, a data URL. Raises WireError if there is neither a URL
+    nor data. where: the block's IR path.
     """
     if block.url is not None:
         return block.url

@@ -1,6 +1,8 @@
 """Decodes and encodes the assistant's message, in responses and in the history of requests.
 
-Content is a string for one plain text, otherwise a list of chunks. In responses adjacent texts are joined.
+Content is written as a string if it is only one plain text, and as a list of chunks otherwise. Empty content
+is "" in a response, and is left out in a request, except where the client wrote a list or an empty text. In
+responses that are decoded, adjacent texts are joined.
 """
 
 from __future__ import annotations
@@ -96,9 +98,9 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """Return the chunks to send of an assistant message in another dialect's history. Empty texts beside
-        reasoning are left out. A message that consists only of reasoning has no chunks to send, because it
-        says nothing to Mistral.
+        """Return the chunks to send of an assistant message in another dialect's history. Without reasoning,
+        these are all chunks. With reasoning, empty texts are left out. [] = the message has nothing but
+        reasoning and empty texts, and no call.
         """
         thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
         if not thoughts:

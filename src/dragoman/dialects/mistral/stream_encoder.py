@@ -129,8 +129,9 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """Return the chunk with the seal (signature) of Mistral's own thinking. b"" = the block is sent only
-        at its end, with its seal. A seal of another dialect is not written, which is reported as a loss.
+        """Return the chunk with the seal (signature) of Mistral's own thinking. b"" = nothing is sent now:
+        the block is sent at its end, with its seal, or the seal cannot be written, which is reported as a
+        loss. A seal of another dialect, and a seal on another block than thinking, cannot be written.
         """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]

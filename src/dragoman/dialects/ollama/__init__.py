@@ -3,7 +3,8 @@
 Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
 server/routes.go). A stream is one JSON value per line; a request without `stream` gets a stream.
 
-Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
+example:
 - left out: null members, most known members that are empty, the type of a call, in requests a call's `index`;
 - always written: `stream`, `content`, in answers the model, the date and `done`, and the type "function" of a
   tool;

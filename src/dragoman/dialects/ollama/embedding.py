@@ -182,7 +182,8 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the response in the form of the path that the client called. For `PATH` (/api/embed), each
-    vector is normalised to length 1. For the older path, the body has one vector, unchanged.
+    vector is normalised to length 1; a vector of zeros stays unchanged. For the older path, the body has one
+    vector, unchanged.
     """
     lose_length(response, reply)
     if reply.request.form == _OLD:

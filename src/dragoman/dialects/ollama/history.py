@@ -32,8 +32,9 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """Return one ir.Message for each wire message. A call without an id gets the id that its result
-    states.
+    """Return one ir.Message for each wire message. A call without an id gets the id that its result states.
+    Raises WireError for a message that is not an object, for an unknown role, and for a text, an image or a
+    call of unknown form.
     """
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
@@ -128,7 +129,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one message of a repaired history of another dialect. The report gets the repairs."""
+        """Encode one message of a repaired history of another dialect. The repairs are reported."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -181,8 +182,8 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message of this role with the text and the media of these blocks. Other blocks are
-        reported as lost.
+        """Append a message of this role with the text and the media of these blocks. Several texts are joined
+        by line breaks. Blocks that are neither texts nor media are reported as lost.
 
         blocks: (block, its IR path). Raises WireError for a video, for an image or audio without data, and
         for a document without text.

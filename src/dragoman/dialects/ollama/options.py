@@ -70,8 +70,8 @@ _WHOLE: Final = frozenset({"top_k", "seed"})
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError for an option of a wrong type or outside its range. path: the JSON path of
-    `options`.
+    """Raise WireError if `options` is not an object, and for an option of a wrong type or outside its range.
+    null and unknown options are accepted. path: the JSON path of `options`.
     """
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
@@ -125,8 +125,10 @@ def _within(option: str, value: float, path: str) -> None:
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
     """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
-    other options as leftovers, among them a `seed` or `top_k` below 0 and a `num_predict` below 1; None =
-    nothing is left over.
+    other options as leftovers; None = nothing is left over. A null option is dropped.
+
+    Also leftovers are a `seed` or `top_k` that is below 0 or not a whole number, and a `num_predict` that is
+    below 1 or not a whole number.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}

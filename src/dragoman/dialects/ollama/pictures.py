@@ -46,8 +46,8 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def read(text: str) -> list[ir.Block]:
-    """Split an assistant's text into blocks, in order. Images in Markdown with data URLs become image blocks;
-    the text between them becomes text blocks.
+    """Split an assistant's text into blocks, in order. Images in Markdown with data URLs become image blocks.
+    The text between them becomes text blocks. The white space around an image belongs to the image's `form`.
     """
     if _LINK not in text:
         return [ir.Text(text)]

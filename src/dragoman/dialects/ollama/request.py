@@ -130,8 +130,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """Return a copy of the schema. If it has no title or no description, it gets the output's name as its
-    title or the output's description, which is reported as a change.
+    """Return a copy of the output's schema. The output's name becomes the schema's title, and the output's
+    description becomes the schema's description, each only if the schema has none. This is reported as a
+    change. A name or a description that the schema states otherwise is reported as lost.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)

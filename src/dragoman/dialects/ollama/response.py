@@ -82,8 +82,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
     """Return the stop that a response, or a line of a stream, states; None = the response has not ended yet.
-
-    called: True = the response has tool calls; the finish reason "stop" then has the meaning "tool".
+    called: True = the response has tool calls; a normal end then becomes a stop with the reason "tool".
     """
     if not body.get("done"):
         return None

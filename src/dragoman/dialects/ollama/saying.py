@@ -37,7 +37,7 @@ the bytes."""
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
     """Return the blocks of an assistant message, in this order: thinking, text, media, calls. A member that
-    is "" gives no block.
+    is "" gives no block. Raises WireError for a text, an image or a call of unknown form.
     """
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):

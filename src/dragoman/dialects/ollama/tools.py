@@ -49,8 +49,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools to offer under this tool choice; None = all tools. Any further meaning of
-    the choice, such as a forced call, cannot be written and is reported as lost.
+    """Return the names of the tools to offer under this tool choice; None = all tools; an empty set = no
+    tool. Any further meaning of the choice, such as a forced call, cannot be written and is reported as lost.
     """
     report = draft.report
     if choice is None:

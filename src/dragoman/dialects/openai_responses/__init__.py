@@ -3,7 +3,8 @@
 Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
 
-Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
+example:
 - null members and empty lists of log probabilities are left out;
 - an `output_text` has `annotations`, even if empty; data URLs are written in base64;
 - a request always states `store`; without `store: true` it also asks for encrypted reasoning, unless the
@@ -11,7 +12,7 @@ Canonical form: a body that is decoded and encoded again differs from the origin
 - an answer has every member that the specification requires.
 
 A request leaves out thinking whose seal comes from another dialect, and thinking of another dialect's client
-that has no seal. In an answer, the seal of another dialect is tagged with the name of this dialect: when the
+that has no seal. In an answer, the seal of another dialect is tagged with the name of that dialect: when the
 client sends the seal back, it can return to a server that can read it. Items of OpenAI's own tools, except
 pictures, and unknown items become Native and keep all their members.
 """

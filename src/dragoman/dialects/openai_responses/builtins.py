@@ -2,8 +2,8 @@
 
 A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
 use these tools. A call's item holds the input in one object; this object becomes the arguments of the
-function. A tool that OpenAI runs itself (a shell in its containers, its own tool search) cannot become a
-function.
+function. A declared shell in OpenAI's containers and a declared tool search by OpenAI do not become
+functions.
 
 Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
 shell, local shell and apply patch.
@@ -26,9 +26,9 @@ class _Builtin(msgspec.Struct, frozen=True):
 
     call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
     call items. member: the member of a call item that holds the arguments, an object. fixed: members that
-    this object always has. beside: members that a call item always has. offered: makes a function from the
-    declared tool; returns None if OpenAI runs the tool, or if the tool is malformed. told: makes the text of
-    an output item.
+    this object gets if the arguments lack them. beside: members that a call item always has. offered: makes a
+    function from the declared tool, or returns None (see the function `offered`). told: makes the text of an
+    output item.
     """
 
     call: str
@@ -45,8 +45,12 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """Return the function that replaces a declared tool at other protocols. None = the tool is not one of the
-    tools in this module, OpenAI runs it, or it is malformed. tool: the tool in the client's request.
+    """Return the function that replaces a declared tool at other protocols. tool: the tool in the client's
+    request.
+
+    None = the tool's type is not one of the four types in `_BUILTINS`. None, too, for a `shell` whose
+    `environment` is an object with a type other than "local", and for a `tool_search` without `execution:
+    "client"` or without an object `parameters`.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -115,7 +119,9 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
     """Return the block that other protocols get in place of an item: the call or the result of one of the
     tools in this module, or a text for an item `additional_tools`.
 
-    None = the item is of another kind or malformed, or belongs to a tool that OpenAI runs.
+    None = the item has another type, or no string as `call_id` or `id`, or an `execution` other than
+    "client", or it is a call without an object of arguments. A shell's `environment` is not read: a call of a
+    shell that OpenAI runs gives a block, too.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":
@@ -136,10 +142,10 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """Convert a call of one of the tools in this module to its item: (the item's type, the beginning of the
-    item's id, the item's other members).
+    """Convert a call with the name of one of the tools in this module to its item: (the item's type, the
+    beginning of the item's id, the item's other members).
 
-    None = the call is of another tool, or its arguments are not a JSON object.
+    None = the call has another name, or its arguments are not a JSON object. Empty arguments count as {}.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:

@@ -1,6 +1,7 @@
-"""Checks a client's request before any upstream is called. An error names the exact place of the mistake.
+"""Checks a client's request before any upstream is called. An error names a member of the request.
 
-Unknown members, items and tools are accepted, because the protocol grows; the upstream decides about them.
+Unknown items, tools and members are accepted, because the protocol grows; the upstream decides about them.
+The only unknown member that is refused is a message's `tool_calls`, if it is not empty.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _MAX_VALUE: Final = 512
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake of a request, with the path and the code that OpenAI states."""
+    """Raise WireError, with a path and a code, for the first mistake that is found in a request."""
     body = wire.body
     for member, value in body.items():
         rule = _RULES.get(member)

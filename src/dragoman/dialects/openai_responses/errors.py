@@ -64,8 +64,9 @@ _WORDS: Final[Words] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response for a client. request_id: stands in a header
-    and in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response for a client. request_id: written into the
+    header `x-request-id` and into the body; None = the header is not written, and the body has the fault's
+    own `error_id`, if the fault has one.
     """
     return encode_answer(fault, request_id, error_member)
 
@@ -76,8 +77,9 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """Return the members of an `error` event that state the error. They state it twice: in an object `error`,
-    for clients of Open Responses, and beside `type`, for OpenAI's clients.
+    """Return the members of an `error` event that state the error. The code, the message and the parameter
+    are stated twice: in an object `error`, for clients of Open Responses, and as members of the event, for
+    OpenAI's clients. The members `type` and `sequence_number` are not in the result.
     """
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
@@ -85,8 +87,9 @@ def error_event(fault: Fault) -> dict[str, Any]:
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """Return the member `error` of a response object that failed. Its code becomes "server_error" if the
-    fault's code is unknown, or if the fault's status is 500 or more and the code is not in `_FAILURES`.
+    """Return the member `error` of a response object that failed. Its code is the code that `error_member`
+    returns. Instead of a code that is not in `CODES` it is "server_error". It is also "server_error" if the
+    fault's status is 500 or more and the code is not in `_FAILURES`.
     """
     member = error_member(fault)
     code = member["code"]

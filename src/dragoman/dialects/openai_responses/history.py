@@ -1,12 +1,12 @@
-"""Decodes and encodes `input` and `instructions`. One input item is one message of the IR, which is encoded
-as one item again. A history of another dialect is repaired first, and one of its messages may become several
-items.
+"""Decodes and encodes `input` and `instructions`. One input item is one message of the IR. For a client of
+this dialect each such message is encoded as one item again, except that some vendors refuse an item, and it
+is left out. A history of another dialect is repaired first, and one of its messages may become several items.
 
-`Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states no
-type; "parts" = the item has a part of an unknown type.
+`Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states a
+role but no type; "parts" = the item has a part of an unknown type.
 
-The API requires an output for every call and a call for every output: `repair` ensures this for histories of
-other dialects.
+The API requires an output for every call and a call for every output: `repaired` ensures this for histories
+of other dialects.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
     """Return the messages in the value of `input`: a list of items, a string, or None (no input). For a
     string and for None, `forms` gets the key "input", with the value "text" or "none". Raises WireError for
-    any other value, and for an item that is not an object.
+    any other value, and for an item or a part that is not an object.
     """
     if value is None:
         forms["input"] = "none"
@@ -102,13 +102,13 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """Return the items that OpenAI accepts. placed: (IR path of the message, item) pairs; the result consists
-    of such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would refuse are
-    removed.
+    """Return the items without what OpenAI refuses. placed: (IR path of the message, item) pairs; the result
+    consists of such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would
+    refuse are removed.
 
     OpenAI remembers by the id of a message or a call that a reasoning item came before it, and refuses the
-    item if its reasoning is missing (openai/openai-dotnet#1050). So once reasoning is left out, the ids of
-    the following messages and calls are removed, too.
+    item if its reasoning is missing (openai/openai-dotnet#1050). So behind the first reasoning that is left
+    out, all assistant messages and all calls of functions and custom tools lose their ids.
     """
     left: list[tuple[str, _Wire]] = []
     parted = False
@@ -165,8 +165,8 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """Return the text of an assistant message whose only part is a text without annotations; None for any
-    other parts.
+    """Return the text of an assistant message whose only part is a text: the part has no annotations and no
+    members other than `type`, `text` and `annotations`. None for any other parts.
 
     Such a message is written with a string as its content, because strict servers require an id beside parts.
     """
@@ -178,14 +178,14 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
     """Whether a medium in an assistant message moves to a user message. Images and documents move if they
-    have data, a URL or a file id.
+    have data, a URL or a file id. Audio and video never move.
     """
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether the request must have an output for this call. False only for the calls of tools in
-    `builtins`.
+    """Whether the request must have an output for this call. False only for a call of the kind "builtin" that
+    has an item in `builtins`.
     """
     return call.kind != "builtin" or builtins.called(call) is None
 

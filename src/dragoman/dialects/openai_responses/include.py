@@ -23,8 +23,8 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """Return the values of `include` to send: those in `asked`, and the value for encrypted reasoning if the
-    provider does not store the response (`stored`).
+    """Return the values of `include` to send: first the value for encrypted reasoning, if the provider does
+    not store the response (`stored` is False) or `asked` has this value; then the other values in `asked`.
 
     For a model that is known to have no reasoning (`facts`), the value for encrypted reasoning is always left
     out.
@@ -60,8 +60,8 @@ def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
     """Add the Change for the edit of one member to `changes`. Nothing is added if the edit only removes a
-    member that the client did not state. why: the reason in the Change. edits: member -> new value, or
-    `msgspec.UNSET` to remove the member.
+    member that is missing or empty in the request. why: the reason in the Change. edits: member -> new value,
+    or `msgspec.UNSET` to remove the member.
     """
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place

@@ -2,7 +2,7 @@
 
 Each part of a message is one block, and the blocks of a message share an `ir.Item`. Any other item is one
 block. Items of OpenAI's own tools become Native and keep all their members, except generated pictures, which
-become Media.
+become Media. Items of an unknown type or form become Native, too.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     """Return the id, status, phase and leftovers of an item. Leftovers are its members that are not in
-    `known`. None = the item has none of these.
+    `known`, and its id, status and phase if they are not strings. None = the item has none of these.
     """
     extra = leftovers(value, known)
     get = value.get
@@ -189,8 +189,8 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message. Raises
-    WireError for a medium that no part can hold.
+    """Encode blocks as items, in order. Adjacent parts whose `ir.Item`s are equal, or that all have none,
+    become one message. Raises WireError for a medium that no part can hold.
 
     where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
     messages. parts: True = every block is written as a part of a message.
@@ -219,7 +219,10 @@ def encode_items(
 
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
-    """Whether a block is written as a part of a message of this role. If not, it is an item of its own."""
+    """Whether a block is written as a part of a message of this role; otherwise it is an item of its own.
+    True for a text, a refusal, JSON, a Native of this dialect whose kind is a type of a part, and any medium
+    except an image in an assistant message. False for all other blocks.
+    """
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
     if isinstance(block, ir.Native):
@@ -383,8 +386,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Return the item of a block of this dialect, as a Native. It is put into a history in another dialect,
-    so that the item can return to this dialect unchanged.
+    """Return the item of a block of this dialect, as a Native; a Native is returned unchanged. The result is
+    put into a history in another dialect, so that the item can return to this dialect unchanged.
     """
     if isinstance(block, ir.Native):
         return block

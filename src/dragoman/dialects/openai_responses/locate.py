@@ -40,7 +40,8 @@ _OPTIONS: Final = {
 
 def locate(where: str) -> str:
     """Return the JSON path for an IR path (`where`). A path inside a message becomes the path of the
-    message's item, such as `$.input[2]`, because the form of the item is unknown here.
+    message's item, such as `$.input[2]`, because the form of the item is unknown here. A path that is unknown
+    here is returned with `$.` before it.
     """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"

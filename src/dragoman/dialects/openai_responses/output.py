@@ -21,7 +21,7 @@ _TYPE: Final = frozenset({"type"})
 
 
 def decode_output(text: dict[str, Any]) -> ir.Output:
-    """Decode the member `text` of a request."""
+    """Decode the member `text` of a request. A format of an unknown type goes into the leftovers."""
     wanted, verbosity = text.get("format"), text.get("verbosity")
     extra = leftovers(text, _TEXT)
     if wanted is None:

@@ -122,6 +122,8 @@ def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
     """Return the arguments of ir.Media for the source of a part's medium. members: the possible sources, each
     as (member of the part, field of ir.Media).
 
+    A data URL gives the fields "mime" and "data"; a data URL that cannot be read, or states no type, gives
+    "url". Both hold whichever field `members` names, except "file". Any other value gives the named field.
     Raises KeyError if the part has no source or several, TypeError if the source is not a string.
     """
     stated = [(member, field) for member, field in members if part.get(member) is not None]
@@ -146,8 +148,8 @@ def _string(holder: _Wire, member: str) -> str:
 
 def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
     """Return (the cache mark of a part, the part's leftovers). The leftovers are the members that are neither
-    the mark nor in `known`. A mark that is not an object is a leftover; the first value is None then, and
-    without a mark.
+    the mark nor in `known`. The first value is None if the part has no mark, or if the mark is not an object;
+    such a mark is a leftover.
     """
     mark = part.get(_MARK)
     if type(mark) is not dict:
@@ -230,10 +232,11 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """Encode a block as a part of a message or of a tool result. None, with a reported loss, if no part can
-    hold the block. said: True = the model wrote the message.
+    """Encode a block as a part of a message or of a tool result. said: True = the model wrote the message.
+    where: the block's IR path.
 
-    Raises WireError for a medium that no part can hold. where: the block's IR path.
+    None, with a reported loss, for a block that is not a Text, Refusal, Media, Json or a Native of this
+    dialect. Raises WireError for a medium that no part can hold.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -257,9 +260,10 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part. Its type is the type that a client of this dialect stated. Without one, it is
-    `output_text` if the model wrote the text (`said`), else `input_text`. Only an `output_text` has
-    `annotations` and log probabilities; in other parts both are reported as lost. where: the block's IR path.
+    """Encode a text part. Its type is the type that a client or a provider of this dialect stated. Without
+    such a type, it is `output_text` if the model wrote the text (`said`), else `input_text`. Only an
+    `output_text` has `annotations` and log probabilities; in other parts both are reported as lost. where:
+    the block's IR path.
     """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}

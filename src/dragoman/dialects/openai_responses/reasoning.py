@@ -22,8 +22,9 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
     """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
 
-    Settings of a client of this dialect are written as stated. For a client of another dialect, the effort is
-    the nearest effort that the model supports, and nothing is written for a model without reasoning.
+    For a client of this dialect the effort is written as stated. For a client of another dialect, the effort
+    is the nearest effort that the model supports, and nothing is written for a model without reasoning.
+    Without a stated summary, a wish for visible reasoning becomes the summary "auto".
     """
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:

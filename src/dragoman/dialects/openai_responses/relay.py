@@ -58,12 +58,13 @@ the gateway does not send them to providers."""
 
 
 class ResponsesRelay(BodyRelay):
-    """Edits relayed requests and whole answers, and makes relays for streams."""
+    """Edits relayed whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body for the client, its usage). The model's name is the name for the client; the
-        members in `SHOWN` are as the client wrote them, if the client wrote them; the id is the gateway's id,
-        if the gateway has made one. The usage is None if it is missing or unreadable.
+        """Return (the body for the client, its usage). The model's name is the name for the client, if there
+        is one; the members in `SHOWN` are as the client wrote them, if the client wrote them; the id is the
+        gateway's id, if the gateway has made one. Except `conversation`, a member that the answer lacks is
+        not added. The usage is None if it is missing or unreadable.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """
@@ -90,8 +91,9 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """Return the edits of a response object (member -> value for the client): members that repeat the
-    client's request, the model's name for the client, and the gateway's id, if the gateway has made one.
+    """Return the edits of a response object (member -> value for the client): the members in `SHOWN` that the
+    client's request states, the model's name for the client, if there is one, and the gateway's id, if the
+    gateway has made one.
     """
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
@@ -184,7 +186,9 @@ class ResponsesStreamRelay:
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the text deltas at the beginning of `read`, for the client; their size in bytes). They pass
-        unchanged. (b"", 0) = `feed` has to handle the next event. See `relay.PassesRuns`.
+        unchanged. (b"", 0) = `feed` has to handle the next event: `read` does not begin with a complete
+        delta, or has a carriage return, the stream is over, or the client's framing is "ndjson". See
+        `relay.PassesRuns`.
         """
         found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
         if found is None or not found[0]:
@@ -216,6 +220,7 @@ class ResponsesStreamRelay:
         """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and the
         saved response object. If the stream states no usage and `estimate` is set, the terminal event gets an
         estimated usage. Raises RequestFailed for an event that states a failure. kind: the event's type.
+        frame: the event's data.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -252,7 +257,7 @@ class ResponsesStreamRelay:
 
     def fail(self, fault: ir.Fault) -> bytes:
         """Return the events `error` and `response.failed`, which tell the client that the stream broke off.
-        If `waits` is set, only `error` is returned, and `end` returns the other event.
+        If `waits` is set, only `error` is returned, `ending` is set, and `end` returns the other event.
         """
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
@@ -293,8 +298,8 @@ def _number(frame: bytes) -> int:
 
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
-    """Whether an event only begins a text or reasoning, without any of its content yet. kind: the event's
-    type.
+    """Whether an event only begins a text or reasoning, without any of its content yet. False for an event
+    that begins another item or part, and for an event of any other type. kind: the event's type.
     """
     if (member := _BEGINNINGS.get(kind)) is None:
         return False

@@ -76,7 +76,9 @@ parameter (`Quirks.extensions`), and a client of this dialect may write a parame
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an input of an unknown form."""
+    """Decode a request that `check` has accepted. Raises WireError for an `input` that is not a list, a
+    string or null, and for an item or a part that is not an object.
+    """
     body = wire.body
     get = body.get
     forms = _event_names(wire)
@@ -153,7 +155,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
-    true`.
+    true`. A member that the vendor refuses is removed from the body.
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.
@@ -240,8 +242,9 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `include`: the value for log probabilities, the leftover values, which `body` has already, and
-    the value for encrypted reasoning (`included`). The caller has written `store` into `body`.
+    """Write `include`: the value for log probabilities if they are asked for, the leftover values, which
+    `body` has already, and the value for encrypted reasoning (`included`). The caller has written `store`
+    into `body`.
     """
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
@@ -250,8 +253,8 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Remove from `body` the settings of another dialect's request that this provider cannot follow (an
-    unknown service tier, an earlier response by its id) or that the gateway carries out itself. Each is
-    reported.
+    unknown service tier, an earlier response by its id, a conversation) or that the gateway carries out
+    itself (`background`). Each is reported, and so is a wish to store the response.
     """
     report = draft.report
     if request.tier is not None and request.tier not in TIERS:

@@ -1,8 +1,9 @@
 """Decodes a whole response object to ir.Response, and encodes it back.
 
 Some members of a response object repeat the request. In an answer of this dialect, `echo` holds these
-members. For an answer of another dialect, they are taken from the client's request (`Reply.echo`); a member
+members. In an answer of another dialect, they are taken from the client's request (`Reply.echo`); a member
 that the request lacks gets the specification's default, because clients require every member.
+
 https://platform.openai.com/docs/api-reference/responses/object
 """
 
@@ -96,7 +97,7 @@ _LOST: Final = {
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a response object. An answer that failed after its first output is decoded, too; its fault is in
-    `error`.
+    `error`. The second parameter is not used.
 
     Raises RequestFailed for an answer that failed without output, and for an error with status 200. Raises
     WireError for a malformed answer.
@@ -150,7 +151,7 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
     """Return the leftovers of a response object: its members without an IR field. Null members, and members
-    that repeat the request, are not among them.
+    that repeat the request, are left out. None = there are no leftovers.
     """
     kept = {
         key: value
@@ -161,14 +162,16 @@ def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
 
 
 def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the members of a response object that repeat the request; None = all are null or absent."""
+    """Return the members of a response object that repeat the request, null members included; None = all are
+    null or absent.
+    """
     echo = {key: value for key, value in body.items() if key in _ECHO}
     return echo if any(value is not None for value in echo.values()) else None
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Return the reason why an answer with these blocks stopped; None = its status does not mean that it is
-    finished. body: the response object.
+    """Return the reason why an answer with these blocks stopped. body: the response object. None = its status
+    is not "completed", "incomplete", "failed" or "cancelled".
     """
     status = body.get("status")
     if status == "incomplete":
@@ -189,8 +192,8 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a response object, and report losses. Only the first candidate is written. Raises RequestFailed
-    for an answer that failed without output.
+    """Encode a response object, and report losses. Only the first candidate is written. An answer without a
+    candidate gets an empty output. Raises RequestFailed for an answer with an error and without a candidate.
     """
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
@@ -235,14 +238,14 @@ class Mint:
         self._count = 0
 
     def __call__(self, prefix: str) -> str:
-        """Return a new id that begins with `prefix`."""
+        """Return a new id: `prefix`, the answer's id without "resp_", and a number, joined by "_"."""
         self._count += 1
         return f"{prefix}_{self._root}_{self._count}"
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
     """Return a block in a form that an item of an answer can hold. A medium other than an image becomes its
-    transcript (or its text, or an empty text), which is reported as a loss; JSON becomes text, which is
+    transcript, else its text, else an empty text, which is reported as a loss; JSON becomes text, which is
     reported as a change. Any other block is unchanged. where: the block's IR path.
     """
     if isinstance(block, ir.Media) and block.kind != "image":
@@ -259,14 +262,16 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
 
 
 def wordless(block: ir.Block) -> bool:
-    """Whether a block is a text without words or citations. Clients would display it as an empty line."""
+    """Whether a block is a Text with an empty text and no citations. Clients would display it as an empty
+    line.
+    """
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """Return the blocks, with None in place of each empty text that follows a text or a refusal. The seal and
-    the leftovers of such an empty text are reported, because they are not written. where: the IR path of the
-    list of blocks.
+    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal.
+    An empty text that follows another replaced text is replaced, too. The seal and the leftovers of a
+    replaced text are reported, because they are not written. where: the IR path of the list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -284,7 +289,9 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer with this stop has the status `incomplete`."""
+    """Whether an answer with this stop has the status `incomplete`. True for the reasons "length", "context"
+    and "filter"; False for all others and for None.
+    """
     return stop is not None and stop.reason in _REASONS
 
 
@@ -300,7 +307,7 @@ def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
     """Return the response object for the client. output: its encoded items. running: True = the stream has
-    not ended yet.
+    not ended yet; the status is "in_progress", and the usage is null.
     """
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
@@ -335,7 +342,7 @@ def response_object(
 def answer_id(stated: str | None, reply: Reply) -> str:
     """Return the response id for the client, with which the client can continue this response.
 
-    This is the gateway's id (`reply.id`) if it has this protocol's form, or if the provider stated no id.
+    This is the gateway's id (`reply.id`) if it begins with "resp_", or if the provider stated no id.
     Otherwise it is the provider's id (`stated`).
     """
     if stated is None:
@@ -360,7 +367,7 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
     """Report the facts about a stop that the status of a response does not express. called: whether the
-    response has a call of a client's tool.
+    response has a call of a function or of a custom tool.
     """
     where = "candidates[0].stop"
     if stop.reason in _LOST:
@@ -411,9 +418,9 @@ def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[
     """Return the members of a response object that repeat the request.
 
     own: True = the answer came in this dialect: the members are as the provider stated them (`stated`),
-    except those in `SHOWN`, which are as the client wrote them. False = the members are as the client wrote
-    them, with their missing fields added (`_COMPLETE`); members that the client did not write come from
-    `DEFAULTS`.
+    except those in `SHOWN` that the client wrote, which are as the client wrote them. False = the members are
+    as the client wrote them; `text`, `reasoning` and `tools` get their missing fields (`_COMPLETE`). Members
+    that the client did not write come from `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}

@@ -1,9 +1,9 @@
 """Encodes events that repeat a long text without copying it: as lists of byte strings that share the text's
 bytes.
 
-At the end of a text, four events each hold the whole text: the end of the text, of the part, of the item and
-of the response. If each event had a copy, an answer of 100 MB would need 400 MB at its end, and more while it
-is encoded.
+At the end of a text, several events each hold the whole text: the end of the text, of the part, of the item
+and of the response. If each event had a copy, an answer of 100 MB would need 400 MB at its end, and more
+while it is encoded.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _MARK: Final = b"\x01"
 
 
 class Shared:
-    """The long texts of one stream, each encoded once. An event is first encoded with a mark in place of each
-    long text (`json`), and then cut at these marks (`cut`, `events`).
+    """The long texts of one stream. Equal texts are encoded once. An event is first encoded with a mark in
+    place of each long text (`json`), and then cut at these marks (`cut`, `events`).
     """
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Shared:
 
     def cut(self, written: bytes) -> list[bytes]:
         """Cut JSON at its marks. written: the results of all calls of `json` since the last cut, joined in
-        order. The result begins and ends with a piece of the JSON around the long texts; every second piece
-        is a long text. Without marks, the result is [written].
+        order; other bytes may stand between them. The result begins and ends with a piece of the JSON around
+        the long texts; every second piece is a long text. Without marks, the result is [written].
         """
         if not self._found:
             return [written]
@@ -63,7 +63,7 @@ class Shared:
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
         """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes at
-        the end of every event.
+        the end of every event; `written` must end with them.
         """
         events: list[list[bytes]] = []
         event: list[bytes] = []

@@ -66,8 +66,8 @@ class _Open(msgspec.Struct):
     """A block that has not ended.
 
     index: the number of the block in the answer. block: as it was opened. said: whether a delta came. words:
-    the texts of the deltas of a text or of arguments. logprobs: the log probabilities in the deltas, which
-    replace the rounded ones at the end of the item. cited: the number of citations so far.
+    the texts of the deltas of a text or of arguments. logprobs: the log probabilities in the deltas; if there
+    are any, they replace those in the final item. cited: the number of citations so far.
     """
 
     index: int
@@ -116,7 +116,7 @@ class ResponsesDecoder:
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
         """Return the IR event for a delta that only adds text to an open text block; the text is also added
-        to the block's state. None for any other frame.
+        to the block's state. None for any other frame, which `feed` then reads in full.
         """
         try:
             value = _decode_delta(frame)
@@ -155,8 +155,8 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """Return the IR event for `queued` and `in_progress`, which repeat the content of `created`: the
-        start of the response if there was none yet, otherwise a ping.
+        """Return the IR event for `queued` and `in_progress`, which hold the same response object as
+        `created`: the start of the response if there was none yet, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 
@@ -245,8 +245,11 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """Return the events that end the block of `state`. If the final block has content that was in no
-        delta, events with this content come first. final: the block in the final item; None = it is unknown.
+        """Return the events that end the block of `state`. final: the block in the final item; None = it is
+        unknown.
+
+        Content of the final block that was in no delta comes first, as events. A final text that does not
+        begin with the text of the deltas gives no such event.
         """
         if final is None:
             self._said.append(state.block)
@@ -286,7 +289,8 @@ class ResponsesDecoder:
         """Return (events, state of the block) for a delta (`value`) of a block of this `kind`. If the block
         is not open yet, the events open it as `opened[kind]`; otherwise there are none.
 
-        Raises WireError if such a block cannot be opened, or if the open block is of another kind.
+        Raises WireError if the block is not open and `opened` lacks the kind, or if the open block is of
+        another kind.
         """
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
@@ -351,9 +355,11 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """Find the item at the position `number` in the final `output`, for an item whose end event did not come.
-    announced: the item as it was announced; None gives None. None, too, if there is no object at this
-    position, or if it has another type or id than the announced item.
+    """Return the item at the position `number` in the final `output`, for an item whose end event did not
+    come. announced: the item as it was announced.
+
+    None if `announced` is None, if there is no object at this position, or if the object has another type or
+    id than the announced item.
     """
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:

@@ -50,7 +50,7 @@ _EMPTY: Final[dict[type, _Wire]] = {
 class _Item(msgspec.Struct):
     """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event. of:
     the `ir.Item` that its blocks share; None = they have none. parts: the parts of a message that have begun
-    so far.
+    so far; a part is replaced by its final form when it ends.
     """
 
     number: int
@@ -66,9 +66,9 @@ class _Item(msgspec.Struct):
 class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: the item that holds the block; None = the block is sent only when it ends, or has not begun. place:
-    the members that name its item and part in events. closed: its Close event has come. said: whether a delta
-    was sent. head, tail: the bytes with which each of its deltas begins and ends.
+    item: the item that holds the block; None = the block is sent only when it ends, or is a text that is
+    empty so far. place: the members that name its item and part in events. closed: its Close event has come.
+    said: whether a delta was sent. head, tail: the bytes with which each of its deltas begins and ends.
 
     For thinking: part: the index of the open summary part, None = the raw text of the thinking is open.
     words: the deltas of the open part. before: the number of summary parts (0 or 1) that hold the raw text;
@@ -137,8 +137,8 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _share(self, *told: Any) -> None:
-        """If `pieces` is a list and one of these values is a long text, let all later events share the bytes
-        of long texts. Later events will repeat these values.
+        """If `pieces` is a list and one of these values is a long text, set `_shared`: all later events then
+        share the bytes of long texts. Later events will repeat these values.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
@@ -198,8 +198,8 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """Return the terminal event and, except on a WebSocket, `[DONE]` after it. told: the response object;
-        its status is part of the event's name.
+        """Return the terminal event and, except with the framing "ndjson", `[DONE]` after it. told: the
+        response object; its status is part of the event's name.
         """
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
@@ -212,8 +212,9 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Return the bytes of a progress event of this protocol. Its `output_index` becomes the index of the
-        item in this stream. b"" for an event of another protocol.
+        """Return the bytes of a progress event of this protocol. If the start of its item was sent as such an
+        event, too, its `output_index` becomes the index of the item in this stream. Before the start of an
+        item come the events that end earlier blocks. b"" for an event of another protocol.
         """
         if event.dialect != NAME:
             return b""
@@ -367,7 +368,8 @@ class ResponsesEncoder(EventEncoder):
         """Return the bytes of a delta of thinking. part: the index of the summary part, None = the raw text
         of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
 
-        If another part is open, that part ends first, and a new one begins.
+        If another part is open, the events that end this part come first. If no part is open then, the event
+        that begins a part follows before the delta.
         """
         out = b""
         assert state.item is not None
@@ -430,9 +432,9 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """Return the bytes of an event with a citation of a part whose end was already sent; b"" if the
-        citation is lost. The end of the item will hold the citation, too. told: the block of this part.
-        where: the citation's IR path.
+        """Return the bytes of an event with a citation of a part whose end was already sent; b"" if no
+        annotation can hold the citation, which is reported as lost. The end of the item will hold the
+        citation, too. told: the block of this part. where: the citation's IR path.
         """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
@@ -452,8 +454,9 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """Return the bytes that end all closed blocks. They also end the open message, unless one of its
-        blocks is open, or `following` (the next block; None = no block follows) is a part of this message.
+        """Return the bytes that end all blocks whose Close event has come. They also end the open message,
+        unless one of its blocks is open, or `following` (the next block; None = no block follows) is a part
+        of this message.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
@@ -526,8 +529,8 @@ class ResponsesEncoder(EventEncoder):
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
         """Return the bytes of an item whose block was not sent in deltas: the start of the item, unless it
-        was sent before, and its end. b"" if no item can hold the block. final: the block, complete. where:
-        its IR path.
+        was sent before, and its end. b"", with a reported loss, if no item can hold the block. final: the
+        block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
@@ -560,8 +563,8 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """Return the final `ir.Item` of an item that was announced. If `of` has no id, it gets the id of the
-    announced item.
+    """Return the final `ir.Item` of an item that was announced. of: the `ir.Item` that is known at the end of
+    the item; None = none is known. If `of` is None or has no id, the result has the id of the announced item.
     """
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
@@ -569,8 +572,9 @@ def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
-    """Whether two parts belong to one message: their items have the same id or, without an id, are equal.
-    With the same id the status may differ, because it changes during a stream.
+    """Whether two parts belong to one message. one, other: the `ir.Item` of each part. True if both are None,
+    if they have the same id, or if `one` has no id and both are equal. With the same id the status may
+    differ, because it changes during a stream.
     """
     if one is None or other is None:
         return one is other

@@ -30,8 +30,9 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """Return the beginning of the names of reasoning events for this client; `.delta` or `.done` follows.
-    OpenAI's specification and Open Responses have different names. request: the client's request.
+    """Return the beginning of the names of reasoning events for this client; `.delta` or `.done` follows. It
+    is "response.reasoning" for a client of Open Responses, else "response.reasoning_text". request: the
+    client's request.
     """
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

@@ -1,8 +1,9 @@
 """Counts the uses of OpenAI's own tools in an answer, which are billed in addition to the model's tokens.
 
-An answer states its searches and the tokens of its pictures in `tool_usage`. If `tool_usage` is missing, as
-in older answers and those of other servers, the calls in `output` are counted. A `web_search_call` may also
-open a page or search within a page; only real searches are billed.
+An answer states its web searches and the tokens of its pictures in `tool_usage`. Other uses, and uses that
+`tool_usage` does not state, are counted from the calls in `output`. A `web_search_call` may also open a page
+or search within a page; only real searches are counted.
+
 https://developers.openai.com/api/docs/guides/tools-web-search (2026-11)
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 """
@@ -47,9 +48,9 @@ def may_tell(output: bytes) -> bool:
 
 def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
     """Return the usage of an answer together with the uses of tools that the answer states: counts in
-    `detail`, and in `others` the tokens of the model that made pictures. usage: without the uses of tools.
-    answer: the members `output`, `tool_usage` and `tools` of the decoded response object; each may be
-    missing.
+    `detail`, and in `others` the tokens of the model that made pictures. usage: without the uses of tools; if
+    the answer states no uses, it is returned unchanged. answer: the members `output`, `tool_usage` and
+    `tools` of the decoded response object; each may be missing.
     """
     counts = _called(answer.get("output"))
     stated = answer.get("tool_usage")
@@ -69,8 +70,9 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 
 
 def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
-    """Report the numbers of uses in the usage that an answer, as it is written, does not state: the final
-    object of a provider's stream had a use that the stream did not show. answer: as in `with_tools`.
+    """Report, as lost, each count of uses in `usage` that an answer, as it is written, does not show. This
+    happens if the final object of a provider's stream had a use that the stream did not show. answer: as in
+    `with_tools`.
     """
     detail = usage.detail
     if detail is None or not any(key.endswith(UNIT) for key in detail):
@@ -110,8 +112,8 @@ def _unit(item: Mapping[str, Any]) -> str | None:
 
 
 def _drawn(stated: Any) -> ir.Usage | None:
-    """Return the tokens of pictures; None = no picture was made, or they are not stated. stated: the value of
-    `tool_usage.image_gen`.
+    """Return the tokens of pictures as a usage; None = both the input and the output tokens are 0 or not
+    stated. stated: the value of `tool_usage.image_gen`.
     """
     read, written = _count(stated, "input_tokens"), _count(stated, "output_tokens")
     if not read and not written:

@@ -32,7 +32,9 @@ _ALLOWED: Final = frozenset({"type", "mode", "tools"})
 
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """Decode `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`."""
+    """Decode `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`, if
+    `is_group` is true for it; otherwise it becomes one ProviderTool.
+    """
     decoded: list[ir.Tool] = []
     for tool in tools:
         if tool.get("type") == "namespace" and is_group(tool):
@@ -49,8 +51,8 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace is well-formed and has only functions and free-text tools. Any other namespace
-    becomes one ProviderTool.
+    """Whether a namespace has a name and at least one tool, and all its tools are functions and free-text
+    (`custom`) tools. Any other namespace becomes one ProviderTool.
     """
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
@@ -150,7 +152,7 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body. For clients of other dialects,
-    the last two are written only if there are tools.
+    all three are written only if at least one tool can be written.
     """
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
@@ -172,7 +174,9 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool."""
+    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool. A
+    tool that cannot be written is left out, which is reported as a loss.
+    """
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
     of: ir.Namespace | None = None

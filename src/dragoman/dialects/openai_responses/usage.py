@@ -1,8 +1,10 @@
 """Decodes and encodes token counts. In the Responses API a total includes its details; in the IR no count
 includes another.
 
-`input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Counts that
-contradict their total stay unchanged in `extra`.
+`input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Details whose
+sum exceeds their total stay unchanged in `extra`, and so does a `total_tokens` that is not the sum of input
+and output.
+
 https://platform.openai.com/docs/api-reference/responses/object#responses/object-usage
 """
 
@@ -44,8 +46,9 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. If their sum
-    exceeds the total (`whole`), nothing is taken and {} is returned.
+    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. Counts that are
+    not integers stay in `rest`. If the sum of the counts exceeds the total (`whole`), nothing is taken and {}
+    is returned. whole: None = not stated.
     """
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
@@ -60,8 +63,7 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if the provider stated no usage. Counts that this dialect does not have
-    are reported.
+    """Encode a `usage` object; None if `usage` is None. Counts that this dialect does not have are reported.
 
     own: True = the counts came in this dialect. False = details that the provider did not state are written
     as 0.

@@ -46,7 +46,7 @@ def _strict(body: _Body) -> None:
 
 def _loosened(holder: Any) -> Any:
     """Return a copy of a tool or of a response format, with `strict: false` in place of `strict: true`. In a
-    namespace, the tools inside are changed, too. Any other value is returned itself.
+    namespace, the tools inside are changed, too. A value that is not an object is returned itself.
     """
     if type(holder) is not dict:
         return holder
