@@ -39,7 +39,7 @@ def mistyped(key: str) -> bool:
 
 def shown(key: str) -> str:
     """Return a short form of a key, by which people recognise it: `dgm_7f3a…`, with 4 of its 43 random
-    digits. A text of another form becomes `…`.
+    digits. A text that does not begin with `dgm_`, or is shorter than a key, becomes `…`.
     """
     return f"{key[: len(PREFIX) + _SHOWN]}…" if key.startswith(PREFIX) and len(key) >= LENGTH else "…"
 
