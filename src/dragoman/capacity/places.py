@@ -101,7 +101,7 @@ class OwnPlaces:
     def start(self, now: float, delay: float) -> float:
         """Start a request if the delay since the last start is over: record the start and return `now`.
         Otherwise record nothing and return the later time at which the request may start. now: monotonic
-        seconds. delay: the least seconds between two starts.
+        seconds. delay: the least seconds between two starts, 0 = no delay.
         """
         at = self.due(now, delay)
         if at <= now:
