@@ -197,9 +197,11 @@ class Core:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway configured by environment variables only, and by the file that DRAGOMAN_CONFIG may name.
+        """Return a gateway with the settings of environment variables, and of the file that DRAGOMAN_CONFIG
+        names.
 
-        environ: None = this process's variables. options: the constructor's keywords. Raises ConfigError.
+        environ: None = this process's variables; without DRAGOMAN_CONFIG, no file is read. options: the
+        constructor's keywords. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -330,7 +332,7 @@ class Core:
             self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """Return what new requests are served with. kept: the clients with seals, from the runtime before."""
+        """Return what new requests are served with. kept: of the runtime before; None = there was none."""
         self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
@@ -495,7 +497,7 @@ class Core:
 
     @property
     def following(self) -> Following | None:
-        """Keeps the database's client keys in memory; None = it has none. Raises as `deadlines`."""
+        """Keeps the database's client keys in memory; None = no database for keys. Raises as `deadlines`."""
         return self._running.following
 
     @property
@@ -515,7 +517,7 @@ class Core:
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """By provider: what passes requests for its resources or paths through, if clients may make them."""
+        """{name of a provider: what passes requests for its resources or paths through}, if configured."""
         return self._running.passages
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
@@ -529,7 +531,8 @@ class Core:
         return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
-        """Create a model name for a route, or replace its route; None = remove a name that was created so.
+        """Create a model name for a route, or replace its route; None = remove a name that `make` has
+        created.
 
         Clients whose keys permit the name may use it; only this process knows the name, until it ends.
         """
@@ -592,7 +595,7 @@ class Core:
         return self._running.compatibility(model, face)
 
     def describe(self) -> list[str]:
-        """A text for each provider: its name, and the number of its keys if it has or needs any."""
+        """A text for each provider: its name, and its keys or its identity (see `described`)."""
         providers = self._loaded.providers
         return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
 

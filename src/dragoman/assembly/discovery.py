@@ -43,7 +43,8 @@ class ListState(msgspec.Struct):
     """The state of one provider's list. mark: as `ModelLists.mark`. fetched: when the list was last fetched,
     in Unix seconds; None = never. models: how many models it has. left_out: how many entries cannot be used.
     tries: how many fetches have succeeded or failed. failed: why the latest fetch failed, None = it did not.
-    since: when the first of the latest failures in a row happened, in Unix seconds.
+    since: when the first of the latest failures in a row happened, in Unix seconds; None = the latest fetch
+    has not failed.
     """
 
     mark: str = ""
@@ -76,8 +77,8 @@ class Discovering:
     def __init__(self, inside: Inside) -> None:
         self.active = False
         self.states: dict[str, ListState] = {}
-        """{name of a provider: state of its list}, for all lists that are used. A worker gets the states from
-        the keeper.
+        """{name of a provider: state of its list}, for all lists that are used and can be fetched. A worker
+        gets the states from the keeper.
         """
         self._inside = inside
         self._fetches: Discovery | None = None
@@ -236,7 +237,8 @@ class Discovering:
 
     async def refresh(self, names: Collection[str], patience: float) -> None:
         """Have the keeper fetch the lists of some providers. Wait until each fetch has succeeded or failed,
-        for at most `patience` seconds. names: of the providers; empty = all.
+        for at most `patience` seconds. names: of the providers; empty = all; a provider without such a list
+        is ignored.
         """
         wanted = [name for name in self.states if not names or name in names]
         before = {name: self.states[name].tries for name in wanted}

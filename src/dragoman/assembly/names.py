@@ -1,4 +1,7 @@
-"""Builds the table of the model names that clients can use: what each name stands for."""
+"""Builds the table of the model names that clients can use: what each name stands for. Also makes the values
+that models, aliases and providers state for routing, such as time limits and limits on requests that run at
+once.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,9 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """Yield the entries of the model list. granted: only models whose names these grants allow; None =
-        all. providers: only models that one of these providers may answer; None = all. caller: leave out the
+        """Yield the entries of the model list. granted: only models whose names these grants allow; names
+        that they allow without a pattern are yielded even if the list lacks them. None = all models of the
+        list. providers: only models that one of these providers may answer; None = all. caller: leave out the
         names that are reserved for other clients; None = leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
@@ -195,7 +199,8 @@ def installed_models(config: Config) -> dict[str, LocalModel]:
 def local_models(config: Config, installed: Mapping[str, LocalModel] | None = None) -> dict[str, LocalModel]:
     """Return this machine's models, by name: the installed embedded models, and the operator's own files.
 
-    installed: the installed embedded models; None = look for them.
+    An own file replaces an embedded model of the same name. installed: the installed embedded models; None =
+    look for them.
     """
     settings = config.providers.local
     keep_alive = _keep_alive(settings)
@@ -369,8 +374,8 @@ def conditions_of(when: When) -> Conditions | None:
 
 
 def _spread(name: str, model: ModelSettings) -> Spread | None:
-    """Return how a model's requests are spread over its deployments; None = the first deployment is always
-    tried first.
+    """Return how a model's requests are spread over its deployments; None = the deployments are tried in the
+    order of the configuration.
     """
     if (rotate := model.rotate) is not None:
         every = None if rotate.every is None else float(rotate.every)

@@ -45,10 +45,11 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key; None = the provider has no key; "" = the key is too short to
-    show a part of it. asked: the request that was sent last; ms: how many milliseconds it took. state: "ok";
-    "refused" = the provider refused the key or the account; "not reached" = no connection was possible;
-    "failed" = any other error. message: the provider's error message, or our own text ("5 models").
+    key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
+    "" = the key is too short to show a part of it. asked: the request that was sent last; ms: how many
+    milliseconds it took. state: "ok"; "refused" = the provider refused the key or the account; "not reached"
+    = no connection was possible; "failed" = any other error. message: the provider's error message, or our
+    own text ("5 models").
     """
 
     provider: str

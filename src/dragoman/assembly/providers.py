@@ -260,7 +260,7 @@ def _base_url(api: Api) -> str | None:
 
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
-    """Return everything that the connections to a provider depend on. If two results are equal, the
+    """Return the settings that the connections to a provider depend on. If two results are equal, the
     connections can be used on. For certificates the result has a hash of their content, because the files may
     be replaced. client: the HTTP client.
     """
