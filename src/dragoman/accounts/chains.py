@@ -184,7 +184,8 @@ class Chain:
 
     def look(self) -> None:
         """Find out whether the process has ended, and set `left` and `ended_well`. If it has ended, keep its
-        last segment locked, so that no other reader takes the journal.
+        last segment locked, so that no other reader takes the journal; otherwise nothing changes, except that
+        new segments become known.
         """
         if self.left:
             return

@@ -133,7 +133,9 @@ class Directory:
         return found
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the database has a key with this SHA-256. It may be revoked or expired, but not removed."""
+        """Whether the database has a key with this SHA-256. It may be revoked, disabled or expired, but not
+        removed.
+        """
         return digest in self._keys
 
     def holder(self, kind: RowKind, name: str) -> Permitted | None:
@@ -145,8 +147,8 @@ class Directory:
 
     def limits(self) -> Iterator[Limit]:
         """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. If
-        the configuration has a tenant, team or user of the same name, only its entry counts. Keys that the
-        configuration states are left out.
+        the configuration and the database have a tenant, team or user of the same name, only the
+        configuration's limits are yielded. Keys that the configuration states are left out.
         """
         stated, seen = self.declared.limits_of, self.declared
         for kind, subject in _SUBJECTS.items():
@@ -169,9 +171,9 @@ class Directory:
         """Return (the rights of a key, the name of its tenant or None). The rights are what `entry` permits,
         narrowed by what the user, the team and the tenant permit, and only providers in the allowed regions.
         The rights are disabled if the entry, the user, the team or the tenant is disabled; also if the user,
-        the team or the tenant was removed, or belongs to another tenant. owner: whose entry it is. team,
-        user: the names of the team and the user that the entry belongs to; None = it belongs to none. The
-        tenant is the one that the entry states; else the user's; else the team's.
+        the team or the tenant was removed, or if the user or the team belongs to another tenant. owner: whose
+        entry it is. team, user: the names of the team and the user that the entry belongs to; None = it
+        belongs to none. The tenant is the one that the entry states; else the user's; else the team's.
         """
         members: tuple[tuple[RowKind, Subject, str | None], ...] = (
             ("users", "user", user),
@@ -211,7 +213,7 @@ class Directory:
 
     def outlived(self, entry: Permitted) -> bool:
         """Whether the tenant that an entry belongs to was removed; also True if there is a new tenant with
-        the same name.
+        the same name. False if the entry belongs to no tenant.
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 

@@ -123,8 +123,8 @@ class ClientKeys:
         """Return the caller of a request, or the fault to answer with. The faults are: the key has expired;
         the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
         not be read since the start, so it is not known whether it has this key, or whether a key is required
-        at all; no key is required, but the Host header of a request without a known key has a name that is
-        not a name of this gateway.
+        at all; no key is required, but the Host header of a request without a known key is invalid, or has a
+        name that is not a name of this gateway.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -163,7 +163,8 @@ class ClientKeys:
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
         """Return the caller of a request that has no key and comes from this machine. None if the protocol
         `face` of the path has no keyless caller; also if the request has a key, comes from another machine or
-        through a proxy, or has a Host header with a name that is not a name of this gateway.
+        through a proxy, or has a Host header that is invalid or has a name that is not a name of this
+        gateway.
 
         headers: by lower-case names. peer: the address of the connection's other end.
         """
@@ -196,7 +197,8 @@ class ClientKeys:
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
     """Return the client of a key, with the key's time of expiry; a fault is returned unchanged. expires: as
     in `Key`. earlier: the client or fault that an earlier entry of the configuration has for the same key,
-    None = there is no such entry. If two entries have the same key, the later expiry counts.
+    None = there is no such entry. If both entries have a client, the later expiry counts, and None is the
+    latest.
     """
     if isinstance(caller, ir.Fault):
         return caller

@@ -85,9 +85,9 @@ def again(claim: Claim, standing: Standing, now: float) -> float | None:
 def lasting(
     found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
 ) -> Refused:
-    """Return the refusal that lasts longest, among `found` and the refusals of other claims of the same
-    request: a request of this size cannot succeed earlier. others: the other claims, each of which may be
-    refused or not. standing: `Ledger.standing`. now: Unix seconds.
+    """Return the refusal that lasts longest (`again` None = for ever), among `found` and the refusals of
+    other claims of the same request: a request of this size cannot succeed earlier. others: the other claims,
+    each of which may be refused or not. standing: `Ledger.standing`. now: Unix seconds.
     """
     for claim in others:
         if found.again is None:
@@ -157,8 +157,8 @@ class Ledger(Protocol):
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
         """Set whether the usage before the start of this process is known. why: the reason why it is not
         known yet; None = it is known now. refuse: True = `reserve`, `ask` and `Bound.take` raise
-        RequestFailed until it is known; False = they count from 0 until then. `refuse` has no effect if `why`
-        is None.
+        RequestFailed until it is known; False = they work without that usage until then. `refuse` has no
+        effect if `why` is None.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:

@@ -67,7 +67,9 @@ def fault(refused: Refused, now: float) -> ir.Fault:
     """Return the fault for a request that a limit refuses. now: Unix seconds.
 
     A limit that is a budget (`is_budget`) makes a fault of the kind `quota`, so that clients do not repeat
-    the request at once; any other limit makes one of the kind `rate_limit`.
+    the request at once; any other limit makes one of the kind `rate_limit`. Its `retry_after` is the number
+    of seconds after which the request may succeed; None = it cannot succeed as long as the limit stays as it
+    is.
     """
     limit = refused.claim.limit
     too_large = refused.claim.amount > limit.most > 0

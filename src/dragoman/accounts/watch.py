@@ -116,8 +116,8 @@ class Watch:
 
 
 def _sentence(claim: Claim, standing: Standing) -> str:
-    """Return a clause for people: the limit, how much of it is used, and until when: "the limit burst (60
-    requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
+    """Return a clause for people: the limit, how much of it is used, and the end of the window if it has one:
+    "the limit burst (60 requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
     """
     limit = claim.limit
     taken = standing.used + standing.reserved

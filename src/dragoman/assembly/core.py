@@ -100,8 +100,8 @@ class Core:
     working directory or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman
     serve`, unless `dragoman.load` was given others. upstreams: your own providers by name; they replace
     configured ones. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
-    block, and their exceptions are logged. Raises ConfigError with all mistakes except those in model names,
-    which `start` finds.
+    block, and their exceptions are logged. Raises ConfigError with all mistakes except those that `start`
+    finds, such as unknown model names.
     """
 
     def __init__(
@@ -236,11 +236,11 @@ class Core:
 
     @property
     def started(self) -> bool:
-        """Whether requests can be served: the engine was built by `start`, and `close` was not called."""
+        """Whether `start` has built the engine, and `close` was not called."""
         return self._engine is not None and not self.closed
 
     async def start(self) -> None:
-        """Build the running parts and the store; a second call does nothing. The first request calls it, too.
+        """Build the running parts and the store. Do nothing if that is done. The first request calls it, too.
 
         Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start again.
         """
@@ -332,7 +332,7 @@ class Core:
             self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """Return what new requests are served with. kept: of the runtime before; None = there was none."""
+        """Return what new requests are served with. kept: `kept` of the earlier runtime; None = a new one."""
         self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
@@ -396,7 +396,7 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Look up each client's key again at its next request, because keys have changed. Also use the
+        """Have each client's key looked up again at its next request, because keys have changed. Also use the
         tenants' present keys of providers, and restore the counters of new limits.
         """
         if self._assembly is not None:
@@ -517,7 +517,9 @@ class Core:
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """{name of a provider: what passes requests for its resources or paths through}, if configured."""
+        """{name of a provider: what passes requests for its resources or paths through}. A provider whose
+        settings allow neither is missing.
+        """
         return self._running.passages
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:

@@ -70,8 +70,9 @@ class Inside(Protocol):
 
 
 class Discovering:
-    """The use of providers' model lists in one process of a gateway. active: True = lists are fetched, as in
-    `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside another program.
+    """Has the providers' lists of models fetched and used, in one process of a gateway. active: True = lists
+    are fetched, as in `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside
+    another program.
     """
 
     def __init__(self, inside: Inside) -> None:
@@ -251,7 +252,9 @@ class Discovering:
             await asyncio.sleep(_LOOKED_EVERY)
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """Return what `/health` shows of each list, by provider. `age` is in seconds."""
+        """Return what `/health` shows of each list, by provider. `age`: the seconds since the list was
+        fetched; null = it was never fetched.
+        """
         now = self._inside.seams.now()
         return {
             name: {

@@ -536,8 +536,8 @@ class Journaling:
         return True
 
     async def _answers(self) -> bool:
-        """Whether the database takes a record again that it has already. False if no such record is known. If
-        it does, refusals are due to the refused records, not to the database.
+        """Whether the database takes a record again that it has already. False if no such record is known.
+        True = the database refuses other records because of these records themselves.
         """
         return self._good is not None and await self._try([self._good])
 

@@ -248,7 +248,8 @@ async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[s
     seconds). Raises StoreFailed.
 
     `charged` is what records have charged to the counter. `told` is what the records add up to, as is needed
-    for a new limit; it is 0 for limits of addresses and models, and for a limit that is only for some models.
+    for a new limit; it is 0 for limits with the subject address or model, for limits that are only for some
+    models, and for limits of `concurrency`.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}

@@ -58,7 +58,8 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
-    the models that the model list shows for it if no models are configured}.
+    the models that the model list shows for it, if no models are configured and the provider's own list is
+    not known}.
     """
 
     table: Table
@@ -338,7 +339,8 @@ def _usual(rates: Rates | None) -> Price | None:
 
 def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
     """Return the bound on the cost of a model's other deployments and of its fallbacks; None = no bound. It
-    includes the known prices of all deployments to which a request may turn.
+    has the known prices of all deployments of the configuration's models, and of the fallbacks that are
+    deployments (`provider/model`).
     """
     if (stated := model.max_cost) is None:
         return None

@@ -93,7 +93,7 @@ class Gate:
 
     def is_due(self, now: float) -> bool:
         """Return whether the delay since the last start is over, and store in `due` when it is over. Begins
-        no new delay. now: monotonic seconds.
+        no new delay. Without a delay: True. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -102,7 +102,7 @@ class Gate:
 
     def starts(self, now: float) -> bool:
         """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now. now: monotonic seconds.
+        request may start now. Without a delay: True. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -216,9 +216,9 @@ class Gates:
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
         """Take the places of the first option that is not full, without waiting. An option is a deployment.
-        It is full if a gate of it at which `held` has no place has no free place, has waiting requests, or
-        has a delay between two starts that is not over. options: for each option, the names of its gates;
-        names without a limit are ignored.
+        Its gates at which the request has a place already (`held`) do not matter. It is full if another gate
+        has no free place, has waiting requests, or has a delay between two starts that is not over. options:
+        for each option, the names of its gates; names without a limit are ignored.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
         back. Returns None if all options are full; then `held` is unchanged.

@@ -46,7 +46,9 @@ class Run(Protocol):
     """
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Call `step` when its turn comes. Returns what `step` returns, and raises what it raises."""
+        """Call `step`: at once, or when its turn comes. Returns what `step` returns, and raises what it
+        raises.
+        """
         ...
 
 

@@ -68,8 +68,7 @@ class Share(msgspec.Struct, eq=False):
         self._holders += 1
 
     def free(self) -> None:
-        """Remove one holder, which no longer needs the bytes. Removing the last one gives them back.
-        """
+        """Remove one holder, which no longer needs the bytes. Removing the last holder gives them back."""
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)

@@ -307,8 +307,8 @@ class SharedLedger:
         return {**self._unused(), **shared}
 
     def _unused(self) -> Mapping[str, Standing]:
-        """Return {name of the counter: amounts} for the counters that were used before this process began and
-        whose windows are not over. The amounts are what was known at the start.
+        """Return {name of the counter: amounts} for the counters whose earlier usage `seed` has set and whose
+        windows are not over. The amounts are those that `seed` has set.
         """
         now = self._seams.now()
         return {
@@ -519,8 +519,8 @@ class SharedLedger:
             log.warning("the last use of limits could not be reported to their store: %s", error)
 
     def _sweep(self) -> list[str]:
-        """Have the store take back what was not used for a while. Drop the blocks of counters whose windows
-        are over, and return the names of these counters.
+        """Have the store take back what was not used for a while. Drop blocks as `Blocks.drop_over` says, and
+        return the names of their counters.
         """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():
