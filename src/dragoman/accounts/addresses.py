@@ -18,8 +18,9 @@ _LONGEST: Final = 64
 
 
 class Proxies:
-    """The trusted proxies: the header X-Forwarded-For is believed only if the request comes from one of them.
-    networks: their IP addresses and networks (`10.0.0.0/8`); none = the header is never believed.
+    """The trusted proxies: the header X-Forwarded-For is used only if the request comes from one of them, or
+    over a Unix socket. networks: their IP addresses and networks (`10.0.0.0/8`); none = the header is never
+    used. Raises ValueError for a text that is neither.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
@@ -32,9 +33,9 @@ class Proxies:
         peer: the address of the connection's other end; None or "" = a Unix socket. forwarded: the value of
         X-Forwarded-For. It is used only if there are trusted proxies, and the peer is one of them; a Unix
         socket counts as one, because only programs of this machine can open it. The entries are read from the
-        right, because a client can invent the entries on the left. The first address that is not a trusted
-        proxy's is the client's. If there is no such address, or an invalid entry comes before it, the last
-        address that was read (at first the peer's) counts as the client's.
+        right, because a client can invent the entries on the left; at most 32 are read. The first address
+        that is not a trusted proxy's is the client's. If there is no such address, or an invalid entry comes
+        before it, the last address that was read (at first the peer's) counts as the client's.
         """
         if not self._networks or not forwarded or not self._trusts(peer):
             return subject_of(peer)

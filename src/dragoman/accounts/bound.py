@@ -1,8 +1,8 @@
-"""The counters of one client's limits, in the memory of one process. They are looked up once, not again for
-each request.
+"""Counters of limits in the memory of one process, and a fast way to reserve on the same counters for many
+requests. A `Bound` looks its counters up once, and again only after a counter was removed.
 
-Nearly every request is far from all of its limits. Such a request is reserved by one pass over its counters,
-and settled by a second pass, without making a claim, building a name or looking up a counter.
+Nearly every request is far from all of its limits. For such a request, `Bound.take` reserves in one pass over
+the counters, and `Bound.settle` settles in a second pass.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Count:
 class Book:
     """All counters of one process. counts: {name of the counter: counter}. forgotten: how often a counter was
     removed; when this number has changed, each `Bound` has to find its counters again. expire: removes the
-    counters whose windows are over; its argument is the present time in Unix seconds. next: when the next
-    window is over, in Unix seconds: the first request after that calls `expire`. Minus infinity = each
-    request calls `expire`, which refuses the request.
+    counters whose windows are over and that have no holders; its argument is the present time in Unix
+    seconds. next: when the next window is over, in Unix seconds: the first request after that calls `expire`;
+    infinity = no window ends. Minus infinity = each request calls `expire`, which then raises RequestFailed.
     """
 
     __slots__ = ("counts", "expire", "forgotten", "next")
@@ -122,8 +122,9 @@ class Bound:
 
     def take(self, amounts: Amounts, now: float) -> bool:
         """Reserve the amounts on all counters, if afterwards at most half of each limit is used or reserved.
-        Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`. now: Unix seconds.
-        Raises RequestFailed while the ledger may not reserve anything (`Ledger.wait` with `refuse`).
+        Returns True if that was done. Returns False if nothing was reserved; then the caller has to use
+        `Ledger.reserve`. now: Unix seconds. Raises RequestFailed if the ledger refuses all requests: from a
+        call of `Ledger.wait` with a reason and `refuse=True` until a call of `Ledger.wait` with None.
         """
         book = self._book
         if now >= book.next:
@@ -168,8 +169,9 @@ class Bound:
             self._forget(now)
 
     def _forget(self, now: float) -> None:
-        """Remove from the book those counters of these claims that no reservation holds, and whose window is
-        over, or that have no window and no use. now: Unix seconds.
+        """Remove counters of these claims from the book if no reservation holds them. A counter with a window
+        is removed after its window is over; a counter without a window, if nothing is used. now: Unix
+        seconds.
         """
         book = self._book
         for claim in self._claims:

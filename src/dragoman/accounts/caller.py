@@ -53,14 +53,15 @@ ANYTHING: Final = Permits()
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
-    name: the name of the client's key, which logs show. The gateway stores the client's data under this name:
-    a new key with the name of an old key finds the data that was stored for the old key. models: the model
-    names that the client may use, None = all. scopes: the kinds of paths that the client may call. key: the
-    id of a key that the database keeps; None = the key is stated in the configuration, or the client has no
-    key. tenant, team, user: the names of the tenant, the team and the user that the key belongs to; None = it
-    belongs to none. may: what else the client may use. tags: the tags that each request of the client gets.
-    limits: the limits of the key, its user, its team and its tenant; the configuration's general limits apply
-    in addition. expires: the time from which the key is refused, in Unix seconds; None = never.
+    name: the name of the client's key, which logs show; a client without a key has a reserved name
+    (`is_reserved`). The gateway stores the client's data under this name: a new key with the name of an old
+    key finds the data that was stored for the old key. models: the model names that the client may use, None
+    = all. scopes: the kinds of paths that the client may call. key: the id of a key that the database keeps;
+    None = the key is stated in the configuration, or the client has no key. tenant, team, user: the names of
+    the tenant, the team and the user that the key belongs to; None = it belongs to none. may: what else the
+    client may use. tags: the tags that each request of the client gets. limits: the limits of the key, its
+    user, its team and its tenant; the configuration's general limits apply in addition. expires: the time
+    from which the key is refused, in Unix seconds; None = never.
     """
 
     name: str
@@ -99,16 +100,18 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))
-"""The caller without a key, if only this machine can connect and the gateway has no keys: it may also
-administer the gateway. Also the caller at public paths.
+"""The caller without a key, if only this machine can connect, the gateway has had no keys, and `auth.open` is
+not set: it may also administer the gateway. Also the caller at public paths.
 """
 EVERYBODY: Final = Caller("anyone")
-"""The caller without a key, if other machines can connect or the gateway has keys, but requires none: it may
-not administer the gateway.
+"""The caller without a key in all other cases in which no key is required: it has the scope `inference` only,
+so it may not administer the gateway.
 """
 
 KEYLESS: Final = "keyless "
-"""The prefix of the names of clients without a key; the name of their protocol follows."""
+"""The prefix of the names of clients that need no key at paths of their protocol (`server.keyless_faces`);
+the name of the protocol follows.
+"""
 OPERATOR: Final = "uid "
 """The prefix of the name of an operator who uses the Unix socket; the number of the operator's user on this
 machine follows.
@@ -116,9 +119,8 @@ machine follows.
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is reserved. Clients without a key have such a name, and the gateway stores their data
-    under it; or the audit log uses it for an operator. A key that is made at run time cannot get a reserved
-    name.
+    """Whether a name is `anyone`, or begins with `KEYLESS` or `OPERATOR`. Clients without a key and operators
+    without a key have such names. A key that is made at run time cannot get such a name.
     """
     return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
 

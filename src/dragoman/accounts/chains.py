@@ -71,16 +71,16 @@ class Chain:
         self.records: list[UsageRecord] = []
         """The records that the database gets next."""
         self.oldest: float | None = None
-        """When the exchange of the first record in `records` ended, in Unix seconds; None = `records` is
-        empty.
+        """When the exchange of the first record that was read and is not in the database ended, in Unix
+        seconds; None = there is no such record.
         """
         self.opened: dict[str, bytes] = {}
         """{id of an exchange: the body of its entry}, for the exchanges that were opened and not closed in
         the part of the journal that was read so far.
         """
         self.ended_well = False
-        """Whether the last entry of the journal says that the process has closed it. Not known before `left`
-        is True.
+        """Whether the last entry of the journal says that the process has closed it. False as long as `left`
+        is False.
         """
         self.damaged = self.torn = 0
         """damaged: how many places in the journal could not be read. torn: how many bytes of incomplete
@@ -154,8 +154,9 @@ class Chain:
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
 
     def cut(self) -> list[UsageRecord]:
-        """Return a record, with `cut` set, for each exchange that was open when the process ended. Call it
-        only after `take` has returned an empty list, with `left` True already before that call.
+        """Return a record, with `cut` set, for each exchange that was open when the process ended. Records
+        that cannot be decoded are left out. Call it only after `take` has returned an empty list, with `left`
+        True already before that call.
         """
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
@@ -183,7 +184,8 @@ class Chain:
 
     def look(self) -> None:
         """Find out whether the process has ended, and set `left` and `ended_well`. If it has ended, keep its
-        last segment locked, so that no other reader takes the journal.
+        last segment locked, so that no other reader takes the journal; otherwise nothing changes, except that
+        new segments become known.
         """
         if self.left:
             return
@@ -382,7 +384,8 @@ class Chains:
 
     def look(self) -> list[Chain]:
         """Look which journals are in the folder and which processes have ended, and return all journals. Also
-        delete unnamed files of ended processes, and forget journals whose segments are gone. Raises OSError.
+        delete the files that ended processes began and that never became segments, and forget journals whose
+        segments are gone. Raises OSError.
         """
         there = _segments(self._folder)
         self._clear()
@@ -434,7 +437,8 @@ class Chains:
 
 def told(folder: Path) -> dict[str, Any] | None:
     """Return the state that the latest reader of a folder has written, with an added field `running`: whether
-    a process reads the folder now. None = no process has read it yet, or the state cannot be read.
+    a process is the reader of the folder now. If that reader has written no state yet, the result has
+    `running` only. None = no process was the reader yet, or the state cannot be read.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)

@@ -2,7 +2,7 @@
 limits.
 
 `Limits` is made once for a configuration. The limits of a caller and a model are found once and then cached.
-So a request costs one look-up, and a few claims for each limit that applies.
+So a request usually costs one look-up, and a claim for each limit that applies.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class Found:
 
 class Applied:
     """The limits of one exchange or one attempt. All claims are on the windows that contain the moment of the
-    first claim. So an exchange that lasts longer than a window is charged to the window in which it began.
+    first claim; claims on limits that `join` has added, on the windows of their own first claim. So an
+    exchange that lasts longer than a window is charged to the window in which it began to claim.
     """
 
     __slots__ = ("_found", "_joined", "_windows", "measures", "watched")
@@ -143,7 +144,8 @@ class Applied:
 
     def join(self, further: Applied) -> None:
         """Add the limits of another model to which the exchange turns. Later claims of tokens and money are
-        on these limits, too; claims of `of_requests` are not. further: what `beyond` has returned.
+        on these limits, too. `of_requests`, `bound`, `standing_claims` and `rate_headers` ignore them.
+        further: what `beyond` has returned.
         """
         self._joined += (further,)
         self.measures = self.measures or further.measures
@@ -173,8 +175,8 @@ class Applied:
             return found
 
     def of_requests(self, now: float) -> Sequence[Claim]:
-        """Return the claims of one request on the limits of `requests` and `concurrency`. now: Unix
-        seconds.
+        """Return the claims of one request on the limits of `requests` and `concurrency`, without those that
+        `join` has added. now: Unix seconds.
         """
         return self._at(now).requests
 
@@ -218,14 +220,14 @@ class Applied:
         ]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
-        """Return a claim with the amount 0 for each limit, for looking at the limit's counter. now: Unix
-        seconds.
+        """Return a claim with the amount 0 for each limit, without those that `join` has added, for looking
+        at the limit's counter. now: Unix seconds.
         """
         return self._at(now).every
 
     def rate_headers(self, form: Form, now: float) -> RateHeaders:
-        """Return the writer of the headers that show these limits: only hard limits of requests and tokens.
-        now: Unix seconds.
+        """Return the writer of the headers that show these limits: only hard limits of requests and tokens,
+        without those that `join` has added. now: Unix seconds.
         """
         windows = self._at(now)
         if (found := windows.headers.get(form)) is None:
@@ -268,7 +270,7 @@ def _nobody() -> None:
 
 
 def _is_of_some(limit: Limit) -> bool:
-    """Whether a limit is for certain models only, so that the requests for another model may not count."""
+    """Whether a limit counts certain models only, or counts each model separately."""
     return limit.subject == "model" or limit.models is not None
 
 
@@ -286,7 +288,7 @@ class Limits:
             one.resource not in _OF_REQUESTS and _is_of_some(one) for one in self._of_exchanges
         ) or any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         self.held: dict[Limit, None] = {}
-        """The limits of the callers whose requests have come so far; emptied when there are more than
+        """The limits of the callers whose requests have come so far; emptied before there would be more than
         100,000.
         """
         self._names: dict[frozenset[str], Grants] = {}
@@ -314,9 +316,10 @@ class Limits:
     ) -> Applied | None:
         """Return the limits of one exchange; None = no limit applies.
 
-        model: the model's own name. asked: the name that the client sent, None = the same. end_user: the
-        client's name for the end user. address: returns the client's address, as `addresses.subject_of`
-        writes it; it is called only if a limit counts addresses.
+        caller: None = the request has no caller. model: the model's own name. asked: the name that the client
+        sent, None = the same. end_user: the client's name for the end user, None = it has named none. tags:
+        those of the request. address: returns the client's address, as `addresses.subject_of` writes it; it
+        is called only if a limit counts addresses.
         """
         found = self.found(caller, (model,), asked)
         if found is None:
@@ -332,8 +335,8 @@ class Limits:
         limits whose subject only the request itself names.
 
         models: the names by which the model is counted; several if the client has named a deployment that
-        several models have. asked: the name that the client sent. bare: one more name of the model, which a
-        limit's list of models may contain; "" = none.
+        several models have. asked: the name that the client sent, None = it is not known. bare: one more name
+        of the model, which a limit's list of models may contain; "" = none.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None

@@ -2,8 +2,8 @@
 a `Ledger` does.
 
 A reservation or a settlement costs a few dictionary look-ups for each claim. The counters of windows that are
-over are dropped when the next request reserves something, so names that clients invent do not fill the
-memory.
+over are dropped when the next request reserves something; counters that running requests hold, when these
+requests end.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MemoryLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve all claims or none (see `Ledger.reserve`). Never returns None, because no other process
-        uses these counters.
+        uses these counters. Raises RequestFailed as `Ledger.wait` says.
         """
         if now >= self._book.next:
             self._expire(now)
@@ -74,7 +74,7 @@ class MemoryLedger:
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """As `reserve`, which never needs to ask another process."""
+        """Do the same as `reserve`, which never needs to ask another process."""
         return self.reserve(claims, now, onto)
 
     def far(self, claims: Iterable[Claim]) -> bool:

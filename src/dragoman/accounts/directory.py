@@ -1,9 +1,9 @@
-"""Keeps all client keys of the database in memory, so that the client with a key is found without waiting.
-Keys are found by their SHA-256.
+"""Keeps all client keys, tenants, teams and users of the database in memory, so that the client with a key is
+found without waiting. Keys are found by their SHA-256.
 
-A row stays as the database has it, a few hundred bytes of JSON, and is decoded when its key is first used.
-100,000 keys take about 50 MB. `assembly.directory` brings the rows here. While the database cannot be
-reached, the known rows stay valid.
+The row of a key stays as the database has it, a few hundred bytes of JSON, and is decoded when the key is
+first used. 100,000 keys take about 50 MB. `assembly.directory` brings the rows here. While the database
+cannot be reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ class Directory:
         return len(self._digests)
 
     def take(self, rows: Iterable[Row]) -> None:
-        """Use rows that have changed, in place of the earlier rows of the same kind and name. Rows of the
-        kind `own_keys` are ignored. `version` does not change: call `reached` afterwards.
+        """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
+        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call
+        `reached` afterwards.
         """
         for row in rows:
             if row.kind == "keys":
@@ -114,8 +115,8 @@ class Directory:
     def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
         """Return the client with this key, or the fault to answer with if the key is disabled. None = the
         database has no such key, the key was revoked, or the configuration has a key of the same name. The
-        expiry (`Caller.expires`) is not checked. digest: the key's SHA-256. now: Unix seconds; it becomes the
-        time of the key's latest use.
+        expiry (`Caller.expires`) is not checked. digest: the key's SHA-256. now: Unix seconds; if a client is
+        returned, this becomes the time of the key's latest use.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -132,7 +133,9 @@ class Directory:
         return found
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the database has a key with this SHA-256. It may be revoked or expired, but not removed."""
+        """Whether the database has a key with this SHA-256. It may be revoked, disabled or expired, but not
+        removed.
+        """
         return digest in self._keys
 
     def holder(self, kind: RowKind, name: str) -> Permitted | None:
@@ -143,8 +146,9 @@ class Directory:
         return stated.get(name) or self._holders.get((kind, name))
 
     def limits(self) -> Iterator[Limit]:
-        """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. The
-        limits of the configuration's own keys are not among them.
+        """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. If
+        the configuration and the database have a tenant, team or user of the same name, only the
+        configuration's limits are yielded. Keys that the configuration states are left out.
         """
         stated, seen = self.declared.limits_of, self.declared
         for kind, subject in _SUBJECTS.items():
@@ -165,10 +169,11 @@ class Directory:
         self, entry: Permitted, owner: Owner, team: str | None = None, user: str | None = None
     ) -> tuple[Rights, str | None]:
         """Return (the rights of a key, the name of its tenant or None). The rights are what `entry` permits,
-        narrowed by what the user, the team and the tenant permit. They are disabled if one of these was
-        removed, or belongs to another tenant. owner: whose entry it is. team, user: the names of the team and
-        the user that the entry belongs to; None = it belongs to none. The tenant is stated by the entry
-        itself, or by the user or the team.
+        narrowed by what the user, the team and the tenant permit, and only providers in the allowed regions.
+        The rights are disabled if the entry, the user, the team or the tenant is disabled; also if the user,
+        the team or the tenant was removed, or if the user or the team belongs to another tenant. owner: whose
+        entry it is. team, user: the names of the team and the user that the entry belongs to; None = it
+        belongs to none. The tenant is the one that the entry states; else the user's; else the team's.
         """
         members: tuple[tuple[RowKind, Subject, str | None], ...] = (
             ("users", "user", user),
@@ -208,7 +213,7 @@ class Directory:
 
     def outlived(self, entry: Permitted) -> bool:
         """Whether the tenant that an entry belongs to was removed; also True if there is a new tenant with
-        the same name.
+        the same name. False if the entry belongs to no tenant.
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 

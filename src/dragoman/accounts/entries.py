@@ -31,7 +31,7 @@ HEAD: Final = 32
 PREFIX: Final = 13
 """The number of bytes of an entry before its body."""
 LARGEST: Final = 64_000_000
-"""The most bytes of a body. An entry that states a larger body is damaged."""
+"""The most bytes of a body of the entries that are searched for after damage (`_end`)."""
 _new: Final = tuple.__new__
 """Makes an `Entry` without a call of Python code."""
 _MARK: Final = b"\xff\xfeJ\x01"
@@ -147,7 +147,7 @@ def closed_in(data: bytes) -> tuple[int, int]:
 
 def _end(data: bytes, at: int) -> int | None:
     """Return the position after the entry that begins at `at`; None = no complete and undamaged entry begins
-    there.
+    there, or its body has more than `LARGEST` bytes.
     """
     if len(data) - at < PREFIX:
         return None

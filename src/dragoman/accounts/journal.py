@@ -1,9 +1,9 @@
-"""The interface of the journal, which keeps usage records until the database has them, and a journal in
-memory.
+"""The interface of a journal, which keeps usage records until the database has them; a journal in memory; and
+the records that wait in memory.
 
 An exchange that calls a provider is *opened* before the call, and *closed* before its client gets the last
-bytes. So after a crash, a journal in files has the usage of every exchange that a client saw end, and a
-record of every exchange that the crash has cut off.
+bytes. So after a crash, a journal in files has the usage of the exchanges that clients saw end, and records
+of the exchanges that the crash has cut off, except those that could not be written.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@ path or query of the URL. The known keys are those of the configuration and thos
 (`accounts.directory`).
 
 Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
-required, the Host header of a request without a known key must name this machine, unless `auth.open` is set.
-Otherwise any web page could reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
+required, the Host header of a request without a known key must be missing, an IP address or a name of this
+gateway (`ClientKeys`), unless `auth.open` is set. Otherwise any web page could reach the gateway through a
+name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ class ClientKeys:
 
     keys: the keys of the configuration. required: True = a request needs a known key; False = it needs none;
     None = it needs one as soon as the directory has had a key. directory: the keys of the database; None =
-    there is no database for keys. headers: names of headers, besides `authorization` and `api-key`, in which
-    clients may send a key; the first of them that is sent and not empty counts. hosts: host names of this
-    gateway, besides `localhost`, that the Host header of a request without a known key may have. any_host:
-    True = such requests may have any Host header. anyone: the caller of such requests, if no key is required
-    and the directory has had no key; if the directory has had keys, the caller is EVERYBODY. keyless:
-    {protocol: caller}, for protocols whose clients usually send no key; a request without a key from this
-    machine gets this caller. now: returns the time in Unix seconds.
+    there is no database for keys. headers: names of headers, besides `authorization`, `api-key` and those in
+    `OURS`, in which clients may send a key; the first of them that is sent and not empty counts. hosts: names
+    of this gateway, besides `localhost` and names that end in `.localhost`, that the Host header of a request
+    without a known key may have. any_host: True = such requests may have any Host header. anyone: the caller
+    of such requests, if no key is required and the directory has had no key; if the directory has had keys,
+    the caller is EVERYBODY. keyless: {protocol: caller}, for protocols whose clients usually send no key; a
+    request without a key from this machine gets this caller. now: returns the time in Unix seconds.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class ClientKeys:
         return dict(Counter(one.name for one in self._callers.values() if isinstance(one, Caller)))
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the configuration or the database has a key with this SHA-256, valid or not."""
+        """Whether the configuration or the database has a key with this SHA-256. It may be expired, disabled
+        or revoked, but not removed.
+        """
         return digest in self._callers or (self._directory is not None and self._directory.knows(digest))
 
     def authenticate(
@@ -120,8 +123,8 @@ class ClientKeys:
         """Return the caller of a request, or the fault to answer with. The faults are: the key has expired;
         the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
         not be read since the start, so it is not known whether it has this key, or whether a key is required
-        at all; no key is required, but the Host header of a request without a known key names another
-        machine.
+        at all; no key is required, but the Host header of a request without a known key is invalid, or has a
+        name that is not a name of this gateway.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -160,7 +163,8 @@ class ClientKeys:
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
         """Return the caller of a request that has no key and comes from this machine. None if the protocol
         `face` of the path has no keyless caller; also if the request has a key, comes from another machine or
-        through a proxy, or has a Host header that names another machine.
+        through a proxy, or has a Host header that is invalid or has a name that is not a name of this
+        gateway.
 
         headers: by lower-case names. peer: the address of the connection's other end.
         """
@@ -193,7 +197,8 @@ class ClientKeys:
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
     """Return the client of a key, with the key's time of expiry; a fault is returned unchanged. expires: as
     in `Key`. earlier: the client or fault that an earlier entry of the configuration has for the same key,
-    None = there is no such entry. If two entries have the same key, the later expiry counts.
+    None = there is no such entry. If both entries have a client, the later expiry counts, and None is the
+    latest.
     """
     if isinstance(caller, ir.Fault):
         return caller

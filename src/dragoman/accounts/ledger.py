@@ -2,8 +2,8 @@
 call, and settles the reservation after the call.
 
 A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
-`Limit.most`. So reservations alone never exceed a hard limit, unless the counters are shared and their store
-is away. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a process
+`Limit.most`. So a reservation cannot exceed a hard limit, unless the counters are shared and their store is
+away. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a process
 ends without settling its reservations, they are released.
 """
 
@@ -31,8 +31,8 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger makes and changes a reservation; whoever gets one must call `settle` with it. extra: anything
-    that the ledger wants to store with the reservation.
+    a ledger changes `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra: anything
+    that the ledger wants to store with the reservation; None = nothing.
     """
 
     __slots__ = ("claims", "extra")
@@ -46,7 +46,8 @@ class Reservation:
 class Refused(NamedTuple):
     """Why nothing was reserved. claim: a claim that a hard limit refuses. standing: the amounts of this
     claim's counter. again: when a request of this size could succeed, in Unix seconds; None = never, because
-    the request is larger than the whole limit, or the limit's window does not end.
+    the request is larger than the whole limit, or because the used amount leaves no room for it and the
+    limit's window does not end.
     """
 
     claim: Claim
@@ -70,8 +71,8 @@ reservations of running requests.
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
     """Return when a refused claim could succeed, in Unix seconds; None = never (see `Refused`). If the claim
-    would fit without the reservations of running requests: in `SOON` seconds, because those requests may use
-    less than they reserve. Otherwise: when the window ends.
+    would fit without the reservations of running requests: in `SOON` seconds, or when the window ends if that
+    is sooner. Otherwise: when the window ends; None if it never ends.
     """
     most = claim.limit.most
     if claim.amount > most:
@@ -84,9 +85,9 @@ def again(claim: Claim, standing: Standing, now: float) -> float | None:
 def lasting(
     found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
 ) -> Refused:
-    """Return the refusal that lasts longest, among `found` and the refusals of other claims of the same
-    request: a request of this size cannot succeed earlier. others: the other claims, each of which may be
-    refused or not. standing: `Ledger.standing`. now: Unix seconds.
+    """Return the refusal that lasts longest (`again` None = for ever), among `found` and the refusals of
+    other claims of the same request: a request of this size cannot succeed earlier. others: the other claims,
+    each of which may be refused or not. standing: `Ledger.standing`. now: Unix seconds.
     """
     for claim in others:
         if found.again is None:
@@ -110,14 +111,15 @@ class Ledger(Protocol):
         """Reserve the claims, without waiting. onto: an existing reservation to which the claims are added,
         for example because a stream becomes longer than was estimated; None = a new reservation. now: Unix
         seconds. Returns the reservation; or the refusal; or None if this process cannot decide alone: then
-        `ask` has to be awaited.
+        `ask` has to be awaited. Raises RequestFailed as `wait` says.
         """
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Do the same as `reserve`, but if this process cannot decide alone, ask for the counters that all
-        processes share, and wait for the answer.
+        processes share, and wait for the answer. Raises RequestFailed as `wait` says, and if no answer comes
+        and the operator wants requests to be refused then.
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -142,8 +144,8 @@ class Ledger(Protocol):
 
     async def standings(self) -> Mapping[str, Standing]:
         """Return {name of the counter: amounts} for the counters of all processes together; if a shared store
-        does not answer, only what this process knows. A counter that is missing has no use. Counters whose
-        windows are over may be missing or not.
+        does not answer, only what this process knows. A counter that nobody has used may be missing; a
+        counter whose window is over may be missing, too.
         """
 
     def seed(self, used: Mapping[str, int]) -> None:
@@ -154,14 +156,16 @@ class Ledger(Protocol):
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
         """Set whether the usage before the start of this process is known. why: the reason why it is not
-        known yet; None = it is known now. refuse: True = `reserve` and `ask` raise RequestFailed until it is
-        known.
+        known yet; None = it is known now. refuse: True = `reserve`, `ask` and `Bound.take` raise
+        RequestFailed until it is known; False = they work without that usage until then. `refuse` has no
+        effect if `why` is None.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what ended processes have used, and release what they had reserved. records: from the
-        journals of these processes. A record is charged once, even if it is passed several times. Returns how
-        many records were charged.
+        """Charge what ended processes have used, and release what they had reserved. A ledger whose counters
+        only one process uses does nothing (`MemoryLedger.adopted`). records: from the journals of these
+        processes. A record is charged once, even if it is passed several times. Returns how many records were
+        charged.
         """
 
     def state(self) -> dict[str, Any]:

@@ -28,7 +28,8 @@ Subject: TypeAlias = Literal[
 ]
 """Whom or what a limit counts separately: each key, each user, and so on; `global` = all requests together.
 `deployment` and `provider` are counted for each attempt: if such a limit refuses, the next candidate is
-tried. All other subjects are counted once for an exchange: if such a limit refuses, the exchange fails.
+tried. All other subjects are counted for the exchange: if such a limit refuses the request, the exchange
+fails; if it refuses the model of a fallback, the next candidate is tried.
 """
 UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
@@ -47,11 +48,11 @@ class Limit(msgspec.Struct, frozen=True):
     the same when the configuration is loaded again. most: how much may be used in one window; for money in
     nano-USD. window: the unit of the window's length; None for `concurrency`. every: how many units one
     window lasts: 5 for 5 minutes; 1 for week, month and lifetime. subject: whom the limit counts. only: the
-    names of the keys, tags, … that the limit is for; None = all names of its subject. models: the models
-    whose requests are counted; None = all. hard: True = a request that would exceed the limit is refused;
-    False = the limit is soft: it only warns. warn_at: the part of `most`, from 0 to 1, at which the limit
-    begins to warn; None = no warning before the limit is reached. unknown_price: what a limit on money does
-    with a request whose price is not known.
+    names of the keys, tags, … that the limit is for, or patterns with `*`; None = all names of its subject.
+    models: the names of the models whose requests are counted, or patterns with `*`; None = all models. hard:
+    True = a request that would exceed the limit is refused; False = the limit is soft: it only warns.
+    warn_at: the part of `most`, from 0 to 1, at which the limit begins to warn; None = no warning before the
+    limit is reached. unknown_price: what a limit on money does with a request whose price is not known.
     """
 
     name: str

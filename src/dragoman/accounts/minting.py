@@ -39,14 +39,14 @@ def mistyped(key: str) -> bool:
 
 def shown(key: str) -> str:
     """Return a short form of a key, by which people recognise it: `dgm_7f3a…`, with 4 of its 43 random
-    digits. A text of another form becomes `…`.
+    digits. A text that does not begin with `dgm_`, or is shorter than a key, becomes `…`.
     """
     return f"{key[: len(PREFIX) + _SHOWN]}…" if key.startswith(PREFIX) and len(key) >= LENGTH else "…"
 
 
 def digest(key: str) -> bytes:
-    """Return the SHA-256 of a key, by which the gateway finds keys. A slow hash with a salt, as for
-    passwords, would add no protection, because a key has 256 random bits.
+    """Return the SHA-256 of a key, by which the gateway finds keys. No salt and no slow hash is needed for a
+    key of this form, because it has 256 random bits.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 

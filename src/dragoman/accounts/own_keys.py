@@ -94,7 +94,8 @@ class OwnKeys:
 
     async def reencrypt(self) -> tuple[int, list[str]]:
         """Encrypt all stored keys again that were encrypted with another master key than the current one.
-        Returns how many keys were encrypted again, and a sentence for each key that cannot be decrypted.
+        Returns (how many keys were encrypted again, a text for each key that cannot be decrypted and stays as
+        it was).
         """
         done, failed = 0, list[str]()
         for key in await self._store.own_keys():

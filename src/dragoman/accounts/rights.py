@@ -19,8 +19,9 @@ Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
 class Rights(NamedTuple):
-    """What a key may use. models, may, tags and limits are as in `Caller`. disabled: whose entry disables the
-    key, such as "team research"; None = the key is enabled.
+    """What a key may use. models, may, tags and limits are as in `Caller`. disabled: why the key is disabled:
+    whose entry disables it, such as "team research" or "tenant acme (which is gone)"; None = the key is
+    enabled.
     """
 
     models: Grants | None = None
@@ -34,7 +35,9 @@ ALL = Rights()
 
 
 class Owner(NamedTuple):
-    """Whose entry it is. kind: `key`, `user`, `team` or `tenant`."""
+    """The key, user, team or tenant that an entry describes. kind: `key`, `user`, `team` or `tenant`. name:
+    its name.
+    """
 
     kind: Subject
     name: str
@@ -42,8 +45,8 @@ class Owner(NamedTuple):
 
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
     """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
-    of `rights`. owner: whose entry it is. groups: {name of a group: model names}. limits_of: makes the
-    entry's limits.
+    of `rights`. A disabled entry makes the result disabled, unless `rights` is disabled already. owner: whose
+    entry it is. groups: {name of a group: model names}. limits_of: makes the entry's limits.
     """
     may = rights.may
     return Rights(

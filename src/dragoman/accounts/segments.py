@@ -4,8 +4,8 @@ The name of a segment has a random mark of its process and a number that counts 
 depends on no clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock
 when the process ends for any reason; so other processes can find out that it has ended (`accounts.chains`). A
 write goes into the page cache of the operating system, so it survives a killed process. A thread writes new
-bytes to the disk every 0.2 s, so a power failure loses at most the last 0.2 s. If writing fails, records wait
-in memory, and the process tries to begin a new segment until it can.
+bytes to the disk about every 0.2 s, so a power failure loses about the last 0.2 s. If writing fails, records
+wait in memory, and the process tries to begin a new segment until it can.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ SUFFIX: Final = ".journal"
 UNNAMED: Final = ".new"
 """The suffix of a file that is becoming a segment, until it has all open exchanges."""
 SEGMENT: Final = 8_000_000
-"""When a segment has this size in bytes, the next one begins. The open exchanges at the beginning of the
-segment do not count.
+"""The size in bytes at which the next segment begins; it is less if the journal's `size` is small. The open
+exchanges at the beginning of a segment do not count.
 """
 AGE: Final = 3600.0
 """Seconds after which the next segment begins, so that the earlier one can be deleted."""
@@ -83,11 +83,11 @@ class FileJournal:
     may use it.
 
     folder: where the segments are; it is made if it is missing. Other processes have their segments there,
-    too. size: the most bytes that all files in the folder may have together. processes: how many processes
-    write there. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the
-    records that wait in memory, None = a new one. mark: identifies this process for ever; None = a random
-    mark. The constructor makes the first segment. If that fails, the constructor raises nothing: `last_error`
-    says why, and `tend` tries again.
+    too. size: no segment is begun while the files in the folder have more bytes together. processes: how many
+    processes write there. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog:
+    for the records that wait in memory, None = a new one. mark: identifies this process for ever; None = a
+    random mark. The constructor makes the first segment. If that fails, the constructor raises nothing:
+    `last_error` says why, and `tend` tries again.
     """
 
     outlives: Final = True
@@ -118,7 +118,9 @@ class FileJournal:
         segment is needed.
         """
         self._stored: list[str] = []
-        """The ids of records that the database got from memory while nothing could be written."""
+        """The ids of records that the database got from memory, and that the segment does not state as stored
+        yet.
+        """
         self._number = 0
         self._descriptor = -1
         self._size = 0
@@ -336,8 +338,9 @@ def _write_whole(descriptor: int, data: bytes) -> None:
 class _Syncing:
     """A thread that syncs segments to the disk, and closes segments after the next one has begun.
 
-    folder: where the segments are. failed: called in that thread if syncing fails. The thread starts with the
-    first write, because a process that is going to fork must not have threads.
+    folder: where the segments are. failed: called if syncing fails, in that thread or in the caller of `end`.
+    The thread starts when the first segment begins. A process that is going to fork must not have threads, so
+    it must not begin a segment.
     """
 
     def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:

@@ -1,5 +1,5 @@
-"""Tells clients about their limits in words: the fault of a request that a limit refuses, and parts of
-sentences that name a limit. For headers see `rate_headers`.
+"""Tells clients about their limits in words: the fault of a request that a limit refuses, parts of sentences
+that name a limit, and the written forms of durations, moments and amounts. For headers see `rate_headers`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "t
 
 
 def lasting(seconds: float) -> str:
-    """Return a duration in the form that OpenAI uses: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
+    """Return a duration as a text such as "250ms", "21s", "1m3s", "2h0m5s" or "6d23h59m0s". It is rounded up,
+    below a second to milliseconds, else to seconds. 0 and less = "0s".
+    """
     if seconds <= 0:
         return "0s"
     thousandths = ceil(seconds * 1000)
@@ -45,7 +47,7 @@ def lasting(seconds: float) -> str:
 
 @lru_cache(maxsize=1024)
 def _whole(left: int) -> str:
-    """Return a number of seconds in the form that OpenAI uses."""
+    """Return a number of seconds as a text such as "21s" or "1m3s"."""
     written = ""
     for letter, unit in (("d", 86_400), ("h", 3_600), ("m", 60)):
         amount, left = divmod(left, unit)
@@ -65,7 +67,9 @@ def fault(refused: Refused, now: float) -> ir.Fault:
     """Return the fault for a request that a limit refuses. now: Unix seconds.
 
     A limit that is a budget (`is_budget`) makes a fault of the kind `quota`, so that clients do not repeat
-    the request at once; any other limit makes one of the kind `rate_limit`.
+    the request at once; any other limit makes one of the kind `rate_limit`. Its `retry_after` is the number
+    of seconds after which the request may succeed; None = it cannot succeed as long as the limit stays as it
+    is.
     """
     limit = refused.claim.limit
     too_large = refused.claim.amount > limit.most > 0
@@ -134,7 +138,9 @@ def usd(nano: int) -> str:
 
 
 def whose(claim: Claim) -> str:
-    """Return whom a claim counts, as the rest of a phrase: " of key ci-agent"; "" = all requests together."""
+    """Return whom a claim counts, as the rest of a phrase: " of key ci-agent"; "" = all requests together, or
+    the name of the counter cannot be read.
+    """
     subject, counter = claim.limit.subject, read(claim.counter)
     if subject == "global" or counter is None:
         return ""
@@ -182,8 +188,8 @@ def _when(refused: Refused, wait: float | None, *, too_large: bool) -> str:
 
 
 def _wait(refused: Refused, now: float) -> float | None:
-    """Return the number of seconds after which the refused request may succeed; None = never, until an
-    operator changes the limit.
+    """Return the number of seconds after which the refused request may succeed; None = it cannot succeed as
+    long as the limit stays as it is.
     """
     claim = refused.claim
     if claim.amount > claim.limit.most:

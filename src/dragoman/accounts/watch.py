@@ -38,8 +38,8 @@ class Watch:
 
     def __init__(self) -> None:
         self.tell: Callable[[LimitEvent], None] | None = None
-        """Called with each event, usually once for each window of a counter; for a limit without a window at
-        most once an hour. None = nobody is told.
+        """Called with each event, usually once for each kind of event and each window of a counter; if the
+        window never ends, or the limit has no window, about once an hour. None = nobody is told.
         """
         self._told: dict[tuple[Kind, str], float] = {}
         """{(kind, name of the counter): until when the event is not told again, in Unix seconds}."""
@@ -63,8 +63,9 @@ class Watch:
             self._once("limit_reached", claim, refused.standing, now)
 
     def refusals(self, counter: str, now: float) -> int:
-        """Return how many requests this process has refused in the last 24 hours because of one limit and
-        subject. counter: the name of any of their counters: all windows count. now: Unix seconds.
+        """Return how many requests this process has refused in the present hour and the 23 hours before
+        because of one limit and subject. counter: the name of any of their counters: all windows count. now:
+        Unix seconds.
         """
         hours = self._refusals.get(counter.rpartition("|")[0], {})
         return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
@@ -74,8 +75,8 @@ class Watch:
         warning. Tell operators of each limit that is reached or warns (see `tell`).
 
         A limit is reached if it is soft and exceeded; it warns if its use has come to `warn_at`. The text
-        names the limit among these that is used most. claims: on the counters to look at. standing:
-        `Ledger.standing`; it has to include what this request has reserved. now: Unix seconds.
+        names the limit among these of which the largest part is used. claims: on the counters to look at.
+        standing: `Ledger.standing`; it has to include what this request has reserved. now: Unix seconds.
         """
         worst, most = None, -1.0
         for claim in claims:
@@ -115,8 +116,8 @@ class Watch:
 
 
 def _sentence(claim: Claim, standing: Standing) -> str:
-    """Return a clause for people: the limit, how much of it is used, and until when: "the limit burst (60
-    requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
+    """Return a clause for people: the limit, how much of it is used, and the end of the window if it has one:
+    "the limit burst (60 requests per minute) is 90 % used, until 2026-01-01T00:01:00Z".
     """
     limit = claim.limit
     taken = standing.used + standing.reserved

@@ -79,8 +79,9 @@ def prepare(config: Config) -> None:
 
 
 def shares(config: Config, processes: Processes, *, kept: bool) -> bool:
-    """Whether this process shares the counters of limits with other processes. kept: True = keys with limits
-    may be made at run time, so there may be limits even if the configuration states none.
+    """Whether this process has to share the counters of limits with other processes: there are several
+    workers or a `stores.valkey`, and there may be limits. kept: True = keys with limits may be made at run
+    time, so there may be limits even if the configuration states none.
     """
     together = processes.workers > 1 or config.stores.valkey is not None
     return together and (kept or limited(config))

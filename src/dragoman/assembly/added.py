@@ -18,11 +18,11 @@ def with_added(found: Loaded, database: Location | None, *, starting: bool = Fal
     """Return the configuration with the entries in this database. It is loaded once more only if there are
     entries.
 
-    found: the configuration without the entries. database: None = the store is in memory, so nothing can be
-    added, and `found` is returned. starting: True = if the database cannot be read, the result has a warning
-    and no entries, and the running gateway tries again; False = then ConfigError is raised. If the database
-    has a schema that this version cannot use, ConfigError is always raised. The `again` of the result reads
-    the entries again, too.
+    found: the configuration without the entries. If its `adding` is None, it is returned as it is. database:
+    None = the store is in memory, so nothing can be added, and `found` is returned. starting: True = if the
+    database cannot be read, the result has a warning and no entries, and the running gateway tries again;
+    False = then ConfigError is raised. If the database has a schema that this version cannot use, ConfigError
+    is always raised. The `again` of the result, if `found` has one, reads the entries again, too.
     """
     if database is None or found.adding is None:
         return found

@@ -124,9 +124,9 @@ class Assembly(msgspec.Struct, frozen=True):
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
-        """Let the counters of all limits begin with earlier usage, each limit only once. Returns False if
-        that is not possible now; then it is tried again in the background. recovered: as for
-        `Restoring.restore`.
+        """Let the counters of all limits begin with earlier usage, each limit only once. Returns True if that
+        is done, or if nothing is accounted for. Returns False if it is not possible now; then it is tried
+        again in the background. recovered: as for `Restoring.restore`.
         """
         if self.accounting is None or self.accounting.ledger is None:
             return True
@@ -135,7 +135,9 @@ class Assembly(msgspec.Struct, frozen=True):
         return await self.restoring.restore(every, recovered=recovered)
 
     async def close(self) -> None:
-        """Close all parts, even if closing one of them fails. Upstreams made in code are not closed."""
+        """Close all parts, even if closing one of them fails; then raise the error. Upstreams made in code
+        are not closed.
+        """
         await close(self.parts.all.values())
 
 
@@ -157,7 +159,8 @@ async def assemble(
     reached: called when a limit is reached that does not fail the exchange. before: the running assembly,
     None = there is none; its parts are used on if their settings are equal. It is not changed. processes: the
     processes that count limits together. Raises ConfigError for an unknown model name, an unusable store and
-    similar mistakes. After any failure, the new parts are closed.
+    similar mistakes; also if there is a running assembly, the usage for new limits cannot be read, and
+    `stores.when_lost` is `closed`. After any failure, the new parts are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
@@ -381,7 +384,9 @@ def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outsid
 
 
 def _follow(passage: Passage, upstream: WireUpstream) -> None:
-    """If the credential of an upstream can change, let the provider's passage use each new one, too."""
+    """If the upstream's first account has a credential that can change, let the provider's passage use each
+    new one, too.
+    """
     if (renewal := upstream.accounts[0].renewal) is not None:
         renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 

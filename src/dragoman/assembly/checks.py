@@ -21,7 +21,7 @@ def checks_of(
 ) -> Checks | None:
     """Start the checks, and return them; None = no provider is to be checked. Only one process of a machine
     may call this. An upstream that was made in code is not checked, nor a provider without a list of models.
-    told: called with the events that an operator has to know, as in `Checks`.
+    health: learns the results. told: called with the events that an operator has to know, as in `Checks`.
     """
     checked = [
         Checked(upstream, check.every, check.wait, check.when)

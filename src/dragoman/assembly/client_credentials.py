@@ -105,8 +105,8 @@ class ClientCredentials:
         self, provider: Provider, face: str, headers: Mapping[str, str]
     ) -> dict[str, Account] | None:
         """Return {protocol: account with the client's credential} for each protocol of the provider. None =
-        the provider does not speak the client's protocol, or the client has sent no credential. face: the
-        client's protocol.
+        the provider does not speak the client's protocol, or the client has sent no credential (keys of this
+        gateway do not count). face: the client's protocol.
         """
         if all(api.dialect != face for api in provider.apis):
             return None
@@ -156,6 +156,6 @@ def _missing(provider: Provider) -> ir.Fault:
 
 
 def _remember_nothing(key: str, model: str, pause: float, now: float) -> None:
-    """Do nothing with what an answer says about an exhausted key: the client's own account concerns no other
-    request.
+    """Do nothing. It is called when an answer says that the client's own account is exhausted, which concerns
+    no other client's requests.
     """

@@ -100,8 +100,8 @@ class Core:
     working directory or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman
     serve`, unless `dragoman.load` was given others. upstreams: your own providers by name; they replace
     configured ones. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
-    block, and their exceptions are logged. Raises ConfigError with all mistakes except those in model names,
-    which `start` finds.
+    block, and their exceptions are logged. Raises ConfigError with all mistakes except those that `start`
+    finds, such as unknown model names.
     """
 
     def __init__(
@@ -197,9 +197,11 @@ class Core:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway configured by environment variables only, and by the file that DRAGOMAN_CONFIG may name.
+        """Return a gateway with the settings of environment variables, and of the file that DRAGOMAN_CONFIG
+        names.
 
-        environ: None = this process's variables. options: the constructor's keywords. Raises ConfigError.
+        environ: None = this process's variables; without DRAGOMAN_CONFIG, no file is read. options: the
+        constructor's keywords. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -234,11 +236,11 @@ class Core:
 
     @property
     def started(self) -> bool:
-        """Whether requests can be served: the engine was built by `start`, and `close` was not called."""
+        """Whether `start` has built the engine, and `close` was not called."""
         return self._engine is not None and not self.closed
 
     async def start(self) -> None:
-        """Build the running parts and the store; a second call does nothing. The first request calls it, too.
+        """Build the running parts and the store. Do nothing if that is done. The first request calls it, too.
 
         Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start again.
         """
@@ -330,7 +332,7 @@ class Core:
             self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """Return what new requests are served with. kept: the clients with seals, from the runtime before."""
+        """Return what new requests are served with. kept: `kept` of the earlier runtime; None = a new one."""
         self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
@@ -394,7 +396,7 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Look up each client's key again at its next request, because keys have changed. Also use the
+        """Have each client's key looked up again at its next request, because keys have changed. Also use the
         tenants' present keys of providers, and restore the counters of new limits.
         """
         if self._assembly is not None:
@@ -495,7 +497,7 @@ class Core:
 
     @property
     def following(self) -> Following | None:
-        """Keeps the database's client keys in memory; None = it has none. Raises as `deadlines`."""
+        """Keeps the database's client keys in memory; None = no database for keys. Raises as `deadlines`."""
         return self._running.following
 
     @property
@@ -515,7 +517,9 @@ class Core:
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """By provider: what passes requests for its resources or paths through, if clients may make them."""
+        """{name of a provider: what passes requests for its resources or paths through}. A provider whose
+        settings allow neither is missing.
+        """
         return self._running.passages
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
@@ -529,7 +533,8 @@ class Core:
         return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
-        """Create a model name for a route, or replace its route; None = remove a name that was created so.
+        """Create a model name for a route, or replace its route; None = remove a name that `make` has
+        created.
 
         Clients whose keys permit the name may use it; only this process knows the name, until it ends.
         """
@@ -592,7 +597,7 @@ class Core:
         return self._running.compatibility(model, face)
 
     def describe(self) -> list[str]:
-        """A text for each provider: its name, and the number of its keys if it has or needs any."""
+        """A text for each provider: its name, and its keys or its identity (see `described`)."""
         providers = self._loaded.providers
         return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
 

@@ -3,7 +3,7 @@ were used.
 
 Each process reads the rows that have changed since it last read: as soon as another process of this server
 says that there are changes, and every half second for the changes of other servers. So a revoked key is
-refused everywhere within a second. While the database cannot be reached, the known rows stay valid.
+refused everywhere within about a second. While the database cannot be reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Following:
         self.own_keys: Sequence[OwnKey] = ()
         """The rows of providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
-        """Called after rows have changed, and after times of use were written, so that each client's key is
-        looked up again at its next request.
+        """Called after the first read, after rows have changed, and by `note_uses`, so that each client's key
+        is looked up again at its next request.
         """
         self._file = file
         self._now = now
@@ -92,8 +92,8 @@ class Following:
 
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
-        succeeded), `version` (of the latest change that is known), and `keys` (how many there are, revoked
-        and expired ones included).
+        succeeded), `version` (of the latest change that is known; null = nothing was read yet), and `keys`
+        (how many there are, revoked and expired ones included).
         """
         known = self.directory
         return {
@@ -147,9 +147,9 @@ class Following:
                 await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Write to the database when keys were used. Then have each client's key looked up again at its next
-        request: the key of a client that repeats the same head on a connection is looked up only once, so its
-        later uses would be missed.
+        """Write to the database when keys were used; if the database fails, the next call writes it. If there
+        are keys, then have each client's key looked up again at its next request: the key of a client that
+        repeats the same head on a connection is looked up only once, so its later uses would be missed.
         """
         uses, self.directory.uses = self.directory.uses, {}
         if uses:

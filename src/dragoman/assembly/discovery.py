@@ -43,7 +43,8 @@ class ListState(msgspec.Struct):
     """The state of one provider's list. mark: as `ModelLists.mark`. fetched: when the list was last fetched,
     in Unix seconds; None = never. models: how many models it has. left_out: how many entries cannot be used.
     tries: how many fetches have succeeded or failed. failed: why the latest fetch failed, None = it did not.
-    since: when the first of the latest failures in a row happened, in Unix seconds.
+    since: when the first of the latest failures in a row happened, in Unix seconds; None = the latest fetch
+    has not failed.
     """
 
     mark: str = ""
@@ -69,15 +70,16 @@ class Inside(Protocol):
 
 
 class Discovering:
-    """The use of providers' model lists in one process of a gateway. active: True = lists are fetched, as in
-    `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside another program.
+    """Has the providers' lists of models fetched and used, in one process of a gateway. active: True = lists
+    are fetched, as in `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside
+    another program.
     """
 
     def __init__(self, inside: Inside) -> None:
         self.active = False
         self.states: dict[str, ListState] = {}
-        """{name of a provider: state of its list}, for all lists that are used. A worker gets the states from
-        the keeper.
+        """{name of a provider: state of its list}, for all lists that are used and can be fetched. A worker
+        gets the states from the keeper.
         """
         self._inside = inside
         self._fetches: Discovery | None = None
@@ -236,7 +238,8 @@ class Discovering:
 
     async def refresh(self, names: Collection[str], patience: float) -> None:
         """Have the keeper fetch the lists of some providers. Wait until each fetch has succeeded or failed,
-        for at most `patience` seconds. names: of the providers; empty = all.
+        for at most `patience` seconds. names: of the providers; empty = all; a provider without such a list
+        is ignored.
         """
         wanted = [name for name in self.states if not names or name in names]
         before = {name: self.states[name].tries for name in wanted}
@@ -249,7 +252,9 @@ class Discovering:
             await asyncio.sleep(_LOOKED_EVERY)
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """Return what `/health` shows of each list, by provider. `age` is in seconds."""
+        """Return what `/health` shows of each list, by provider. `age`: the seconds since the list was
+        fetched; null = it was never fetched.
+        """
         now = self._inside.seams.now()
         return {
             name: {

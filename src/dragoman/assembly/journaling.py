@@ -60,7 +60,9 @@ fail before it is written into the file of rejected records.
 ALERT_AFTER: Final = 60.0
 """Seconds for which records cannot be written or stored before operators are told."""
 _RECOVERY: Final = 5.0
-"""Seconds without any progress after which a start no longer waits for the records of earlier processes."""
+"""Seconds without any progress after which a start no longer waits for the records of earlier processes. Also
+the most seconds for which `stored_until` waits for the reader.
+"""
 _CHARGING: Final = 1.0
 """Seconds for which a start waits until limits are charged for processes that were killed. Limits are right
 even without that, because counters begin with what the database has.
@@ -94,8 +96,9 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None =
 
 
 def folder_of(loaded: Loaded) -> Path | None:
-    """Return the folder of the journal, and make it if it is missing; None = the journal is in memory. Raises
-    ConfigError if the stated folder cannot be used.
+    """Return the folder of the journal, and make it if it is missing; None = the journal is in memory, also
+    if the default folder cannot be made, which is logged. Raises ConfigError if the stated folder cannot be
+    used.
     """
     stores = loaded.config.stores
     stated = stores.journal
@@ -508,7 +511,8 @@ class Journaling:
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database one by one, and write those that it refuses into the file of rejected
-        records. Returns False if the database may be refusing all new records; then nothing is set aside.
+        records. Returns False if the database fails for another reason, or may be refusing all new records;
+        then the records that are left go on waiting.
         """
         odd: list[UsageRecord] = []
         for record in records:
@@ -532,8 +536,8 @@ class Journaling:
         return True
 
     async def _answers(self) -> bool:
-        """Whether the database takes a record again that it has already. If it does, refusals are due to the
-        refused records, not to the database.
+        """Whether the database takes a record again that it has already. False if no such record is known.
+        True = the database refuses other records because of these records themselves.
         """
         return self._good is not None and await self._try([self._good])
 

@@ -55,7 +55,7 @@ class KeyFile:
 
     async def fetch(self, lease: Lease) -> Lease:
         """Read the file, if it has changed. Returns a lease with the key that is in it now; `lease` itself if
-        the key is the same. Raises NotRenewed if the file has no usable key.
+        the file has not changed or the key is the same. Raises NotRenewed if the file has no usable key.
         """
         return await asyncio.to_thread(self._fetch, lease)
 

@@ -1,5 +1,5 @@
-"""Builds the limits of a gateway from the settings, and lets the counters of limits begin with the usage
-before the start.
+"""Builds the limits of a gateway from the settings, lets the counters of limits begin with the usage before
+the start, and tells operators about events of limits.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Records(Protocol):
 
 def limits_of(config: Config) -> Iterator[Limit]:
     """Yield all limits of a configuration, without the limits of keys, tenants, teams and users
-    (`held_limits`).
+    (`held_limits`). If several models state the limits of one deployment, they are yielded once.
     """
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
@@ -82,7 +82,8 @@ def limits_of(config: Config) -> Iterator[Limit]:
 
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
     """Yield the limits of keys, tenants, teams and users: those of the configuration, and those of the
-    database. directory: has the database's entries; None = there is no database for them.
+    database. If several keys have the same name, their limits are yielded once. directory: has the database's
+    entries; None = there is no database for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -247,7 +248,8 @@ async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[s
     seconds). Raises StoreFailed.
 
     `charged` is what records have charged to the counter. `told` is what the records add up to, as is needed
-    for a new limit; it is 0 for limits of addresses and models, and for a limit that is only for some models.
+    for a new limit; it is 0 for limits with the subject address or model, for limits that are only for some
+    models, and for limits of `concurrency`.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}

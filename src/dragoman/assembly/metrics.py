@@ -60,9 +60,9 @@ def of_process(
     connections: Mapping[str, int],
     waiting: Mapping[str, int],
 ) -> Iterator[Sample]:
-    """Yield the present values of this process; `/metrics` adds them up over all workers. worker: its number.
-    exchanges: the running ones. connections: the number of `open` ones and their `limit`, {} = they are not
-    counted. waiting: {name of a queue: how many requests wait in it}.
+    """Yield the present values of this process; `/metrics` adds up those of all workers that have the same
+    labels. worker: its number. exchanges: the running ones. connections: the number of `open` ones and their
+    `limit`, {} = they are not counted. waiting: {name of a queue: how many requests wait in it}.
     """
     yield Sample(RUNNING, len(exchanges))
     yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))

@@ -1,8 +1,8 @@
 """The providers' own lists of models in the memory of one process, and the files in which the lists outlive a
 restart.
 
-Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be written or
-read, the log says so, and the list is fetched again.
+Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be read, there is
+no list until it was fetched.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class ModelLists:
         return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
 
     def put(self, name: str, listed: Listed) -> bool:
-        """Use this list of a provider from now on. Returns whether the names or the facts of models have
-        changed.
+        """Use this list of a provider from now on. Returns whether the names or the facts of models, or the
+        list's base URL, have changed.
         """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
@@ -109,8 +109,8 @@ class ModelLists:
         return listed if listed.address == address else None
 
     def write(self, name: str, now: float) -> None:
-        """Write a provider's list to its file, and delete files that were not written for 90 days. It blocks.
-        now: Unix seconds.
+        """Write a provider's list to its file, and delete files of other lists that were not written for 90
+        days. It blocks. A failure is logged, the first time only. now: Unix seconds.
         """
         listed = self._known[name]
         file = self.file(name, listed.address)

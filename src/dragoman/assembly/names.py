@@ -1,4 +1,7 @@
-"""Builds the table of the model names that clients can use: what each name stands for."""
+"""Builds the table of the model names that clients can use: what each name stands for. Also makes the values
+that models, aliases and providers state for routing, such as time limits and limits on requests that run at
+once.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,8 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
-    the models that the model list shows for it if no models are configured}.
+    the models that the model list shows for it, if no models are configured and the provider's own list is
+    not known}.
     """
 
     table: Table
@@ -67,8 +71,9 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """Yield the entries of the model list. granted: only models whose names these grants allow; None =
-        all. providers: only models that one of these providers may answer; None = all. caller: leave out the
+        """Yield the entries of the model list. granted: only models whose names these grants allow; names
+        that they allow without a pattern are yielded even if the list lacks them. None = all models of the
+        list. providers: only models that one of these providers may answer; None = all. caller: leave out the
         names that are reserved for other clients; None = leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
@@ -195,7 +200,8 @@ def installed_models(config: Config) -> dict[str, LocalModel]:
 def local_models(config: Config, installed: Mapping[str, LocalModel] | None = None) -> dict[str, LocalModel]:
     """Return this machine's models, by name: the installed embedded models, and the operator's own files.
 
-    installed: the installed embedded models; None = look for them.
+    An own file replaces an embedded model of the same name. installed: the installed embedded models; None =
+    look for them.
     """
     settings = config.providers.local
     keep_alive = _keep_alive(settings)
@@ -333,7 +339,8 @@ def _usual(rates: Rates | None) -> Price | None:
 
 def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
     """Return the bound on the cost of a model's other deployments and of its fallbacks; None = no bound. It
-    includes the known prices of all deployments to which a request may turn.
+    has the known prices of all deployments of the configuration's models, and of the fallbacks that are
+    deployments (`provider/model`).
     """
     if (stated := model.max_cost) is None:
         return None
@@ -369,8 +376,8 @@ def conditions_of(when: When) -> Conditions | None:
 
 
 def _spread(name: str, model: ModelSettings) -> Spread | None:
-    """Return how a model's requests are spread over its deployments; None = the first deployment is always
-    tried first.
+    """Return how a model's requests are spread over its deployments; None = the deployments are tried in the
+    order of the configuration.
     """
     if (rotate := model.rotate) is not None:
         every = None if rotate.every is None else float(rotate.every)

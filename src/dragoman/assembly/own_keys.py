@@ -93,8 +93,8 @@ class OwnAccounts:
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
         """Return the passage with the key that the client's tenant has brought for the passage's provider;
-        None = the tenant has brought none. Raises RequestFailed if the key cannot be used, or an operator has
-        disabled the provider.
+        None = the tenant has brought none, or the configuration no longer has the provider. Raises
+        RequestFailed if the key cannot be used, or an operator has disabled the provider.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None

@@ -19,8 +19,8 @@ _UNSEEN = object()
 
 def prices_of(loaded: Loaded) -> PricesOf:
     """Return a function that returns the prices of a deployment. The first call for a deployment takes about
-    a millisecond; then the result is cached. The function also accepts deployments that the configuration
-    does not have, such as further models that an answer has used.
+    a millisecond; the next calls usually find the result in a cache. The function also accepts deployments
+    that the configuration does not have, such as further models that an answer has used.
     """
     pricing = Pricing(loaded.config, loaded.providers)
     known: dict[str, Rates | None] = {}

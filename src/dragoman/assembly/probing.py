@@ -45,10 +45,11 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key; None = the provider has no key; "" = the key is too short to
-    show a part of it. asked: the request that was sent last; ms: how many milliseconds it took. state: "ok";
-    "refused" = the provider refused the key or the account; "not reached" = no connection was possible;
-    "failed" = any other error. message: the provider's error message, or our own text ("5 models").
+    key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
+    "" = the key is too short to show a part of it. asked: the request that was sent last; ms: how many
+    milliseconds it took. state: "ok"; "refused" = the provider refused the key or the account; "not reached"
+    = no connection was possible; "failed" = any other error. message: the provider's error message, or our
+    own text ("5 models").
     """
 
     provider: str
@@ -65,8 +66,9 @@ class _Unproven(DragomanError):
 
 class Probe:
     """Tests keys of providers, with at most eight requests at once. found: the configuration. upstreams: the
-    providers that may be tested, by name. say: called with a line of text before a provider gets another
-    request than that for its list of models, because such a request may cost something: one token at most.
+    providers that may be tested, by name. say: called with a line of text, once for a provider, before it
+    gets another request than that for its list of models, because such a request may cost something: one
+    output token at most.
     """
 
     def __init__(
@@ -102,8 +104,8 @@ class Probe:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Test a key with the list of models; `row` gets the result. Returns False if the list cannot test
-        the key. number: the index of the account.
+        """Test a key with the list of models; `row` gets the result. Returns True if the key was tested,
+        whether it is good or not; False if the list cannot test the key. number: the index of the account.
         """
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
@@ -168,8 +170,8 @@ class Probe:
 
     def _model(self, provider: str) -> str | None:
         """Return the first model that may chat, in this order: the provider's models in the configuration;
-        the well-known ones in the provider's list; all in its list; or, if no list was read, all well-known
-        ones. None = there is none.
+        the well-known ones in the provider's list; all in its list; or, if no list was read or it is empty,
+        all well-known ones. Patterns with `*` do not count. None = there is none.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]

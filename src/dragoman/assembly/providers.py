@@ -118,7 +118,7 @@ def _spoken(
 
 def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
     """Return an account for each key, or one account without a key, or the account of the provider's identity
-    in a cloud. An account has the headers and the URL for the protocol `api`.
+    in a cloud. An account has the headers for the protocol `api`.
 
     changing: for each key, the `Credential` that tells when the key changes; None = this key does not change.
     () = no key changes. For an identity: its credential.
@@ -193,7 +193,7 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
 
 
 def _identity(provider: Provider, key: str | None) -> str:
-    """Return the id of an account: a hash of the provider's name, its URL and the key. The key cannot be
+    """Return the id of an account: a hash of the provider's name, its chat URL and the key. The key cannot be
     found out from it.
     """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
@@ -205,8 +205,9 @@ _OF_ACCOUNTS: Final = frozenset({"openai-organization", "openai-project", "x-goo
 
 
 def own_account(provider: Provider, api: Api, secret: Secret | None, id_: str) -> Account:
-    """Return the account for a key that a tenant has brought, in the protocol `api`. secret: None = the key
-    cannot be decrypted or used, so the account has no key. id_: the id of the key.
+    """Return the account for a key that a tenant has brought, in the protocol `api`. Headers that name the
+    operator's own account are left out. secret: None = the key cannot be decrypted or used, so the account
+    has no key. id_: the id of the key.
     """
     headers = {name: value for name, value in provider.headers.items() if name not in _OF_ACCOUNTS}
     key = None if secret is None else Key(secret, provider.origin)
@@ -260,7 +261,7 @@ def _base_url(api: Api) -> str | None:
 
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
-    """Return everything that the connections to a provider depend on. If two results are equal, the
+    """Return the settings that the connections to a provider depend on. If two results are equal, the
     connections can be used on. For certificates the result has a hash of their content, because the files may
     be replaced. client: the HTTP client.
     """

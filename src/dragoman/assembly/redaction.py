@@ -1,5 +1,5 @@
-"""Removes secrets from texts that are shown to people: known secrets, and everything that looks like
-a key.
+"""Removes secrets from texts that are shown to people: known secrets, and texts that look like keys or
+passwords.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def _no_rest() -> None:
 
 class Redaction:
     """Removes secrets from texts. known: secrets that are removed wherever they occur, unless they have fewer
-    than 8 characters. rest: called again and again while a long text is searched, so that other threads can
-    run: a search of 64 kB takes 50 ms.
+    than 8 characters. rest: called before each piece of a text is searched, so that other threads can run: a
+    search of 64 kB takes 50 ms.
     """
 
     def __init__(self, known: Iterable[str] = (), rest: Callable[[], None] = _no_rest) -> None:
@@ -66,7 +66,9 @@ class Redaction:
         """{short text that was searched: the text without secrets}, because most texts in a list repeat."""
 
     def text(self, text: str) -> str:
-        """Return the text with `[redacted]` in place of each secret."""
+        """Return the text with `[redacted]` in place of each known secret and of each value that looks like a
+        secret.
+        """
         if len(text) < _SHORTEST or _HARMLESS.fullmatch(text):
             return text
         if (met := self._met.get(text)) is not None:

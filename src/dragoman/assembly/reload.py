@@ -28,8 +28,8 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.assembly.reload")
 
 _UNTIL_RESTART: Final = ("server", "stores", "responses", "sessions", "seals", "metrics", "discover")
-"""The sections of the settings that a running gateway does not change: where it listens, what it requires of
-clients, what is stored, who may read its metrics.
+"""The sections of the settings that a running gateway does not change: for example where it listens, what is
+stored, who may read its metrics.
 """
 _LOOK: Final = 0.25
 """Seconds between two checks whether the exchanges of an earlier configuration have ended."""

@@ -1,3 +1,3 @@
-"""Limits that all clients share: requests at once, bytes on disk and in memory, and the CPU time of large
-requests.
+"""Limits on what all clients use together, or one client alone: requests at once, bytes on disk and in
+memory, and the CPU time of large requests.
 """

@@ -35,8 +35,8 @@ _RETRY: Final = 5.0
 
 class Limit(msgspec.Struct, frozen=True):
     """How many requests may run at once. most: how many, None = any number. queue: how many may wait, in each
-    process. wait: the most seconds that a request waits, None = no limit. delay: the least seconds between
-    the starts of two requests.
+    process. wait: the most seconds that a request waits here; None = a request may wait for any time. delay:
+    the least seconds between the starts of two requests, 0 = no delay.
     """
 
     most: int | None = None
@@ -93,7 +93,7 @@ class Gate:
 
     def is_due(self, now: float) -> bool:
         """Return whether the delay since the last start is over, and store in `due` when it is over. Begins
-        no new delay. now: monotonic seconds.
+        no new delay. Without a delay: True. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -102,7 +102,7 @@ class Gate:
 
     def starts(self, now: float) -> bool:
         """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now. now: monotonic seconds.
+        request may start now. Without a delay: True. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -200,7 +200,7 @@ class Gates:
 
     def adopt(self, limits: Mapping[str, Limit]) -> None:
         """Use these limits, by name, from now on. Running requests keep their places. Waiting requests go on
-        waiting, unless the new limits let them in; a limit that is no longer configured lets all in.
+        waiting, unless the new limits let them in. A limit that is no longer configured stops no request.
         """
         for name in self.named.keys() - limits.keys():
             gate = self._former[name] = self.named.pop(name)
@@ -215,9 +215,10 @@ class Gates:
             self._serve(known)
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
-        """Take the places of the first option that is not full. An option is full if one of its gates has no
-        free place or a queue, or if its delay between two starts is not over. options: for each option, the
-        names of its gates.
+        """Take the places of the first option that is not full, without waiting. An option is a deployment.
+        Its gates at which the request has a place already (`held`) do not matter. It is full if another gate
+        has no free place, has waiting requests, or has a delay between two starts that is not over. options:
+        for each option, the names of its gates; names without a limit are ignored.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
         back. Returns None if all options are full; then `held` is unchanged.
@@ -225,15 +226,15 @@ class Gates:
         return self._enter(held, [self._gates(names) for names in options])[0]
 
     def has_place(self, held: Held, names: Sequence[str]) -> bool:
-        """Whether a request that has the places `held` would get the missing places at the gates of these
-        names at once. Takes no place, and does not check the delay between two starts.
+        """Whether a request that has the places `held` would get a place at once at each other gate of these
+        names. Takes no place, and does not check the delay between two starts.
         """
         return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
         """Take the places of the first option that has all of them free, and return the option's index. If
         all options are full, wait in their queues until one is free. The places that are in `held` before the
-        call are given back first. The caller limits the time of the wait (`patience`).
+        call are given back first. The wait has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: for each option, the names of its gates. Raises
         RequestFailed if every option has a full queue, or if this request has to leave a full queue for
@@ -267,8 +268,10 @@ class Gates:
             self._give(given)
 
     def patience(self, options: Sequence[Sequence[str]]) -> float | None:
-        """Return the most seconds that a request with these options waits: the longest wait of its options.
-        The wait of an option is the shortest `Limit.wait` of its gates. None = an option has no limit.
+        """Return the most seconds for which a request with these options may wait in queues: the longest of
+        the waits of its options. The wait of an option is the shortest `Limit.wait` among its gates that
+        state one. None = the request may wait for any time, because for at least one option no gate states a
+        wait. options: at least one; for each, the names of its gates.
         """
         waits = [
             min((gate.limit.wait for gate in self._gates(names) if gate.limit.wait is not None), default=None)
@@ -278,7 +281,9 @@ class Gates:
         return None if len(known) < len(waits) else max(known)
 
     def too_late(self, options: Sequence[Sequence[str]]) -> RequestFailed:
-        """Return (not raise) the error for a request that has waited for `patience` seconds."""
+        """Return (not raise) the error for a request with these options that has waited for `patience`
+        seconds.
+        """
         waited = self.patience(options)
         named = " and ".join(options[0])
         return _refusal(
@@ -347,9 +352,10 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """Do nothing if at least one option has no full queue. Otherwise raise RequestFailed to refuse this
-        request of `client`; or, if `Gate.crowding` finds a request of another client, refuse that one
-        instead.
+        """Do nothing if at least one option has no full queue. Otherwise raise RequestFailed to refuse the
+        new request of `client`. But if the first option has only one full queue and `Gate.crowding` finds a
+        request there, refuse that request instead. stopped: for each option, the gates that have stopped the
+        new request.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):
@@ -390,8 +396,9 @@ class Gates:
         return False
 
     def _offer(self, ticket: _Ticket) -> set[Gate]:
-        """Give a waiting request the places of its first free option. Returns an empty set; or, if all its
-        options are full, the gates that have stopped it, where it now waits.
+        """Give a waiting request the places of its first option that has all of them free, and return an
+        empty set. If all its options are full, let the request wait at the gates that have stopped it, and
+        return these gates.
         """
         stopped: set[Gate] = set()
         for number, gates in enumerate(ticket.options):

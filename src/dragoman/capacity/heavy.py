@@ -24,10 +24,9 @@ from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 import msgspec
 
 MEDIUM: Final = 4_000
-"""Bytes. Steps on a body of at least this size take turns. A step on a smaller body takes almost no time."""
+"""Bytes. Steps on a body of at least this size take turns. A step on a smaller body runs at once."""
 LARGE: Final = 100_000
-"""Bytes. Steps on a body of at least this size run in the thread: the switch to it and back takes a hundredth
-of their time. A step on a smaller body takes at most 0.1 s.
+"""Bytes. Steps on a body of at least this size run in the thread, steps on a smaller body on the event loop.
 """
 LONG: Final = 0.01
 """Seconds. A task whose turn on the loop has lasted this long must queue for its next step. After a longer
@@ -47,7 +46,9 @@ class Run(Protocol):
     """
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Call `step` when its turn comes. Returns what `step` returns, and raises what it raises."""
+        """Call `step`: at once, or when its turn comes. Returns what `step` returns, and raises what it
+        raises.
+        """
         ...
 
 

@@ -57,7 +57,7 @@ class Places(Protocol):
         """
 
     def start(self, now: float, delay: float) -> float:
-        """Start a request if the delay since the last start is over: record the start and return `now`.
+        """If the delay since the last start is over, record that a request starts now, and return `now`.
         Otherwise record nothing and return the later time (monotonic seconds) at which the request may start.
         now: monotonic seconds. delay: the least seconds between two starts, 0 = no delay.
         """
@@ -99,9 +99,9 @@ class OwnPlaces:
         return max(now, min(self._next, now + delay))  # the delay may have been longer before
 
     def start(self, now: float, delay: float) -> float:
-        """Start a request if the delay since the last start is over: record the start and return `now`.
+        """If the delay since the last start is over, record that a request starts now, and return `now`.
         Otherwise record nothing and return the later time at which the request may start. now: monotonic
-        seconds. delay: the least seconds between two starts.
+        seconds. delay: the least seconds between two starts, 0 = no delay.
         """
         at = self.due(now, delay)
         if at <= now:
@@ -177,7 +177,7 @@ class SharedPlaces:
         return float(max(now, min(at, now + delay)))  # the delay may have been longer before
 
     def start(self, now: float, delay: float) -> float:
-        """Start a request if the delay since the last start is over: record the start and return `now`.
+        """If the delay since the last start is over, record that a request starts now, and return `now`.
         Otherwise record nothing and return the later time at which the request may start; while another
         process decides about a start, this is `now + delay`. now: monotonic seconds. delay: the least seconds
         between two starts; 0 = return `now` and record nothing.

@@ -1,7 +1,7 @@
 """Limits how many things run at once, in all and for each client.
 
-A client waits if there is no free place, or if it holds its full share. A place that becomes free goes to the
-longest waiting request whose client holds less than its share.
+A request waits if there is no free place, or if its client holds its full share. A place that becomes free
+goes to the longest waiting request whose client holds less than its share.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ class Space:
         self._taken += size
 
     def require(self, size: int, own: int = 0) -> None:
-        """Raise RequestFailed (`full`) if `size` more bytes exceed the limit and other requests have taken
-        some. own: how many of the counted bytes this request has taken before.
+        """Raise RequestFailed (`full`) if `size` more bytes would exceed the limit and other requests have
+        taken some. Counts nothing. own: how many of the counted bytes this request has taken before.
         """
         if self._taken > own and self._taken + size > self._limit:
             raise RequestFailed(self._full)
@@ -43,8 +43,8 @@ class Space:
 
 
 class Share(msgspec.Struct, eq=False):
-    """The bytes that one request has taken of a space. They are given back when every holder has called
-    `free`.
+    """The bytes that one request has taken of a `Space`. They are given back to the space when every holder
+    has called `free`; the request is the first holder.
     """
 
     _space: Space
@@ -68,9 +68,7 @@ class Share(msgspec.Struct, eq=False):
         self._holders += 1
 
     def free(self) -> None:
-        """Tell that one holder (the request is the first) no longer needs the bytes. The last holder's call
-        gives them back.
-        """
+        """Remove one holder, which no longer needs the bytes. Removing the last holder gives them back."""
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)

@@ -28,8 +28,9 @@ _PORTS: Final = {"tcp": 6379, "tls": 6379, "sentinel": 26379, "sentinel+tls": 26
 
 class Address(NamedTuple):
     """The address of a server. hosts: (name, port) of the server, or of each Sentinel; empty for a Unix
-    socket. path: the path of the Unix socket. master: the name by which the Sentinels know the server.
-    database: the number of the database on the server. user, password: "" = not stated.
+    socket. path: the path of the Unix socket. master: the name by which the Sentinels know the server; "" =
+    there are no Sentinels. database: the number of the database on the server. user, password: "" = not
+    stated.
     """
 
     kind: Kind

@@ -30,7 +30,8 @@ class Block:
     reserved: the amount that its running requests have reserved. told, stated: how much of `used` and of
     `reserved` was reported to the store. others: the amount that other processes have used; base: the part of
     `others` that was used by processes that are gone; promised: the amount that other processes have
-    reserved. These three are from the store's answers; before the first answer, `others` is the seed.
+    reserved. These three are from the store's answers; before the first answer, `others` is the seed, and the
+    two other amounts are 0.
 
     seed: the amount that was used according to the database and the journal. late: True = the seed became
     known when the counter was in use already, so the store may have made the counter without it. recall: the

@@ -155,7 +155,7 @@ class SharedLedger:
     ) -> Reservation | Refused | None:
         """Reserve all claims or none from the blocks of this process, if the blocks are valid and enough.
         Otherwise, if the store has been away for `PATIENCE` seconds and requests are served without it: by
-        this process's share. Returns None if `ask` has to decide. Raises RequestFailed while `wait` refuses.
+        this process's share. Returns None if `ask` has to decide. Raises RequestFailed as `Ledger.wait` says.
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)
@@ -172,7 +172,7 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve the claims, and ask the store if the blocks of this process are too small. See
-        `Ledger.ask`. Raises RequestFailed while `wait` refuses; also if all of these are true: the store
+        `Ledger.ask`. Raises RequestFailed as `Ledger.wait` says; also if all of these are true: the store
         gives no decision in time, the blocks of this process are not enough or have expired, and the operator
         does not want requests to be served without the store.
         """
@@ -307,8 +307,8 @@ class SharedLedger:
         return {**self._unused(), **shared}
 
     def _unused(self) -> Mapping[str, Standing]:
-        """Return {name of the counter: amounts} for the counters that were used before this process began and
-        whose windows are not over. The amounts are what was known at the start.
+        """Return {name of the counter: amounts} for the counters whose earlier usage `seed` has set and whose
+        windows are not over. The amounts are those that `seed` has set.
         """
         now = self._seams.now()
         return {
@@ -519,8 +519,8 @@ class SharedLedger:
             log.warning("the last use of limits could not be reported to their store: %s", error)
 
     def _sweep(self) -> list[str]:
-        """Have the store take back what was not used for a while. Drop the blocks of counters whose windows
-        are over, and return the names of these counters.
+        """Have the store take back what was not used for a while. Drop blocks as `Blocks.drop_over` says, and
+        return the names of their counters.
         """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():
@@ -635,8 +635,9 @@ def _granted(answer: Answer | None) -> bool:
 
 
 def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
-    """Whether a claim that the store refused may fit without what was granted to this process beyond the
-    questions of this exchange. known: the amounts of the claim's counter, as the store stated them.
+    """Whether a claim that the store has refused may fit after this process has given back what is free in
+    the block: something is free there, and the used and reserved amounts leave room for the claim. known: the
+    amounts of the claim's counter, as the store stated them.
     """
     return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
 

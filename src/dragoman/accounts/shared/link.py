@@ -1,7 +1,8 @@
-"""The connection of one process to the Valkey or Redis server that has the shared counters.
+"""The connections of one process to the Valkey or Redis server that has the shared counters: one for
+questions, one for recalls.
 
-Nothing is sent twice, and a lost connection is never replaced silently: the ledger has to know of the loss,
-because the new connection may lead to another server.
+Nothing is sent twice, and a lost connection is not replaced here: the ledger has to know of the loss, because
+the new connection may lead to another server.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def _script(name: str) -> tuple[bytes, bytes]:
 
 
 class Link:
-    """An open connection, made by `connect`. prefix: stands before all keys of the gateway on the server.
-    patience: seconds for each answer. run: the id of the server process. version: the server's name and
-    version, for people. young: whether the server started less than `_YOUNG` seconds before.
+    """The two open connections to the server, made by `connect`. prefix: stands before all keys of the
+    gateway on the server. patience: seconds for each answer. run: the id of the server process. version: the
+    server's name and version, for people. young: whether the server started less than `_YOUNG` seconds
+    before.
     """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
@@ -147,7 +149,7 @@ class Link:
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
-        """Close the connection, without waiting for the server."""
+        """Close both connections, without waiting for the server."""
         for one in (self._connection, self._hearing):
             await one.disconnect(nowait=True)
 
@@ -226,8 +228,8 @@ async def _call(connection: Connection, patience: float, *words: Any) -> Any:
 
 
 async def _in_time(work: Awaitable[T], patience: float) -> T:
-    """Return the result of `work`. Raises TimeoutError after `patience` seconds in which the event loop was
-    not busy. So an answer that came in while the loop was busy is still read.
+    """Return the result of `work`. Raises TimeoutError after `patience` seconds; long stretches in which the
+    event loop was busy hardly count. So an answer that came in while the loop was busy is still read.
     """
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
@@ -272,7 +274,7 @@ def _told(info: bytes) -> dict[str, str]:
 
 
 def _escaped(pattern: bytes) -> bytes:
-    """Return a pattern for the command SCAN that matches exactly this text."""
+    """Return a pattern for the command SCAN that matches this text and no other. pattern: the text."""
     return b"".join(b"\\" + bytes([one]) if one in b"*?[]^\\" else bytes([one]) for one in pattern)
 
 
