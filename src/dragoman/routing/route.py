@@ -1,4 +1,5 @@
-"""What model names stand for: routes of deployments, and the models, aliases and providers that make them.
+"""Defines what model names stand for: routes of deployments, and the models, aliases and providers that make
+them.
 
 `table` finds the route of a name. This module never reads configuration itself and knows no dialect's fields.
 """
@@ -116,16 +117,19 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """Which clients may use a name that a client has made (Ollama's `cp`). tenant: only clients of this
-    tenant, and administrators; None = clients of all tenants. source: only clients that may also use this
-    name, for which the new name was made; "" = no such condition.
+    """Which clients may use a reserved name: one that a client has created (Ollama's `cp`), or an operator's
+    alias with `tenant`. tenant: only clients of this tenant, and clients that may administer; None = clients
+    of all tenants. source: the model name that the reserved name stands for: only clients that may also use
+    this name, without an exception for those that may administer; "" = no such condition.
     """
 
     tenant: str | None = None
     source: str = ""
 
     def admits(self, caller: Caller) -> bool:
-        """Whether this client may use the name. The client's grants must allow the name as well."""
+        """Whether this client may use the name, as far as `tenant` and `source` decide. The client's grants
+        must allow the reserved name itself as well; this is checked elsewhere.
+        """
         if self.tenant is not None and self.tenant != caller.tenant and "admin" not in caller.scopes:
             return False
         return not self.source or caller.may_use(self.source)
@@ -202,8 +206,8 @@ class Deployment(msgspec.Struct, frozen=True):
         return self.listed if self.window is None else self.window
 
     def within(self, window: int | None) -> Deployment:
-        """Return this deployment with its window and known context limited to `window` tokens; None = no
-        change.
+        """Return this deployment with its window and known context limited to `window` tokens. If `window` is
+        None, or the deployment's `room` is not larger, the deployment is returned unchanged.
         """
         if window is None or (self.room is not None and self.room <= window):
             return self
@@ -294,8 +298,8 @@ class Route(msgspec.Struct, frozen=True):
         return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """Return the route with other values of the headers that deployments add. fresh: the new value by the
-        old value; values that are not in `fresh` stay.
+        """Return the route with other values of the headers that its deployments, and those of its fallbacks,
+        add. fresh: the new value by the old value; values that are not in `fresh` stay.
         """
         return msgspec.structs.replace(
             self,
@@ -323,8 +327,8 @@ class Route(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One entry of the model list.
 
-    provider, deployment: the first deployment of the route. capabilities, context_window, max_output_tokens:
-    what is known of that deployment, None = unknown.
+    provider, deployment: the first deployment of the route. capabilities: those that this deployment is known
+    to have. context_window, max_output_tokens: of this deployment, None = unknown.
     """
 
     id: str
@@ -383,8 +387,9 @@ def route_of(
 def deployment_of(
     provider: Provider, name: str, model: Model | None = None, window: int | None = None
 ) -> Deployment:
-    """Return the deployment of a provider's model `name`. model: the configured model whose settings it gets;
-    None = none. window: replaces the model's context window, None = no change.
+    """Return the deployment of a provider's model `name`. model: the configured model whose settings the
+    deployment gets; None = no configured model. window: replaces the model's context window, None = no
+    change; not used without `model`.
     """
     base = provider.base_models.get(name, name)
     listed = (provider.listed or {}).get(name, UNKNOWN)
