@@ -37,8 +37,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
     """Return what the policy of this route may know about a request. The digest is b"" unless the policy is
-    `affinity`. That policy may need the decoded request, so RequestFailed is raised if the body cannot be
-    decoded.
+    `affinity`. Raises RequestFailed if the digest needs the decoded request and the body cannot be decoded.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
     digest = digest_of(asked) if sticks else b""
@@ -81,7 +80,7 @@ def _offered(tool: ir.Tool) -> list[Any]:
 
 def _said(block: ir.Block) -> list[Any]:
     """Return the content of a block without cache marks, ids and spellings, which may change from turn to
-    turn. Of a block that is neither text nor a medium, only the type counts.
+    turn. For a block that is neither text nor a medium, only the name of its type.
     """
     if isinstance(block, ir.Text):
         return ["text", block.text]

@@ -180,9 +180,7 @@ class Turn(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether the turn needs a call of `heard`, with the whole answer in the IR, when the answer is
-        complete.
-        """
+        """Whether the turn needs a call of `heard`, with the complete answer in the IR."""
         ...
 
     @property
@@ -192,7 +190,7 @@ class Turn(Protocol):
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
         """Whether the turn has something to do for a request with this decoded body. If not, the request is
-        handled without it.
+        handled without this turn.
         """
         ...
 
@@ -302,13 +300,13 @@ class Asked(msgspec.Struct, frozen=True):
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the whole request, and return its result. A step of a large request (see
-        `weight`) waits for the steps of other large requests.
+        `weight`) waits while a step of another large request runs.
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the request's values but not its texts, and return its result. A step of a
-        large request (see `reading`) waits for the steps of other large requests.
+        large request (see `reading`) waits while a step of another large request runs.
         """
         return self.steps.run(self.reading, step, *args, **named)
 

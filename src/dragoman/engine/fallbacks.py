@@ -35,8 +35,8 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """Return the plan with the next route of the list `why`, after the stages. A route of which the stages
-    leave no deployment is skipped. None = no route is left in the list.
+    """Return the plan with the next route of the list `why`, after the stages of the way. A route of which
+    the stages leave no deployment is skipped. None = no route is left in the list.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -125,7 +125,7 @@ class Turned:
         return More(ready, resting, doubtful)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        """Whether this deployment with this key was not a candidate before. Remembers it as a candidate."""
+        """Whether this deployment with this key was not a candidate before. Afterwards it counts as one."""
         who = (candidate.deployment, candidate.account)
         if who in self._met:
             return False

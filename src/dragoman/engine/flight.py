@@ -232,8 +232,9 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits must be asked before the call: those of the deployment or provider; or those of the
-        exchange, for a fallback, or if earlier attempts have used something.
+        """Whether limits must be asked before the call: because the deployment or its provider has limits,
+        the candidate is one of a fallback route, or earlier attempts have used something. False if nothing is
+        accounted for.
         """
         meter = self.delivery.meter
         return meter is not None and bool(
@@ -400,8 +401,8 @@ class Flight(msgspec.Struct, eq=False):
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt without an answer has used, if its request was sent and usage is accounted
-        for.
+        """Estimate what an attempt without an answer has used. Does nothing if its request was not sent, was
+        refused, or nothing is accounted for.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -486,7 +487,9 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt that the time of all attempts has ended has had `FAIR_SHARE` of its time."""
+        """Whether an attempt that was ended by the time of all attempts has had at least `FAIR_SHARE` of its
+        own time.
+        """
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
@@ -504,8 +507,9 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """Return how the same candidate is called again: in another protocol, without seals, or without
-        thinking; None = it is not. Returns also the fault to tell (see `Refusals.note`).
+        """Return (the backend with which the same candidate is called again, the fault to tell). The call is
+        made in another protocol, without seals, or without thinking; backend None = the candidate is not
+        called again. The fault is that of `Refusals.note`.
         """
         refusals, backend = self._refused(), attempt.backend
         told = refusals.note(backend, fault)
@@ -558,7 +562,9 @@ class Flight(msgspec.Struct, eq=False):
             commands = round_.on(machine.Timer(), self.delivery.now())
 
     def _lacking(self) -> ir.Fault | None:
-        """Return why a provider of the route has no usable credential; None = every provider has one."""
+        """Return the fault of the first of the route's providers that has no usable credential; None = every
+        provider has one.
+        """
         faults = self.runtime.unreadable
         return next(
             (faults[one.provider] for one in self.plan.route.deployments if one.provider in faults), None
@@ -599,14 +605,16 @@ class Flight(msgspec.Struct, eq=False):
         )
 
     def _time_over(self) -> float | None:
-        """Return the end of the time of all attempts, which starts at the first call; None = no limit."""
+        """Return the end of the time of all attempts (monotonic seconds); None = no limit. The time starts at
+        the first call of this method.
+        """
         if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
             self._until = self.delivery.now() + seconds
         return self._until
 
     def _stand_still(self, seconds: float) -> None:
-        """Let the time of all attempts end so many seconds later, because these seconds do not count: those
-        in a queue, which has its own limit, or those while an answer came.
+        """Let the time of all attempts end so many seconds later, because these seconds do not count: they
+        passed in a queue, which has its own limit, or while an answer came.
         """
         if self._until is not None:
             self._until += seconds

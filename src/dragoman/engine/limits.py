@@ -49,7 +49,8 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
     """Return the shortest of the deployment's own time limits, in seconds; `SWITCH_AFTER` if it has none. The
-    limit for all attempts together is not one of them. silence: the provider's `answers.max_silence`.
+    limit for all attempts together does not count. silence: the provider's `answers.max_silence`, None = no
+    limit. streamed: as for `switch_after`.
     """
     timers = deployment.timers
     limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))

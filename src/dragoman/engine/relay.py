@@ -446,7 +446,7 @@ def _passed(
 
 
 def _is_incomplete(usage: ir.Usage | None) -> bool:
-    """Whether the usage has to be estimated: all of it, or the tokens of the prompt."""
+    """Whether the usage has to be estimated: all of it, or the tokens of the prompt. True for None."""
     return usage is None or is_unstated(usage) or lacks_prompt(usage)
 
 
