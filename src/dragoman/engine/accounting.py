@@ -1,4 +1,5 @@
-"""What a gateway accounts with: prices, limits, the ledger that keeps the limits' counters, and the journal.
+"""The values that exchanges are accounted with: prices, limits, the ledger that keeps the limits' counters,
+and the journal.
 
 Each configuration has one `Accounting`. The ledger and the journal outlive the configuration. See
 docs/decisions/0047-accounting.md.
@@ -63,8 +64,8 @@ class Expected(NamedTuple):
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)
 
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
-        """Return the most nano-USD that this can cost, as far as the prices are known. at: Unix seconds; the
-        prices for `units` are those of this time. tier: the service tier.
+        """Return the most nano-USD that the expected amounts can cost, as far as the prices are known. at:
+        Unix seconds; the prices for `units` are those of this time. tier: the service tier.
         """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano

@@ -63,7 +63,9 @@ def _hashed(value: Any) -> bytes:
 
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
-    """Yield the parts of the beginning of the prompt, as values that JSON can express."""
+    """Yield the parts of the beginning of the prompt, as values that JSON can express: the system prompt,
+    each tool, and each message up to the first one of the user.
+    """
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]
     for message in request.messages:

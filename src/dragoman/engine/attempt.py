@@ -33,9 +33,9 @@ from dragoman.verify.check import CheckOutput
 class Attempt(msgspec.Struct, frozen=True):
     """One attempt. backend: the upstream in the chosen protocol. call: the parameters of the call. record:
     the attempt's record, which observers read. shown: the model name in the answer for the client; None = the
-    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = there
-    are none. joint: joins the answer of this attempt to what the client was told before; None = its stream is
-    not continued.
+    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = this
+    is not done. joint: joins the answer of this attempt to what the client was told before; None = its stream
+    is not continued.
     """
 
     runtime: Runtime

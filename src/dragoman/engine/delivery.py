@@ -95,7 +95,7 @@ class Delivery:
 
     @property
     def turn(self) -> Turn | None:
-        """The request's `Turn`, which may store the answer; None = nothing stores it."""
+        """The request's `Turn`, which may store the answer; None = the request has no turn."""
         return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
@@ -218,9 +218,9 @@ class Delivery:
         return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the IR as one body, and record its usage and losses. The request's turn
-        stores it if it keeps answers. size: how many bytes the upstream's answer has, 0 = unknown. If it is
-        large, the encoding may have to wait for the steps of other large requests.
+        """Send a whole answer in the IR as one body, and record its usage and losses. If the request's turn
+        keeps answers, the turn stores this one before. size: how many bytes the upstream's answer has, 0 =
+        unknown. If the answer is large, the encoding may have to wait for the steps of other large requests.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -255,7 +255,9 @@ class Delivery:
         self.asked.said.forget()
 
     def resumed(self) -> None:
-        """Record that the running attempt, which continues a stream, has its first content."""
+        """Record that the running attempt, which continues a stream, has its first content. The attempt
+        becomes final.
+        """
         running = self._commit()
         running.record.first = self.now()
         self._exchange.phase = "stream"
@@ -276,7 +278,7 @@ class Delivery:
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
         """Send a whole answer as the stream that the client asked for. Before that, the request's turn gets
-        the answer, if it wants it.
+        the answer, if the turn `hears`.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -313,8 +315,8 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the request's turn, if it wants it. Call this before the last
-        bytes are sent.
+        """Give the whole answer in the IR to the request's turn, if the turn `hears`. Call this before the
+        last bytes are sent.
         """
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)

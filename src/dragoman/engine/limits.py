@@ -61,7 +61,7 @@ def until_content(
     total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
 ) -> tuple[float | None, Cause]:
     """Return (the time limit until the first content in seconds, the setting that causes it). Seconds None =
-    no such limit ends before `total`.
+    no such limit ends before `total`; then the setting has no meaning.
 
     total: the limit for the whole attempt. silence, switch: the limits "silence" and "switch" of `Cause`.
     left: the rest of the time of all attempts. All are in seconds; None = no limit.

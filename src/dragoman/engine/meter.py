@@ -408,7 +408,7 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Reserve the exchange at the fallback's further limits too. Raises RequestFailed if one refuses it."""
+        """Reserve the exchange at further limits of this fallback. Raises RequestFailed if one refuses it."""
         found, now = self._limits_of(route.counted, route.bare), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:

@@ -38,10 +38,10 @@ class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
     make the request fail; False = none, True = those of meaning, "all" = all. form: the output format against
     which the answer is checked; None = no check. reasons: why every attempt must translate the request; () =
-    it may be relayed. refused: the fault to tell if the request has turned to a fallback because its prompt
-    is too long or its content was refused, and the fallbacks fail too; None = there is no such fault. usual:
-    the first choice, with whose cost other deployments are compared; None = there is no bound on the cost, or
-    it was not used yet.
+    the plan does not forbid to relay it. refused: the fault to tell if the request has turned to a fallback
+    because its prompt is too long or its content was refused, and the fallbacks fail too; None = there is no
+    such fault. usual: the first choice, with whose cost other deployments are compared; None = they are not
+    compared, or not yet.
     """
 
     route: Route

@@ -45,7 +45,9 @@ class Kept:
         self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """Whether seals may be stored that a relayed request of this tenant, in this protocol, lacks."""
+        """Whether `add` was called with this tenant and protocol, so that a relayed request may lack stored
+        seals.
+        """
         return (tenant, dialect) in self.known
 
 

@@ -82,9 +82,9 @@ class Model(msgspec.Struct, frozen=True):
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
     dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
     None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
-    spread: None = the first of `uses` is always asked first. gates: the names of the model's limits; a call
-    needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as in
-    `Route`.
+    spread: None = the deployments are asked in the order of `uses`. gates: the names of the model's limits; a
+    call needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as
+    in `Route`.
 
     The other fields have one value for each of `uses`. windows: the context in tokens, replaces
     `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
@@ -238,19 +238,20 @@ class Route(msgspec.Struct, frozen=True):
     operator's choice of protocol, None = `apis.choose` decides. created: when the name was created, Unix
     seconds. fallbacks: routes that have no fallbacks themselves. Only their deployments, `api`, `spread` and
     `asked` are used, because the request's defaults have been filled in before; if their `asked` is "",
-    answers show the name of this route. spread: which deployment is asked first, None = always the first one.
-    max_cost: what other deployments than the first choice may cost, None = no bound. hedge: when a second
-    deployment is asked beside the first one, None = never. continues: True = another deployment continues a
-    stream that breaks off. stands_for: the name of the model that an alias, or a hook, has put in place of
-    `asked`; "" = `asked` itself. counted: the names by which limits count requests for this route; () =
-    (`model`,). bare: another name of the same model, as providers have it; "" = none. reserved: which clients
-    may use this name, None = all whose grants allow it.
+    answers show the name of this route. spread: the policy that orders the deployments, None = they are asked
+    in the given order. max_cost: what other deployments than the first choice may cost, None = no bound.
+    hedge: when a second deployment is asked beside the first one, None = never. continues: True = another
+    deployment continues a stream that breaks off. stands_for: the name of the model that an alias, or a hook,
+    has put in place of `asked`; "" = `asked` itself. counted: the names by which limits count requests for
+    this route; () = (`model`,). bare: another name of the same model, as providers have it; "" = none.
+    reserved: which clients may use this name, None = all whose grants allow it.
 
-    These fields are computed from the others. first: the candidate that is called first. plain: True = there
-    is neither `spread` nor `hedge`; while nothing is known against any deployment, `first` is called and
-    nothing is recorded. simple: True = there is neither `hedge` nor `continues`. selects: True = deployments
-    may drop out for some requests, or answers are checked. fills: True = the route may add something to
-    requests. alternates: True = there is another deployment to ask.
+    These fields are computed from the others. first: the candidate that is called first while nothing is
+    known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
+    nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
+    is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
+    are checked. fills: True = the route may add something to requests. alternates: True = there is another
+    deployment to ask.
     """
 
     asked: str
