@@ -234,7 +234,7 @@ class Sealing:
 
 
 class Keeper:
-    """Stores the seals of one answer that its client cannot send back."""
+    """Stores those seals of one answer that the client cannot send back."""
 
     def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing

@@ -36,7 +36,7 @@ _NOTHING_SAID: Final = ir.Fault(
 
 
 async def translate(attempt: Attempt) -> None:
-    """Call the upstream with the translated chat, and deliver its answer. Raises RequestFailed if this fails."""
+    """Send the translated chat and deliver the answer. Raises RequestFailed for a failure."""
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:

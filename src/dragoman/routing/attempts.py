@@ -43,18 +43,18 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """The event that begins the round."""
+    """Event: the round begins."""
 
 
 class FirstContent(msgspec.Struct, frozen=True):
-    """The running attempt has sent its first content. From now on, no other attempt can answer from the
-    beginning.
+    """Event: the running attempt has sent its first content. From now on, no other attempt can answer from
+    the beginning.
     """
 
 
 class Failed(msgspec.Struct, Generic[C], frozen=True):
-    """An attempt has failed. candidate: the candidate of the failed attempt if two attempts were running;
-    None = only one was running.
+    """Event: an attempt has failed. candidate: the candidate of the failed attempt, if two attempts were
+    running; None = that of the attempt that started last.
     """
 
     fault: ir.Fault
@@ -62,44 +62,44 @@ class Failed(msgspec.Struct, Generic[C], frozen=True):
 
 
 class Beside(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt is late, so an attempt with this candidate starts in addition. candidate: one of
-    those in `left`.
+    """Event: the running attempt is late, so an attempt with this candidate starts in addition. candidate:
+    one of those in `left`.
     """
 
     candidate: C
 
 
 class GoesOn(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt has failed after its first content, and an attempt with this candidate continues
-    its answer. candidate: one of those in `left`.
+    """Event: the running attempt has failed after its first content, and an attempt with this candidate
+    continues its answer. candidate: one of those in `left`.
     """
 
     candidate: C
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The request has got no place for the candidate that was to start, nor for another one in `left`: the
-    queues are full, or the wait was too long. fault: the refusal.
+    """Event: the request has got no place for the candidate that was to start, nor for another one in `left`:
+    the queues are full, or the wait was too long. fault: the refusal.
     """
 
     fault: ir.Fault
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """The candidate that was to start may not be called now, because a limit of its deployment or provider is
-    reached. fault: says so, and when the candidate may be called again.
+    """Event: the candidate that was to start may not be called now, because a limit refuses it. fault: the
+    refusal.
     """
 
     fault: ir.Fault
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """The time of the last WakeAt command has come."""
+    """Event: the time of the last WakeAt command has come."""
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """The candidates of the next fallback, in reply to Extend. ready: as `candidates` in the constructor of
-    `Attempts`. resting, doubtful: as there.
+    """Event: the candidates of the next fallback, in reply to Extend. ready: as `candidates` in the
+    constructor of `Attempts`. resting, doubtful: as there.
     """
 
     ready: Sequence[C]
@@ -108,7 +108,7 @@ class More(msgspec.Struct, Generic[C], frozen=True):
 
 
 class NoMore(msgspec.Struct, frozen=True):
-    """The list of fallbacks that the last Extend named has no more candidates. In reply to Extend."""
+    """Event: the list of fallbacks that the last Extend named has no more candidates. In reply to Extend."""
 
 
 # Commands ----------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deploy
 
 
 def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """Return the deployments in the given order, which is the configured one."""
+    """Return the deployments unchanged, in the given order."""
     return deployments
 
 

@@ -188,8 +188,8 @@ def seconds(value: str, now: float) -> float | None:
 
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
-    """Yield (resource, numbers) of the limits in a header `RateLimit` of the drafts: `"minute";r=50;t=30`, or
-    `remaining=50, reset=30`.
+    """Yield (resource, {"limit", "remaining" or "reset": number}) for each limit in a header `RateLimit` of
+    the drafts: `"minute";r=50;t=30`, or `remaining=50, reset=30` (with the resource "").
     """
     words = dict(item.strip().partition("=")[::2] for item in value.split(","))
     if "remaining" in words:

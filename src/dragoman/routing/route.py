@@ -169,12 +169,12 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = not stated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none. listed: the context that the provider's own list of models
-    states, None = not stated; it is used as `window` is, if `window` is None. switch_after: seconds without
-    content after which another deployment is asked, if there is one; 0 = never, None = the engine's default.
-    weight: its share, for policies that use weights; 0 = it is asked after those with a weight. price: None =
-    unknown. gates: the names of the limits at which a call needs a place. when: the requests that it is for,
-    None = all. name: `provider/model`, set automatically; people and headers see this form.
+    the deployment; `facts.context` does not exclude prompts. listed: the context that the provider's own list
+    of models states, None = not stated; it is used as `window` is, if `window` is None. switch_after: seconds
+    without content after which another deployment is asked, if there is one; 0 = never, None = the engine's
+    default. weight: its share, for policies that use weights; 0 = it is asked after those with a weight.
+    price: None = unknown. gates: the names of the limits at which a call needs a place. when: the requests
+    that it is for, None = all. name: `provider/model`, set automatically; people and headers see this form.
     """
 
     provider: str
@@ -197,7 +197,9 @@ class Deployment(msgspec.Struct, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether there may be requests that must not be sent to this deployment."""
+        """Whether there may be requests that must not be sent to this deployment, because of its `room`, its
+        conditions or its facts.
+        """
         return self.room is not None or self.when is not None or self.facts.restricts
 
     @property
@@ -236,15 +238,15 @@ class Route(msgspec.Struct, frozen=True):
     out. system_prompt, opening: a system message and further messages; both are put before the client's
     messages, unless these begin with a system message. strict, check_output: as in `Demands`. api: the
     operator's choice of protocol, None = `apis.choose` decides. created: when the name was created, Unix
-    seconds. fallbacks: routes that have no fallbacks themselves. Only their deployments, `api`, `spread` and
-    `asked` are used, because the request's defaults have been filled in before; if their `asked` is "",
-    answers show the name of this route. spread: the policy that orders the deployments, None = they are asked
-    in the given order. max_cost: what other deployments than the first choice may cost, None = no bound.
-    hedge: when a second deployment is asked beside the first one, None = never. continues: True = another
-    deployment continues a stream that breaks off. stands_for: the name of the model that an alias, or a hook,
-    has put in place of `asked`; "" = `asked` itself. counted: the names by which limits count requests for
-    this route; () = (`model`,). bare: another name of the same model, as providers have it; "" = none.
-    reserved: which clients may use this name, None = all whose grants allow it.
+    seconds. fallbacks: routes that have no fallbacks themselves. Their `defaults`, `system_prompt`,
+    `opening`, `strict`, `check_output` and `max_cost` are not used: those of this route stay in force. If
+    their `asked` is "", answers show the name of this route. spread: the policy that orders the deployments,
+    None = they are asked in the given order. max_cost: what other deployments than the first choice may cost,
+    None = no bound. hedge: when a second deployment is asked beside the first one, None = never. continues:
+    True = another deployment continues a stream that breaks off. stands_for: the name of the model that an
+    alias, or a hook, has put in place of `asked`; "" = `asked` itself. counted: the names by which limits
+    count requests for this route; () = (`model`,). bare: another name of the same model, as providers have
+    it; "" = none. reserved: which clients may use this name, None = all whose grants allow it.
 
     These fields are computed from the others. first: the candidate that is called first while nothing is
     known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while

@@ -329,7 +329,9 @@ class Table:
         return self._models.get(name) or self._by_pattern(name) or self._unconfigured(name)
 
     def _by_pattern(self, name: str) -> Route | None:
-        """Return the route of a name that matches a model's pattern; None = there is no such model."""
+        """Return the route of a name that matches a model's pattern; None = no pattern matches, or no
+        provider offers the model.
+        """
         for patterned in self._patterned:
             if (route := patterned.route(name)) is not None:
                 return route
@@ -375,7 +377,7 @@ class Table:
         )
 
     def _is_bare(self, name: str, provider: Provider) -> bool:
-        """Whether the name of a model, without its provider, is resolved to this provider's model."""
+        """Whether `name`, a model's name without a provider, is resolved to a model of this provider."""
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
     def _counted(self, deployment: str) -> tuple[str, ...]:
