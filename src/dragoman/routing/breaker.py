@@ -109,7 +109,7 @@ class Breakers:
         return self._open_until(name, now) is not None
 
     def known(self, provider: str) -> list[str]:
-        """Return the names of those of the provider's deployments of which failures are recorded."""
+        """Return the names of the provider's deployments that have recorded failures."""
         return [name for name in self.states if provider_of(name) == provider]
 
     def _open_until(self, name: str, now: float) -> float | None:

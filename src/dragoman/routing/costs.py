@@ -46,10 +46,9 @@ class Tokens(NamedTuple):
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
     """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
-    is the first one. With `policy: cost` it is the cheapest. With another policy it is the dearest, because
-    each of them may be called without a failure. Only deployments with a weight and a known price are
-    compared, by `Price.mixed`. If none has a weight, all count; if no price is known, the first one is
-    returned. offers: at least one.
+    is the first one, with `policy: cost` the cheapest, with another policy the dearest. Only deployments with
+    a weight and a known price are compared, by `Price.mixed`. If none has a weight, all count; if no price is
+    known, the first one is returned. offers: at least one.
     """
     if spread is None:
         return offers[0]
