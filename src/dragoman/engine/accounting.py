@@ -1,4 +1,5 @@
-"""What a gateway accounts with: prices, limits, the ledger that keeps the limits' counters, and the journal.
+"""The values that exchanges are accounted with: prices, limits, the ledger that keeps the limits' counters,
+and the journal.
 
 Each configuration has one `Accounting`. The ledger and the journal outlive the configuration. See
 docs/decisions/0047-accounting.md.
@@ -56,15 +57,15 @@ class Expected(NamedTuple):
         return self.output + self.measured[1]
 
     def plus(self, other: Expected) -> Expected:
-        """Return the sum of both. `units`, `measured` and `kinds` stay those of this value; `other` must have
-        no `units`.
+        """Return the sum of both in `input`, `output` and `cost`; the cost is None if one of the two costs is
+        None. `units`, `measured` and `kinds` stay those of this value; `other` must have no `units`.
         """
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)
 
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
-        """Return the most nano-USD that this can cost, as far as the prices are known. at: Unix seconds; the
-        prices for `units` are those of this time. tier: the service tier.
+        """Return the most nano-USD that the expected amounts can cost, as far as the prices are known. at:
+        Unix seconds; the prices for `units` are those of this time. tier: the service tier.
         """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano

@@ -37,8 +37,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
     """Return what the policy of this route may know about a request. The digest is b"" unless the policy is
-    `affinity`. That policy may need the decoded request, so RequestFailed is raised if the body cannot be
-    decoded.
+    `affinity`. Raises RequestFailed if the digest needs the decoded request and the body cannot be decoded.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
     digest = digest_of(asked) if sticks else b""
@@ -64,7 +63,9 @@ def _hashed(value: Any) -> bytes:
 
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
-    """Yield the parts of the beginning of the prompt, as values that JSON can express."""
+    """Yield the parts of the beginning of the prompt, as values that JSON can express: the system prompt,
+    each tool, and each message up to the first one of the user.
+    """
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]
     for message in request.messages:
@@ -81,7 +82,7 @@ def _offered(tool: ir.Tool) -> list[Any]:
 
 def _said(block: ir.Block) -> list[Any]:
     """Return the content of a block without cache marks, ids and spellings, which may change from turn to
-    turn. Of a block that is neither text nor a medium, only the type counts.
+    turn. For a block that is neither text nor a medium, only the name of its type.
     """
     if isinstance(block, ir.Text):
         return ["text", block.text]

@@ -81,10 +81,9 @@ class Inbound(msgspec.Struct, frozen=True):
     parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
     `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
     route states. room: counts the memory of the request's decoded values and of the messages that it
-    continues. reading: the size in bytes that decides how long steps have to wait if they do not read the
-    request's texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask, if it is known
-    already; None = `wished` reads the headers. may: what the client may use, apart from models. errors: the
-    form of an error answer; None = the form of the face.
+    continues. reading: the value for `Asked.reading`, in bytes; 0 = not measured yet. wishes: what the
+    headers ask, if it is known already; None = `wished` reads the headers. may: what the client may use,
+    apart from models. errors: the form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -169,8 +168,8 @@ class AnswerContext(msgspec.Struct, frozen=True):
 
 
 class Turn(Protocol):
-    """What a request continues (a conversation, for example), and what stores its answer for later requests.
-    A turn may do only one of the two.
+    """Adds the earlier messages that a request continues (a conversation, for example), and stores its answer
+    for later requests. A turn may do only one of the two.
     """
 
     @property
@@ -180,9 +179,7 @@ class Turn(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether the turn needs a call of `heard`, with the whole answer in the IR, when the answer is
-        complete.
-        """
+        """Whether the turn needs a call of `heard`, with the complete answer in the IR."""
         ...
 
     @property
@@ -192,7 +189,7 @@ class Turn(Protocol):
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
         """Whether the turn has something to do for a request with this decoded body. If not, the request is
-        handled without it.
+        handled without this turn.
         """
         ...
 
@@ -245,12 +242,13 @@ class Asked(msgspec.Struct, frozen=True):
     the codec of the operation in the client's protocol; None = chat, whose codec the face itself has.
     prompts: True = the body is a chat request (the operation is chat, or the count of a prompt's tokens).
     brief: the chat request with only the fields on which the form of the answer depends; an empty request if
-    `prompts` is False. model, streamed: as the client requested. echo: the members that the answer repeats,
-    as the client wrote them. sealed: which messages have signatures or encrypted reasoning, and from which
-    provider. sealless: True = no provider gets any seals, because a provider has refused them. beyond: the
-    reason why the protocol's author would refuse the request, while other servers of the protocol may accept
-    it; None = its author accepts it. reasons: why every attempt must translate the request. others: the
-    models to use if `model` cannot answer.
+    `prompts` is False. model: the name in the request, or the first of the names that it lists; None = it
+    names none. streamed: whether it asks for a stream. echo: the members that the answer repeats, as the
+    client wrote them. sealed: ranges of messages, each with the only provider that gets their signatures and
+    encrypted reasoning; of messages outside these ranges, every provider gets them. sealless: True = no
+    provider gets any seals, because a provider has refused them. beyond: the reason why the protocol's author
+    would refuse the request, while other servers of the protocol may accept it; None = its author accepts it.
+    reasons: why every attempt must translate the request. others: the models to use if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -302,13 +300,13 @@ class Asked(msgspec.Struct, frozen=True):
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the whole request, and return its result. A step of a large request (see
-        `weight`) waits for the steps of other large requests.
+        `weight`) waits while a step of another large request runs.
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the request's values but not its texts, and return its result. A step of a
-        large request (see `reading`) waits for the steps of other large requests.
+        large request (see `reading`) waits while a step of another large request runs.
         """
         return self.steps.run(self.reading, step, *args, **named)
 

@@ -33,9 +33,9 @@ from dragoman.verify.check import CheckOutput
 class Attempt(msgspec.Struct, frozen=True):
     """One attempt. backend: the upstream in the chosen protocol. call: the parameters of the call. record:
     the attempt's record, which observers read. shown: the model name in the answer for the client; None = the
-    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = there
-    are none. joint: joins the answer of this attempt to what the client was told before; None = its stream is
-    not continued.
+    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = this
+    is not done. joint: joins the answer of this attempt to what the client was told before; None = its stream
+    is not continued.
     """
 
     runtime: Runtime
@@ -63,12 +63,13 @@ class Attempt(msgspec.Struct, frozen=True):
 
     @property
     def same_protocol(self) -> bool:
-        """Whether the upstream uses the client's protocol."""
+        """Whether the upstream uses the client's protocol. False for a custom upstream."""
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
         """Return the values that the answer is encoded with. They include the client's request in the IR: the
-        complete request or, if `relayed` is True, only its short form `brief`.
+        complete request or, if `relayed` is True, only its short form `brief`. If the gateway is configured
+        to tell the usage in every stream, the request in them says so.
         """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
@@ -91,7 +92,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     def edits(self) -> dict[str, Any]:
         """Return the members to set in a relayed body: the upstream's model name, and the members that the
-        configuration adds. A configured object is merged into the client's object of the same name.
+        configuration adds. A configured object is merged over the client's object of the same name
+        (`deep_merge`).
         """
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
@@ -113,9 +115,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     def account(self, locate: Locate) -> None:
         """Record the request's losses and changes so far. Raises RequestFailed if strict mode forbids the
-        losses. locate: turns a place in the IR into a path of the client's request. A provider's encoder
-        knows its losses before it sends the request; a custom upstream perhaps only when it has read the
-        request.
+        losses. locate: turns a place in the IR into a path of the client's request. For a provider, this is
+        called before the request is sent; a custom upstream may find losses only when it reads the request.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)

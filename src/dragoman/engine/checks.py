@@ -45,7 +45,8 @@ class Checked(msgspec.Struct, frozen=True):
 
 class Checks:
     """Checks providers in background tasks, each provider at most once at a time. health: gets the results.
-    told: called with each event that an operator has to know; None = events are only logged.
+    told: called with each event that an operator has to know; None = events are only logged. Repeated events
+    are not logged each time.
     """
 
     def __init__(
@@ -98,8 +99,8 @@ class Checks:
             self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
-        """Return why a provider did not answer, as a text; None = it answered. An error answer also counts as
-        an answer, unless it tells a failure of the provider itself (a 500, for example).
+        """Return why a provider has failed a check, as a text; None = it has not. An answer with an error is
+        a failure only if the error is the provider's own (a 500, for example).
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

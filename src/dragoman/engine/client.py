@@ -35,7 +35,7 @@ class Client(Protocol):
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send a stream's headers, unless headers have been sent already. The first header in `headers` may
-        be the content type.
+        be the content type; otherwise it is the one of the client's stream format.
         """
         ...
 

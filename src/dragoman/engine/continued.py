@@ -25,8 +25,9 @@ from dragoman.upstreams.backend import Backend
 
 
 class Continued(Flight, eq=False):
-    """Makes the attempts for a streamed chat whose route says `continues`. If the answer can be continued, it
-    keeps the request until the answer has ended, and translates also attempts that could be relayed.
+    """Makes the attempts for a streamed chat whose route says `continues`. If the answer can be continued
+    (see `_keep`), the request is kept until the answer has ended, and attempts that could be relayed are
+    translated.
     """
 
     _joint: Joint | None = None
@@ -113,8 +114,8 @@ class Continued(Flight, eq=False):
         return following
 
     def _given_up(self, failed: Candidate, fault: ir.Fault) -> RequestFailed:
-        """Return the failure of the exchange. If the last deployment has refused the continued request
-        itself, this is the failure that broke the answer off, because the client needs to know that one.
+        """Return the failure of the exchange: `fault`. But if `fault` is the refusal of a continued request,
+        return the failure that broke the answer off, because the client needs to know that one.
         """
         provider = failed.deployment.provider
         if self._broken is not None and classify(fault) is Outcome.CALLER:
@@ -122,8 +123,8 @@ class Continued(Flight, eq=False):
         return RequestFailed(for_client(fault, provider, named_by_client=self.plan.names_deployment))
 
     def _following(self, failed: Candidate) -> Candidate | None:
-        """Return another deployment that accepts the beginning of an answer and can be called at once; None =
-        there is none.
+        """Return a candidate at another deployment that accepts the beginning of an answer and can be called
+        at once; None = there is none, or no further attempt is allowed.
         """
         now, health = self.delivery.now(), self.runtime.health
         round_ = self._round = self._round or self._new_round(failed)
@@ -144,7 +145,7 @@ class Continued(Flight, eq=False):
 
     def _goes_on(self, candidate: Candidate) -> bool:
         """Whether the candidate's model is known to continue a beginning that it has not written itself, and
-        is not known to think before it answers.
+        is not known to think before it answers. False if its provider uses the legacy completions API.
         """
         deployment = candidate.deployment
         backend = self.runtime.backends[deployment.provider]
@@ -183,8 +184,10 @@ def _named(backend: Backend) -> str | None:
 
 
 def is_continuable(request: ir.Request) -> bool:
-    """Whether another model could continue the answer to a chat: the answer is expected to be one text, or
-    calls of the client's own functions. `Joint` finds out later whether the answer has this form.
+    """Whether another model could continue the answer to a chat. False, for example, for a request that
+    states reasoning settings which do not switch thinking off, that wants another format than text, several
+    answers or a forced tool call, that names stored earlier messages, or that offers a provider's own tools.
+    `Joint` finds out later whether the answer can be continued.
     """
     output, thinking, messages = request.output, request.reasoning, request.messages
     if output is not None and (output.kind != "text" or (output.modalities or ("text",)) != ("text",)):
@@ -217,7 +220,7 @@ def _is_one_prompt(request: ir.Request) -> bool:
 
 def _with_beginning(request: ir.Request, said: str, spent: int) -> ir.Request:
     """Return the request for the rest of an answer. said: the beginning of the answer. spent: the output
-    tokens that the beginning has used.
+    tokens that the beginning has used; a stated `max_output` is reduced by them, but not below 1.
     """
     form = "prefix" if request.dialect == "mistral" else None
     messages = (*request.messages, ir.Message("assistant", (ir.Text(said),), form=form))

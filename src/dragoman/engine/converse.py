@@ -75,8 +75,8 @@ class SessionClient(Client, Protocol):
         ...
 
     async def receive(self) -> Message | None:
-        """Return the client's next message; None = the client has closed the WebSocket. The caller has no
-        more use for the message before.
+        """Return the client's next message; None = the client has closed the WebSocket. This call also says
+        that the message before is no longer needed.
         """
         ...
 
@@ -258,7 +258,8 @@ class _Session:
 
     def _closed(self, code: int, reason: str) -> None:
         """Set the code and reason with which the client's WebSocket is closed, to those with which the
-        provider has closed its WebSocket. Raises RequestFailed if the code says that the session has failed.
+        provider has closed its WebSocket; not if the provider's connection just broke (1006). Raises
+        RequestFailed if the code says that the session has failed.
         """
         if code != _ABNORMAL:
             self._told = True
@@ -267,8 +268,9 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client. Before that, the usage that the message states is charged,
-        and a reply that begins with it is reserved.
+        """Send a provider's message to the client. Before that: if the message begins a reply and none is
+        running, check the client's permissions and reserve what the reply may use; then charge the usage that
+        the message states.
         """
         if heard.begins and not self._replies.running:
             self._admit()
@@ -280,7 +282,7 @@ class _Session:
 
     def _admit(self) -> None:
         """Raise EndedByLimit if the client may not have another reply, because its key or one of its
-        permissions was taken away. Otherwise the limits that the client has now apply to the reply.
+        permissions was taken away. Otherwise the limits that apply to the client now will apply to the reply.
         """
         caller, attempt = self._client.caller(), self._attempt
         if not isinstance(caller, ir.Fault):

@@ -2,8 +2,8 @@
 for this and the configuration allows it. Otherwise the gateway counts them, and says so if its number is an
 estimate.
 
-If providers fail, the gateway counts. Each candidate is called only once, with one short limit for all calls
-together.
+If providers fail, the gateway counts, unless the client has been sent headers already. Each candidate is
+called only once, with one short limit for all calls together.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PATIENCE: Final = 5.0
 
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
-    """Send the client the number of tokens in its prompt. Raises RequestFailed if the prompt cannot be
-    decoded.
+    """Send the client the number of tokens in its prompt. Raises RequestFailed if no provider has counted and
+    the prompt cannot be decoded.
     """
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.

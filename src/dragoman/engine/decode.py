@@ -36,8 +36,8 @@ from dragoman.wire.json import (
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
     """Return the decoded request. Records in the exchange what the request states. always_usage: True = the
-    stream of a chat ends with its usage, also if the client did not request it. Raises RequestFailed if the
-    request is invalid.
+    stream of a chat ends with its usage, also if the client did not request the usage. Raises RequestFailed
+    if the request is invalid.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -185,14 +185,18 @@ _NO_CHAT: Final = ir.Request("", None)
 
 
 def refuse_unsafe(model: str | None) -> None:
-    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable."""
+    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable. None =
+    the request names no model; then nothing is raised.
+    """
     if isinstance(model, str) and (len(model) > LONGEST or not model.isprintable()):
         text = f"Invalid 'model': expected at most {LONGEST} printable characters."
         raise WireError(text, "model", "invalid_value")
 
 
 def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
-    """Record the end user that the headers or the body name, and the service tier that the body names."""
+    """Record the end user that the headers name or, if they name none, the body; and the service tier that
+    the body names, cut to 32 characters.
+    """
     if (end_user := wished.end_user) is not None:
         exchange.end_user = end_user
     elif exchange.metadata or not MEMBERS.isdisjoint(body):

@@ -95,7 +95,7 @@ class Delivery:
 
     @property
     def turn(self) -> Turn | None:
-        """The request's `Turn`, which may store the answer; None = nothing stores it."""
+        """The request's `Turn`, which may store the answer; None = the request has no turn."""
         return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
@@ -169,15 +169,17 @@ class Delivery:
         return self.client.answer(status, headers, body)
 
     def end(self, data: bytes = b"") -> Awaitable[None]:
-        """Account for the exchange, then send the last bytes of its stream."""
+        """Account for the exchange, then send the last bytes of its stream. If the client wanted a report, a
+        comment with the cost may be sent before them.
+        """
         self._closing()
         if (asked := self.asked) is not None and asked.wished.report and asked.codec is None:
             data = self._cost_comment() + data
         return self.client.end(data)
 
     def _cost_comment(self) -> bytes:
-        """Return the cost of the answer as a comment in a stream of server-sent events, which all clients
-        ignore; b"" = the cost is not known, or the stream has another form.
+        """Return the cost of the answer as a comment in a stream of server-sent events; b"" = the cost is not
+        known, or the stream has another form.
         """
         cost, face = self._exchange.cost, self.face
         if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
@@ -216,9 +218,9 @@ class Delivery:
         return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the IR as one body, and record its usage and losses. The request's turn
-        stores it if it keeps answers. size: how many bytes the upstream's answer has, 0 = unknown. If it is
-        large, the encoding may have to wait for the steps of other large requests.
+        """Send a whole answer in the IR as one body, and record its usage and losses. If the request's turn
+        keeps answers, the turn stores this one before. size: how many bytes the upstream's answer has, 0 =
+        unknown. If the answer is large, the encoding may have to wait for the steps of other large requests.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -253,7 +255,9 @@ class Delivery:
         self.asked.said.forget()
 
     def resumed(self) -> None:
-        """Record that the running attempt, which continues a stream, has its first content."""
+        """Record that the running attempt, which continues a stream, has its first content. The attempt
+        becomes final.
+        """
         running = self._commit()
         running.record.first = self.now()
         self._exchange.phase = "stream"
@@ -274,7 +278,7 @@ class Delivery:
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
         """Send a whole answer as the stream that the client asked for. Before that, the request's turn gets
-        the answer, if it wants it.
+        the answer, if the turn `hears`.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -294,14 +298,14 @@ class Delivery:
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
         """Let the request's turn store a whole answer, the JSON object `told`. Return `told`; if the answer
-        could not be stored, a copy of it with `"store": false`.
+        should have been stored but was not, a copy of `told` with `"store": false`.
         """
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Let the request's turn store the answer, if it keeps answers; then the attempt is final. Return
-        False if the answer should have been stored but was not. Raises RequestFailed if the answer cannot be
-        added to its conversation.
+        """If the request's turn keeps answers, let it store the answer; this makes the attempt final. Return
+        False if the answer should have been stored but was not, otherwise True. Raises RequestFailed if the
+        answer cannot be added to its conversation.
         """
         turn = self.turn
         if turn is None or not turn.keeps:
@@ -311,8 +315,8 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the request's turn, if it wants it. Call this before the last
-        bytes are sent.
+        """Give the whole answer in the IR to the request's turn, if the turn `hears`. Call this before the
+        last bytes are sent.
         """
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
@@ -398,9 +402,9 @@ class Delivery:
             exchange.changes += (_ESTIMATED,)
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
-        """Record the usage that events state. Returns (the events before the first error event, whether they
-        include content, the fault of that error event). If there is no error event, all events are returned,
-        and the fault is None.
+        """Record the usage and the service tier that events state. Returns (the events before the first error
+        event, whether they include content, the fault of that error event). If there is no error event, all
+        events are returned, and the fault is None.
         """
         speaks = False
         for place, event in enumerate(batch):
@@ -433,8 +437,9 @@ class Delivery:
 
 
 def _is_empty(block: ir.Block) -> bool:
-    """Whether a block that opens has no content yet. Then the attempt is not final, and another one can still
-    answer.
+    """Whether a block that opens counts as empty, so that the attempt is not final yet and another one can
+    still answer. A text block always counts as empty; a thinking block if it has no text, summary, seal or
+    redacted content; no other block.
     """
     if isinstance(block, ir.Thinking):
         return not (block.text or block.summary or block.sealed or block.redacted)

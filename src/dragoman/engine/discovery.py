@@ -98,8 +98,9 @@ class Discovery:
                 asked.set()
 
     async def _repeat(self, wanted: Wanted) -> None:
-        """Fetch one list for ever: first when it is older than its `ttl` (soon, if it is not known), then
-        `ttl` seconds after each success, earlier after a failure, and whenever `refresh` asks for it.
+        """Fetch one list for ever: first when it is older than its `ttl` (within a second, if it is not
+        known), then about `ttl` seconds after each success, earlier after a failure, and whenever `refresh`
+        asks for it.
         """
         name, failures = wanted.upstream.name, 0
         age = self._keeps.age(name)
@@ -165,8 +166,8 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
-    """Return the models of all pages, fetched with one key. The list ends early if the provider repeats a
-    cursor, after `_MOST_PAGES` pages, or when it has `MOST` models. number: the index of the key.
+    """Return the models of all pages, fetched with one key. number: the index of the key. The list ends early
+    if the provider repeats a cursor, after `_MOST_PAGES` pages, or when it has `MOST` models.
     """
     form = upstream.listing
     models: dict[str, Any] = {}

@@ -48,9 +48,8 @@ identifies the client.
 
 
 class Engine:
-    """Answers clients' requests with the help of upstreams. A request is served with the runtime that was
-    current when it came. Only the hooks for errors, and the clock of an answer without a model, are those of
-    the runtime that is current when they are needed.
+    """Answers clients' requests with the help of upstreams. A request is served to its end with the runtime
+    that is current when `handle` is called.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -80,8 +79,8 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure is recorded in `exchange.fault` and sent to the client; it is not
-        raised. Raises CancelledError if the task is cancelled, because the client has disconnected or the
-        server stops.
+        raised. Raises CancelledError if the task is cancelled (the client has disconnected, or the server
+        stops, for example).
         """
         operation = inbound.operation
         runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None

@@ -3,8 +3,7 @@ of its answer.
 
 The tokens of a prompt need not be counted if it contains only texts and pictures and all limits would be at
 most half used: nearly no text has more than one token for two bytes, and the tokens of a picture have a usual
-maximum. They are counted in all other cases, also if the prompt was decoded already or its route adds
-messages to it.
+maximum. Otherwise they are counted, also if the prompt was decoded already or its route adds messages to it.
 """
 
 from __future__ import annotations
@@ -89,8 +88,8 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
 
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
-    """Return what a request asks for in units other than the tokens of its texts. Limits count the most
-    tokens by which one of the deployments would bill it.
+    """Return what a request asks for in units other than the tokens of its texts; nothing if it cannot be
+    decoded. `measured` has the most tokens by which one of the deployments would bill these units.
     """
     try:
         request = asked.request if asked.light else await asked.step(asked.decoded)
@@ -108,7 +107,7 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
 def _beyond_bytes(asked: Asked) -> float:
     """Return the most tokens that a prompt usually has in addition to those of its text: the tokens of its
     pictures. Infinity = the prompt contains something that is neither text nor a picture, so its tokens have
-    to be counted.
+    to be counted. 0 for a request without a prompt.
     """
     if not asked.prompts:
         return 0

@@ -21,9 +21,9 @@ from dragoman.routing.route import Candidate, Deployment
 
 
 def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """Return the plan after the stages of its way. If these stages leave no deployment, return the plan of
-    the first fallback route of which they leave one. Raises RequestFailed with the first refusal if there is
-    no such route.
+    """Return the plan after the stages of its way. If a stage refuses the request (it leaves no deployment,
+    for example), return the plan of the first fallback route whose stages do not refuse it; the refusal
+    decides in which list. Raises RequestFailed with the first refusal if there is no such route.
     """
     try:
         return through(runtime, way, asked, plan)
@@ -35,8 +35,8 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """Return the plan with the next route of the list `why`, after the stages. A route of which the stages
-    leave no deployment is skipped. None = no route is left in the list.
+    """Return the plan with the next route of the list `why`, after the stages of the way. A route whose
+    stages refuse the request is skipped. None = no route is left in the list.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -125,7 +125,7 @@ class Turned:
         return More(ready, resting, doubtful)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        """Whether this deployment with this key was not a candidate before. Remembers it as a candidate."""
+        """Whether this deployment with this key was not a candidate before. Afterwards it counts as one."""
         who = (candidate.deployment, candidate.account)
         if who in self._met:
             return False

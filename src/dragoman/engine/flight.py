@@ -160,8 +160,9 @@ class Flight(msgspec.Struct, eq=False):
         self.media.close()
 
     async def _first(self) -> Candidate:
-        """Return the candidate to call first, by what is known of keys and deployments. If all of them rest,
-        wait until one may be called. Raises RequestFailed if the wait would be too long.
+        """Return the candidate to call first, by what is known of keys and deployments. If none of the route
+        can be called now, this may be one of a fallback route, or one that is waited for. Raises
+        RequestFailed if none can be called in time.
         """
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
@@ -188,9 +189,9 @@ class Flight(msgspec.Struct, eq=False):
     async def _admitted(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """Return the candidate with its backend when its deployment has a free place, or another candidate
-        that has one earlier. Raises RequestFailed if the queue is full or the wait too long, and no fallback
-        can be called. Backend None = not chosen yet.
+        """Take the places of the candidate, or of another one that gets them earlier, and return this one
+        with its backend. Backend None = not chosen yet. Raises RequestFailed if the queue is full or the wait
+        too long, and no fallback can be called.
         """
         runtime, exchange = self.runtime, self.asked.exchange
         if (entry := self._entry) is None:
@@ -221,8 +222,8 @@ class Flight(msgspec.Struct, eq=False):
     async def _entered(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """Return the candidate with its backend when it has a place; or another candidate, if a limit of the
-        deployment or provider refuses it. Raises RequestFailed if no candidate is left.
+        """Return the candidate with its backend when it has its places and no limit refuses it, or another
+        candidate for which this is true. Backend None = not chosen yet. Raises RequestFailed if none is left.
         """
         while True:
             if candidate.deployment.gates or self._entry is not None:
@@ -232,8 +233,9 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits must be asked before the call: those of the deployment or provider; or those of the
-        exchange, for a fallback, or if earlier attempts have used something.
+        """Whether limits must be asked before the call: because the deployment or its provider has limits,
+        the candidate is one of a fallback route, or earlier attempts have used something. False if nothing is
+        accounted for.
         """
         meter = self.delivery.meter
         return meter is not None and bool(
@@ -241,8 +243,8 @@ class Flight(msgspec.Struct, eq=False):
         )
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
-        """Reserve an attempt at a candidate that has limits. Returns the candidate to call instead if one
-        refuses; None = the attempt may be made. Raises RequestFailed if no candidate is left.
+        """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
+        limit refuses; None = the attempt may be made. Raises RequestFailed if no candidate is left.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -264,7 +266,7 @@ class Flight(msgspec.Struct, eq=False):
         return await self._follow(round_, round_.on(machine.Limited(refused), now))
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record in the exchange why its candidates stand in this order. begun: the one called before."""
+        """Record in the exchange why its candidates stand in this order. begun: as for `weighed`."""
         now, health = self.delivery.now(), self.runtime.health
         self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
@@ -373,7 +375,7 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the `Sealing` of its exchange, if it may need one. In a relayed request no
-        seals can be restored; it needs the `Sealing` only to report those that it lacks.
+        seals can be restored; such an attempt gets the `Sealing` only to report the seals that are missing.
         """
         runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
         translated = bool(attempt.record.reasons)
@@ -400,8 +402,8 @@ class Flight(msgspec.Struct, eq=False):
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt without an answer has used, if its request was sent and usage is accounted
-        for.
+        """Estimate what an attempt without an answer has used. Does nothing if its request was not sent, was
+        refused, or nothing is accounted for.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -416,14 +418,18 @@ class Flight(msgspec.Struct, eq=False):
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
     async def _broken_off(self) -> None:
-        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange."""
+        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange, and
+        estimate what it has used.
+        """
         attempts = self.asked.exchange.attempts
         if self._calling is not None:
             self.runtime.health.abandoned(self._calling, self._heard(attempts[-1]))
         await self._cut(attempts[-1] if attempts else None)
 
     async def _cut(self, record: AttemptRecord | None) -> None:
-        """Estimate the usage of an answer that breaks off. record: the latest attempt's; None = none."""
+        """Estimate and record the usage of an answer, or of an attempt without an answer, that breaks off.
+        record: the latest attempt's; None = none.
+        """
         delivery = self.delivery
         await delivery.broken_off()
         if record is not None and record.fault is None and delivery.cost_so_far is None:
@@ -459,9 +465,9 @@ class Flight(msgspec.Struct, eq=False):
     async def _after(
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
-        """Return the candidate to call after a failure: the same one, if its refusal shows how; or the state
-        machine's, when its time has come. The backend None = choose it anew. Raises RequestFailed if none is
-        left.
+        """Return (the candidate to call after a failure, its backend): the same candidate, if the refusal
+        shows how to call it again; else the state machine's, when its time has come. Backend None = choose it
+        anew. Raises RequestFailed if none is left.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)
@@ -486,7 +492,9 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt that the time of all attempts has ended has had `FAIR_SHARE` of its time."""
+        """Whether an attempt that was ended by the time of all attempts has had at least `FAIR_SHARE` of its
+        own time.
+        """
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
@@ -504,8 +512,9 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """Return how the same candidate is called again: in another protocol, without seals, or without
-        thinking; None = it is not. Returns also the fault to tell (see `Refusals.note`).
+        """Return (the backend with which the same candidate is called again, the fault to tell). The call is
+        made in another protocol, without seals, or without thinking; backend None = the candidate is not
+        called again. The fault is that of `Refusals.note`.
         """
         refusals, backend = self._refused(), attempt.backend
         told = refusals.note(backend, fault)
@@ -558,14 +567,16 @@ class Flight(msgspec.Struct, eq=False):
             commands = round_.on(machine.Timer(), self.delivery.now())
 
     def _lacking(self) -> ir.Fault | None:
-        """Return why a provider of the route has no usable credential; None = every provider has one."""
+        """Return the fault of the first of the route's providers that has no usable credential; None = every
+        provider has one.
+        """
         faults = self.runtime.unreadable
         return next(
             (faults[one.provider] for one in self.plan.route.deployments if one.provider in faults), None
         )
 
     async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
-        """Return the candidates of the next route to which the request may turn."""
+        """Return the candidates of the next route in the list `why`; NoMore = the list has none left."""
         turned, asked, now = self._turning(), self.asked, self.delivery.now()
         return turned.more(asked, why, now) if asked.light else await asked.step(turned.more, asked, why, now)
 
@@ -599,14 +610,16 @@ class Flight(msgspec.Struct, eq=False):
         )
 
     def _time_over(self) -> float | None:
-        """Return the end of the time of all attempts, which starts at the first call; None = no limit."""
+        """Return the end of the time of all attempts (monotonic seconds); None = no limit. The time starts at
+        the first call of this method.
+        """
         if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
             self._until = self.delivery.now() + seconds
         return self._until
 
     def _stand_still(self, seconds: float) -> None:
-        """Let the time of all attempts end so many seconds later, because these seconds do not count: those
-        in a queue, which has its own limit, or those while an answer came.
+        """Let the time of all attempts end so many seconds later, because these seconds do not count: they
+        passed in a queue, which has its own limit, or while an answer came.
         """
         if self._until is not None:
             self._until += seconds

@@ -29,8 +29,8 @@ _FASTEST: Final = 8.0
 
 
 class Growth:
-    """Watches one stream. at: the length of the stream from which on `look` has to be called; infinity =
-    never. The caller measures the length, in bytes or in events.
+    """Watches one stream. at: when the stream is longer than this, `look` has to be called; infinity = never.
+    The caller measures the length, in bytes or in events.
 
     delivery: has the meter of the exchange. deployment: the deployment that answers (`provider/model`).
     tokens: returns the estimated output tokens so far. first: the least length of the stream for each of its
@@ -55,8 +55,9 @@ class Growth:
             self.at = first * expected.output * _NEAR
 
     async def look(self, length: int) -> None:
-        """Estimate the tokens of the stream, and reserve more if they are too near to what was expected.
-        length: of the stream so far. Raises EndedByLimit if a hard limit refuses the reservation.
+        """Estimate the tokens of the stream, and reserve more if they are too near to what was expected. Sets
+        `at` anew. length: of the stream so far. Raises EndedByLimit if a hard limit or a failing journal
+        refuses the reservation.
         """
         meter = self._meter
         assert meter is not None

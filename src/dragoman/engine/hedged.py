@@ -134,7 +134,10 @@ class Hedged(Flight, eq=False):
         return await Flight._first(self) if following is None else following
 
     def _may_be_raced(self) -> bool:
-        """Whether a second call does no harm, as far as this is known without the body."""
+        """Whether a second call does no harm, as far as this is known without the body. False for an
+        operation that is not in `_HEDGED`, a request whose answer is stored or that has an `Idempotency-Key`,
+        if hooks see the answer, and if only one attempt is allowed.
+        """
         asked, runtime, turn = self.asked, self.runtime, self.asked.turn
         return (
             asked.inbound.operation in _HEDGED
@@ -190,9 +193,9 @@ class Hedged(Flight, eq=False):
         race.start(contender, lane.run(), lane.leave)
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
-        """Start a second attempt, if all of this is true: the request is harmless (`_is_harmless`), another
-        deployment is ready and has a place at once, and the number of attempts, the limits and the hedge's
-        budget allow it. late: the candidate of the first attempt.
+        """Start a second attempt, if all of this is true: the race still runs, the request is harmless
+        (`_is_harmless`), another deployment is ready and has a place at once, and the number of attempts, the
+        limits and the hedge's budget allow it. late: the candidate of the first attempt.
         """
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
@@ -236,7 +239,10 @@ class Hedged(Flight, eq=False):
 
 
 def _is_harmless(request: ir.Request) -> bool:
-    """Whether a chat may be sent to two providers: nothing is stored, and the provider runs no tool."""
+    """Whether a chat may be sent to two providers. False if something would be stored or runs in the
+    background, if it names stored messages, if a provider may run tools for it, or if it has one of the
+    members in `_MAY_RUN`.
+    """
     if request.store or request.background or request.previous is not None:
         return False
     if request.conversation is not None or any(

@@ -33,9 +33,10 @@ def key_for(asked: Asked, deployment: str) -> str | None:
 
 
 def key_of(caller: Caller | None, stated: str) -> str:
-    """Return the key that a provider gets in place of the key that a client has sent. It is the same for all
-    requests of this client with the same key, and different for another client. caller: None = the client has
-    no key of this gateway. All such clients count as one client, and their `Idempotency-Key` stays as it is.
+    """Return the key that a provider gets in place of the key `stated` that a client has sent. It is the same
+    for all requests of this client with the same key, and different for another client. caller: None = the
+    client has no key of this gateway. All clients without one count as one client, and what they have stated
+    is returned unchanged.
     """
     if caller is None or caller.name == EVERYBODY.name:
         return stated

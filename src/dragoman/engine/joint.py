@@ -1,4 +1,4 @@
-"""Joins the answer of a second deployment to the beginning that a first deployment has written, event by
+"""Joins the answers of further deployments to the beginning that a first deployment has written, event by
 event.
 
 `Joint` sees all events for the client. When the stream has broken off and another deployment continues, it
@@ -50,7 +50,9 @@ class Announced:
 
 
 def _speaks(event: ir.Event) -> bool:
-    """Whether this event begins the content of an answer."""
+    """Whether this event begins the content of an answer, or ends the answer. False for the events in
+    `_HARMLESS`, and for a text or thinking block that opens without text.
+    """
     if isinstance(event, ir.Open) and isinstance(event.block, (ir.Text, ir.Thinking)):
         return bool(event.block.text)
     return type(event) not in _HARMLESS
@@ -196,7 +198,7 @@ class Joint:
         return events
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the answer unchanged: whole answers are not continued."""
+        """Return the answer unchanged, because only streams are continued."""
         return response
 
     def _hear(self, event: ir.Event) -> None:

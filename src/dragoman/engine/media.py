@@ -61,9 +61,9 @@ class Media(msgspec.Struct, eq=False):
             asked.said.fetched = None
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
-        """Return `value`, a request for an operation other than chat, with its media downloaded. reading:
-        which media, and how to put them into the value; None = there are none. Raises RequestFailed if a
-        download fails.
+        """Return the request `value`, for an operation other than chat, with its media downloaded. reading:
+        which media, and how to put them into the value; None = there is nothing to download, and `value` is
+        returned. Raises RequestFailed if a download fails.
         """
         if reading is None or not reading.media:
             return value
@@ -73,7 +73,7 @@ class Media(msgspec.Struct, eq=False):
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
-        """Return `value`, an answer, with its media downloaded. A medium that cannot be downloaded keeps its
+        """Return the answer `value` with its media downloaded. A medium that cannot be downloaded keeps its
         URL. reading: as for `read`.
         """
         if reading is None or not reading.media:

@@ -44,7 +44,9 @@ NOTHING_USED: Final = (0, 0, 0)
 
 
 class EndedByLimit(RequestFailed):
-    """A limit or a failing journal ends a running answer. No deployment is blamed, and no other is called."""
+    """Raised if the gateway itself ends a running answer or session, or refuses a session's reply: because of
+    a limit or a stop of the server, for example. No deployment is blamed, and no other is called.
+    """
 
 
 class Meter:
@@ -165,9 +167,7 @@ class Meter:
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
     def counts(self, route: Route) -> bool:
-        """Whether a limit of this exchange, of its route's deployments, or of a fallback counts tokens or
-        money.
-        """
+        """Whether a limit of this exchange, its route's deployments, or a fallback counts tokens or money."""
         if self._accounting.ledger is None:
             return False
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
@@ -180,7 +180,7 @@ class Meter:
 
     def take(self, expected: Expected | None) -> bool:
         """Reserve one request and what it may use, if all limits of the exchange would be at most half used
-        by it. Returns whether it is reserved; if not, call `admit` and `expect`. expected: None = no limit
+        by it. Returns whether this was done; if not, call `admit` and `expect`. expected: None = no limit
         counts tokens or money.
         """
         applied, ledger = self.applied, self._accounting.ledger
@@ -209,7 +209,7 @@ class Meter:
             await self._reserve(self.applied.of_requests(now), now)
 
     def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
-        """Return `expected` with the most that it may cost at the dearest of these deployments as its `cost`;
+        """Return `expected` with a new `cost`: the most that it may cost at the dearest of these deployments;
         None = the price of one of them is not known.
         """
         most: int | None = 0
@@ -260,8 +260,8 @@ class Meter:
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
-        """Reserve `output` more tokens and their cost, because the answer of this deployment becomes longer
-        than expected. Raises EndedByLimit if a hard limit or a failing journal refuses it.
+        """Reserve `output` more tokens and their cost, because this deployment's answer becomes longer than
+        expected. Raises EndedByLimit if a hard limit or a failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -375,7 +375,7 @@ class Meter:
 
     def is_dearer(self, deployment: str) -> bool:
         """Whether a limit of the exchange counts money, and an attempt at this deployment may cost more than
-        is reserved, or its price is not known.
+        is reserved, or its price is not known. False if nothing is expected.
         """
         if self.expected is None or self.applied is None or not self.applied.money:
             return False
@@ -408,7 +408,7 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Reserve the exchange at the limits of a fallback's model too. Raises RequestFailed if refused."""
+        """Reserve the exchange at further limits of this fallback. Raises RequestFailed if one refuses it."""
         found, now = self._limits_of(route.counted, route.bare), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:

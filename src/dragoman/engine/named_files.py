@@ -48,8 +48,9 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
-    the objects. owner: the client's name. Raises RequestFailed: 404 for an object that this client does not
-    have, 400 if several providers have the objects, 503 if the store fails.
+    the objects. Ids that no gateway has given stay as they are. owner: the client's name. Raises
+    RequestFailed: 404 for an object that this client does not have, 400 if several providers have the
+    objects, 503 if the store fails.
     """
     if _HIDDEN.search(inbound.body) is not None:
         inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)

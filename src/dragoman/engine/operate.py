@@ -55,7 +55,7 @@ _SESSIONS: Final = "realtime sessions in this protocol"
 
 
 async def operate(attempt: Attempt) -> None:
-    """Call the upstream and deliver its answer. Raises RequestFailed."""
+    """Perform the operation at the upstream, and deliver its answer. Raises RequestFailed for a failure."""
     asked = attempt.asked
     attempt.delivery.failing = (
         told_in_band if asked.streamed else None
@@ -69,7 +69,9 @@ async def operate(attempt: Attempt) -> None:
 
 
 def codec_of(attempt: Attempt) -> AnyOperationCodec:
-    """Return the codec of the attempt's operation in the client's protocol. The operation is not chat."""
+    """Return the codec of the attempt's operation in the client's protocol. Must not be called for a chat,
+    which has no such codec.
+    """
     codec = attempt.asked.codec
     assert codec is not None, "chat is no operation beside chat"
     return codec

@@ -102,8 +102,8 @@ def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound
 
 
 def _forced(deployment: Deployment, bound: int, answers: int) -> int:
-    """The most tokens of all answers of a deployment whose bodies the configuration extends. bound, answers:
-    the tokens of one answer and the number of answers, as the request states them.
+    """Return the most tokens of all answers of a deployment whose bodies the configuration extends. bound,
+    answers: the tokens of one answer and the number of answers, as they are known without this extension.
     """
     stated, count = _stated(deployment.body, _ANY)
     if stated is not None and (most := deployment.facts.max_output) is not None:

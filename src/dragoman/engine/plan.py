@@ -38,10 +38,10 @@ class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
     make the request fail; False = none, True = those of meaning, "all" = all. form: the output format against
     which the answer is checked; None = no check. reasons: why every attempt must translate the request; () =
-    it may be relayed. refused: the fault to tell if the request has turned to a fallback because its prompt
-    is too long or its content was refused, and the fallbacks fail too; None = there is no such fault. usual:
-    the first choice, with whose cost other deployments are compared; None = there is no bound on the cost, or
-    it was not used yet.
+    the plan does not forbid to relay it. refused: the fault to tell if the request has turned to a fallback
+    because its prompt is too long or its content was refused, and the fallbacks fail too; None = there is no
+    such fault. usual: the first choice, with whose cost other deployments are compared; None = they are not
+    compared, or not yet.
     """
 
     route: Route
@@ -53,8 +53,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def names_deployment(self) -> bool:
-        """Whether the model name that the client sent is the one of a provider, not one from the
-        configuration.
+        """Whether the name with which the client asked is that of the first deployment: its `provider/model`,
+        or the upstream model's own name.
         """
         return self.route.shown(self.route.deployments[0]) is None
 
@@ -73,7 +73,9 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
 
     def hold_strict(self, exchange: Exchange) -> None:
-        """Raise RequestFailed if the exchange has losses that `strict` forbids."""
+        """Raise RequestFailed if the exchange has losses that `strict` forbids. Does nothing if `strict` is
+        False.
+        """
         if not self.strict:
             return
         lost = [loss for loss in exchange.losses if self.strict == "all" or loss.severity == "meaning"]
@@ -169,8 +171,8 @@ def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
     """Return the route of the first model that a hook has chosen. The hook's other models become the route's
     fallbacks; if the hook has chosen only one model, the route keeps its configured fallbacks. The client
-    needs a grant for the name that it has sent, not for the names that the hook has chosen. Raises HookFailed
-    if the hook chose an unknown name.
+    needs a grant for the name that it has sent (without one, for the first that the hook has chosen), not for
+    the others. Raises RequestFailed without this grant, and HookFailed if the hook chose an unknown name.
     """
     exchange, inbound = asked.exchange, asked.inbound
     name = exchange.asked or resolved.names[0]
@@ -218,10 +220,10 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
-    """Return the request with what its route adds: the system prompt and the opening messages, unless the
-    request has system text or begins with a system message; and default values for fields that the client
-    left out. Added opening messages become part of the range `wire.continued`, and the ranges in `sealed` are
-    moved behind them.
+    """Return the request with what its route adds. The opening messages are added unless the request has
+    system text or begins with a system message. The system prompt and the default values are added as
+    `with_defaults` does it. Added opening messages become part of the range `wire.continued`, and the ranges
+    in `sealed` are moved behind them.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
@@ -312,8 +314,9 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep only the deployments whose stated window is large enough for the prompt. If there are none, plan
-    to shorten the prompt (`truncation: auto`), or raise RequestFailed.
+    """Keep only the deployments whose stated window is large enough for the prompt. If there are none and the
+    request has `truncation: auto`, plan to shorten the prompt, and keep those that can get the shortened
+    prompt. Raises RequestFailed if no deployment is left.
     """
     deployments = plan.route.deployments
     rooms = [deployment.room for deployment in deployments if deployment.room is not None]
@@ -332,7 +335,7 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 def _surely_fits(asked: Asked, room: int) -> bool:
     """Whether the size of the request shows that its texts have at most `room` tokens, because a token has at
     least one byte. Then the request need not be decoded. False for a request that may continue earlier
-    messages. Media that are named by URL may have more tokens than bytes; their provider counts them.
+    messages. Tokens of media that are named by URL are not considered.
     """
     return asked.inbound.turn is None and len(asked.inbound.body) <= room
 

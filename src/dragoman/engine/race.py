@@ -61,9 +61,9 @@ class Contender(Delivery):
         super()._closing()
 
     def lose(self) -> None:
-        """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage. Does
-        nothing if the attempt has ended or has not begun its call. It is done before the winner's first bytes
-        are sent, because the accounts and the report of the answer include it.
+        """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage,
+        because the accounts and the report of the answer include it. Called before the winner's first bytes
+        are sent. Does nothing if the attempt has ended or has not begun its call.
         """
         if self.running is None or self.running.record.ended is not None:
             return
@@ -139,8 +139,8 @@ class Race:
         self, contender: Contender, attempt: Coroutine[Any, Any, None], ended: Callable[[], None]
     ) -> None:
         """Start an attempt in a task. contender: its delivery. attempt: its work. ended: called by `close`
-        when the race is over, also if the attempt was cancelled before it ran at all. It must do no harm if
-        the attempt has already done the same.
+        when the race is over, also if the attempt was cancelled before it ran at all. A call of `ended` must
+        do no harm if the attempt has freed everything itself.
         """
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")

@@ -182,10 +182,10 @@ def opened_record(
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """Return the record of an exchange that is about to call a provider. If the process is killed, this
-    record stays. operation: the operation of the record. deployment: the deployment that is called; None =
-    none. expected: what the exchange may use; None = unknown, because nothing was counted. reserved:
-    (counter, reserved amount) for the counters of limits.
+    """Return the record of an exchange that is about to call a provider. This record is final if the process
+    is killed; otherwise `closed_record` replaces it. operation: the operation of the record. deployment: the
+    deployment that is called; None = none. expected: what the exchange may use; None = unknown, because
+    nothing was counted. reserved: (counter, reserved amount) for the counters of limits.
     """
     caller: Caller = exchange.caller or ANYONE
     # By place, in the order of the fields: this many names would take longer than everything else here.

@@ -12,9 +12,10 @@ from dragoman.upstreams.backend import Backend
 
 
 class Refusals(msgspec.Struct, eq=False):
-    """How one candidate has refused the attempts of one exchange. Each lesson leads to one more call at most.
+    """How one candidate has refused the attempts of one exchange. This is remembered so that no way to call
+    the candidate again is tried twice.
 
-    tried: the backends (one for each protocol of the provider) that were called. first: the first fault that
+    tried: the backends (one for each protocol of the provider) that have refused. first: the first fault that
     suggested another protocol. plain: True = the model was called again without thinking. rotated: True = it
     was called again with a new credential.
     """
@@ -34,9 +35,8 @@ class Refusals(msgspec.Struct, eq=False):
         return self.rotated
 
     def note(self, backend: Backend, fault: ir.Fault) -> ir.Fault:
-        """Record that the backend has refused the request. Return the fault to tell the client: this one; but
-        the first one that suggested another protocol, if this one says only that the model or endpoint does
-        not exist.
+        """Record that the backend has refused the request. Return the fault to tell the client: `fault`; but
+        `first`, if it is set and `fault` says only that the model or endpoint does not exist.
         """
         self.tried.append(backend)
         return self.first if self.first is not None and is_absent(fault) else fault
@@ -60,5 +60,5 @@ class Refusals(msgspec.Struct, eq=False):
         return True
 
     def untried(self, backend: Backend) -> Backend | None:
-        """Return the backend; None = it was called already."""
+        """Return the backend; None = it has refused already."""
         return None if backend in self.tried else backend

@@ -319,9 +319,10 @@ class _Passage:
                 return last
 
     async def _look(self, read: bytes, data: bytes, size: int, opening: Opening) -> bytes | None:
-        """Pass a read that is more than a run of events. read: b"" = the stream has ended. data: the client's
-        bytes for the run, which is the first `size` bytes of the read. Returns the stream's last bytes, which
-        were not sent; None = the stream goes on. Raises RequestFailed, and WireError for a malformed frame.
+        """Pass a read that is not only a run of events, or any read before the first content. read: b"" = the
+        stream has ended. data: the client's bytes for the run, which is the first `size` bytes of the read.
+        Returns the stream's last bytes, which were not sent; None = the stream goes on. Raises RequestFailed,
+        and WireError for a malformed frame.
         """
         relay, delivery = self._relay, self._attempt.delivery
         write = delivery.client.write
@@ -446,7 +447,7 @@ def _passed(
 
 
 def _is_incomplete(usage: ir.Usage | None) -> bool:
-    """Whether the usage has to be estimated: all of it, or the tokens of the prompt."""
+    """Whether the usage has to be estimated: all of it, or the tokens of the prompt. True for None."""
     return usage is None or is_unstated(usage) or lacks_prompt(usage)
 
 

@@ -1,8 +1,8 @@
 """Accounts for the replies of a realtime session, one by one.
 
-For limits on requests, a session is one request. Each of its replies has its own usage record, and is charged
-to the windows of limits in which the reply began. So a limit also applies within a session, and if the
-process is killed, only the running reply is lost.
+For limits on requests, a session is one request. Each of its replies has its own usage record; its tokens and
+cost are charged to the windows of limits in which the reply began. So a limit also applies within a session,
+and if the process is killed, only the usage of the running reply is lost.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class _Reply(msgspec.Struct, eq=False):
     words: int = 0
 
     def estimate(self) -> ir.Usage:
-        """Return the estimated tokens of the reply, which are used if the provider has stated no usage."""
+        """Return the estimated output tokens of the reply, which are used if the provider has stated no
+        usage.
+        """
         return ir.Usage(output=self.size // _BYTES_PER_TOKEN + self.words, estimated=True)
 
 
@@ -72,7 +74,7 @@ class Replies:
 
     async def probe(self) -> None:
         """Find out whether a limit refuses a first reply: reserve what a reply may use, and free it at once.
-        Raises EndedByLimit if a limit refuses it.
+        Raises EndedByLimit if a limit refuses the reply.
         """
         reply = self._made(self._attempt.deployment.name)
         if reply.meter is not None:
@@ -81,8 +83,9 @@ class Replies:
             reply.meter.close()
 
     async def begin(self) -> None:
-        """Reserve in the limits what a reply may use, because the provider begins one. Does nothing if a
-        reply is running. Raises EndedByLimit if a limit refuses it.
+        """Reserve in the limits what a reply may use, because the provider begins a reply. Does nothing if a
+        reply is running. Raises EndedByLimit if a limit refuses the reply, and RequestFailed as `Meter.began`
+        does.
         """
         if self._running is not None:
             return
@@ -93,8 +96,9 @@ class Replies:
         self._running = reply
 
     def heard(self, heard: Heard) -> None:
-        """Charge the usage that a message of the provider states. A reply that ends with the message is
-        accounted for.
+        """Add the usage that a message of the provider states to the running reply; if none is running, to a
+        new one. Usage of another model becomes a reply of its own. If the message ends the running reply,
+        account for it.
         """
         reply, message = self._running, heard.message
         if reply is not None:
@@ -134,7 +138,9 @@ class Replies:
         self._account(reply)
 
     def _beside(self, used: Used, model: str) -> None:
-        """Charge the work of another model than the session's, as a reply with its own record."""
+        """Charge the work of another model than the session's, as a reply with its own record. used: the
+        work. model: the name of the other model at the same provider.
+        """
         reply = self._made(f"{self._attempt.deployment.provider}/{model}")
         reply.record.usage, reply.record.units = used.usage, dict(used.units) or None
         self._account(reply)

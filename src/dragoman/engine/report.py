@@ -50,8 +50,8 @@ def _deployment(name: str) -> tuple[bytes, bytes]:
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Return the latest attempts, the losses and the changes as ASCII JSON. Its member `omitted` is the
-    number of losses and changes that have no room in it.
+    """Return the latest attempts, the losses and the changes as ASCII JSON. If not all losses and changes
+    have room in it, its member `omitted` is the number of those that are left out.
     """
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]

@@ -45,7 +45,9 @@ class Kept:
         self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """Whether seals may be stored that a relayed request of this tenant, in this protocol, lacks."""
+        """Whether `add` was called with this tenant and protocol, so that a relayed request may lack stored
+        seals.
+        """
         return (tenant, dialect) in self.known
 
 
@@ -232,7 +234,7 @@ class Sealing:
 
 
 class Keeper:
-    """Stores the seals of one answer that its client cannot send back."""
+    """Stores those seals of one answer that the client cannot send back."""
 
     def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing

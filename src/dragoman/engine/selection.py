@@ -29,8 +29,8 @@ NO_DEPLOYMENT = "no_deployment"
 
 
 def keep_meant(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Return the plan with only those deployments whose condition `when` holds for this request. Raises
-    RequestFailed if there are none.
+    """Return the plan with only those deployments that have no condition `when` or whose condition holds for
+    this request. Raises RequestFailed if there are none.
     """
     deployments = plan.route.deployments
     if all(one.when is None for one in deployments):

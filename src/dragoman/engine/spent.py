@@ -25,7 +25,9 @@ _READ: Final = frozenset({"embed", "rerank"})
 
 
 def was_sent(record: AttemptRecord) -> bool:
-    """Whether the request of an attempt was sent to the provider, and was not refused."""
+    """Whether the provider may have worked on the request of an attempt: the request was sent, and neither
+    the status nor the fault says that the provider has refused it.
+    """
     if record.sent is None or (record.status is not None and record.status >= 400):
         return False
     return record.fault is None or record.fault.kind in _UNANSWERED
@@ -42,9 +44,10 @@ def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None
 
 
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
-    """Return the usage of an answer of an operation other than chat: as stated or, if nothing is stated, an
+    """Return the usage of an answer of an operation other than chat: as stated or, if no usage is stated, an
     estimate of the tokens of the request's texts. The estimate is made only for embeddings and reranking, and
-    not if the deployment bills searches. stated: None = the answer has no usage. rates: as for `note_asked`.
+    not for reranking that the deployment bills by searches. stated: None = the answer has no usage. rates: as
+    for `note_asked`.
     """
     operation = asked.inbound.operation
     if operation not in _READ or is_stated(stated):

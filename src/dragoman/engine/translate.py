@@ -36,7 +36,7 @@ _NOTHING_SAID: Final = ir.Fault(
 
 
 async def translate(attempt: Attempt) -> None:
-    """Call the upstream and deliver its answer. Raises RequestFailed."""
+    """Send the translated chat and deliver the answer. Raises RequestFailed for a failure."""
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:
@@ -136,7 +136,7 @@ class _Stream:
         self._heard = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
-        """Call the upstream and pass the answer event by event. Raises RequestFailed."""
+        """Call the upstream and pass the answer event by event. Raises RequestFailed for a failure."""
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed, heard = attempt.delivery, self._ends, self._encoder.feed, self._heard
         client, gathered = delivery.client, self._gathered
@@ -177,7 +177,7 @@ class _Stream:
 
     async def _take(self, arrived: Sequence[ir.Event], opening: Opening) -> bool:
         """Pass a batch of any events to the client. Returns whether the answer has ended and was sent. Raises
-        RequestFailed.
+        RequestFailed for a failure that the batch states, or that comes from passing it.
         """
         delivery, feed = self._attempt.delivery, self._encoder.feed
         batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
@@ -194,8 +194,9 @@ class _Stream:
 
     async def _send(self, data: bytes, opening: Opening, *, speaks: bool, ended: bool = False) -> bytes:
         """Send an encoded batch, or hold it back if there was no content yet. speaks: whether the batch has
-        content. ended: whether the answer ends with it; then the batch is returned instead, to be sent with
-        the last event (if the attempt is final).
+        content. ended: whether the answer ends with the batch. Then, if the attempt is final, nothing is
+        sent, and the bytes are returned, so that the caller sends them with the last event. In all other
+        cases the result has no meaning.
         """
         delivery, ends = self._attempt.delivery, self._ends
         if ends.pieces:

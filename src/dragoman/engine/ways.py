@@ -98,7 +98,9 @@ def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
 
 
 def _emulates(facts: Facts, asked: Asked) -> bool:
-    """Whether the model lacks something that the chat needs, so that the gateway has to emulate it."""
+    """Whether the gateway has to emulate something for the chat, because the model lacks the requested output
+    format, writes its reasoning into the text, takes tools only in the prompt, or cannot stream their calls.
+    """
     if facts.structured is False and asked.request.output is not None:
         return True
     if facts.reasoning_text in {"tags", "open"}:

@@ -124,8 +124,8 @@ class _Words:
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
         """Return the questions of a request with several prompts, if the upstream uses another protocol than
-        the client, which answers one prompt at a time. () = the request is one question. Raises WireError for
-        a request that only servers of the client's protocol understand.
+        the client: such an upstream gets one prompt at a time. () = the request is one question. Raises
+        WireError for a request that only servers of the client's protocol understand.
         """
         attempt, codec = self._attempt, self._attempt.asked.face.request
         if attempt.same_protocol:

@@ -1,3 +1,3 @@
-"""Pure decisions: which deployments a model name means, and which attempt is made next. Clock and randomness
-are arguments.
+"""Decides which deployments a model name means, and which deployment and key the next attempt calls. Nothing
+here reads a clock or draws random numbers: callers pass both in.
 """

@@ -57,8 +57,9 @@ def choose(
 
 
 def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:
-    """Whether the request offers functions and the model will think. The request's reasoning settings decide;
-    without any, `facts.thinks` does (unknown counts as no).
+    """Whether the request offers functions and the model will think. If the request states a reasoning mode,
+    effort or budget, the model thinks unless one of these is "off", "none" or 0. If the request states none
+    of the three, `facts.thinks` decides; None counts as no.
     """
     if not any(isinstance(tool, ir.Function) for tool in request.tools or ()):
         return False
@@ -101,8 +102,8 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """Return the facts of a model with the lessons from refusals added. offered: as in `choose`. lessons: by
-    API.
+    """Return the facts of a model, changed by what refusals have taught. offered: as in `choose`. lessons: by
+    the name of the API.
     """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:

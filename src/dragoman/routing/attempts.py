@@ -24,9 +24,10 @@ class Policy(msgspec.Struct, frozen=True):
 
     retries: the most retries of a request. backoff: seconds before the first retry; each wait is twice as
     long as the one before, up to backoff_max seconds. jitter: the largest fraction (0 to 1) by which a wait
-    is shortened at random. patience: the most seconds to wait before a retry; if the wait would be longer,
-    the machine gives up. attempts: the most attempts of a request, retries included, None = no limit.
-    seconds: the time of all attempts together, after which no attempt begins; None = no limit.
+    is shortened at random. patience: the most seconds to wait before a retry, or for a candidate that rests;
+    if the wait would be longer, the machine gives up. attempts: the most attempts of a request, retries
+    included, None = no limit. seconds: the time of all attempts together, after which no attempt begins; None
+    = no limit.
     """
 
     retries: int = 2
@@ -42,16 +43,18 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """The event that begins the round."""
+    """Event: the round begins."""
 
 
 class FirstContent(msgspec.Struct, frozen=True):
-    """The running attempt has sent its first content, so no other attempt can replace it."""
+    """Event: the running attempt has sent its first content. From now on, no other attempt can answer from
+    the beginning.
+    """
 
 
 class Failed(msgspec.Struct, Generic[C], frozen=True):
-    """An attempt has failed. candidate: the candidate of the failed attempt if two attempts were running;
-    None = only one was running.
+    """Event: an attempt has failed. candidate: the candidate of the failed attempt, if two attempts were
+    running; None = that of the attempt that started last.
     """
 
     fault: ir.Fault
@@ -59,44 +62,44 @@ class Failed(msgspec.Struct, Generic[C], frozen=True):
 
 
 class Beside(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt is late, so an attempt with this candidate starts in addition. candidate: one of
-    those in `left`.
+    """Event: the running attempt is late, so an attempt with this candidate starts in addition. candidate:
+    one of those in `left`.
     """
 
     candidate: C
 
 
 class GoesOn(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt has failed after its first content, and an attempt with this candidate continues
-    its answer. candidate: one of those in `left`.
+    """Event: the running attempt has failed after its first content, and an attempt with this candidate
+    continues its answer. candidate: one of those in `left`.
     """
 
     candidate: C
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The queue has refused the request: neither the candidate that was to start nor another one in `left`
-    has a free place. fault: the refusal.
+    """Event: the request has got no place for the candidate that was to start, nor for another one in `left`:
+    the queues are full, or the wait was too long. fault: the refusal.
     """
 
     fault: ir.Fault
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """The candidate that was to start may not be called now, because a limit of its deployment or provider is
-    reached. fault: says so, and when the candidate may be called again.
+    """Event: the candidate that was to start may not be called now, because a limit refuses it. fault: the
+    refusal.
     """
 
     fault: ir.Fault
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """The time of the last WakeAt command has come."""
+    """Event: the time of the last WakeAt command has come."""
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """The candidates of the next fallback, in reply to Extend. The fields mean the same as in the constructor
-    of `Attempts`.
+    """Event: the candidates of the next fallback, in reply to Extend. ready: as `candidates` in the
+    constructor of `Attempts`. resting, doubtful: as there.
     """
 
     ready: Sequence[C]
@@ -105,7 +108,7 @@ class More(msgspec.Struct, Generic[C], frozen=True):
 
 
 class NoMore(msgspec.Struct, frozen=True):
-    """The list of fallbacks that the last Extend named has no more candidates. In reply to Extend."""
+    """Event: the list of fallbacks that the last Extend named has no more candidates. In reply to Extend."""
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ class Extend(msgspec.Struct, frozen=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """Command: make no further attempt, and send this fault to the client."""
+    """Command: make no further attempt, and end the request with this fault."""
 
     fault: ir.Fault
 
@@ -257,14 +260,14 @@ class Attempts(Generic[C]):
 
     @property
     def left(self) -> Sequence[C]:
-        """The candidates that have not been called yet, best first. Resting and doubtful ones are not
-        included.
+        """The candidates that have not been called yet, best first. Resting candidates are not included, and
+        doubtful ones only when no others are left.
         """
         return self._left
 
     def swap(self, candidate: C) -> None:
-        """Let this candidate of `left` start in place of the candidate that was to start, which becomes the
-        first in `left`.
+        """Let `candidate`, one of those in `left`, start instead of the candidate that was to start. The
+        latter becomes the first in `left`.
         """
         place = self._left.index(candidate)
         if self._running is not None:
@@ -278,7 +281,9 @@ class Attempts(Generic[C]):
             self._until += seconds
 
     def defer(self, same: Callable[[C], bool]) -> None:
-        """Move the candidates for which `same` returns True to the end of `left`."""
+        """Move the candidates for which `same` returns True to the end of `left`. The order is kept
+        otherwise.
+        """
         self._left.sort(key=same)
 
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:

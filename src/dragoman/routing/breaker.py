@@ -1,10 +1,12 @@
-"""Which deployments have failed lately: a circuit breaker for each, as a pure state machine.
+"""Circuit breakers: remember which deployments have failed lately, so that they are asked after others. A
+pure state machine.
 
-When a deployment has failed several times in a row, its breaker opens: for a while, requests ask the
-deployment only after the others of its route. Then one request, the trial, asks it at its usual place in the
-order again. If the trial is answered, the breaker is closed; if it fails, the next pause is twice as long. If
-a provider did not answer a check (`checked`), all its deployments are asked last. No deployment is ever left
-out: if the others fail as well, it is asked.
+When the provider has failed several times in a row at a deployment, the breaker of the deployment opens: for
+a while, requests ask the deployment only after the others of their route. Then one request, the trial, asks
+it at its usual place in the order again. If the trial is answered, the breaker is closed; if it fails, the
+next pause is twice as long, up to a limit. If a provider did not answer a check (`checked`), all its
+deployments are asked after others for a while. No deployment is ever left out: if the others fail as well, it
+is asked.
 
 Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
@@ -44,7 +46,8 @@ class State(msgspec.Struct):
     """The latest failures of a deployment. failed: how many in a row. until: when the next trial may begin, 0
     = the breaker is closed. pause: the seconds of the latest pause. trying: whether a trial is running.
     latest: the time of the latest failure. due: the time from which the running trial was allowed. vouched:
-    True = a check that the provider answered has ended a pause; checks do not end the pause after it.
+    True = a check that the provider answered has ended a pause; checks end no further pause before the
+    provider fails a check. Times are monotonic seconds.
     """
 
     failed: int = 0
@@ -79,13 +82,13 @@ class Breakers:
 
     @property
     def calm(self) -> bool:
-        """Whether nothing is known against any deployment or provider."""
+        """Whether no failure of a deployment is recorded, and no provider is recorded as down."""
         return not self.states and not self.down
 
     def order(self, names: Sequence[str], now: float) -> Sequence[int]:
         """Return the indexes of the deployments `names` in the order to ask them. Those that are not open
-        (`is_open`) keep their order. The others come last, and of these the one whose pause ends first comes
-        first. now: monotonic seconds.
+        (`is_open`) come first and keep their order. The open ones follow, sorted by the time until which they
+        are open, the earliest first. now: monotonic seconds.
         """
         if self.calm:
             return range(len(names))
@@ -101,17 +104,17 @@ class Breakers:
 
     def is_open(self, name: str, now: float) -> bool:
         """Whether a deployment is asked after the others: its pause is not over, a trial is running, or its
-        provider did not answer a check. now: monotonic seconds.
+        provider counts as down. now: monotonic seconds.
         """
         return self._open_until(name, now) is not None
 
     def known(self, provider: str) -> list[str]:
-        """Return the names of a provider's deployments that have failed since they last answered."""
+        """Return the names of the provider's deployments that have recorded failures."""
         return [name for name in self.states if provider_of(name) == provider]
 
     def _open_until(self, name: str, now: float) -> float | None:
         """Return until when (monotonic seconds) a deployment is asked after the others; None = it is asked at
-        its usual place. now: monotonic seconds.
+        its usual place. While a trial runs, the time may be in the past. now: monotonic seconds.
         """
         state, down = self.states.get(name), self.down_until(provider_of(name))
         if state is None or not state.until or (state.until <= now and not state.trying):
@@ -119,8 +122,8 @@ class Breakers:
         return max(state.until, down)
 
     def down_until(self, provider: str) -> float:
-        """Return until when (monotonic seconds, perhaps in the past) a provider counts as down; 0 = it
-        answered the latest check, or no check has failed.
+        """Return until when (monotonic seconds, perhaps in the past) a provider counts as down; 0 = it is not
+        recorded as down.
         """
         if not self.down or (down := self.down.get(provider)) is None:
             return 0.0
@@ -128,15 +131,16 @@ class Breakers:
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
         """Record that a provider did not answer a check: it counts as down until `until`. until, now:
-        monotonic seconds. Returns whether this is new: the provider was not known as down before.
+        monotonic seconds. Returns True if no such record existed; an old record counts even if its time is
+        over.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
         return before is None
 
     def forget(self, now: float) -> None:
-        """Forget each deployment whose pause is over and whose latest failure is longer ago than the longest
-        pause, and each provider that no longer counts as down. now: monotonic seconds.
+        """Forget each deployment whose pause is over and whose latest failure is longer ago than `pause_max`,
+        and each provider whose time as down is over. now: monotonic seconds.
         """
         most = self.limits.pause_max
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
@@ -159,15 +163,15 @@ class Breakers:
 
     def succeeded(self, name: str) -> bool:
         """Record that a deployment has answered, and forget its failures. Returns whether its breaker was
-        open.
+        open; a breaker whose pause was over counts as open.
         """
         state = self.states.pop(name, None)
         return state is not None and state.until > 0
 
     def overrules(self, provider: str, began: float) -> bool:
-        """Record that a provider has answered an attempt that began at `began` (monotonic seconds). If it
-        counts as down, and the attempt began after the first failed check, it counts as working again.
-        Returns whether this has changed anything.
+        """Record that a provider has answered an attempt that began at `began` (monotonic seconds). If the
+        provider is recorded as down, and the attempt did not begin before the first failed check, this record
+        is removed. Returns whether it was removed.
         """
         down = self.down.get(provider)
         if down is None or began < down.since:
@@ -177,7 +181,8 @@ class Breakers:
 
     def abandoned(self, name: str) -> None:
         """Record that an attempt has ended and tells nothing about its deployment (its client has
-        disconnected, for example). If it was a trial, another trial may follow at once.
+        disconnected, for example). If a trial of the deployment is recorded as running, the trial counts as
+        ended, and another one may follow at once.
         """
         state = self.states.get(name)
         if state is not None and state.trying:
@@ -185,8 +190,9 @@ class Breakers:
             state.until = state.due
 
     def failed(self, name: str, outcome: Outcome, now: float) -> bool:
-        """Record that an attempt has failed. Returns whether this has opened the breaker. An outcome that
-        does not count against deployments is treated as `abandoned`. now: monotonic seconds.
+        """Record that an attempt has failed. Returns whether a pause begins now: the breaker opens, or it
+        stays open after a trial. An outcome that does not count against deployments is treated as
+        `abandoned`. now: monotonic seconds.
         """
         if outcome not in _COUNTED:
             self.abandoned(name)
@@ -228,8 +234,8 @@ class Breakers:
         return self.down.pop(provider, None) is not None
 
     def ails(self, provider: str) -> bool:
-        """Whether a deployment of this provider has an open breaker (also if its pause is over), or the
-        provider did not answer its latest check.
+        """Whether a deployment of this provider has an open breaker, or the provider is recorded as down.
+        Both count also if their time is over.
         """
         if provider in self.down:
             return True

@@ -22,7 +22,8 @@ class Traits(msgspec.Struct, frozen=True):
     the name of the client's key, None = it has no key. tags: the tags of the request. headers: by lower-case
     name. streamed: None = unknown, because only the prompt is counted. needs: returns the capabilities that
     the request needs. is_over: returns whether the prompt has more tokens than a number; its arguments are
-    this number, and the name of the model that counts the tokens.
+    this number, and the name of the model that counts the tokens. A request without a prompt needs nothing
+    and is never over.
     """
 
     operation: str
@@ -106,13 +107,13 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def for_operator(unmet: Unmet) -> str:
-    """Say why a deployment is left out, in the words of the configuration."""
+    """Return the reason why a deployment is left out, in the words of the configuration."""
     return f"`when: {{{unmet.name}: {unmet.stated}}}` does not hold"
 
 
 def for_client(unmet: Unmet) -> str:
-    """Say which requests a deployment is for ("requests with tools"), by the condition that does not hold.
-    The operator's names of clients, tags and headers are not told.
+    """Return words for the requests that a deployment is for ("requests with tools"), made from the condition
+    that does not hold. The operator's names of clients, tags and headers are not told.
     """
     if (private := _PRIVATE.get(unmet.name)) is not None:
         return private

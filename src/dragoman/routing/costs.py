@@ -1,7 +1,7 @@
-"""The bound on what other deployments may cost for a request when the first choice fails. Pure.
+"""Bounds what other deployments than the first choice may cost for a request. Pure.
 
-The first choice is the deployment that is called if nothing fails. A deployment whose price is not known is
-never called instead of it, because its cost cannot be compared with the bound.
+`first_choice` finds the deployment with which the others are compared. Another deployment is left out if its
+price, or that of the first choice, is not known.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Offer(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """The tokens of a request. input: the tokens of its prompt. output: the most tokens that its answer may
-    have.
+    """The tokens of a request. input: the tokens of its prompt. output: the tokens that are expected of its
+    answers, together.
     """
 
     input: int
@@ -45,10 +45,10 @@ class Tokens(NamedTuple):
 
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
-    """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) the
-    result is the first one. With a policy, any deployment with a weight may be called without a failure, so
-    the result is the dearest of those with a known price; with `policy: cost` the cheapest. offers: at least
-    one.
+    """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
+    is the first one, with `policy: cost` the cheapest, with another policy the dearest. Only deployments with
+    a weight and a known price are compared, by `Price.mixed`. If none has a weight, all count; if no price is
+    known, the first one is returned. offers: at least one.
     """
     if spread is None:
         return offers[0]
@@ -58,11 +58,11 @@ def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
 
 
 def too_dear(bound: MaxCost, first: Offer, other: Offer, count: Callable[[], Tokens] | None) -> str | None:
-    """Say why a deployment may not be called instead of the first choice, in words for the trace; None = it
-    may.
+    """Return the reason why a deployment may not be called instead of the first choice, in words for the
+    trace; None = it may be called.
 
     count: counts the tokens; it is called only if the prices alone do not decide. None = the request has no
-    prompt; then prices are compared as `policy: cost` does, and `usd` does not count.
+    prompt; then `times` is compared with the prices as `Price.mixed` gives them, and `usd` is ignored.
     """
     if other.name == first.name:
         return None

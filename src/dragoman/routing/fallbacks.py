@@ -1,8 +1,8 @@
 """The lists of routes that a request turns to, in order, when its own route cannot answer.
 
 `any` is used after every failure that might not occur at another deployment. `context` is used after a prompt
-that is too long, `content` after a refusal by the provider's content policy. Without these two lists such a
-refusal is sent to the client at once, because most models would repeat it. Pure.
+that is too long, `content` after a refusal by the provider's content policy. If the list for such a refusal
+is empty, the refusal is sent to the client at once, because most models would repeat it. Pure.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Why: TypeAlias = Literal["any", "context", "content"]
 
 
 class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
-    """The three lists of fallbacks: of names in the configuration, of routes in the table of names. () =
-    there is no such list.
+    """The three lists of fallbacks, each in the order of use. R: the type of a fallback: its name, as it is
+    configured, or its route, as the table of names has it. () = there is no such list.
     """
 
     any: tuple[R, ...] = ()
@@ -29,17 +29,17 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
 
     @property
     def stated(self) -> tuple[Why, ...]:
-        """The lists that are not empty."""
+        """The names of the lists that are not empty."""
         return tuple(why for why in get_args(Why) if self.of(why))
 
     def of(self, why: Why) -> tuple[R, ...]:
-        """Return the list that is used after a failure of this kind."""
+        """Return the list with this name."""
         return self.any if why == "any" else self.context if why == "context" else self.content
 
     def after(self, why: Why) -> Fallbacks[R]:
         """Return the lists that are left when the first route of the list `why` has been used. The caller has
-        checked that this list is not empty. The rest of that list becomes `any`: after a refusal, the routes
-        of the former `any` would repeat it. The other lists lose the used route.
+        checked that this list is not empty. The rest of the list stays, and replaces `any` too: after a
+        refusal, the routes of the former `any` would repeat it. The remaining lists lose the used route.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)
@@ -58,7 +58,10 @@ NONE: Final[Fallbacks[str]] = Fallbacks()
 
 
 def why_of(fault: ir.Fault) -> Why:
-    """Return the name of the list that is used after a fault."""
+    """Return the name of the list for a fault: "context" for a prompt that is too long, "content" for a
+    refusal by the content policy, "any" for all other faults. Whether a fallback is used after the fault at
+    all is decided elsewhere.
+    """
     if fault.kind == "context_length":
         return "context"
     return "content" if fault.kind == "content_policy" else "any"

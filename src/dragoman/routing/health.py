@@ -1,8 +1,8 @@
-"""What is remembered of providers between requests: the state of their keys, which deployments have failed,
-and what policies and hedged requests have measured.
+"""Remembers, between requests, the state of the providers' keys, which deployments have failed, and what
+policies and hedged requests have measured.
 
-All of this is stored by names that do not change with the configuration, so a reload forgets nothing.
-Together with a route's deployments, it decides in which order a request asks.
+All of this is stored by names, so a key or deployment that stays configured keeps its state over a reload.
+From this and a route's deployments, `Health.order` makes the order in which a request asks.
 """
 
 from __future__ import annotations
@@ -80,9 +80,10 @@ class Health:
 
     pools: the keys of each provider. An upstream made in code has no pool, and only one account. disabled:
     the providers that an operator has disabled. calm: True = nothing is known against any key or deployment,
-    all configured providers are enabled, and no pool's keys take turns. Then a request whose route has no
-    policy may ask the first key of its first deployment without a call of `order`, and a good answer need not
-    be recorded. memory: what policies remember. hedging: what hedged requests remember.
+    all configured providers are enabled, and no pool's keys take turns. Then a request whose route has
+    neither a policy nor a hedge may ask the first key of its first deployment without a call of `order`, and
+    a good answer need not be recorded. memory: what policies remember. hedging: what hedged requests
+    remember.
     """
 
     def __init__(self) -> None:
@@ -127,9 +128,9 @@ class Health:
         return view
 
     def with_keys(self, keys: Mapping[str, Key]) -> Health:
-        """Return this memory for the requests of a tenant that has brought these keys, one for each provider,
-        which replace the provider's own keys. Everything else is shared. The result is never calm, so each
-        attempt with these keys is recorded.
+        """Return this memory for the requests of a tenant that has brought provider keys. keys: by provider,
+        one key, which replaces all of the provider's own keys. Everything else is shared. The result is never
+        calm, so each attempt with these keys is recorded.
         """
         view = copy(self)
         view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
@@ -145,9 +146,9 @@ class Health:
             self.recall()
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
-        """Forget what is known against keys and deployments. provider: only those of this provider; None = of
-        all providers. key: only the key with this id, and no deployments; the caller must then state its
-        provider.
+        """Forget what is known against keys and deployments. Disabled keys and providers stay disabled.
+        provider: only those of this provider; None = of all providers, and what was measured is forgotten
+        too. key: only the key with this id, and no deployments; the caller must then state its provider.
         """
         for name, pool in self.pools.items():
             for one in (*pool.keys, *self.own.get(name, {}).values()):
@@ -168,8 +169,8 @@ class Health:
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
         """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
-        until this time (monotonic seconds), or until one of its deployments answers. Returns whether this is
-        new. now: monotonic seconds.
+        until this time (monotonic seconds), or until one of its deployments answers. Returns whether the
+        result differs from what was recorded (see `Breakers.checked`). now: monotonic seconds.
         """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
@@ -218,13 +219,13 @@ class Health:
         before: Asking | None = None,
     ) -> Asking:
         """Return the candidates of a route: deployments in the order of its policy, keys in the order of
-        their pools. now: monotonic seconds.
+        their pools (with the policy `affinity` by the request's digest). now: monotonic seconds.
 
-        First come ready keys at deployments that do not fail, then their spent keys, then deployments that
-        fail, in the same order of keys. Refused keys are returned only if there is nothing else, resting keys
-        included. Disabled providers and keys are left out, so the result may be empty. request: what the
-        policy uses. before: the result for the same request before it waited in a queue, None = this is its
-        first order.
+        In `ready`, usable keys at deployments that do not fail come first, then the spent keys of these, then
+        usable and then spent keys at deployments that fail. Refused keys are in `ready` only if there is no
+        other candidate, ready or resting. Disabled providers and keys are left out, so the result may be
+        empty. request: what the policy uses. before: the result for the same request before it waited in a
+        queue, None = this is its first order.
         """
         if before is not None:
             request = msgspec.structs.replace(request, before=before.deployments)
@@ -286,8 +287,8 @@ class Health:
         )
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
-        """Whether a candidate is asked only if no other can be: its deployment fails, its provider has
-        refused the key or does not let it use the model, or the key is spent. now: monotonic seconds.
+        """Whether a candidate is asked only after others: its deployment fails, its provider has refused the
+        key or does not let it use the model, or the key is spent. now: monotonic seconds.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)
@@ -380,8 +381,8 @@ class Health:
         return told
 
     def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
-        """Record that an answer says: the key has nothing left for a model for `pause` seconds. key: its id.
-        now: monotonic seconds.
+        """Record that an answer has said: nothing is left of a key's limit on a model for `pause` seconds.
+        key: the key's id. An unknown key is ignored. now: monotonic seconds.
         """
         pool = self.pools.get(provider)
         for one in () if pool is None else pool.keys:

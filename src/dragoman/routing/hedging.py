@@ -44,8 +44,8 @@ class Hedge(msgspec.Struct, frozen=True):
 
 
 class Times:
-    """How many seconds the latest answers of one deployment took to their first content (not streamed: to
-    their end).
+    """The latest times, in seconds, that one deployment took for its answers: streams to their first content,
+    other answers to their end. An object has only streams or only other answers, and at most `WINDOW` times.
     """
 
     __slots__ = ("_latest", "_sorted")
@@ -64,8 +64,8 @@ class Times:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
 
     def late(self) -> float | None:
-        """Return the seconds within which about 95 of 100 answers have come; None = too few times are
-        known.
+        """Return the seconds within which about 95 of 100 answers have come; None = fewer than `FEW` times
+        are known.
         """
         count = len(self._sorted)
         return None if count < FEW else self._sorted[min(count - 1, int(count * QUANTILE))]

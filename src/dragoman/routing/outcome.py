@@ -47,7 +47,9 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """Return the outcome of a fault. A kind that `_BY_KIND` lacks counts as the caller's fault."""
+    """Return the outcome of a fault, by its kind. A kind that `_BY_KIND` lacks counts as the caller's fault.
+    A fault of the gateway with the code `POOL_EXHAUSTED` is CROWDED, whatever its kind.
+    """
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
@@ -119,11 +121,11 @@ def for_client(
     """Return the fault as the client may see it.
 
     If the provider refused the credential (authentication, permission), it depends on `whose` credential it
-    was. The client's own: the refusal stays, because programs sign in again after a 401. The tenant's:
-    `own_refused`. The gateway's: a 502 that blames the gateway. If the provider does not know the model or
-    the method, the client gets a 404 if it named the deployment itself (named_by_client), else a 502 that
-    blames the gateway. Every other fault is returned unchanged, and so is a fault of these kinds that already
-    blames the client.
+    was. The client's own: the refusal stays and blames the client, because programs sign in again after a
+    401. The tenant's: `own_refused`. The gateway's: a 502 that blames the gateway. If the provider does not
+    know the model or the method, the client gets a 404 if it named the deployment itself (named_by_client),
+    else a 502 that blames the gateway. Every other fault is returned unchanged, and so is a fault of these
+    kinds that already blames the client.
 
     provider: the name for the text, "" = the text names no provider.
     """

@@ -1,9 +1,9 @@
 """The policies: functions that put the deployments of a route into the order in which one request asks them.
 
 `POLICIES` is the table of all policies. A policy gets the deployments that have a weight and may be asked
-now: their breaker is not open, and a key can be asked. `Health.order` puts all others behind them. `Memory`
-stores what policies remember; it outlives configurations. A policy has no clock and no random numbers: both
-come with the request.
+now: their breaker is not open, and a key can be asked. All others come behind them. `Memory` stores what
+policies remember; it outlives configurations. A policy has no clock and no random numbers: both come with the
+request.
 """
 
 from __future__ import annotations
@@ -96,35 +96,41 @@ Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deploy
 
 
 def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """Return the deployments in the given order, which is the configured one."""
+    """Return the deployments unchanged, in the given order."""
     return deployments
 
 
 def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return the deployments so that each one is the first in its turn."""
+    """Take the model's next turn. Return the deployments with the one whose turn it is first; the others
+    follow by their credit (`policy_turns`). While the same deployments are given, each is the first equally
+    often.
+    """
     names = [one.name for one in deployments]
     places = by_turns(names, [1.0] * len(names), choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
 
 
 def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return the deployments so that each one is the first as often as its weight says."""
+    """Take the model's next turn. Return the deployments with the one whose turn it is first; the others
+    follow by their credit (`policy_turns`). While the same deployments are given, each is the first as often
+    as its share of all weights says.
+    """
     names, weights = [one.name for one in deployments], [one.weight for one in deployments]
     places = by_turns(names, weights, choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
 
 
 def least_busy(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return the deployments by their number of running requests, the fewest first; equal ones keep their
-    order.
+    """Return the deployments by the number of requests that this process has running there, the fewest first;
+    equal ones keep their order.
     """
     memory = choosing.memory
     return sorted(deployments, key=lambda one: memory.load(one.name).running)
 
 
 def latency(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return first the faster one of two deployments that are drawn at random, then the others by their
-    latency.
+    """Return first the one with the lower `Load.cost` of two deployments that are drawn at random, then the
+    others by their cost, the lowest first.
     """
     memory, request = choosing.memory, choosing.request
     costs = [memory.load(one.name).cost(choosing.now, streamed=request.streamed) for one in deployments]
@@ -139,8 +145,9 @@ def cost(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]
 
 
 def affinity(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return first the deployment that probably has the prompt cache of this request, by its digest. A
-    request without a digest gets a random order. Both orders respect the weights.
+    """Return the deployments in an order that depends on the request's digest and their weights. So requests
+    with the same digest have the same first deployment, which probably has their prompt in its cache. A
+    request without a digest gets a random order, in which weights count too.
     """
     request = choosing.request
     digest = request.digest or request.uniform().hex().encode()
@@ -168,10 +175,11 @@ _BY_TURNS: Final = frozenset[PolicyName]({"round_robin", "weighted"})
 def choose(
     route: Route, able: Iterable[Deployment], memory: Memory, now: float, request: Circumstances
 ) -> list[Deployment]:
-    """Return the deployments of `able` in the order to ask them: those with a weight in the order of the
-    policy or the rotation, then those without a weight in the given order. Without a policy (`route.spread`
-    is None), return them in the given order. A policy or rotation that takes turns counts this request. now:
-    monotonic seconds.
+    """Return the deployments of `able` in the order to ask them. Those with a weight come first, in the order
+    of the rotation, or of the policy if there is no rotation; then those without a weight, in the given
+    order. Without a policy (`route.spread` is None), all keep the given order. A policy or rotation that
+    takes turns counts this request, unless it has waited (`request.before`): then the order before the wait
+    is used again. now: monotonic seconds.
     """
     spread, able = route.spread, list(able)
     if spread is None:

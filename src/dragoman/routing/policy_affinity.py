@@ -18,12 +18,12 @@ _DRAWS: Final = 2.0**64
 
 
 def by_affinity(digest: bytes, names: Sequence[str], weights: Sequence[float] | None = None) -> list[int]:
-    """Return the indexes of `names` in the order to ask for this digest. weights: relative, above 0; a name
-    gets this share of all digests as the first one; None = equal shares.
+    """Return the indexes of `names` in the order to ask for this digest. weights: relative, above 0; None =
+    all are equal.
 
     For each name a number is computed from the digest, the name and its weight (exponentially distributed,
-    with the weight as the rate). The name with the smallest number is the first. So each name is the first
-    one exactly in proportion to its weight.
+    with the weight as the rate). The name with the smallest number is the first. So over many digests, each
+    name is the first one in proportion to its weight.
     """
     shares = weights or [1.0] * len(names)
     return sorted(
@@ -32,6 +32,8 @@ def by_affinity(digest: bytes, names: Sequence[str], weights: Sequence[float] | 
 
 
 def _drawn(digest: bytes, name: str) -> float:
-    """Return a number in (0, 1] that looks random, but is always the same for a digest and a name."""
+    """Return a number in (0, 1] that is the same for the same digest and name, and otherwise evenly
+    distributed.
+    """
     hashed = blake2b(name.encode(), digest_size=8, key=digest[:64]).digest()
     return (int.from_bytes(hashed) + 1) / _DRAWS

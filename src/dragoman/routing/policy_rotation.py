@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 class Rotated(msgspec.Struct, frozen=True):
     """The state of a rotation. current: the deployment (`provider/model`) that is first now. following: the
-    one that becomes the first next. changes: when it does, in Unix seconds; None = this depends on the number
-    of requests. requests: after how many more requests it does, as this process counts; None = this depends
-    on time.
+    one that becomes the first next; the same one if there is no other. changes: when it does, in Unix
+    seconds; None = this depends on the number of requests. requests: after how many more requests it does, as
+    this process counts; None = this depends on time.
     """
 
     model: str

@@ -1,9 +1,9 @@
-"""Turns by weight: smooth weighted round robin, as nginx does it.
+"""Turns by weight: smooth weighted round robin.
 
 With each request every deployment gets credit by its weight. The deployment with the most credit is asked,
 and pays what all have got together. So the shares are exact, not only likely: with the weights 3 and 1, the
-first deployment gets three of any four requests in a row. And they are smooth: a, a, b, a instead of a, a, a,
-b.
+first deployment gets three of any four requests in a row. And the turns are mixed: a, a, b, a instead of a,
+a, a, b.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Which of a provider's keys is asked next: a pure state machine that remembers the results of each key.
+"""Decides which of a provider's keys is asked next: a pure state machine that remembers the results of each
+key.
 
-After a 429 with a Retry-After, a key rests: it is not asked for the same model before that time is over. It
-is asked for other models, because most limits are a model's. If an answer says that a limit is used up and
-when it is renewed, the key is spent until then. That is a forecast, not a refusal: other keys are asked
-first, but if there is none, the spent key is asked. A key that the provider refuses (401), or whose quota is
-used up (402), is retired for ten minutes. A key that may not use a model (403) is barred from that model for
-the same time. Retired and barred keys are asked only if no other key can be; after that time they are asked
-at their usual place again, so that a key that works again is noticed.
+After a 429 that says how long to wait, a key rests: it is not asked for the same model before that time is
+over. It is asked for other models, because most limits are a model's. If an answer says that a limit is used
+up and when it is renewed, the key is spent until then. That is a forecast, not a refusal: other keys are
+asked first, but if there is none, the spent key is asked. A key that the provider refuses (401), or whose
+quota is used up (402), is retired for ten minutes. A key that may not use a model (403) is barred from that
+model for the same time. Retired and barred keys are asked only if no other key can be; after that time they
+are asked at their usual place again, so that a key that works again is noticed.
 
 Times are monotonic seconds that the caller gives, so tests can check the machine as transcripts.
 """
@@ -57,8 +58,8 @@ models.
 class Key:
     """What is known of one key. id: does not change while the key is configured, also over reloads. tail: the
     last characters of the key, for people. disabled: whether an operator has disabled it. retired: why the
-    provider has refused it; None = it is not retired. running: how many requests run with it. lent: True = it
-    is not the operator's key, so its failures cause no events.
+    provider has refused it, perhaps also when its time as retired is over; None = it is not retired. running:
+    how many requests run with it. lent: True = it is not the operator's key, so its failures cause no events.
     """
 
     __slots__ = (
@@ -111,7 +112,8 @@ class Key:
 
     def spends(self, model: str, pause: float, now: float) -> bool:
         """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
-        `SHORTEST` does not make the key spent. Returns whether this is new. now: monotonic seconds.
+        `SHORTEST` does not make the key spent. Returns whether the key is spent for longer than was known.
+        now: monotonic seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -129,8 +131,8 @@ class Key:
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
-        none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns whether
-        this failure has retired the key, which was not retired before. now: monotonic seconds.
+        none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns True if
+        this failure has retired the key and the key was not marked as retired before. now: monotonic seconds.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -301,8 +303,9 @@ class Pool:
         self._turn = -1
 
     def calm(self, now: float) -> bool:
-        """Whether every request may simply ask the first key: the keys do not take turns, and nothing is
-        known against any of them. Facts whose time is over are forgotten. now: monotonic seconds.
+        """Whether every request may simply ask the first key: the keys do not take turns, and none of them is
+        disabled or has anything known against it. Facts whose time is over are forgotten. now: monotonic
+        seconds.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
@@ -324,8 +327,8 @@ class Pool:
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
         """Return the keys to ask for a model; disabled keys are left out. places: the indexes of all keys,
-        best first; None = the pool's own `choice` decides this order, and another key has its turn next. now:
-        monotonic seconds.
+        best first; None = the pool's own `choice` decides this order, and if it takes turns, this call takes
+        one. now: monotonic seconds.
         """
         keys = self.keys
         ready: list[int] = []

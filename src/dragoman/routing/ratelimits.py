@@ -1,15 +1,14 @@
-"""Reads what providers state about their rate limits in headers: how much is left, and when there is more.
+"""Reads what providers state about their rate limits in headers: how much is left, when there is more, and
+how long to wait (`retry-after`).
 
-Vendors use the same few forms under many names. The units of numbers differ; the size of a number tells its
+Vendors use the same few forms under many names. Resets have different units; the size of the number tells its
 unit.
 
-| form | vendors |
-| --- | --- |
-| `x-ratelimit-{limit,remaining,reset}-RESOURCE` | OpenAI, Azure, Groq, Cerebras, Mistral, xAI, Hugging Face |
-| `x-ratelimit-{limit,remaining,reset}`, `x-tokenlimit-…` | Together, Cohere, OpenRouter |
-| `anthropic-ratelimit-RESOURCE-{limit,remaining,reset}` | Anthropic |
-| `ratelimit-…`, `ratelimitbysize-…` | the IETF's earlier drafts, Mistral |
-| `RateLimit: "name";r=…;t=…`, `RateLimit: limit=…, remaining=…, reset=…` | the IETF's drafts, Hugging Face |
+| form | vendors | | --- | --- | | `x-ratelimit-{limit,remaining,reset}-RESOURCE` | OpenAI, Azure, Groq,
+Cerebras, Mistral, xAI, Hugging Face | | `x-ratelimit-{limit,remaining,reset}`, `x-tokenlimit-…` | Together,
+Cohere, OpenRouter | | `anthropic-ratelimit-RESOURCE-{limit,remaining,reset}` | Anthropic | | `ratelimit-…`,
+`ratelimitbysize-…` | the IETF's earlier drafts, Mistral | | `RateLimit: "name";r=…;t=…`, `RateLimit: limit=…,
+remaining=…, reset=…` | the IETF's drafts, Hugging Face |
 
 https://developers.openai.com/api/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
 https://console.groq.com/docs/rate-limits, https://inference-docs.cerebras.ai/support/rate-limits,
@@ -101,7 +100,8 @@ def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
 
 def hints(headers: Mapping[str, str]) -> bool:
     """Whether headers may say that a limit is used up: a value is a plain 0, or there is a `ratelimit` header
-    of the drafts. Most answers have neither, and this test is much faster than reading the limits.
+    of the drafts. headers: with lower-case names. Most answers have neither, and this test is much faster
+    than reading the limits.
     """
     if isinstance(headers, HeaderMap):
         return b"0" in headers.raw.values() or b"ratelimit" in headers.raw
@@ -109,9 +109,10 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds for which an answer's headers say that no requests or tokens are left; None = some
-    are left, or the headers do not say for how long. Limits of special resources (`_SPECIAL`) do not count.
-    `retry-after` does not count: Anthropic's answers have it also while enough is left. now: Unix seconds.
+    """Return the seconds for which an answer's headers say that no requests or tokens are left, by the latest
+    reset; None = some are left, or the headers do not say for how long. Limits of special resources
+    (`_SPECIAL`) do not count. `retry-after` does not count: Anthropic's answers have it also while enough is
+    left. now: Unix seconds.
     """
     ends = [
         quota.reset
@@ -128,7 +129,8 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
     `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
     latest reset of the limits that are used up. If none is used up, a limit with less than `_SCARCE` left may
     be the reason: the key rests until its reset, but at most a minute, because another limit may be the
-    reason. A single limit that states only its reset is used as well.
+    reason. If there is only one limit, and the headers do not say how much is left of it, the key rests until
+    its reset.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:
@@ -145,13 +147,14 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def least(quotas_: Iterable[Quota]) -> float | None:
-    """Return the smallest fraction that is left of any limit, 0 to 1; None = nothing is known."""
+    """Return the smallest share that is left of any of these limits, 0 to 1; None = no share is known."""
     return min((share for quota in quotas_ if (share := quota.share) is not None), default=None)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
     """Return the seconds to wait that a `retry-after` header states, as a number or a date (RFC 9110,
-    10.2.3); None = there is no header, or it is unreadable. now: Unix seconds.
+    10.2.3); at most a day, and 0 for a date in the past. None = there is no header, or it is unreadable. now:
+    Unix seconds.
     """
     if value is None:
         return None
@@ -164,9 +167,9 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def seconds(value: str, now: float) -> float | None:
-    """Return the seconds from `now` (Unix seconds) until a reset. value: a duration (`6m0s`, `12ms`), a
-    number of seconds, a time as RFC 3339, or seconds or milliseconds since 1970. None = unreadable or
-    negative.
+    """Return the seconds from `now` (Unix seconds) until a reset, at most a day; 0 for a time in the past.
+    value: a duration (`6m0s`, `12ms`), a number of seconds, a time as RFC 3339, or seconds or milliseconds
+    since 1970. None = the value is unreadable or a negative number.
     """
     value = value.strip()
     if (number := _number(value)) is not None:
@@ -185,8 +188,8 @@ def seconds(value: str, now: float) -> float | None:
 
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
-    """Yield (resource, numbers) of the limits in a header `RateLimit` of the drafts: `"minute";r=50;t=30`, or
-    `remaining=50, reset=30`.
+    """Yield (resource, {"limit", "remaining" or "reset": number}) for each limit in a header `RateLimit` of
+    the drafts: `"minute";r=50;t=30`, or `remaining=50, reset=30` (with the resource "").
     """
     words = dict(item.strip().partition("=")[::2] for item in value.split(","))
     if "remaining" in words:
@@ -217,7 +220,9 @@ def _number(value: str | None) -> float | None:
 
 
 def _count(value: str) -> float | None:
-    """Return a limit, or how much is left; None = unknown, as Azure's -1."""
+    """Return the number before the first comma in a header that states a limit or how much is left of it;
+    None = this is not a number, or it is negative (Azure's -1 = unknown).
+    """
     return _number(value.partition(",")[0])
 
 

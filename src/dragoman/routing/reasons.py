@@ -1,4 +1,4 @@
-"""Why a request's candidates stood in their order: what was known of each deployment and key at that moment.
+"""Records what was known of each deployment and key when the candidates of a request were put in order.
 
 `routing.health` makes the order. These values explain it later, when the knowledge may have changed.
 """
@@ -27,7 +27,7 @@ _FORECAST: Final = "its latest answer said that nothing is left, so it is asked 
 
 class Weighed(msgspec.Struct, frozen=True):
     """What was known of one candidate. key_tail: the last characters of its key, None = it has no key.
-    seconds: how long the state still lasts, None = unknown, or the state does not end by itself. why: the
+    seconds: how long the state still lasts, None = this is unknown or is not told for this state. why: the
     reason for the state, None = nothing is known against the candidate.
     """
 
@@ -43,7 +43,7 @@ def weighed(
 ) -> tuple[Weighed, ...]:
     """Return what is known of all candidates of a route, in the order of `asking`; those that are not in
     `asking` come last. now: monotonic seconds. begun: the candidate that was called before an order was made,
-    because nothing was known against any; None = there was none.
+    because nothing was known against any; it comes first, as "ready". None = there was none.
     """
     first = () if begun is None else (Weighed(begun.deployment.name, _tail(health, begun), "ready"),)
     named = set() if begun is None else {_place(begun)}

@@ -32,8 +32,8 @@ class Repeats:
         self._lines: dict[tuple[str | None, ...], _Line] = {}
 
     def of(self, event: Event, now: float) -> str | None:
-        """Count an event, and return its line, with the number of events on the same subject that were left
-        out before it; None = this event is left out. now: monotonic seconds.
+        """Count an event, and return its line; None = the event is left out of the log. If events about the
+        same subject were left out since its latest line, the line says how many. now: monotonic seconds.
         """
         subject = (event.kind, event.provider, event.deployment, event.key)
         before = self._lines.get(subject)

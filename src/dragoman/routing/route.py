@@ -1,4 +1,5 @@
-"""What model names stand for: routes of deployments, and the models, aliases and providers that make them.
+"""Defines what model names stand for: routes of deployments, and the models, aliases and providers that make
+them.
 
 `table` finds the route of a name. This module never reads configuration itself and knows no dialect's fields.
 """
@@ -81,9 +82,9 @@ class Model(msgspec.Struct, frozen=True):
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
     dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
     None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
-    spread: None = the first of `uses` is always asked first. gates: the names of the model's limits; a call
-    needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as in
-    `Route`.
+    spread: None = the deployments are asked in the order of `uses`. gates: the names of the model's limits; a
+    call needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as
+    in `Route`.
 
     The other fields have one value for each of `uses`. windows: the context in tokens, replaces
     `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
@@ -116,16 +117,19 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """Which clients may use a name that a client has made (Ollama's `cp`). tenant: only clients of this
-    tenant, and administrators; None = clients of all tenants. source: only clients that may also use this
-    name, for which the new name was made; "" = no such condition.
+    """Which clients may use a reserved name: one that a client has created (Ollama's `cp`), or an operator's
+    alias with `tenant`. tenant: only clients of this tenant, and clients that may administer; None = clients
+    of all tenants. source: the model name that the reserved name stands for: only clients that may also use
+    this name, without an exception for those that may administer; "" = no such condition.
     """
 
     tenant: str | None = None
     source: str = ""
 
     def admits(self, caller: Caller) -> bool:
-        """Whether this client may use the name. The client's grants must allow the name as well."""
+        """Whether this client may use the name, as far as `tenant` and `source` decide. The client's grants
+        must allow the reserved name itself as well; this is checked elsewhere.
+        """
         if self.tenant is not None and self.tenant != caller.tenant and "admin" not in caller.scopes:
             return False
         return not self.source or caller.may_use(self.source)
@@ -165,12 +169,12 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = not stated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none. listed: the context that the provider's own list of models
-    states, None = not stated; it is used as `window` is, if `window` is None. switch_after: seconds without
-    content after which another deployment is asked, if there is one; 0 = never, None = the engine's default.
-    weight: its share, for policies that use weights; 0 = it is asked after those with a weight. price: None =
-    unknown. gates: the names of the limits at which a call needs a place. when: the requests that it is for,
-    None = all. name: `provider/model`, set automatically; people and headers see this form.
+    the deployment; `facts.context` does not exclude prompts. listed: the context that the provider's own list
+    of models states, None = not stated; it is used as `window` is, if `window` is None. switch_after: seconds
+    without content after which another deployment is asked, if there is one; 0 = never, None = the engine's
+    default. weight: its share, for policies that use weights; 0 = it is asked after those with a weight.
+    price: None = unknown. gates: the names of the limits at which a call needs a place. when: the requests
+    that it is for, None = all. name: `provider/model`, set automatically; people and headers see this form.
     """
 
     provider: str
@@ -193,7 +197,9 @@ class Deployment(msgspec.Struct, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether there may be requests that must not be sent to this deployment."""
+        """Whether there may be requests that must not be sent to this deployment, because of its `room`, its
+        conditions or its facts.
+        """
         return self.room is not None or self.when is not None or self.facts.restricts
 
     @property
@@ -202,8 +208,8 @@ class Deployment(msgspec.Struct, frozen=True):
         return self.listed if self.window is None else self.window
 
     def within(self, window: int | None) -> Deployment:
-        """Return this deployment with its window and known context limited to `window` tokens; None = no
-        change.
+        """Return this deployment with its window and known context limited to `window` tokens. If `window` is
+        None, or the deployment's `room` is not larger, the deployment is returned unchanged.
         """
         if window is None or (self.room is not None and self.room <= window):
             return self
@@ -232,21 +238,22 @@ class Route(msgspec.Struct, frozen=True):
     out. system_prompt, opening: a system message and further messages; both are put before the client's
     messages, unless these begin with a system message. strict, check_output: as in `Demands`. api: the
     operator's choice of protocol, None = `apis.choose` decides. created: when the name was created, Unix
-    seconds. fallbacks: routes that have no fallbacks themselves. Only their deployments, `api`, `spread` and
-    `asked` are used, because the request's defaults have been filled in before; if their `asked` is "",
-    answers show the name of this route. spread: which deployment is asked first, None = always the first one.
-    max_cost: what other deployments than the first choice may cost, None = no bound. hedge: when a second
-    deployment is asked beside the first one, None = never. continues: True = another deployment continues a
-    stream that breaks off. stands_for: the name of the model that an alias, or a hook, has put in place of
-    `asked`; "" = `asked` itself. counted: the names by which limits count requests for this route; () =
-    (`model`,). bare: another name of the same model, as providers have it; "" = none. reserved: which clients
-    may use this name, None = all whose grants allow it.
+    seconds. fallbacks: routes that have no fallbacks themselves. Their `defaults`, `system_prompt`,
+    `opening`, `strict`, `check_output` and `max_cost` are not used: those of this route stay in force. If
+    their `asked` is "", answers show the name of this route. spread: the policy that orders the deployments,
+    None = they are asked in the given order. max_cost: what other deployments than the first choice may cost,
+    None = no bound. hedge: when a second deployment is asked beside the first one, None = never. continues:
+    True = another deployment continues a stream that breaks off. stands_for: the name of the model that an
+    alias, or a hook, has put in place of `asked`; "" = `asked` itself. counted: the names by which limits
+    count requests for this route; () = (`model`,). bare: another name of the same model, as providers have
+    it; "" = none. reserved: which clients may use this name, None = all whose grants allow it.
 
-    These fields are computed from the others. first: the candidate that is called first. plain: True = there
-    is neither `spread` nor `hedge`; while nothing is known against any deployment, `first` is called and
-    nothing is recorded. simple: True = there is neither `hedge` nor `continues`. selects: True = deployments
-    may drop out for some requests, or answers are checked. fills: True = the route may add something to
-    requests. alternates: True = there is another deployment to ask.
+    These fields are computed from the others. first: the candidate that is called first while nothing is
+    known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
+    nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
+    is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
+    are checked. fills: True = the route may add something to requests. alternates: True = there is another
+    deployment to ask.
     """
 
     asked: str
@@ -294,8 +301,8 @@ class Route(msgspec.Struct, frozen=True):
         return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """Return the route with other values of the headers that deployments add. fresh: the new value by the
-        old value; values that are not in `fresh` stay.
+        """Return the route with other values of the headers that its deployments, and those of its fallbacks,
+        add. fresh: the new value by the old value; values that are not in `fresh` stay.
         """
         return msgspec.structs.replace(
             self,
@@ -323,8 +330,8 @@ class Route(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One entry of the model list.
 
-    provider, deployment: the first deployment of the route. capabilities, context_window, max_output_tokens:
-    what is known of that deployment, None = unknown.
+    provider, deployment: the first deployment of the route. capabilities: those that this deployment is known
+    to have. context_window, max_output_tokens: of this deployment, None = unknown.
     """
 
     id: str
@@ -383,8 +390,9 @@ def route_of(
 def deployment_of(
     provider: Provider, name: str, model: Model | None = None, window: int | None = None
 ) -> Deployment:
-    """Return the deployment of a provider's model `name`. model: the configured model whose settings it gets;
-    None = none. window: replaces the model's context window, None = no change.
+    """Return the deployment of a provider's model `name`. model: the configured model whose settings the
+    deployment gets; None = no configured model. window: replaces the model's context window, None = no
+    change; not used without `model`.
     """
     base = provider.base_models.get(name, name)
     listed = (provider.listed or {}).get(name, UNKNOWN)

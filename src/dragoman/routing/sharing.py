@@ -72,8 +72,8 @@ class Sharing:
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
         """Record the marks for what this process has just learnt, and return them to be sent to the other
-        processes. calling: the attempt from which it has learnt; only its key and deployment are compared.
-        None = compare all registers, as after `revive`. now: monotonic seconds.
+        processes. calling: the attempt from which it has learnt; only its key, deployment and provider are
+        compared. None = compare all registers, as after `revive`. now: monotonic seconds.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
@@ -96,9 +96,9 @@ class Sharing:
         return found
 
     def state(self, now: float, lately: float = inf) -> list[Mark]:
-        """Return all marks that are still valid, for a process that knows nothing yet. lately: marks whose
-        time is over are included if they are at most so many seconds old, for processes that may have missed
-        them. now: monotonic seconds.
+        """Return the marks for another process: those whose time is not over, and those that were made at
+        most `lately` seconds ago, even if their time is over. The default for `lately` gives all marks. now:
+        monotonic seconds.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
@@ -118,7 +118,9 @@ class Sharing:
             self._forget(now)
 
     def recall(self, now: float) -> None:
-        """Apply the marks of keys again, because new keys have become known. now: monotonic seconds."""
+        """Apply the marks of keys whose time is not over again, because new keys have become known. now:
+        monotonic seconds.
+        """
         keys = self._keys()
         for mark in self._marks.values():
             if mark.until > now and mark.kind not in _OF_DEPLOYMENTS:
@@ -142,7 +144,9 @@ class Sharing:
                 key.hear(fact, mark.model, mark.until, mark.why, mark.at)
 
     def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
-        """Return the value that a register has now, as far as this process knows."""
+        """Return the values that a register has now, as far as this process knows; `_NOTHING` = the fact does
+        not hold.
+        """
         kind, who, model = register
         if kind == "open":
             state = self._health.breakers.states.get(who)
@@ -156,7 +160,7 @@ class Sharing:
         return until, 0.0, key.retired or "" if kind == "retired" else ""
 
     def _all(self) -> Iterator[Register]:
-        """Return every register that has a mark, or of which this process knows something."""
+        """Iterate over every register that has a mark, or of which this process knows something."""
         found: dict[Register, None] = dict.fromkeys(self._marks)
         for key in self._keys().values():
             found.update((((fact, key.id, model), None) for fact, model in key.facts()))
@@ -169,7 +173,7 @@ class Sharing:
         return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
-        """Forget marks whose time has long been over; if there are still too many, also the oldest."""
+        """Forget the marks whose time has long been over, and then all but the latest `_MOST // 2`."""
         pause_max = self._health.breakers.limits.pause_max
         kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]
         kept.sort(key=lambda mark: mark.at)
@@ -177,8 +181,8 @@ class Sharing:
 
 
 def _in_force(mark: Mark, now: float) -> _Found:
-    """Return what a mark means now. If its time is over, the fact no longer holds; but an open breaker stays
-    open until its trial.
+    """Return the values that a mark gives its register now. If the mark's time is over, the fact no longer
+    holds; but an open breaker stays open until its trial.
     """
     if mark.until <= now and mark.kind != "open":
         return _NOTHING

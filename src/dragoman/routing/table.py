@@ -3,19 +3,18 @@
 Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
 decides:
 
-  1. an alias of exactly this name, whose target is looked up in turn
-  2. a configured model of exactly this name
-  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
-  4. `provider/model`: the text after the first slash is the upstream model
-  5. a provider that is configured with exactly this name in its list of models, in configuration order
-  6. a provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order
-  7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
-  8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
-  9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+  1. an alias of exactly this name, whose target is looked up in turn   2. a configured model of exactly this
+name   3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model   5. a
+provider that is configured with exactly this name in its list of models, in configuration order   6. a
+provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order   7. a
+provider whose own list of models, as it was fetched, has exactly this name, in configuration order   8. the
+alias `*`; if its target is `provider/*`, the name itself is the upstream model   9. 404 `model_not_found`,
+with the nearest known name, or with the setting that would add its vendor
 
 Fetched lists come late because they change without the operator: they give a meaning only to names that have
-none. For a client that may not use a reserved name (`Reserved`), that name has the meaning that it had before
-it was created. This module never reads configuration itself and knows no dialect's fields.
+none. For a client that may not use a reserved name (`Reserved`), the rules from 2 on decide. This module
+never reads configuration itself and knows no dialect's fields.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ class Table:
         default_model: for requests with a prompt that name no model. default_models: by operation, for other
         requests that name no model. reason: returns a sentence that explains why a name is unknown, or None.
 
-        Raises ConfigError with all default models, aliases, fallbacks and uses of models that lead to no
+        Raises ConfigError that lists every default model, alias, fallback and use of a model that leads to no
         deployment.
         """
         known = {provider.name: provider for provider in providers}
@@ -148,7 +147,7 @@ class Table:
         model.
 
         caller: the client; None = the gateway itself, for which no name is reserved. Raises RequestFailed:
-        400 if there is no name and no default model, 404 for an unknown name.
+        400 if there is no name and no default model, 404 for a name without a route for this client.
         """
         if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
@@ -206,13 +205,13 @@ class Table:
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """Yield the entries of a model list, one by one, because providers may list tens of thousands of
-        models.
+        """Yield the entries of a model list, one by one, in the order of their names, because providers may
+        list tens of thousands of models.
 
         names: all names of the list, sorted; names without a route are left out. granted: only names that it
         grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
-        None = all of `names` are listed. providers: only models that one of these providers may answer; None
-        = all. caller: as for `resolve`.
+        None = all of `names` are listed. providers: only models with a deployment at one of these providers;
+        None = all. caller: as for `resolve`.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -227,7 +226,9 @@ class Table:
         return {*self._names(), *_qualified(found)}
 
     def discovered(self) -> Iterator[str]:
-        """Yield the names `provider/model` that come only from the providers' fetched lists."""
+        """Yield the names `provider/model` of the models that providers without a configured list offer
+        (`Provider.offered`). A name that a model, an alias or a created name has is left out.
+        """
         offered = {one.name: one.offered for one in self._providers.values() if one.models is None}
         return (name for name in _qualified(offered) if not self.states(name))
 
@@ -253,7 +254,7 @@ class Table:
         problems: list[Problem],
     ) -> None:
         """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
-        added. problems: aliases without a model are appended.
+        added. problems: gets one for each alias that leads to no model, or back to itself.
         """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
@@ -328,7 +329,9 @@ class Table:
         return self._models.get(name) or self._by_pattern(name) or self._unconfigured(name)
 
     def _by_pattern(self, name: str) -> Route | None:
-        """Return the route of a name that matches a model's pattern; None = there is no such model."""
+        """Return the route of a name that matches a model's pattern; None = no pattern matches, or no
+        provider offers the model.
+        """
         for patterned in self._patterned:
             if (route := patterned.route(name)) is not None:
                 return route
@@ -374,7 +377,7 @@ class Table:
         )
 
     def _is_bare(self, name: str, provider: Provider) -> bool:
-        """Whether the name of a model, without its provider, is resolved to this provider's model."""
+        """Whether `name`, a model's name without a provider, is resolved to a model of this provider."""
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
     def _counted(self, deployment: str) -> tuple[str, ...]:
@@ -425,7 +428,7 @@ def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
 
 class _Patterned:
     """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that is made from
-    the model. fixed: those of its deployments that have no `*`, and so are the same for every name.
+    the model. fixed: those of its `uses` that have no `*`, and so are the same for every name; each once.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
     large enough. If there are none and the request has `truncation: auto`, return those with room for the
     shortened prompt.
 
-    Raises RequestFailed (context_length) if there are none.
+    Raises RequestFailed (context_length) if no deployment has room either way.
     """
     stated = [deployment.room for deployment in deployments if deployment.room is not None]
     if not stated or ceiling(request) <= min(stated):
