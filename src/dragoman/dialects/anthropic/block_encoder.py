@@ -74,7 +74,7 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
     """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported as a
-    change. where: the IR path of the block, tool, message or request.
+    change. where: the IR path of the breakpoint.
     """
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
@@ -82,17 +82,17 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
         if mark.ttl not in {"5m", "1h"}:
             out["ttl"] = "1h"
             report.change(
-                f"{where}.cache",
+                where,
                 "cache_control.ttl",
                 f"{mark.ttl} is written as 1h, the longest cache lifetime of the Messages API",
             )
-    restore(out, mark.extra, report, f"{where}.cache")
+    restore(out, mark.extra, report, where)
     return out
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
     if block.cache is not None:
-        out["cache_control"] = encode_mark(block.cache, scope.report, where)
+        out["cache_control"] = encode_mark(block.cache, scope.report, f"{where}.cache")
     if block.extra is not None:
         restore(out, block.extra, scope.report, where)
     if block.item is not None:

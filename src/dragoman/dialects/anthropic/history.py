@@ -238,7 +238,7 @@ class _Writer(msgspec.Struct):
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
-            written[-1]["cache_control"] = encode_mark(message.cache, self.report, where)
+            written[-1]["cache_control"] = encode_mark(message.cache, self.report, f"{where}.cache")
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:

@@ -94,12 +94,12 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Fit the `budget_tokens` of a request of another dialect: at least `MIN_BUDGET` and, if possible, below
-    the body's `max_tokens`. For a request of this dialect, nothing is changed.
+    """Fit the `budget_tokens` of a request of another dialect: at least `MIN_BUDGET`, and below the body's
+    `max_tokens`. For a request of this dialect, nothing is changed.
 
-    If the budget is not below `max_tokens`, there are two cases. If the client set no limit of output tokens,
-    `max_tokens` is raised, but not above the model's maximum, and the budget stays. If the client set the
-    limit, the budget is lowered; if the limit leaves no room for the smallest budget, thinking is disabled.
+    If the budget is not below `max_tokens` and the client set no limit of output tokens, `max_tokens` is
+    raised, but not above the model's maximum. If the budget still is not below it, the budget is lowered; if
+    `max_tokens` leaves no room for the smallest budget, thinking is disabled.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
@@ -114,11 +114,15 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
         return
     if request.max_output is None:
         most = target.facts.max_output
-        body["max_tokens"] = budget + _ROOM if most is None else min(budget + _ROOM, most)
-        target.report.change(
-            "reasoning.budget", "max_tokens", "raised: it must be larger than the thinking budget"
-        )
-    elif limit > MIN_BUDGET:
+        raised = budget + _ROOM if most is None else min(budget + _ROOM, most)
+        if raised > limit:
+            body["max_tokens"] = limit = raised
+            target.report.change(
+                "reasoning.budget", "max_tokens", "raised: it must be larger than the thinking budget"
+            )
+        if budget < limit:
+            return
+    if limit > MIN_BUDGET:
         thinking["budget_tokens"] = limit - 1
         target.report.change(
             "reasoning.budget", "thinking.budget_tokens", "lowered: it must be smaller than max_tokens"

@@ -375,7 +375,7 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
 
 def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> None:
     if cache.mark is not None:
-        body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
+        body["cache_control"] = encode_mark(cache.mark, target.report, "cache.mark")
     FIELDS.lose(cache, target.report, "cache")
     restore({}, cache.extra, target.report, "cache")
 

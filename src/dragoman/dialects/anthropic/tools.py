@@ -135,7 +135,7 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
     if tool.strict is not None:
         out["strict"] = tool.strict
     if tool.cache is not None:
-        out["cache_control"] = encode_mark(tool.cache, target.report, f"tools[{index}]")
+        out["cache_control"] = encode_mark(tool.cache, target.report, f"tools[{index}].cache")
     if tool.form == "custom" and own:
         out["type"] = tool.form
     restore(out, tool.extra, target.report, f"tools[{index}]")
@@ -162,7 +162,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
         else:
             target.report.lose(f"{where}.options.{key}", f"the tool {kind} has no such setting", "quality")
     if tool.cache is not None:
-        out["cache_control"] = encode_mark(tool.cache, target.report, where)
+        out["cache_control"] = encode_mark(tool.cache, target.report, f"{where}.cache")
     lose_settings(tool, target.report, where)
     target.report.change(where, "tools", f"written as {kind}")
     return out

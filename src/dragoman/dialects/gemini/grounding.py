@@ -122,14 +122,15 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
     """Return the span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters.
 
-    None = the text there is not `words` (None = any text is accepted), or the span begins behind its end.
-    None, too, if the span ends behind an ASCII text; in any other text such a span ends at the end of the
-    text.
+    None = the text there is not `words` (None = any text is accepted), the span begins behind its own end, or
+    it ends behind the end of the text.
     """
     if text.isascii():
         begin, finish = start, end
     else:
         coded = text.encode()
+        if end > len(coded):
+            return None
         begin = len(coded[:start].decode(errors="ignore"))
         finish = len(coded[:end].decode(errors="ignore"))
     if finish > len(text) or begin > finish:

@@ -176,3 +176,10 @@ def test_an_own_effort_that_turns_thinking_off_never_becomes_the_strongest() -> 
     told, report = written(request, BOTH)
     assert "output_config" not in told
     assert lost(report) == [("reasoning.effort", "quality")]
+
+
+def test_a_budget_above_the_model_s_longest_answer_is_lowered_below_it() -> None:
+    facts = Facts(thinking=("enabled",), max_output=8192)
+    body, report = written(foreign(reasoning=R(budget=32_768)), facts)
+    assert (body["max_tokens"], body["thinking"]["budget_tokens"]) == (8192, 8191)
+    assert lost(report) == [("reasoning.budget", "quality")]
