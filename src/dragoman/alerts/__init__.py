@@ -1,3 +1,3 @@
-"""Tells other systems what an operator should know soon: which alerts are sent, in which form (webhooks), and
+"""Sends alerts, which tell an operator what is urgent, to webhooks: which alerts are sent, in which form, and
 their delivery.
 """

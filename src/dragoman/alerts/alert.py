@@ -60,7 +60,7 @@ def read(value: Any) -> Alert:
 
 
 class Quiet:
-    """Decides which alerts go out, so that repetitions do not.
+    """Decides which alerts go out, so that repetitions do not. "An alert passes" means that it goes out.
 
     An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
     is dropped. Two rules for outages and recoveries differ:
@@ -78,7 +78,9 @@ class Quiet:
         self._told: dict[tuple[str, ...], float] = {}
         """By subject, when an alert on it last passed (monotonic seconds)."""
         self._down: set[str] = set()
-        """The deployments and providers whose outage has passed, and whose recovery has not come yet."""
+        """The deployments and providers for which the alert of an outage has gone out, and no recovery has
+        come yet.
+        """
         self._held: dict[str, Alert] = {}
         """By deployment or provider, the outage that is delayed."""
 
@@ -106,8 +108,8 @@ class Quiet:
         return min((self._told[alert.subject] + self.every for alert in self._held.values()), default=None)
 
     def released(self, now: float) -> list[Alert]:
-        """Return the delayed outages whose time has come, and count them as passed. now: monotonic
-        seconds.
+        """Return the delayed outages whose time has come. They count as passed now, and are not returned
+        again. now: monotonic seconds.
         """
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:

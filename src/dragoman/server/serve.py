@@ -41,8 +41,8 @@ for it.
 
 
 class CannotListen(DragomanError):
-    """Raised if the gateway cannot listen on an address: it is in use, it does not belong to this machine, or
-    this user may not use it.
+    """Raised if the gateway cannot listen on an address: for example, it is in use, it does not belong to
+    this machine, or this user may not use it.
     """
 
 

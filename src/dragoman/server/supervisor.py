@@ -56,8 +56,8 @@ _GRACE = 10.0
 
 
 class NotStarted(DragomanError):
-    """Raised if a worker or the keeper ends with an error before it is ready, while the gateway is still
-    starting. That process has logged why.
+    """Raised if a worker or the keeper ends with an exit code above 0 before it is ready, while the gateway
+    is still starting.
     """
 
 
@@ -78,8 +78,8 @@ class Worker:
     loaded: Loaded | None = None
 
     def ready(self, message: bytes) -> None:
-        """Tell the parent that this worker answers requests. message: one line of text; the parent gives the
-        first worker's to `announce`.
+        """Tell the parent that this worker answers requests. message: one line of text; `announce` gets the
+        line of worker 1.
         """
         _report(self.orders, message)
 
@@ -326,9 +326,9 @@ class _Parent:
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """Return the places in which a process may be started now. Until the first worker is ready, this is
-        only the first place. During the first half of a reload it is no place, because it is not decided yet
-        with which configuration new processes begin.
+        """Return the places in which a process may be started now; a process may be running there already.
+        Until the first worker is ready, this is only the first place. During the first half of a reload it is
+        no place, because it is not decided yet with which configuration new processes begin.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()

@@ -48,13 +48,17 @@ LONGEST = 3600.0
 _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""Is logged for a WebSocket's request instead of an HTTP method."""
+"""The log shows this in place of an HTTP method for a request on a WebSocket."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
+"""Close codes (RFC 6455, section 7.4): after an hour, or if the stop of the server cancels the request; for a
+refused handshake; if the server stops and the running request is finished.
+"""
 
 
 class _Admitted(NamedTuple):
-    """A handshake that has passed all checks: the endpoint of its path, its headers, and the client."""
+    """A handshake that has passed all checks: the endpoint of its path, its headers, and the client with its
+    rights at that time.
+    """
 
     endpoint: Endpoint
     socket_format: SocketFormat | None
@@ -150,8 +154,8 @@ class Sockets:
         await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake. None = the handshake is refused; the client has got an error, and the exchange
-        is closed.
+        """Check a handshake, and return it with its endpoint and client. None = the handshake is refused; the
+        client has got an error, and the exchange is closed.
         """
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")

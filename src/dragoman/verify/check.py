@@ -118,8 +118,8 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the answer unchanged. Raises RequestFailed if a candidate does not have the form, or if the
-        check costs too much.
+        """Return the answer unchanged. Raises RequestFailed if a candidate that is checked does not have the
+        form, or if the check costs too much.
         """
         for candidate in response.candidates:
             said = _CandidateText()
@@ -131,7 +131,7 @@ class CheckOutput:
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events to pass on in place of `event`: normally `event` itself. A Finish becomes an
-        Error if the candidate's text does not have the form, or if the check costs too much.
+        Error if the candidate's text is checked and does not have the form, or if the check costs too much.
         """
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
@@ -214,8 +214,8 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """The place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model may
-    write long names.
+    """Return the place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model
+    may write long names.
     """
     path = "$"
     for step in breach.path:

@@ -189,8 +189,9 @@ class Adding:
         return known is not None and known.state == "used"
 
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
-        """Have all workers use the change that was written. If one of them refuses it, undo the change, and
-        raise RequestFailed. entry: what was written; for a removal, its text is empty.
+        """Have all workers use the change that was written. If one of them refuses it, undo the change,
+        unless another server has changed the entry since, and raise RequestFailed. entry: what was written;
+        for a removal, its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:

@@ -176,7 +176,9 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = it is not in the configuration."""
+    """Return the place that states a limit ("dragoman.yaml:12"); None = no such place is known, as for limits
+    of keys and tenants in the database.
+    """
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
             return found
@@ -184,7 +186,9 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """Yield the paths of settings that may state a limit of this name."""
+    """Yield the paths of settings that may state this limit. A limit that is not in `limits` has a name of
+    two parts, such as "key ci"; paths are yielded for keys, providers, models and deployments.
+    """
     config = loaded.config
     if " " not in limit.name:
         yield join("limits", limit.name)
