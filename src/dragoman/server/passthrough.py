@@ -77,9 +77,8 @@ _MOST_VALUES: Final = 1_000_000
 has a few for each of its requests.
 """
 _RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/results)")
-"""Matches the address of the results of an Anthropic batch. Only the path from `/v1` on is sent to the
-client, so that the address leads to this gateway: official clients call it with their own key, which is a key
-of this gateway.
+"""Matches the address of an Anthropic batch's results. Only its path from `/v1` on is sent to the client, so
+that the address leads to this gateway: official clients call it with their key of this gateway.
 """
 
 
@@ -265,8 +264,7 @@ class PassThroughApi:
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
         """Send the request to the provider, and the answer to the client. Raises RequestFailed for the
-        provider's error, with translated ids. If the client's body could not be read to its end, the
-        exception of that reading is raised instead.
+        provider's error, with translated ids; or the exception of reading the client's body, if that failed.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:

@@ -149,8 +149,7 @@ class ProviderPathsApi:
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send the request to the provider, and the answer to the client. Raises RequestFailed, in which the
-        account's secrets are hidden. If the client's body could not be read to its end, the exception of that
-        reading is raised instead.
+        account's secrets are hidden; or the exception of reading the client's body, if that failed.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)

@@ -27,8 +27,7 @@ _LONGEST: Final = 10_000
 
 
 class OwnKeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key for a provider that a tenant brings. key: the key itself; answers show only its last characters.
-    """
+    """A tenant's own key for a provider, to be stored. Answers show only the last characters of `key`."""
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
 
