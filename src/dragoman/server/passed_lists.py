@@ -92,7 +92,8 @@ async def _numbered(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
     """Return a page of Mistral's list, whose pages have numbers from 0. All pages of the provider are read,
-    because a client's page numbers count only the client's objects.
+    because a client's page numbers count only the client's objects. Raises RequestFailed if there are more
+    than `MOST_PAGES` pages.
     """
     number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
     kept: list[Any] = []

@@ -76,8 +76,8 @@ class _Admitted(NamedTuple):
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
         """Return the client with its present rights, which may be fewer than at the handshake. Return a fault
-        instead if the handshake's client key is now invalid or another client's, or if the client may not
-        call the endpoint any more.
+        instead if the client key of the handshake is no longer valid, if it now belongs to a client of
+        another name or to another stored key, or if the client may not call the endpoint any more.
         """
         caller = gateway.client_keys.authenticate(self.headers, self.key, self.first)
         if isinstance(caller, ir.Fault):

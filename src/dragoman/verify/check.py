@@ -27,7 +27,7 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
-"""The most characters of one candidate's text. A longer text is not checked and fails the attempt."""
+"""The most characters of one candidate's text. A longer text is not checked, and counts as wrong."""
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000

@@ -2,8 +2,8 @@
 workers use it.
 
 A change is checked by loading the complete configuration with the change. Then it is written, and the gateway
-reloads. If a worker cannot use the change, it is undone. Other servers on the same database notice the new
-version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
+reloads. If a worker cannot use the change, the change is undone. Other servers on the same database notice
+the new version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class DatedPrice(msgspec.Struct):
 
 class PriceObject(msgspec.Struct):
     """The prices of one deployment (`provider/model`). source: where the prices are from (a guess is called
-    so); null = the price is unknown, which does not mean 0. added: the entry of this name that an operator
-    has added, null = none.
+    so); null = the price is unknown, which does not mean 0. added: the entry of exactly this name that an
+    operator has added, null = none; in lists it is not stated.
     """
 
     deployment: str

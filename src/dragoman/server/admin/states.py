@@ -180,8 +180,8 @@ class BreakerState(msgspec.Struct):
 
 
 class ProviderState(msgspec.Struct):
-    """A provider as all workers together see it. The fields that begin with `last_` are about the latest
-    failure.
+    """A provider, with the attempts, failures and times of all workers together. The fields that begin with
+    `last_` are about the latest failure.
     """
 
     name: str

@@ -36,9 +36,9 @@ EACH: Final = 250
 LARGEST: Final = 262_144
 """The most bytes of a request that creates a name (`/api/create`)."""
 TOGETHER: Final = 4_000_000
-"""The most bytes, in all, of the requests that created the existing names."""
+"""The most bytes of the definitions of all created names together."""
 EACH_TOGETHER: Final = 1_000_000
-"""The most bytes, in all, of the requests that created the existing names of one client key."""
+"""The most bytes of the definitions of one client key's created names together."""
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
 
