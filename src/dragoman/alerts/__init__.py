@@ -1,3 +1,3 @@
-"""Sends alerts, which tell an operator what is urgent, to webhooks: which alerts are sent, in which form, and
+"""Alerts, which tell an operator about urgent events: which alerts are sent, in which form (webhooks), and
 their delivery.
 """

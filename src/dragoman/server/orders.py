@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 DRAIN: Final = b"d"
-"""The parent's order: stop after running requests; keep the port open for the gateway's `drain_delay`."""
+"""The parent's order: keep the port open for the gateway's `drain_delay`, then close it; stop when the
+running requests have ended.
+"""
 CLOSE: Final = b"c"
-"""The parent's order: close the port at once, and stop after running requests."""
+"""The parent's order: close the port at once; stop when the running requests have ended."""
 END: Final = b"e"
 """The parent's order: stop at once."""
 

@@ -21,15 +21,15 @@ from dragoman.server.rounds import LIMIT, brief
 log = logging.getLogger("dragoman.server.parent")
 
 _PATIENCE: Final = 4 * LIMIT
-"""Seconds for which a question waits for the parent's answer: two rounds."""
+"""The most seconds for which a question waits for the parent's answer: two rounds."""
 _NO_ANSWER: Final = Problem("", "the parent process does not answer")
 _CHANGED: Final = Problem("", "has changed while the workers were reading it; load it again")
 
 
 class Parent:
     """The parent process, as a worker or the keeper sees it. line: the socket to the parent. reloads: the
-    reloads of this process's gateway. Making this object changes `reloads`: a reload of this gateway is from
-    then on asked of the parent.
+    reloads of this process's gateway. This object changes `reloads`, so that the gateway asks the parent for
+    each reload from now on.
     """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:

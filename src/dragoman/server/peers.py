@@ -26,7 +26,7 @@ from dragoman.server.lines import Line
 log = logging.getLogger("dragoman.server.peers")
 
 ASK_PATIENCE: Final = 1.0
-"""Seconds for which `ask` waits for answers."""
+"""The most seconds for which `ask` waits for answers."""
 _SIGN_EVERY: Final = 0.5
 """Seconds between two writes to the board by which the keeper shows that it is running."""
 _ASKS: Final = 0xFFFF_FFFF

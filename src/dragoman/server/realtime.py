@@ -57,7 +57,7 @@ _CODES: Final[Mapping[ir.Kind, int]] = {
     "overloaded": _LATER,
     "unavailable": _LATER,
 }
-"""The close code for each kind of fault; `_POLICY` for the others, which are refusals."""
+"""The close code for each kind of fault; `_POLICY` for other kinds."""
 _MOST_REASON: Final = 123
 _REST: Final[Mapping[str, str]] = {
     "/realtime/client_secrets": "client secrets for realtime sessions",

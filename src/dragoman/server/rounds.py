@@ -26,7 +26,7 @@ from dragoman.errors import ConfigError, Problem
 from dragoman.server.orders import Message
 
 LIMIT: Final = 30.0
-"""Seconds for which the parent waits for the workers in each half of a round."""
+"""The most seconds for which the parent waits for the workers in each half of a round."""
 _MOST: Final = 20
 _LONGEST: Final = 500
 """The most problems in a message, and the most characters of each problem's text: the line must take a

@@ -20,8 +20,8 @@ _MOST_METADATA: Final = 16
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
     """Return the page that a query asks for: the most items, whether the newest come first, and the id of the
-    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", for
-    a query without an order. Raises RequestFailed (400).
+    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", is
+    used if the query states no order. Raises RequestFailed (400) for an invalid `limit` or `order`.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)

@@ -36,12 +36,12 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """Return the object that adds earlier turns to this request and stores its answer; None = the request
-    needs neither.
+    """Return the object that adds earlier turns to this request, or stores its answer, or does both; None =
+    the request needs neither.
 
     connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
-    the request's body, which is needed only for chat. Raises RequestFailed if the header X-Session-Id is
-    invalid.
+    the request's body, which is needed only for chat. Raises RequestFailed (400) if the header X-Session-Id
+    is invalid.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

@@ -44,7 +44,9 @@ from dragoman.wire.headers import HeaderMap
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last. OpenAI has the same limit, so clients expect it and open a new one."""
+"""Seconds after which a WebSocket with requests (not a realtime session) is closed; a running request is
+finished first. OpenAI has the same limit, so clients expect it and open a new one.
+"""
 _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
@@ -95,8 +97,8 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
-    """Return the error for a GET that is a WebSocket handshake without the header `Upgrade`, if the path has
-    WebSockets: a proxy has removed this header, and its name in `Connection`. None for any other GET.
+    """Return the error for a GET to a path with WebSockets that has the header Sec-WebSocket-Key, but whose
+    header Connection does not name Upgrade: a proxy has removed both. None for any other GET.
     """
     if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None

@@ -28,8 +28,8 @@ class Exhausted(Exception):
 
 @cache
 def available() -> bool:
-    """Return whether answers can be checked, because the package `regex` (the extra `schema`) is
-    installed.
+    """Return whether the package `regex` (the extra `schema`) is installed. Without this package, answers
+    cannot be checked.
     """
     return importlib.util.find_spec("regex") is not None
 

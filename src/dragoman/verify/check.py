@@ -31,7 +31,9 @@ LONGEST_TEXT: Final = 1_000_000
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""The most bytes of all cached schemas, as JSON without spaces. Compiled, they take about 30 MB of memory."""
+"""The most bytes of all cached schemas together, as JSON without spaces, with `_PART_BYTES` for each compiled
+part of their regular expressions. Compiled, they take about 30 MB of memory.
+"""
 _PART_BYTES: Final = 10
 """How many bytes each compiled part of a regular expression adds to its schema's size in the cache."""
 

@@ -32,9 +32,11 @@ MOST: Final = 2_000
 LARGEST: Final = 64_000
 """The most bytes of one entry, as JSON."""
 _TRIES: Final = 5
-"""How often a change is tried. It is tried again if another server has made a change meanwhile."""
+"""The most times that a change is tried. It is tried again if another server has made a change meanwhile."""
 _RELOADS: Final = 3
-"""How often a reload is tried. It also fails if something else changes while the workers read the files."""
+"""The most times that a reload is tried. A reload also fails if something else changes while the workers read
+the files.
+"""
 
 Do: TypeAlias = Literal["add", "replace", "remove"]
 

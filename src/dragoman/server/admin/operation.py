@@ -1,5 +1,5 @@
-"""The rows that describe operations of the administration. An operation's endpoint and its OpenAPI
-description are made from its row.
+"""The rows that describe operations of the administration, and the endpoints that are made from such rows.
+The OpenAPI description is made from the rows, too (`server.admin.openapi`).
 """
 
 from __future__ import annotations

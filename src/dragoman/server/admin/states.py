@@ -218,7 +218,7 @@ class ProviderState(msgspec.Struct):
 
 
 class ProviderList(msgspec.Struct):
-    """A page of providers, in the order of the configuration."""
+    """A page of the providers."""
 
     data: list[ProviderState]
     has_more: bool
