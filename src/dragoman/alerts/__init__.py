@@ -1,3 +1,3 @@
-"""Tells other systems what an operator should know soon: which alerts are sent, in which form (webhooks), and
+"""Alerts, which tell an operator about urgent events: which alerts are sent, in which form (webhooks), and
 their delivery.
 """

@@ -21,10 +21,11 @@ class Alert(msgspec.Struct, frozen=True):
 
     type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting", "limit_warning" or
     "limit_reached". at: Unix seconds. provider: the provider that the alert is about, None or "" = none.
-    deployment: the deployment that it is about; None = the provider as a whole, which has not answered a
-    check or answers again. message: one sentence for a person, without secrets. key: the last characters of a
-    provider's key, None = no key. limit: the limit's name and its amount, None = no limit. whose: what the
-    limit counts for ("key ci-agent"), None = for everybody.
+    deployment: the deployment that the alert is about, None = no single one; an outage or a recovery without
+    a deployment is about the provider as a whole. message: one sentence for a person, without secrets. key:
+    the last characters of a provider's key, None = no key. limit: the limit's name and its amount, None = no
+    limit. whose: what the limit counts for ("key ci-agent"), None = for everybody, or the alert is not about
+    a limit.
     """
 
     type: str
@@ -60,7 +61,7 @@ def read(value: Any) -> Alert:
 
 
 class Quiet:
-    """Decides which alerts go out, so that repetitions do not.
+    """Decides which alerts go out, so that repetitions do not. "An alert passes" means that it goes out.
 
     An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
     is dropped. Two rules for outages and recoveries differ:
@@ -78,7 +79,9 @@ class Quiet:
         self._told: dict[tuple[str, ...], float] = {}
         """By subject, when an alert on it last passed (monotonic seconds)."""
         self._down: set[str] = set()
-        """The deployments and providers whose outage has passed, and whose recovery has not come yet."""
+        """The deployments and providers for which the alert of an outage has gone out, and no recovery has
+        come yet.
+        """
         self._held: dict[str, Alert] = {}
         """By deployment or provider, the outage that is delayed."""
 
@@ -106,8 +109,8 @@ class Quiet:
         return min((self._told[alert.subject] + self.every for alert in self._held.values()), default=None)
 
     def released(self, now: float) -> list[Alert]:
-        """Return the delayed outages whose time has come, and count them as passed. now: monotonic
-        seconds.
+        """Return the delayed outages whose time has come. They count as passed now, and are not returned
+        again. now: monotonic seconds.
         """
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:

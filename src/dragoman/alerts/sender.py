@@ -104,7 +104,7 @@ class _Receiver:
         self._transport: Transport | None = None
 
     def use(self, target: Target) -> None:
-        """Use other settings for the same URL."""
+        """Use these settings from now on. Their URL is the same as before."""
         self.target = target
         self._quiet.every = target.every
 

@@ -23,8 +23,8 @@ _PREFIX: Final = "whsec_"
 
 
 def key_of(secret: str) -> bytes:
-    """Return the bytes with which to sign. secret: `whsec_` and base64, or any other text, which is used as
-    it is. Raises ValueError if the text after `whsec_` is not base64.
+    """Return the bytes with which to sign. secret: `whsec_` and base64, which is decoded; or any other text,
+    of which the UTF-8 bytes are used. Raises ValueError if the text after `whsec_` is not base64.
     """
     if not secret.startswith(_PREFIX):
         return secret.encode()

@@ -1,5 +1,5 @@
-"""The endpoints of the gateway's own paths (`/generate`, `/anonymous-id`, `/admin/requests`), and of
-LiteLLM's model list (`/model/info`).
+"""The endpoints of the gateway's own paths `/generate`, `/anonymous-id` and `/admin/requests`, and of
+LiteLLM's model list (`/model/info`, `/v1/model/info`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from dragoman.wire.json import encode
 
 
 class NativeApi:
-    """The endpoints of `/generate`, `/anonymous-id`, `/admin/requests` and `/model/info` at one gateway."""
+    """The endpoints of `/generate`, `/anonymous-id`, `/admin/requests`, `/model/info` and `/v1/model/info` at
+    one gateway.
+    """
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -67,7 +69,8 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """Return a model's entry in the form of LiteLLM's `/model/info`. A value is None if it is not known.
+    """Return a model's entry in the form of LiteLLM's `/model/info`. A size that is not known is None. An
+    ability is True if the entry has it, else None.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """

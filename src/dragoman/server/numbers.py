@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 _DIGITS: Final = 15
-"""Numbers with more digits count as the largest one with so many. No list is so long, and Python refuses to
-read a number of thousands of digits.
+"""The most digits of a number, without leading zeros. A number with more digits is read as the largest number
+with 15 digits: Python refuses to read a number of thousands of digits.
 """
 
 
 def whole_number(stated: str) -> int | None:
-    """Return the whole number that a text states in decimal digits, at most 10^15 - 1; None = the text is
-    empty, or has anything else than the digits 0 to 9.
+    """Return the whole number that a text states in the decimal digits 0 to 9. A number of more than 15
+    digits gives 10^15 - 1. None = the text is empty, or contains another character.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None

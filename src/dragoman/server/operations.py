@@ -36,7 +36,8 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
 }
 """For each path (served with and without the root /v1): the operation, and how the body is read."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
-"""Further root paths of a path: Cohere's clients rerank at /v2."""
+"""Further root paths, besides the root "" and /v1, at which a path is served: Cohere's clients rerank at /v2.
+"""
 
 
 class OperationsApi:
@@ -65,7 +66,8 @@ class OperationsApi:
         errors: ErrorCodec | None = None,
     ) -> None:
         """Let the engine answer a request for an operation. path: the operation's path without a root (a key
-        of `PATHS`). errors: writes errors in the form of another protocol; None = in OpenAI's form.
+        of `PATHS`). errors: writes errors in the form of another protocol; None = errors have OpenAI's form.
+        Raises RequestFailed (400) for an invalid header X-Session-Id.
         """
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(

@@ -1,8 +1,9 @@
-"""The format of orders and messages between the parent process and its children (workers and the keeper),
-which go over a socket pair.
+"""The format of orders and messages between the parent process and its children (workers and the keeper).
+They go over a socket pair.
 
 An order is one byte; only the parent sends orders. A message is about a reload: one line that contains a JSON
-object. Its first byte, `{`, distinguishes a message from an order.
+object. The first byte of a message, `{`, distinguishes it from an order. The line by which a child reports
+that it is ready has no such format; `server.supervisor` reads it first.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 DRAIN: Final = b"d"
-"""The parent's order: stop after running requests; keep the port open for the gateway's `drain_delay`."""
+"""The parent's order: keep the port open for the gateway's `drain_delay`, then close it; stop when the
+running requests have ended.
+"""
 CLOSE: Final = b"c"
-"""The parent's order: close the port at once, and stop after running requests."""
+"""The parent's order: close the port at once; stop when the running requests have ended."""
 END: Final = b"e"
 """The parent's order: stop at once."""
 
@@ -30,8 +33,8 @@ def written(message: Message) -> bytes:
 
 def send(line: socket.socket, data: bytes) -> bool:
     """Send bytes (orders, or a message from `written`) without waiting. Return whether the socket has taken
-    all of the bytes. If it has not, the line cannot be used any more: the process at the other end hangs or
-    has ended.
+    all of the bytes. False = the process at the other end has ended or does not read; the socket may have
+    taken the first part of the bytes.
     """
     try:
         return line.send(data, getattr(socket, "MSG_DONTWAIT", 0)) == len(data)
@@ -40,8 +43,8 @@ def send(line: socket.socket, data: bytes) -> bool:
 
 
 def receive(line: socket.socket) -> bytes:
-    """Return the bytes that have arrived over a line, at most 65,536; b"" = the other end is closed. The
-    socket must be readable.
+    """Return the bytes that have arrived over a line, at most 65,536; b"" = the other end is closed. Call
+    this when the socket is readable; otherwise the call may wait.
 
     If a process is killed before it has read everything that was sent to it, the system resets the line. The
     event loop reports the reset only once, so a reset counts as closed, too.

@@ -1,8 +1,8 @@
 """Decides which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-Any web page can send requests to loopback. So if clients need no key, only pages of this machine and of apps
-may call the gateway, unless the operator allows other origins (decision 5).
-https://fetch.spec.whatwg.org/#http-cors-protocol
+The operator can state the allowed origins. Without such a statement, all pages may call the gateway if
+clients need keys. If clients need no key, only pages of this machine and of apps may: any web page can send
+requests to loopback (decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """Return the headers that answer an OPTIONS request: with it a browser asks whether a page of this
-        origin may send a request with certain headers. headers: the names of these headers, separated by
-        commas. If `origin` is None or not allowed, the result is only `Allow`, which permits nothing.
+        """Return the headers of the answer to an OPTIONS request. By such a request, a browser asks whether a
+        page of this origin may send a request with certain headers. headers: the names of these headers,
+        separated by commas; the answer allows all of them. If `origin` is None or not allowed, the result is
+        only `Allow`, which permits the page nothing.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

@@ -1,10 +1,10 @@
 """Translates the ids of objects at providers: in a request, the client's ids become the provider's ids; in an
 answer, the provider's ids become the client's ids.
 
-If an answer shows an object of the client for the first time, the gateway makes an id for the object, and
-stores the client as its owner (`state.owned`). The names of fine-tuned models stay as they are. A request
-with an id that the client does not own gets the error 404 before the provider is called. The exception: if
-clients may use the provider's ids (`Passage.ids`), ids that no client owns are passed on.
+If an answer shows a new object of the client, the gateway makes an id for the object, and stores the client
+as its owner (`state.owned`). The names of fine-tuned models stay as they are. A request with an id that the
+client does not own gets the error 404 before the provider is called. The exception: if clients may use the
+provider's ids (`Passage.ids` is "upstream"), ids that no client owns are passed on.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ log = logging.getLogger("dragoman.server.owned")
 
 
 class Stated(NamedTuple):
-    """An id in a request. text: the id as the client wrote it. kind: the kind of object that the id has to
-    name. param: the place of the id in the request, for errors. write: replaces the id in the request's body;
-    None = the id is in the path or the query, where the caller replaces it.
+    """An id in a request. text: the id that the client sent, decoded. kind: the kind of object that the id
+    has to name. param: the place of the id in the request, for errors. write: replaces the id in the
+    request's body; None = the id is in the path or the query, where the caller replaces it.
     """
 
     text: str
@@ -41,8 +41,8 @@ class Stated(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The client's objects that a request names. owner: the client's name. objects: by the ids that clients
-    use, in the order of the request.
+    """The client's objects that a request names. owner: the client's name. objects: the keys are the ids that
+    clients use, in the order in which `Ownership.named` got the ids.
     """
 
     owner: str
@@ -55,7 +55,7 @@ class Known(NamedTuple):
 
     def upstream(self, text: str) -> str:
         """Return the provider's id for an id of the request; an id that is not in `objects` is returned
-        unchanged. Call `Ownership.admit` before: it refuses ids that the client may not use.
+        unchanged. This method does not check whether the client may use the id; `Ownership.admit` does.
         """
         found = self.objects.get(text)
         return text if found is None else found.upstream
@@ -73,9 +73,9 @@ class Ownership:
     # --- Requests --------------------------------------------------------------------------------------
 
     async def named(self, owner: str, stated: Sequence[Stated]) -> Known:
-        """Return the objects that the ids in a request name. owner: the client's name. Ids that name another
-        client's object, or another kind of object than stated, are left out; `admit` decides whether they are
-        errors.
+        """Return the objects that the ids in a request name. owner: the client's name. Unknown ids, and ids
+        that name another client's object, or another kind of object than stated, are left out; `admit`
+        decides whether they are errors.
         """
         if not stated:
             return Known(owner, {})
@@ -85,10 +85,11 @@ class Ownership:
         return Known(owner, {row.id: row for one, row in found if row is not None and row.kind == one.kind})
 
     async def admit(self, stated: Iterable[Stated], known: Known, passage: Passage) -> None:
-        """Write the provider's ids into the request, by `Stated.write`. known: from `named`. Raises
-        RequestFailed (404) for an object that is at another provider, and for an id that is not in `known`.
-        If clients may use the provider's ids (`passage.ids`), an id that is not in `known` is an error only
-        if it is the provider's id of an object that a client owns.
+        """Check the ids of a request, and write the provider's ids into its body, by `Stated.write`. known:
+        from `named`. Raises RequestFailed (404) for an object that is at another provider than `passage`, and
+        for an id that is not in `known`. If clients may use the provider's ids (`passage.ids` is "upstream"),
+        an id that is not in `known` is an error only if it is the provider's id of an object that any client
+        owns.
         """
         strange: dict[str, Stated] = {}
         for one in stated:
@@ -111,7 +112,7 @@ class Ownership:
 
     async def filtered(self, entries: Sequence[Any], known: Known, passage: Passage) -> list[Any]:
         """Return those entries of a provider's list that the client owns; if clients may use the provider's
-        ids (`passage.ids`), also those that no client owns. Entries without an id are left out.
+        ids (`passage.ids` is "upstream"), also those that no client owns. Entries without an id are left out.
         """
         ids = [place.text for entry in entries for place in places(entry, "id")]
         rows = await reachable(self._store.known(passage.name, ids))
@@ -136,9 +137,10 @@ class Ownership:
         self, entries: Sequence[Any], ids: Ids, known: Known, passage: Passage, *, new: bool
     ) -> None:
         """Replace the provider's ids in objects of its answer by the ids that clients use, also inside texts
-        (`Ids.texts`). Other ids in texts are hidden, except in file names and addresses of results. new: True
-        = an id that is not stored yet is stored with a new id for clients, and the client as the owner; False
-        = only if it is in an object whose own id is stored already.
+        (`Ids.texts`). Parts of texts that look like other ids are hidden, except in file names and addresses
+        of results. new: True = each id that is not stored yet is stored, with a new id for clients (a model
+        keeps its name), and the client as the owner. False = an id is stored so only if it is in an object
+        whose own id was stored before; any other id that is not stored stays as the provider wrote it.
         """
         found = [_Spots.of(entry, ids) for entry in entries]
         texts = [token for one in found for place in one.texts for token in tokens(place.text)]
@@ -169,8 +171,9 @@ class Ownership:
         return OwnedObject(id_, owner, passage.name, kind, upstream, now)
 
     async def _kept(self, objects: Sequence[OwnedObject]) -> Sequence[OwnedObject]:
-        """Store new objects, and return them as they are stored. Raises RequestFailed if the store fails. The
-        objects then exist at the provider, but no client can reach them, so the log names them.
+        """Store new objects, and return them as the store has them afterwards. Raises RequestFailed if the
+        store fails. The objects then exist at the provider, but no client can reach them, so the log names
+        them.
         """
         try:
             return await reachable(self._store.keep(objects))
@@ -184,13 +187,13 @@ class Ownership:
 
     async def text(self, text: str, known: Known, passage: Passage, *, hide: bool) -> str:
         """Return a provider's text in which the ids of the client's objects are replaced by the ids that
-        clients use. hide: True = all other ids in the text are hidden.
+        clients use. hide: True = all other parts of the text that look like ids are hidden.
         """
         return (await self._change(text, known, passage, hide=hide))(text)
 
     async def fault(self, fault: ir.Fault, known: Known, passage: Passage) -> ir.Fault:
         """Return a provider's error in which the ids of the client's objects are replaced by the ids that
-        clients use, and all other ids are hidden.
+        clients use, and all other parts that look like ids are hidden.
         """
         said = f"{fault.message} {fault.param or ''} {msgspec.json.encode(fault.extra).decode()}"
         change = await self._change(said, known, passage, hide=True)
@@ -238,7 +241,7 @@ class _Spots(NamedTuple):
 
 
 def missing(stated: Stated) -> ir.Fault:
-    """Return the fault (404) for an id in a request that the client does not own."""
+    """Return the fault (404) for an id in a request that is not valid or that the client may not use."""
     name = stated.kind.replace("_", " ")
     return ir.Fault("not_found", f"There is no {name} {stated.text[:128]!r}.", "not_found", stated.param)
 

@@ -21,14 +21,15 @@ from dragoman.server.rounds import LIMIT, brief
 log = logging.getLogger("dragoman.server.parent")
 
 _PATIENCE: Final = 4 * LIMIT
-"""Seconds for which a question waits for the parent's answer: two rounds."""
+"""The most seconds for which a question waits for the parent's answer: two rounds."""
 _NO_ANSWER: Final = Problem("", "the parent process does not answer")
 _CHANGED: Final = Problem("", "has changed while the workers were reading it; load it again")
 
 
 class Parent:
     """The parent process, as a worker or the keeper sees it. line: the socket to the parent. reloads: the
-    reloads of this process's gateway; from now on the gateway reloads through the parent.
+    reloads of this process's gateway. This object changes `reloads`, so that the gateway asks the parent for
+    each reload from now on.
     """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:
@@ -43,8 +44,8 @@ class Parent:
 
     async def ask(self) -> Outcome:
         """Ask the parent to reload the configuration in all processes, and return the outcome. If the parent
-        has not answered after `_PATIENCE` seconds, or if this gateway stops, the outcome's problem says that
-        the parent does not answer.
+        has not answered after `_PATIENCE` seconds, or if this gateway stops, the problem in the outcome is
+        that the parent does not answer.
         """
         if self._ended:
             return self._unanswered()
@@ -61,8 +62,8 @@ class Parent:
             del self._asked[mark]
 
     def give_up(self) -> None:
-        """End each waiting `ask` now, because the gateway stops: it returns that the parent does not answer.
-        Later calls of `ask` return the same at once.
+        """End each waiting `ask` now, because the gateway stops. The waiting calls, and all later calls, of
+        `ask` return the problem that the parent does not answer.
         """
         self._ended = True
         for answer in self._asked.values():

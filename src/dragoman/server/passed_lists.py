@@ -23,14 +23,15 @@ Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
 MOST_PAGES: Final = 50
 """The most pages that are fetched for one page of a client."""
 _PAGE: Final = 100
-"""The number of objects to ask for in further pages; every vendor allows this number."""
+"""The fewest objects to ask for in a further page; every vendor allows this number."""
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
     """Return a client's page of a list. first: the provider's answer to the client's own query. target: the
-    path and query of that request, with the provider's ids. Raises what `fetch` raises. Raises RequestFailed
-    if the first `MOST_PAGES` pages contain none of the client's objects and more pages follow. In Mistral's
-    lists (pages with numbers), RequestFailed is raised for every list that is longer than `MOST_PAGES` pages.
+    path and query of that request, with the provider's ids. fetch: is called for further pages; the errors
+    that it raises are raised. Raises RequestFailed if the first `MOST_PAGES` pages contain none of the
+    client's objects and more pages follow. In Mistral's lists (pages with numbers), RequestFailed is raised
+    for every list that is longer than `MOST_PAGES` pages of 100 objects.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))
@@ -62,7 +63,7 @@ async def _chained(
 async def _linked(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """Return a page of a list whose query names the object after which, or before which, the page begins."""
+    """Return a page of a list whose query can name the object after which, or before which, a page begins."""
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
     cursor = next((name for name in (*BEFORE, *AFTER) if name in query), cursor)
@@ -91,7 +92,8 @@ async def _numbered(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
     """Return a page of Mistral's list, whose pages have numbers from 0. All pages of the provider are read,
-    because a client's page numbers count only the client's objects.
+    because a client's page numbers count only the client's objects. Raises RequestFailed if there are more
+    than `MOST_PAGES` pages.
     """
     number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
     kept: list[Any] = []

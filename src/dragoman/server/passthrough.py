@@ -1,13 +1,15 @@
 """Passes requests for files, batches, fine-tuning jobs and similar objects (resources) through to a provider.
 
-Contents pass byte for byte in both directions. In JSON, the ids of objects are translated, and other clients'
-objects are removed from lists (`server.owned`). `dialects.resources` lists the paths and methods that pass;
-this module lists the headers. A client key that is limited to some models, or to operations without
-`pass_through`, may only use the resources in `_FREE`, because a batch can name any model and any operation.
+In JSON bodies, the ids of objects are translated, and other clients' objects are removed from lists
+(`server.owned`). Other contents pass byte for byte. `dialects.resources` lists the paths and methods that
+pass; this module lists the headers. A client key that is limited to some models, or to operations without
+`pass_through`, may at most use the resources in `_FREE`, because a batch can name any model and any
+operation.
 
 A request goes to the provider that has the objects which the request names. If the request names no object,
 it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to the only
-provider that has the resource and speaks the client's protocol; if there are several, the request is refused.
+provider that has the resource, speaks the client's protocol and may be used by the client; if there are
+several, the request is refused.
 """
 
 from __future__ import annotations
@@ -67,21 +69,22 @@ _ANY: Final = "application/octet-stream"
 _FORMS: Final = ("multipart/", "application/x-www-form-urlencoded")
 _BODILESS: Final = frozenset({204, 205})
 MOST_EDITED: Final = 16_000_000
-"""The most bytes of an answer about objects, which is read completely to translate its ids; 1000 batches are
-1 MB.
+"""The most bytes of a JSON answer in which ids are translated. Such an answer is read completely first. 1000
+batches are 1 MB.
 """
 _MOST_VALUES: Final = 1_000_000
-"""The most JSON values of a body in which ids are translated, unless more are configured. A batch has a few
-for each of its requests."""
+"""The most JSON values of a body in which ids are translated, unless `server.max_values` is larger. A batch
+has a few for each of its requests.
+"""
 _RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/results)")
-"""Matches the address of a batch's results. The provider's server is cut off, so that the address leads to
-this gateway: official clients call it with their own key, which is a key of this gateway.
+"""Matches the address of an Anthropic batch's results. Only its path from `/v1` on is sent to the client, so
+that the address leads to this gateway: official clients call it with their key of this gateway.
 """
 
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
-"""The resources whose objects cost nothing. They are also open to keys that are limited to some models or
-operations. The gateway does not know what batches and fine-tuning cost.
+"""The resources whose objects cost nothing. Keys that are limited to some models or operations can use no
+other resources (see `_able`), because the gateway does not know what batches and fine-tuning cost.
 """
 
 
@@ -98,9 +101,10 @@ class Asked(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call to a provider. sent: the client's headers that are passed on. record: the record of this
-    attempt. meter: accounts for the call; None = nothing is accounted for. prefix: the beginning of the
-    addresses of uploads, as clients reach the gateway; "" = this resource has no such addresses.
+    """One call to a provider. passage: the provider. sent: the client's headers that are passed on. record:
+    the record of this attempt. meter: accounts for the call; None = nothing is accounted for. prefix: the
+    beginning of the addresses of uploads, as clients reach the gateway; "" = this resource has no such
+    addresses.
     """
 
     passage: Passage
@@ -112,9 +116,9 @@ class Call(NamedTuple):
 
     @property
     def owns(self) -> bool:
-        """Whether the client becomes the owner of objects in the answer that nobody owns yet. True if clients
-        may use only the gateway's ids, if the path has no id, or if the request names an object of the
-        client.
+        """The value of `new` for `Ownership.show`: whether the client becomes the owner of all objects in the
+        answer that nobody owns yet. True if clients may use only the gateway's ids, if the path has no id, or
+        if the request names an object of the client.
         """
         asked = self.asked
         return self.passage.ids == "minted" or not asked.ids.params or bool(asked.known.objects)
@@ -174,8 +178,8 @@ class PassThroughApi:
     async def pass_file(
         self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Pass a request for files in OpenAI's or Anthropic's form through to the provider. path: its
-        template below the root, such as `/files/{id}`. Raises what `_pass` raises.
+        """Pass a request for files in OpenAI's or Anthropic's form through to the provider. path: the
+        template of the request's path below the root, such as `/files/{id}`. Raises what `_pass` raises.
         """
         await self._pass(request, exchange, client, resource="files", path=path, face=DEFAULT)
 
@@ -211,7 +215,8 @@ class PassThroughApi:
         client: HttpClient,
     ) -> None:
         """Call the provider, pass the answer back to the client, and account for the call. passage: the
-        provider; the credential for the client is chosen here.
+        provider; the credential for the client is chosen here. Raises RequestFailed, also if a limit of the
+        client is reached.
         """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
@@ -259,7 +264,7 @@ class PassThroughApi:
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
         """Send the request to the provider, and the answer to the client. Raises RequestFailed for the
-        provider's error, with translated ids; and the error of the client's body, if reading it failed.
+        provider's error, with translated ids; or the exception of reading the client's body, if that failed.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:
@@ -289,8 +294,9 @@ class PassThroughApi:
             record.ended = now()
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client: JSON with the ids that clients use, other contents byte for
-        byte.
+        """Send a provider's answer to the client: JSON with the ids that clients use, if the path has places
+        of ids in answers (`Ids.answer`); other contents byte for byte. Raises RequestFailed for JSON that
+        cannot be read.
         """
         passage, asked = call.passage, call.asked
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -324,7 +330,7 @@ class PassThroughApi:
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
         """Return the client's page of a provider's list, with the ids that clients use. first: the provider's
-        answer to the client's query.
+        answer to the client's query. Raises RequestFailed.
         """
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
@@ -354,8 +360,8 @@ class PassThroughApi:
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer, and remove the provider's server from
         addresses of results. entries: the objects. page: the JSON object of the list; its `first_id` and
-        `last_id` are set to the ids of `entries`, unless they are missing or null. {} = the answer is not a
-        list. new: as in `Ownership.show`.
+        `last_id`, unless missing or null, are set to the first and last id of `entries` (None = no ids). {} =
+        the answer is not a list. new: as in `Ownership.show`.
         """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
@@ -367,8 +373,8 @@ class PassThroughApi:
                 page[name] = id_[0] if id_ else None
 
     async def _forget(self, call: Call) -> None:
-        """Remove the object that the provider has deleted from the store of owners. If the path has a
-        placeholder `file`, nothing is removed: the file has left a vector store, but still exists.
+        """Remove the object that the provider has deleted from the store of owners. Nothing is removed if the
+        path has a placeholder `file`: the file has left a vector store, but still exists.
         """
         params = call.asked.ids.params
         if "file" not in params:
@@ -390,7 +396,7 @@ class PassThroughApi:
         exchange: Exchange,
     ) -> tuple[Passage, Asked]:
         """Return the provider for a request, and the request with the provider's ids. path: the template
-        below the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client does not own,
+        below the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client may not use,
         the errors of `_chosen`, and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
@@ -427,7 +433,7 @@ class PassThroughApi:
     async def _whole(self, request: HttpRequest) -> bytes:
         """Read the client's body and return it, because its ids may have to be translated. Raises
         RequestFailed: 413 for a body that is too large, 400 for a compressed body or a form, in which ids
-        cannot be translated.
+        cannot be translated; and the errors of reading.
         """
         if request.headers.get("content-type", "").strip().lower().startswith(_FORMS):
             text = "A body that may name objects must be JSON (content-type: application/json)."
@@ -557,7 +563,7 @@ async def flow(
     answer: Answer, client: HttpClient, headers: list[tuple[bytes, bytes]], closing: Callable[[int], None]
 ) -> None:
     """Send an answer to the client as it arrives. headers: for the client. closing: called with the answer's
-    status after the last chunk, before the end is sent.
+    status after the last chunk, before the end of the answer is sent.
     """
     client.streaming = Streaming(answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
     await client.begin(answer.status, headers)
@@ -569,9 +575,10 @@ async def flow(
 
 def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers for the client: the provider's headers that are passed on, headers that keep
-    browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. named: the
-    value of content-disposition, with the ids that clients use; "" = none. whole: True = the provider's
-    content-length is left out.
+    browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. If limits
+    of this gateway apply, the provider's headers about limits are left out. named: the value of
+    content-disposition, with the ids that clients use; "" = none. whole: True = the provider's content-length
+    is left out.
     """
     passage, meter = call.passage, call.meter
     passed = [
@@ -599,8 +606,8 @@ def _uploads(ids: Ids, request: HttpRequest) -> bool:
 
 
 def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
-    """Return a provider's JSON answer, decoded. Raises RequestFailed, which blames the provider, if it is not
-    a JSON object.
+    """Return a provider's JSON answer, decoded. Raises RequestFailed, which blames the provider, if `body` is
+    not a JSON object.
     """
     try:
         return decode_object(body)
@@ -615,8 +622,8 @@ def _sent(request: HttpRequest) -> dict[str, str]:
 
 
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the fields of a request's query as pairs of name and value, without the field `key`, which may
-    contain the client key.
+    """Return the fields of a request's query as pairs of name and value, without fields named `key` (in upper
+    or lower case), which may contain the client key.
     """
     pairs = parse_qsl(request.search, keep_blank_values=True)
     return [pair for pair in pairs if pair[0].lower() != "key"]

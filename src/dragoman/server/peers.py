@@ -1,7 +1,7 @@
 """The messages between the workers and the keeper of one gateway.
 
 Each worker has a line to the keeper, and the keeper passes messages on to the other workers. While the keeper
-is missing, no message reaches another worker, and no question is answered. Messages that workers have sent
+is missing, no message reaches another worker, and no question is answered. Messages that workers send
 meanwhile wait for the next keeper, as far as the buffer of the line holds them.
 """
 
@@ -26,7 +26,7 @@ from dragoman.server.lines import Line
 log = logging.getLogger("dragoman.server.peers")
 
 ASK_PATIENCE: Final = 1.0
-"""Seconds for which `ask` waits for answers."""
+"""The most seconds for which `ask` waits for answers."""
 _SIGN_EVERY: Final = 0.5
 """Seconds between two writes to the board by which the keeper shows that it is running."""
 _ASKS: Final = 0xFFFF_FFFF
@@ -34,10 +34,11 @@ _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class _Letter(msgspec.Struct, frozen=True, array_like=True):
-    """A message in the form in which it is sent. kind: `tell` = for all other workers; `hand` = for the
-    keeper; `ask` = a question; `answer` = an answer to a question; `nobody` = the asked process has no
-    answer. asker: the number of the process that asked, 0 = the keeper. number: of the question; the answers
-    to the question have the same number.
+    """A message in the form in which it is sent. kind: `tell` = for all other processes; `hand` = for the
+    keeper; `ask` = a question to all other processes; `answer` = an answer to a question; `nobody` = the
+    asked process has no answer. asker: the number of the process that asked, 0 = the keeper. number: of the
+    question; the answers to the question have the same number. In a `tell` or `hand`, both are 0 and not
+    used.
     """
 
     kind: Literal["tell", "hand", "ask", "answer", "nobody"]
@@ -126,7 +127,7 @@ class _Linked(Peers, ABC):
         """Send a letter: from a worker to the keeper, or from the keeper to all workers."""
 
     def _receive(self, letter: _Letter) -> _Letter:
-        """Call the receiver for the letter's subject, and return the letter that answers: with the receiver's
+        """Call the receiver for the letter's subject. Return the letter that answers: with the receiver's
         result, or of the kind `nobody` if there is no receiver or if the receiver fails.
         """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)

@@ -1,11 +1,12 @@
-"""Passes requests for `/providers/NAME/PATH` on to the server of the provider NAME, for paths that no
-protocol describes.
+"""Passes requests for `/providers/NAME/PATH` on to the server of the provider NAME, without interpreting
+them.
 
 The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
 server in the provider's base URL, with the credential from `sending.with_credential`; no redirect is
-followed. Bodies pass piece by piece in both directions. An answer is read only to find the usage that it
-states, and to hide the gateway's key in it: some servers have an endpoint that returns the key (`GET
-/v1/user` of ElevenLabs).
+followed. Bodies of requests and of successful answers pass piece by piece. Such an answer is read only to
+find the usage that it states, and to hide the account's keys in it: some servers have an endpoint that
+returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, at most up to a limit, and
+then sent.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ _BODILESS: Final = frozenset({204, 205})
 
 
 class _Call(NamedTuple):
-    """One call to a provider. target: the path and query. record: the record of this attempt. meter: accounts
-    for the call; None = nothing is accounted for.
+    """One call to a provider. passage: the provider. target: the path and query. record: the record of this
+    attempt. meter: accounts for the call; None = nothing is accounted for.
     """
 
     passage: Passage
@@ -148,7 +149,7 @@ class ProviderPathsApi:
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send the request to the provider, and the answer to the client. Raises RequestFailed, in which the
-        account's secrets are hidden; and the error of the client's body, if reading it failed.
+        account's secrets are hidden; or the exception of reading the client's body, if that failed.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
@@ -201,9 +202,10 @@ class ProviderPathsApi:
         await client.end(hider.rest())
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send a provider's error to the client as the provider wrote it, but with the account's secrets
-        hidden. Raises RequestFailed instead for 401 and 403, unless the client sent its own credential: the
-        client cannot correct the gateway's credential. Also raises it for a status outside 400 to 599.
+        """Send a provider's error to the client with the provider's status and body. Secrets of the account
+        with at least `_SHORTEST_SECRET` characters are hidden in the body, and a very long body is cut.
+        Raises RequestFailed instead for 401 and 403, unless the client sent its own credential: the client
+        cannot correct the gateway's credential. Also raises it for a status outside 400 to 599.
         """
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
@@ -221,10 +223,11 @@ class ProviderPathsApi:
 
     def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
         """Return the headers for the client: the provider's headers that are passed on, headers that keep
-        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds.
-        Headers of the connection, cookies, headers that only the gateway may set and headers with a secret of
-        the account are left out. A URL of the provider's server becomes a path of this gateway. whole: True =
-        the provider's content-length is left out.
+        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. Among
+        others, headers of the connection, cookies, headers that only the gateway may set and headers with a
+        secret of the account are left out. In the headers in `_PLACES`, a URL of the provider's server
+        becomes a path of this gateway; such a header with another URL is left out. whole: True = the
+        provider's content-length is left out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
@@ -290,7 +293,9 @@ def _target(passage: Passage | None, name: str, method: str, path: str, request:
 
 
 def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None:
-    """Write the usage, the units and the model that an answer has stated so far into the records."""
+    """Write what an answer has stated so far into the records: the usage, the units, and, if one of the two
+    is stated, the model.
+    """
     stated = usage.stated()
     if stated.usage is not None:
         record.usage = exchange.usage = stated.usage
@@ -315,9 +320,9 @@ def _keys(account: Account) -> list[str]:
 
 
 def _sent(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the client's headers that are sent to the provider. Left out are headers of the connection,
-    credentials, cookies, headers that proxies add, headers for the gateway, and headers that would choose
-    another method, path or account at the provider.
+    """Return the client's headers that are sent to the provider. Left out are, for example, headers of the
+    connection, credentials, cookies, `user-agent`, headers that proxies add, headers for the gateway, and
+    headers that would choose another method, path or account at the provider.
     """
     dropped = _of_connection(headers)
     return {name: value for name, value in headers.items() if name not in dropped and _is_sent(name)}
@@ -371,6 +376,10 @@ _NOT_ANSWERED: Final = frozenset(
 )
 _NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")
 _PLACES: Final = frozenset({"location", "content-location", "operation-location", "azure-asyncoperation"})
-"""Headers with a URL at the provider, which is changed to a URL below the provider's paths at the gateway."""
+"""Headers with a URL at the provider. `_headers` changes the URL to one below the provider's paths at the
+gateway.
+"""
 _SHORTEST_SECRET: Final = 8
-"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+"""The fewest characters of a secret that is hidden in errors and in headers. A shorter secret, such as the
+value "eu" of a header, is not hidden, because many words contain it.
+"""

@@ -40,9 +40,13 @@ _BETAS: Final = {"realtime-v1": "realtime=v1"}
 _SENT: Final = ("openai-beta", "openai-safety-identifier")
 """The client's headers that are sent to the provider."""
 _FIRST: Final = 60.0
-"""Seconds within which the first message must come, if it names the model."""
+"""Seconds within which the first message must come after the WebSocket was accepted, if this message names
+the model.
+"""
 _IGNORED: Final = frozenset({"api-version", "api-key", "key", "alt", "access_token"})
-"""Fields of the query that are for the gateway: its version of the API, and the client's key."""
+"""Fields of the query that are accepted and not used: the version of the API, and the client's key, which was
+read before.
+"""
 _POLICY, _INTERNAL, _RESTART, _LATER, _WRONG = 1008, 1011, 1012, 1013, 1007
 """Close codes: RFC 6455, section 7.4.1, and https://www.iana.org/assignments/websocket."""
 _CODES: Final[Mapping[ir.Kind, int]] = {
@@ -53,7 +57,7 @@ _CODES: Final[Mapping[ir.Kind, int]] = {
     "overloaded": _LATER,
     "unavailable": _LATER,
 }
-"""The close code for each kind of fault; `_POLICY` for the others, which are refusals."""
+"""The close code for each kind of fault; `_POLICY` for other kinds."""
 _MOST_REASON: Final = 123
 _REST: Final[Mapping[str, str]] = {
     "/realtime/client_secrets": "client secrets for realtime sessions",
@@ -71,8 +75,8 @@ class RealtimeApi:
     """Answers HTTP requests for realtime sessions that are not WebSocket handshakes; each gets an error."""
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of sessions, for requests without a WebSocket, and OpenAI's other paths for
-        realtime, which the gateway does not support.
+        """Yield the endpoints of the paths of sessions, for requests that open no WebSocket, and of OpenAI's
+        other paths for realtime, which the gateway does not support.
         """
         for dialect, _ in faces():
             if dialect.live is not None and (dialect is DEFAULT or dialect.live is not DEFAULT.live):
@@ -96,10 +100,9 @@ class RealtimeApi:
 
 
 class Handshake(NamedTuple):
-    """A WebSocket handshake for a realtime session, which may be accepted. subprotocols: those that the
-    client offers. chosen: the one that is accepted, None = none. search: the query of the URL. caller:
-    returns the client with its present rights, or the fault if the client may not go on. link: the
-    connection.
+    """A WebSocket handshake for a realtime session that has passed the checks. subprotocols: those that the
+    client offers. chosen: the one to accept, None = none. search: the query of the URL. caller: returns the
+    client with its present rights, or the fault if the client may not go on. link: the connection.
     """
 
     endpoint: Endpoint
@@ -123,8 +126,9 @@ def live_of(endpoint: Endpoint | None) -> Live | None:
 async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
-    """Serve one session until it ends, then close the exchange and pass it to the observers. An error is sent
-    to the client.
+    """Serve one session until it ends, then close the exchange and pass it to the observers. An error
+    (RequestFailed) is sent to the client. Raises CancelledError if the task is cancelled; if the connection
+    is not lost, the WebSocket is closed first.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -164,9 +168,11 @@ async def serve_session(
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:
-    """Return the model that the client names, or None if the query names none. If the protocol has the model
-    in the first message (`Live.model`), accept the WebSocket and wait for this message. Raises RequestFailed:
-    400 for an unknown field of the query or an invalid message, and if no message comes.
+    """Return the model that the client names, or None if the query names none. If the protocol has no
+    `Live.model`, the model is the query's `model`, or else `deployment`; an `intent` in the query is stored
+    in `client.search`. Otherwise the model is in the first message: accept the WebSocket and wait for this
+    message. Raises RequestFailed: for an unknown field of the query, for an invalid message, if no message
+    comes within `_FIRST` seconds, and if the client closes the WebSocket before.
     """
     if live.model is None:
         query = dict(parse_qsl(handshake.search, keep_blank_values=True))
@@ -230,7 +236,7 @@ class RealtimeClient:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, by closing it
-        with a code for the exchange's fault.
+        as `end` does.
         """
         self._exchange.status = status
         if self._accepted:
@@ -274,7 +280,7 @@ class RealtimeClient:
 
     async def receive(self) -> Message | None:
         """Wait for the client's next message and return it; None = the client has closed the WebSocket or has
-        disconnected. `left` then has the close code and the reason.
+        disconnected. In that case `left` is set to the close code and the reason.
         """
         if self._taken and self._link.answered is not None:
             self._link.answered()
@@ -311,8 +317,8 @@ class RealtimeClient:
 
 
 def _passed(handshake: Handshake) -> dict[str, str]:
-    """Return the client's headers that are sent to the provider. A beta version that the client states as a
-    subprotocol becomes the header `openai-beta`, unless the client sent this header.
+    """Return the client's headers that are sent to the provider. If the client has sent no header
+    `openai-beta`, a subprotocol with a known beta version (`openai-beta.realtime-v1`) becomes this header.
     """
     headers = handshake.headers
     passed: dict[str, Any] = {name: headers[name] for name in _SENT if name in headers}
@@ -323,7 +329,9 @@ def _passed(handshake: Handshake) -> dict[str, str]:
 
 
 def _closing(fault: ir.Fault | None) -> tuple[int, str]:
-    """Return the close code and the reason for a session that ends with this fault (None = without one)."""
+    """Return the close code and the reason (at most 123 bytes) for a session that ends with this fault (None
+    = without one).
+    """
     if fault is None:
         return 1000, ""
     code = _RESTART if fault is STOPPING else _CODES.get(fault.kind, _POLICY)

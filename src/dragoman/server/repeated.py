@@ -22,8 +22,8 @@ _LONGEST: Final = 16_384
 
 
 class Repeatable(NamedTuple):
-    """The description of a head that has arrived. before, after: the bytes of the head before and after the
-    digits of content-length. digits: these digits.
+    """The description of a head that has arrived. head: the parsed head. before, after: the bytes of the head
+    before and after the digits of content-length. digits: these digits.
     """
 
     head: Head

@@ -84,9 +84,9 @@ class ResponsesApi:
         )
 
     async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer `POST /responses`. If the body has `background: true`, start a background response, and send
-        it as queued, or its events with `stream: true`. Otherwise let the engine answer. Raises
-        RequestFailed.
+        """Answer `POST /responses`. If the body has `background: true`, start a background response and send
+        it as it is now, or its events with `stream: true`; if it is refused, send the error. Otherwise let
+        the engine answer. Raises RequestFailed.
         """
         head = _background(request.body)
         if head is None:
@@ -110,7 +110,7 @@ class ResponsesApi:
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a stored response as it is now; or, with `stream=true` in the query, the events of a
-        background response. Raises RequestFailed.
+        background response after the number in `starting_after` (default: all events). Raises RequestFailed.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -129,7 +129,7 @@ class ResponsesApi:
     ) -> None:
         """Stream the events of a background response to the client, from the first event with a number above
         `after` (-1 = all) to the last event of the response. Events that do not exist yet are waited for. If
-        this fails, the last event is of the type `error`.
+        this fails, an event of the type `error` is sent last. The stream ends with `[DONE]` in both cases.
         """
         tenant = request.caller.name
         self._chat.streams(DIALECT, client)
@@ -164,8 +164,9 @@ class ResponsesApi:
         await client.answer(200, (), written(record))
 
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of a response's complete input: the items of the responses that it continues, then
-        the items of its own request. Raises RequestFailed.
+        """Send one page of a response's complete input: the items of the responses that it continues (with
+        their answers), then the items of its own request. The newest items come first, unless the query has
+        `order=asc`. Raises RequestFailed.
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)

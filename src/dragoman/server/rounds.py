@@ -1,12 +1,12 @@
 """Reloads the configuration in all processes of a gateway together: all of them use the new configuration, or
 none does.
 
-"Worker" stands here for each child process of the parent, the keeper included. A reload is called a round.
-The parent loads the new configuration and asks each worker to prepare it. When all workers have prepared it,
-the parent chooses the new configuration, and each worker begins to use it. If a worker cannot prepare it, or
-takes too long, all processes keep the old configuration. A worker that is started later is a fork of the
-parent, so it begins with the configuration that the parent has chosen. One round runs at a time; a request
-for a reload during a round makes another round follow.
+"Worker" stands here for each worker and for the keeper. A reload is called a round. The parent loads the new
+configuration and asks each worker to prepare it. When all workers have prepared it, the parent chooses the
+new configuration, and each worker begins to use it. If a worker cannot prepare it, or takes too long, all
+processes keep the old configuration. A worker that does not begin to use it in time must be ended. A worker
+that is started later is a fork of the parent, so it begins with the configuration that the parent has chosen.
+One round runs at a time; a request for a reload during a round makes another round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -26,7 +26,7 @@ from dragoman.errors import ConfigError, Problem
 from dragoman.server.orders import Message
 
 LIMIT: Final = 30.0
-"""Seconds for which the parent waits for the workers in each half of a round."""
+"""The most seconds for which the parent waits for the workers in each half of a round."""
 _MOST: Final = 20
 _LONGEST: Final = 500
 """The most problems in a message, and the most characters of each problem's text: the line must take a
@@ -90,8 +90,8 @@ class Rounds:
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
         """Begin a round. If a round is running, another round will follow it instead. asker: gets the outcome
-        of the round that this call begins or makes follow; None = nobody asks. quiet: the outcome is reported
-        only if it has news; has no effect while a round is running.
+        of the round that this call begins or makes follow; None = nobody asks. quiet: `told` is called only
+        if the outcome has news; has no effect while a round is running.
         """
         if self.phase != "rest":
             self._again = True
@@ -116,7 +116,7 @@ class Rounds:
 
     def heard(self, number: int, message: Message, now: float) -> None:
         """Handle a message from the worker with this number: a request for a reload, or an answer in the
-        running round. Answers in earlier rounds are ignored.
+        running round. Answers that belong to an earlier round are ignored.
         """
         if "ask" in message:
             self.begin(now, (number, message["ask"]))
@@ -130,8 +130,9 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """Expect nothing more from the worker with this number, because it has ended. The process that
-        replaces it begins with the configuration that the parent has chosen by then.
+        """Expect nothing more from the worker with this number, because it has ended: a running round does
+        not wait for its answer. The process that replaces it begins with the configuration that the parent
+        has chosen by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]

@@ -1,5 +1,6 @@
-"""Chooses the credential for a request that is sent to a provider as the client wrote it, and passes the
-request's body on piece by piece.
+"""Functions for requests that are passed on to a provider without being decoded. They choose the credential,
+replace the header Idempotency-Key, pass the body on piece by piece, and refuse a form that has a certain
+field.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
     for the provider; else the credential that the client has sent, if the provider is configured for clients'
     credentials; else the gateway's. Raises RequestFailed if the client's credential is needed and missing, if
     the tenant's key cannot be decrypted, if an operator has disabled the provider, or if the gateway's key is
-    needed and an operator has disabled it.
+    needed and cannot be used because an operator has disabled it.
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -38,9 +39,9 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """Return the headers for a provider. A client's Idempotency-Key is replaced by a value that depends on
-    the client, too, so that two clients with the same value do not collide at the provider. The value of a
-    client without a key of this gateway stays as it is. sent: the headers, by lower-case name.
+    """Return the headers for a provider. The client's Idempotency-Key is replaced by a value that depends on
+    the client, too, so that two clients with the same value do not collide at the provider. If the client has
+    no key of this gateway, its value stays as it is. sent: the headers, by lower-case name.
     """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
@@ -51,9 +52,9 @@ _ONCE: Final = "idempotency-key"
 
 class ClientBody:
     """The body of a request to a provider. whole: bytes to send instead of the client's body; None = the
-    client's body is sent as it comes in. flow: the body for `Passage.send`; None = no body, because the
-    endpoint takes none. failure: the exception because of which the client's body could not be read to its
-    end; None = there was none.
+    client's body is sent as it comes in. flow: the body for `Passage.send`; b"" = the client's body is empty;
+    None = no body, because the endpoint takes none. failure: the RequestFailed or ClientGone because of which
+    the client's body could not be read to its end; None = there was none.
     """
 
     def __init__(self, request: HttpRequest, whole: bytes | None = None) -> None:
@@ -78,14 +79,15 @@ class ClientBody:
 
 
 _HEAD: Final = 1_000
-"""How many bytes before a piece are searched together with the piece, because a field's head may begin in
-them.
+"""How many bytes before a piece are searched together with the piece, because the line that names a field may
+begin in them.
 """
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the first piece that has a field of
-    this name, because the ids in forms are not translated.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the first piece with a line
+    `content-disposition` that contains `name`, also inside a longer name: a form may not have this field,
+    because the ids in forms are not translated. Pieces before may have been yielded already.
     """
     field = re.compile(rb"content-disposition[^\r\n]{0,500}" + re.escape(name.encode()), re.IGNORECASE)
     before = b""

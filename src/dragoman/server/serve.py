@@ -2,8 +2,9 @@
 
 At the first stop signal, running requests may finish, for at most the configured time. After SIGTERM the port
 first stays open for a while, so that load balancers notice the stop. The second signal ends everything at
-once. SIGHUP, or a change of the configuration's files, loads the configuration again. If there are several
-workers, the parent process gets the signals and watches the files, and sends each worker orders.
+once. The configuration is loaded again at SIGHUP, and whenever `config.watch` says so: for example after a
+change of its files or of the entries in the database. If there are several workers, the parent process gets
+the signals and watches the files, and sends each worker orders.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ for it.
 
 
 class CannotListen(DragomanError):
-    """Raised if the gateway cannot listen on an address: it is in use, it does not belong to this machine, or
-    this user may not use it.
+    """Raised if the gateway cannot listen on an address: for example, it is in use, it does not belong to
+    this machine, or this user may not use it.
     """
 
 
@@ -181,8 +182,9 @@ class _Server(uvicorn.Server):
 
 
 async def watch(gateway: Core) -> None:
-    """Run until cancelled: load the gateway's configuration again whenever its files, or the entries in the
-    database, have changed.
+    """Run until cancelled: load the gateway's configuration again whenever `config.watch` says so. It says so
+    if the files have changed (unless `reload.watch` is off), if the entries in the database have changed, and
+    if the time `reload.poll` has passed.
     """
     monotonic = gateway.seams.monotonic
     loaded = gateway.loaded

@@ -57,7 +57,7 @@ class SocketClient:
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Send a part of a stream. data: complete lines; each line becomes one message."""
+        """Send a part of a stream. data: complete lines; each line that is not empty becomes one message."""
         if messages := [line for line in data.split(b"\n") if line]:
             await self._tell(messages)
 

@@ -58,8 +58,9 @@ def read_chat(message: str, _max_depth: int) -> SocketRequest:
 
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
-    """Return the request in a `response.create` message, changed to `"stream": true`; an invalid message
-    gives a request with a fault. None = the message is one of `_NOTICES`, which need no answer.
+    """Return the request in a `response.create` message: the message without `type`, `stream_id`,
+    `background` and `stream_options`, and with `"stream": true`. An invalid message gives a request with a
+    fault. None = the message is one of `_NOTICES`, which need no answer.
     """
     try:
         head = decode_head(message.encode(), max_depth)

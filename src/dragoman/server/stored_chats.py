@@ -115,8 +115,9 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata that listed completions must have, from the query (`metadata[KEY]=VALUE`). Raises
-    RequestFailed (400) for more than 16 pairs.
+    """Return the metadata that listed completions must have, from the query (`metadata[KEY]=VALUE`, a KEY of
+    1 to 64 characters). Other fields of the query are ignored. Raises RequestFailed (400) for more than 16
+    pairs.
     """
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:

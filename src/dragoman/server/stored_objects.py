@@ -20,8 +20,8 @@ _MOST_METADATA: Final = 16
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
     """Return the page that a query asks for: the most items, whether the newest come first, and the id of the
-    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", for
-    a query without an order. Raises RequestFailed (400).
+    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", is
+    used if the query states no order. Raises RequestFailed (400) for an invalid `limit` or `order`.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -65,14 +65,16 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: HttpClient, body: bytes) -> None:
-    """Charge the bytes of `body` to the request's memory, then send `body` (JSON) with status 200."""
+    """Charge the bytes of `body` to the request's memory, then send `body` (JSON) with status 200. Raises
+    RequestFailed if there is not enough memory.
+    """
     request.room.take(len(body))
     await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the `metadata` of a body; {} = it has none. Raises RequestFailed (400) unless it is an object
-    with at most 16 fields: names of at most 64 characters, strings of at most 512.
+    """Return the `metadata` of a body; {} = it has none, or null. Raises RequestFailed (400) unless it is an
+    object with at most 16 fields: names of at most 64 characters, strings of at most 512.
     """
     stated = body.get("metadata")
     if stated is None:

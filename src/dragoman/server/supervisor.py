@@ -5,10 +5,10 @@ Each child is a fork of the parent, made after everything is loaded. So the pare
 loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
 child. Over it the child reports once that it is ready, and the parent sends orders (`server.orders`); if it
 closes, the child knows that the parent has died. The parent handles all signals. It also notices changes of
-the configuration's files, and then makes all processes reload (`server.rounds`). Another socket pair connects
-each worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of the worker
-or the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs beside them.
-See docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
+the configuration (`config.watch`), and then makes all processes reload (`server.rounds`). Another socket pair
+connects each worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of
+the worker or the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs
+beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ _GRACE = 10.0
 
 
 class NotStarted(DragomanError):
-    """Raised if a worker or the keeper ends with an error before it is ready, while the gateway is still
-    starting. That process has logged why.
+    """Raised if a worker or the keeper ends with an exit code above 0 before it is ready, while the gateway
+    is still starting.
     """
 
 
@@ -78,8 +78,8 @@ class Worker:
     loaded: Loaded | None = None
 
     def ready(self, message: bytes) -> None:
-        """Tell the parent that this worker answers requests. message: one line of text; the parent gives the
-        first worker's to `announce`.
+        """Tell the parent that this worker answers requests. message: one line of text; `announce` gets the
+        line of worker 1.
         """
         _report(self.orders, message)
 
@@ -170,19 +170,19 @@ def supervise(
 
     At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
     SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second signal ends the
-    workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a change of the
-    configuration's files, or a worker's request starts a reload: all processes use the new configuration, or
-    none does.
+    workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's
+    request, or `config.watch` (a change of the files or of the entries in the database, or the time
+    `reload.poll`) starts a reload: all processes use the new configuration, or none does.
 
     listener: the socket on which the workers accept connections; the parent closes its copy at the first stop
     signal. work: runs the complete life of a worker; it is called in the worker's process, in which
     `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called once
     with the first worker's message, when all workers answer requests and the keeper has started. loaded: the
     configuration with which the processes begin; None = there are no reloads. told: called with the outcome
-    of each reload, except if a change of files has started the reload and the outcome has no news. beside:
-    runs the complete life of a process that all others use, such as a database. This process starts first,
-    gets no orders, and gets SIGTERM after the last of the others has ended; the argument of `beside` is a
-    socket that closes when the parent ends.
+    of each reload, except if `config.watch` has started the reload and the outcome has no news. beside: runs
+    the complete life of a process that all others use, such as a database; None = there is no such process.
+    It starts first, gets no orders, and gets SIGTERM after the last of the others has ended; the argument of
+    `beside` is a socket that closes when the parent ends.
 
     Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
     wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted, and KeyboardInterrupt
@@ -235,7 +235,9 @@ class _Parent:
         self._kill_at = math.inf
 
     def reloads(self, loaded: Loaded, told: Callable[[Outcome], None]) -> None:
-        """Allow reloads: watch the files of this configuration from now on. told: as in `supervise`."""
+        """Allow reloads: watch the files and the database of this configuration from now on. told: as in
+        `supervise`.
+        """
         self._watch = Watch(loaded, SYSTEM.monotonic())
         self._rounds = Rounds(
             loaded,
@@ -299,7 +301,8 @@ class _Parent:
 
     def _reload(self) -> None:
         """If a reload is running and the time of its present half is over, end this half. If no reload is
-        running and the configuration's files have changed, begin one. Do nothing while the gateway stops.
+        running and `config.watch` says that the configuration must be loaded again, begin one. Do nothing
+        while the gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:
@@ -326,9 +329,9 @@ class _Parent:
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """Return the places in which a process may be started now. Until the first worker is ready, this is
-        only the first place. During the first half of a reload it is no place, because it is not decided yet
-        with which configuration new processes begin.
+        """Return the places in which a process may be started now; a process may be running there already.
+        Until the first worker is ready, this is only the first place. During the first half of a reload it is
+        no place, because it is not decided yet with which configuration new processes begin.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()

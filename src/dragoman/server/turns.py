@@ -15,15 +15,15 @@ from dragoman.turns.turn import Connection, ResponseTurn
 from dragoman.wire.headers import HeaderMap
 
 STATEFUL = "openai_responses"
-"""The dialect of the Responses API, whose answers are stored unless the request says otherwise."""
+"""The dialect of the Responses API."""
 _SESSION: Final = b"x-session-id"
 _AFFINITY: Final = b"x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the
 same instance, and repeats the history itself.
 """
 _SEARCHED: Final = 4_000
-"""Bytes. A longer body is not searched for the mark, because that would take as long as decoding; the engine
-looks into the decoded body later (`Turn.concerns`).
+"""Bytes. A longer body is not searched for the mark of a stored chat completion, because that would take as
+long as decoding; the engine looks into the decoded body later (`Turn.concerns`).
 """
 
 
@@ -36,12 +36,12 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """Return the object that adds earlier turns to this request and stores its answer; None = the request
-    needs neither.
+    """Return the object that adds earlier turns to this request, or stores its answer, or does both; None =
+    the request needs neither.
 
     connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
-    the request's body, which is needed only for chat. Raises RequestFailed if the header X-Session-Id is
-    invalid.
+    the request's body, which is needed only for chat. Raises RequestFailed (400) if the header X-Session-Id
+    is invalid.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

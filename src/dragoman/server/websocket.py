@@ -44,17 +44,23 @@ from dragoman.wire.headers import HeaderMap
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last. OpenAI has the same limit, so clients expect it and open a new one."""
+"""Seconds after which a WebSocket with requests (not a realtime session) is closed; a running request is
+finished first. OpenAI has the same limit, so clients expect it and open a new one.
+"""
 _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""Is logged for a WebSocket's request instead of an HTTP method."""
+"""The log shows this in place of an HTTP method for a request on a WebSocket."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
+"""Close codes (RFC 6455, section 7.4): after an hour, or if the stop of the server cancels the request; for a
+refused handshake; if the server stops and the running request is finished.
+"""
 
 
 class _Admitted(NamedTuple):
-    """A handshake that has passed all checks: the endpoint of its path, its headers, and the client."""
+    """A handshake that has passed all checks: the endpoint of its path, its headers, and the client with its
+    rights at that time.
+    """
 
     endpoint: Endpoint
     socket_format: SocketFormat | None
@@ -72,8 +78,8 @@ class _Admitted(NamedTuple):
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
         """Return the client with its present rights, which may be fewer than at the handshake. Return a fault
-        instead if the handshake's client key is now invalid or another client's, or if the client may not
-        call the endpoint any more.
+        instead if the client key of the handshake is no longer valid, if it now belongs to a client of
+        another name or to another stored key, or if the client may not call the endpoint any more.
         """
         caller = gateway.client_keys.authenticate(self.headers, self.key, self.first)
         if isinstance(caller, ir.Fault):
@@ -91,8 +97,8 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
-    """Return the error for a GET that is a WebSocket handshake without the header `Upgrade`, if the path has
-    WebSockets: a proxy has removed this header, and its name in `Connection`. None for any other GET.
+    """Return the error for a GET to a path with WebSockets that has the header Sec-WebSocket-Key, but whose
+    header Connection does not name Upgrade: a proxy has removed both. None for any other GET.
     """
     if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None
@@ -150,8 +156,8 @@ class Sockets:
         await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake. None = the handshake is refused; the client has got an error, and the exchange
-        is closed.
+        """Check a handshake, and return it with its endpoint and client. None = the handshake is refused; the
+        client has got an error, and the exchange is closed.
         """
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")

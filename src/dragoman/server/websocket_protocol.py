@@ -1,9 +1,10 @@
 """uvicorn's WebSocket protocol over the library `websockets` (the part without I/O), with our changes.
 
 When the server stops, the handler finishes the running request. A lost connection cancels the running
-request. Several messages are sent in one write. Nothing is read from the client while it does not read, or
-while the application takes no messages. A message has a limit for the number of its frames and for the time
-until it is complete. Until it is answered, it counts towards the memory that all request bodies share.
+request. Several messages are sent in one write. Nothing is read from the client while the client does not
+read, or while the application takes no messages. A message has a limit for the number of its frames and for
+the time until it is complete. A message counts towards the memory that all request bodies share, until the
+message is answered.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._taken = 0
         """Bytes of memory taken for messages that the application has not received."""
         self._began = 0.0
-        """When the first of these bytes came (monotonic seconds)."""
+        """When the first of the bytes in `_taken` came (monotonic seconds)."""
         self._unanswered: deque[int] = deque()
         """Bytes of memory of each message that was received and not answered, oldest first."""
 

@@ -15,9 +15,7 @@ from typing import Final
 from dragoman.verify.patterns import Pattern
 
 STEPS: Final = 300_000
-"""The most steps of the check of one candidate. A step takes 1 µs; a valid answer of 1 MB takes fewer than
-these.
-"""
+"""The most steps of the check of one candidate. A step takes about 1 µs."""
 PATTERN_SECONDS: Final = 0.05
 """The most seconds that all pattern searches of one check take together. The package `regex` may stop a
 search 0.07 s late.
@@ -30,8 +28,8 @@ class Exhausted(Exception):
 
 @cache
 def available() -> bool:
-    """Return whether answers can be checked, because the package `regex` (the extra `schema`) is
-    installed.
+    """Return whether the package `regex` (the extra `schema`) is installed. Without this package, answers
+    cannot be checked.
     """
     return importlib.util.find_spec("regex") is not None
 
@@ -58,8 +56,8 @@ class Budget:
         """Search a pattern in a text, and return whether it occurs. The search takes one step and its own
         time from the budget.
 
-        Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if the
-        search uses up the time.
+        Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if no
+        time is left after the search.
         """
         self.spend()
         if len(text) > pattern.reach:

@@ -27,11 +27,13 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
-"""The most characters of one candidate's text. A longer text is not checked and fails the attempt."""
+"""The most characters of one candidate's text. A longer text is not checked, and counts as wrong."""
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""The most bytes of all cached schemas, as JSON without spaces. Compiled, they take about 30 MB of memory."""
+"""The most bytes of all cached schemas together, as JSON without spaces, with `_PART_BYTES` for each compiled
+part of their regular expressions. Compiled, they take about 30 MB of memory.
+"""
 _PART_BYTES: Final = 10
 """How many bytes each compiled part of a regular expression adds to its schema's size in the cache."""
 
@@ -118,8 +120,8 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the answer unchanged. Raises RequestFailed if a candidate does not have the form, or if the
-        check costs too much.
+        """Return the answer unchanged. Raises RequestFailed if a candidate that is checked does not have the
+        form, or if the check costs too much.
         """
         for candidate in response.candidates:
             said = _CandidateText()
@@ -131,7 +133,7 @@ class CheckOutput:
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events to pass on in place of `event`: normally `event` itself. A Finish becomes an
-        Error if the candidate's text does not have the form, or if the check costs too much.
+        Error if the candidate's text is checked and does not have the form, or if the check costs too much.
         """
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
@@ -214,8 +216,8 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """The place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model may
-    write long names.
+    """Return the place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model
+    may write long names.
     """
     path = "$"
     for step in breach.path:

@@ -26,8 +26,9 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """Decode a JSON text. A number without a fraction, as `1.0`, becomes an `int`. Raises ValueError if the
-    text is not JSON, RecursionError if it is nested too deeply.
+    """Decode a JSON text. A number with a fraction or an exponent whose value is whole, such as `1.0` or
+    `1e2`, becomes an `int`. Raises ValueError if the text is not JSON, RecursionError if it is nested too
+    deeply.
     """
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
@@ -43,7 +44,7 @@ class Compiled(NamedTuple):
 
 def compile_schema(schema: Mapping[str, Any]) -> Compiled:
     """Compile a schema into one test. Raises Unusable for a schema that is invalid, not supported or too
-    large, or that refers to itself endlessly.
+    large, or that refers to itself without end.
     """
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)

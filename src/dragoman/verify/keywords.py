@@ -18,8 +18,8 @@ from dragoman.verify.patterns import Pattern
 
 class Breach(NamedTuple):
     """A place where a value violates the schema. keyword: the violated keyword; "false schema" = the schema
-    is `false`. path: the names and indexes that lead from the tested value to the place. If a required member
-    is missing, the path ends with its name.
+    at the place is `false`. path: the names and indexes that lead from the tested value to the place. If a
+    required field is missing, the path ends with the field's name.
     """
 
     keyword: str
@@ -62,8 +62,9 @@ class Compiler(Protocol):
 
 
 def at(path: str, keyword: str) -> str:
-    """Return the path of a keyword in the schema at `path`, for example "properties.name.type". A long
-    keyword is cut. If `path` has more than `_LONGEST_PATH` characters, it is returned unchanged.
+    """Return the path of a keyword, or of a name, in the schema at `path`, for example
+    "properties.name.type". The new part is cut after `_LONGEST_NAME` characters. If `path` has more than
+    `_LONGEST_PATH` characters, it is returned unchanged.
     """
     if len(path) > _LONGEST_PATH:
         return path
@@ -79,13 +80,13 @@ _LONGEST_NAME: Final = 100
 
 
 def passes(_value: Any, _budget: Budget) -> Breach | None:
-    """The test of the schema `true`: every value is valid."""
+    """Return None: this is the test of the schema `true`, for which every value is valid."""
     return None
 
 
 def _plain(value: Any) -> Any:
-    """Copy a value from the schema and make floats without a fraction (1.0) `int`. `parsed` does the same to
-    an answer, so that the two can be compared.
+    """Return a copy of a value from the schema, in which floats with a whole value (1.0) are `int`. `parsed`
+    does the same to an answer, so that the two can be compared.
     """
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
@@ -258,7 +259,9 @@ def _multiple(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test
 
 
 def _ratio(number: float) -> tuple[int, int]:
-    """Return (numerator, denominator) of a number, as its decimal text states it: 0.1 is (1, 10)."""
+    """Return (numerator, denominator) of a number, as its decimal text states it: (1, 10) for 0.1. number:
+    finite.
+    """
     return (number, 1) if isinstance(number, int) else Decimal(str(number)).as_integer_ratio()
 
 

@@ -1,5 +1,6 @@
-"""Decides who may administer the gateway. Without a key, only programs of this machine may, and only while no
-key is configured; a web page of another site may not.
+"""Decides who may administer the gateway over the network. A request without a key may administer only while
+no key is configured, and only if it comes from this machine and not from a web page of another site. (Over
+the Unix socket, operators need no key.)
 
 A web page in a browser can send requests to this machine, wherever the page comes from. If keys are
 configured, such a request fails, because the page does not know a key. If no key is configured, such a

@@ -167,8 +167,8 @@ class AddedApi:
         return await self.answer("remove", "aliases", asked)
 
     async def show(self, kind: AddedKind, asked: Asked) -> Told:
-        """Return the added entry of this kind that the path names. Raises RequestFailed (404) if no such
-        entry was added.
+        """Return the added entry of this kind that the path names. Raises RequestFailed: 404 if no such entry
+        was added, 501 without a database, 503 if the database fails.
         """
         name = asked.params["name"]
         kept = await self.adding.entries()
@@ -189,7 +189,7 @@ class AddedApi:
     async def change(self, wish: Wish) -> Made:
         """Make a change, and record it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
         an invalid name, 404 if the entry to remove was not added, 409 if the entry to add was added before,
-        412 if `If-Match` does not have the entry's ETag.
+        412 if the request has `If-Match` and the entry does not exist or has another ETag.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():

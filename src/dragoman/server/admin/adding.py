@@ -2,8 +2,8 @@
 workers use it.
 
 A change is checked by loading the complete configuration with the change. Then it is written, and the gateway
-reloads. If a worker cannot use the change, it is undone. Other servers on the same database notice the new
-version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
+reloads. If a worker cannot use the change, the change is undone. Other servers on the same database notice
+the new version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ MOST: Final = 2_000
 LARGEST: Final = 64_000
 """The most bytes of one entry, as JSON."""
 _TRIES: Final = 5
-"""How often a change is tried. It is tried again if another server has made a change meanwhile."""
+"""The most times that a change is tried. It is tried again if another server has made a change meanwhile."""
 _RELOADS: Final = 3
-"""How often a reload is tried. It also fails if something else changes while the workers read the files."""
+"""The most times that a reload is tried. A reload also fails if something else changes while the workers read
+the files.
+"""
 
 Do: TypeAlias = Literal["add", "replace", "remove"]
 
@@ -189,8 +191,9 @@ class Adding:
         return known is not None and known.state == "used"
 
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
-        """Have all workers use the change that was written. If one of them refuses it, undo the change, and
-        raise RequestFailed. entry: what was written; for a removal, its text is empty.
+        """Have all workers use the change that was written. If one of them refuses it, undo the change,
+        unless another server has changed the entry since, and raise RequestFailed. entry: what was written;
+        for a removal, its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:

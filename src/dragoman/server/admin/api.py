@@ -52,8 +52,8 @@ class Index(msgspec.Struct):
 
 
 class AuditList(msgspec.Struct):
-    """A page of the changes that operators have made, the latest first. The workers remember the last 1,000
-    changes since they started; the log has all changes.
+    """A page of the changes that operators have made, the latest first. Each worker remembers the last 1,000
+    changes since it started; the log has all changes.
     """
 
     data: list[Entry]

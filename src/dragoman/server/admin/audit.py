@@ -92,7 +92,9 @@ class Audit:
         return entry
 
     async def entries(self) -> list[Entry]:
-        """Return the entries in the memory of all workers, each once, the latest first."""
+        """Return the entries in the memory of all workers, each once, the latest first. The entries of a
+        worker that does not answer in time are missing, unless another worker has them.
+        """
         every = {entry.id: entry for entry in self._entries}
         for answer in await self._peers.ask(SUBJECT):
             for one in msgspec.convert(answer, list[Entry]):

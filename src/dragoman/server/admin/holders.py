@@ -202,8 +202,9 @@ class HoldersApi:
         return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
 
     async def _forget_earlier(self, asked: Asked, name: str) -> None:
-        """If there is no tenant of this name now, remove the provider keys that an earlier tenant of this
-        name has left. Some may be left if a file declared that tenant, or if its removal was interrupted.
+        """If neither the database nor the configuration has a tenant of this name, remove the provider keys
+        that an earlier tenant of this name has left. Some may be left if a file declared that tenant, or if
+        its removal was interrupted. Raises RequestFailed (400) for an invalid name.
         """
         require_name(name)
         if name in self._of_configuration("tenants") or self._registry.gateway.following is None:

@@ -320,7 +320,7 @@ class KeysApi:
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
         """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
-        known is missing. The result may contain keys that are not in `rows`.
+        known is missing. The result may contain keys that are not in `rows`; {} without a database.
         """
         following = self._registry.gateway.following
         if following is None or not rows:
@@ -377,8 +377,9 @@ class KeysApi:
 
 
 def permitted(entry: Permitted | Any) -> dict[str, Any]:
-    """Return the fields of `Permitted` that an entry of the database or of the configuration has, by name.
-    Limits from the configuration are shown without settings that have their default.
+    """Return the fields of `Permitted` by name, with the values that an entry of the database or of the
+    configuration has for them; None = the entry has no such field. Limits from the configuration are shown
+    without settings that have their default.
     """
     found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
     if isinstance(found["limits"], tuple):
@@ -420,7 +421,7 @@ def _made(told: KeyObject, key: str | None) -> MadeKey:
 
 
 def _noted(told: KeyObject) -> dict[str, Any]:
-    """Return a key in the form for the audit: without fields that are null, false or empty."""
+    """Return a key in the form for the audit: without fields that are null, false, 0, [] or {}."""
     return {
         name: value for name, value in msgspec.to_builtins(told).items() if value not in (None, [], {}, False)
     }

@@ -27,11 +27,12 @@ from dragoman.state.counters import Counter, Resource, Window, read, span
 class LimitObject(msgspec.Struct):
     """One counter of a limit, in the window of time that runs now. name: the name of the limit in the
     configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the key,
-    tag, … that is counted; null = all are counted together, or nobody has used the limit in this window.
-    limit, used, reserved: amounts in `unit`; `reserved` is what running requests have reserved. percent: used
-    and reserved, in percent of the limit. resets: when the window ends, null = never. refused: how many
-    requests the worker that answers has refused because of this counter in the last 24 hours. source: the
-    place that states the limit, null = not known.
+    tag, … that is counted; null = all are counted together, or nobody has used the limit in this window. (If
+    the limit is for one name, that name is always stated.) limit, used, reserved: amounts in `unit`;
+    `reserved` is what running requests have reserved. percent: used and reserved, in percent of the limit.
+    resets: when the window ends, null = never. refused: how many requests the worker that answers has refused
+    in the last 24 hours because of this limit (for the same `whose`, in any window). source: the place that
+    states the limit, null = not known.
     """
 
     id: str
@@ -176,7 +177,9 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = it is not in the configuration."""
+    """Return the place that states a limit ("dragoman.yaml:12"); None = no such place is known, as for limits
+    of keys and tenants in the database.
+    """
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
             return found
@@ -184,7 +187,9 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """Yield the paths of settings that may state a limit of this name."""
+    """Yield the paths of settings that may state this limit. A limit that is not in `limits` has a name of
+    two parts, such as "key ci"; paths are yielded for keys, providers, models and deployments.
+    """
     config = loaded.config
     if " " not in limit.name:
         yield join("limits", limit.name)

@@ -24,7 +24,9 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 
 
 class ErrorObject(msgspec.Struct):
-    """An error in OpenAI's form. param: the field that is wrong, null = no single field."""
+    """An error in OpenAI's form. param: the field that is wrong, null = no single field. Some errors have
+    further fields, such as `problems`.
+    """
 
     message: str
     type: str

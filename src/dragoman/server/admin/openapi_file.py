@@ -18,12 +18,14 @@ FILE: Final = Path(__file__).parents[4] / "docs" / "admin-openapi.json"
 
 
 def written() -> str:
-    """Return the text that the file must have."""
+    """Return the text that `docs/admin-openapi.json` must have."""
     return json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Write, check or print the description, as `arguments` say. Returns the exit code."""
+    """Write, check or print the description, as `arguments` (without the program's name) say. Returns the
+    exit code: 0 = done, or the file is current; 1 = the file is out of date; 2 = invalid arguments.
+    """
     if arguments == ["--write"]:
         FILE.write_text(written(), "utf-8")
         return 0

@@ -1,5 +1,5 @@
-"""The rows that describe operations of the administration. An operation's endpoint and its OpenAPI
-description are made from its row.
+"""The rows that describe operations of the administration, and the endpoints that are made from such rows.
+The OpenAPI description is made from the rows, too (`server.admin.openapi`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def author(asked: Asked) -> Author:
-    """Return the operator who has sent a request, for the audit."""
+    """Return the operator who has sent a request, and the request's id, for the audit."""
     exchange = asked.exchange
     who = exchange.client or "anyone"
     address = None if exchange.address == who else exchange.address  # a user of this machine has none
@@ -57,8 +57,8 @@ class Operation(msgspec.Struct, frozen=True):
     """One operation. name: of its method in the class that implements it, and its `operationId`. summary: one
     line for readers. answer: the type of its answer, None = any JSON object. body, query: the types that the
     client's body and query must have; None = the client sends none; Any = any JSON, which `about` then
-    describes. tagged: answers have an ETag, and changes accept If-Match. slashes: as in `Endpoint`, the same
-    for all operations of a path.
+    describes. tagged: answers can have an ETag, and changes accept If-Match. slashes: as in `Endpoint`, the
+    same for all operations of a path.
     """
 
     method: Method

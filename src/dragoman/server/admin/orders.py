@@ -1,6 +1,6 @@
-"""Orders of operators for providers and their keys: disable, enable, revive. An order is carried out in all
-workers. A disabled provider or key is also disabled in workers that start later; it is enabled again by an
-order, or when the complete gateway restarts.
+"""Orders of operators for providers and their keys: disable, enable, revive (forget past failures). An order
+is carried out in all workers. A disabled provider or key is also disabled in workers that start later. It is
+enabled again by an order, or when the complete gateway restarts.
 """
 
 from __future__ import annotations

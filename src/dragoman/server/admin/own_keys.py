@@ -1,5 +1,5 @@
-"""The operations on keys of providers that tenants have brought. They are stored encrypted, and listed
-without the keys themselves. See docs/keys.md.
+"""The operations on the keys for providers that tenants have brought. The keys are stored encrypted, and
+answers show only their last characters. See docs/keys.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LONGEST: Final = 10_000
 
 
 class OwnKeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A provider's key that a tenant brings. key: the key. Answers later show only its last characters."""
+    """A tenant's own key for a provider, to be stored. Answers show only the last characters of `key`."""
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
 
@@ -65,7 +65,7 @@ class Reencrypted(msgspec.Struct):
 
 
 class RemovedOwnKey(msgspec.Struct):
-    """A tenant's own key for a provider that was removed."""
+    """A tenant's own key for a provider, after it was removed."""
 
     tenant: str
     provider: str

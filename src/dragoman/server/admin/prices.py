@@ -55,8 +55,8 @@ class DatedPrice(msgspec.Struct):
 
 class PriceObject(msgspec.Struct):
     """The prices of one deployment (`provider/model`). source: where the prices are from (a guess is called
-    so); null = the price is unknown, which does not mean 0. added: the entry of this name that an operator
-    has added, null = none.
+    so); null = the price is unknown, which does not mean 0. added: the entry of exactly this name that an
+    operator has added, null = none; in lists it is not stated.
     """
 
     deployment: str
@@ -151,10 +151,11 @@ def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObjec
 
 
 def _refuse_jump(name: str, before: Loaded, after: Loaded, now: float) -> None:
-    """Raise RequestFailed (409) if the entry has a price that is ten times the present price or more, or a
-    tenth or less, and the entry does not have `confirm`. name: of the entry. before, after: the configuration
-    without and with the change. For an entry with a pattern, the prices of all deployments that the pattern
-    prices are compared. now: Unix seconds.
+    """Raise RequestFailed (409) if the entry has a price, now or for later, that is ten times the price
+    without the entry or more, or a tenth of it or less, and the entry does not have `confirm`. A deployment
+    whose price is unknown until now is not compared. name: of the entry. before, after: the configuration
+    without and with the change. For an entry with a pattern, the prices of all known deployments that the
+    pattern prices are compared. now: Unix seconds.
     """
     entry = after.config.prices[name]
     if entry.confirm:

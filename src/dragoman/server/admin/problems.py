@@ -15,7 +15,9 @@ from dragoman.wire.json import encode
 
 
 class Unusable(RequestFailed):
-    """Raised if a configuration cannot be used. problems: the reasons, each with its place."""
+    """Raised if a change or a reload of the configuration is refused. problems: the reasons, each with its
+    place.
+    """
 
     def __init__(self, fault: ir.Fault, problems: Sequence[Problem]) -> None:
         super().__init__(fault)
@@ -32,7 +34,7 @@ def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
 
 def told(said: str, problems: Sequence[Problem]) -> str:
     """Return a text with the first problem and the number of the others. said: the beginning of the text:
-    what the problems lead to, such as `"Nothing is added"`.
+    what the problems lead to, such as `"Nothing is added"`. problems: at least one.
     """
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""

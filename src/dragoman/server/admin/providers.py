@@ -188,7 +188,8 @@ class ProvidersApi:
 
     async def _change(self, do: Do, asked: Asked) -> Told:
         """Add, replace or remove the entry under the name in the path. `If-Match` is compared with the ETag
-        of `show_provider`; the answer to an addition or replacement has the new ETag.
+        of `show_provider`; the answer to an addition or replacement has the new ETag. Raises what
+        `AddedApi.change` raises.
         """
         name = asked.params["name"]
         state = await self._whole(name) if name in self._gateway.upstreams else None

@@ -1,4 +1,5 @@
-"""Reads and changes client keys, tenants, teams and users in the database.
+"""Reads and changes client keys, tenants, teams and users in the database, and tells all processes that
+tenants' own keys have changed.
 
 A change is decided on what the database contains at that moment. It is written only if nobody else has
 changed anything since; otherwise it is decided again. Then all processes learn of the change: the processes
@@ -152,7 +153,11 @@ class Registry:
         raise RequestFailed(_BUSY)
 
     def check(self, wish: PermissionWish) -> None:
-        """Raise RequestFailed (400) if a wish names something unknown, or if its limits are wrong."""
+        """Raise RequestFailed (400) if a wish has an invalid name of a model, an unknown group, face or
+        tenant, an empty list that would allow no request, or wrong limits. Names of models, providers and
+        regions may be unknown. Raises RequestFailed (501) if the wish names a tenant and there is no
+        database.
+        """
         for number, entry in enumerate(wish.models or ()):
             place = f"models[{number}]"
             if not entry or not entry.isprintable():
@@ -177,7 +182,7 @@ class Registry:
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
         """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:
-        nothing is named.
+        nothing is named. Raises RequestFailed (501) for a name if there is no database.
         """
         if name is not None and self.following.directory.holder(kind, name) is None:
             raise refused(f"there is no {NOUNS[kind]} {name[:64]!r}", NOUNS[kind])

@@ -93,8 +93,9 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 
 
 def joined(looks: Sequence[Look], name: str) -> Seen:
-    """Return one provider as all workers together see it: the sum of the running attempts, and for each key
-    and each breaker the worst state that any worker has.
+    """Return one provider as all workers together see it. The numbers of running attempts are summed. Of each
+    state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken. If no
+    worker knows the provider, the result is an empty Seen.
     """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()
@@ -179,8 +180,8 @@ class BreakerState(msgspec.Struct):
 
 
 class ProviderState(msgspec.Struct):
-    """A provider as all workers together see it. The fields that begin with `last_` are about the latest
-    failure.
+    """A provider, with the attempts, failures and times of all workers together. The fields that begin with
+    `last_` are about the latest failure.
     """
 
     name: str
@@ -217,7 +218,7 @@ class ProviderState(msgspec.Struct):
 
 
 class ProviderList(msgspec.Struct):
-    """A page of providers, in the order of the configuration."""
+    """A page of the providers."""
 
     data: list[ProviderState]
     has_more: bool

@@ -36,7 +36,7 @@ from dragoman.wire.json import encode
 _FRESH: Final = 1.0
 """Seconds for which a report is sent again for the same query."""
 _MOST: Final = 64
-"""The most reports that are stored for this."""
+"""The most reports that are stored for repeated queries."""
 _PAGE: Final = 500
 """How many records an export reads at once."""
 _CSV: Final = (b"content-type", b"text/csv; charset=utf-8; header=present")
@@ -49,8 +49,9 @@ Format = Literal["json", "csv"]
 
 
 class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The fields that the queries of reports and of records share. from, to: as in `ReportQuery`. key,
-    tenant, …: only usage with this value; "" = only usage without a value; None = all usage.
+    """The fields that the queries of reports and of records share. from, to: Unix seconds, a date, or a time
+    of RFC 3339; `to` is by default now. key, tenant, …: only usage with this value; "" = only usage without a
+    value; None = all usage. format: `csv` or `json`; None = as the header Accept says.
     """
 
     from_: str | None = msgspec.field(name="from", default=None)
@@ -64,10 +65,10 @@ class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query of a report. from, to: Unix seconds, a date, or a time of RFC 3339; by default from the
-    beginning of today (UTC) until now. step: the length of the buckets, None = no buckets. group_by: one or
-    two dimensions, separated by a comma. top: how many groups are shown separately. rank: the sum by which
-    groups are sorted. format: `csv` has the effect of `Accept: text/csv`.
+    """The query of a report. from: by default the beginning of today (UTC). step: the length of the buckets,
+    None = no buckets. group_by: one or two dimensions, separated by a comma; None = no groups. top: how many
+    groups are shown separately. rank: the sum by which groups are sorted. team, user, …, tag: as the fields
+    `key` and `tenant`.
     """
 
     step: Step | None = None
@@ -84,8 +85,9 @@ class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class RecordsQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query of a list of records, the latest first. limit: for JSON, the most records of a page (None =
-    100); for CSV, the most records in all (None = no limit). after: the cursor (`next`) of the page before.
+    """The query of a list of records, the latest first. from: by default the first record. limit: for JSON,
+    the most records of a page (None = 100); for CSV, the most records in all (None = no limit). after: the
+    cursor (`next`) of the page before.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
@@ -259,8 +261,9 @@ class UsageApi:
 
 def moment(name: str, stated: str) -> float:
     """Return a time in Unix seconds. stated: Unix seconds, a date (it means the beginning of that day in
-    UTC), or a time of RFC 3339 with a time zone. name: of the field, for the error. Raises RequestFailed
-    (400).
+    UTC), or a time of RFC 3339 with a time zone. Times outside the span from 0 to `_LATEST` become its
+    nearest end. name: of the field, for the error. Raises RequestFailed (400) for any other text, and for a
+    number outside that span.
     """
     try:
         found = float(stated)

@@ -1,9 +1,9 @@
 """Asks a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the model.
-Here the gateway answers such a request without asking a provider. It can unload an embedded model, but does
-not load one, because the first prompt loads the model.
+answer names the model as the client did; if the client named none, by the default model's name. In Ollama, a
+request without a prompt loads or unloads the model. Here the gateway answers such a request without asking a
+provider. It can unload an embedded model, but does not load one, because the first prompt loads the model.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class Asking:
             await self._ask(GENERATE, stated, request, exchange, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the embedding vectors of the texts in the request; an empty list if there are no texts. path:
-        of the request; Ollama's old path has another form of request and answer. Raises RequestFailed.
+        """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
+        list without asking a model. path: of the request; Ollama's old path has another form of request and
+        answer. Raises RequestFailed.
         """
         old = path == OLD_PATH
         stated = head(self._gateway, request)

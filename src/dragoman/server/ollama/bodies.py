@@ -100,7 +100,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 async def tell(client: HttpClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
     """Send `lines` as a stream, each as a line of JSON. If the request has `stream: false`, send only the
-    last one, as a complete answer. body: of the request.
+    last line, as a complete answer. body: the decoded body of the request.
     """
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))

@@ -43,11 +43,11 @@ _QUESTION: Final = {"role": "user", "content": ""}
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What a created name adds to its model. defaults: values of parameters, by their names in the Chat
-    Completions API; None = the model's own default is removed. window: the most tokens of the context window,
-    None = as for the model. system: the system message, "" = the model's own. opening: messages before those
-    of each request, () = the model's own. notes: a text for the client about each parameter that is not
-    supported.
+    """What a created name adds to its model. defaults: values of parameters, by their names in a route's
+    defaults; None = the model's own default is removed. window: the most tokens of the context window, which
+    can only make the model's own window smaller; None = as for the model. system: the system message, "" =
+    the model's own. opening: messages before those of each request, () = the model's own. notes: a text for
+    the client about each parameter that is not supported.
     """
 
     defaults: dict[str, Any] = {}
@@ -57,7 +57,9 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def on(self, route: Route) -> Route:
-        """Return the route of the model with everything that this definition adds."""
+        """Return the model's route with everything that this definition adds. Defaults of the definition
+        replace the route's defaults of the same name.
+        """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(
             route,
@@ -81,8 +83,8 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 def definition_of(body: Mapping[str, Any], system: str) -> Definition:
-    """Return the definition in a body of `/api/create`. system: its system message, "" = none. Raises
-    WireError for an invalid parameter or message.
+    """Return the definition in a body of `/api/create`. system: the system message in the body, "" = none.
+    Raises WireError for an invalid parameter or message.
     """
     defaults, window, notes = _parameters(body.get("parameters") or {})
     return Definition(defaults, window, system, _opening(body.get("messages") or []), tuple(notes))

@@ -46,7 +46,8 @@ _PAD: Final = 30
 
 class _File(NamedTuple):
     """The facts about a model's file on this machine. size: in bytes, 0 = unknown. digest: the file's
-    SHA-256, None = unknown. header: the file's metadata; None = it is not a GGUF file, or cannot be read.
+    SHA-256, None = unknown. header: the file's metadata; None = it is not a GGUF file. If the file cannot be
+    read, all facts are unknown.
     """
 
     size: int = 0
@@ -57,7 +58,7 @@ class _File(NamedTuple):
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
     """Return the facts about the file of the embedded model `name`. path: of the file. Reading takes some
-    milliseconds, so the result is cached.
+    milliseconds, so the result is cached, and later changes of the file are not noticed.
     """
     row = weights.known(name)
     try:
@@ -97,7 +98,9 @@ class Listing:
         return listed
 
     async def show(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the details of the model that the body names. Raises RequestFailed (400, 404)."""
+        """Send the details of the model that the body names. Only administrators get the system message and
+        opening messages of a name. Raises RequestFailed (400, 404).
+        """
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
         exchange.asked = route.asked
@@ -179,8 +182,8 @@ async def running(client: HttpClient) -> None:
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """Whether a request for `/` expects Ollama's text: its client is Ollama's, or accepts neither JSON nor
-    HTML.
+    """Whether a request for `/` expects Ollama's text: its header User-Agent begins with "ollama", or its
+    header Accept names neither JSON nor HTML (or is missing).
     """
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
@@ -221,10 +224,10 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """Return what a model can do, in Ollama's words, such as `["completion", "tools"]`. A model that does not
-    chat has at most one word. A model that chats has "tools" unless it is known not to have tools; it has
-    "vision" and "thinking" only if it is known to have them. model: the embedded model, None = a provider's
-    model.
+    """Return what a model can do, in Ollama's words, such as `["completion", "tools"]`. An embedded model
+    that does not chat, and a model with "embed" in its name, has at most one word. Any other model has
+    "completion"; "tools", unless it is known not to have tools; "vision" and "thinking" only if it is known
+    to have them. model: the embedded model, None = a provider's model.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":

@@ -73,7 +73,9 @@ class Keeper(Protocol):
         """Return all created names, also those of other clients."""
 
     async def keep(self, caller: Caller, wanted: Wanted) -> None:
-        """Create a name, or replace the created name with exactly the same spelling."""
+        """Create a name, or replace the created name with exactly the same spelling. caller: the owner of the
+        name from now on.
+        """
 
     async def drop(self, caller: Caller, name: str) -> None:
         """Remove a created name. caller: the client that removes it."""
@@ -168,8 +170,8 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises what `Adding.make` raises, but without the problems of other parts of the
-        configuration, which concern only the operator.
+        """Make a change. Raises RequestFailed where `Adding.make` does. The errors do not show problems of
+        other parts of the configuration, which concern only the operator.
         """
         try:
             return await self._adding.make(change)
@@ -226,8 +228,9 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return an alias with further settings. Defaults are merged; of two context windows, the smaller one is
-    used.
+    """Return an alias with further settings. A setting in `settings` replaces the same setting of `base`; of
+    two defaults of the same name, the one in `settings` is used, too. Of two context windows, the smaller one
+    is used.
     """
     made = {**base, **settings}
     if "defaults" in made:

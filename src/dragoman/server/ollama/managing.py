@@ -2,10 +2,12 @@
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
 source. A created name adds a system message, messages and parameters to a model. A new name can be used in
-all protocols, by clients of the creator's tenant (of any tenant, if the creator has none) that may also use
-the source (`routing.route.Reserved`). Names can be managed only with a key that is not limited to some
-models. Such a key can change the names that it has created; an administrator's key can change all created
-names. Nobody can change names of the configuration. The module `made` stores the names.
+all protocols, by clients of the creator's tenant (of any tenant, if the creator has none) and by
+administrators, if they may also use the source (`routing.route.Reserved`). A client that is limited to some
+models cannot manage names. Neither can a client without a key if the gateway has keys or accepts connections
+from other machines (`EVERYBODY`). Other clients can change the names that they have created; an administrator
+can change all created names. Nobody can change names of the configuration. The module `made` stores the
+names.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ MOST: Final = 1000
 EACH: Final = 250
 """The most created names of one client key that can exist at once."""
 LARGEST: Final = 262_144
-"""The most bytes of a request that creates a name."""
+"""The most bytes of a request that creates a name (`/api/create`)."""
 TOGETHER: Final = 4_000_000
-"""The most bytes, in all, of the requests that created the existing names."""
+"""The most bytes of the definitions of all created names together."""
 EACH_TOGETHER: Final = 1_000_000
-"""The most bytes, in all, of the requests that created the existing names of one client key."""
+"""The most bytes of the definitions of one client key's created names together."""
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
 
@@ -108,7 +110,9 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send success if the client may use a model of this name, else an error. Nothing is downloaded."""
+        """Send success if the client may use a model of this name. Otherwise send an error as the last line,
+        or raise RequestFailed (404) if the request has `stream: false`. Nothing is downloaded.
+        """
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
@@ -141,9 +145,9 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
-        """Raise RequestFailed if the client may not create the name `name`, if there are too many created
-        names, or if their definitions would be too large together with the new one. names: all created names.
-        size: of the new definition, in bytes.
+        """Raise RequestFailed if the client may not create or replace the name `name`, if there are too many
+        created names, or if their definitions would be too large together with the new one. names: all
+        created names. size: of the new definition, in bytes.
         """
         gateway = self._gateway
         known = among(names, name)
@@ -182,7 +186,9 @@ class Managing:
         raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     async def _make(self, caller: Caller, names: Mapping[str, MadeName], wanted: Wanted) -> None:
-        """Create the name. A created name that differs from it only in upper and lower case is removed."""
+        """Create or replace the name. A created name that differs from it only in upper and lower case is
+        then removed.
+        """
         known = among(names, wanted.name)
         await self._keeper.keep(caller, wanted)
         if known is not None and known != wanted.name:

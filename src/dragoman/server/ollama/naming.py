@@ -1,5 +1,5 @@
-"""Finds models by the names that Ollama's clients write, and checks new names. A name is `model:tag`, in
-upper or lower case, with or without the tag `latest`.
+"""Finds models by the names that Ollama's clients write, and checks new names. Clients write a name with or
+without a tag (`model:tag`) and in upper or lower case; the tag `latest` counts as no tag.
 
 https://docs.ollama.com/api#model-names
 """
@@ -27,7 +27,9 @@ def tagged(name: str) -> str:
 
 
 def untagged(name: str) -> str:
-    """Return a model's name without the tag `latest`; a name with another tag is returned unchanged."""
+    """Return a model's name without the tag `latest` (in upper or lower case); a name with another tag, or
+    without a tag, is returned unchanged.
+    """
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
@@ -74,8 +76,8 @@ def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def among(names: Iterable[str], stated: str) -> str | None:
-    """Return the first of these names that equals a client's model name, except for upper and lower case, and
-    for a tag `latest` in the client's name. None = there is no such name.
+    """Return the first of these names that equals `stated`, a client's name for a model. Upper and lower
+    case, and a tag `latest` in `stated`, make no difference. None = there is no such name.
     """
     wanted = untagged(stated).lower()
     return next((name for name in names if name.lower() == wanted), None)
