@@ -84,15 +84,19 @@ class Replies:
 
     async def begin(self) -> None:
         """Reserve in the limits what a reply may use, because the provider begins a reply. Does nothing if a
-        reply is running. Raises EndedByLimit if a limit refuses the reply, and RequestFailed as `Meter.began`
-        does.
+        reply is running. Raises EndedByLimit if a limit or a failing journal refuses the reply.
         """
         if self._running is not None:
             return
         reply = self._made(self._attempt.deployment.name)
         if reply.meter is not None:
             await self._expect(reply, reply.meter)
-            reply.meter.began(reply.record)
+            try:
+                reply.meter.began(reply.record)
+            except RequestFailed as refused:
+                reply.exchange.attempts = []
+                reply.meter.close()
+                raise EndedByLimit(refused.fault) from None
         self._running = reply
 
     def heard(self, heard: Heard) -> None:

@@ -86,10 +86,14 @@ begin in them.
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
     """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the first piece with a line
-    `content-disposition` that contains `name`, also inside a longer name: a form may not have this field,
-    because the ids in forms are not translated. Pieces before may have been yielded already.
+    `content-disposition` whose parameter `name` contains `name`, also inside a longer name: a form may not
+    have this field, because the ids in forms are not translated. The name of a file may contain it. Pieces
+    before may have been yielded already.
     """
-    field = re.compile(rb"content-disposition[^\r\n]{0,500}" + re.escape(name.encode()), re.IGNORECASE)
+    field = re.compile(
+        rb"content-disposition[^\r\n]{0,500}[\s;]name\*?\s*=[^\r\n;]{0,500}" + re.escape(name.encode()),
+        re.IGNORECASE,
+    )
     before = b""
     async for part in parts:
         if field.search(before + part) is not None:

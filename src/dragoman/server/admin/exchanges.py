@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import isfinite, nan
 from typing import Annotated, Any, Final, get_args
 
 import msgspec
@@ -226,9 +227,11 @@ def _moment(name: str, stated: str | None) -> float | None:
     if stated is None:
         return None
     try:
-        return float(stated)
+        seconds = float(stated)
     except ValueError:
-        pass
+        seconds = nan
+    if isfinite(seconds):
+        return seconds
     try:
         found = datetime.fromisoformat(stated)
     except ValueError:
