@@ -1,4 +1,4 @@
-"""Checks the settings of prices."""
+"""Checks the settings of prices, and formats prices for messages."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
 
 
 def contradictory(config: Config) -> Iterator[Misfit]:
-    """Yield the deployments for which two models state different prices. Bills can use only one of them."""
+    """Yield a warning for each deployment whose price differs from the first one that is stated for the same
+    `use`. Bills use the first one.
+    """
     first: dict[str, Price] = {}
     for name, model in config.models.items():
         for index, target in enumerate(model.targets):
@@ -110,19 +112,19 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
 
 
 def jumped(name: str, jump: Jump) -> str:
-    """Say that a price is far from the price without the entry. name: `provider/model`."""
+    """Return the message that a price is far from the price without the entry. name: `provider/model`."""
     far = f"is far from {usd(jump.before, jump.unit)}, the price without this entry"
     return f"{usd(jump.price, jump.unit)} for {jump.unit} of {name} {far}"
 
 
 def usd(price: int, unit: str) -> str:
-    """Format a price for people: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
+    """Return a price as text: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
     scale = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}[per(unit)]
     return f"{amount(price)} USD per {scale}"
 
 
 def amount(nano: int) -> str:
-    """Format nano-USD as USD, exactly and without needless zeros: `0.0035`."""
+    """Return an amount of nano-USD in USD, exactly and without needless zeros: `0.0035`."""
     whole, part = divmod(nano, NANO)
     return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 

@@ -18,7 +18,7 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 class Deviation(NamedTuple):
     """One quirk. kind: its type. default: the value for the standard behaviour. text: its meaning. group: the
-    heading above it in `Quirks`.
+    heading above it in the source of `Quirks`, "" = none.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""Reads files of prices: ours, and LiteLLM's `model_prices_and_context_window.json`.
+"""Converts prices in LiteLLM's fields, and the content of price files: ours, and LiteLLM's
+`model_prices_and_context_window.json`.
 
 LiteLLM states USD for one token, second, character or query, in fields such as `input_cost_per_token` and
 `input_cost_per_token_above_200k_tokens`: https://docs.litellm.ai/docs/proxy/custom_pricing

@@ -45,7 +45,8 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
     """Yield all prices of an entry that are far from the prices `before` (those without the entry), at any
     time from now on: also the prices of later dates, of service tiers and of long prompts. The price of a
-    tier that `before` does not have is compared with the price of the usual tier. now: Unix seconds.
+    tier that `before` does not have is compared with the price of the usual tier. A price comes again for
+    each later period of `before` from which it is far. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
     sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]

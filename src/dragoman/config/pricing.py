@@ -123,8 +123,9 @@ class Pricing:
         return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
 
     def entry(self, deployment: str) -> str | None:
-        """Return the name in `prices` that applies to a deployment: the exact name, or else the pattern with
-        the most characters besides `*`; None = no name applies.
+        """Return the name in `prices` that applies to a deployment (`provider/model`): the deployment's name;
+        or else `vendor/model`; or else the pattern with the most characters besides `*` that matches one of
+        these two names. None = no name applies.
         """
         names = self._names(deployment)
         for name in names:

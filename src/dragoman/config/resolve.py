@@ -69,7 +69,7 @@ def apis_of(
     settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
 ) -> tuple[Api, ...]:
     """Return the further protocols of a provider: those in the settings, where the catalogue supplies what
-    they do not state; without this setting, those of the catalogue row.
+    they do not state; without this setting, those of the catalogue row that `_spoken` returns.
 
     base: the provider's base URL. auth: how its main protocol sends the key. version: the version of the API,
     None = the URLs state no version. Raises ValueError for an invalid quirk.
@@ -135,8 +135,8 @@ def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
     """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
-    its further protocols. A vendor whose addresses name a project speaks none of them if the base URL names
-    no project.
+    its further protocols. None of them is spoken if the vendor's addresses name a project, but the base URL
+    names none; or if the version is a date, and the base URL ends with `Dated.flat`.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # what an API key may use without a project
