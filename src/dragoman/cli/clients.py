@@ -161,7 +161,9 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """Return the change that `cline auth` makes. Cline's extensions for editors have other settings files."""
+    """Return the change of the file that `cline auth` writes. Cline's extensions for editors have other
+    files.
+    """
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,
