@@ -44,8 +44,8 @@ class Setting(NamedTuple):
 
 
 class Places(NamedTuple):
-    """The folders of a user's files. environ: the environment, with variables by which clients choose other
-    folders.
+    """The folders of a user's files. home: the home folder. environ: the environment, with variables by which
+    clients choose other folders.
     """
 
     home: Path

@@ -148,7 +148,9 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search in a separate thread, which starts at once. but: ports that are not called."""
+    """A search for model servers on this machine in a separate thread, which starts at once. but: ports that
+    are not called.
+    """
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
         self.found: tuple[Server, ...] = ()

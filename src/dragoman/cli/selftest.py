@@ -109,8 +109,7 @@ def _stated(url: str) -> _Target:
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
     """Return the gateway that the configuration describes. The key is that of the environment; else the
     configured key (not stated by its hash) that is best by `_drawbacks`; else the key that `dragoman serve`
-    has created; else None. Raises
-    Failure for port 0 and for an invalid configuration.
+    has created; else None. Raises Failure for port 0 and for an invalid configuration.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})

@@ -184,7 +184,7 @@ def _seconds(microseconds: int | None) -> str:
 
 
 def _short(count: int) -> str:
-    """Return a count as text, from 1000 on rounded, with a letter: `402M`, `21.4M`, `999`."""
+    """Return a count as text: `999`; from 1000 on rounded, with a letter: `21.4M`, `402M`."""
     for scale, letter in _SCALES:
         if count >= scale:
             value = count / scale

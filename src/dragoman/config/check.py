@@ -554,8 +554,8 @@ class _Checker:
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """Return the deployments (`provider/model`) of the model that an alias, a model's name or a name for
-        a model's pattern stands for; else the name itself if its first part is a provider; else one for each
+        """Return the deployments (`provider/model`) for a name, after aliases: those of the model with this
+        name or a matching pattern; else the name itself if its first part is a provider; else one for each
         account that owns the name. For a circle of aliases the result has no meaning; there is no error.
         """
         target = self.meant(target)
@@ -575,7 +575,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Report a problem unless a provider exists, is enabled and offers a model. every: `*` is allowed."""
+        """Report a problem unless a provider exists, is enabled and offers a model. every: True = `*` too."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)

@@ -71,8 +71,8 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in `max_cost` of a model, and a mistake for each deployment without a price; none if
-    the model has no `max_cost`. Each `place` is relative to the model. known: the deployments
+    """Yield the mistakes in `max_cost` of a model, for example that a deployment has no price; none if the
+    model has no `max_cost`. Each `place` is relative to the model. known: the deployments
     (`provider/model`) with a price.
     """
     if (bound := model.max_cost) is None:

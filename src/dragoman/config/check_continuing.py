@@ -15,8 +15,8 @@ _OWN: Final = frozenset({"local", "simulate"})
 
 
 def continuing(model: Model, config: Config) -> Iterator[Misfit]:
-    """Yield the mistake in `continue_streams` of a model; none if the model does not set it. The `place` is
-    relative to the model.
+    """Yield at most one mistake in `continue_streams` of a model; none if the model does not set it. The
+    `place` is relative to the model.
     """
     if not model.continue_streams:
         return

@@ -27,7 +27,9 @@ def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 
 
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
-    """Yield the mistakes in one price. path: the path of the price, with which each `place` begins."""
+    """Yield the mistakes in one price; the prices in `later` are not checked. path: the path of the price,
+    with which each `place` begins.
+    """
     yield from _units(price, path)
     if price.input is None and price.output is None and not price.units:
         yield Misfit(path, "states no price", "{input: 1.25, output: 10}")
@@ -45,7 +47,7 @@ def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator
 
 
 def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
-    """Yield the mistakes in one entry of `prices`, without comparing it with other prices. name: the entry's
+    """Yield the mistakes in one entry of `prices`, without comparing it with other entries. name: the entry's
     name.
     """
     path = join("prices", name)
@@ -77,9 +79,10 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield the entries of `prices` that do not fit the packaged table: prices that are far from the table's
-    and not confirmed, and entries without a discount that the table has. An entry has at most one mistake
-    here. A pattern is compared for the deployments that the configuration names.
+    """Yield a mistake for each entry of `prices` that does not fit the packaged table: it has a price that is
+    far from the table's and not confirmed, or it states no price of `cache_read` although the table has a
+    discount. An entry has at most one mistake here. A pattern is compared for the deployments that the
+    configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():

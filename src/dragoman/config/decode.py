@@ -1,7 +1,8 @@
 """Converts the tree of a configuration to typed settings, and collects every problem. Reads secret files.
 
 The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name (after the hints in `foreign`). Secrets never appear in a message.
+suggested for an unknown name (after the hints in `foreign`). No message shows a value that was written where
+a secret is expected.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def flaw_of(secret: str) -> str | None:
-    """Say why a text cannot be a secret, as the rest of a sentence ("is empty"); None = it can be one."""
+    """Return why a text cannot be a secret, as the rest of a sentence ("is empty"); None = it can be one."""
     if not secret:
         return "is empty"
     return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"

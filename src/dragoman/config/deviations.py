@@ -1,4 +1,6 @@
-"""Reads the meaning of each setting and each quirk: the string below its field in the source code."""
+"""Reads from the source code what each setting and each quirk means (the string below its field), and the
+groups of the quirks.
+"""
 
 from __future__ import annotations
 

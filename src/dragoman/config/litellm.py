@@ -427,7 +427,7 @@ class _Conversion:
 
     def fallbacks(self, name: str) -> Any:
         """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names}; None = there are
-        none. The model's own come before those for every model. Names that are not converted are left out.
+        none. The model's own fallbacks come before those of every model. Unconverted names are left out.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))

@@ -57,7 +57,7 @@ def prices_in(section: _Stated) -> dict[str, int]:
 
 
 def period_of(section: Price | PriceEntry | LaterPrice) -> Period:
-    """Return the prices of a section, which hold from its first day on."""
+    """Return the prices of a section, which hold from its day `since` on; without that day, always."""
     usual = prices_in(section)
     longer = {one.above: prices_in(one) for one in section.long_prompts}
     since = None if isinstance(section, Price) or section.since is None else float(section.since)

@@ -155,8 +155,8 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """Return the base URL (the operator's, otherwise the vendor's) in normal form.
 
-    Raises ValueError if there is no base URL, if it is invalid, or if AWS keys are malformed or have no
-    region; WrongVersion as `version_of` does.
+    Raises ValueError if there is no base URL, if it is invalid, if AWS keys are malformed, or if AWS keys or
+    an identity of AWS have no region; WrongVersion as `version_of` does.
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
