@@ -1,4 +1,4 @@
-"""Requests of commands to the paths below /admin of a gateway."""
+"""Finds the gateway that `dragoman trace` asks, and gets JSON from the paths below its /admin."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ def _first(name: str) -> str | None:
 
 
 def _configured(found: Loaded) -> str | None:
-    """Return a valid key of the configuration with the scope `admin`. If no keys are configured at all,
-    return the client key that `dragoman serve` has created. None = there is neither.
+    """Return a valid key with the scope `admin` that the configuration states in full (not by its hash). If
+    no keys are configured at all, return the client key that `dragoman serve` has created. None = there is
+    neither.
     """
     if not found.config.auth.keys:
         return kept(found.home)
@@ -78,8 +79,8 @@ def _configured(found: Loaded) -> str | None:
 
 
 async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
-    """Return the JSON at a path; None = the gateway does not know the exchange that is asked for. Raises
-    Failure if no gateway answers, or if the answer is another error.
+    """Return the JSON object at a path; None = the gateway does not know the exchange that is asked for.
+    Raises Failure if no gateway answers, if the answer is another error, or if it is not a JSON object.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     limit = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=5)

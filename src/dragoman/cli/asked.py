@@ -63,8 +63,9 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
 def tagged(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> Told | None:
-    """Send a request as `from_gateway` does, and return the answer with its ETag. tag: the request is refused
-    unless the object to change still has this ETag; None = no condition.
+    """Send a request as `from_gateway` does, and return the answer with its ETag; None = no gateway runs on
+    this machine. tag: the request is refused unless the object to change still has this ETag; None = no
+    condition.
     """
     from dragoman.cli.operator import told
 

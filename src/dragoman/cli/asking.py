@@ -24,7 +24,9 @@ _LONGEST_NAME: Final = 512
 
 
 class NotThere(Exception):
-    """No complete answer came in time, or the server at the URL is not such a gateway. The text says why."""
+    """No complete answer came in time, the answer is too large, or the server at the URL does not answer with
+    a model list. The text says why.
+    """
 
 
 class Refused(Exception):

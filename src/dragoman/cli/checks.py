@@ -1,4 +1,5 @@
-"""The checks of `dragoman test` for any server with OpenAI's Chat Completions API.
+"""The checks of `dragoman test` for any server with OpenAI's Chat Completions API, and what runs the checks
+for every protocol.
 
 A check takes a `Probe`, sends requests, and returns a text about the answers. It raises LeftOut if it is
 skipped, KeyRefused for the status 401, and CheckFailed, or one of `_ODD`, if an answer is wrong.
@@ -97,8 +98,8 @@ class Answer(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The message of an error answer in any protocol, cut if it is long; if it has none, the status
-        ("status 404").
+        """The text for an error answer: `error.message` of the body, or else `error`, cut if it is long; if
+        the body has neither, the status ("status 404").
         """
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
@@ -147,8 +148,8 @@ class Probe:
         return f"{self.base}/chat/completions"
 
     def post(self, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send a POST request; enter the result as a context to get the answer while it streams. Redirects
-        are not followed.
+        """Return the context manager of a POST request. Entering it sends the request and gives the answer,
+        whose body has not been read. Redirects are not followed.
         """
         return self._session.post(url, json=body, allow_redirects=False)
 
@@ -177,9 +178,9 @@ class Probe:
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """Send one streamed chat request, and yield the data of each event. `fields` replace or add fields of
-        its body. Raises LeftOut (no model), KeyRefused (401), TooLarge, and CheckFailed if the answer is not
-        a stream.
+        """Send one streamed chat request, and yield the text of each `data:` line, `[DONE]` included.
+        `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401), TooLarge, and
+        CheckFailed if the answer is not a stream.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
@@ -206,7 +207,7 @@ Check: TypeAlias = Callable[[Any], Awaitable[str]]
 
 async def health(probe: Probe) -> str:
     """Check that `/health` answers with the status 200. Providers that are down are named, but do not fail
-    the check.
+    the check. Skipped if the server has no `/health`.
     """
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
@@ -236,7 +237,7 @@ async def model_list(probe: Probe) -> str:
 
 
 async def one_model(probe: Probe) -> str:
-    """Check that a single model can be looked up."""
+    """Check that the model under test can be looked up by its name. Skipped if no model is known."""
     if probe.model is None:
         raise LeftOut("no model to look up")
     answer = await probe.call("GET", f"{probe.base}/models/{probe.model}")
@@ -246,7 +247,9 @@ async def one_model(probe: Probe) -> str:
 
 
 async def whole_answer(probe: Probe) -> str:
-    """Check that an answer that is not streamed has all fields that clients read."""
+    """Check that an answer that is not streamed has the fields `id`, `object`, `created`, `model`, `choices`
+    and `usage`, and a first choice with a message.
+    """
     answer = await probe.chat()
     answer.expect(200)
     wanted = ("id", "object", "created", "model", "choices", "usage")
@@ -316,7 +319,9 @@ async def stream_usage(probe: Probe) -> str:
 
 
 async def unknown_model(probe: Probe) -> str:
-    """Check that a request with an unknown model gets the status 404 and OpenAI's error code."""
+    """Check that a request with an unknown model gets the status 404 and OpenAI's error code. Skipped for the
+    status 403: the key is limited to some models.
+    """
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
         raise LeftOut(f"this key is limited to some models: {answer.message}")

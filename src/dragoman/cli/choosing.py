@@ -32,12 +32,12 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
     """Choose a model by the first of these rules that finds one; None = none does.
 
       1. the configuration's `default_model`
-      2. a model or alias of the configuration whose name lets it chat
-      3. a free model of the list that may chat
-      4. the first model of the list that may chat
-      5. the first model of the list
+      2. a model or alias of the configuration that may chat, by its name and those of its deployments
+      3. the first free model of the list
+      4. the first model of the list
 
-    Rules 1 and 2 need a name that the list has, unless the list is empty. listed: the entries of the server's
+    Rules 1 and 2 need a name that the list has, unless the list is empty. Rules 3 and 4 consider only the
+    models whose names let them chat, if there are any. listed: the entries of the server's
     model list. found: the gateway's configuration, None = unknown.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
@@ -53,7 +53,7 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
     """Yield (name, where it is configured, in words) of the `default_model`, then of the models and aliases
-    that may chat.
+    that may chat, except those in `default_models` and patterns.
     """
     config = found.config
     where = "the configuration" if found.file is None else found.file.name

@@ -44,8 +44,8 @@ class Setting(NamedTuple):
 
 
 class Places(NamedTuple):
-    """The folders of a user's files. environ: the environment, with variables by which clients choose other
-    folders.
+    """The folders of a user's files. home: the home folder. environ: the environment, with variables by which
+    clients choose other folders.
     """
 
     home: Path
@@ -161,7 +161,9 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """Return the change that `cline auth` makes. Cline's extensions for editors have other settings files."""
+    """Return the change of the file that `cline auth` writes. Cline's extensions for editors have other
+    files.
+    """
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,

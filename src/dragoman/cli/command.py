@@ -61,7 +61,7 @@ class Group(Command, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return (name, command, remaining arguments) of the subcommand that `args` begins with. Raises
-        UnknownCommand if there is no such subcommand.
+        UnknownCommand if there is no such subcommand, or another error of click if an option comes first.
         """
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):

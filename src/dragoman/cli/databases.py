@@ -79,8 +79,9 @@ class Found(NamedTuple):
 
 
 def places(found: Loaded) -> list[Place]:
-    """Return the databases that the configuration names, each once. SQLite files that do not exist yet are
-    left out. Raises Failure if the configuration names an invalid database.
+    """Return the databases that the configuration names, each once; without `stores.sql`, the default SQLite
+    file instead. SQLite files that do not exist yet are left out. Raises Failure if the configuration names
+    an invalid database.
     """
     from dragoman.stores.open import located, located_exchanges
 

@@ -97,7 +97,7 @@ def _of_model(model: Model) -> Iterator[str]:
 
 
 def _hedged(hedge: Hedge) -> str:
-    """Say when a second deployment is asked beside the first one, and how often at most."""
+    """Return words about when a second deployment is asked beside the first one, and how often at most."""
     late = (
         "if it is later than 95 of 100 answers"
         if hedge.after == "p95"
@@ -113,7 +113,7 @@ def _of_alias(alias: Alias) -> Iterator[str]:
 
 
 def _order(model: Model) -> str:
-    """Say by which rule one of several deployments is asked first."""
+    """Return words about the rule by which one of several deployments is asked first."""
     if (rotate := model.rotate) is not None:
         if rotate.every is not None:
             return f"another one is first every {rotate.every}"

@@ -1,4 +1,5 @@
-"""Finds model servers (Ollama, LM Studio, vLLM, llama.cpp) on this machine by their default ports.
+"""Finds model servers (Ollama, LM Studio, vLLM, llama.cpp) on this machine by their default ports, and makes
+the settings that use them.
 
 A server that answers like Dragoman is ignored, and callers leave out the gateway's own port, so that no
 gateway becomes its own provider.
@@ -70,7 +71,9 @@ def _ollama(body: Any) -> tuple[Any, ...] | None:
 
 
 def _lmstudio(body: Any) -> tuple[Any, ...] | None:
-    """Return the chat models in LM Studio's list: https://lmstudio.ai/docs/developer/rest/endpoints."""
+    """Return the models in LM Studio's list, except those for embeddings; None = it is not such a list.
+    https://lmstudio.ai/docs/developer/rest/endpoints
+    """
     chats = [model["id"] for model in body["data"] if model["type"] != "embeddings"]
     return tuple(chats) if body["object"] == "list" else None
 
@@ -145,7 +148,9 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search in a separate thread, which starts at once. but: ports that are not called."""
+    """A search for model servers on this machine in a separate thread, which starts at once. but: ports that
+    are not called.
+    """
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
         self.found: tuple[Server, ...] = ()

@@ -32,10 +32,11 @@ def socket_path(found: Loaded, port: int) -> Path:
 
 
 def running(found: Loaded) -> Path | None:
-    """Return the Unix socket of the gateway with this configuration that runs here. The gateway may listen on
-    another port than the configured one (by the command line, or chosen by the system); then its socket is
-    taken to be the only one in Dragoman's folder on which a process listens, because killed gateways leave
-    their sockets. None = there is no such socket, or there are several.
+    """Return the file of the Unix socket by which the gateway with this configuration is reached: the file at
+    `socket_path` for the configured port, if it exists. Otherwise, unless the configuration states a path:
+    the only socket in Dragoman's folder; of several, the only one on which a process listens, because the
+    gateway may listen on another port. None = there is no such file. A single file is returned even if no
+    process listens on it: a killed gateway leaves its socket.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:

@@ -157,8 +157,8 @@ async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) ->
 
 
 def _here(rows: Sequence[Row], config: Config) -> Here:
-    """Return the keys, tenants, teams and users that this gateway already has, and its names of models. rows:
-    the rows of its database.
+    """Return the keys, tenants, teams and users that the database and the configuration of this gateway
+    already have, and its names of models and groups. rows: the rows of the database.
     """
     from dragoman.config.litellm_keys import Here
     from dragoman.config.litellm_permits import Names

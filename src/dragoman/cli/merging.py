@@ -1,7 +1,7 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
-No library that writes TOML or YAML keeps comments, so their text is edited line by line, and the new text is
-parsed. If it does not have the expected content, `Unmergeable` is raised, so that the file is not damaged.
+TOML and YAML are edited line by line, so that comments stay, and the new text is parsed. If it does not have
+the expected content, `Unmergeable` is raised, so that the file is not damaged.
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ def _verified(terminal: Terminal, row: Weights) -> Path:
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """Return the file of the installed weights; None, after a warning, if the weights are damaged."""
+    """Return the file of the installed weights; None, after a warning, if they are damaged or missing."""
     try:
         return _verified(terminal, row)
     except DragomanError as error:

@@ -1,7 +1,6 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the answers. So the gateway could not use an answer
-that cannot be decoded here.
+The gateway's own dialects encode the requests and decode the answers.
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
 
 
 def _limits(stated: Sequence[str]) -> dict[str, Any]:
-    """Return the limits as one section: {resource: [amount, …]}."""
+    """Return the limits as one section: {resource: [amount, …]}, and {"concurrency": number}. Raises Failure
+    for a text without `=`.
+    """
     found: dict[str, Any] = {}
     for one in stated:
         resource, most = _pair("--limit", one)

@@ -113,8 +113,8 @@ def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: st
 
 
 def _secret(terminal: Terminal, tenant: str, provider: str) -> str:
-    """Return the key that a person types at a terminal, which does not show it, or else the first line of
-    stdin. Raises Failure if stdin is empty.
+    """Return the key that a person types at a terminal, which does not show it. Without a terminal, or with
+    `--json`: the first line of stdin. Raises Failure if that line is empty.
     """
     if terminal.for_people and sys.stdin.isatty():
         asked: str = click.prompt(

@@ -306,7 +306,7 @@ def _mark(one: Mapping[str, Any]) -> str:
 
 
 def _keys(one: Mapping[str, Any]) -> str:
-    """Say how many keys a provider has in each state."""
+    """Return words about how many keys a provider has in each state; "none" = it has no keys."""
     states = [key["state"] for key in one["keys"] if key["key"] is not None]
     if not states:
         return "none"

@@ -31,8 +31,9 @@ def tell(terminal: Terminal, outcome: Outcome) -> None:
 
 
 def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
-    """Yield a line that says which configuration is used now. After a failed reload, yield a line for each
-    problem; otherwise, for each change (at most 20), each setting that needs a restart, and each warning.
+    """Yield a line that says whether the configuration was loaded. After a failed reload, yield a line for
+    each problem; otherwise, for each change (at most 20, then one line for the rest), each setting that needs
+    a restart, and each warning.
     """
     if outcome.failed:
         count = len(outcome.problems)

@@ -85,8 +85,8 @@ def command(
 
 class _Target(NamedTuple):
     """A server to test. base: its base URL. key: the client key, None = send none. whose: the name of the
-    key's client, or the file of the key. spoken: the protocol, None = the URL does not name its endpoint.
-    found: the gateway's configuration, None = unknown.
+    key's client, or the file of the key; None = the environment states the key, or there is none. spoken: the
+    protocol, None = the URL does not name its endpoint. found: the gateway's configuration, None = unknown.
     """
 
     base: str
@@ -108,8 +108,8 @@ def _stated(url: str) -> _Target:
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
     """Return the gateway that the configuration describes. The key is that of the environment; else the
-    configured key with the fewest `_drawbacks`; else the key that `dragoman serve` has created. Raises
-    Failure for port 0 and for an invalid configuration.
+    configured key (not stated by its hash) that is best by `_drawbacks`; else the key that `dragoman serve`
+    has created; else None. Raises Failure for port 0 and for an invalid configuration.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
@@ -143,9 +143,9 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Run every check, and print each outcome at once. Returns the protocol, the outcomes and the model that
-    was asked. model: the model to ask, None = choose one. shows_stream: whether to print the text of streams.
-    Raises Failure if the server refuses the key.
+    """Run the checks (none after one that cannot connect), and print each outcome at once. Returns the
+    protocol, the outcomes and the model that was asked. model: the model to ask, None = choose one.
+    shows_stream: whether to print the text of streams. Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)

@@ -411,9 +411,9 @@ class Again:
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if the configuration permits clients a model name that stands for nothing here: neither
-    for a model of the configuration or of a discovered server, nor for an embedded model. file: the file that
-    the command line names, None = none.
+    """Raise Failure if a doubt of the configuration (`Loaded.doubts`) is a name that stands for nothing here:
+    neither for a model of the configuration or of a discovered server, nor for an embedded model. file: the
+    file that the command line names, None = none.
     """
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
@@ -454,7 +454,7 @@ def _with_store(found: Loaded) -> Loaded:
 
 def _with_kept(found: Loaded) -> Loaded:
     """Return the configuration together with the entries that operators have added. The store is completed as
-    in `_with_store`.
+    in `_with_store`. Raises Failure for an invalid configuration.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located

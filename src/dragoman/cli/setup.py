@@ -48,8 +48,9 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """Return the plan as JSON. If the files were written, their text is left out, because the files may
-        contain other secrets. answer: the model's answer to the test question, None = it was not asked.
+        """Return the plan as JSON. If the files were not written, it has the text that a new file would get;
+        if they were written, no text, because the files may contain other secrets. answer: the model's answer
+        to the test question, None = it was not asked.
         """
         files: list[dict[str, Any]]
         if self.written is None:

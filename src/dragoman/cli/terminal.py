@@ -211,8 +211,8 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 
 def _wants_colours(*, moves: bool) -> bool:
-    """Whether the stream should have colours: not if NO_COLOR is set (no-color.org); else always if
-    FORCE_COLOR is set and not "0"; else if `moves` is True.
+    """Whether the stream should have colours: False if NO_COLOR is set (no-color.org); else True if
+    FORCE_COLOR is set to anything but "0"; else `moves`. An empty variable counts as not set.
     """
     if os.environ.get("NO_COLOR"):
         return False

@@ -215,7 +215,7 @@ def _wrapped(text: str, margin: str, out: Channel) -> list[str]:
 
 
 def duration(ms: float | None) -> str:
-    """Format milliseconds for people: `0.4 ms`, `12 ms`, `1.24 s`, `3 min`; `?` for None."""
+    """Return milliseconds as text for people: `0.4 ms`, `12 ms`, `1.24 s`, `3 min`; `?` for None."""
     if ms is None:
         return "?"
     if ms < 1000:

@@ -165,8 +165,8 @@ def _cells(one: dict[str, Any], *, people: bool) -> tuple[Cell, ...]:
 
 
 def _spend(one: dict[str, Any]) -> str:
-    """Format the spend for people. `—` = it is unknown; `≥` = only a part of it is known. An amount below one
-    USD is shown with up to six decimals.
+    """Return the spend as text for people. `—` = it is unknown; `≥` in front = only a part of it is known. An
+    amount below one USD has up to six decimals, any other two.
     """
     if one["cost_usd"] is None:
         return "—"
@@ -184,7 +184,7 @@ def _seconds(microseconds: int | None) -> str:
 
 
 def _short(count: int) -> str:
-    """Format a count with about three digits: `402M`, `21.4M`."""
+    """Return a count as text: `999`; from 1000 on rounded, with a letter: `21.4M`, `402M`."""
     for scale, letter in _SCALES:
         if count >= scale:
             value = count / scale

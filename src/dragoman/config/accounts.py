@@ -107,8 +107,8 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def client(self) -> str:
-        """The name of the client: `name`; without a `name`, a name that is derived from `key`, or else from
-        `hash`.
+        """The name of the client: `name`. Without a `name`: a name that is derived from `key`, or else from
+        `hash`, or else from an empty text.
         """
         if self.name is not None:
             return self.name
@@ -117,7 +117,9 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def digest(self) -> bytes | None:
-        """The SHA-256 of the key; None = the settings state neither a key nor a valid hash."""
+        """The SHA-256 of the key: computed from `key`, or else read from `hash`. None = there is no `key`,
+        and `hash` is missing or invalid.
+        """
         if self.key is not None:
             return minting.digest(self.key.reveal())
         stated = "" if self.hash is None else self.hash.reveal()

@@ -68,8 +68,8 @@ def path_of(entry: AddedEntry) -> str:
 
 
 def origin_of(entry: AddedEntry) -> str:
-    """Return the words that stand for the place of an added entry, where other settings have a file and a
-    line. They are different for each entry, because each has another version.
+    """Return the text that names the source of an added entry: its author and its version. Two added entries
+    never have the same text, because each has another version.
     """
     return f"added by {entry.author} (version {entry.version})"
 
@@ -97,9 +97,9 @@ def shadowed(
 def layered(
     declared: Table, entries: Sequence[AddedEntry], environ: Mapping[str, str]
 ) -> tuple[Table, list[Problem]]:
-    """Return (the configuration `declared` with these entries, the problems of the entries' texts: unset
-    variables). The caller has left out entries with a name that `declared` has (`shadowed`); such an entry
-    would replace the declared one.
+    """Return (the configuration `declared` with these entries, the problems that `read_node` finds in the
+    entries, such as unset variables). The caller has left out entries with a name that `declared` has
+    (`shadowed`); such an entry would replace the declared one.
     """
     problems: list[Problem] = []
     parts = dict(declared.entries)
@@ -117,8 +117,8 @@ def layered(
 
 
 def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[AddedEntry, list[Problem]]:
-    """Return the entries that cause any of these problems, each with its own problems. Problems with another
-    cause are left out.
+    """Return {entry: the problems whose `file` is the entry's `origin_of`}. Entries without such a problem,
+    and all other problems, are left out.
     """
     by_origin = {origin_of(entry): entry for entry in entries}
     found: dict[AddedEntry, list[Problem]] = {}
@@ -129,14 +129,15 @@ def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[A
 
 
 def _declared(tree: Table, kind: str, name: str) -> Source | None:
-    """Return where an entry is declared; None = nowhere."""
+    """Return the source of the name of an entry in the section `kind`; None = `tree` has no such entry."""
     part = tree.entries.get(kind)
     return part.named(name) if isinstance(part, Table) and name in part.entries else None
 
 
 def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
-    """Return a part of the configuration (`models`) with these entries added. If the part is not a mapping (a
-    mistake in the file), it is returned unchanged.
+    """Return a part of the configuration (`models`) with these entries added. An entry of `part` with the
+    same name is replaced. part: None or null = an empty mapping; any other value that is not a mapping is
+    returned unchanged. source: that of the part, if `part` is None.
     """
     if part is None or (isinstance(part, Scalar) and part.value is None):
         part = Table({}, source)
@@ -148,8 +149,8 @@ def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
 
 def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
     """Yield the paths of secrets that an entry contains as text, instead of the name of a variable or a file.
-    That includes the default of a variable (`${NAME:-secret}`), and a key inside `base_url`. The paths are
-    relative to the entry.
+    That includes the default of a variable (`${NAME:-secret}`) if it has at least 8 characters, and a key
+    inside `base_url`. The paths are relative to the entry.
 
     section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
     """

@@ -78,7 +78,7 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern that clients may use, but that matches no name in the configuration.
+    """A model name or pattern in a list of models (of a key, a group, …) that fits no configured model.
 
     It is not an error yet: an upstream that the program registers, or an embedded model, may have the name.
     problem: the error to report if neither has the name.
@@ -284,9 +284,7 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """Make a provider's account in steps, so that each problem is reported at the setting that causes it.
-        Returns None if a problem makes the account impossible.
-        """
+        """Return a provider's account, also for a disabled one; None = a problem makes it impossible."""
         try:
             vendor = resolve.vendor_of(name, settings)
         except ValueError as error:
@@ -401,8 +399,8 @@ class _Checker:
                     self.target(name, place)
 
     def meant(self, name: str) -> str:
-        """Return the name at the end of the chain of aliases that begins with `name`; for a circle of
-        aliases, any name in it. A name that is not an alias is returned unchanged.
+        """Return the name to which aliases lead from `name`; `name` itself if it is no alias. For a circle of
+        aliases: some name in it.
         """
         for _ in self.config.aliases:
             name = self.config.aliases[name].route if name in self.config.aliases else name
@@ -448,8 +446,8 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Check that one of the providers in `uses` (`provider/model`) speaks the protocol `api`. Nothing is
-        checked for None, without `uses`, or if a provider is neither built in nor a valid account.
+        """Report a problem if no account in `uses` (`provider/model`) speaks the protocol `api`. No check if
+        `api` is None, `uses` is empty, or a provider is neither built in nor in `accounts`.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -478,8 +476,8 @@ class _Checker:
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
         """Check the target of an alias, a fallback or a default: it must be an alias, a model, a name that a
-        model's pattern matches, a `provider/model`, or a model name that belongs to a configured vendor.
-        every: True = `provider/*` (all models of a provider) is allowed too.
+        model's pattern matches, a `provider/model` that `upstream` accepts, or a name that `is_owned`
+        accepts. Any other target is a problem at `path`. every: as in `upstream`.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return
@@ -495,8 +493,9 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the models (names, patterns) that clients may use, unless the alias `*` exists. One that fits
-        no name becomes a doubt; `provider/…*` is a problem if this provider is disabled or lacks it.
+        """Check a list of model names and patterns, unless the alias `*` exists. An entry that fits no model
+        becomes a doubt; but a pattern `provider/…*` is a problem if the provider is disabled, or if its list
+        `models` has no name that fits. Entries `group:NAME` are not checked.
         """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
@@ -550,13 +549,14 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """Return {provider: its `catalog`, or else the provider's name; None = it has no settings}."""
+        """Return {provider: its `catalog`, or else the provider's name; None = it is not configured}."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """Return the deployments (`provider/model`) for a name; [] if no model and no provider has the name.
-        If the name leads into a circle of aliases, the result is wrong.
+        """Return the deployments (`provider/model`) for a name, after aliases: those of the model with this
+        name or a matching pattern; else the name itself if its first part is a provider; else one for each
+        account that owns the name. For a circle of aliases the result has no meaning; there is no error.
         """
         target = self.meant(target)
         if target not in self.config.models:
@@ -568,14 +568,14 @@ class _Checker:
         return [f"{name}/{target}" for name, account in self.accounts.items() if account.owns(target)]
 
     def is_owned(self, model: str) -> bool:
-        """Whether a model name without a provider belongs to the vendor of a configured provider. True also
-        while any enabled provider has an error, because the name may belong to that provider.
+        """Whether an account `owns` the model. model: a name without `provider/`. True also if any enabled
+        provider has an error and so no account, because the name may belong to that provider.
         """
         enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check that a provider exists, is enabled and offers a model. every: True = the model may be `*`."""
+        """Report a problem unless a provider exists, is enabled and offers a model. every: True = `*` too."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
@@ -644,7 +644,7 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """Return where a setting, or else the nearest section around it, is written; None = neither is
-    written.
+    """Return the source of the longest path in `sources` with which the text `path` begins: usually the
+    setting itself, or the nearest section around it. None = there is no such path.
     """
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))

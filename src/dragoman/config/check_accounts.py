@@ -19,7 +19,7 @@ _OF_KEYS = frozenset({"key", "hash", "expires"})
 
 
 def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
-    """Yield (path, section) of every section that states permissions."""
+    """Yield (path, section) for every client key, tenant, team and user of the configuration."""
     for index, key in enumerate(config.auth.keys):
         yield f"auth.keys[{index}]", key
     for part in ("tenants", "teams", "users"):
@@ -62,8 +62,8 @@ def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Mi
 
 
 def _of_hashes(keys: Iterable[ClientKey]) -> Iterator[Misfit]:
-    """Yield a Misfit for each key that is listed a second time, if at least one of the two entries states its
-    hash. `config.check` compares keys that are both stated in full.
+    """Yield a mistake for each entry whose key an earlier entry has too, if the entry itself or the first
+    entry with this key states the key's hash. `config.check` compares keys that are both stated in full.
     """
     known: dict[bytes, bool] = {}
     for index, key in enumerate(keys):

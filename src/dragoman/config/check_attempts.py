@@ -56,8 +56,9 @@ def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
 
 
 def _single(config: Config) -> Iterator[Misfit]:
-    """Yield the settings that have no effect if a request has only one attempt. The caller has checked that
-    `retries.max_attempts` is 1.
+    """Yield warnings about settings without effect if a request has only one attempt: `retries.attempts`,
+    further deployments and fallbacks of models, `hedge`. The caller has checked that `retries.max_attempts`
+    is 1.
     """
     if config.retries.attempts != Retries().attempts:
         yield Misfit("retries.attempts", "with `retries.max_attempts: 1` nothing is tried again", odd=True)
@@ -74,8 +75,8 @@ def _single(config: Config) -> Iterator[Misfit]:
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
-    """Yield each `concurrency.limit` of a model or provider that is never reached, because all workers
-    together accept fewer requests.
+    """Yield a warning for each `concurrency.limit` of a model or provider that is never reached, because all
+    workers together accept fewer requests.
     """
     most = config.server.max_requests * config.server.workers
     stated = {f"models.{name}": one.concurrency for name, one in config.models.items()}
@@ -87,8 +88,8 @@ def _never_reached(config: Config) -> Iterator[Misfit]:
 
 
 def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
-    """Yield each `switch_after` and `hedge.after` of a model that has no effect, because it is not shorter
-    than `seconds`, the time that all attempts of a request may take.
+    """Yield a warning for each `switch_after` and `hedge.after` of a model that has no effect, because it is
+    not shorter than `seconds`, the time that all attempts of a request may take.
     """
     said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
     for name, model in config.models.items():

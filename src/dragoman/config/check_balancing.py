@@ -1,5 +1,6 @@
-"""Checks the settings by which the requests for a model are spread over its deployments, and the bounds on
-the cost and time of its attempts.
+"""Checks settings of a model: those that spread its requests over its deployments, `max_cost`,
+`switch_after`, `concurrency` (also of a provider), and the lists of fallbacks. Has `Misfit`, the mistake that
+all modules `check_…` yield.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Misfit(NamedTuple):
 
 def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
     """Yield the mistakes in the policy, the rotation, the hedging, the weights, the concurrency and
-    `switch_after` of a model. known: the deployments (`provider/model`) with a price.
+    `switch_after` of a model. Each `place` is relative to the model. known: the deployments
+    (`provider/model`) with a price.
     """
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
@@ -57,7 +59,7 @@ def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
 
 def idle(concurrency: Concurrency) -> Iterator[Misfit]:
     """Yield the mistakes in a `concurrency`: settings without effect (such as a wait without a queue), and a
-    wait that is shorter than `delay`.
+    wait that is shorter than `delay`. Each `place` begins with `concurrency`.
     """
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
@@ -69,8 +71,9 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in a model's bound on the cost; none if the model has no `max_cost`. known: the
-    deployments (`provider/model`) with a price.
+    """Yield the mistakes in `max_cost` of a model, for example that a deployment has no price; none if the
+    model has no `max_cost`. Each `place` is relative to the model. known: the deployments
+    (`provider/model`) with a price.
     """
     if (bound := model.max_cost) is None:
         return
@@ -105,9 +108,10 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
 def unpriced_fallbacks(
     fallbacks: Fallbacks, uses: Callable[[str], Iterable[str]], known: Container[str]
 ) -> Iterator[Misfit]:
-    """Yield the fallbacks that are never asked because the price of a deployment is unknown. The caller has
-    checked that the model has `max_cost`. Each `place` is relative to `fallbacks`. uses: returns the
-    deployments (`provider/model`) of a name. known: the deployments with a price.
+    """Yield a mistake for each deployment of a fallback whose price is unknown, although `max_cost` needs it.
+    One fallback can have several mistakes. The caller has checked that the model has `max_cost`. Each `place`
+    is relative to `fallbacks`. uses: returns the deployments (`provider/model`) of a name. known: the
+    deployments with a price.
     """
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
@@ -121,7 +125,9 @@ def unpriced_fallbacks(
 
 
 def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
-    """Yield the names that one list of fallbacks has twice. Each `place` is relative to `fallbacks`."""
+    """Yield a warning for each name that comes earlier in the same list of fallbacks. Each `place` is
+    relative to `fallbacks`.
+    """
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -129,9 +135,9 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """Yield the fallbacks for long prompts whose context window is not larger than the model's own. Windows
-    that are not stated are not compared. Each `place` is relative to `fallbacks`. find: returns the
-    configured model for a name, None = there is none.
+    """Yield a warning for each fallback for long prompts (`context`) whose window is not larger than the
+    model's. `_window` finds both; nothing is yielded if one of them is None. Each `place` is relative to
+    `fallbacks`. find: returns the configured model for a name, None = there is none.
     """
     if (own := _window(model)) is None:
         return
@@ -144,8 +150,8 @@ def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | Non
 
 
 def _window(model: Model) -> int | None:
-    """Return the largest context window of a model's deployments, in tokens; None = there are no deployments,
-    or some of them do not state a window.
+    """Return the largest context window of a model's deployments, in tokens. A deployment that states none
+    has the model's. None = there are no deployments, or at least one has no window.
     """
     windows = [one.context_window or model.context_window for one in model.targets]
     stated = [one for one in windows if one is not None]
@@ -184,7 +190,9 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
 
 
 def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in a policy: it has no effect on the order, or not the expected one."""
+    """Yield a warning about a policy that does not change the order of the deployments, or that puts
+    deployments last because they have no price.
+    """
     if model.policy == "ordered" or not model.targets:
         return
     if len(model.targets) < 2 and model.policy != "affinity":
@@ -203,8 +211,8 @@ def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
 
 
 def _switching(model: Model) -> Iterator[Misfit]:
-    """Yield the mistake in a `switch_after` that has no effect: there is no other deployment, or an attempt
-    ends earlier.
+    """Yield a warning about a `switch_after` that has no effect: there is no other deployment and no
+    fallback, or an attempt ends earlier.
     """
     after, timeouts = model.switch_after, model.timeouts
     if not after:

@@ -19,7 +19,9 @@ _REFUSING: Final = ("tools", "images", "audio", "documents")
 
 
 def client_names(config: Config) -> frozenset[str]:
-    """Return the names that clients may have: those of client keys, and those of clients without a key."""
+    """Return the names that clients may have: those of the configured client keys (keys made at run time are
+    not known here), and those of clients without a key.
+    """
     named = {key.client for key in config.auth.keys}
     keyless = {f"{KEYLESS}{face}" for face in config.server.keyless_faces}
     return frozenset(named | keyless | {ANYONE.name, EVERYBODY.name})
@@ -58,8 +60,8 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in names: clients that do not exist, tags that are both required and excluded, and
-    conditions that no request of the listed operations can meet.
+    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag that is
+    both required and excluded, and conditions that no request of the listed operations can meet.
     """
     for name in when.clients:
         matched = Grants([name])

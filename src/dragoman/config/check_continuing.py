@@ -15,8 +15,8 @@ _OWN: Final = frozenset({"local", "simulate"})
 
 
 def continuing(model: Model, config: Config) -> Iterator[Misfit]:
-    """Yield the mistake in `continue_streams` of a model; none if the model does not set it. The `place` is
-    relative to the model.
+    """Yield at most one mistake in `continue_streams` of a model; none if the model does not set it. The
+    `place` is relative to the model.
     """
     if not model.continue_streams:
         return
@@ -32,9 +32,10 @@ def continuing(model: Model, config: Config) -> Iterator[Misfit]:
 
 
 def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
-    """Whether the model of a deployment can continue the beginning of an answer, as far as the configuration
-    and the packaged facts about models tell. A deployment at a provider without settings counts as able; any
-    other deployment of which nothing is known counts as unable, except in Mistral's protocol.
+    """Whether the model of a deployment can continue the beginning of an answer. `supports.prefill` of the
+    deployment, or else of the model, decides. If neither states it: True for the built-in providers and for a
+    provider without settings; for any other provider, what the packaged facts about models say. If these do
+    not know: True for Mistral's protocol, otherwise False.
     """
     stated = model.supports.prefill
     if deployment.supports is not None and deployment.supports.prefill is not None:

@@ -1,4 +1,4 @@
-"""Checks keys, and that a provider's cloud identity (`credential`) fits the provider and its settings."""
+"""Checks keys, and that `credential` of a provider fits the provider and its other settings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
 
 
 def _foreign(credential: Credential) -> Iterator[Misfit]:
-    """Yield the settings that belong to another kind of identity."""
+    """Yield a mistake for each setting of a `credential` that belongs to another `kind`."""
     own = {"kind"} if credential.kind == "client" else MEMBERS[credential.kind]
     for field in msgspec.structs.fields(Credential):
         if field.name not in own and getattr(credential, field.name) != field.default:

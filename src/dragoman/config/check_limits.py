@@ -1,5 +1,5 @@
-"""Checks the limits of a configuration: whether they can be enforced, and that no two of them share a
-counter.
+"""Checks the limits of a configuration: that each limit can be enforced, that no two limits share a counter,
+and that names in them are valid.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def _places(config: Config) -> Iterator[Stated]:
 
 
 def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
-    """Yield the entries of `only` whose provider the configuration does not have, or that are written in the
-    wrong form. Models are not checked. Nothing is yielded for an entry of another scope than `deployment` or
-    `provider`.
+    """Yield a mistake for each name in `only` whose provider the configuration does not have, or that is
+    written in the wrong form. Models are not checked. Nothing is yielded if the scope of `entry` is neither
+    `deployment` nor `provider`.
     """
     if entry.scope not in OF_ATTEMPTS:
         return
@@ -126,8 +126,8 @@ def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
 
 
 def _deployments(config: Config) -> Iterator[Misfit]:
-    """Yield the deployments for which two models state different limits, although both count the same
-    requests.
+    """Yield a mistake for each deployment whose limits differ from those of the first deployment with the
+    same `use` and limits of its own, because both count the same requests.
     """
     found: dict[str, tuple[str, tuple[Bounds, ...]]] = {}
     for name, model in config.models.items():

@@ -14,8 +14,8 @@ from dragoman.verify.bounds import available
 
 
 def unseen(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in the settings of traces and metrics: data that is asked for, but never stored or
-    shown. Each `place` is a complete path.
+    """Yield the mistakes in the settings of traces and metrics: bodies that are never stored, too little room
+    for a body, and a page of metrics that does not exist. Each `place` is a complete path.
     """
     trace, metrics = config.trace, config.metrics
     if trace.bodies and not trace.body:
@@ -28,8 +28,8 @@ def unseen(config: Config) -> Iterator[Misfit]:
 
 
 def unchecked(config: Config) -> Iterator[Misfit]:
-    """Yield the settings that require answers to be checked; none if this installation can check answers.
-    Each `place` is a complete path.
+    """Yield a mistake for each `check_output` that is set; none if this installation can check answers. Each
+    `place` is a complete path.
     """
     if available():
         return

@@ -1,4 +1,4 @@
-"""Checks the settings of prices."""
+"""Checks the settings of prices, and formats prices for messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 
 
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
-    """Yield the mistakes in one price. path: the path of the price, with which each `place` begins."""
+    """Yield the mistakes in one price; the prices in `later` are not checked. path: the path of the price,
+    with which each `place` begins.
+    """
     yield from _units(price, path)
     if price.input is None and price.output is None and not price.units:
         yield Misfit(path, "states no price", "{input: 1.25, output: 10}")
@@ -45,7 +47,7 @@ def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator
 
 
 def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
-    """Yield the mistakes in one entry of `prices`, without comparing it with other prices. name: the entry's
+    """Yield the mistakes in one entry of `prices`, without comparing it with other entries. name: the entry's
     name.
     """
     path = join("prices", name)
@@ -62,7 +64,9 @@ def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
 
 
 def contradictory(config: Config) -> Iterator[Misfit]:
-    """Yield the deployments for which two models state different prices. Bills can use only one of them."""
+    """Yield a warning for each deployment whose price differs from the first one that is stated for the same
+    `use`. Bills use the first one.
+    """
     first: dict[str, Price] = {}
     for name, model in config.models.items():
         for index, target in enumerate(model.targets):
@@ -75,9 +79,10 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield the entries of `prices` that do not fit the packaged table: prices that are far from the table's
-    and not confirmed, and entries without a discount that the table has. An entry has at most one mistake
-    here. A pattern is compared for the deployments that the configuration names.
+    """Yield a mistake for each entry of `prices` that does not fit the packaged table: it has a price that is
+    far from the table's and not confirmed, or it states no price of `cache_read` although the table has a
+    discount. An entry has at most one mistake here. A pattern is compared for the deployments that the
+    configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():
@@ -110,19 +115,19 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
 
 
 def jumped(name: str, jump: Jump) -> str:
-    """Say that a price is far from the price without the entry. name: `provider/model`."""
+    """Return the message that a price is far from the price without the entry. name: `provider/model`."""
     far = f"is far from {usd(jump.before, jump.unit)}, the price without this entry"
     return f"{usd(jump.price, jump.unit)} for {jump.unit} of {name} {far}"
 
 
 def usd(price: int, unit: str) -> str:
-    """Format a price for people: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
+    """Return a price as text: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
     scale = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}[per(unit)]
     return f"{amount(price)} USD per {scale}"
 
 
 def amount(nano: int) -> str:
-    """Format nano-USD as USD, exactly and without needless zeros: `0.0035`."""
+    """Return an amount of nano-USD in USD, exactly and without needless zeros: `0.0035`."""
     whole, part = divmod(nano, NANO)
     return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 

@@ -1,4 +1,6 @@
-"""Reads the declarations in `settings`: the name, type and default of every setting."""
+"""Reads the declarations of settings: name, type, default and further facts; and answers questions about
+types (which texts they accept, whether they hold secrets).
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ SCALARS: Final[tuple[ScalarType, ...]] = (
 
 class Setting(NamedTuple):
     """One declared setting. type: its annotated type. default: `msgspec.NODEFAULT` = the setting is required.
-    about: its further facts.
+    about: the facts that the declaration states with `about(…)`.
     """
 
     name: str
@@ -115,7 +117,7 @@ def words(kind: Any) -> tuple[str, ...]:
 
 
 def expected(kind: Any) -> str:
-    """Say in a few words what kind of value a person should write, for example "a whole number"."""
+    """Return a few words about the value that a person should write, for example "a whole number"."""
     members = options(kind)
     if len(members) > 1:
         return " or ".join(expected(member) for member in members)

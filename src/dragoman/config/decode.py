@@ -1,7 +1,8 @@
 """Converts the tree of a configuration to typed settings, and collects every problem. Reads secret files.
 
 The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name (after the hints in `foreign`). Secrets never appear in a message.
+suggested for an unknown name (after the hints in `foreign`). No message shows a value that was written where
+a secret is expected.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def flaw_of(secret: str) -> str | None:
-    """Say why a text cannot be a secret, as the rest of a sentence ("is empty"); None = it can be one."""
+    """Return why a text cannot be a secret, as the rest of a sentence ("is empty"); None = it can be one."""
     if not secret:
         return "is empty"
     return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"
@@ -85,23 +86,24 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Decode a section. Everything that cannot be read is added to `problems`: such a setting keeps its
-        default, and such an entry of a mapping is left out. If nothing can be read, all settings of the
-        section have their defaults.
+        """Return a section with the settings of `node`. Everything that cannot be read is added to
+        `problems`: such a setting keeps its default, and such an entry of a mapping is left out. If `node` as
+        a whole cannot be read, all settings have their defaults. kind: a section without required settings.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Decode one list or mapping without changing this decoder: no problem is reported. An invalid value
-        gives an empty list or mapping.
+        """Return one list (as a tuple) or mapping, without adding anything to this decoder: no problem is
+        reported. An invalid value gives an empty tuple or mapping.
         """
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
     def read(self, kind: Any, node: Node, path: str) -> Any:
-        """Decode a node as a declared type, and add its sources, names, problems and warnings to the
-        attributes. Returns INVALID if no value could be read.
+        """Return the value of a node as a declared type, and add its sources, names, problems and warnings to
+        the attributes. INVALID = no value could be read. For a union of several types (None not counted) the
+        first type that fits is taken; then only the node's own source is added, and one problem if none fits.
         """
         self.sources[path] = node.source
         if _is_nothing(node) and nullable(kind):
@@ -322,8 +324,9 @@ def plain(node: Node) -> Any:
 
 
 def _is_path(text: str, file: Path) -> bool:
-    """Whether the text of `{file: text}` begins as a path does, or lies in an existing folder. Any other text
-    may be the secret itself. file: the path that the text means.
+    """Whether the text of `{file: text}` is surely a path: absolute, beginning with `~`, `..` or `./`, or
+    with several parts and in an existing folder. Any other text may be the secret itself. file: the path that
+    the text means.
     """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")
@@ -339,8 +342,8 @@ def _is_number(node: Node) -> bool:
 
 
 def _found(node: Node) -> str:
-    """Describe the value of a node in words. A text is shown only if it is short, one line, and without
-    variables.
+    """Return words for the value of a node. The text of a scalar is shown only if it is short, on one line,
+    and without variables.
     """
     if isinstance(node, Table):
         return "a mapping"

@@ -1,4 +1,6 @@
-"""Reads the meaning of each setting and each quirk: the string below its field in the source code."""
+"""Reads from the source code what each setting and each quirk means (the string below its field), and the
+groups of the quirks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 class Deviation(NamedTuple):
     """One quirk. kind: its type. default: the value for the standard behaviour. text: its meaning. group: the
-    heading above it in `Quirks`.
+    heading above it in the source of `Quirks`, "" = none.
     """
 
     name: str

@@ -30,8 +30,9 @@ _CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
 
 
 class Difference(NamedTuple):
-    """One setting, or one named group of settings (`models.gpt`), that has changed. tail: the last characters
-    of a new secret, "" if it is too short to show some; None = the setting is not a secret, or was removed.
+    """One setting, or one named entry (`models.gpt`), that was changed, added or removed. setting: its path.
+    tail: the last characters of the new value if that is a secret, "" = too short to show some; None = the
+    new value is not a single secret, or the entry was removed.
     """
 
     setting: str
@@ -65,8 +66,9 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 
 def fingerprint(config: Config) -> str:
-    """Return a short text that is equal for equal configurations (settings, secrets and certificates), but
-    only within this process and its forks. It reveals nothing about the settings.
+    """Return a short text that is equal for equal configurations: equal settings and secrets, and equal
+    content of the files in `certificates`. Only texts of this process and its forks can be compared. The text
+    reveals nothing about the settings.
     """
     files = {str(file): digest(file) for file in certificates(config)}
     told = msgspec.json.encode([_plain(config), files], order="sorted")
@@ -74,13 +76,15 @@ def fingerprint(config: Config) -> str:
 
 
 def files_of(config: Config) -> tuple[Path, ...]:
-    """Return the files with secrets and certificates that a configuration names."""
+    """Return the files with secrets that a configuration names, and those of `certificates`, each once."""
     found = [secret.file for secret in secrets_in(config) if secret.file is not None]
     return tuple(dict.fromkeys([*found, *certificates(config)]))
 
 
 def certificates(config: Config) -> tuple[Path, ...]:
-    """Return the files with certificates and their keys that a configuration names."""
+    """Return the files with certificates and their keys that the providers of a configuration name, each
+    once.
+    """
     named = [getattr(one, name) for one in config.providers.named.values() for name in _CERTIFICATES]
     return tuple(dict.fromkeys(Path(file) for file in named if file is not None))
 

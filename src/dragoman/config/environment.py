@@ -1,8 +1,8 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
 A DRAGOMAN_… variable sets one setting and overrides the file. A vendor's own variables (OPENAI_API_KEY,
-OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or give keys and base URL to a provider that states
-no keys.
+OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or supply settings that a provider does not state
+(`vendors` has the rules).
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """Return a copy of a configuration's tree, with the keys, base URLs, regions and projects of the vendors'
-    environment variables.
+    """Return a configuration's tree with the keys, base URLs, regions and projects of the vendors'
+    environment variables added. The given tree is not changed.
 
     A vendor without a provider in the tree gets a provider with the vendor's name, if the environment has one
     of its variables. Two cases are excluded: the vendor's address depends on the account and the environment
@@ -165,9 +165,9 @@ def _vendor_of(name: str, node: Node) -> str:
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
     """Return an entry of `providers` with those settings of the environment added that the entry does not
-    state. Nothing is added if the entry states keys. own_name: whether the entry has the vendor's name. An
-    entry with another name and its own base URL is another server, so nothing is added to it. found: the
-    settings of the environment.
+    state. Nothing is added if the entry states keys, or if it states a base URL and has another name than the
+    vendor. An entry with `credential` gets no keys. own_name: whether the entry has the vendor's name. found:
+    the settings of the environment.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)
@@ -188,7 +188,9 @@ def _stated(node: Table, name: str) -> bool:
 
 
 def _value(text: str, kind: Any, source: Source) -> Node:
-    """Return the node for the text of a variable. Commas separate the items of a list."""
+    """Return the node for the text of a variable. If the type `kind` accepts only lists (and None), the node
+    is a list of the parts between commas; empty parts are left out.
+    """
     if all(get_origin(member) is tuple for member in options(kind)):
         members = [part.strip() for part in text.split(",")]
         return Items(tuple(Scalar(part, part, source, filled=True) for part in members if part), source)

@@ -8,7 +8,7 @@ from dragoman.config.section import Section
 
 
 class Fallbacks(Section, frozen=True):
-    """Models to ask when this one cannot answer.
+    """Models to ask when this model cannot answer.
 
     Each entry is the name of a model or an alias, or `provider/model`. It stands for the deployments of that
     name, with their own timeouts, headers and body. The fallbacks of that name are not used.

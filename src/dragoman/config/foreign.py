@@ -1,7 +1,8 @@
 """Names of settings in other programs, each with a hint about the setting that Dragoman has instead. Data.
 
 The names come from LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and from the
-vendors' clients. The loader does not accept them; it only adds the hint to the error message.
+vendors' clients. A section without a setting of such a name refuses the name, and the error message has the
+hint.
 """
 
 from __future__ import annotations

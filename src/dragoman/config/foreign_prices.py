@@ -1,4 +1,5 @@
-"""Reads files of prices: ours, and LiteLLM's `model_prices_and_context_window.json`.
+"""Converts prices in LiteLLM's fields, and the content of price files: ours, and LiteLLM's
+`model_prices_and_context_window.json`.
 
 LiteLLM states USD for one token, second, character or query, in fields such as `input_cost_per_token` and
 `input_cost_per_token_above_200k_tokens`: https://docs.litellm.ai/docs/proxy/custom_pricing
@@ -64,8 +65,8 @@ def entries_of(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (`provider/model`, entry) for each of LiteLLM's models for which `entry_of` finds a price. If
-    LiteLLM's name has further parts (a region or a resolution), they stay in the model's name.
+    """Yield (`provider/model`, entry) for each of LiteLLM's models with a provider and a price (`entry_of`).
+    If LiteLLM's name has further parts (a region or a resolution), they stay in the model's name.
     """
     for name, one in value.items():
         provider = one.get("litellm_provider")

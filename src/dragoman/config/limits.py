@@ -48,7 +48,8 @@ class Bounds(Section, frozen=True):
     `allow` counts it as 0, `refuse` refuses it."""
 
     def limits(self, name: str, subject: Subject, only: Iterable[str] | None = None) -> tuple[Limit, ...]:
-        """Return the limits that this section states.
+        """Return the limits that this section states: one for each quota or budget, and one for
+        `concurrency`.
 
         name: the name of the limits, under which operators see them and their counters are stored. subject:
         what the limits count separately (each key, each model, …). only: the names of the subjects that the

@@ -1,6 +1,5 @@
-"""Converts LiteLLM's `config.yaml` into Dragoman's settings, and notes what became of LiteLLM's settings.
+"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with notes, and formats settings and notes.
 
-A gateway with the converted settings answers under the same model names, unless a note says otherwise.
 https://docs.litellm.ai/docs/proxy/config_settings
 """
 
@@ -27,7 +26,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about a LiteLLM setting. path: its place, or its name. done: False = a person should look."""
+    """A note about a LiteLLM setting. path: its place, in words. done: False = a person should look."""
 
     path: str
     text: str
@@ -42,7 +41,7 @@ class Converted(NamedTuple):
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """Whether a configuration has a section that only LiteLLM knows, and no main section of Dragoman's."""
+    """Whether a configuration has a section of LiteLLM's, and no main section of Dragoman's (`models`, …)."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 
@@ -75,8 +74,8 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """All LiteLLM entries with the same `model_name`. targets: one for each entry. model: settings of our
-    section `Model`. defaults: default parameters of requests.
+    """The converted LiteLLM entries with the same `model_name`. targets: their deployments, equal ones only
+    once. model: settings of our section `Model`. defaults: default parameters of requests.
     """
 
     targets: list[_Target] = []
@@ -141,8 +140,8 @@ class _Conversion:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """Return a value as a text in which each `os.environ/NAME` is replaced: by the value in
-        `environment_variables`, or by `${NAME}` if there is none (or the value is itself a reference).
+        """Return a value as a text in which each `os.environ/NAME` is replaced: by NAME's value in
+        `environment_variables` (a number, or a text that is not a reference), or else by `${NAME}`.
         """
 
         def named(match: re.Match[str]) -> str:
@@ -300,7 +299,7 @@ class _Conversion:
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """Split a model's name into LiteLLM's name of the provider (None = not known) and the rest."""
+        """Return (the provider in LiteLLM's words, None = not told; the model's name without it)."""
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -313,7 +312,8 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Add the provider of a deployment, unless one has the same settings. Returns the provider's name.
+        """Return the name of the provider for a deployment. It is added unless `accounts` has it with the
+        same settings under the wanted name, or under that name with a number.
         prefix: LiteLLM's name of the provider. name: the entry's `model_name`.
         """
         row = words.VENDORS.get(prefix)
@@ -370,8 +370,8 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name contains `*`, or leave it out with a note. Returns False, and does
-        nothing, if the entry can become a model with a pattern as its name.
+        """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False, and
+        does nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
         if name == "*":
@@ -417,7 +417,7 @@ class _Conversion:
                 self.note(join(path, key), said, done=price is not None)
 
     def check_fallbacks(self) -> None:
-        """Add a note for each list of fallbacks that is not converted, or only in part."""
+        """Add a note for each model whose fallbacks are converted in part, or not at all."""
         for name, causes in self.chains.items():
             missing = [one for listed in causes.values() for one in listed if not self.is_converted(one)]
             if name != "*" and name not in self.groups:
@@ -427,7 +427,7 @@ class _Conversion:
 
     def fallbacks(self, name: str) -> Any:
         """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names}; None = there are
-        none. The model's own fallbacks come before those that LiteLLM has for every model.
+        none. The model's own fallbacks come before those of every model. Unconverted names are left out.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -469,7 +469,6 @@ class _Conversion:
                 target.weight = target.shares[stated[0]]
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
-        """Return how many requests of a deployment run at once; None = no limit."""
         number = _number(params.get("max_parallel_requests"))
         return self.together if number is None else int(number) or None
 
@@ -615,7 +614,7 @@ def _default_keys(row: str) -> list[str]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """Return (True = the model is called in the Responses API, the name without one prefix of `INNER`)."""
+    """Return (whether the Responses API is called, the name without its first part if that is in `INNER`)."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 
@@ -634,14 +633,14 @@ def _number(value: Any) -> float | None:
 
 
 def in_yaml(settings: Mapping[str, Any]) -> str:
-    """Write settings as YAML, the text of a configuration file."""
+    """Return settings as YAML, the text of a configuration file."""
     import yaml
 
     return yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=110)
 
 
 def lines(notes: Sequence[Note]) -> Iterator[str]:
-    """Yield the notes as lines. Notes with the same text share a line, with up to three of their paths."""
+    """Yield the notes as lines. Notes with the same text share a line that names up to three places."""
     places: dict[str, list[str]] = {}
     for note in notes:
         places.setdefault(note.text, []).append(note.path)

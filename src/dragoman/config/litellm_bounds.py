@@ -78,8 +78,9 @@ def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
     """Return Dragoman's `when` for each deployment of a model, by the deployments' tags in LiteLLM; {} = no
     condition.
 
-    A deployment with tags gets the requests with at least one of them. A deployment without tags, or with the
-    tag `default`, gets the requests that have none of the other deployments' tags.
+    The list has the order of `tags`. A deployment with tags, but without the tag `default`, gets the requests
+    with at least one of its tags. Every other deployment gets the requests with none of the tags of the
+    former deployments; if there are no former deployments, it has no condition.
     """
     led = list(dict.fromkeys(tag for one in tags if _DEFAULT not in one for tag in one))
     if not led:
@@ -118,8 +119,8 @@ def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
 
 
 def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return Dragoman's `limits` for LiteLLM's general budgets. stated: LiteLLM's section
-    `litellm_settings`.
+    """Return Dragoman's `limits` for LiteLLM's general budgets. A budget that cannot be converted is left
+    out. stated: LiteLLM's section `litellm_settings`.
     """
     found = {}
     for name, (duration, ours, scope) in BUDGETS.items():
@@ -130,8 +131,8 @@ def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _money(budget: Any, duration: Any) -> str | None:
-    """Return Dragoman's text for one of LiteLLM's budgets ("50 USD/month"); None = there is no budget, or
-    Dragoman has no window of this length.
+    """Return Dragoman's text for one of LiteLLM's budgets ("50 USD/month"); None = there is no budget above
+    0, or Dragoman has no window of this length.
 
     budget: USD. duration: `30d`, `1mo`, `daily`, …; empty or None = for all time.
     """

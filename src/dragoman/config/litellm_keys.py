@@ -2,8 +2,8 @@
 and tenants.
 
 For each key `sk-…` LiteLLM stores the SHA-256 in hexadecimal digits. Dragoman stores the same hash, so
-clients continue to use their keys. No key may do more here than at LiteLLM; if LiteLLM restricts something
-that has no counterpart here, a note says so. Sources: LiteLLM's schema.prisma (tables
+clients continue to use their keys. Notes name the restrictions of LiteLLM that have
+no counterpart here. Sources: LiteLLM's schema.prisma (tables
 LiteLLM_VerificationToken, LiteLLM_TeamTable, LiteLLM_UserTable, LiteLLM_OrganizationTable,
 LiteLLM_BudgetTable, LiteLLM_TeamMembership, LiteLLM_EndUserTable, LiteLLM_TagTable) and
 https://docs.litellm.ai/docs/proxy/virtual_keys. Pure.
@@ -94,8 +94,8 @@ class Imported(NamedTuple):
 
 
 class Conversion(NamedTuple):
-    """The result of an import. rows: the new rows, without those that are here already. notes: what the
-    import leaves out or changes, in words.
+    """The result of an import. rows: the rows to add. A tenant, team or user that is here already has no row.
+    notes: what the import leaves out or changes, in words.
     """
 
     rows: list[Imported]
@@ -120,14 +120,17 @@ class _Holder(NamedTuple):
 
 
 def converted(theirs: Theirs, here: Here, now: float, id_: Callable[[], str]) -> Conversion:
-    """Convert LiteLLM's keys, organisations, teams and users. now: Unix seconds. id_: returns 24 unguessable
-    hexadecimal digits.
+    """Convert LiteLLM's keys, organisations, teams and users. The caller has left out the keys whose digest
+    is here already; they would get a second row. now: Unix seconds. id_: returns 24 unguessable hexadecimal
+    digits.
     """
     return _Importer(theirs, here, now, id_).run()
 
 
 def digest_of(row: Mapping[str, Any]) -> bytes | None:
-    """Return the SHA-256 of the key in a row of LiteLLM's table; None = the row has no key."""
+    """Return the SHA-256 of the key in a row of LiteLLM's table; None = `token` is neither such a hash (64
+    hexadecimal digits in lower case) nor a key `sk-…`.
+    """
     token = str(row.get("token") or "")
     if _TOKEN.fullmatch(token):
         return bytes.fromhex(token)
@@ -271,8 +274,8 @@ class _Importer:
             self._notes.append(f"key {name}: not converted: allowed_routes {', '.join(left)}")
 
     def _team(self, id_: Any) -> _Holder | None:
-        """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, a
-        disabled team is made, because without a team the key could do more than before.
+        """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, and it
+        is not here already, a disabled team is made: without a team the key could do more than before.
         """
         if id_ in (None, ""):
             return None
@@ -291,8 +294,8 @@ class _Importer:
         """Return the user that a key gets; None = the key gets no user, which is noted if LiteLLM's key had
         one. A key of a team does not get a user with models or a budget, because LiteLLM applies these only
         to keys without a team. A key does not get a user of another organisation than the key's or the
-        team's. row: the key's row. key: the key's name, for notes. team, tenant: those of the key, None = it
-        has none.
+        team's. A user that the configuration file declares is returned without these two checks. row: the
+        key's row. key: the key's name, for notes. team, tenant: those of the key, None = it has none.
         """
         user = self._of("users", row.get("user_id"))
         if user is None and row.get("user_id") not in (None, ""):
@@ -343,7 +346,8 @@ class _Importer:
     # What all have ----------------------------------------------------------------------------------------
 
     def _permitted(self, row: Mapping[str, Any], what: str) -> dict[str, Any]:
-        """Return the fields that keys, tenants, teams and users have in common. what: the subject of the
+        """Return {field: value} of an entry, for the fields that keys, tenants, teams and users have in
+        common, and add notes about what is not converted. row: of LiteLLM's table. what: the subject of the
         notes ("key ada").
         """
         stated = {**self._budgets.get(row.get("budget_id"), {}), **_present(row)}
@@ -376,7 +380,7 @@ class _Importer:
         self._notes.append(f"{what}: {text}")
 
     def _note_others(self) -> None:
-        """Add notes about budgets and blocks in the tables that the import does not convert."""
+        """Add notes about end users with a budget or a block, and tags with a budget: these are left out."""
         for row in self._theirs.end_users:
             if row.get("budget_id") is not None or _true(row.get("blocked")):
                 text = "end users with a budget, or blocked, are not taken over (limits with scope: end_user)"
@@ -413,8 +417,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _named(stated: Any) -> str:
-    """Turn a name of LiteLLM's into one that Dragoman accepts: at most 180 characters, without `/` and
-    unprintable characters.
+    """Return a name of LiteLLM's as Dragoman accepts it: at most 180 characters, with `-` in place of `/` and
+    of unprintable characters. "unnamed" = the name is empty.
     """
     text = "".join(one if one.isprintable() and one != "/" else "-" for one in str(stated or "unnamed"))
     return text.strip()[:180] or "unnamed"
@@ -437,8 +441,8 @@ def _true(stated: Any) -> bool:
 
 
 def _seconds(stated: Any) -> float | None:
-    """Return a point in time as Unix seconds; None = it is not a date with a time. A time without a time zone
-    counts as UTC, as LiteLLM's columns mean it.
+    """Return a point in time as Unix seconds; None = `stated` is neither a datetime nor a text in ISO 8601. A
+    date alone counts as its first moment, and a time without a time zone counts as UTC.
     """
     if isinstance(stated, str) and stated.strip():
         try:

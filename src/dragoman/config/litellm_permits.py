@@ -83,15 +83,16 @@ class Names(NamedTuple):
     models: Collection[str] = ()
 
     def has(self, grant: str) -> bool:
-        """Whether this gateway knows which models a grant is for: a pattern, `provider/model`, a group, or a
-        name in `models`.
+        """Whether a grant is in `models`. A pattern, `provider/model` and `group:NAME` are not looked up: for
+        them the result is True.
         """
         return WILDCARD in grant or "/" in grant or grant.startswith(GROUP) or grant in self.models
 
 
 def grants_of(stated: Sequence[str], names: Names) -> tuple[str, ...] | None:
-    """Return our grants for LiteLLM's list of models; None = all models. LiteLLM's access groups become our
-    groups, if this gateway has groups of these names.
+    """Return our grants for LiteLLM's list of models; None = all models, () = no model. A name becomes
+    `group:NAME` if this gateway has a group of this name (and stays a model name as well if it has such a
+    model); any other name is unchanged.
     """
     if not stated or _ALL.intersection(stated):
         return None
@@ -106,7 +107,9 @@ def _granted(name: str, names: Names) -> Iterator[str]:
 
 
 def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Return (the operations that a key may ask for, None = all; the routes that have no operation here)."""
+    """Return (the operations that a key may ask for; the routes that have no operation here). None = all
+    operations; () = no route has an operation here.
+    """
     if not routes or _EVERY_ROUTE.intersection(routes):
         return None, []
     found: set[str] = set()
@@ -122,8 +125,8 @@ def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[s
 
 
 def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -> list[dict[str, Any]]:
-    """Return the limits of a row as sections: first one for all models, then those for single models.
-    metadata: that of the row. note: gets what cannot be converted.
+    """Return the limits of a row as sections: first one for all models, if there are such limits, then those
+    for single models. metadata: that of the row. note: gets what is changed or cannot be converted.
     """
     found: dict[str, Any] = {}
     for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
@@ -195,7 +198,9 @@ def _days(duration: str) -> float:
 
 
 def json_of(stated: Any) -> Any:
-    """Return a JSON value, which a dump may have as text; None = the text is not JSON."""
+    """Return a JSON value. A text is decoded as JSON, because dumps have texts; None = the text is not JSON,
+    or the value is null.
+    """
     if not isinstance(stated, str):
         return stated
     try:

@@ -264,7 +264,9 @@ _BEGINNINGS: Final = (
 
 
 def of_setting(name: str) -> str:
-    """Return a sentence about what Dragoman has instead of one of LiteLLM's settings, or `UNKNOWN`."""
+    """Return a text about what Dragoman has instead of one of LiteLLM's settings; `UNKNOWN` = nothing is
+    known about this name.
+    """
     if name in SETTINGS:
         return SETTINGS[name]
     return next((text for begins, text in _BEGINNINGS if name.startswith(begins)), UNKNOWN)

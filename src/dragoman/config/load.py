@@ -4,7 +4,7 @@
 
 A source on the right overrides the sources to its left. Entries that operators have added while the gateway
 ran (`added`) only add names that no source declares. The vendors' own variables (OPENAI_API_KEY) only add
-providers, keys and base URLs that nothing else states.
+what nothing else states: `environment.vendors` has the rules.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: secrets from outside the file that the file would send to hosts which only
-    the file chooses, approved or not (see `trust`). doubts: model names that the configuration refers to and
-    does not have; `assembly.names.refuse_unknown` decides about them. again: a function that loads the
+    Dragoman's own folder. leads: those of `trust.leads`, approved or not. doubts: model
+    names and patterns that fit no model of the configuration (`check.Doubt`);
+    `assembly.names.refuse_unknown` decides about them. again: a function that loads the
     configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
     loaded again. adding: a function that loads the configuration together with entries that operators have
     added; its arguments are the location of their database and the entries; None = entries cannot be added.
@@ -87,9 +87,9 @@ def load(
     paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
     itself provides.
 
-    Raises ConfigError with all problems, in the order of the file. If the file was only found in `cwd`, each
-    lead (`trust.Lead`: a secret that the file would send to a host) that the user has not approved is such a
-    problem. If the file cannot be read, this is the only problem.
+    Raises ConfigError with all problems: those of the file in the order of its lines, then the others. If the
+    file was only found in `cwd`, each lead (`trust.Lead`: a secret that the file would send to a host) that
+    the user has not approved is such a problem. If the file cannot be read, this is the only problem.
     """
     own = frozenset(own)
 
@@ -133,8 +133,8 @@ class _Declared(msgspec.Struct, frozen=True):
 def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
-    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError if there is no
-    file where one is named, or if the file is unreadable, too large or not UTF-8.
+    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError as
+    `locate.find` does, and if the file does not exist, cannot be read, is too large or is not UTF-8.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -227,8 +227,9 @@ def _checked(
 
 
 def as_written(file: Path) -> Any:
-    """Return a file's content as JSON values; `${NAME}` stays as it is written, but a default in it is
-    dropped. Raises ConfigError if the file cannot be read or is not valid YAML.
+    """Return a file's content as JSON values. `${NAME}` stays as it is written; `${NAME:-default}` becomes
+    `${NAME}`, and `$${` becomes `${`. Raises ConfigError if the file cannot be read, is not valid YAML, or
+    has another problem that the YAML reader finds.
     """
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
@@ -242,8 +243,8 @@ class _Unfilled(dict[str, str]):
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return the tree of a file, and its problems. Raises ConfigError if the file is unreadable, too large or
-    not UTF-8.
+    """Return the tree of a file, and its problems, such as invalid YAML. Raises ConfigError if the file
+    cannot be read, is too large or is not UTF-8.
     """
     try:
         with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""Turns settings that a program passes as Python values into a tree, as `yaml_reader` does with a file."""
+"""Turns settings that are Python values into a tree, as `yaml_reader` does with a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _MAX_DEPTH: Final = 50
 
 
 def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return the tree of settings, and the problems: wrong types, too deep nesting, unset variables.
+    """Return the tree of settings, and the problems: wrong types, too deep nesting, unset variables, and `${`
+    without a name.
 
     settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
     replaced by the value in `environ`.
@@ -41,8 +42,8 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """Return the tree of one value. A value of a wrong type becomes null, with a problem. depth: how many
-        lists and mappings surround the value.
+        """Return the tree of one value. A value of a wrong type, or one that is nested too deeply, becomes
+        null, with a problem. depth: how many lists and mappings surround the value.
         """
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")

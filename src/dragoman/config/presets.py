@@ -12,7 +12,7 @@ from typing import Any, Final
 
 
 def _to_gemini(models: Mapping[str, str], default: str) -> dict[str, Any]:
-    """Return a preset with OpenAI's model names as aliases for Gemini models, so that clients need no change.
+    """Return a preset with OpenAI's model names as aliases for Gemini models.
     models: {OpenAI's name: the Gemini model}. default: the Gemini model for requests that name no model.
     """
     return {

@@ -43,9 +43,11 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 
 def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
-    """Yield all prices of an entry that are far from the prices `before` (those without the entry), at any
-    time from now on: also the prices of later dates, of service tiers and of long prompts. The price of a
-    tier that `before` does not have is compared with the price of the usual tier. now: Unix seconds.
+    """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
+    from the prices `before` (those without the entry). A price is compared with `before` on its first day
+    (now, if that is past), and at each change of `before` until the entry's next price; so it can come
+    several times. The price of a tier that `before` does not have is compared with the usual price. now: Unix
+    seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
     sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]

@@ -57,7 +57,7 @@ def prices_in(section: _Stated) -> dict[str, int]:
 
 
 def period_of(section: Price | PriceEntry | LaterPrice) -> Period:
-    """Return the prices of a section, which hold from its first day on."""
+    """Return the prices of a section, which hold from its day `since` on; without that day, always."""
     usual = prices_in(section)
     longer = {one.above: prices_in(one) for one in section.long_prompts}
     since = None if isinstance(section, Price) or section.since is None else float(section.since)
@@ -123,8 +123,9 @@ class Pricing:
         return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
 
     def entry(self, deployment: str) -> str | None:
-        """Return the name in `prices` that applies to a deployment: the exact name, or else the pattern with
-        the most characters besides `*`; None = no name applies.
+        """Return the name in `prices` that applies to a deployment (`provider/model`): the deployment's name;
+        or else `vendor/model`; or else the pattern with the most characters besides `*` that matches one of
+        these two names. None = no name applies.
         """
         names = self._names(deployment)
         for name in names:

@@ -55,7 +55,9 @@ class Quota(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a quota from a text. Raises ValueError for any other value or text."""
+        """Make a quota from a text such as "60/min". Raises ValueError for any other value or text, and for a
+        number that is too large or not whole.
+        """
         if not isinstance(value, str) or (found := _QUOTA.fullmatch(value)) is None:
             raise ValueError("not an amount for each window of time")
         whole, fraction, letter, every, unit = found.groups(default="")
@@ -63,8 +65,8 @@ class Quota(msgspec.Struct, frozen=True):
         return cls(most, *_window(every, unit))
 
     def __str__(self) -> str:
-        """Return the quota as a text ("60/min", "200k/5min"), with the largest letter that needs no
-        fraction.
+        """Return the quota as a text ("60/min", "200k/5min"), with the largest of the letters G, M and k that
+        needs no fraction, or without a letter.
         """
         return f"{_lettered(self.most)}/{_worded(self.window, self.every)}"
 
@@ -88,8 +90,8 @@ class Budget(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a budget from a text that names the currency. Raises ValueError for any other value or
-        text.
+        """Make a budget from a text that names the currency once, such as "$5/day" or "100 USD". Raises
+        ValueError for any other value or text, and for an amount that is too large.
         """
         if not isinstance(value, str) or (found := _BUDGET.fullmatch(value)) is None:
             raise ValueError("not an amount of money")

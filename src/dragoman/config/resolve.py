@@ -69,7 +69,7 @@ def apis_of(
     settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
 ) -> tuple[Api, ...]:
     """Return the further protocols of a provider: those in the settings, where the catalogue supplies what
-    they do not state; without this setting, those of the catalogue row.
+    they do not state; without this setting, those of the catalogue row that `_spoken` returns.
 
     base: the provider's base URL. auth: how its main protocol sends the key. version: the version of the API,
     None = the URLs state no version. Raises ValueError for an invalid quirk.
@@ -135,8 +135,8 @@ def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
     """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
-    its further protocols. A vendor whose addresses name a project speaks none of them if the base URL names
-    no project.
+    its further protocols. None of them is spoken if the vendor's addresses name a project, but the base URL
+    names none; or if the version is a date, and the base URL ends with `Dated.flat`.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # what an API key may use without a project
@@ -155,8 +155,8 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """Return the base URL (the operator's, otherwise the vendor's) in normal form.
 
-    Raises ValueError if there is no base URL, if it is invalid, or if AWS keys are malformed or have no
-    region; WrongVersion as `version_of` does.
+    Raises ValueError if there is no base URL, if it is invalid, if AWS keys are malformed, or if AWS keys or
+    an identity of AWS have no region; WrongVersion as `version_of` does.
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)

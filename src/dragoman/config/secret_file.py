@@ -44,9 +44,8 @@ def _without_waiting(file: str, flags: int) -> int:
 
 
 def is_open(file: Path) -> bool:
-    """Whether every user of this machine may read a file that belongs to the user of this process. Always
-    False on Windows, and if the user is root, because in containers everybody may usually read the secret
-    files of root. Raises OSError.
+    """Whether a file belongs to the user of this process, and every user of this machine may read it. Always
+    False on Windows, and if the user is root. Raises OSError if the file cannot be examined.
     """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()

@@ -10,10 +10,11 @@ import msgspec
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group of settings.
 
-    shorthand: the setting that gets the value if the operator writes one value (or a secret's `{file: …}`)
-    instead of a mapping: `gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`. rest: the setting that
-    collects all entries whose names the operator chooses. in_environment: True = an environment variable sets
-    each setting: `DRAGOMAN_PORT` sets `port`.
+    shorthand: the setting that gets the value if the operator writes a single value, a list or a secret's
+    `{file: …}` instead of a mapping: `gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`. None =
+    only a mapping is accepted. rest: the setting that collects all entries whose names the operator chooses;
+    None = there are no such entries. in_environment: True = an environment variable sets each setting:
+    `DRAGOMAN_PORT` sets `port`.
     """
 
     shorthand: ClassVar[str | None] = None

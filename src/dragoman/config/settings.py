@@ -115,7 +115,7 @@ class Check(Section, frozen=True):
 class Concurrency(Section, frozen=True):
     """How many requests run at once, how far apart they start, and how many may wait in a queue.
 
-    A stream runs until its end.
+    A stream counts as running until its end.
     """
 
     shorthand: ClassVar[str | None] = "limit"
@@ -268,7 +268,7 @@ class Provider(Section, frozen=True):
 
 
 class Local(Section, frozen=True):
-    """Models that run on this machine: the embedded one and GGUF files."""
+    """Models that run on this machine: embedded models and GGUF files."""
 
     enabled: bool = True
     """Whether local models are offered, if their engine and weights are installed."""

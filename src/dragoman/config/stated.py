@@ -1,6 +1,4 @@
-"""Reads limits that a caller states as JSON at run time, with the same errors as in the configuration
-file.
-"""
+"""Reads limits that a caller states as JSON at run time, by the rules for those of a configuration file."""
 
 from __future__ import annotations
 

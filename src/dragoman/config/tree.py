@@ -94,8 +94,8 @@ def plant(value: Any, source: Source) -> Node:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """Merge two trees. Tables are merged entry by entry; any other node of `above` replaces the node of
-    `below`.
+    """Return one tree of two. Two tables are merged entry by entry; if one of the nodes is not a table,
+    `above` is returned.
     """
     if not (isinstance(below, Table) and isinstance(above, Table)):
         return above

@@ -72,8 +72,9 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Yield each secret from outside the file that would go to a host which only the file chooses, or (if
-    `models` or `aliases` use it) to any provider. Leads that the user has approved earlier are yielded too.
+    """Yield each secret from outside the file that would go to a host which only the file chooses; and each
+    variable with a secret's name that the file uses in `models` or `aliases`, because it may go to any
+    provider. Leads that the user has approved earlier are yielded too.
 
     tree: the complete configuration as written, settings from the environment included. accounts: the enabled
     providers. environ: the environment variables.

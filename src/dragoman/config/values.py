@@ -21,8 +21,8 @@ def may_meet(pattern: str, other: str) -> bool:
 
 
 def web_origin(text: str) -> None:
-    """Raise ValueError unless the text is a web origin (scheme, host and port) in the form in which browsers
-    write it.
+    """Raise ValueError unless the text is a web origin (scheme, host and port) in the form that
+    `address.origin` returns.
     """
     if address.origin(text) != text:
         raise ValueError(f"expected an origin such as {address.origin(text)}")
@@ -60,8 +60,8 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an IP address of a private network or of this machine, or a name without dots, as in
-    clusters.
+    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or
+    any other text without dots.
     """
     import ipaddress
 

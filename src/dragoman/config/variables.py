@@ -35,9 +35,9 @@ def has_variables(text: str) -> bool:
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Replace the variables in a text by their values in `environ`. For an unset or empty variable its
-    default is used. An unset variable without a default, or a `${` without a name, becomes "" and adds a
-    trouble.
+    """Return a text with its variables replaced by their values in `environ`. For an unset or empty variable
+    its default is used. An unset variable without a default, or a `${` without a name, becomes "" and adds a
+    trouble; an empty variable without a default becomes "" without one. `$${` becomes `${`.
     """
     names: list[str] = []
     troubles: list[Trouble] = []
