@@ -60,7 +60,8 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
     """Report a loss in `reply.report` if the client requested a number of dimensions, and the first vector
-    has another one. Nothing is reported for a response without vectors or with an empty first vector.
+    has another number of dimensions. Nothing is reported for a response without vectors or with an empty
+    first vector.
     """
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0

@@ -51,8 +51,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def needs(request: ir.Request) -> frozenset[Capability]:
-    """Return the capabilities that the model needs for this request: for the media of the prompt and of the
-    answer, structured output, tools and thinking.
+    """Return the capabilities that the model needs for this request: for images, audio and documents in the
+    prompt, for images and audio in the answer, for structured output, tools and thinking. A video needs none.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}

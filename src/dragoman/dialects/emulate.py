@@ -298,8 +298,9 @@ def _with_answer_tool(
     """Return (the request with the tool `name` added, the tool's argument that holds the answer). None as the
     second value = all arguments together are the answer.
 
-    A call is forced: of the tool `name` if the client offers no tools or forbids calls, otherwise of any tool
-    that the client permits, including `name`. report: gets the change.
+    A call is forced. If the client offers no tools or forbids calls, the call must be of the tool `name`, and
+    parallel calls are forbidden. Otherwise the call may be of any tool that the client permits, or of the
+    tool `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
@@ -354,8 +355,8 @@ def _with_instruction(
     request: ir.Request, output: ir.Output, features: frozenset[Feature], report: Report
 ) -> ir.Request:
     """Return the request with system text that tells the model to answer in JSON, and to follow the output's
-    schema if it has one. Report a loss, because a model may ignore this. features: the target's features;
-    with "json" among them, a schema becomes JSON mode.
+    schema if it has one. Report a loss, because a model may ignore this. features: the target's features; if
+    "json" is one of these, the JSON mode is requested in place of a schema.
     """
     words = _ONLY_JSON
     if output.schema is not None:

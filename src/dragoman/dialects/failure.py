@@ -258,11 +258,12 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """Remove stack traces and paths of the provider's machine from a text, because clients need to know what
-    failed, but not how a server is built. A text without a trace or path is returned unchanged.
+    """Return a text without stack traces and paths of the provider's machine, because clients need to know
+    what failed, but not how a server is built. A text without a trace or path is returned unchanged.
 
-    Otherwise only one sentence is returned: the first sentence of the text, or the error message inside the
-    trace if the text begins with the trace. A path becomes "[path]".
+    Otherwise only one sentence is returned: the first sentence of the text or, if the text begins with a
+    trace, the first sentence of the error message inside the trace. A path becomes "[path]". "" = there is no
+    such sentence.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
@@ -369,8 +370,9 @@ def _whole_seconds(wait: float) -> int:
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """Return the response headers that tell a client, after this fault, when it may retry (`retry-after`), or
-    that a retry does not help (`x-should-retry: false`); {} = neither is known.
+    """Return the response headers that tell a client when it may retry after this fault (`retry-after`), and
+    that a retry does not help (`x-should-retry: false`). A header is left out if its fact is unknown or not
+    true; {} = both are left out.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

@@ -48,7 +48,8 @@ PLACES: Final = tuple(
 )
 """Every field that a request may state: `max_output`, `sampling.seed`."""
 _DONE: Final = frozenset({"truncation"})
-"""Fields that the gateway handles before it encodes a request (`shorten`), so no dialect handles them."""
+"""Fields that the gateway handles before it encodes a request (`shorten`), so a dialect need not list them.
+"""
 
 
 class Fields:
@@ -91,8 +92,9 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report as lost each field that has a value in `settings` and for which the protocol has no member.
-        An empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
+        """Report as lost each field whose value in `settings` is neither None nor the field's default, and
+        for which the protocol has no member. An empty, zero or false value of a field in `_NEUTRAL` asks for
+        nothing, so it is not reported.
 
         settings: a request, or one group of settings of a request. holder: the name of the request's field
         with this group; "" = `settings` is the request. written: names of fields that are not reported,

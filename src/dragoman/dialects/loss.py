@@ -1,5 +1,5 @@
-"""Losses and changes: the values that a translation could not carry or had to change. They are reported to
-the client instead of hidden.
+"""Losses and changes: the values that a translation could not carry, had to change or has added. They are
+reported to the client instead of hidden.
 
 An encoder that cannot write a value reports its IR path (`sampling.seed`, `messages[3].blocks[1].cache`). The
 dialect of the request converts this path to a path in the client's JSON (`RequestCodec.locate`).

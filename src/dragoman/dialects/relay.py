@@ -61,7 +61,9 @@ class StreamRelay(Protocol):
     done: bool
     """Whether the stream is complete: its terminal event has passed, or `close` found nothing missing."""
     estimate: Callable[[], ir.Usage] | None
-    """Estimates the usage of a stream that states none. The engine sets it if the client wants one."""
+    """Estimates the usage of a stream that states none. The engine sets it if the client wants an estimate;
+    None = no estimate is made.
+    """
 
     def feed(self, frame: bytes) -> bytes:
         """Return the client's bytes for one frame; b"" = the client gets nothing. Raises RequestFailed for a

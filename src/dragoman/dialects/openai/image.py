@@ -239,8 +239,8 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a variation, a
-    mask or a file id, if the vendor does not have them.
+    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a value that the
+    vendor cannot serve, for example a variation, a mask, a file id or an invalid size.
     """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 

@@ -301,8 +301,9 @@ def encoder(
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """Return the only response in `answers`. If it states no usage, it gets one: the tokens of the request's
-    text, as the gateway estimates them. model: the provider's name of the model, whose vocabulary is used.
+    """Return the response in `answers`, which has exactly one. If the response has no usage, it gets an
+    estimated one: as input the tokens of the request's text, and no output. model: the provider's name for
+    the model; it decides the vocabulary for counting.
     """
     (response,) = answers
     if response.usage is not None:

@@ -187,9 +187,10 @@ class TranscriptionRelay:
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if the response states none or
-        is not JSON. Returns None in place of both if the response is a web page or does not have the format
-        that the client asked for; then the response must be translated. model: the model's name for the
-        client; None = the name stays unchanged.
+        is not JSON. Returns None in place of both if the response must be translated: it is a web page, it is
+        JSON although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked
+        for another format, or it is a JSON string. model: the model's name for the client; None = the name
+        stays unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """

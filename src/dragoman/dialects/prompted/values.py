@@ -33,7 +33,7 @@ _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
 _DIGITS: Final = 10
-"""A step of a reference with so many characters or more is no index of an array."""
+"""A step of a reference with so many characters or more is not read as the index of an array."""
 _decode: Final = msgspec.json.Decoder().decode
 
 
