@@ -97,8 +97,8 @@ class Emulation(msgspec.Struct, frozen=True):
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
-    """Return the request with a replacement for every feature that the target's protocol, the model or the
-    vendor lacks, and the description of how to undo it in the response.
+    """Return the request with replacements for features that the target's protocol, the model or the vendor
+    lacks, and the description of how to undo them in the response.
 
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
     change for each replacement, and a loss if the replacement guarantees less than the feature.

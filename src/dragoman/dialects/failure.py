@@ -105,8 +105,8 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its first entry is
-    read. fallback: the message if the body states none.
+    """Return the content of an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its
+    first entry is read. fallback: the message if the body states none.
     """
     if isinstance(body, bytes):
         try:

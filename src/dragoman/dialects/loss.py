@@ -107,9 +107,8 @@ class Report(msgspec.Struct, eq=False):
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """Return (the losses, the changes) with JSON paths in place of IR paths.
-
-        locate: converts an IR path to a JSON path in the sender's body.
+        """Return (the losses, the changes) with JSON paths in place of IR paths; a loss without a path gets
+        the path `$`. locate: converts an IR path to a JSON path in the sender's body.
         """
         if not self.losses and not self.changes:
             return (), ()

@@ -192,7 +192,9 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """Return the tools with their names at the target. report: gets a change for each new name."""
+    """Return the tools with their names at the target; tools of a provider stay unchanged. report: gets a
+    change for each new name.
+    """
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):

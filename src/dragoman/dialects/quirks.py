@@ -330,9 +330,9 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """Yield every element of the lists `content` and `output` of a JSON object, and directly after each
-    element, in the same way, the elements of such lists inside it, at any depth. message: any JSON value; a
-    value that is not an object yields nothing.
+    """Yield the elements of the lists `content` and `output` in a JSON object and, at any depth, the elements
+    of such lists in these elements. Each element comes directly before the elements inside it. message: any
+    JSON value; a value that is not an object yields nothing.
     """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None

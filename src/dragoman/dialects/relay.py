@@ -102,4 +102,4 @@ class TellsFailure(Protocol):
     """A `StreamRelay` whose protocol has a special form for an error after the first event of a stream."""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """Return the last bytes for the client, which tell it about this failure."""
+        """Return the last bytes for the client, which tell the client about this failure."""

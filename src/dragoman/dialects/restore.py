@@ -118,8 +118,8 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the only call was
-        the emulated answer.
+        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the answer has the
+        emulated answer as a call, and no other call of a client's tool.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":

@@ -117,8 +117,8 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
-    """Return the groups of messages that may be left out together, the oldest group first. A group is a list
-    of the messages' positions. Groups that must stay are not among them.
+    """Return the groups of messages that may be left out, the oldest group first. A group is a list of the
+    messages' positions; its messages are left out together. Groups that must stay are not returned.
     """
     starts = _starts(messages)
     owner = _joined(messages, starts)

@@ -104,8 +104,8 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for a value of unknown form that the check has not
-        refused.
+        """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for a value
+        of unknown form that `check` has not refused.
         """
         body = wire.body
         request = self._chat.decode(_chat(wire))

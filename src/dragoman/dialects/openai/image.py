@@ -86,7 +86,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     body = typed(request)
     refuse_files(request.fields, MAPS - {"image", "mask"})
     if request.path != pictures.VARIATIONS and body.get("prompt") is None:
@@ -187,7 +187,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get

@@ -97,7 +97,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses.
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found.
 
     The length of the text is not checked here, because it depends on the provider: OpenAI accepts 4,096
     characters, others more.
@@ -111,7 +111,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.SpeechRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     voice = body["voice"]
     inner = leftovers(voice, _CUSTOM, "voice") if isinstance(voice, dict) else None

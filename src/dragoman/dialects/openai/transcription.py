@@ -91,7 +91,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     _check_file(request)
     check_members(request.body, _RULES)
 
@@ -118,7 +118,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])

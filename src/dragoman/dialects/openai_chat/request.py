@@ -75,7 +75,9 @@ _ALIKE: Final = {
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for a message of unknown form."""
+    """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for a message
+    of unknown form.
+    """
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
