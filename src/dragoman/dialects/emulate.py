@@ -1,9 +1,9 @@
 """Replaces the features of a request that its target lacks by features that the target has.
 
-    JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
-                             be forced: an instruction, which the model may ignore (a loss of quality); a code
-                             fence around the answer is removed. If the client itself forces a call, the
-                             answer has no form (a loss)
+    JSON schema, JSON mode   one more tool, whose arguments are the answer; a call of a tool is forced. If no
+                             call can be forced: an instruction, which the model may ignore (a loss of
+                             quality); a code fence around the answer is removed. If the client itself forces
+                             a call, the answer has no form (a loss)
     free-text tools          functions with one string parameter
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning

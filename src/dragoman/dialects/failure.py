@@ -1,8 +1,9 @@
 """Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies of any form are read, because vendors do not keep to
-one form. Every text is shortened and cleaned of secrets, because clients may read it. The module also says
-who is to blame for a failure, and writes the headers by which a client learns whether and when to retry.
+one form. The message is shortened, and all texts are cleaned of secrets, because clients may read them. The
+module also says who is to blame for a failure, and writes the headers by which a client learns whether and
+when to retry.
 """
 
 from __future__ import annotations

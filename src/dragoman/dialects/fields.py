@@ -1,8 +1,8 @@
 """States how a dialect handles each field of a request, so that no encoder silently forgets a field.
 
-Every dialect lists all fields of `ir.Request` and of the settings in it, in one `Fields` object: either the
-function that handles a field, or the reason why the protocol has no member for the field. A dialect that does
-not list a field cannot be imported (docs/decisions/0025-member-rows.md).
+Every dialect lists all fields of `ir.Request` and of the settings in it (`PLACES`), except those in `_DONE`,
+in one `Fields` object: either the function that handles a field, or the reason why the protocol has no member
+for the field. A dialect that does not list a field cannot be imported (docs/decisions/0025-member-rows.md).
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Fields:
     that a client reads. In `lost`, the name of a group of settings (`reasoning`) stands for all fields of the
     group.
 
-    Raises TypeError if a field is missing or stated twice, or if a name is not the name of a field.
+    Raises TypeError if a field that is not in `_DONE` is missing, if a field is stated twice, or if a name is
+    not the name of a field.
     """
 
     __slots__ = ("_lost", "handled")

@@ -2,9 +2,9 @@
 for.
 
 `emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
-event. It holds text back only while the meaning of the text is not yet clear (the first characters of an
-object, half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes unchanged,
-so nothing is lost if a model ignores its instructions.
+event. It holds text back while the meaning of the text is not yet clear (for example the first characters of
+an object, or half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes
+unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks completions requests with OpenAI's error texts. Unknown members are accepted."""
+"""Checks completions requests. Unknown members are accepted."""
 
 from __future__ import annotations
 
