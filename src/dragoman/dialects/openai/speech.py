@@ -191,8 +191,8 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """Return the body for the client: the provider's audio, unchanged. If it does not have the requested
-    format, a loss is reported.
+    """Return the body for the client: the provider's audio, unchanged. Audio that is not as requested is
+    reported as a loss (`lose_format`).
     """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
@@ -213,8 +213,8 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """Return the whole audio as SSE events; the last event has the token counts. If the audio does not have
-    the requested format, a loss is reported.
+    """Return the whole audio as SSE events; the last event has the token counts. Audio that is not as
+    requested is reported as a loss (`lose_format`).
     """
     lose_format(response, reply)
     events = SoundEvents()
@@ -293,7 +293,7 @@ def encoder(
     begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
 ) -> AnswerEncoder[ir.SpeechResponse]:
     """Return the encoder of a response for the client: for events if the client asked for them, else for the
-    audio itself. If the audio does not have the requested format, a loss is reported. begun: the response
+    audio itself. Audio that is not as requested is reported as a loss (`lose_format`). begun: the response
     without its audio.
     """
     lose_format(begun, reply)
