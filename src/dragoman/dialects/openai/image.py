@@ -2,9 +2,9 @@
 /images/generations, /images/edits and /images/variations.
 
 Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
-edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so any text is
-accepted. `response_format` selects base64 or URLs for the response; if the provider ignores it, the gateway
-converts the images.
+edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so `check` accepts
+any text for them. `response_format` selects base64 or URLs for the response; if the provider ignores it, the
+gateway converts the images.
 """
 
 from __future__ import annotations
