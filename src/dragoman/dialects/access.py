@@ -33,7 +33,7 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     base: str = "/v1"
     """The path that is appended to a base URL without a path, if the provider is not in the catalogue."""
     appends: bool = False
-    """Whether `base` is appended even to a base URL with a path, as the protocol's official clients do."""
+    """Whether `base` is appended also to a base URL that has a path."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,9 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str = ""
     """The query parameter that requests the page after the first one; "" = the list has no pages."""
     following: str = ""
-    """The top-level member of a page that holds the value of `cursor` for the next page."""
+    """The top-level member of a page that holds the value of `cursor` for the next page; "" = there is no
+    such member.
+    """
     numbered: bool = False
     """Whether `cursor` is the number of a page, from 1. The list ends at a page without new names."""
     more: str = ""
@@ -125,8 +127,10 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     alone: tuple[str, ...] = ()
     """Path prefixes that only this protocol has. Errors for unknown paths below them have its form."""
     client_headers: tuple[str, ...] = ()
-    """Request headers that only clients of this protocol send, at least one each (lower case). At a path that
-    several protocols share, they show which one the client speaks; empty = nothing shows it."""
+    """Request headers (lower case) that only clients of this protocol send. Each such client sends at least
+    one of them. At a path that several protocols share, they show which protocol the client speaks; empty =
+    no header shows it.
+    """
 
     def serves(self, headers: Mapping[str, str]) -> bool:
         """Whether a request has one of the `client_headers`. headers: the request's headers, with names in

@@ -95,8 +95,9 @@ def added(
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
     client's protocol. configured: the members that the configuration has added to the body; the error names
     the configuration as the cause for these members. unasked: the members that the encoder has added to the
-    body although the client has not asked for them; the client's own replace them, unless the configuration
-    has added them, too.
+    body although the client has not asked for them. If a member of the client has the name of such a member,
+    the client's value takes the place of the encoder's value, also of an object, unless the configuration has
+    added this member, too.
     """
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)

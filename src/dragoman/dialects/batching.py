@@ -49,8 +49,8 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Return the response unchanged. Raises WireError unless it has as many vectors as the request has
-    inputs.
+    """Return the response unchanged. Raises WireError unless the response has as many vectors as the request
+    has inputs.
     """
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
@@ -60,7 +60,8 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
     """Report a loss in `reply.report` if the client requested a number of dimensions, and the first vector
-    has another one. Nothing is reported for a response without vectors or with an empty first vector.
+    has another number of dimensions. Nothing is reported for a response without vectors or with an empty
+    first vector.
     """
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
@@ -101,9 +102,10 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """Join the responses to all batches of a request into one response, with the id and model of the first
-    one, all vectors in order, and the sum of the usages. If a batch's response states no usage, the usage of
-    the whole request is estimated instead. model: the model whose vocabulary is used for the estimate.
+    """Join the responses to all batches of a request into one response: the id and the model of the first
+    response, the vectors of all responses in order, and a usage with the sum of the input tokens and of the
+    details. If a batch's response states no usage, the usage of the whole request is estimated instead.
+    model: the model whose vocabulary is used for the estimate.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]

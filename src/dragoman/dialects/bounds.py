@@ -25,8 +25,9 @@ MOST_CITATIONS: Final = 10_000
 MOST_OPEN: Final = 1000
 """The most blocks, or output items, that are open at the same time in Anthropic's and Responses streams."""
 MOST_KEPT: Final = 200_000
-"""The most JSON values inside the members of one stream that are kept: as many as the body of a whole answer
-may have. An empty object takes three bytes in a stream and 72 in memory."""
+"""The most JSON values, inside arrays and objects, that a decoder keeps in memory of one stream. An empty
+object takes three bytes in a stream and 72 in memory.
+"""
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 

@@ -22,10 +22,11 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """Return the fault for the first feature in a request that the model is known not to support; None = the
     request is not refused.
 
-    Structured output is refused only if the model has no tools to emulate it by. Thinking is refused only if
-    `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path (`messages[2].blocks[1]`,
-    `tools`, `output`). The fault's `code` is `unsupported_modality` for media in the prompt or the answer,
-    and `unsupported_value` for all other features.
+    The tool for image generation is not refused for a model that generates images also without a tool.
+    Structured output is refused only if the model is known to have no tools to emulate it by. Thinking is
+    refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
+    (`messages[2].blocks[1]`, `tools`, `output`). The fault's `code` is `unsupported_modality` for media in
+    the prompt or the answer, and `unsupported_value` for all other features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
@@ -51,8 +52,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def needs(request: ir.Request) -> frozenset[Capability]:
-    """Return the capabilities that the model needs for this request: for the media of the prompt and of the
-    answer, structured output, tools and thinking.
+    """Return the capabilities that the model needs for this request: for images, audio and documents in the
+    prompt, for images and audio in the answer, for structured output, tools and thinking. A video needs none.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}

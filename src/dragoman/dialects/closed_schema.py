@@ -23,9 +23,9 @@ _LISTED = ("anyOf", "allOf")
 
 
 class ClosedSchema:
-    """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`,
-    and `oneOf` becomes `anyOf`, unless the schema also has its own `anyOf`. `$schema` and `$id` are left out
-    and not reported.
+    """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`.
+    `oneOf` becomes `anyOf`, if the schema has no `anyOf` of its own. `$schema` and `$id` are left out and not
+    reported.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.

@@ -130,9 +130,9 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
     """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
     by the server. Thinking is refused for a model that is known not to think.
 
-    A server that accepts more than the servers of the protocol's author (`Quirks.widens`) is assumed to
-    refuse nothing else. The author's servers are assumed to refuse each feature for which encoding reports a
-    loss when the client speaks another protocol.
+    If `quirks.widens` is not that of the protocol's author, the server is assumed to refuse nothing. The
+    author's servers are assumed to refuse each feature that cannot be encoded without a loss for a client of
+    another protocol.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):

@@ -17,12 +17,12 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
-    """Return the request with the configured defaults in the IR fields that the client left out. A value that
-    the client stated is never replaced.
+    """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
+    the client left out. A value that the client stated is never replaced.
 
-    defaults: members of an OpenAI chat body. The model, the messages, the system text and `stream` have no
-    defaults. system_prompt: becomes the request's system text, unless the client sent system text itself
-    (`opens_with_system`); None = no default.
+    defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. system_prompt:
+    becomes the request's system text, unless the client sent system text itself (`opens_with_system`); None =
+    no default.
     """
     changes: dict[str, Any] = {}
     if defaults:

@@ -52,7 +52,7 @@ tools that the protocol defines and its client runs, and tools that a message of
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins", "vendors_schema"}
-"""The features of a protocol that states none. Each of the others belongs to one protocol."""
+"""The features of a protocol that states none."""
 
 Edits: TypeAlias = dict[str, Any]
 """For the relay: top-level member of a body -> its new value, or `msgspec.UNSET` to remove it."""
@@ -78,14 +78,17 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     locate_in: Callable[[WireRequest, str], str] | None = None
     """Used instead of `locate` if the JSON path depends on the request, the first argument; None = unused."""
     widen: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
-    """A copy for `check` of a request, without values that `check` refuses but servers with these
-    `Quirks.widens` accept; None = no server accepts more than the protocol's author."""
+    """Makes a copy of a request for `check`, without values that `check` refuses but servers with these
+    `Quirks.widens` accept; None = no server accepts more than the protocol's author.
+    """
     check_portable: Callable[[WireRequest], None] | None = None
     """Raises WireError for a request that only a server of the same protocol can answer; None = every
     request can be translated."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
     """Splits a request with several prompts into requests for one answer each, for servers of other
-    protocols; returns none for one prompt. Raises WireError for too many. None = never several prompts."""
+    protocols. The result is empty for a request with one prompt. Raises WireError for too many prompts. None
+    = a request never has several prompts.
+    """
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
     the changes to report; None = the protocol's providers store nothing."""
@@ -216,8 +219,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
         """Return a function that turns an IR path into a JSON path of this request's body as the client wrote
-        it. For a message that the gateway has put before the client's messages, the function returns
-        "previous".
+        it. For a message that the gateway has put before the client's messages, the function returns the JSON
+        path of the IR field `previous`, for example `$.previous_response_id`.
         """
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)

@@ -26,8 +26,8 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
     """Return the effort word to send; None = no effort is sent. The wish's own effort comes first; without
     one, the word that stands for the wish's budget or mode. If `facts` state which words the model supports,
-    the result is the nearest of these words: "none" only if it is the wish's own word, or the only word that
-    the model supports.
+    and the word is not one of these, the nearest supported word is returned: "none" only if the model
+    supports no other word.
 
     report: gets each deviation from the wish. member: the body's member that will hold the effort, for the
     report.

@@ -1,9 +1,9 @@
 """Replaces the features of a request that its target lacks by features that the target has.
 
-    JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
-                             be forced: an instruction, which the model may ignore (a loss of quality); a code
-                             fence around the answer is removed. If the client itself forces a call, the
-                             answer has no form (a loss)
+    JSON schema, JSON mode   one more tool, whose arguments are the answer; a call of a tool is forced. If no
+                             call can be forced: an instruction, which the model may ignore (a loss of
+                             quality); a code fence around the answer is removed. If the client itself forces
+                             a call, the answer has no form (a loss)
     free-text tools          functions with one string parameter
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
@@ -97,8 +97,8 @@ class Emulation(msgspec.Struct, frozen=True):
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
-    """Return the request with a replacement for every feature that the target's protocol, the model or the
-    vendor lacks, and the description of how to undo it in the response.
+    """Return the request with replacements for features that the target's protocol, the model or the vendor
+    lacks, and the description of how to undo them in the response.
 
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
     change for each replacement, and a loss if the replacement guarantees less than the feature.
@@ -298,8 +298,9 @@ def _with_answer_tool(
     """Return (the request with the tool `name` added, the tool's argument that holds the answer). None as the
     second value = all arguments together are the answer.
 
-    A call is forced: of the tool `name` if the client offers no tools or forbids calls, otherwise of any tool
-    that the client permits, including `name`. report: gets the change.
+    A call is forced. If the client offers no tools or forbids calls, the call must be of the tool `name`, and
+    parallel calls are forbidden. Otherwise the call may be of any tool that the client permits, or of the
+    tool `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
@@ -354,8 +355,8 @@ def _with_instruction(
     request: ir.Request, output: ir.Output, features: frozenset[Feature], report: Report
 ) -> ir.Request:
     """Return the request with system text that tells the model to answer in JSON, and to follow the output's
-    schema if it has one. Report a loss, because a model may ignore this. features: the target's features;
-    with "json" among them, a schema becomes JSON mode.
+    schema if it has one. Report a loss, because a model may ignore this. features: the target's features; if
+    "json" is one of these, the JSON mode is requested in place of a schema.
     """
     words = _ONLY_JSON
     if output.schema is not None:

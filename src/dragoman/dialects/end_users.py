@@ -40,8 +40,9 @@ def of_headers(headers: Mapping[str, str]) -> str | None:
 
 
 def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    """Return the end user that a request's decoded body names; None = the body names none. metadata: the
-    metadata that the gateway has removed from the body; it is searched, too.
+    """Return the end user that a request's decoded body names; None = the body names none. If several members
+    name one, `safety_identifier` counts, then `user`, then the members of the metadata objects. metadata: the
+    metadata that the gateway has removed from the body; it is searched last.
     """
     for name in _MEMBERS:
         if found := _name(body.get(name)):

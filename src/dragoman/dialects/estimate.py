@@ -165,14 +165,16 @@ class EstimateUsage:
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed; empty once the stream has stated its usage."""
+        """The kinds of events to feed; empty once the stream has stated a usage with the prompt's tokens."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
 
         A Tally with impossible counts is left out, and a Start with impossible counts loses its usage. A
-        Tally without the prompt's tokens is completed. Before the End of a stream that has stated no complete
-        usage, a Tally with the estimate is inserted, unless a Tally was completed.
+        Tally without the prompt's tokens gets an estimate of them. Before the End of a stream, a Tally with
+        an estimate of all counts is inserted, unless a Start or a Tally has stated a usage with the prompt's
+        tokens, or a Tally got an estimate. Once a usage with the prompt's tokens was stated, all events are
+        returned unchanged.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -216,7 +218,9 @@ class EstimateUsage:
         return self._usage(*self.tokens())
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
-        """Return (text tokens, thinking tokens) of all events that were fed, each multiplied by `share`."""
+        """Return (tokens of text, calls and refusals; tokens of thinking) of all events that were fed, each
+        multiplied by `share`.
+        """
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
         return round(said * share), round(thought * share)

@@ -1,8 +1,9 @@
 """Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies of any form are read, because vendors do not keep to
-one form. Every text is shortened and cleaned of secrets, because clients may read it. The module also says
-who is to blame for a failure, and writes the headers by which a client learns whether and when to retry.
+one form. The message is shortened, and all texts are cleaned of secrets, because clients may read them. The
+module also says who is to blame for a failure, and writes the headers by which a client learns whether and
+when to retry.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its first entry is
-    read. fallback: the message if the body states none.
+    """Return the content of an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its
+    first entry is read. fallback: the message if the body states none.
     """
     if isinstance(body, bytes):
         try:
@@ -258,11 +259,12 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """Remove stack traces and paths of the provider's machine from a text, because clients need to know what
-    failed, but not how a server is built. A text without a trace or path is returned unchanged.
+    """Return a text without stack traces and paths of the provider's machine, because clients need to know
+    what failed, but not how a server is built. A text without a trace or path is returned unchanged.
 
-    Otherwise only one sentence is returned: the first sentence of the text, or the error message inside the
-    trace if the text begins with the trace. A path becomes "[path]".
+    Otherwise only one sentence is returned: the first sentence of the text or, if the text begins with a
+    trace, the first sentence of the error message inside the trace. A path becomes "[path]". "" = there is no
+    such sentence.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
@@ -369,8 +371,9 @@ def _whole_seconds(wait: float) -> int:
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """Return the response headers that tell a client, after this fault, when it may retry (`retry-after`), or
-    that a retry does not help (`x-should-retry: false`); {} = neither is known.
+    """Return the response headers that tell a client when it may retry after this fault (`retry-after`), and
+    that a retry does not help (`x-should-retry: false`). A header is left out if its fact is unknown or not
+    true; {} = both are left out.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

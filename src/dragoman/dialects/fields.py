@@ -1,8 +1,8 @@
 """States how a dialect handles each field of a request, so that no encoder silently forgets a field.
 
-Every dialect lists all fields of `ir.Request` and of the settings in it, in one `Fields` object: either the
-function that handles a field, or the reason why the protocol has no member for the field. A dialect that does
-not list a field cannot be imported (docs/decisions/0025-member-rows.md).
+Every dialect lists all fields of `ir.Request` and of the settings in it (`PLACES`), except those in `_DONE`,
+in one `Fields` object: either the function that handles a field, or the reason why the protocol has no member
+for the field. A dialect that does not list a field cannot be imported (docs/decisions/0025-member-rows.md).
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ PLACES: Final = tuple(
 )
 """Every field that a request may state: `max_output`, `sampling.seed`."""
 _DONE: Final = frozenset({"truncation"})
-"""Fields that the gateway handles before it encodes a request (`shorten`), so no dialect handles them."""
+"""Fields that the gateway handles before it encodes a request (`shorten`), so a dialect need not list them.
+"""
 
 
 class Fields:
@@ -59,7 +60,8 @@ class Fields:
     that a client reads. In `lost`, the name of a group of settings (`reasoning`) stands for all fields of the
     group.
 
-    Raises TypeError if a field is missing or stated twice, or if a name is not the name of a field.
+    Raises TypeError if a field that is not in `_DONE` is missing, if a field is stated twice, or if a name is
+    not the name of a field.
     """
 
     __slots__ = ("_lost", "handled")
@@ -91,8 +93,9 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report as lost each field that has a value in `settings` and for which the protocol has no member.
-        An empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
+        """Report as lost each field whose value in `settings` is neither None nor the field's default, and
+        for which the protocol has no member. An empty, zero or false value of a field in `_NEUTRAL` asks for
+        nothing, so it is not reported.
 
         settings: a request, or one group of settings of a request. holder: the name of the request's field
         with this group; "" = `settings` is the request. written: names of fields that are not reported,

@@ -86,10 +86,11 @@ def _text(value: Any) -> bytes:
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """Return the form with new values: each field that `edits` names is replaced, or added at the beginning
-    if the form lacks the field.
+    if the form lacks the field. All other fields stay.
 
     edits: name -> new value. A list makes several fields `NAME[]`; None and `msgspec.UNSET` remove the field.
-    If the form has several fields of one name, the first is replaced and the others are removed, even files.
+    If the form has several fields of a name in `edits`, the first is replaced and the others are removed,
+    even files.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -2,10 +2,10 @@
 LiteLLM's.
 
 Clients of LiteLLM's proxy put settings of the proxy into the request (`fallbacks`, `num_retries`, `cache`, …)
-and tag their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys.
-They are removed before the body is checked: tags and metadata stay in the gateway, most others are reported
-as losses. If a request names other models (`named_models`), the gateway itself asks these models when the
-first model fails.
+and tag their requests with `metadata: {"tags": […]}`. These members are removed before the body is checked,
+because no provider knows them in this meaning, and some hold keys: tags and metadata stay in the gateway,
+most others are reported as losses. If a request names other models (`named_models`), the gateway itself asks
+these models when the first model fails.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a provider's server may define itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are not in the

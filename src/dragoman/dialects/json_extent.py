@@ -28,7 +28,7 @@ class JsonExtent:
 
     def feed(self, text: str) -> int:
         """Return how many characters of the next part of the text belong to the value: all of them, unless
-        the value ends inside this part.
+        the value ends inside this part; 0 if the value has ended before this part.
         """
         at, size = 0, len(text)
         while at < size and not self._ended:

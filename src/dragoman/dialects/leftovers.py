@@ -53,9 +53,9 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect, and the
-        `SHARED` members of a related dialect, unless the value is a block. All other leftovers are reported
-        as lost, and so is a leftover of this dialect that `_put` refuses.
+        """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect and, if
+        `where` is not the path of a block, the `SHARED` members of a related dialect. All other leftovers
+        that are not null are reported as lost, and so is a leftover of this dialect that `_put` refuses.
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """

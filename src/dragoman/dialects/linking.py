@@ -20,9 +20,9 @@ def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     """Return the messages. A tool call without an id gets the id of its result, if the result states an id
     that no call in the messages has.
 
-    The result of such a call stands between the call and the next assistant message. If it names a tool, it
-    belongs to the first call of this tool that still has no id, otherwise to the first call that still has no
-    id. A call without such a result keeps no id.
+    The result of such a call stands between the call and the next assistant message. If the result names a
+    tool, it belongs to the first call of this tool that still has no id; if it names none, to the first call
+    that still has no id. A call without such a result keeps no id.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

@@ -1,7 +1,7 @@
 """Realtime sessions over WebSockets in one protocol: addresses, messages and errors.
 
 A session is relayed between a client and a provider of the same protocol. A `Talk` reads each message, to
-replace model names and to find the usage. It changes nothing else.
+replace model names and to find the usage.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Losses and changes: the values that a translation could not carry or had to change. They are reported to
-the client instead of hidden.
+"""Losses and changes: the values that a translation could not carry, had to change or has added. They are
+reported to the client instead of hidden.
 
 An encoder that cannot write a value reports its IR path (`sampling.seed`, `messages[3].blocks[1].cache`). The
 dialect of the request converts this path to a path in the client's JSON (`RequestCodec.locate`).
@@ -107,9 +107,8 @@ class Report(msgspec.Struct, eq=False):
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """Return (the losses, the changes) with JSON paths in place of IR paths.
-
-        locate: converts an IR path to a JSON path in the sender's body.
+        """Return (the losses, the changes) with JSON paths in place of IR paths; a loss without a path gets
+        the path `$`. locate: converts an IR path to a JSON path in the sender's body.
         """
         if not self.losses and not self.changes:
             return (), ()

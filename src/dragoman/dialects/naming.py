@@ -95,7 +95,9 @@ class Tools:
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
         """Return a table for every tool, declared or called: the client's (namespace, name) -> the
-        (namespace, name) at the target. A name that is valid at the target stays the same.
+        (namespace, name) at the target. A name that is valid at the target stays the same; at a target
+        without namespaces, this holds only for a name without a namespace that means no tool in a namespace
+        (`meant`).
 
         pattern: the regular expression that a whole name must match at the target. grouped: True = the target
         has namespaces.
@@ -144,9 +146,8 @@ def ways_back(names: Names) -> dict[Named, Named]:
 
 
 def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
-    """Return a name that matches the pattern, is not in `taken`, and is as similar to `name` as possible.
-
-    Raises ValueError if no name that is tried matches the pattern.
+    """Return a name that matches the pattern and is not in `taken`: `name` itself, if it fits, or a similar
+    name. Raises ValueError if no name that is tried fits.
     """
     legal = compiled(pattern)
     plain = _ILLEGAL.sub("_", name[:_LONGEST])
@@ -191,7 +192,9 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """Return the tools with their names at the target. report: gets a change for each new name."""
+    """Return the tools with their names at the target; tools of a provider stay unchanged. report: gets a
+    change for each new name.
+    """
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):

@@ -319,8 +319,9 @@ def tokens(text: str) -> list[str]:
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
     """Return a text with ids replaced. known: old id -> new id; an old id with fewer than `_DISTINCT`
-    characters is replaced only if it has the form of an id (`_TOKEN`). hide: True = in any other part of the
-    text that looks like an id, the random characters are replaced by "…".
+    characters is replaced only if it has the form of an id (`_TOKEN`). hide: True = any other UUID in the
+    text becomes "…", and in any other id with a prefix (`file-`), the characters after the prefix become "…"
+    if they are random (`_LIKELY`).
     """
 
     def other(found: re.Match[str]) -> str:

@@ -187,8 +187,9 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 def several(most: Callable[[str], int]) -> _Split:
     """Make a function for `ProviderSide.split`. The function divides a request for many images into several
-    requests; if the client stated a seed, each request gets a different one. most: gets the upstream's name
-    of a model and returns how many images one request may ask for.
+    requests, and yields (0, the request) for each; if the client stated a seed, each request gets a different
+    one. A request that the provider can serve at once is yielded unchanged. most: gets the upstream's name of
+    a model and returns how many images one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:

@@ -51,8 +51,9 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 def joined(request: ir.Request) -> Joined:
-    """Return the request with each answer in one message and each thought in one block. Requests in a dialect
-    whose clients do not send back chunks stay unchanged.
+    """Return the request with adjacent messages of the assistant joined to one message, and with the chunks
+    of one thought or one text joined to one block. A message that states anything beside its blocks is not
+    joined with another message. Requests in a dialect whose clients do not send back chunks stay unchanged.
     """
     if request.dialect not in CHUNKED:
         return Joined(request)
@@ -78,8 +79,8 @@ def _is_plain(message: ir.Message) -> bool:
 
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
-    """Return one message with the blocks of these messages. Chunks of one text or thought become one
-    block.
+    """Return one message with the blocks of these messages. Chunks of one text or thought become one block. A
+    message that is not the assistant's comes alone, and is returned unchanged.
     """
     first = pieces[0]
     if first.role != "assistant":

@@ -2,8 +2,7 @@
 
 The default of each field is what the specification says, unless the field's description says otherwise. A
 field exists because some vendor deviates. This vendor's row in `providers/catalog.py` sets the field, and
-states the page and the date on which the page was read. The fields are read by the dialect's codec,
-`emulate`, `Quirks.relays`, the download of media and the count of tokens.
+states the page and the date on which the page was read.
 """
 
 from __future__ import annotations
@@ -169,8 +168,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """Whether a body can be relayed to this vendor. It cannot be relayed if a quirk requires that the
         codec rewrites it. body: in the vendor's dialect.
 
-        Most quirks require this for every body. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for a
-        body that has the member or the content with which the quirk deals.
+        A quirk in `_FOREIGN` never requires this. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for
+        a body that has the member or the content with which the quirk deals. (With `reasoning_replay` =
+        "always" every body is rewritten.) All other quirks require it for every body.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -211,12 +211,12 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the assistant, or a result of a call in OpenAI's older form, contains
-        something that this vendor does not accept.
+        something that the codec must rewrite for this vendor.
 
         The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
         calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
-        that the vendor does not have, signatures on calls, and ids of calls. This method runs for every
-        relayed attempt, so it looks at each message and each part only once.
+        that the vendor does not have or refuses, signatures on calls, and ids of calls. This method runs for
+        every relayed attempt, so it looks at each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -320,7 +320,9 @@ def _is_signed(call: dict[str, Any]) -> bool:
 
 
 def _has_media_urls(body: Mapping[str, Any]) -> bool:
-    """Whether a message, or a tool's result, names media by a URL that is not a data URL."""
+    """Whether a message, or a tool's result, names media by a URL: in `file_url`, in a `source` of the type
+    "url", or in `image_url`. A data URL in `image_url` does not count.
+    """
     messages = body.get("messages", body.get("input"))
     if type(messages) is not list:
         return False
@@ -328,8 +330,9 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """Yield the parts of a message, and at each depth the parts of the tool results among them. message: any
-    JSON value; a value without parts yields nothing.
+    """Yield the elements of the lists `content` and `output` in a JSON object and, at any depth, the elements
+    of such lists in these elements. Each element comes directly before the elements inside it. message: any
+    JSON value; a value that is not an object yields nothing.
     """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None

@@ -61,7 +61,9 @@ class StreamRelay(Protocol):
     done: bool
     """Whether the stream is complete: its terminal event has passed, or `close` found nothing missing."""
     estimate: Callable[[], ir.Usage] | None
-    """Estimates the usage of a stream that states none. The engine sets it if the client wants one."""
+    """Estimates the usage of a stream that states none. The engine sets it if the client wants an estimate;
+    None = no estimate is made.
+    """
 
     def feed(self, frame: bytes) -> bytes:
         """Return the client's bytes for one frame; b"" = the client gets nothing. Raises RequestFailed for a
@@ -100,4 +102,4 @@ class TellsFailure(Protocol):
     """A `StreamRelay` whose protocol has a special form for an error after the first event of a stream."""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """Return the last bytes for the client, which tell it about this failure."""
+        """Return the last bytes for the client, which tell the client about this failure."""

@@ -27,7 +27,7 @@ _BEGINS: Final[Mapping[Any, str]] = {
 
 def is_strange(item: Any) -> bool:
     """Whether OpenAI would refuse an item, because of its id, or because it is reasoning without encrypted
-    content.
+    content. False for a value that is not an object.
     """
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 

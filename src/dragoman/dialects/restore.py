@@ -2,9 +2,9 @@
 for.
 
 `emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
-event. It holds text back only while the meaning of the text is not yet clear (the first characters of an
-object, half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes unchanged,
-so nothing is lost if a model ignores its instructions.
+event. It holds text back while the meaning of the text is not yet clear (for example the first characters of
+an object, or half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes
+unchanged.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Restorer:
         self._texts = TextCalls(undo.reader, undo.thoughts) if divides else None
         reads_text = undo.told or undo.custom or undo.answer is not None
         self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
-        """The kinds of events to feed: without texts if only tools have other names."""
+        """The kinds of events to feed. Deltas are not fed if no emulation changes texts or arguments."""
         if self._texts is not None:
             self.takes = _NUMBERED
         self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
@@ -118,8 +118,8 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the only call was
-        the emulated answer.
+        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the answer has the
+        emulated answer as a call, and no other call of a client's tool.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
@@ -232,12 +232,12 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 class Fence:
     """Removes, piece by piece, a Markdown code fence (three backticks, without a language or with `json`)
-    around a whole text. Any other text passes unchanged.
+    around a whole text. A text that does not begin with a fence passes unchanged.
 
     Models put JSON into a fence although they are told not to
     (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If
-    words follow the closing backticks, the opening backticks have already been removed, but the closing
-    backticks and the words are kept.
+    the closing backticks are missing, or words follow them, only the opening line of the fence and white
+    space at the end are removed.
     """
 
     __slots__ = ("_held", "_state")
@@ -270,7 +270,9 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """Return the text that is still held back; "" if it is the end of the fence."""
+        """Return the text that is still held back; "" if it is the end of the fence, or white space inside
+        the fence.
+        """
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 

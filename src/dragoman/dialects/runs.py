@@ -78,8 +78,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
 
 def strings(texts: Sequence[bytes]) -> list[str] | None:
-    """Decode pieces of JSON without line feeds, each of which should be one string; None = not every piece is
-    one string.
+    """Return the decoded texts; None = one of them is not exactly one JSON string. texts: JSON without line
+    feeds.
     """
     try:
         # The line feed keeps a string from reaching over two pieces, the comma keeps a piece from having none

@@ -20,8 +20,10 @@ STEPS: Final = 60_000
 nothing else. The largest schemas that OpenAI's API accepts (5,000 properties) need about half of these steps.
 """
 LONGEST_PLACE: Final = 500
-"""The number of characters after which a path in a schema is cut. A property's name may be as long as a body,
-and occurs in the paths of everything below that property."""
+"""The most characters of a name in a path of a schema; a longer name is cut. A whole path has at most a few
+characters more than twice this number. A property's name may be as long as a body, and occurs in the paths of
+everything below that property.
+"""
 
 _T = TypeVar("_T")
 
@@ -62,8 +64,9 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 
 def place_in(place: str, step: str) -> str:
-    """Return the path `place.step`. The path is cut, so that it never has many more than twice
-    `LONGEST_PLACE` characters.
+    """Return the path `place.step`, or `step` if `place` is "". If both together have more than
+    `LONGEST_PLACE` characters, a long `step` is cut; a `place` that alone has more is returned without
+    `step`.
     """
     if len(place) + len(step) > LONGEST_PLACE:
         if len(place) > LONGEST_PLACE:

@@ -1,8 +1,8 @@
 """States how severe it is to lose a field or a member of a request.
 
 The severity depends on what the member does, not on the dialect that lacks it, so that strictness means the
-same for every upstream. A member that is part of the question, or that limits what the model may see, say or
-do, has the severity "meaning". An encoder states another severity only because of the value itself: a
+same for every upstream. In general, a member that is part of the question, or that limits what the model may
+see, say or do, has the severity "meaning". An encoder may state another severity for a certain value: a
 temperature that is limited, a choice among tools when there are none.
 """
 

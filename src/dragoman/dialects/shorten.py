@@ -1,10 +1,11 @@
 """Shortens a prompt that is too long by leaving out its oldest messages.
 
-Messages that belong together are left out together: a user's question with its answers, and after the last
-question each step of the current answer. Calls and their results stay together. Three things always stay,
-however long they are: instructions (system and developer messages), the last question, and the last step.
-
-The module never changes a message or the order of messages, and knows no vocabulary. Pure.
+Messages that belong together form a group, and are left out together. Before the last question, a group is a
+question of the user with everything up to the next question. The last question is a group of its own, and
+after it, each step of the current answer is a group (`_starts`). If a call is in one group and its result in
+another, the two groups become one. Three things always stay, however long they are: instructions (system and
+developer messages), the group of the last question, and the last group. The module never changes a message or
+the order of messages, and knows no vocabulary. Pure.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Return the request without its oldest messages: as many are left out as are needed to reach `window`
-    tokens, or as many as may be left out. A request that has at most `window` tokens stays whole. counter:
-    counts the tokens.
+    """Leave out the oldest messages of a request, and return the result: as many are left out as are needed
+    to reach `window` tokens, or as many as may be left out. A request that has at most `window` tokens stays
+    whole. counter: counts the tokens.
     """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -116,8 +117,8 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
-    """Return the groups of messages that may be left out together, the oldest group first. A group is a list
-    of the messages' positions. Groups that must stay are not among them.
+    """Return the groups of messages that may be left out, the oldest group first. A group is a list of the
+    messages' positions; its messages are left out together. Groups that must stay are not returned.
     """
     starts = _starts(messages)
     owner = _joined(messages, starts)
@@ -135,8 +136,10 @@ def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
     """Return, for each message, the position of the first message of its group; None = the message is an
     instruction.
 
-    A group is a question with its answers. After the last question, a group is one step: the model's message
-    and the results of the tools that it called.
+    A question before the last one begins a group with all messages up to the next question. The last question
+    begins a group, too. After the last question, each message of the assistant that does not follow another
+    message of the assistant begins a group: a step, with the results of the tools that it called. Messages
+    before the first question and the first step are one group. Instructions do not end a group.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
     starts: list[int | None] = []
@@ -158,8 +161,8 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether a message is the user's and asks something. A message with nothing but tool results and native
-    blocks does not ask anything.
+    """Whether a message is the user's and asks something. A message that has blocks, but only tool results
+    and native blocks, does not ask anything.
     """
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)

@@ -129,7 +129,9 @@ def _json(raw: bytes) -> Any:
 
 
 def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
-    """Return the usage in these counts; None = the counts have no known form, or impossible values."""
+    """Return the usage in these counts; None = the counts have no known form, or impossible values. If only
+    the usages of other models are impossible, these are left out.
+    """
     try:
         usage = _by_names(counts, model)
     except (WireError, msgspec.ValidationError, TypeError, ValueError, AttributeError):

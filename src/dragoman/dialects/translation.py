@@ -22,9 +22,8 @@ from dragoman.errors import WireError
 
 class Translation(msgspec.Struct, frozen=True):
     """A translated request. path: the path below the target's base URL. body: the body for the target.
-
     losses: values of the source's body that the target's body lacks. changes: values that the target's body
-    has in another form. Both have JSON paths in the source's body.
+    has in another form, or that were added. The paths of both are JSON paths in the source's body.
     """
 
     path: str
@@ -43,12 +42,12 @@ def translated(
     quirks: Quirks | None = None,
     stream: bool = False,
 ) -> Translation:
-    """Check a body of the source dialect, and write it in the target dialect.
+    """Return a body of the source dialect as a request in the target dialect. The body is checked first.
 
     If the source dialect refuses the body, the body is read as another dialect that clients send by mistake,
     as the gateway does (`READINGS`). If there is no such dialect, and source and target are the same, the
-    body is checked by the wider rules of servers other than the dialect's author. Raises WireError for an
-    invalid body, or for a body that the target cannot express.
+    values that `Quirks.widens` names are accepted. Raises WireError for an invalid body, or for a body that
+    the target cannot express.
 
     model: the upstream's name for the model; None = the name in the body. facts: of the model. quirks: of the
     vendor; None = the quirks of a vendor without deviations. stream: whether the request asks for a stream,

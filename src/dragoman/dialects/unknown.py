@@ -56,9 +56,9 @@ def _is_item(message: ir.Message, dialect: str) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether a text can express a `Native` block among these blocks. Raises WireError for a `Native` block
-    of an unknown kind. dialect: the request's; only its own `Native` blocks can be unknown. where: the IR
-    path of the blocks.
+    """Whether `blocks`, or a result of a client's tool in `blocks`, contains a `Native` block that a text can
+    express. Raises WireError for a `Native` block of an unknown kind. dialect: the request's; only `Native`
+    blocks of this dialect can be unknown. where: the IR path of the blocks.
     """
     worded = False
     for index, block in enumerate(blocks):

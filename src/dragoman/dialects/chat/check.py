@@ -86,8 +86,10 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 def check_response_format(value: Any, path: str) -> None:
     """Check `response_format`: its `type` and, for the type "json_schema", the schema in `json_schema`.
-    Without this member, and for the type "json_object", the schemas in vendors' members (`SCHEMA_BESIDE`) are
-    checked, if they are objects. The type "json_schema" requires `json_schema` or a vendor's member.
+
+    For the type "json_object", and for "json_schema" without the member `json_schema`, the schemas in
+    vendors' members (`SCHEMA_BESIDE`) are checked, if they are objects. The type "json_schema" requires
+    `json_schema` or a vendor's member.
     """
     an_object(value, path)
     if "type" not in value:

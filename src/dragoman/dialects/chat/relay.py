@@ -110,9 +110,9 @@ class ChatStreamRelay:
     """Relays the frames of one stream.
 
     The relay replaces the model's name. If the client did not ask for the usage, and streams of this protocol
-    state it only if asked (`Words.asks`), the relay removes the usage, and drops a chunk that has a usage and
-    no choices. `estimate` estimates the usage at the end of a stream, if the provider sent none; None = no
-    estimate is made.
+    state it only if asked (`Words.asks`), the relay removes the member `usage`, and drops a chunk that has a
+    usage and no choices. `estimate` estimates the usage at the end of a stream, if the provider sent none;
+    None = no estimate is made.
     """
 
     __slots__ = (

@@ -166,8 +166,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
         """Return the candidate to which a choice belongs: the candidate with the choice's index, or number 0
-        if the choice states no index. A new candidate is made by `kind`. Raises WireError for too many
-        candidates.
+        if the choice states no integer as its index. A new candidate is made by `kind`. Raises WireError for
+        too many candidates.
         """
         stated = choice.get("index")
         index = stated if type(stated) is int else 0

@@ -143,8 +143,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Put leftovers (`extra`) of this dialect back into `out`, and report leftovers of other dialects as
-        lost; None = there are none. where: the IR path of the value that has the leftovers.
+        """Write leftovers (`extra`) into `out`, and report those that cannot be written as lost, as
+        `Leftovers.restore` does. extra: None = there are none. where: the IR path of the value that has the
+        leftovers.
         """
         self._leftovers.restore(out, extra, self._draft.report, where)
 

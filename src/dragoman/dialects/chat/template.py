@@ -113,8 +113,8 @@ class Template:
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the client's bytes for the events at the beginning of `read` that repeat the learnt chunk,
-        the size of these events in `read`). (b"", 0) = the first event does not repeat the chunk, or the text
-        of one of these events is not a JSON string.
+        the size of these events in `read`). (b"", 0) = no chunk is learnt whose events can be compared, the
+        first event does not repeat the chunk, or the text of one of these events is not a JSON string.
 
         read: server-sent events; an event begins at its first byte.
         """

@@ -42,8 +42,9 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add `total_tokens` to the usage object `out`, and 0 for a prompt or completion count that is missing.
-    If `usage`, from which `out` was made, is empty, these zeros are reported as additions.
+    """Add to the usage object `out` 0 for a prompt or completion count that is missing, and the sum of these
+    two counts as `total_tokens`. If `usage`, from which `out` was made, is empty, these zeros are reported as
+    additions.
     """
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
@@ -54,7 +55,8 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def lose_counts(
     usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
 ) -> None:
-    """Report as lost the counts that the client's protocol cannot state.
+    """Report as lost the counts other than 0 that the client's protocol cannot state, and the usages of other
+    models (`Usage.others`).
 
     included: fields of ir.Usage whose tokens the protocol has only as part of a larger count. known: the keys
     of `Usage.detail` that are written. api: the name of the protocol in the report.

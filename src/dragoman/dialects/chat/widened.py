@@ -1,5 +1,5 @@
-"""Prepares a copy of a request for OpenAI's checks: in the copy, values that a vendor allows and OpenAI does
-not are removed or corrected.
+"""Prepares a copy of a request for OpenAI's checks: in the copy, values that a vendor allows, although OpenAI
+may refuse them, are removed or corrected.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]
-"""A function that removes or corrects, in place, a top-level member of a body that OpenAI would reject."""
+"""A function that removes or corrects, in place, a top-level member of a body, so that OpenAI's checks do not
+refuse this member.
+"""
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
     """Return a copy of the request, in which some values of the body are removed or corrected. widens: the
-    names of the values to change. puts: name of a value -> the function that removes or corrects this value.
+    names of the values to change; a name that is not in `puts` changes nothing. puts: name of a value -> the
+    function that removes or corrects this value.
     """
     body = dict(wire.body)
     for name, put in puts.items():
@@ -29,14 +32,16 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of any number of texts."""
+    """Remove `stop` if it is a list of texts, also an empty or a short list."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]
 
 
 def put_max_tokens(body: _Body) -> None:
-    """Remove a token limit below 1. Servers that accept such a limit understand it as no limit."""
+    """Remove a token limit that is an integer below 1. Servers that accept such a limit understand it as no
+    limit.
+    """
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
             del body[member]

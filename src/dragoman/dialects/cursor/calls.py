@@ -19,8 +19,8 @@ def freed(request: ir.Request) -> ir.Request:
     """Return the request with free-text calls in place of function calls of free-text tools, and with
     free-text results in place of their results.
 
-    `FORMS` is added to its `forms`, because the client wants calls of free-text tools in the form of function
-    calls.
+    `FORMS` is added to the request's `forms`, because the client wants calls of free-text tools in the form
+    of function calls.
     """
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"

@@ -35,9 +35,9 @@ class Input:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError for a mistake, with the path in the client's body. `background`, and members that
-        need a stored response (`previous_response_id`, `conversation`, an `item_reference`), are mistakes,
-        too.
+        """Raise WireError for a mistake, with the path in the client's body. A `background` that is true, and
+        members that need a stored response (`previous_response_id`, `conversation`, an `item_reference`), are
+        mistakes, too.
         """
         body = wire.body
         if (options := body.get("stream_options")) is not None:
@@ -59,7 +59,9 @@ class Input:
         return "$." + _client_path(request.body, located.removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for an input of an unknown form."""
+        """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for an
+        input of an unknown form.
+        """
         request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))
 
@@ -94,7 +96,8 @@ def _item(item: Any) -> Any:
 
 def _flat(tool: Any) -> Any:
     """Return a tool or tool choice of chat's form, rewritten in the form of Responses: the members of the
-    object inside it are moved up, beside `type`. Any other value is returned as it is.
+    object inside it are moved up, beside `type`, and the members of a grammar are moved up into `format`. Any
+    other value is returned as it is.
     """
     if (inner := _nested(tool)) is None:
         return tool

@@ -39,8 +39,8 @@ _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
-    """Whether a body contains tools, content or a `system` in the form of other protocols. The body was not
-    checked, and may have any shape.
+    """Whether a body contains tools, a tool choice, content or a `system` in the form of other protocols. The
+    body was not checked, and may have any shape.
     """
     if body.get("system") is not None:
         return True
@@ -104,8 +104,8 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for a value of unknown form that the check has not
-        refused.
+        """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for a value
+        of unknown form that `check` has not refused.
         """
         body = wire.body
         request = self._chat.decode(_chat(wire))
@@ -179,8 +179,8 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """Return the request in chat's form: without `system`, and with an empty text in place of each of
-    Anthropic's blocks.
+    """Return the request in chat's form: without `system`, with tools and the tool choice rewritten, and with
+    an empty text in place of each of Anthropic's blocks.
     """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:

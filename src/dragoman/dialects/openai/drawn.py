@@ -220,9 +220,9 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """Return a whole response as SSE events. Each event has one completed image. The last event has the token
-    counts of all images; in the other events, and if the counts are unknown, they are 0. An image of which
-    the provider sent only a URL gets this URL, and is reported as lost.
+    """Return a whole response as SSE events. Each event has one completed image. The last event has the
+    response's usage; in the other events, and without a usage, all token counts are 0. An image of which the
+    provider sent only a URL gets this URL, and is reported as lost.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

@@ -72,7 +72,7 @@ _read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     check_members(request.body, _RULES, "input")
 
 
@@ -125,7 +125,7 @@ def _ids(item: ir.Input, index: int) -> list[int]:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     inputs, form = decode_input(body["input"])
     return ir.EmbedRequest(
@@ -197,7 +197,7 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
-    and unless it has one vector for each input of `request`.
+    and for a response that does not have one vector for each input of `request`.
     """
     try:
         answer = _read(answered.data)
@@ -226,8 +226,8 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Return the response body for the client. If the vectors do not have the requested length, a loss is
-    reported.
+    """Return the response body for the client. If the first vector does not have the requested length, a loss
+    is reported.
     """
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats

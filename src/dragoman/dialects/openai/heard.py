@@ -54,8 +54,7 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 def usage_of(body: Mapping[str, Any]) -> ir.Usage | None:
     """Return the usage of a whole transcript: the member `usage`, if it is an object; otherwise the duration
-    of the audio, which `verbose_json` has and by which such models are billed. None = the transcript states
-    neither.
+    of the audio in seconds, from the member `duration`. None = the transcript states neither.
     """
     usage = decode_usage(body.get("usage"))
     if usage is None and (duration := _count(body.get("duration"))) is not None:
@@ -71,8 +70,8 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
     """Return usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None
     = neither is known.
 
-    duration: the length of the audio in seconds, rounded up here, as for billing; None = unknown. The
-    duration is used only if the usage states no seconds.
+    duration: the length of the audio in seconds, rounded up here; None = unknown. The duration is used only
+    if the usage states no seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}

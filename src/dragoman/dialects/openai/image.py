@@ -2,9 +2,9 @@
 /images/generations, /images/edits and /images/variations.
 
 Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
-edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so any text is
-accepted. `response_format` selects base64 or URLs for the response; if the provider ignores it, the gateway
-converts the images.
+edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so `check` accepts
+any text for them. `response_format` selects base64 or URLs for the response; if the provider ignores it, the
+gateway converts the images.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     body = typed(request)
     refuse_files(request.fields, MAPS - {"image", "mask"})
     if request.path != pictures.VARIATIONS and body.get("prompt") is None:
@@ -187,7 +187,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get
@@ -239,8 +239,8 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a variation, a
-    mask or a file id, if the vendor does not have them.
+    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a value that the
+    vendor cannot serve, for example a variation, a mask, a file id or an invalid size.
     """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 

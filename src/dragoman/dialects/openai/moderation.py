@@ -53,7 +53,7 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     body = request.body
     if (value := body.get("input")) is None:
         missing("input")
@@ -82,7 +82,7 @@ def _part(part: Any, path: str) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.ModerationRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     value = wire.body["input"]
     form = None
     if isinstance(value, str):

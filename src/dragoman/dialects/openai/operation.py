@@ -53,7 +53,8 @@ def usage_of(usage: Any) -> ir.Usage | None:
 
 class ListRelay(WholeAnswerRelay):
     """Relays requests to `path`, and responses to them. member: the name of the list that every valid
-    response has. The model's name in a response is replaced by the client's name of the model.
+    response has. If a response states a model, and `response` gets a name of the model for the client (its
+    argument `model`), this name replaces the stated one.
     """
 
     def __init__(self, path: str, member: str) -> None:

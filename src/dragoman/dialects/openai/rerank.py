@@ -87,7 +87,7 @@ _OWN: Final = frozenset({"results", "data", "model", "id", "object"})
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     check_members(request.body, _RULES, "query", "documents")
 
 
@@ -116,7 +116,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     top, form = body.get("top_n"), None
     if top is None and "top_k" in body:

@@ -97,7 +97,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses.
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found.
 
     The length of the text is not checked here, because it depends on the provider: OpenAI accepts 4,096
     characters, others more.
@@ -111,7 +111,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.SpeechRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     voice = body["voice"]
     inner = leftovers(voice, _CUSTOM, "voice") if isinstance(voice, dict) else None
@@ -191,8 +191,8 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """Return the body for the client: the provider's audio, unchanged. If it does not have the requested
-    format, a loss is reported.
+    """Return the body for the client: the provider's audio, unchanged. Audio that is not as requested is
+    reported as a loss (`lose_format`).
     """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
@@ -213,8 +213,8 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """Return the whole audio as SSE events; the last event has the token counts. If the audio does not have
-    the requested format, a loss is reported.
+    """Return the whole audio as SSE events; the last event has the token counts. Audio that is not as
+    requested is reported as a loss (`lose_format`).
     """
     lose_format(response, reply)
     events = SoundEvents()
@@ -293,7 +293,7 @@ def encoder(
     begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
 ) -> AnswerEncoder[ir.SpeechResponse]:
     """Return the encoder of a response for the client: for events if the client asked for them, else for the
-    audio itself. If the audio does not have the requested format, a loss is reported. begun: the response
+    audio itself. Audio that is not as requested is reported as a loss (`lose_format`). begun: the response
     without its audio.
     """
     lose_format(begun, reply)
@@ -301,8 +301,9 @@ def encoder(
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """Return the only response in `answers`. If it states no usage, it gets one: the tokens of the request's
-    text, as the gateway estimates them. model: the provider's name of the model, whose vocabulary is used.
+    """Return the response in `answers`, which has exactly one. If the response has no usage, it gets an
+    estimated one: as input the tokens of the request's text, and no output. model: the provider's name for
+    the model; it decides the vocabulary for counting.
     """
     (response,) = answers
     if response.usage is not None:

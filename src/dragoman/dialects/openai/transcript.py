@@ -2,8 +2,9 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: if the requested format needs them, the request fails. Only a
-missing duration is taken from the last time.
+Missing times and speakers are never invented: if the format needs them, the request fails. (Stream events
+have times only for `diarized_json`; for other formats with times, a loss is reported.) A missing duration is
+taken from the last time.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     _check_file(request)
     check_members(request.body, _RULES)
 
@@ -118,7 +118,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])
@@ -187,9 +187,10 @@ class TranscriptionRelay:
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if the response states none or
-        is not JSON. Returns None in place of both if the response is a web page or does not have the format
-        that the client asked for; then the response must be translated. model: the model's name for the
-        client; None = the name stays unchanged.
+        is not JSON. Returns None in place of both if the response must be translated: it is a web page, it is
+        JSON although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked
+        for another format, or it is a JSON string. model: the model's name for the client; None = the name
+        stays unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """

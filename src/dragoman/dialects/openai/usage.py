@@ -222,8 +222,10 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
-    """Whether the counts have OpenAI's own form: exactly its members, details that are not empty, and a total
-    that is the sum. inputs, outputs: the details of prompt and completion.
+    """Whether the counts have OpenAI's own form: exactly the five members in `_PLAIN`; in each of the two
+    objects of details at least one member, and only members in `_PLAIN_INPUT` or `_PLAIN_OUTPUT`; integers as
+    prompt and completion count, and a total that is their sum. inputs, outputs: the details of prompt and
+    completion.
     """
     return (
         wire.keys() == _PLAIN

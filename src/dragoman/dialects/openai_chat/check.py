@@ -50,8 +50,9 @@ from dragoman.dialects.schema import strict_mistake
 from dragoman.errors import WireError
 
 _BOUND: Final = frozenset({"tool", "function"})
-"""Roles of tool results. A message of such a role must name its call, so it is checked even if it has nothing
-but a role and a text."""
+"""Roles of tool results. A message of such a role must name its call or its function, so it is checked even
+if it has nothing but a role and a text.
+"""
 
 
 def check(request: WireRequest) -> None:

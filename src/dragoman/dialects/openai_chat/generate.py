@@ -44,7 +44,7 @@ _MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperatu
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with path and code, for the first mistake in a request."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     body = request.body
     if body.get("prompt") is None:
         missing("prompt")
@@ -62,7 +62,9 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. The system prompt becomes a system message, the prompt a user message."""
+    """Return the decoded request. The system prompt becomes a system message, the prompt a user message.
+    wire: a request that `check` has accepted.
+    """
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
     if get("systemPrompt"):

@@ -34,7 +34,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """Return the decoded messages of a request, one IR message for each wire message. Raises WireError for an
-    unknown role, or a content of unknown form.
+    unknown role, and for a content or a call of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 

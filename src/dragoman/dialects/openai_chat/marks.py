@@ -12,9 +12,9 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add a cache mark and leftovers to the wire object `out`, and return it. The mark is written in the form
-    in which a client of this dialect wrote it, otherwise in the vendor's form; if the vendor has none, the
-    mark is reported as lost. Leftovers of another dialect are reported as lost.
+    """Add a cache mark and leftovers to the wire object `out`, and return `out`. The mark is written in the
+    form in which a client of this dialect wrote it, otherwise in the vendor's form; if the vendor has none,
+    the mark is reported as lost. Leftovers are written as `Leftovers.restore` does it.
 
     mark, extra: None = there are none. where: the IR path of the value that `out` is made from.
     """

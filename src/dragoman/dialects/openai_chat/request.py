@@ -75,7 +75,9 @@ _ALIKE: Final = {
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for a message of unknown form."""
+    """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for a message
+    of unknown form.
+    """
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -248,9 +250,9 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Return the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
-    Raises WireError, with a path in the IR, in three cases: a medium that no content part can hold; several
-    candidates from a vendor that rejects `n`; in a request of another dialect, a tool result without its
-    call.
+    Raises WireError, with a path in the IR, for content that cannot be written and must not be left out, for
+    example a medium that no content part can hold, several candidates from a vendor that rejects `n`, or, in
+    a request of another dialect, a tool result without its call.
     """
     draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:

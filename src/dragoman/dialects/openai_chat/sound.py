@@ -139,8 +139,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
     """Return the audio in the format for the client, in base64.
 
     Raw samples stay as they are if the client asked for "pcm16". Otherwise they become a WAV file; if the
-    client asked for a format other than "wav", this is reported as lost. Audio that is not raw samples is not
-    changed; if it is not in the requested format, a loss is reported.
+    client asked for a format other than "wav", this is reported as lost. Samples that are not valid base64
+    stay as they are, and a loss is reported. Audio that is not raw samples is not changed; if it is not in
+    the requested format, a loss is reported.
 
     data: the audio in base64. mime: its media type; None = unknown, which counts as no raw samples. voice:
     states the requested format. where: the IR path of the audio, for the report.

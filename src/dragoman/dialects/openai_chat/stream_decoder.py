@@ -122,8 +122,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return events
 
     def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """Return the event with the counts of a chunk; [] = the chunk states none, or the same as the chunk
-        with counts before it.
+        """Return the event with the counts of a chunk; [] = the chunk states none, or the same counts as the
+        latest chunk that stated some.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage or usage == self._usage or type(usage) is not dict:

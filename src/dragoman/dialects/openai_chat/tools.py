@@ -31,8 +31,8 @@ _VENDORS: Final = frozenset({"type", "parameters"})
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """Return the request's tools: `tools`, or the older `functions`, and after them the web search. None =
-    the request has none of these members.
+    """Return the request's tools: `tools` or, without `tools`, the older `functions`, and after them the web
+    search. None = the request has none of these members.
     """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
@@ -162,8 +162,9 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write the tools, the tool choice and `parallel_tool_calls` into the body. Tools that this dialect does
-    not have are reported as lost. If no entry of `tools` is written for a client of another dialect, the
-    choice and `parallel_tool_calls` are not written.
+    not have are reported as lost. For a client of another dialect, a provider's tool that the tool choice
+    does not allow is left out; and if no entry of `tools` is written, the choice and `parallel_tool_calls`
+    are not written.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:

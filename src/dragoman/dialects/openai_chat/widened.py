@@ -1,5 +1,5 @@
-"""Removes or corrects, in a copy of a request, values that OpenAI rejects but other servers accept, so that
-OpenAI's rules can check the rest of the request. Runs only for requests that OpenAI would reject.
+"""Removes or corrects, in a copy of a request, values that OpenAI may reject but other servers accept, so
+that OpenAI's rules can check the rest of the request. The server gets the request itself, not this copy.
 
 All other members keep their places, because errors name the places.
 """
@@ -16,8 +16,9 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for OpenAI's checks, in which values beyond OpenAI's limits are removed or
-    corrected. widens: the names of the values that the server accepts; only these are changed.
+    """Return a copy of the request for OpenAI's checks. For each name in `widens`, the values that this name
+    stands for are removed or corrected, also values that OpenAI accepts: for example each `stop` that is a
+    list of texts. widens: the names of the values that the server accepts.
     """
     return put_right(wire, widens, _PUTS)
 

@@ -1,4 +1,4 @@
-"""Checks completions requests with OpenAI's error texts. Unknown members are accepted."""
+"""Checks completions requests. Unknown members are accepted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
     body = request.body
     check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")

@@ -21,8 +21,9 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
     """Return the decoded log probabilities. wire: the four lists, or the form of chat, which llama.cpp writes
     here.
 
-    None = the IR cannot hold them: tokens or values are missing, the lists differ in length, a list holds
-    null (as for an echoed prompt), or there is another member.
+    None = the IR cannot hold them: tokens or values are missing, the lists differ in length, the values or
+    the alternatives contain null (as for an echoed prompt), or there is another member. May raise one of
+    `typed.OF_ANOTHER_SHAPE` for other values of an unknown shape.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])

@@ -59,7 +59,7 @@ _MOST_ANSWERS: Final = 16
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request."""
+    """Return the decoded request. wire: a request that `check` has accepted."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}

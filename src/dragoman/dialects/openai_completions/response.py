@@ -132,8 +132,8 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
     """Return the response id for the client.
 
     It is the gateway's id (`reply.id`) if the upstream stated none, or if the upstream speaks another dialect
-    (not `own`) and the gateway's id begins with `cmpl-`, which is the usual form. Otherwise it is the
-    upstream's id (`stated`).
+    (not `own`) and the gateway's id begins with `cmpl-`, which is the usual form; then a change is reported.
+    Otherwise it is the upstream's id (`stated`).
     """
     if stated is None:
         return reply.id

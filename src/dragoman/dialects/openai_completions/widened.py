@@ -1,5 +1,6 @@
-"""Removes, in a copy of a request, values that OpenAI rejects but other servers accept: a `stop` with too
-many entries, and a `max_tokens` below 1. OpenAI's rules then check the rest of the request.
+"""Removes, in a copy of a request, values that some servers accept although OpenAI may reject them: a `stop`
+that is a list of texts, of any length, and a token limit below 1. OpenAI's rules then check the rest of the
+request. The server gets the request itself, not this copy.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for OpenAI's checks, without values beyond OpenAI's limits. widens: the
-    names of the values that the server accepts; only these are removed.
+    """Return a copy of the request for OpenAI's checks. If `widens` has "stop", the copy has no `stop` that
+    is a list of texts, of any length. If it has "max_tokens", the copy has no token limit below 1. widens:
+    the names of the values that the server accepts (`Quirks.widens`).
     """
     return put_right(wire, widens, _PUTS)
 

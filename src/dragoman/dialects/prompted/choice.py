@@ -93,7 +93,9 @@ def chosen(
 
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a tool's arguments, with the type "object" if it states no type."""
+    """Return the schema of a tool's arguments, with the type "object" added, unless it has a type or another
+    keyword that may state one (`$ref`, `anyOf`, `enum`, …).
+    """
     if not schema.keys().isdisjoint(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")):
         return schema
     return {"type": "object", **schema}
@@ -170,7 +172,7 @@ def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
 
 class _Arguments:
     """Reads the arguments of a call, which are passed on while they come, and the text after them. ending:
-    the braces that must follow the arguments.
+    the characters that are expected after the arguments: closing braces, and the end of a code fence.
     """
 
     __slots__ = ("_ending", "_extent")
@@ -193,7 +195,7 @@ class _Arguments:
         return pieces + self._behind(text)
 
     def _behind(self, text: str) -> list[Piece]:
-        """Return the plain text after the arguments, as one piece; [] = there is none. The braces in
+        """Return the plain text after the arguments, as one piece; [] = there is none. The characters in
         `ending`, and white space before, between and after them, are left out.
         """
         at = 0

@@ -26,8 +26,9 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def told(request: ir.Request, notation: Notation, report: Report) -> Told:
-    """Return the request without its functions: system text describes those that may be called, and the calls
-    and results in the history are text. The provider's own tools stay.
+    """Return the request without its functions, and the function that makes readers of its answers. System
+    text describes the functions that may be called, and the calls and results in the history are text. The
+    provider's own tools stay.
 
     notation: how calls and results are written. report: gets changes for what is now text, and losses for
     what text does not guarantee (such as a forced call).
@@ -145,8 +146,8 @@ _BETWEEN: Final = "\n\n"
 
 
 def _say(text: str, blocks: list[ir.Block]) -> None:
-    """Append a text to `blocks`. If the last block is plain text, the text is appended to this block, because
-    small servers accept only one text.
+    """Append a text to `blocks`. If the last block is plain text, the text is appended to this block, after a
+    blank line, because small servers accept only one text.
     """
     last = blocks[-1] if blocks else None
     if isinstance(last, ir.Text) and last == ir.Text(last.text):

@@ -33,7 +33,7 @@ _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
 _DIGITS: Final = 10
-"""A step of a reference with so many characters or more is no index of an array."""
+"""A step of a reference with so many characters or more is not read as the index of an array."""
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -51,7 +51,8 @@ class Values:
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
         """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
-        reading of the text. Raises NotWellFormed, also if the work is used up.
+        reading of the text. Raises NotWellFormed if the text does not have the form of the schema, or if the
+        work is used up.
         """
         return self._members(text, self._root, 0, work)
 

@@ -62,8 +62,8 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Add the turns that must come before the next turn, if that is not a result: missing results, the
-        assistant's "OK", and media that move.
+        """Add the turns that must come before the next turn: missing results, the assistant's "OK", and media
+        that move. To be called only if the next turn is not a result.
 
         bridge: True = the next turn is the user's or the system's; False = it is the assistant's, or there is
         none.
