@@ -27,7 +27,9 @@ from dragoman.net.failures import (
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""Bytes of a large body that are written at once. The next piece waits until the provider has taken them."""
+"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while the
+provider takes nothing.
+"""
 
 
 class _Upload(aiohttp.Payload):

@@ -123,7 +123,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool of `Connection`s. options: the options of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. surprised: see `Surprised`. options: the options of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -139,7 +139,9 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, reports a line of more than 8,190 bytes or more than 128 headers."""
+    """Whether `error`, or a cause of it, says that a line or the number of headers in an answer is above
+    aiohttp's limits (8,190 bytes, 128 headers).
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

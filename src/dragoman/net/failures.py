@@ -31,7 +31,7 @@ class NotReached(Failure):
 
 
 class ConnectTimeout(Failure):
-    """No connection was open in time."""
+    """No connection was opened within the time limit."""
 
     meaning = "it took too long"
 

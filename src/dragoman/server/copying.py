@@ -1,5 +1,5 @@
-"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. This is done
-if the setting `trace.bodies` is on.
+"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. The
+application does this if the setting `trace.bodies` is on, except at endpoints for administration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ copied.
 
 class Copying:
     """A Channel that passes everything on to `channel`. It also gives the body of the answer to `bodies`,
-    which stores the beginning, if the content type is JSON or text.
+    which stores the beginning, if the content type begins with one of `_READABLE` (JSON or text).
     """
 
     __slots__ = ("_bodies", "_channel", "_readable")
