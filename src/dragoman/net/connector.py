@@ -25,7 +25,9 @@ _MOST_INTERIM = 32
 """The most interim answers (100, 102, 103) to one request. One more closes the connection."""
 
 Surprised = Callable[[], None]
-"""Called for each connection that was closed because it brought bytes that no request asked for."""
+"""Called when a connection is closed because it has read bytes that no request asked for, or too many interim
+answers.
+"""
 
 
 def _nothing() -> None:
@@ -33,7 +35,9 @@ def _nothing() -> None:
 
 
 class Connection(ResponseHandler):
-    """One connection to a server. Bytes that no request asked for close it, and `surprised` is called."""
+    """One connection to a server. If it reads bytes that no request asked for, or too many interim answers,
+    it is closed, and `surprised` is called.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)

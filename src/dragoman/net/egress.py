@@ -42,8 +42,8 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """Whether requests may make the gateway connect to this IP address: it is global unicast, and not an
-    internal address of a cloud (`_PLATFORMS`). Raises ValueError for a host name.
+    """Whether an IP address is public: global unicast, and not an internal address of a cloud (`_PLATFORMS`).
+    Raises ValueError for a host name.
 
     If an IPv4 address is embedded in an IPv6 address (IPv4-mapped, 6to4, Teredo, 64:ff9b::/96), the IPv4
     address alone decides. For an ISATAP address, both the IPv6 and the IPv4 address must be public.

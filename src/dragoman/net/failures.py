@@ -81,7 +81,7 @@ class Refused(DragomanError):
 
 
 def meaning_of(error: Any) -> str:
-    """Say in words why a connection failed, by an exception of the system, of TLS or of asyncio."""
+    """Return in words why a connection failed. error: an exception of the system, of TLS or of asyncio."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own

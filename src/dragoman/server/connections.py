@@ -32,8 +32,8 @@ _MOST_DESCRIPTORS = 65_536
 that size.
 """
 _FEWEST = 16
-"""The smallest connection limit, for all addresses and for one address, that is computed from the descriptor
-limit.
+"""The smallest connection limit, for all addresses together or for one address, that is computed if the
+setting for the limit is missing.
 """
 _WITHOUT_LIMIT = 10_000
 """The connection limit if `max_connections` is not set, and the number of file descriptors of a process is

@@ -61,8 +61,8 @@ def with_model(request: HttpRequest) -> HttpRequest:
 
 Door: TypeAlias = Literal["public", "admin", "socket"]
 """A way into the gateway: the port for clients ("public"); the operator's port (`server.admin_port`,
-"admin"); the Unix socket ("socket"). Only the user who runs the gateway can open the Unix socket, so it needs
-no key.
+"admin"); the Unix socket ("socket"). Only root and the user who runs the gateway can open the Unix socket, so
+it needs no key.
 """
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
 """How the body of a request is read: "" = not at all; "json" = as JSON; "any" = as JSON, whatever its content
@@ -73,8 +73,8 @@ Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body is read
-    before `run` is called.
+    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body of the
+    request is read (`Bodies`).
     """
 
     run: Handle

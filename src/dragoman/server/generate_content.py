@@ -64,7 +64,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield the paths that name a model, without their root, each with its handler by HTTP method."""
+        """Yield (path, {HTTP method: handler}) for each path that names a model. path: without its root."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,

@@ -39,7 +39,7 @@ _UNREAD = 4096
 _REQUEST = 2048
 """About how many bytes of memory a waiting request needs in addition to the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""A connection may be closed to make room only if no piece of its body came in for so many seconds."""
+"""A connection that waits for a body may be closed to make room if no piece came for so many seconds."""
 _LINGER = 2.0
 """Seconds for which the connection of a refused request stays open: closing it at once would reset it, and
 the client might never see the answer.
@@ -49,8 +49,9 @@ _LATE = 10.0
 
 
 class HttpProtocol(asyncio.Protocol):
-    """The asyncio protocol of one client connection over HTTP/1. uvicorn's server creates it (option `http`).
-    app: answers the requests. connections: counts the connection. config, server_state, app_state: uvicorn's.
+    """The asyncio protocol of one client connection over HTTP/1. uvicorn's server (option `http`) or
+    `server.doors` creates it. app: answers the requests. connections: counts the connection. config,
+    server_state, app_state: uvicorn's.
     """
 
     peer: Peer
@@ -367,7 +368,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Create the Head and Cycle (not for a WebSocket); start it, or let it wait. May raise Refused."""
+        """Create Head and Cycle, except for a WebSocket; start the handler or let it wait. Raises Refused."""
         parser = self.parser
         assert parser is not None
         if parser.should_upgrade() and self._is_socket():
