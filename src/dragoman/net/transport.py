@@ -83,7 +83,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Slots:
     """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
-    An open WebSocket counts as a call. pool: its `size` is not 0. name: the provider's name, for errors.
+    An open WebSocket counts as a call. pool: its `size` must not be 0. name: the provider's name, for errors.
     """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
@@ -302,7 +302,8 @@ class Transport:
         self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
-        come; the caller closes the answer. Raises RequestFailed, also if the answer is a redirect.
+        come; the caller closes the answer. It raises RequestFailed, also if the answer is a redirect, and
+        ValueError for a header with a character that is not allowed.
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing. body: each piece that the provider takes restarts the time
@@ -352,8 +353,9 @@ class Transport:
         it is open. head: its URL is an http or https URL. largest: the most bytes of one message from the
         provider.
 
-        Raises Refused if the provider answers with an HTTP status other than 101, and RequestFailed for other
-        failures. With a proxy, it always raises RequestFailed (`realtime_over_proxy`).
+        Raises Refused if the provider answers with an HTTP status other than 101, ValueError for a header
+        value with a control character, and RequestFailed for other failures. With a proxy, it always raises
+        RequestFailed (`realtime_over_proxy`).
         """
         from dragoman.net.websocket import connect  # few gateways have realtime sessions
 

@@ -60,11 +60,11 @@ class Performance:
             pace.rate = _mixed(pace.rate, tokens / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
-        """Return the measured values of a deployment; None = nothing was measured yet.
+        """Return the measured values of a deployment; None = it has not answered yet.
 
-        answers: the number of answers. first_token_ms: milliseconds from the start of the attempt to the
-        first content. tokens_per_second: the rate after the first content. The last two are missing if they
-        were never measured.
+        answers: the number of answers. first_token_ms: the average milliseconds from the start of the attempt
+        to the first content. tokens_per_second: the average rate after the first content. The last two are
+        missing if they were never measured.
         """
         pace = self._paces.get(deployment)
         if pace is None:

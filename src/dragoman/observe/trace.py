@@ -86,11 +86,11 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return a row for each candidate that could have been called, in the order in which they stood; the
-    dropped ones come last. `state`: `called` (with the numbers of its attempts); `resting`, `refused` or
-    `failing` (such a candidate comes after the ready ones); `disabled` (by an operator); `dropped` (it cannot
-    answer this request); or, for a ready candidate that was not called, `not_called` if the exchange has an
-    error, else `not_needed`.
+    """Return a row for each candidate, in the order in which the candidates stood; then for each other
+    deployment that was called; then for each candidate that was dropped. `state`: `called` (with the numbers
+    of its attempts); `resting`, `refused` or `failing` (such a candidate comes after the ready ones);
+    `disabled` (by an operator); `dropped` (it cannot answer this request); or, for a ready candidate that was
+    not called, `not_called` if the exchange has an error, else `not_needed`.
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

@@ -2,8 +2,7 @@
 whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request are not
-sent to the provider, so it does not store the completion. A completion is stored before its end is sent to
-the client.
+sent to the provider. A completion is stored before its end is sent to the client.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is stored; known after `expand`. It is stored if an OpenAI chat request has
+        """Whether the answer is to be stored; known after `expand`. This is so if an OpenAI chat request has
         `store: true` and the gateway stores answers. `kept` stores an answer that is not streamed, `heard` a
         streamed one.
         """

@@ -83,7 +83,7 @@ class Remembering:
 
 
 def read(kept: Sequence[bytes]) -> list[StoredTurn]:
-    """Decode stored turns."""
+    """Return the decoded turns. kept: the encoded turns, as they are stored."""
     return [_decode(turn) for turn in kept]
 
 
@@ -191,9 +191,9 @@ class SessionTurn:
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Look for the session that the body names, and store its id in this object. Return the request
-        without the member `session_id` if this member names the session, else the unchanged request. Raises
-        RequestFailed for an invalid id.
+        """Look for the session that the body names, and store its id in this object; with "history", only the
+        fact that the earlier messages name it. Return the request without the member `session_id` if this
+        member names the session, else the unchanged request. Raises RequestFailed for an invalid id.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -266,7 +266,8 @@ class SessionTurn:
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of a client that sends its complete history again. Return the request with the
         stored turns in place of the client's copies of them; unchanged if no session is found, or if the
-        numbers of messages differ. Store the session's id and the earlier messages in this object.
+        numbers of messages differ. Sets `_id` if a session is found, and `_earlier` if the request contains
+        an answer.
 
         opening: the number of system messages at the beginning of the request.
         """
