@@ -215,8 +215,9 @@ class Connections:
 
         If the number has risen, and all connections together now take more than `head_space`, other
         connections that take such bytes and wait for their clients are ended, the longest wait first, until
-        all connections together take at most three quarters of `head_space`. If they still take more than
-        `head_space`, `served` is ended. Nothing is ended if no other connection takes any bytes.
+        all connections together take at most three quarters of `head_space`. If all together then still take
+        more than `head_space`, `served` is ended too, unless it is the only connection left that takes any
+        bytes.
         """
         if served not in self._open:
             return

@@ -129,10 +129,11 @@ class PathTable:
 
     def _add(self, endpoint: Endpoint) -> None:
         """Add an endpoint. If an earlier endpoint has the same template, the two become one: it is the later
-        endpoint, with the handlers of the earlier one for methods that the later one does not have.
+        endpoint, with the handlers of the earlier one for methods that the later one does not have. Endpoints
+        with `slashes` are not joined.
 
-        Endpoints with `slashes` are not joined: if several match a path, the earliest is found. The earliest
-        is also found if several different templates with other placeholders match a path.
+        If several templates match a path, an endpoint without placeholders is found; else the earliest with
+        `slashes`; else the earliest.
         """
         path = endpoint.template
         if endpoint.slashes:

@@ -484,8 +484,7 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete a response, and stop it if it still runs in this process. Raises RequestFailed (404, 503).
-        """
+        """Delete a response, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
 
