@@ -57,7 +57,9 @@ class Malformed(Failure):
 
 
 class HeadTooLarge(Malformed):
-    """The answer's head, its trailers or the size line of a chunk are larger than their limit."""
+    """The answer's head has too many bytes or headers, or its trailers or the size line of a chunk have too
+    many bytes.
+    """
 
     meaning = "its response headers are too large"
 

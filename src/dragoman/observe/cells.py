@@ -2,9 +2,9 @@
 number, and one for the keeper (number 0).
 
 A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the process with
-its number writes to a part, so no lock is needed: a number is written in one piece, and each entry of the
-directory has a checksum. The memory outlives a worker: no count is lost when a worker is killed, and the
-worker that replaces it goes on with the same numbers.
+its number adds to the directory and to the counts of a part, so no lock is needed: a number is written in one
+piece, and each entry of the directory has a checksum. The memory outlives a worker: no count is lost when a
+worker is killed, and the worker that replaces it goes on with the same numbers.
 """
 
 from __future__ import annotations
