@@ -27,7 +27,9 @@ from dragoman.net.failures import (
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""Bytes of a large body that are written at once. The next piece waits until the provider has taken them."""
+"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while the
+provider takes nothing.
+"""
 
 
 class _Upload(aiohttp.Payload):
@@ -94,8 +96,8 @@ class AiohttpClient:
     """The client for one provider. Create and close it within the running event loop.
 
     tls: the context for https; None = the system's certificates are trusted. proxy: the URL of an HTTP proxy,
-    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: called for
-    each connection that was closed because it brought bytes that no request asked for.
+    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: see
+    `connector.Surprised`.
     """
 
     def __init__(
@@ -219,7 +221,9 @@ def _failure(error: Exception, *, headed: bool = False) -> Failure:
 
 
 def reason(error: Any) -> str:
-    """Say why a request over aiohttp failed, in words without addresses of our own network."""
+    """Return in words why a request over aiohttp failed, without addresses of our own network. error: the
+    exception.
+    """
     cause = error.__cause__ or error
     for kind, make in _KINDS:
         if isinstance(error, kind) or isinstance(cause, kind):

@@ -14,8 +14,8 @@ from dragoman.wire.multipart import Pieces
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A request body that is passed on to the provider while it arrives from the client. size: bytes, None =
-    unknown.
+    """A request body that is passed on to the provider while it arrives from the client. pieces: yields the
+    bytes of the body. size: their number, None = unknown.
     """
 
     pieces: AsyncIterator[bytes]
@@ -54,8 +54,9 @@ Sendable: TypeAlias = bytes | Pieces | Flow | None
 class Patience:
     """The time limit for the first byte of an answer, while the request's body is still being sent.
 
-    deadline: is set to `seconds` from now whenever the provider takes a piece of the body, and is paused
-    while the next piece has not arrived from the client. seconds: None = the deadline is never changed.
+    deadline: set to `seconds` from now whenever the provider takes a piece of the body or a new piece is
+    ready to be sent, and paused while the next piece has not arrived from the client. seconds: None = the
+    deadline is never changed.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -84,7 +85,9 @@ class Patience:
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: by lower-case name; of a repeated header, only one value."""
+    """An answer whose head has come. headers: looked up by lower-case names; the look-up gives one value,
+    also if a header is repeated.
+    """
 
     @property
     def status(self) -> int: ...
@@ -97,7 +100,7 @@ class Incoming(Protocol):
 
     def take(self) -> bytes | None:
         """Return the bytes of the body, decompressed, that have arrived since the last call. b"" = the body
-        has ended; None = no bytes have arrived: await `arrival` first. Raises NotDecoded.
+        has ended; None = no bytes have arrived: await `arrival` first. May raise NotDecoded.
         """
         ...
 
@@ -127,8 +130,10 @@ class Client(Protocol):
         patience: Patience | None = None,
     ) -> Incoming:
         """Send a request, and return its answer when the head has come. added: more headers for this request,
-        with other names than those in `head`. connect: the most seconds for opening a connection, None = no
-        limit. patience: gets `push` and `rest` while a body in pieces is sent; None = nothing is called.
+        with other names than those in `head`; None = none. connect: the most seconds for opening a
+        connection, None = no limit. patience: gets `push` and `rest` while a body in pieces is sent; None =
+        nothing is called.
+
         Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
         cancelled, the connection is closed.
         """

@@ -25,7 +25,9 @@ _MOST_INTERIM = 32
 """The most interim answers (100, 102, 103) to one request. One more closes the connection."""
 
 Surprised = Callable[[], None]
-"""Called for each connection that was closed because it brought bytes that no request asked for."""
+"""Called when a connection is closed because it has read bytes that no request asked for, or too many interim
+answers.
+"""
 
 
 def _nothing() -> None:
@@ -33,7 +35,9 @@ def _nothing() -> None:
 
 
 class Connection(ResponseHandler):
-    """One connection to a server. Bytes that no request asked for close it, and `surprised` is called."""
+    """One connection to a server. If it reads bytes that no request asked for, or too many interim answers,
+    it is closed, and `surprised` is called.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)
@@ -123,7 +127,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool of `Connection`s. options: the options of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. surprised: see `Surprised`. options: the options of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -139,7 +143,9 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, reports a line of more than 8,190 bytes or more than 128 headers."""
+    """Whether `error`, or a cause of it, says that a line or the number of headers in an answer is above
+    aiohttp's limits (8,190 bytes, 128 headers).
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

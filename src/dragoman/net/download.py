@@ -15,7 +15,7 @@ from dragoman.net.failures import Failure
 
 class Downloads:
     """Gets files. It follows no redirects, and uses no cookies and no proxy. Create and close it within the
-    running event loop. guard: looks up all host names.
+    running event loop. guard: looks up all host names, and refuses those that are not allowed.
     """
 
     def __init__(self, guard: GuardedResolver) -> None:
@@ -28,8 +28,8 @@ class Downloads:
 
     @asynccontextmanager
     async def get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Request a file, and yield the response when its head has come. Raises Failure, also while the body
-        is read.
+        """Request a file, and yield the response when its head has come. Raises Failure for errors of
+        aiohttp, also while the body is read.
         """
         try:
             async with self._session.get(url, allow_redirects=False) as response:

@@ -36,15 +36,17 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
-    """The gateway may not connect to the host of a URL in a request. The message names the host, never its IP
-    address.
+    """The gateway may not connect to the host of a URL in a request. The message names the host as the URL
+    does, not the addresses that were looked up for it.
     """
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is global unicast, and not an internal address of a cloud (`_PLATFORMS`). If an
-    IPv4 address is embedded in it, the same must hold for the IPv4 address. Raises ValueError for a host
-    name.
+    """Whether an IP address is public: global unicast, and not an internal address of a cloud (`_PLATFORMS`).
+    Raises ValueError for a host name.
+
+    If an IPv4 address is embedded in an IPv6 address (IPv4-mapped, 6to4, Teredo, 64:ff9b::/96), the IPv4
+    address alone decides. For an ISATAP address, both the IPv6 and the IPv4 address must be public.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
@@ -67,16 +69,17 @@ def is_public(address: str) -> bool:
 
 
 def ends_in_a_number(host: str) -> bool:
-    """Whether the last label of this host is a number. Some systems read such a host as an IPv4 address:
-    `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`. No host name ends in a number:
+    """Whether the last label of this host is a number, decimal or hexadecimal. Some systems read such a host
+    as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
+
     https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 
 
 class GuardedResolver:
-    """Resolves host names. It refuses a name if any of its addresses is neither global unicast nor allowed.
-    It has the methods of `aiohttp.abc.AbstractResolver`.
+    """Resolves host names. It refuses a name if it does not permit one of the name's addresses (see
+    `permits`). It has the methods of `aiohttp.abc.AbstractResolver`.
 
     allow: host names, IP addresses or networks that requests may use although they are not public. inner: the
     resolver that does the look-up; None = a new `Resolver`.
@@ -93,8 +96,9 @@ class GuardedResolver:
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether a request with a URL of this `host` may connect to the IP address `address`. Raises
-        ValueError if `address` is not an IP address.
+        """Whether a request with a URL of this `host` may connect to the IP address `address`: the address is
+        public (`is_public`), or `allow` contains the host or the address. Raises ValueError if `address` is
+        not an IP address.
         """
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
@@ -104,8 +108,8 @@ class GuardedResolver:
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the IP addresses of `host`. Raises EgressRefused if one of them is not permitted, and the
-        errors of `inner`.
+        """Return the IP addresses of `host`. The parameters are those of `Resolver.resolve`. Raises
+        EgressRefused if one of the addresses is not permitted, and the errors of `inner`.
         """
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):

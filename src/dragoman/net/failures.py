@@ -31,7 +31,7 @@ class NotReached(Failure):
 
 
 class ConnectTimeout(Failure):
-    """No connection was open in time."""
+    """No connection was opened within the time limit."""
 
     meaning = "it took too long"
 
@@ -57,7 +57,9 @@ class Malformed(Failure):
 
 
 class HeadTooLarge(Malformed):
-    """The answer's head, its trailers or the size line of a chunk are larger than their limit."""
+    """The answer's head has too many bytes or headers, or its trailers or the size line of a chunk have too
+    many bytes.
+    """
 
     meaning = "its response headers are too large"
 
@@ -81,7 +83,7 @@ class Refused(DragomanError):
 
 
 def meaning_of(error: Any) -> str:
-    """Say in words why a connection failed, by an exception of the system, of TLS or of asyncio."""
+    """Return in words why a connection failed. error: an exception of the system, of TLS or of asyncio."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own

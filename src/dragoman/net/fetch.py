@@ -1,9 +1,9 @@
 """Downloads the files that a request names by URL, for providers that accept only bytes.
 
-Every address is checked by `egress`, on every redirect. There is no cache, and no credential is ever sent.
-The file must have the kind that the request states: a web page is not accepted as an image. `Bounds` has
-limits for one request and for the whole gateway, because a few bytes of a request can name gigabytes on slow
-servers.
+Every address is checked by `egress`, on every redirect. There is no cache, and no credential is ever sent. A
+file whose type is known must have the kind that the request states: a web page is not accepted as an image.
+`Bounds` has limits for one request and for the whole gateway, because a few bytes of a request can name
+gigabytes on slow servers.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ only audio.
 """
 
 Keep: TypeAlias = Callable[[ir.Media], bool]
-"""A function that returns True for a medium that is not downloaded, because the provider itself reads its
-URL.
+"""A function that decides whether a medium is left as it is: True = it is not downloaded, because the
+provider itself reads its URL.
 """
 
 
@@ -61,9 +61,10 @@ class Bounds(NamedTuple):
     run at a time. each: the bytes of one file; together: the bytes of all files, both after decompression.
     seconds: the time for all files, None = no limit.
 
-    For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them.
-    wait: for how many seconds a download waits until it may start, None = no limit. space: how many
-    downloaded bytes may be in memory until their exchanges end; one client may use half of them.
+    For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them, but
+    at least one. wait: for how many seconds a download waits until it may start, None = no limit. space: how
+    many downloaded bytes may be in memory until their exchanges end; one client may use half of them.
+    `Claim.take` states the exceptions from `space`.
     """
 
     addresses: int = 20
@@ -80,8 +81,8 @@ DEFAULT_BOUNDS = Bounds()
 
 
 class Room(msgspec.Struct):
-    """Counts the downloaded bytes of all exchanges. size: the most bytes. held: the bytes now. by_client: the
-    bytes by client.
+    """Counts the downloaded bytes of all exchanges. size: the most bytes. held: the bytes that are counted
+    now. by_client: the same, by client.
     """
 
     size: int
@@ -90,7 +91,7 @@ class Room(msgspec.Struct):
 
 
 class Claim:
-    """Counts the downloaded bytes of one exchange until `close`. held: the bytes now."""
+    """Counts the downloaded bytes of one exchange until `close`. held: the bytes that are counted now."""
 
     __slots__ = ("_room", "client", "held")
 
@@ -153,16 +154,17 @@ class Fetcher:
         claim: Claim,
         fetched: dict[int, ir.Media] | None = None,
     ) -> ir.Request:
-        """Return a copy of the request in which bytes replace the URL of each medium in its messages; the
-        request itself if there are no URLs to replace.
+        """Return a copy of the request in which bytes replace the URLs of the media in its messages, except
+        of media for which `keep` returns True; the request itself if there are no URLs to replace.
 
         keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched: earlier downloads
-        for this request, by the `id` of the medium; it is changed to contain exactly the media that the copy
-        needs.
+        for this request, by the `id` of the medium, which are used again; it is changed to contain only the
+        media that the copy needs, old and new. None = nothing was downloaded earlier.
 
-        Raises RequestFailed with a fault of the client; its param is the place (in the IR) of the medium that
-        cannot be downloaded. There is no param if the request has too many URLs or too many bytes in all, or
-        the time is over. If a limit of the whole gateway is reached, the fault blames the gateway.
+        Raises RequestFailed. If a limit of the whole gateway is reached, the fault blames the gateway and has
+        no param. Any other fault blames the client; its param is the place (in the IR) of the medium at which
+        the download failed. There is no param if the request has too many URLs or the time for all files is
+        over.
         """
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched
@@ -338,9 +340,10 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """Return the media type of a file by its first bytes (`data`) or its content-type (`header`); None = both
-    say nothing. Raises RequestFailed if they state types, but none that is accepted for the kind of the
-    medium.
+    """Return the media type of a file; None = unknown. Of the type that its first bytes (`data`) show and the
+    type that its content-type (`header`) states, the first that is accepted for the kind of the medium is
+    returned: an image type in the bytes comes first, else the content-type. Raises RequestFailed if types are
+    known, but none of them is accepted.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
@@ -377,8 +380,8 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download with its place, also media within documents and within the results of the
-    client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
+    """Yield (medium, place) for each medium to download, in order, also for media within documents and within
+    the results of the client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
     """
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):

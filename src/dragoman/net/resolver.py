@@ -2,7 +2,8 @@
 
 The system's look-up blocks a thread while a name server does not answer. In the few threads of the event
 loop, one request with four such names would stop the look-ups for all configured providers. Here the number
-of threads is limited, one client may use a quarter of them, and each look-up has a time limit.
+of threads is limited, one client may use at most a quarter of them (but at least one), and each look-up has a
+time limit.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = there was no free thread for the look-up."""
+    """A host name was not looked up in time. busy: True = the look-up did not begin, because no thread was
+    free or the system could not start one.
+    """
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -58,8 +61,8 @@ class Resolver:
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of a host name, each with `port`. family: only addresses of this family;
-        AF_UNSPEC = all. Raises Unresolved if that takes too long or the system cannot start a thread, OSError
-        if the name has no address or is too long.
+        AF_UNSPEC = all. Raises Unresolved if that takes too long or the system cannot start a thread; OSError
+        if the name has no address or is too long; and what else `lookup` raises.
         """
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")

@@ -1,11 +1,11 @@
 """HTTP requests and WebSockets to configured providers: timers, limits and errors around an HTTP client
 (`net.client`).
 
-Every failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed.
-URLs in clients' requests are not called here, but in `fetch`. If a connection ends before the head of an
-answer is complete, the request is sent again, but only if its method is idempotent (RFC 9110, 9.2.2) and its
-body can be sent again. Providers charge for requests with other methods, so `routing.attempts` decides about
-model calls.
+Failures of a request become a `RequestFailed`, whose fault names the timer or the step that failed. URLs in
+clients' requests are not called here, but in `fetch`. If a connection ends before the head of an answer is
+complete, the request is sent once more, but only if its method is idempotent (RFC 9110, 9.2.2) and its body
+can be sent again. Providers charge for requests with other methods, so `routing.attempts` decides about model
+calls.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Slots:
     """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
-    An open WebSocket counts as a call. pool: its `size` is not 0. name: the provider's name, for errors.
+    An open WebSocket counts as a call. pool: its `size` must not be 0. name: the provider's name, for errors.
     """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
@@ -93,7 +93,9 @@ class Slots:
         self._name = name
 
     async def take(self) -> None:
-        """Wait until a call may start. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`."""
+        """Wait until a call may start. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`
+        seconds.
+        """
         if not self._free.locked():
             await self._free.acquire()  # does not wait
             return
@@ -235,7 +237,7 @@ class Answer(msgspec.Struct, eq=False):
         return data
 
     def close(self) -> None:
-        """End the call: give back its slot and its memory. The connection is used again or closed, as
+        """End the call: give back its slot and its memory. The connection is then used again or closed, as
         `net.client.Incoming.release` says.
         """
         self._watch.lift()
@@ -250,11 +252,12 @@ class Answer(msgspec.Struct, eq=False):
 class Transport:
     """The connection pool of one provider. Create and close it within the running event loop.
 
-    ca_file, client_cert, client_key: as for `h1.dial.trusting`. verify_tls: False = the provider's
-    certificate is not checked. proxy: the URL of an HTTP proxy; with a proxy, aiohttp's client is used.
-    client: see `ClientName`. name: the provider's name, which errors contain in place of its address; None =
-    errors say "provider". max_answer: the most bytes of an answer that is read as a whole, decompressed.
-    reached: called for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
+    pool: None = the defaults of `Pool`. ca_file, client_cert, client_key: as for `h1.dial.trusting`.
+    verify_tls: False = the provider's certificate is not checked. proxy: the URL of an HTTP proxy; with a
+    proxy, aiohttp's client is used. client: see `ClientName`. deadlines: None = new ones. name: the
+    provider's name, which errors contain in place of its address; None = errors say "provider". max_answer:
+    the most bytes of an answer that is read as a whole, decompressed. reached: called for limits that do not
+    fail an exchange. space: as in `Terms`, shared by all providers.
     """
 
     def __init__(
@@ -298,8 +301,9 @@ class Transport:
     def send(
         self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
-        """Send a request to the provider, and return its answer when the head has come; the caller closes the
-        answer. Raises RequestFailed.
+        """Return a coroutine that sends a request to the provider and returns its answer when the head has
+        come; the caller closes the answer. It raises RequestFailed, also if the answer is a redirect, and
+        ValueError for a header with a character that is not allowed.
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing. body: each piece that the provider takes restarts the time
@@ -349,8 +353,9 @@ class Transport:
         it is open. head: its URL is an http or https URL. largest: the most bytes of one message from the
         provider.
 
-        Raises Refused if the provider answers with an HTTP status other than 101, and RequestFailed for other
-        failures. With a proxy, it always raises RequestFailed (`realtime_over_proxy`).
+        Raises Refused if the provider answers with an HTTP status other than 101, ValueError for a header
+        value with a control character, and RequestFailed for other failures. With a proxy, it always raises
+        RequestFailed (`realtime_over_proxy`).
         """
         from dragoman.net.websocket import connect  # few gateways have realtime sessions
 

@@ -39,8 +39,8 @@ class Board:
         self._memory = mmap.mmap(-1, (count + 1) * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace the message in the slot `number`. message: at most LARGEST bytes. now: monotonic
-        seconds.
+        """Replace the message in the slot `number`. message: at most LARGEST bytes; a longer one must not be
+        given. now: the time of the message, monotonic seconds.
         """
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
@@ -57,8 +57,8 @@ class Board:
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """Return the messages of the other workers that `read` finds. number: this worker. now: returns
-        monotonic seconds.
+        """Return the messages of the other workers, without those that `read` does not return. number: this
+        worker's. now: returns monotonic seconds.
         """
         messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
@@ -71,7 +71,9 @@ class Board:
         return bool(size) and now - written <= _FRESH_SECONDS
 
     def workers(self, now: float, but: int = 0) -> int:
-        """Return how many workers are `present`, not counting the worker `but`. now: monotonic seconds."""
+        """Return how many workers are `present`. now: monotonic seconds. but: the number of a worker that is
+        not counted; 0 = all workers are counted.
+        """
         others = (number for number in range(1, self._count + 1) if number != but)
         return sum(self.present(number, now) for number in others)
 

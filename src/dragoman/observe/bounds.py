@@ -58,7 +58,10 @@ class Bounds:
         self._counts: dict[str, _Count] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Count the bounds that have ended this finished exchange or one of its attempts."""
+        """Count the bounds that have ended this finished exchange or one of its attempts. A bound counts once
+        for each attempt that it has ended. It counts once more for the exchange, unless an attempt has the
+        same fault.
+        """
         faults = [attempt.fault for attempt in exchange.attempts]
         if exchange.fault not in faults:  # usually the exchange has the fault of its last attempt
             faults.append(exchange.fault)

@@ -1,10 +1,10 @@
-"""The shared memory in which the workers of one gateway count. Each worker's number has one part of the
-memory.
+"""The shared memory in which the workers of one gateway count. The memory has one part for each worker's
+number, and one for the keeper (number 0).
 
-A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the worker with
-its number writes to a part, so no lock is needed: a number is written in one piece, and each entry of the
-directory has a checksum. The memory outlives a worker: no count is lost when a worker is killed, and the
-worker that replaces it goes on with the same numbers.
+A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the process with
+its number adds to the directory and to the counts of a part, so no lock is needed: a number is written in one
+piece, and each entry of the directory has a checksum. The memory outlives a worker: no count is lost when a
+worker is killed, and the worker that replaces it goes on with the same numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from zlib import crc32
 import msgspec
 
 Key: TypeAlias = tuple[str, ...]
-"""The meaning of some cells: the name of a metric, and the values of its labels."""
+"""The meaning of some cells: the name of a metric, and the values of its labels. For a block of
+`observe.usual`, the word `usual`, and the labels of the block's exchanges.
+"""
 
 _CELLS: Final = 65_536
 _DIRECTORY_BYTES: Final = 5 << 19
@@ -48,7 +50,9 @@ _decoder: Final = msgspec.json.Decoder(Key)
 
 
 class Series(NamedTuple):
-    """Consecutive cells with one meaning. first: the index of the first cell. width: how many there are."""
+    """Consecutive cells with one meaning. key: the meaning. first: the index of the first cell. width: how
+    many cells there are.
+    """
 
     key: Key
     first: int
@@ -56,7 +60,7 @@ class Series(NamedTuple):
 
 
 class Part:
-    """The part of one worker's number. numbers: its cells, each a float."""
+    """The part of the memory for one worker's number. numbers: its cells, each a float."""
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
@@ -121,8 +125,8 @@ class Part:
         self.numbers[_SEEN] = now
 
     def living(self, now: float) -> int | None:
-        """Return the id of the process that works with this number; None = there is none, or it has not
-        written its present values for too long. now: monotonic seconds.
+        """Return the id of the process that works with this number. None = there is none, or it has not
+        written its present values in the last `_FRESH_SECONDS`. now: monotonic seconds.
         """
         seen = self.numbers[_SEEN]
         return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None

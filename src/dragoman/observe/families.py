@@ -1,8 +1,7 @@
 """The metrics of `/metrics`: the name, the kind, the labels and the meaning of each.
 
-Most are counted in shared memory when an exchange ends (`observe.metrics`). The others are present values:
-either each worker writes its part and the parts are added up, or the process that answers states the value
-for all.
+Most are counts in shared memory (`observe.metrics`). The others are present values: either each worker writes
+its part and the parts are added up, or the process that answers states the value for all.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ class Family(msgspec.Struct, frozen=True):
 
     bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
     parts: all values of the last label, if they are known in advance; then one series has a cell for each of
-    them. most: how many sets of label values the metric may have in one process; further sets are counted as
-    `OTHER`. now: True = a present value, which is dropped when its process ends; False = a count, which
-    stays.
+    them. most: how many sets of label values the metric may have in one process; exchanges with further sets
+    are counted in the set whose labels are all `OTHER`. now: True = a present value, which is dropped when
+    its process ends; False = a count, which stays.
     """
 
     name: str
@@ -344,5 +343,5 @@ FAMILIES: Final = (
 )
 """All metrics, in the order of the page."""
 COUNTED: Final = tuple(family for family in FAMILIES if not family.now)
-"""The metrics that are counted in shared memory."""
+"""The metrics that are counts in shared memory, not present values."""
 BY_NAME: Final = {family.name: family for family in FAMILIES}

@@ -35,10 +35,11 @@ Trait: TypeAlias = Literal["losses", "failover", "error"]
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A filter of exchanges: each field that is not None (or empty) has to match.
 
-    client, model: equal. deployment, provider: of one of the attempts. status: `404`, or `4xx` for a class.
-    error: the code of the error, or its kind if it has no code. end: a prefix of the exchange's `end`
-    (`upstream`, `client/stream`). since, until: the earliest and the latest beginning, Unix seconds. has: all
-    of these properties. q: a prefix of the exchange's id, or a part of the request id.
+    client, model: equal to the exchange's. deployment, provider: equal to that of one of the attempts.
+    status: `404`, or `4xx` for a class. error: the code of the error, or its kind if it has no code. end: a
+    prefix of the exchange's `end` (`upstream`, `client/stream`). since, until: the earliest and the latest
+    beginning of the exchange, Unix seconds. has: the exchange has all of these properties. q: a prefix of the
+    exchange's id, or a part of the request id.
     """
 
     client: str | None = None
@@ -92,9 +93,10 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Finished:
     """The latest finished exchanges of one process. keep: how many exchanges that named a model are stored, 0
-    = none. Of other exchanges, a tenth of this number is stored separately, so that requests of strangers
-    cannot push out those of clients. room: the most bytes of all stored bodies together. body: the most bytes
-    of each body, 0 = no bodies are stored; the code that records bodies reads this.
+    = no exchanges are stored. Of exchanges that named no model, up to a tenth of this number (rounded up) is
+    stored separately, so that requests of strangers cannot push out those of clients. room: the most bytes of
+    all stored bodies together. body: the most bytes of each body, 0 = no bodies are stored; the code that
+    records bodies reads this.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -108,8 +110,9 @@ class Finished:
         self._size = 0
 
     def note(self, exchange: Exchange) -> None:
-        """Store an exchange that has ended; it must not be changed afterwards. An exchange that named no
-        model and has neither an error nor attempts (a health probe, for example) is not stored.
+        """Store an exchange that has ended; it must not be changed afterwards. Not stored is an exchange that
+        named no model and has neither an error nor attempts (a health probe, for example). If `keep` is 0,
+        nothing is stored.
         """
         asked, usage = exchange.asked, exchange.usage
         if (
@@ -207,8 +210,9 @@ def body_size(exchange: Exchange) -> int:
 
 def lean(exchange: Exchange) -> Exchange:
     """Return a copy of an exchange in which everything that clients and providers can make large is cut or
-    removed. At most `_ENTRIES` losses stay (those that `Exchange.foremost_losses` returns), with an entry
-    that counts the others.
+    removed, except the bodies. At most `_ENTRIES` losses stay (those that `Exchange.foremost_losses`
+    returns), at most the first `_ENTRIES` changes, and the latest `_ATTEMPTS` attempts. If losses are left
+    out, a further entry counts them; so for changes.
     """
     losses, changes = exchange.losses, exchange.changes
     if len(losses) > _ENTRIES:

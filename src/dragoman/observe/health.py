@@ -100,7 +100,9 @@ class Figures(msgspec.Struct):
                 health.failures += 1
 
     def forget(self, provider: str) -> None:
-        """Forget the results of a provider's attempts, as if it had not been called yet."""
+        """Forget the results of a provider's attempts in this process, as if the provider had not been called
+        yet.
+        """
         if provider in self.providers:
             self.providers[provider] = ProviderHealth()
 
@@ -110,8 +112,8 @@ class Figures(msgspec.Struct):
 
     def providers_shown(self, *, details: bool) -> dict[str, Any]:
         """Return the health of the providers as a JSON object. details: True = the health of each provider by
-        its name; False = how many providers there are, and how many of them are unhealthy (providers whose
-        health is unknown are not).
+        its name; False = how many providers there are (`total`), and how many of them are unhealthy
+        (`unhealthy`). A provider whose health is unknown is not unhealthy.
         """
         if details:
             return {name: shown(health) for name, health in self.providers.items()}
@@ -125,7 +127,8 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
     """Write the counters of worker `number` to the board. If they have more than LARGEST bytes, providers
-    without failures are left out; if they are still too long, all providers. now: monotonic seconds.
+    without failures are left out; if they are still too long, all providers are left out. now: monotonic
+    seconds.
     """
     message = _encoder.encode(figures)
     if len(message) > LARGEST:
@@ -181,7 +184,8 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
     """Return the gateway's state: "healthy" if no provider is unhealthy, "unhealthy" if all are, else
-    "degraded". Providers whose health is unknown, and those whose names are in `besides`, do not count.
+    "degraded". Providers whose health is unknown, and those whose names are in `besides`, do not count; if no
+    provider counts, the state is "healthy".
     """
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)

@@ -82,8 +82,10 @@ class Lines:
         self._queues = True
 
     def put(self, line: bytes, *, urgent: bool = False) -> None:
-        """Write a line soon, or drop it if there is no room. line: with its line end; several lines in one
-        call stay together. urgent: True = the thread writes at once instead of waiting for more lines.
+        """Write a line, or drop it if there is no room. line: with its line end; several lines in one call
+        stay together. Before `start` and after `close` this method writes the line itself, and may wait a
+        second; otherwise the thread writes it later. urgent: True = the thread writes at once instead of
+        waiting for more lines.
         """
         if not self._queues:
             self._write_now(line)
@@ -98,14 +100,17 @@ class Lines:
             self._calls.put(urgent)
 
     def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Wait until all queued lines are written, at most `patience` seconds."""
+        """Wait until all queued lines are written, at most `patience` seconds. Does nothing if there is no
+        thread.
+        """
         if self._thread is not None and self._thread.is_alive():
             self._written.clear()
             self._calls.put(True)
             self._written.wait(patience)
 
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Write all queued lines and end the thread. Waits at most `patience` seconds.
+        """Write all queued lines and end the thread. Waits at most `patience` seconds. Does nothing if there
+        is no thread.
 
         The stream stays open, and later lines are written directly, as before `start`. If the thread has not
         ended in time, later lines are still queued.
@@ -163,8 +168,8 @@ class Lines:
 
     def _deliver(self, data: bytes) -> bool:
         """Write all of `data`. Returns False if the stream did not take all of it in time; True if it did, or
-        if nobody can read the stream any more. The first time, this waits a second; afterwards it does not
-        wait until the stream has taken something again.
+        if nobody can read the stream any more. The first time, this waits for room at most a second;
+        afterwards it does not wait until the stream has taken something again.
         """
         rest = whole = memoryview(b"\n" + data if self._torn else data)
         try:

@@ -1,5 +1,5 @@
-"""The access log: one line for each finished exchange, for people or as JSON. Health probes that were
-answered with 200 get no line.
+"""The access log: one line for each finished exchange, for people or as JSON. Health probes and requests of
+`/metrics` that were answered with 200 get no line.
 
 No request waits for a terminal or a pipe that is not read: see `observe.lines`.
 
@@ -67,11 +67,11 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 
 
 class _Tried(msgspec.Struct):
-    """One attempt in the JSON line. message: the error message (keys were removed from it before); it is left
-    out if the error blames the client, because it may repeat a part of the request. us: the duration in
-    microseconds. key_source: the variable or the file of a key that was refused. overtaken: another attempt,
-    which ran beside this one, had content first. continues: this attempt continued the answer of the attempts
-    before it.
+    """One attempt in the JSON line. key: the last characters of the provider's key. us: the duration in
+    microseconds. message: the error message (keys were removed from it before); it is left out if the error
+    blames the client, because it may repeat a part of the request. key_source: the variable or the file of a
+    key that was refused. overtaken: another attempt, which ran beside this one, had content first. continues:
+    this attempt continued the answer of the attempts before it.
     """
 
     deployment: str
@@ -263,9 +263,9 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. A
-    single attempt without an error has no status. If two attempts have the same deployment, the last
-    characters of their keys are shown.
+    """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. For
+    a single attempt without an error, or an answer without an attempt, only the deployment that answered is
+    named. If several attempts have the same deployment, the last characters of their keys are shown.
     """
     attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
     if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
@@ -285,8 +285,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """Yield the reason of a failure for people. For an error that blames the client only the field is named,
-    because the message may repeat a part of the request.
+    """Yield the reason of an exchange's error, for people; nothing if it has no error. For an error that
+    blames the client only the field is named, because the message may repeat a part of the request.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:
@@ -313,5 +313,7 @@ def _lost(exchange: Exchange) -> str:
 
 
 def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:
-    """Cut a text to at most `most` characters, so that texts of clients and providers do not fill the log."""
+    """Return the text, cut to at most `most` characters with `…` at the end, so that texts of clients and
+    providers do not fill the log.
+    """
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,9 +1,9 @@
 """Counts exchanges and attempts for `/metrics`, in memory that the workers of a gateway share.
 
-`families` states the names and meanings of the metrics. Label values come from tables of known names, so that
-clients cannot create sets of labels: an unknown model name counts as `other`. The code that runs with each
-request is written for speed: an exchange that was answered at the first attempt counts in one block
-(`usual`).
+`families` states the names and meanings of the metrics. Names that clients choose (methods, paths, models)
+become label values only if they are known, so that clients cannot create sets of labels; other names count as
+`other`. The code that runs with each request is written for speed: an exchange that was answered at the first
+attempt usually counts in one block (`usual`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ _WHOLE, _FIRST, _OWN = HTTP_SECONDS.bounds, FIRST_TOKEN.bounds, OVERHEAD.bounds
 
 _Kind: TypeAlias = tuple[str, str, int | None, str, str | None, str, int | None, str]
 """The facts that decide in which block an exchange is counted: method, path, status, operation, the model
-name that the client sent, the deployment, the status of its answer, and the mode.
+name that the client sent, the deployment, the status of the provider's answer, and the mode. The names may be
+unknown ones: `usual.Kind` has the labels for them.
 """
 
 
@@ -117,7 +118,8 @@ class Metrics:
 
     def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
         """Set the names that labels may have from now on: `models` as clients ask for them, `providers`, and
-        `deployments` as `provider/model`. Other names count as `other`.
+        `deployments` as `provider/model`. Other names count as `other`. Names that were set earlier and are
+        not set again count as `other`, too.
         """
         self._models, self._providers = frozenset(models), frozenset(providers)
         self._deployments = frozenset(deployments)
@@ -135,7 +137,9 @@ class Metrics:
     # What runs with each request ---------------------------------------------------------------------
 
     def sent(self, deployment: str | None) -> None:
-        """Count a request to a provider that is about to be sent. deployment: None = unknown."""
+        """Count a request that is about to be sent to a provider. deployment: `provider/model`; None =
+        unknown.
+        """
         self._numbers[self._sent.get(deployment) or self._sent_at(deployment)] += 1
 
     def note(self, exchange: Exchange) -> None:
@@ -194,8 +198,9 @@ class Metrics:
         self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
-        """Count an exchange that `usual` does not cover: it had no attempt or several, did not end well, was
-        refused by a limit, or has no block; or its attempt has a fault or a cost for several models.
+        """Count an exchange that does not count in a block: it had no attempt or several, did not end well,
+        was refused by a limit, or there is no block for it; or its attempt has a fault or a cost for several
+        models.
         """
         numbers = self._numbers
         method = exchange.method if exchange.method in _METHODS else OTHER
@@ -309,8 +314,8 @@ class Metrics:
         return cell
 
     def _deployment(self, name: str) -> tuple[str, str]:
-        """Return the values of the labels `provider` and `model` for a deployment `provider/model`; `other`
-        for unknown names.
+        """Return the values of the labels `provider` and `model` for a deployment `provider/model`: (`other`,
+        `other`) if the provider is unknown; `other` as the model if the deployment is unknown.
         """
         provider, _, model = name.partition("/")
         if provider not in self._providers:
@@ -318,8 +323,10 @@ class Metrics:
         return provider, (model if name in self._deployments else OTHER)
 
     def _find(self, family: Family, *labels: str) -> int:
-        """Return the first cell for these label values; if they are new, add cells for them. If the metric
-        already has too many sets of labels, or the memory is full, return the cell of `OTHER`.
+        """Return the index of the first cell for these label values; if they are new, add cells for them. If
+        the metric already has too many sets of labels, or the memory is full, return the first cell of the
+        set whose labels are all `OTHER`; `NOWHERE` if there is none. A label is cut to `_CHARACTERS`
+        characters.
         """
         key = (family.name, *[label[:_CHARACTERS] for label in labels])
         part = self._part
@@ -352,8 +359,9 @@ class Metrics:
         return {number: process for number, process in living.items() if process is not None}
 
     def page(self, stated: Iterable[Sample], now: float) -> bytes:
-        """Return the page: what all processes have counted, the present values of the living ones, and the
-        values in `stated`, which this process states for all of them. now: monotonic seconds.
+        """Return the page in the text format of Prometheus: what all processes have counted, the present
+        values of the living ones, and the values in `stated`, which this process states for all of them. A
+        stated value replaces a counted one with the same labels. now: monotonic seconds.
         """
         sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
 

@@ -17,7 +17,8 @@ _MOST = 10_000
 
 class _Pace(msgspec.Struct):
     """The speed of one deployment. answers: how many exchanges it has answered. first_token: the average
-    seconds to the first content. rate: the average tokens per second after that.
+    seconds from the start of an attempt to the first content. rate: the average output tokens per second
+    after that. None = not measured yet.
     """
 
     answers: int = 0
@@ -32,9 +33,11 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def note(self, exchange: Exchange) -> None:
-        """Count an exchange that ended well for the deployment that answered it. If the time of its first
-        content is known, add that time to the average; if the exchange also has more than one token, add the
-        rate. Requests that only count tokens are ignored, because they run no model.
+        """Count an exchange that ended well for the deployment that answered it. If the exchange has had
+        content, add to the average the time from the start of its latest attempt to the first content; if the
+        answer also has more than one output token, add to the other average the output tokens per second
+        after the first content. Requests that only count tokens are ignored, because they run no model. So
+        are new deployments beyond the first 10,000.
         """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:
@@ -57,11 +60,11 @@ class Performance:
             pace.rate = _mixed(pace.rate, tokens / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
-        """Return the measured values of a deployment; None = nothing was measured yet.
+        """Return the measured values of a deployment; None = it has not answered yet.
 
-        answers: the number of answers. first_token_ms: milliseconds from the start of the attempt to the
-        first content. tokens_per_second: the rate after the first content. The last two are missing if they
-        were never measured.
+        answers: the number of answers. first_token_ms: the average milliseconds from the start of the attempt
+        to the first content. tokens_per_second: the average rate after the first content. The last two are
+        missing if they were never measured.
         """
         pace = self._paces.get(deployment)
         if pace is None:

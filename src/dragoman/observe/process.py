@@ -30,7 +30,8 @@ _PROC: Final = Path("/proc")
 
 def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
     """Yield CPU time, memory, start time and descriptors of processes. processes: their process ids by the
-    workers' numbers. On systems other than Linux, only the CPU time of this process is known.
+    workers' numbers. A process that has ended yields nothing. On systems other than Linux, only the CPU time
+    of this process is known.
     """
     for number, process in processes.items():
         labels = (str(number),)

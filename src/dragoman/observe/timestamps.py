@@ -10,17 +10,19 @@ _MILLISECONDS = tuple(f".{number:03d}Z" for number in range(1000))
 
 
 def utc(seconds: float) -> str:
-    """Format Unix seconds as RFC 3339 says, in UTC with milliseconds."""
+    """Return Unix seconds in the format of RFC 3339, in UTC, with milliseconds (rounded down)."""
     whole = floor(seconds)
     return _date(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
 
 
 def local(seconds: float) -> str:
-    """Format Unix seconds as date and time in the time zone of this machine, for people."""
+    """Return Unix seconds as date and time in the time zone of this machine, for people."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 @lru_cache(maxsize=4)
 def _date(seconds: int) -> str:
-    """Format Unix seconds as UTC. Cached, because most log lines have the same second as the line before."""
+    """Return Unix seconds as date and time in UTC, without fractions. Cached, because most log lines have the
+    same second as the line before.
+    """
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -1,8 +1,9 @@
 """The trace of an exchange as JSON: a line of a list, or everything that was decided, tried, waited for and
 lost.
 
-It is made only when it is asked for. Times are milliseconds after the exchange began. The message of an error
-that blames the client is left out, because it may repeat a part of the request.
+It is made only when it is asked for. Fields whose names end in `ms` are milliseconds: durations, or times
+after the beginning of the exchange (`began_ms`). The message of an error that blames the client is left out,
+because it may repeat a part of the request.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NANO: Final = 1e9
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
     """Return one exchange as a line of a list, in the words of the access log. `created_at` is not rounded:
     together with the id it is the position of the exchange in the list, also for other workers. worker: the
-    number of the process that served it.
+    number of the process that served the exchange.
     """
     return {
         "id": exchange.id,
@@ -85,10 +86,11 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return a row for each candidate that could have been called, in the order in which they stood. `state`:
-    `called` (with the numbers of its attempts); `resting`, `refused` or `failing` (such a candidate comes
-    after the ready ones); `disabled` (by an operator); `dropped` (it cannot answer this request);
-    `not_needed` (another one has answered) or `not_called` (the failure ended the attempts).
+    """Return a row for each candidate, in the order in which the candidates stood; then for each other
+    deployment that was called; then for each candidate that was dropped. `state`: `called` (with the numbers
+    of its attempts); `resting`, `refused` or `failing` (such a candidate comes after the ready ones);
+    `disabled` (by an operator); `dropped` (it cannot answer this request); or, for a ready candidate that was
+    not called, `not_called` if the exchange has an error, else `not_needed`.
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:
@@ -173,9 +175,10 @@ def _began(attempt: AttemptRecord) -> float:
 
 
 def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """Return the class of an attempt's failure. If it has not failed: `answered`; `continued` if it continued
-    the answer of attempts before it; `overtaken` by another attempt that ran beside it; or `broken_off` by
-    the client or a hook. None = it is still running.
+    """Return the class of an attempt's failure, or `overtaken` if another attempt, which ran beside this one,
+    had content first. Otherwise: `answered`; `continued` if the attempt continued the answer of attempts
+    before it; `broken_off` if the exchange ended early for another reason (the client or a hook ended it, for
+    example). None = the attempt is still running.
     """
     if attempt.outcome is not None or attempt.ended is None:
         return attempt.outcome
@@ -235,8 +238,8 @@ def _body(data: bytes | bytearray, size: int) -> dict[str, Any]:
 
 
 def _ms(exchange: Exchange, at: float | None) -> float | None:
-    """Return the milliseconds from the beginning of the exchange to `at` (monotonic seconds); None =
-    unknown.
+    """Return the milliseconds from the beginning of the exchange to `at` (monotonic seconds). None = `at` is
+    None: the time is not known.
     """
     return None if at is None else round((at - exchange.began) * 1000, 3)
 

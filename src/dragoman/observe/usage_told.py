@@ -67,9 +67,9 @@ def usd(nano: int) -> str:
 
 
 def spend(known: int, *, complete: bool) -> dict[str, Any]:
-    """Return the JSON members `cost_usd` and `cost_complete` for a cost. known: the known part of the cost,
-    in nano-USD. complete: True = it is all of the cost; False = another part is unknown, and then `cost_usd`
-    is None if `known` is 0.
+    """Return the JSON fields `cost_usd` and `cost_complete` for a cost. known: the known part of the cost, in
+    nano-USD. complete: True = it is all of the cost; False = another part is unknown, and then `cost_usd` is
+    None if `known` is 0.
     """
     return {"cost_usd": usd(known) if known or complete else None, "cost_complete": complete}
 
@@ -210,8 +210,10 @@ def _csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _csv_value(value: Any) -> Any:
-    """Return a value as CSV contains it. Clients choose some texts (tags, for example), and spreadsheets
-    execute a text that begins like a formula, so such a text gets an apostrophe in front.
+    """Return a value as the CSV writer gets it: true and false as texts. Clients choose some texts (tags, for
+    example), and spreadsheets execute a text that begins like a formula, so such a text gets an apostrophe in
+    front.
+
     https://owasp.org/www-community/attacks/CSV_Injection
     """
     if isinstance(value, bool):

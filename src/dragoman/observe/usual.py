@@ -1,8 +1,8 @@
-"""The cells of exchanges that were answered at the first attempt, as nearly all are.
+"""The cells of exchanges that were answered at the first attempt.
 
 Exchanges with the same labels are of one kind. Each kind has one block of cells for everything that is
 counted, so that counting such an exchange costs one look-up. When a page is written, the numbers of each
-block are added to the metrics to which they belong.
+block are added to the metrics to which they belong. Errors and failed attempts are not counted here.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
 
 
 class Kind(NamedTuple):
-    """The labels of exchanges of one kind. model: as the client named it, "" = the request named none.
-    status: the status of the answer to the client. deployed: the provider's model. answer: the status of the
-    provider's answer.
+    """The labels of exchanges of one kind. "other" stands for every method, path, model name, provider or
+    deployment that is not known (`Metrics.know`, `Metrics.serve`).
+
+    model: the name that the client sent; "" = the request named none. status: the HTTP status of the answer
+    to the client; answer: the HTTP status of the provider's answer; "none" = there was none. provider,
+    deployed: the two parts of the deployment, which is the provider and its model.
     """
 
     method: str
@@ -71,13 +74,13 @@ class Kind(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The key of the block for this kind."""
+        """The key of the block of cells for this kind."""
         return (NAME, *self)
 
 
 def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
-    """Yield the metrics that a block has counted, each with its label values and numbers. key: the block's
-    key.
+    """Yield the metrics that a block has counted, each once, with its label values and numbers. key: the
+    block's key. block: the numbers in its cells. Some metrics that a block has not counted are left out.
     """
     kind = Kind(*key[1:])
     count = sum(block[:WHOLE_SUM])

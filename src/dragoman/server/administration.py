@@ -1,5 +1,7 @@
-"""Hints for requests to the administration paths of other gateways, which this gateway does not have. The 404
-answer to such a request contains the hint: what to use here instead, or that there is nothing of the kind.
+"""Hints for clients that use the administration paths of other gateways. If this gateway does not have the
+path of a request, but `instead` knows the path, the 404 answer contains a hint: what to use here instead, or
+that there is nothing of the kind. `manages_keys` tells LiteLLM's paths for managing keys from paths that
+contain a client's key.
 
 Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, the admin APIs of
 Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
@@ -22,14 +24,15 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""The text after `/key/` in LiteLLM's own paths. Any other text there is the key of a client of this gateway.
+"""The texts that follow `/key/` in LiteLLM's own paths. Any other text after `/key/` is read as the key of a
+client of this gateway.
 """
 
 
 def manages_keys(path: str) -> bool:
-    """Whether the path is one of LiteLLM's own paths below `/key/`, such as `/key/generate` or
-    `/v1/key/list`. False for `/key/KEY/…`, in which a client of this gateway sends its key, and for all other
-    paths.
+    """Whether the path is `/key/` and one of the texts in `KEY_WORDS`, such as `/key/generate`. A version
+    before it (`/v1/key/list`) and slashes after it are allowed. False for every other path, for example
+    `/key/KEY/…`, in which a client of this gateway sends its key.
     """
     found = _KEY.fullmatch(path)
     return found is not None and found[1] in KEY_WORDS
@@ -69,8 +72,8 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
     """Return a list with one row of the table: a pattern, and the hint `sentence` for the paths that match
-    it. words: regular expressions; a path matches if it begins with `/` and one of them, also behind /v1,
-    /v2, …, and ends there or goes on with a slash.
+    the pattern. words: regular expressions. A path matches if it is `/` and one of them, perhaps with more
+    after a further slash, and perhaps with a version (`/v1`) before it.
     """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 

@@ -1,7 +1,7 @@
 """The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the handler.
 
-Every path and method gets an answer. Errors have the form of the endpoint's protocol. If the server does not
-run the lifespan (the application is mounted in another one), the first request starts the gateway.
+Errors have the form that the endpoint states, usually that of its protocol. If the server does not run the
+lifespan (the application is mounted in another one), the first request that is checked starts the gateway.
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ from dragoman.wire.json import FIRST_MEASURED, Measured, measured
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes. A body up to this size that came in with its head is not counted in the memory that all share."""
-_OPERATORS = 64
-"""The most connections on a door for operators."""
+"""A complete, uncompressed JSON body of at most this many bytes is not counted in the shared memory."""
+_OPERATORS = 64  # the most open connections at each door for operators
 _OF_OPERATORS: Final[frozenset[Scope]] = frozenset({"admin"})
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
@@ -85,14 +84,15 @@ class App:
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
-        """Whether the timestamps of `server.http` are on this gateway's clock."""
+        """Whether this gateway uses the clock by which `server.http` notes when a request came in."""
         self._finished = gateway.finished
         self._paths = PathTable(gateway, door, self.admin)
         if gateway.metrics is not None:
             gateway.metrics.serve(self._paths.templates)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine and of apps, and requests that no page sent, to `_keyless`."""
+        """For `_keyless`: admits pages of this machine and of apps, and requests without the header Origin.
+        """
         self._sockets = Sockets(gateway, self._paths, self._origins)
         gateway.renewed.append(self._renew)
 
@@ -149,8 +149,9 @@ class App:
         version: str = "1.1",
         peer: Sequence[Any] | None = None,
     ) -> Head:
-        """Return the Head of a request. path: decoded; raw: percent-encoded, b"" = not known. fields: the
-        headers, with lower-case names. root: where the application is mounted. Other parameters: see `Head`.
+        """Return the Head of a request. path: decoded, perhaps with the client's key; raw: the same,
+        percent-encoded, b"" = not known. fields: the headers, lower-case names. root: where the application
+        is mounted, "" = at the root. Other parameters: see `Head`.
         """
         headers = HeaderMap(fields)
         path, key = self._paths.unlocked(path, raw, root)
@@ -181,7 +182,7 @@ class App:
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
-        """Answer one request, then log its exchange. `arrival.link.task` must be the task that runs this."""
+        """Answer one request, then log and count its exchange. The running task must be that of the link."""
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
         assert task is not None
@@ -233,8 +234,9 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable for a request whose head was handled before and whose small JSON
-        body has come in already; None for any other request, and after a change of the gateway's keys.
+        """Return the handler's awaitable if the head has passed all checks before (`Head.again`) and its
+        small JSON body has come in; else None, also after a change of the gateway's keys. May raise
+        RequestFailed.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -265,7 +267,7 @@ class App:
         return handler.run(request, exchange, client)
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
-        """Check the key, read the body, run the handler. Raises RequestFailed and ClientGone."""
+        """Check the key, read the body as the handler wants it, run it. Raises RequestFailed, ClientGone."""
         head, headers = arrival.head, arrival.headers
         if (query := head.query) is None:
             query = head.query = _query(head.search)
@@ -364,11 +366,11 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """Return the complete body of a request, decompressed, and its weight (`wire.json.Measured`), the
-        work to decode it, in bytes; 0 = small, not measured. Raises RequestFailed and ClientGone.
+        """Return the complete body of a request, decompressed, and its weight (see `wire.json.Measured`). The
+        weight is 0 if the body is shorter than `FIRST_MEASURED`. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, unless it is small, not compressed, and has come in
-        already; if the body is measured, also with the `extra` memory of its decoded values.
+        share: is charged with the memory of the body, unless the body is small, not compressed, and has come
+        in already; if the body is measured, also with the `extra` memory of its decoded values.
         """
         whole = arrival.link.body
         if whole is not None and len(whole) <= self._small and arrival.head.plain:
@@ -411,8 +413,8 @@ class App:
         self, arrival: Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
         """Yield the decompressed body of a request, piece by piece: see `bodies.unpacked`. packed: its
-        content codings. limit: the most bytes, compressed and decompressed. Raises RequestFailed and
-        ClientGone.
+        content codings. limit: the most bytes that the compressed body may have, and also the most that the
+        decompressed body may have. Raises RequestFailed and ClientGone.
         """
         run = self._gateway.heavy.run
 
@@ -503,9 +505,9 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request.
-        None = it does not: the endpoint has another protocol, or the request comes from another machine, a
-        proxy (in HTTP/1.0: nginx), a foreign page or a Unix socket.
+        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request;
+        else None, for example if a key is in the path or a header, if the endpoint has another protocol, or
+        if the request comes from another machine, a proxy (HTTP/1.0: nginx), a foreign page or a Unix socket.
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -547,13 +549,12 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:
-    """Return the caller at the Unix socket, named after its user ("uid 1000"). Sets `exchange.client`."""
+    """Return the caller at the Unix socket, named "uid 1000" or "operator". Sets `exchange.client`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
 
 
 def _note_body(exchange: Exchange, body: bytes) -> None:
-    """Store the beginning of a request's body in the exchange, if the exchange is to have bodies."""
     if exchange.bodies is not None:
         exchange.bodies.asked(body)
 
@@ -566,7 +567,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """Return the error answer to a request, in the form `endpoint.errors`, or if None in `exchange.face`."""
+    """Return the error answer, in the form `endpoint.errors`, or if None in that of `exchange.face`."""
     errors = None if endpoint is None else endpoint.errors
     errors = errors or DIALECTS[exchange.face].errors
     status, extra, body = errors.encode(fault, exchange.request_id)
@@ -577,13 +578,13 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
 
 
 _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
-"""Statuses that a client's fault keeps: they are HTTP's own, and the protocols know no such errors."""
+"""If a fault of the client states one of these statuses of HTTP itself, the answer has this status."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
     """One request as it comes in. head: perhaps that of an earlier request, with another content-length.
-    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: another ASGI
-    server runs the application, so `link` does not learn of a disconnect by itself.
+    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: True =
+    another ASGI server runs the application, so `link` does not learn of a disconnect by itself.
     """
 
     head: Head
@@ -594,11 +595,12 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for another content type.
-    takes: the body that the handler wants (`endpoint.Bodies`).
+    """Whether the body is a form; False = it is read as JSON. Raises RequestFailed (415) if the handler does
+    not take its content type. takes: the body that the handler wants (`endpoint.Bodies`).
 
-    A type of `_DEFAULT_TYPES` counts as JSON only without an Origin header, because then no web page sent it
-    (decision 5). If `takes` is "any", every type counts as JSON if `origins` admits the request's origin.
+    Unless `takes` is "form", these types are JSON: application/json, types that end in +json;
+    `_DEFAULT_TYPES` without an Origin header, because then no web page sent the request (decision 5); if
+    `takes` is "any", every type, if `origins` admits the request's origin.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -634,7 +636,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(stated: str) -> dict[str, str]:
-    """Return the fields of a query string; of a repeated field the last value. Raises RequestFailed (400)."""
+    """Return the fields of a query; of a repeated field the last value. Raises RequestFailed (too many)."""
     if not stated:
         return {}
     if stated.count("&") >= _QUERY_FIELDS:
@@ -642,8 +644,7 @@ def _query(stated: str) -> dict[str, str]:
     return dict(parse_qsl(stated, keep_blank_values=True))
 
 
-_QUERY_FIELDS: Final = 256
-"""The most fields of a query: they are parsed before the key is checked."""
+_QUERY_FIELDS: Final = 256  # the most fields of a query, which is parsed before the key is checked
 _MANY_QUERY_FIELDS: Final = ir.Fault(
     "invalid_request", f"The query has more than {_QUERY_FIELDS} fields.", "too_many_query_fields"
 )

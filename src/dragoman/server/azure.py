@@ -1,4 +1,5 @@
-"""Azure OpenAI's paths: `/openai/deployments/{model}/…?api-version=…` for chat and every other operation.
+"""Azure OpenAI's paths: `/openai/deployments/{model}/…?api-version=…` for chat, completions, and the
+operations in `operations.PATHS`.
 
 https://learn.microsoft.com/azure/ai-foundry/openai/reference. Azure's clients call the model in the path a
 deployment. The path may name any model of the gateway, also one whose name contains slashes and colons.
@@ -41,9 +42,9 @@ class AzureApi:
         self._operations = operations
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints of chat, of completions and of all other operations. The endpoint of chat comes
-        before that of completions, because its path ends like the path of completions, and `PathTable` takes
-        the first match.
+        """Yield the endpoints of chat, of completions, and of the operations in `PATHS`. The endpoint of chat
+        comes before that of completions, because its path ends like the path of completions, and `PathTable`
+        takes the first match.
         """
         for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}

@@ -26,9 +26,9 @@ from dragoman.server.link import Message, Receive
 class Pace(msgspec.Struct, frozen=True):
     """The least speed at which a body has to come in.
 
-    deadlines: the timers of the running event loop. patience: the client's budget in seconds; None = no
-    limit, also none for the speed. rate: how many bytes give one second of the budget back; 0 = any piece
-    makes the budget full again.
+    deadlines: the timers of the running event loop. patience: the client's budget in seconds; None = neither
+    the time nor the speed is limited. rate: how many bytes give one second of the budget back; 0 = any piece
+    with at least one byte makes the budget full again.
     """
 
     deadlines: Deadlines
@@ -111,9 +111,11 @@ async def unpacked(
 
 
 _PIECE: Final = 64 * 1024
-"""The most bytes that one step on the event loop decompresses, in a third of a millisecond."""
+"""The most bytes that one step on the event loop decompresses, so that the step takes less than a
+millisecond.
+"""
 _LARGE_PIECE: Final = 512 * 1024
-"""The most bytes that one step in the thread decompresses, in a few milliseconds."""
+"""The most bytes that one step in a thread decompresses."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
@@ -146,8 +148,9 @@ def _part(message: Message) -> tuple[bytes, bool]:
 
 
 def stated_size(length: str | None) -> int | None:
-    """Return the number in the header content-length. length: the header's value, None = missing. None = the
-    header is missing, or its value is not a number.
+    """Return the number in the header content-length; None if the header is missing or is not a number. Of a
+    number with more than 20 digits, only the first 20 count. length: the header's value, None = the header is
+    missing.
     """
     if length is None or not (length.isascii() and length.isdigit()):
         return None

@@ -13,9 +13,9 @@ from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. A method returns None if the caller need not wait. Otherwise it
-    returns an awaitable, which the caller must await: this sends the bytes when the client has read enough of
-    the earlier bytes. Nothing is sent to a client that has disconnected.
+    """Writes the answer to one request. A writing method returns None if the caller need not wait. Otherwise
+    it returns an awaitable, which the caller must await: only this sends the bytes, perhaps after a wait
+    until the client has read enough of the earlier bytes. Nothing is sent to a client that has disconnected.
     """
 
     @property
@@ -29,7 +29,7 @@ class Channel(Protocol):
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer. headers: if `body` is not empty, they contain its content-length."""
+        """Write a complete answer. headers: if `body` is not empty, they must contain its content-length."""
         ...
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:

@@ -1,5 +1,5 @@
-"""The chat endpoints of all protocols except Gemini's, and the methods by which the handlers of other paths
-send requests to the engine.
+"""The chat endpoints of the protocols whose chat path names no model, and methods by which the handlers of
+other paths send requests to the engine. Gemini's chat paths name the model: see `server.generate_content`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from dragoman.server.turns import turn_of
 
 
 class ChatApi:
-    """The chat endpoints of one gateway. Handlers of other paths use `ask`, `inbound` and `streams` too."""
+    """The chat endpoints of one gateway, without Gemini's. Handlers of other paths use `ask`, `inbound` and
+    `streams` too.
+    """
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -77,9 +79,9 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """Return a request in the form that the engine takes. It contains the turn (`Turn`) by which the
-        engine adds earlier messages of a stored conversation and stores the answer, or None. Raises
-        RequestFailed (400) for an invalid header X-Session-Id.
+        """Return a request in the form that the engine takes. Its field `turn` is the object by which the
+        engine adds earlier messages of a stored conversation and stores the answer; None = the request needs
+        neither. Raises RequestFailed (400) for an invalid header X-Session-Id.
         """
         settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)

@@ -70,8 +70,8 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Send a complete answer, and end the pings. The content type is JSON, unless the first of `headers`
-        is a content type.
+        """Return a coroutine that sends a complete answer. The call itself ends the pings. The content type
+        is JSON, unless the first of `headers` is a content type.
         """
         if self._pulse is not None:
             self.close()
@@ -80,7 +80,7 @@ class HttpClient(msgspec.Struct, eq=False):
         return self._whole(status, [*kind, *headers, *self.base], body)
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
-        """Send a complete answer without a body."""
+        """Return a coroutine that sends a complete answer without a body."""
         return self._whole(status, [*headers, *self.base], b"")
 
     async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
@@ -103,8 +103,9 @@ class HttpClient(msgspec.Struct, eq=False):
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send the status and the headers of a stream. Does nothing if a ping has sent them already, with
-        status 200. If the first of `headers` is a content type, it replaces the content type of `streaming`.
+        """Send the status and the headers of a stream. Does nothing if the head of the answer was sent
+        before: a ping sends it with status 200. If the first of `headers` is a content type, it replaces the
+        content type of `streaming`.
         """
         if self.channel.begun:
             return
@@ -144,9 +145,10 @@ class HttpClient(msgspec.Struct, eq=False):
         return [*kind, *_STREAM, *headers, *self.base]
 
     def _complete(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the headers to send: values in a form that HTTP allows, the headers for the request's id
-        added, and as the last one `x-dragoman-overhead-ms`, the gateway's own time. An error answer (status
-        400 or more) that has `x-request-id` already keeps it. The list `headers` may be changed.
+        """Return the headers to send: those given, with values that HTTP allows; `x-request-id`, unless this
+        is an error answer (status 400 or more) that has this header already; the header `id_header`, unless
+        it is there already; and as the last one `x-dragoman-overhead-ms`, the gateway's own time. The list
+        `headers` may be changed.
         """
         values = b"".join(map(_value, headers))
         if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this
@@ -175,8 +177,8 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: the time of the latest write
-    or ping, on the clock `time` (the event loop's, in seconds).
+    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: when this silence began, on
+    the clock `time` (the event loop's, in seconds). A write or a ping that is under way is no silence.
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")

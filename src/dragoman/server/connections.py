@@ -2,8 +2,8 @@
 
 One timer checks all connections once a second (decision 6). A connection whose client is too slow to send is
 ended by its protocol object (`Served`). This module ends a connection whose client does not read its answer.
-It also ends idle connections: for a new connection when a limit is reached, and when incomplete heads take
-too much memory. The limits are settings (`config.serving`).
+It also ends connections that wait for their clients: for a new connection when a limit is reached, and when
+the requests whose handlers have not begun take too much memory. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ from dragoman.server.faults import CROWDED
 _TICK = 1.0
 """Seconds between two checks of all connections."""
 _RESERVED = 64
-"""File descriptors that are not used for connections: of the listener, files, the database, the model
-process.
+"""File descriptors that are left for other things than connections of clients: the listening socket, files,
+the database, the model process.
 """
 _MOST_DESCRIPTORS = 65_536
 """The highest file descriptor limit that is requested. Some systems allow billions, and then make tables of
 that size.
 """
 _FEWEST = 16
-"""The smallest connection limit, for all addresses and for one address, that is computed from the descriptor
-limit.
+"""The smallest connection limit, for all addresses together or for one address, that is computed if the
+setting for the limit is missing.
 """
 _WITHOUT_LIMIT = 10_000
-"""The connection limit if the system does not say how many file descriptors a process may have."""
+"""The connection limit if `max_connections` is not set, and the number of file descriptors of a process is
+unlimited or not known.
+"""
 _LOCAL: Final = "a local socket"
 
 Reached = Callable[[str, str], None]
@@ -50,9 +52,9 @@ class Served(Protocol):
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """Since when the connection waits for its client, in seconds of `SYSTEM.monotonic`. None = it does
-        not wait, because a request runs; or it waits for the rest of a body or for a WebSocket message, but
-        only since a moment ago.
+        """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`. None
+        = it does not wait, because a request runs; or it waits for the rest of a body or for a WebSocket
+        message, but only since a moment ago.
         """
 
     def look(self, now: float) -> None:
@@ -78,10 +80,10 @@ class Upgraded(Served, Protocol):
 class Peer:
     """The client of one connection: its address, and the time that it has left to read its answer.
 
-    The client has a budget of `write_timeout` seconds. The budget falls while the server cannot write because
-    the client reads too slowly, and while the client has not read the last bytes of a connection that the
-    server has closed. The budget rises by one second for each `min_rate` bytes that the client reads, up to
-    `write_timeout`. If `min_rate` is 0, any byte that is read makes it full.
+    The client has a budget of `write_timeout` seconds; 0 = no limit. The budget falls while the server cannot
+    write because the client reads too slowly, and while the client has not read the last bytes of a
+    connection that the server has closed. The budget rises by one second for each `min_rate` bytes that the
+    client reads, up to `write_timeout`. If `min_rate` is 0, any byte that is read makes the budget full.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -165,10 +167,11 @@ class Connections:
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Add a new connection, and return True. If the limit for its address or for all connections is
-        reached, idle connections are ended first. If none of them is idle, nothing is added, and False is
-        returned; the caller must refuse the connection. An address that clients share (`shared_addresses`)
-        and the Unix socket have no limit for the address.
+        """Add a new connection, and return True. If its address has as many connections as allowed, idle
+        connections of this address are ended first; else, if all connections together are as many as allowed,
+        idle connections of any address. If none of them is idle, nothing is added, and False is returned; the
+        caller must refuse the connection. An address that clients share (`shared_addresses`) and the Unix
+        socket have no limit for the address.
         """
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
@@ -193,8 +196,8 @@ class Connections:
         self._open.add(successor)
 
     def leave(self, served: Served) -> None:
-        """Count a connection and its bytes (`Peer.kept`) no more, because it has ended or is about to be
-        ended. Does nothing if it is not counted.
+        """Stop counting a connection and its bytes (`Peer.kept`), because the connection has ended or is
+        about to be ended. Does nothing if the connection is not counted.
         """
         if served in self._open:
             self._open.remove(served)
@@ -207,12 +210,14 @@ class Connections:
 
     def keep(self, served: Served, size: int) -> None:
         """Set how many bytes a connection takes for requests whose handlers have not begun: incomplete heads,
-        and requests that wait for the answers to earlier requests. size: these bytes.
+        and requests that wait for the answers to earlier requests. size: these bytes. Does nothing if the
+        connection is not counted.
 
-        If the number has risen, and all connections together now take more than `head_space`, connections
-        that take such bytes and wait for their clients are ended, the longest wait first, until they take at
-        most three quarters of `head_space` together. If more than `head_space` is still taken, `served` is
-        ended, unless no other connection takes any bytes.
+        If the number has risen, and all connections together now take more than `head_space`, other
+        connections that take such bytes and wait for their clients are ended, the longest wait first, until
+        all connections together take at most three quarters of `head_space`. If all together then still take
+        more than `head_space`, `served` is ended too, unless it is the only connection left that takes any
+        bytes.
         """
         if served not in self._open:
             return
@@ -242,8 +247,9 @@ class Connections:
 
     def _make_room(self, address: str | None = None) -> bool:
         """End one idle connection and up to `limit` / 32 more. Connections of the address with the most
-        connections are ended first, and of one address those that are idle longest. address: only its
-        connections are ended; None = those of all addresses. Returns False if no connection was idle.
+        connections are ended first, and among connections of one address those that have been idle longest.
+        address: only connections of this address may be ended; None = those of any address. Returns False if
+        no such connection was idle.
         """
         idle = [
             (-self._by_address[served.peer.address], since, index, served)
@@ -281,9 +287,9 @@ class Connections:
 
 
 def _address(host: str | None) -> str:
-    """Return the address under which a connection is counted: the IPv4 address; for IPv6 its /64 network, in
-    which a client may choose addresses freely; for a Unix socket `_LOCAL`. host: the client's IP address,
-    None = none.
+    """Return the address under which a connection is counted: the IPv4 address, also if it is written as an
+    IPv6 address; for any other IPv6 address its /64 network, in which a client may choose addresses freely;
+    for a Unix socket `_LOCAL`. host: the client's IP address; None, or not an IP address = a Unix socket.
     """
     try:
         ip = ipaddress.ip_address((host or "").partition("%")[0])
@@ -298,10 +304,10 @@ def _address(host: str | None) -> str:
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
     """Return how many client connections a worker accepts: `max_connections`, or if it is not set, half of
-    `descriptors` (less `_RESERVED`), but at least 16.
+    the number of `descriptors` that is left without `_RESERVED`, but at least 16.
 
-    descriptors: how many files and sockets the process may open, None = ask the system. If the system tells
-    no limit either, the result is 10,000.
+    descriptors: how many files and sockets the process may open, None = ask the system. If the system has or
+    tells no limit, the result is 10,000.
     """
     if settings.max_connections is not None:
         return settings.max_connections

@@ -1,5 +1,5 @@
-"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. This is done
-if the setting `trace.bodies` is on.
+"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. The
+application does this if the setting `trace.bodies` is on, except at endpoints for administration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ copied.
 
 class Copying:
     """A Channel that passes everything on to `channel`. It also gives the body of the answer to `bodies`,
-    which stores the beginning, if the content type is JSON or text.
+    which stores the beginning, if the content type begins with one of `_READABLE` (JSON or text).
     """
 
     __slots__ = ("_bodies", "_channel", "_readable")
@@ -40,7 +40,9 @@ class Copying:
         return self._channel.lost
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer, and copy its body (see `Channel`)."""
+        """Write a complete answer (see `Channel`), and copy its body if its content type is one of
+        `_READABLE`.
+        """
         self._look(headers)
         self._copy(body)
         return self._channel.whole(status, headers, body)
@@ -53,12 +55,12 @@ class Copying:
         return self._channel.begin(status, headers)
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write the next piece of the body, and copy it (see `Channel`)."""
+        """Write the next piece of the body (see `Channel`), and copy it if the content type allows that."""
         self._copy(data)
         return self._channel.write(data)
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body, and copy it (see `Channel`)."""
+        """Write the last piece of the body (see `Channel`), and copy it if the content type allows that."""
         self._copy(data)
         return self._channel.end(data)
 

@@ -35,8 +35,8 @@ _UNREAD: Final = 65_536
 _PIECES: Final = 64
 """If more pieces of a body than this wait, they are joined: a piece takes more memory than its bytes."""
 _COPIED: Final = 262_144
-"""Bytes. The head is joined with the bytes of the body that are written with it, if these are at most so
-many.
+"""Bytes. If the last bytes of an answer are at most so many, they are joined with the head that has not been
+written yet.
 """
 _SIZES: Final = tuple([b"%x\r\n" % size for size in range(1024)])
 """The lines that precede chunks, by the size of the chunk. Most chunks are events of a stream and smaller
@@ -68,8 +68,8 @@ class Wire(Protocol):
 class _Form(NamedTuple):
     """The prepared head of answers that have certain header names. lines: a `bytes` format, into which the
     status line, the values of the headers, and further lines (b"" = none) are put. length: the index of the
-    header content-length among the headers, None = it is not among them. connection: the indices of all
-    headers named `connection`.
+    header content-length among the headers (of several, the last), None = it is not among them. connection:
+    the indices of all headers named `connection`.
     """
 
     lines: bytes
@@ -85,10 +85,11 @@ class Cycle(Link):
     """One request on a connection, and its answer. It is both the Link and the Channel of the request's
     handler.
 
-    wire: the connection. head, headers: those of the request. began: see `Link`. keep_alive: whether the
-    connection stays open after the answer. expects: whether the client waits for our consent before it sends
-    the body (`Expect: 100-continue`). complete: whether the body has come in completely. begun: whether the
-    head of the answer has been written, or is ready to be written. ended: whether the answer has been written
+    wire: the connection. head: perhaps that of an earlier request on the connection, which may have another
+    content-length. headers: those of this request. began: see `Link`. keep_alive: whether the connection
+    stays open after the answer. expects: whether the client still waits for our consent before it sends the
+    body (`Expect: 100-continue`). complete: whether the body has come in completely. begun: whether the head
+    of the answer has been written, or is ready to be written. ended: whether the answer has been written
     completely.
     """
 
@@ -144,10 +145,10 @@ class Cycle(Link):
             self._wake()
 
     async def receive(self) -> Message:
-        """Return the next ASGI message, as ASGI's `receive` does: bytes of the body. If none have come in
-        since the last call, wait for the next. When the body has been returned completely, a further call
-        waits until the client disconnects or the answer ends, and returns a disconnect in both cases. If
-        `expects` is set, the first call asks the client for the body.
+        """Return the next ASGI message, as ASGI's `receive` does: bytes of the body, or a disconnect if the
+        client has disconnected or the answer has ended. If no bytes have come in since the last call, wait
+        for the next. When the body has been returned completely, a further call waits until the client
+        disconnects or the answer ends. If `expects` is set, the first call asks the client for the body.
         """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
@@ -198,9 +199,9 @@ class Cycle(Link):
         return None
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Take the status and the headers of an answer (see `Channel`). They are written with the first piece
-        of the body if that is written before the event loop waits for events again, else just before the loop
-        waits. Raises RuntimeError for an invalid header name, and if the answer has begun already.
+        """Take the status and the headers of an answer (see `Channel`). They are written together with the
+        first piece of the body, if that is written before the next turn of the event loop, else in that turn.
+        Raises RuntimeError for an invalid header name, and if the answer has begun already.
         """
         if self.lost:
             return None
@@ -211,8 +212,8 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write the next piece of the body (see `Channel`). Raises RuntimeError if the body becomes longer
-        than its content-length, and if the answer has not begun or has ended.
+        """Write the next piece of the body (see `Channel`); b"" = do nothing. Raises RuntimeError if the body
+        becomes longer than its content-length, and if the answer has not begun or has ended.
         """
         if self.lost or not data:
             return None

@@ -1,6 +1,6 @@
-"""The ways into the gateway for operators: a port that only administration uses, and a Unix socket. Each has
-its own paths and its own connection limit, so operators can connect while the clients' port is full, and
-while the gateway drains.
+"""The ways into the gateway for operators: a port that only administration uses, and a Unix socket. They
+serve only the paths for administration and the health paths. Each has its own connection limit, so operators
+can connect while the clients' port is full, and while the gateway drains.
 
 If there are several workers, the listening sockets are created before the first fork, like the socket of the
 clients' port. Any worker may accept a connection and answer its requests.
@@ -30,7 +30,7 @@ from dragoman.server.http import HttpProtocol
 
 _BACKLOG: Final = 64
 _PATIENCE: Final = 1.0
-"""Seconds in which a connection to a Unix socket must be accepted, else nobody is taken to listen on it."""
+"""Seconds in which a connection to a Unix socket must be accepted. After that `answers` returns False."""
 _CREDENTIALS: Final = struct.Struct("3i")
 """What Linux tells about the process at the other end of a Unix socket: its process id, user id and group id.
 """
@@ -55,9 +55,9 @@ class Opened(NamedTuple):
 
 
 def listen_locally(path: Path) -> socket.socket:
-    """Return a listening Unix socket at `path`, to which only this process's user can connect. A file at
-    `path` is replaced if nobody listens on it. Raises OSError: EADDRINUSE if somebody listens on it; other
-    codes if the path is too long (about 100 characters are possible) or the file cannot be created.
+    """Return a listening Unix socket at `path`, to which other users (except root) cannot connect. Any file
+    at `path` is replaced if no program listens on it. Raises OSError: EADDRINUSE if a program listens on it;
+    other codes if the path is too long (about 100 characters are possible) or the file cannot be created.
     """
     if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))

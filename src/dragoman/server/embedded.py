@@ -54,9 +54,9 @@ def program() -> str | None:
 
 
 class EmbeddedValkey:
-    """A Valkey server that has not been started yet: where clients will connect to it, and how to run it.
-    folder: for its socket and its log. program: the path of its program. url: for clients, as in the setting
-    `stores.valkey`. password: clients need it to connect.
+    """The Valkey server of one gateway: where clients connect to it, and how to run it. To create this object
+    starts no server. folder: for the server's socket and log. program: the path of the server's program. url:
+    for clients, as in the setting `stores.valkey`. password: clients need it to connect.
     """
 
     def __init__(self, folder: Path, program: str) -> None:
@@ -69,8 +69,9 @@ class EmbeddedValkey:
     def run(self, orders: socket.socket) -> None:
         """Run the server; call this in a new child process of the supervisor. On Linux the process becomes
         the server, so the call does not return, unless the supervisor has ended already. On other systems the
-        server is a child of this process, and the call returns when the server has ended. orders: a socket
-        whose other end closes when the supervisor ends.
+        server is a child of this process, and the call returns when the server has ended, or when `orders`
+        can be read; SIGTERM ends the server too. orders: a socket whose other end closes when the supervisor
+        ends.
         """
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # a terminal's Ctrl-C is for the supervisor; workers still need this server
@@ -86,7 +87,7 @@ class EmbeddedValkey:
     def _watch(self, orders: socket.socket) -> None:
         """Run the server as a child process, and kill it as soon as anything can be read from `orders` (the
         supervisor has ended, or it orders something), or on SIGTERM. Used on systems whose kernel cannot end
-        the server with the supervisor. Returns also if the server ends. orders: as in `run`.
+        the server together with the supervisor. Returns also if the server ends. orders: as in `run`.
         """
         kept = orders.fileno()
         os.closerange(3, kept)
@@ -139,8 +140,8 @@ class EmbeddedValkey:
 def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
     """A context manager: yields a server, not started yet, with a new folder, and deletes this folder at the
     end. Yields None if the server's program is not installed. Folders that killed gateways have left in the
-    same place are deleted too. folder: where the new folder is created; None = in the system's folder for
-    temporary files. If its path is too long for a Unix socket, /tmp is used.
+    same place are deleted at the beginning. folder: where the new folder is created; None = in the system's
+    folder for temporary files. If the path of that place is too long for a Unix socket, /tmp is used.
     """
     found = program()
     if found is None:

@@ -1,5 +1,5 @@
-"""Endpoints of the HTTP API. An endpoint is a path with the protocol in which its errors are sent, and a
-handler for each method.
+"""Endpoints of the HTTP API, and the requests that their handlers get. An endpoint is a path with the
+protocol in which its errors are sent, and a handler for each method.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
     body: the complete body, decompressed; b"" if it is a form, if the handler reads it from `parts`, or if
     the handler takes no body. params: the values of the path's placeholders, by name. query: the fields of
-    the query string; of a repeated field the last value. form: the fields of a form, whose values are freed
-    when the exchange ends; None = the body is not a form. search: the query string. parts: yields the body
-    piece by piece, for a handler that takes "parts"; None for all others. room: is charged with the memory
-    that the request takes. reading: the weight (`wire.json.Measured`) of the body for steps that do not read
-    its texts; 0 = not measured. wishes: what the headers tell the engine, by protocol; a protocol is added
-    when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not known.
+    the query string; of a repeated field the last value. form: the fields of a form, which must not be used
+    after the exchange has ended; None = the body is not a form. search: the query string. parts: yields the
+    body piece by piece, for a handler that takes "parts"; None for all others. room: is charged with the
+    memory that the request takes. reading: the weight (`wire.json.Measured`) of the body; 0 = not measured.
+    wishes: what the headers tell the engine, by protocol; a protocol is added when a handler first needs it.
+    raw: the path, percent-encoded as the client sent it; b"" = not known.
     """
 
     body: bytes
@@ -49,8 +49,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """Return a copy of the request in whose JSON body the field `model` is the placeholder `model` of the
-    path. If the body is not a JSON object, return the request unchanged.
+    """Return a copy of the request in whose JSON body the field `model` has the value of the path's
+    placeholder `model`. If the body is not a JSON object, return the request unchanged.
     """
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
@@ -61,20 +61,20 @@ def with_model(request: HttpRequest) -> HttpRequest:
 
 Door: TypeAlias = Literal["public", "admin", "socket"]
 """A way into the gateway: the port for clients ("public"); the operator's port (`server.admin_port`,
-"admin"); the Unix socket ("socket"). Only the user who runs the gateway can open the Unix socket, so it needs
-no key.
+"admin"); the Unix socket ("socket"). Only root and the user who runs the gateway can open the Unix socket, so
+it needs no key.
 """
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
 """How the body of a request is read: "" = not at all; "json" = as JSON; "any" = as JSON, whatever its content
-type, except from web pages that may not call the gateway; "form" = as a form; "either" = as JSON or a form;
-"parts" = by the handler, any bytes, piece by piece.
+type, but a web page whose origin is not allowed must state a JSON type; "form" = as a form; "either" = as
+JSON or as a form, by its content type; "parts" = by the handler, any bytes, piece by piece.
 """
 Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body is read
-    before `run` is called.
+    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body of the
+    request is read (`Bodies`).
     """
 
     run: Handle
@@ -105,8 +105,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
-    """Yield an endpoint for each of `paths`, below each root of a protocol (`/v1`). paths: pairs of a path
-    without its root, and the handlers by HTTP method. The protocol must have a face.
+    """Yield an endpoint for each of `paths`, below each root of a protocol (such as `/v1`). paths: pairs of a
+    path without its root, and the handlers by HTTP method. The protocol must have a face.
     """
     assert dialect.face is not None
     for path, methods in paths:

@@ -41,8 +41,8 @@ from dragoman.server.stored_chats import StoredChatsApi
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta1?)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""Matches several API roots at the beginning of a path: those of the client's base URL, and the last one,
-which the client has added itself. The last one counts.
+"""Matches several API roots in a row at the beginning of a path, such as `/v1/v1`, perhaps after
+`/anthropic`. The last root counts: the client itself has added it to its base URL.
 """
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
@@ -128,10 +128,12 @@ class PathTable:
             self.templates.add(endpoint.template)
 
     def _add(self, endpoint: Endpoint) -> None:
-        """Add an endpoint. If an earlier endpoint has the same template, the two become one, in which the
-        methods of the later one replace those of the earlier. This does not apply to endpoints with
-        `slashes`: of them the earliest that matches a path is found. The same holds for different templates
-        that match one path.
+        """Add an endpoint. If an earlier endpoint has the same template, the two become one: it is the later
+        endpoint, with the handlers of the earlier one for methods that the later one does not have. Endpoints
+        with `slashes` are not joined.
+
+        If several templates match a path, an endpoint without placeholders is found; else the earliest with
+        `slashes`; else the earliest.
         """
         path = endpoint.template
         if endpoint.slashes:
@@ -268,8 +270,8 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 def _first(rest: str, raw: bytes) -> str:
     """Return the client's key at the beginning of `rest`, the decoded path after `/key/`. raw: the complete
-    path, still percent-encoded, in which a slash that belongs to the key is encoded; b"" = not known, and the
-    key ends at the first slash.
+    path, still percent-encoded, in which a slash that belongs to the key is encoded. If `raw` is b"" (not
+    known) or does not fit to `rest`, the key ends at the first slash of `rest`.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]

@@ -1,8 +1,8 @@
 """Reads clients' forms as they come in. Large files go to disk. Everything is freed when the exchange ends.
 
-Each form has one temporary file without a name, in the system's folder for temporary files (TMPDIR). The
-handler gets large files as views of this file, which is mapped into memory. Pieces are written to the file on
-the event loop, because this takes less time than the switch to a thread.
+A form with large files has one temporary file without a name, in the system's folder for temporary files
+(TMPDIR). The handler gets large files as views of this file, which is mapped into memory. Pieces are written
+to the file on the event loop, because this takes less time than the switch to a thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ log = logging.getLogger("dragoman.server")
 _ALONE = 1024 * 1024
 """Bytes. A file of a form up to this size can stay in memory; a larger one goes to disk."""
 _TOGETHER = 8 * 1024 * 1024
-"""Bytes. If the fields of one form take more memory together, the file that is coming in goes to disk."""
+"""Bytes. If the fields of one form that are in memory take more than this together, the file that is coming
+in goes to disk.
+"""
 
 
 class _Received(msgspec.Struct):
@@ -47,7 +49,8 @@ class Upload:
 
     content_type: the request's content type, with the boundary. space: the disk space that all forms share.
     length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type has
-    no valid boundary; 503 if the form will not fit into the part of `space` that other forms leave.
+    no valid boundary; 503 if a form of this length will not fit into the part of `space` that other forms
+    leave.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:

@@ -33,7 +33,9 @@ from dragoman.wire.json import decode_head, encode
 
 _PREFIX: Final = "models/"
 _PLACE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?")
-"""What Vertex AI's clients write before `models/`: a project, a location, and the publisher of the model."""
+"""Matches what Vertex AI's clients write before `models/`: a project and a location, and the publisher of the
+model. Also matches the empty text.
+"""
 _USUAL, _MOST = 50, 1000
 """How many models one page of the list has: by default, and at most, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
@@ -43,7 +45,9 @@ _SPACE: Final = b"\r\n"
 
 
 class GenerateContentApi:
-    """The endpoints of Gemini's protocol at one gateway, except those for files."""
+    """The endpoints of Gemini's protocol at one gateway: generating, counting tokens, embedding and the model
+    list.
+    """
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -60,7 +64,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield the paths that name a model, without their root, each with its handler by HTTP method."""
+        """Yield (path, {HTTP method: handler}) for each path that names a model. path: without its root."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -165,9 +169,9 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """Return the JSON of the request whose tokens are to be counted. It is the value of
-    `generateContentRequest` in the body, else the body itself. An invalid body is returned unchanged, for the
-    engine to refuse.
+    """Return the JSON of the request whose tokens are to be counted. It is the value of the first field of
+    `_ASKED` that the body has; if the body has none of these fields, the body itself. A body that is not a
+    JSON object is returned unchanged, for the engine to refuse.
     """
     try:
         head = decode_head(body)
@@ -178,7 +182,7 @@ def _counted(body: bytes) -> bytes:
 
 def _size(stated: str | None) -> int:
     """Return how many models a page has: the number that the client states, but at most 1000; 50 if it states
-    0 or nothing (None). Raises RequestFailed (400) if it states something else than a whole number.
+    0 or nothing (None). Raises RequestFailed (400) if the client states anything else than digits.
     """
     if stated is None:
         return _USUAL

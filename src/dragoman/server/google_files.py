@@ -128,9 +128,9 @@ class GoogleFilesApi(PassThroughApi):
         return await passage.send_as_is(method, target, call.sent, body)
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client. The ids and the upload's address in it are replaced by
-        those that the client can use. The owner of a completed upload or a deleted file is forgotten. method:
-        the HTTP method of the client's request.
+        """Send a provider's answer to the client. The ids and the upload's address in the answer are replaced
+        by those that the client can use. When an upload is complete or a file was deleted, its owner is
+        forgotten. method: the HTTP method of the client's request.
         """
         passage, known = call.passage, call.asked.known
         passed = headers_of(answer, call, whole=True)
@@ -199,9 +199,9 @@ class GoogleFilesApi(PassThroughApi):
         Google's clients fail at an empty page.
 
         `nextPageToken` of the result leads to the next page with such files; if none is found within
-        `MOST_PAGES` pages, to the page at which the search stopped; it is missing if no page follows. If no
-        page of the list has such files, the result has no files. Raises RequestFailed if the first
-        `MOST_PAGES` pages have none, and more pages follow.
+        `MOST_PAGES` pages, to the page at which the search stopped. It is missing if the rest of the list has
+        no such files. If no page of the list has such files, the result has no files. Raises RequestFailed if
+        the first `MOST_PAGES` pages have none, and more pages follow.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None

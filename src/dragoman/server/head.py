@@ -2,7 +2,8 @@
 the caller.
 
 Clients that keep a connection open repeat their head with each request; only content-length differs. So our
-own server reads a head once, and uses the result for all requests that repeat it (`server.http`).
+own server reads a head once, and uses the result for the following requests on the same connection that
+repeat the head (`server.http`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dragoman.wire.headers import HeaderMap
 
 
 class Again(NamedTuple):
-    """The result of the checks for a head, with which later requests with the same head are handled without
+    """The result of the checks for a head. Later requests with the same head are handled with it, without
     these checks. keys: the gateway's keys at the time of the checks; when the gateway has other keys, the
     result no longer counts. caller: the client. handler: the endpoint's handler, which takes a JSON body that
     is not compressed. query: the fields of the query string.
@@ -43,15 +44,16 @@ class Head(msgspec.Struct, eq=False):
     first of the requests; fields: the same headers as they came in, a name perhaps several times, with
     lower-case names. version: of HTTP, "1.1". peer: the client's address and port; None = a Unix socket, or
     not known. endpoint: None = there is none for the path. params: the values of the path's placeholders.
-    face: the name of the protocol in which errors are sent; id_header: that protocol's header for the
-    request's id, b"" = none. named: the path as logs show it. cors: the headers that answers get for web
-    pages. request_id: that which the client states, None = none, or not a usable one. forwarded, agent: see
-    `Exchange`. plain: whether the body is not compressed.
+    face: the name of the protocol in which errors are sent, unless `endpoint.errors` states another form;
+    id_header: that protocol's header for the request's id, b"" = none. named: the path as logs show it. cors:
+    the headers that answers get for web pages. request_id: that which the client states, None = none, or not
+    a usable one. forwarded, agent: see `Exchange`. plain: whether the header content-encoding is missing, so
+    that the body is not compressed.
 
     wishes: what the headers tell the engine, by protocol. query: the fields of `search`. handler: the
     endpoint's handler for the method. form: whether the body is a form. admission: the keys by which the
-    caller was admitted, and the caller. again: how to handle a further request with this head, if its body is
-    small and has come in already; None = by all checks.
+    caller was admitted, and the caller; None = the caller must be looked up. again: how to handle a further
+    request with this head, if its body is small and has come in already; None = by all checks.
     """
 
     method: str

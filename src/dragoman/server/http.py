@@ -39,18 +39,19 @@ _UNREAD = 4096
 _REQUEST = 2048
 """About how many bytes of memory a waiting request needs in addition to the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds for which no piece of a body comes in before its connection may be closed to make room."""
+"""A connection that waits for a body may be closed to make room if no piece came for so many seconds."""
 _LINGER = 2.0
 """Seconds for which the connection of a refused request stays open: closing it at once would reset it, and
 the client might never see the answer.
 """
 _LATE = 10.0
-"""Seconds in which a body must end whose request has been answered before, as after a wrong key."""
+"""If a request was answered before its body ended, the rest must come in within so many seconds."""
 
 
 class HttpProtocol(asyncio.Protocol):
-    """The asyncio protocol of one client connection over HTTP/1. uvicorn's server creates it (option `http`).
-    app: answers the requests. connections: counts the connection. config, server_state, app_state: uvicorn's.
+    """The asyncio protocol of one client connection over HTTP/1. uvicorn's server (option `http`) or
+    `server.doors` creates it. app: answers the requests. connections: counts the connection. config,
+    server_state, app_state: uvicorn's.
     """
 
     peer: Peer
@@ -82,14 +83,12 @@ class HttpProtocol(asyncio.Protocol):
         self._max_url = int(settings.max_url)
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._began = 0.0
-        """When the first byte of the latest request came in."""
+        self._began = 0.0  # when the first byte of the latest request came in
         self._cycles: deque[Cycle] = deque()
         """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
-        self._serving = False
-        """Whether the oldest request has a handler."""
+        self._serving = False  # whether the oldest request has a handler
         self._known: Repeatable | None = None
-        """The last head that came in in one read, if a repetition of it can be recognised; else None."""
+        """The latest head, if it came in in one read and a repetition of it can be recognised; else None."""
         self._rest = 0
         """Bytes that are still to come of the body of a request whose head was recognised."""
         self._paused = False
@@ -100,14 +99,12 @@ class HttpProtocol(asyncio.Protocol):
         self._pending = 0
         """Bytes that have come in since the last complete head, piece of a body, or message."""
         self._in_head = False
-        self._complete = True
-        """Whether the latest request has come in completely; True before the first."""
+        self._complete = True  # whether the latest request has come in completely
         self._chunks = 0  # how many chunks of the latest request's body have come in
         self._body_size = 0  # how many bytes of the latest request's body have come in
         self._upgrades = False
         """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
-        self._ignores_input = False
-        """Whether all bytes that come in from now on are dropped."""
+        self._ignores_input = False  # whether all bytes that come in from now on are dropped
         self._answered = False
         self._fed_at = 0.0
         """When the latest request's body last grew; before its first piece, when its head began."""
@@ -273,7 +270,10 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """Since when the client is waited for; None = a request runs, or its body just grew: see `Served`."""
+        """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`: until
+        the client reads earlier answers, or for a request or the rest of one. None = it does not wait, an
+        earlier request still runs, or a piece of the body came in less than `_BRIEFLY` seconds ago.
+        """
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -298,8 +298,9 @@ class HttpProtocol(asyncio.Protocol):
             self._url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if a head, the next request, or the end of an ignored body does not come in
-        time. While a request is unanswered, only begin the next one, if it waits for the client to read.
+        """End the connection if a head, the next request, or the rest of an ignored body does not come in
+        time, or some time after a refusal. While a request is unanswered, end nothing; begin the next request
+        if it has waited for the client to read and the client has read enough.
         """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
@@ -328,7 +329,7 @@ class HttpProtocol(asyncio.Protocol):
     # --- The parser's callbacks --------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Store the time at which the first byte of a request came in, and forget the head before it."""
+        """Store when the first byte of a request came in, and drop the URL and headers of the one before."""
         self._began = SYSTEM.monotonic()
         self._url = b""
         self._headers = []
@@ -367,7 +368,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Create the request's Head and Cycle (not for a WebSocket); start its handler, or let it wait."""
+        """Create Head and Cycle, except for a WebSocket; start the handler or let it wait. Raises Refused."""
         parser = self.parser
         assert parser is not None
         if parser.should_upgrade() and self._is_socket():
@@ -420,7 +421,7 @@ class HttpProtocol(asyncio.Protocol):
             self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """End the request's body. Go on reading, to notice a disconnect, unless too much already waits."""
+        """Record that the body is complete. Go on reading, to notice a disconnect, unless too much waits."""
         if self._upgrades:
             return
         if self._cycles and not self._complete:
@@ -625,11 +626,11 @@ def _parser(protocol: HttpProtocol) -> httptools.HttpRequestParser:
 
 def uvicorn_options(app: App) -> dict[str, Any]:
     """Return the options of `uvicorn.Config` with which every server of this gateway runs. Also sets the
-    gateway's `connections` to the counts of this application.
+    gateway's `connections` to the function that counts this application's connections.
 
-    Proxy headers are not trusted. WebSocket pings are sent as often as pings in a stream. A missing pong has
-    no effect, because a client that reads slowly has not read the ping yet. Messages are not compressed: this
-    would need about 40 kB for each WebSocket, and for each event more time than all else.
+    Proxy headers are not trusted. WebSocket pings are sent as often as pings in a stream; none if
+    `server.heartbeat` is 0. A missing pong has no effect, because a client that reads slowly has not read the
+    ping yet. Messages are not compressed, because this would need about 40 kB for each WebSocket.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server

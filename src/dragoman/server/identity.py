@@ -21,7 +21,7 @@ def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
     """Set the fields `address`, `forwarded` and `agent` of the exchange. peer: address and port of the
-    connection's other end; None = a Unix socket, and `address` stays as it is. headers: those of the request.
+    connection's other end; None = a Unix socket, so `address` is not changed. headers: those of the request.
     """
     if peer:
         exchange.address = peer[0]

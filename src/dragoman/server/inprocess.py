@@ -1,7 +1,7 @@
 """Sends requests to the gateway from the program in which the gateway runs, without a socket.
 
-The gateway handles them like any client's request. It waits before it sends more of an answer than the
-program has read.
+The gateway handles them like any client's request. While the program does not read an answer, the gateway
+waits before it sends more of the answer.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 """Matches a value that an HTTP header can have."""
 _DONE: Final = b"[DONE]"
-"""The last frame of a stream in OpenAI's protocols. It is not JSON, so the callers of `stream` do not get it.
+"""The last frame of a stream in some of OpenAI's protocols. It is not JSON, so the callers of `stream` do not
+get it.
 """
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
     """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
-    JSON, else as bytes. path: with the query string, if any. headers: added to the request. Raises CallFailed
-    for an error answer, if there is no answer, and for headers that no HTTP request can have.
+    application/json, else as bytes. path: with the query string, if any. headers: added to the request;
+    `host` and `content-type` replace the gateway's own. Raises CallFailed for an error answer, if there is no
+    answer, and for headers that no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)

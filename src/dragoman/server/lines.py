@@ -63,8 +63,9 @@ class Line:
         self._loop.add_reader(end, self._read)
 
     def send(self, message: bytes) -> bool:
-        """Send a message without waiting; what the system does not take now is sent later. Returns True; or
-        False, and sends nothing, if the message is larger than `LARGEST` or too many bytes wait already.
+        """Send a message without waiting; what the system does not take now is sent later. Returns False, and
+        sends nothing, if the message is larger than `LARGEST` or too many bytes wait already; else True. True
+        does not mean that the message arrives: it is dropped if the other end is gone.
         """
         if len(message) > LARGEST or self._waiting_bytes + len(message) > _BACKLOG:
             return False
@@ -92,8 +93,8 @@ class Line:
         self._waiting_bytes = 0
 
     def _write(self) -> None:
-        """Send waiting datagrams, as many as the system takes now; if the other end is gone, drop all of
-        them.
+        """Send waiting datagrams, as many as the system takes now. If the other end is gone, or sending fails
+        in another way, drop all of them.
         """
         while self._waiting:
             try:

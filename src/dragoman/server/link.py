@@ -30,10 +30,10 @@ class Link:
     """The connection of one request, as the application sees it.
 
     began: when the first byte of the request came in, in monotonic seconds. body: the complete body of the
-    request, if it has come in already and no reader has taken it; None = call ASGI's `receive`. lost: whether
-    the client has disconnected. task: the task of the handler. running: whether a disconnect cancels `task`;
-    before this is set, the task itself checks `lost`. watcher: the task that `watch` has started, None =
-    none.
+    request, if it has come in already and nobody has read it; None = the body must be read with ASGI's
+    `receive`. lost: whether the client has disconnected. task: the task of the handler. running: whether a
+    disconnect cancels `task`; before this is set, the task itself checks `lost`. watcher: the task that
+    `watch` has started, None = none.
     """
 
     __slots__ = ("began", "body", "lost", "running", "task", "watcher")
@@ -46,8 +46,8 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """Record that the client has disconnected: set `lost`, and cancel the handler if it is `running`. A
-        second call does nothing.
+        """Record that the client has disconnected: set `lost`, and cancel the handler's task if `running` is
+        set. A second call does nothing more.
         """
         if not self.lost and self.running and self.task is not None:
             self.task.cancel()
@@ -73,13 +73,13 @@ class Link:
 
 class SocketLink(Link):
     """The connection of one WebSocket, as the application sees it. The application sets `drain` and
-    `idle_since`, the server `say` and `answered`.
+    `idle_since`. The server sets `say` and `answered`.
 
     drain: called by the server when it stops; None = the server closes the WebSocket itself. say: writes
     several text messages at once; None = use ASGI's `send` for each of them. idle_since: since when the
-    application waits for the client's next message, in monotonic seconds; None = it does not wait. answered:
-    called by the application when the client's oldest unanswered message has been answered; None = there is
-    nothing to call.
+    application has waited for the client's next message, in monotonic seconds; None = it does not wait.
+    answered: the application calls it when the client's oldest unanswered message has been answered; None =
+    there is nothing to call.
     """
 
     __slots__ = ("answered", "drain", "idle_since", "say")

@@ -1,5 +1,5 @@
-"""The endpoints of Anthropic's protocol, except chat: old text completions, counting tokens, and the model
-list in Anthropic's form.
+"""Endpoints of Anthropic's protocol: old text completions, counting tokens, and the model list in Anthropic's
+form. Other modules have chat (`server.chat`), files and batches (`server.passthrough`).
 
 https://platform.claude.com/docs/en/api/messages-count-tokens,
 https://platform.claude.com/docs/en/api/models-list
@@ -37,7 +37,9 @@ _USUAL, _MOST = 20, 1000
 
 
 class MessagesApi:
-    """The endpoints of Anthropic's protocol at one gateway, except chat."""
+    """Endpoints of Anthropic's protocol at one gateway: old text completions, counting tokens, the model
+    list.
+    """
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -63,8 +65,9 @@ class MessagesApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the list of models that the caller may use. Raises RequestFailed (400) if `limit`,
-        `before_id` or `after_id` in the query is not valid.
+        """Send one page of the list of models that the caller may use. If the query has both `before_id` and
+        `after_id`, `after_id` is ignored. Raises RequestFailed (400) if `limit`, `before_id` or `after_id` in
+        the query is not valid; an ignored `after_id` is not checked.
         """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         query = request.query
@@ -111,8 +114,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """Return the body of a token count as the body of a chat request that is not streamed. If it has no
-    `max_tokens`, it gets `_NO_BOUND`. A body that is not a JSON object is returned unchanged, for the engine
+    """Return the body of a token count as the body of a chat request that is not streamed. If the body has no
+    `max_tokens`, `_NO_BOUND` is added. A body that is not a JSON object is returned unchanged, for the engine
     to refuse.
     """
     try:

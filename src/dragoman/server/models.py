@@ -72,8 +72,8 @@ class ModelsApi:
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol has
-        its own form of the model list (`own`), in which models cannot be deleted; 404 for a model that the
-        caller may not use; and what `PassThroughApi.delete_model` raises.
+        its own form of the model list (`own`), because models cannot be deleted in these protocols; 404 for a
+        model that the caller may not use; and what `PassThroughApi.delete_model` raises.
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."

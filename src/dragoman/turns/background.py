@@ -4,8 +4,8 @@ A flight writes to a `Writer` as it writes to any client. The writer stores ever
 read it. Clients read only the store, so they can read through any process. A running response has a lease
 that its process renews. After `_LEASE` seconds without a renewal, another process marks the response as
 failed. Each process measures these seconds with its own monotonic clock, because the time of day may jump. To
-cancel a response, any process writes the new status; the process that runs the response notices this at its
-next renewal. https://platform.openai.com/docs/guides/background
+cancel a response, any process writes the new status to the store; the process that runs the response notices
+this at its next renewal. https://platform.openai.com/docs/guides/background
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Silences:
     """Measures how long each running response has given no sign of life: the time for which its lease has
     stayed the same, as this process has observed.
 
-    The time between two looks counts as at most twice `_LOOK`. A longer pause means that this process, and
-    perhaps other processes too, was suspended or blocked, so it proves nothing.
+    The time between two calls of `ended` counts as at most twice `_LOOK`. A longer pause means that this
+    process, and perhaps other processes too, was suspended or blocked, so it proves nothing.
     """
 
     def __init__(self) -> None:
@@ -87,8 +87,8 @@ class Silences:
         self._looked: float | None = None
 
     def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
-        """Record these leases at the time `now` (monotonic seconds). Return those that have been unchanged
-        for at least `_LEASE` seconds.
+        """Record these leases at the time `now` (monotonic seconds), in place of those that were recorded
+        before. Return the leases that have been unchanged for at least `_LEASE` seconds.
         """
         passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
         self._looked = now
@@ -109,7 +109,9 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the response as queued. Return None: a model is called. Raises RequestFailed (503)."""
+        """Store the response as queued, through the writer. Return None: a model is called. last_words: as
+        for `Turn.admitted`. Raises RequestFailed (503).
+        """
         await self._writer.accept(self, asked, last_words)
         return None
 
@@ -146,8 +148,8 @@ class Writer:
         """Returns, for a fault, the last event (JSON) that tells readers that the response has failed."""
         self.begun = False
         self.gone = True
-        """Always True, so that the engine writes nothing when the flight is stopped: `abandon` writes the end
-        then, because a cancellation stops the flight in the same way.
+        """Always True. The engine writes nothing to a client that is gone when it is stopped. `abandon`
+        writes the end of a stopped response instead, because a cancellation stops the flight in the same way.
         """
         self.over = False
         """Whether the engine has given the last event. Only storing is left then, so the flight is not
@@ -192,9 +194,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line. They are written to the store after at most `_FLUSH`
-        seconds; if more than `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed
-        if the store has no space left, or if it fails while more than `_BUFFER` bytes are collected.
+        """Collect more events, one in each line. They are stored about `_FLUSH` seconds later; but if more
+        than `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed if the store has
+        no space left, or if the store fails while more than `_BUFFER` bytes are collected.
         """
         self._take(data)
         if self._full is not None:
@@ -211,7 +213,7 @@ class Writer:
     async def end(self, data: bytes = b"") -> None:
         """Store the last events together with the response's final status. Raises StoreFailed.
 
-        If the store has no space for them, the response is stored as failed, without its output.
+        If the store has no space for the last events, the response is stored as failed, without its output.
         """
         self._take(data)
         try:
@@ -225,7 +227,7 @@ class Writer:
             await self.flush()
 
     def _give_up(self, fault: ir.Fault) -> None:
-        """Drop the collected events, because they cannot be stored. The next `write` raises this fault."""
+        """Drop the collected events, because they cannot be stored. The next `write` raises `fault`."""
         self._full = fault
         self._buffer, self._size = [], 0
         self._next = self._kept
@@ -257,7 +259,7 @@ class Writer:
             log.exception("events of the response %s could not be stored", self._record.id)
 
     async def flush(self) -> None:
-        """Store the collected events. Raises StoreFailed; then the events stay collected."""
+        """Store the collected events. Raises StoreFailed; in this case the events stay collected."""
         async with self._flushing:
             events, self._buffer = self._buffer, []
             size, self._size = self._size, 0
@@ -287,8 +289,8 @@ class Writer:
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
         """Store the final `response` with its last events, unless the response was cancelled or deleted
-        before. After the response was stored, add the turn to its conversation, if it has one and the
-        response did not fail.
+        before. If it was stored, did not fail and has a conversation, add the turn to the conversation; a
+        failure to add it is only logged.
         """
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
@@ -312,7 +314,7 @@ class Writer:
     async def abandon(self, fault: ir.Fault) -> None:
         """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
         set `accepted` to the fault. Otherwise store the response's failure as its last event, unless the
-        engine has given the last event already.
+        engine has given the last event already. Raises StoreFailed.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)
@@ -321,11 +323,11 @@ class Writer:
 
 
 class Background:
-    """The background responses that this process runs.
+    """Runs background responses in this process, and reads, cancels and deletes those of all processes.
 
     run: sends a request through the engine. begun, finished: called for each exchange, when it starts and
     when it has ended. most: how many responses may run for one client at the same time. most_in_all: how many
-    may run for all clients together.
+    may run for all clients together. Both numbers count the responses of this process.
     """
 
     def __init__(
@@ -432,9 +434,9 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). If
-        the response ended without a last event (it was cancelled, or its process died), a last event is made.
-        Raises RequestFailed (404, 503).
+        """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). Ends
+        after the response's last event. If the response ended without a last event (it was cancelled, or its
+        process died), a last event is made and yielded. Raises RequestFailed (404, 503).
         """
         responses = self._keeping.store.responses
         while True:
@@ -465,9 +467,9 @@ class Background:
                 await news.wait()
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
-        """Cancel a response if it still runs, in whichever process, and return it as it is then stored.
-
-        Raises RequestFailed (404, 503; 400 for a response that was not requested in the background).
+        """Cancel a response if it has not ended yet, also if another process runs it, and return the response
+        as it is then stored. Raises RequestFailed (404, 503; 400 for a response that was not requested in the
+        background).
         """
         record = await self._keeping.get(tenant, id_)
         if not record.background:
@@ -506,8 +508,8 @@ class Background:
                 self._stop(id_)
 
     async def watch(self) -> None:
-        """Call `sweep` every `_LOOK` seconds if the store is open and works, until cancelled. Log
-        failures.
+        """Call `sweep` every `_LOOK` seconds, while the store is open and works. Failures are logged. Runs
+        until it is cancelled.
         """
         store = self._keeping.store
         while True:
@@ -519,7 +521,9 @@ class Background:
                 log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
-        """Mark the responses of dead processes as failed. Raises StoreFailed and RequestFailed."""
+        """Mark as failed the responses whose processes have given no sign of life for too long (`Silences`).
+        Raises StoreFailed and RequestFailed.
+        """
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
             if one.id not in self.running:

@@ -1,8 +1,8 @@
-"""Stores chat completions if the client (`store: true`) and the configuration want this, whichever model
-answers.
+"""Stores chat completions of OpenAI's chat API if the client (`store: true`) and the configuration want this,
+whichever model answers.
 
-https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in the
-gateway, so no provider stores the completion. A completion is stored before its end is sent to the client.
+https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request are not
+sent to the provider. A completion is stored before its end is sent to the client.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a stored completion repeats. Its value is null if the request has no such
-member.
+"""Members of the request that a stored completion repeats; null if the request does not have the member. If
+the completion itself has a member with the same name, the completion's value counts.
 """
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -57,7 +57,7 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is stored; known after `expand`. It is stored if an OpenAI chat request has
+        """Whether the answer is to be stored; known after `expand`. This is so if an OpenAI chat request has
         `store: true` and the gateway stores answers. `kept` stores an answer that is not streamed, `heard` a
         streamed one.
         """
@@ -66,11 +66,11 @@ class ChatTurn:
     hears = keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Return whether the body has a field `store`, so that it may ask for a stored answer."""
+        """Whether the body has a field `store`, so that it may ask for a stored answer."""
         return "store" in body
 
     async def expand(self, asked: Asked) -> Asked:
-        """Return the request without `store` and `metadata` if its answer is stored, else unchanged."""
+        """Return the request without `store` and `metadata` if its answer is to be stored, else unchanged."""
         said = asked.said
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:

@@ -42,7 +42,9 @@ def compacted(summary: str, id_: str) -> Wire:
 
 
 def opened(item: Wire) -> Wire | None:
-    """Return the summary in a compaction item of the gateway, as a user message; None for any other item."""
+    """Return the summary in a compaction item of the gateway, as a user message; None for any other item, and
+    for an item whose content cannot be decoded.
+    """
     content = item.get("encrypted_content")
     if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
         return None
@@ -57,8 +59,8 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """Return the latest user messages among these items, at most `_MOST_KEPT` bytes as JSON together, oldest
-    first.
+    """Return the latest user messages among these items, oldest first. The messages are taken from the last
+    one back, until the next one would make them more than `_MOST_KEPT` bytes as JSON together.
     """
     kept: list[Wire] = []
     room = _MOST_KEPT

@@ -37,8 +37,8 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """Return the items of a request's `input`: for a list, its items; for a text, one user message; for None,
-    [].
+    """Return the items of a request's `input`. given: the value of `input`: for a list, return a copy of it;
+    for a text, one user message with this text; for None, [].
     """
     if given is None:
         return []
@@ -123,8 +123,8 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """Return the ids of the stored items that these items need: the ids of references, and of reasoning whose
-    encrypted content the client has left out.
+    """Return the ids of the stored items that these items need, in order, an id as often as it is needed: the
+    ids of references, and of reasoning whose encrypted content the client has left out.
     """
     return [
         item["id"]
@@ -143,8 +143,8 @@ _HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_cal
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
-    """Return the position and the call id of the first output of a function or custom tool without an earlier
-    call; None = every such output has a call.
+    """Return (index, call id) of the first output of a function or custom tool that has no earlier call with
+    its call id; None = every such output has a call.
 
     A compaction or a tool search hides earlier calls, so the first such item and all items after it are not
     checked.

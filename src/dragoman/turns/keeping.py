@@ -31,8 +31,8 @@ _T = TypeVar("_T")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some items of a history. deployment: the deployment (`provider/model`) that gave the answer among them;
-    None = not known, as for a conversation.
+    """Some items of a history. deployment: the deployment (`provider/model`) that gave the answer that is
+    among the items; None = not known, as for the items of a conversation.
     """
 
     items: Sequence[Item]
@@ -45,12 +45,12 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Keeping:
-    """The stored responses of one gateway.
+    """The stored responses, items and conversations of one gateway.
 
     largest: the most bytes of a request with everything that it continues and refers to. reached: called when
     a limit is exceeded, with the limit's name and a text such as `"by CLIENT: …"`. heavy: runs steps on large
-    stored content; None = a new HeavySteps does. retains: whether the configuration wants responses to be
-    stored at all (`settings.retain`).
+    stored content; None = a new HeavySteps. retains: whether the configuration wants responses to be stored
+    at all (`settings.retain`).
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class Keeping:
     async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
         """Return the stored items with these ids, decoded, by id; unknown ids are missing.
 
-        ids: each id as often as its item will be inserted into the request. Raises RequestFailed: 413 if
-        these insertions together are larger than `largest`, 503.
+        ids: each id as often as its item will be inserted into the request. Raises RequestFailed: 413 if all
+        inserted items together are larger than `largest`; 503 if the store fails.
         """
         if not ids:
             return {}

@@ -83,7 +83,7 @@ class Remembering:
 
 
 def read(kept: Sequence[bytes]) -> list[StoredTurn]:
-    """Decode stored turns."""
+    """Return the decoded turns. kept: the encoded turns, as they are stored."""
     return [_decode(turn) for turn in kept]
 
 
@@ -104,8 +104,9 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """Return the session id that stands for these messages: a hash of roles, texts, calls, results and media,
-    without ids.
+    """Return the session id that stands for these messages: `history-` and a hash of their roles, texts,
+    calls, results and media, without ids. Messages that differ only in other things, such as thinking, get
+    the same id.
     """
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
@@ -115,7 +116,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 def _said(block: ir.Block) -> list[Any]:
     """Return, as a list to be hashed, the parts of a block that are the same in an answer and in the client's
-    copy of it; [] = the block has no such part.
+    copy of the answer; [] = the block has no such part.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
@@ -150,7 +151,7 @@ class SessionTurn:
 
     tenant: the name of the client that owns the session. id_: the session's id from the header; None = the
     body may name a session. inner: the Turn that the request would have without sessions (for stored
-    responses or chat completions); it is used too. None = there is none.
+    responses or chat completions). This object calls the methods of `inner` too; None = there is none.
     """
 
     def __init__(
@@ -170,9 +171,7 @@ class SessionTurn:
 
     @property
     def relayed(self) -> bool:
-        """Whether the request may be relayed: it belongs to no session, and `inner`, if there is one, allows
-        it.
-        """
+        """Whether the request may be relayed: it belongs to no session, and `inner` allows it or is None."""
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
@@ -192,9 +191,9 @@ class SessionTurn:
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Look for the session that the body names, and store its id in this object. Return the request
-        without the member `session_id` if this member names the session, else the unchanged request. Raises
-        RequestFailed for an invalid id.
+        """Look for the session that the body names, and store its id in this object; with "history", only the
+        fact that the earlier messages name it. Return the request without the member `session_id` if this
+        member names the session, else the unchanged request. Raises RequestFailed for an invalid id.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -218,9 +217,9 @@ class SessionTurn:
 
     async def expand(self, asked: Asked) -> Asked:
         """Return the request, expanded by `inner`, and with the session's stored turns after its system
-        messages; with `sessions.by: history` they replace the client's copies of them. Without a session,
-        only `inner` expands it. Raises RequestFailed: 400, 503 (no store or no memory), and what `inner`
-        raises.
+        messages; with `sessions.by: history` they replace the client's copies of them. If the request belongs
+        to no session, only `inner` expands it. Raises RequestFailed: 400; 503 (the store fails, or there is
+        no memory left); and what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -267,7 +266,8 @@ class SessionTurn:
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of a client that sends its complete history again. Return the request with the
         stored turns in place of the client's copies of them; unchanged if no session is found, or if the
-        numbers of messages differ. Store the session's id and the earlier messages in this object.
+        numbers of messages differ. Sets `_id` if a session is found, and `_earlier` if the request contains
+        an answer.
 
         opening: the number of system messages at the beginning of the request.
         """
@@ -302,8 +302,8 @@ class SessionTurn:
             self._inner.failed()
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Give the answer to `inner` if it needs that. Store this turn if the request belongs to a
-        session.
+        """Give the answer to `inner` if `inner.hears` is True. Store this turn if the request belongs to a
+        session, unless the answer failed or is empty.
         """
         if self._inner is not None and self._inner.hears:
             await self._inner.heard(answer, response)

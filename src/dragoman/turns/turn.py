@@ -3,7 +3,7 @@
 Providers never get `previous_response_id`, `conversation`, `background` and `generate`: they get the complete
 input and `store: false`. A response is stored before its end is sent to the client, so the client can
 continue the response as soon as it has the end; with a database, it can do so through another process too. If
-storing fails, the response says `store: false`.
+storing fails, the response that the client gets says `store: false`.
 """
 
 from __future__ import annotations
@@ -55,15 +55,16 @@ class Connection:
         """The part of `Keeping.held` (bytes) that this WebSocket has added."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """Return the history that ends with the response `id_`; None = this WebSocket does not
-        remember it.
+        """Return the history that ends with the response `id_`, the oldest piece first; None = this WebSocket
+        does not remember the response.
         """
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember the history that ends with the response `id_`. If this WebSocket then remembers too much,
-        it forgets its oldest histories. While all WebSockets together remember more than `_TOGETHER` bytes,
-        it forgets its histories too, the oldest first.
+        """Remember the history that ends with the response `id_`. If this WebSocket then remembers more than
+        `_REMEMBERED` histories or more than `_ROOM` bytes, it forgets its oldest histories, but not this one.
+        While all WebSockets together remember more than `_TOGETHER` bytes, it forgets its own histories, the
+        oldest first, even this one.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -122,8 +123,8 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """Makes the input for the provider out of all items of the history and the client's input; None =
-        these items are the input.
+        """A function that makes the input for the provider out of all items of the history and of the
+        client's input; None = these items are the input.
         """
         self.everything: list[Wire] = []
         """The items of the history and of the client's input. `expand` sets them only if `asks` is set."""
@@ -287,8 +288,8 @@ class ResponseTurn:
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Store a finished response wherever the request wants it: in the store, in the conversation, and in
         the WebSocket's memory. A failed response goes only into the store. Return False if the response
-        should be in the store but is not, because it is too large or the store failed. Raises RequestFailed
-        if the response cannot be added to its conversation.
+        should be in the store but is not, because it is too large or the store failed; else True. Raises
+        RequestFailed if the response cannot be added to its conversation, although the conversation exists.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":
@@ -352,16 +353,16 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """Make the WebSocket forget the history that this request continued, because the request
-        has failed.
+        """Make the WebSocket forget the history that this request continued, because the request has failed.
+        Does nothing for a request over HTTP.
         """
         if self._connection is not None:
             self._connection.forget(self.previous)
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a response object in which the members that `kept` reads (`_READ`) are decoded, and
-    `output` is a list, whose items may stay raw JSON.
+    """Return a copy of a response object in which the members that `kept` reads (`_READ`) are decoded. If
+    `output` is raw JSON, it is decoded into a list of raw items.
     """
     plain = dict(response)
     for name in _READ:

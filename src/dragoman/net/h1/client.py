@@ -32,7 +32,8 @@ _PIECE: Final = 131_072
 at once.
 """
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
-"""Headers that this module writes itself."""
+"""Headers of a request that are not taken from the caller. This module writes those of them that are needed.
+"""
 _ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
 """Headers that are added to a request if it does not have them."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -59,7 +60,7 @@ def _target(url: URL) -> tuple[Origin, str, str]:
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
     """Return the head of a request as bytes. The headers that frame its body, and the empty line at its end,
     are left out. The headers accept and accept-encoding are added if they are missing. host: the value of the
-    header host, if `headers` has none.
+    header host, if `headers` has no such header.
 
     Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
@@ -95,8 +96,9 @@ def _line(name: str, value: str) -> str:
 class HTTPClient:
     """The client for one provider. Create and close it within the running event loop.
 
-    idle: seconds after which a connection without a request is closed. age: seconds after which a connection
-    is not used again, None = no limit. surprised: see `Surprised`.
+    dialer: opens the connections. idle: seconds after which a connection without a request is closed. age:
+    seconds after its opening from which a connection is not used again, None = no limit. surprised: see
+    `Surprised`.
     """
 
     def __init__(
@@ -260,7 +262,9 @@ class HTTPClient:
 
 
 def _written(head_: Head) -> tuple[Origin, bytes]:
-    """Encode a head, store the result in it for all requests that share it, and return the result."""
+    """Encode a head, store the result in it for all requests that share it, and return the result: (origin,
+    bytes). Raises NotReached and ValueError as `_target` and `head` do.
+    """
     origin, target, host = _target(head_.url)
     head_.written = origin, head(head_.method, target, host, head_.headers)
     return head_.written
@@ -269,7 +273,7 @@ def _written(head_: Head) -> tuple[Origin, bytes]:
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
     """Send the body of a request in pieces. Returns True if it was sent completely. If the connection or the
     source of the body fails, ends the connection and returns False. If this task is cancelled, ends the
-    connection. patience: None = nothing is called.
+    connection. patience: gets `push` and `rest`; None = nothing is called.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -358,7 +362,8 @@ class _Packed:
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
     """Return the function that takes the next bytes of an answer with a content-encoding, and the object that
-    decompresses them; None = the coding is unknown or `identity`, so the bytes are passed on as they are.
+    decompresses them. If the coding is unknown or `identity`, the bytes are passed on as they are, and the
+    object is None.
     """
     try:
         applied = codings(connection.reader.headers["content-encoding"])

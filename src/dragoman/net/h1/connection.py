@@ -13,7 +13,7 @@ from dragoman.net.failures import Disconnected, Failure, Malformed, Truncated, m
 from dragoman.net.h1.reader import AnswerReader
 
 Surprised = Callable[[], None]
-"""Called for each connection that was closed because it brought bytes that no request asked for."""
+"""Called when a connection is closed because it has read bytes that no request asked for."""
 
 _HELD: Final = 262_144
 """Bytes of an answer that may wait to be taken. If more wait, reading from the socket is paused."""

@@ -23,7 +23,8 @@ _HEAD_START: Final = 0.25
 section 8).
 """
 _KEPT: Final = 10.0
-"""Seconds for which the addresses of a name are used. The system does not tell how long they are valid."""
+"""Seconds for which the addresses of a name are used again. The system does not tell how long they are valid.
+"""
 _MOST_SESSIONS: Final = 64
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
@@ -73,10 +74,10 @@ def trusting(
 ) -> Sessions:
     """Return a TLS context for a provider.
 
-    ca_file: PEM certificates that replace the system's. verify: False = the provider's certificate is not
-    checked. client_cert: a PEM file with the client certificate for the provider, None = none. client_key:
-    the file with its key, None = the key is in the same file. Raises OSError for a file that cannot be read,
-    ssl.SSLError for one that is not valid.
+    ca_file: a file with PEM certificates that replace the system's, None = the system's; ignored if `verify`
+    is False. verify: False = the provider's certificate is not checked. client_cert: a PEM file with the
+    client certificate for the provider, None = none. client_key: the file with its key, None = the key is in
+    the same file. Raises OSError for a file that cannot be read, ssl.SSLError for one that is not valid.
     """
     context = Sessions(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -104,8 +105,9 @@ def trusting_the_system() -> Sessions:
 class Dialer:
     """Opens connections to one provider. tls: the context for https; None = `trusting_the_system`. lookup:
     finds the addresses of a name, which are then used for `_KEPT` seconds; None = the system's look-up.
-    permits: returns whether a connection to (host, IP address) is allowed; None = all are. Connections use
-    exactly the addresses that were checked.
+    permits: returns whether a connection to (host, IP address) is allowed; None = all are. If one address of
+    a host is not allowed, no connection to the host is opened. Connections use exactly the addresses that
+    were checked.
     """
 
     def __init__(
@@ -135,7 +137,9 @@ class Dialer:
             raise (ConnectTimeout() if limit.expired() else NotReached(meaning_of(error))) from error
 
     def learn(self, origin: Origin, connection: Connection) -> None:
-        """Store the TLS session of a connection, so that later connections to the origin resume it."""
+        """Store the TLS session of a connection, so that later connections to the origin resume it. Does
+        nothing for a connection without TLS, or if the session cannot be resumed.
+        """
         secure = connection.secure
         if secure is not None and not connection.learnt and (session := secure.session) is not None:
             connection.learnt = session.has_ticket

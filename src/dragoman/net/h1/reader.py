@@ -1,8 +1,8 @@
 """Reads the answers on one HTTP/1.1 connection, without IO: bytes in, head and body out.
 
-The framing is httptools' (llhttp, in its strict mode: a length beside chunks, two lengths, a bare line feed
-and a folded header are errors). This module adds limits that llhttp does not have, and decides when a
-connection may be used again. The specification: RFC 9112.
+httptools finds where heads and bodies end (llhttp, in its strict mode: a length beside chunks, two lengths, a
+bare line feed and a folded header are errors). This module adds limits that llhttp does not have, and decides
+when a connection may be used again. The specification: RFC 9112.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from dragoman.net.failures import HeadTooLarge, Malformed
 from dragoman.wire.headers import HeaderMap
 
 MAX_HEAD: Final = 65_536
-"""The most bytes of an answer's head, of its trailers, or of one chunk's size line with its extensions."""
+"""The most bytes of an answer's head. The trailers, and the size line of a chunk with its extensions, fail
+too if they have more bytes than this and have not ended after a read from the socket.
+"""
 MAX_HEADERS: Final = 256
-"""The most headers of an answer, trailers included."""
+"""The most headers in the head of an answer; a repeated header counts each time. Trailers are not counted."""
 MAX_INTERIM: Final = 32
-"""The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
+"""The most interim answers (100, 102, 103) before the final answer. Servers send one or two."""
 _SWITCHING: Final = 101
 _CODING: Final = b"transfer-encoding"
 _WITHOUT_BODY: Final = frozenset({204, 304})
