@@ -644,7 +644,6 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """Return the source of the longest path in `sources` with which the text `path` begins: usually the
-    setting itself, or the nearest section around it. None = there is no such path.
-    """
-    return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
+    """Return the source of a setting, or of the nearest section around it that has one; None = none has."""
+    around = (one for one in sources if path.startswith(one) and path[len(one) :][:1] in {"", *".["})
+    return sources.get(max(around, key=len, default=""))

@@ -82,10 +82,11 @@ def files_of(config: Config) -> tuple[Path, ...]:
 
 
 def certificates(config: Config) -> tuple[Path, ...]:
-    """Return the files with certificates and their keys that the providers of a configuration name, each
-    once.
+    """Return the files with certificates and their keys that the providers and `stores.valkey_ca` of a
+    configuration name, each once.
     """
     named = [getattr(one, name) for one in config.providers.named.values() for name in _CERTIFICATES]
+    named.append(config.stores.valkey_ca)
     return tuple(dict.fromkeys(Path(file) for file in named if file is not None))
 
 

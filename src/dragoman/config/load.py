@@ -227,22 +227,17 @@ def _checked(
 
 
 def as_written(file: Path) -> Any:
-    """Return a file's content as JSON values. `${NAME}` stays as it is written; `${NAME:-default}` becomes
-    `${NAME}`, and `$${` becomes `${`. Raises ConfigError if the file cannot be read, is not valid YAML, or
+    """Return a file's content as JSON values. Variables stay as they are written (`${NAME:-default}`, `$${`).
+    Raises ConfigError if the file cannot be read, is not valid YAML, or
     has another problem that the YAML reader finds.
     """
-    tree_of_file, problems = _read(file, _Unfilled())
+    tree_of_file, problems = _read(file, None)
     if problems:
         raise ConfigError(*problems)
     return plain(tree_of_file)
 
 
-class _Unfilled(dict[str, str]):
-    def get(self, name: str, default: Any = None) -> str:
-        return f"${{{name}}}"
-
-
-def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+def _read(file: Path, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
     """Return the tree of a file, and its problems, such as invalid YAML. Raises ConfigError if the file
     cannot be read, is too large or is not UTF-8.
     """

@@ -46,13 +46,15 @@ def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
     """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
     from the prices `before` (those without the entry). A price is compared with `before` on its first day
     (now, if that is past), and at each change of `before` until the entry's next price; so it can come
-    several times. The price of a tier that `before` does not have is compared with the usual price. now: Unix
-    seconds.
+    several times. A price that the entry's next one has replaced before now is not compared. The price of a
+    tier that `before` does not have is compared with the usual price. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
     sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
     begins = [max(float(section.since or 0), now) for _, section in sections]
     for (within, section), begin, end in zip(sections, begins, [*begins[1:], inf], strict=True):
+        if end <= now:
+            continue  # the next price has replaced it
         changes = [one.since for one in before.periods if one.since is not None and begin < one.since < end]
         for at in (begin, *changes):
             yield from _of_section(within, section, before.at(at))

@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
-from dragoman.config.variables import fill, has_variables
+from dragoman.config.variables import Filled, fill, has_variables
 from dragoman.errors import Problem
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,9 +33,10 @@ MAX_NODES: Final = 100_000
 """The most nodes of a file. The limit stops YAML aliases of aliases, which multiply the nodes."""
 
 
-def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+def read(text: str, origin: str, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
     """Return the tree of a YAML text, with its variables replaced, and the problems. The tree is empty if the
-    text cannot be read. origin: the file's name. environ: the environment variables.
+    text cannot be read. origin: the file's name. environ: the environment variables;
+    None = texts stay as they are written.
     """
     return _Reader(text, origin, environ).document()
 
@@ -51,7 +52,7 @@ class _Unreadable(Exception):
 class _Reader:
     """Builds the tree of one document. Problems are collected; `_Unreadable` ends the reading."""
 
-    def __init__(self, text: str, origin: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, text: str, origin: str, environ: Mapping[str, str] | None) -> None:
         self.text = text
         self.origin = origin
         self.environ = environ
@@ -171,7 +172,7 @@ class _Reader:
 
     def scalar(self, event: Any, path: str) -> Scalar:
         line = _line(event)
-        filled = fill(event.value, self.environ)
+        filled = Filled(event.value, (), ()) if self.environ is None else fill(event.value, self.environ)
         for trouble in filled.troubles:
             self.problem(path, trouble.message, line, trouble.hint)
         text = filled.text

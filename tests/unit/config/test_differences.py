@@ -67,6 +67,8 @@ def test_the_files_of_secrets_and_certificates(loaded: Load, tmp_path: Path) -> 
     )
     config = loaded(f"providers: {{up: {text}}}").config
     assert files_of(config) == (tmp_path / "one", tmp_path / "two", tmp_path / "ca.pem")
+    stores = f"stores: {{valkey: 'rediss://a.example', valkey_ca: '{tmp_path}/ca.pem'}}"
+    assert files_of(loaded(stores).config) == (tmp_path / "ca.pem",)
 
 
 def test_what_cannot_be_read_has_no_digest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.config.declared import settings_of
-from dragoman.config.load import Loaded, load
+from dragoman.config.load import Loaded, as_written, load
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.errors import ConfigError
@@ -20,6 +20,13 @@ from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]
+
+
+def test_a_file_that_is_sent_elsewhere_keeps_its_variables_as_they_are(tmp_path: Path) -> None:
+    """Whoever gets it fills them in."""
+    file = tmp_path / "entry.yaml"
+    file.write_text('{a: "${HOME}", b: "${NAME:-x}", c: "a$${HOME}", d: 1}')
+    assert as_written(file) == {"a": "${HOME}", "b": "${NAME:-x}", "c": "a$${HOME}", "d": 1}
 
 
 # --- Without a file ---------------------------------------------------------------------------------------

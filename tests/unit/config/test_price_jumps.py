@@ -34,6 +34,10 @@ def later(usd: float) -> LaterPrice:
     return LaterPrice(since=Day.parse(LATER), input=Amount(usd))
 
 
+def past(usd: float) -> LaterPrice:
+    return LaterPrice(since=Day.parse("2001-01-01"), input=Amount(usd))
+
+
 SAME = {"later": (later(90),)}
 """From that day on, the price that holds then."""
 
@@ -48,6 +52,7 @@ SAME = {"later": (later(90),)}
         ({"later": (later(9),)}, ["later[0].input"]),
         ({"later": (later(10),)}, []),  # the price of that day is compared
         ({"since": Day.parse(LATER), "input": Amount(9)}, ["input"]),
+        ({"input": Amount(900), "later": (past(9), later(90))}, []),  # it holds no more
         ({"long_prompts": (LongPrompts(above=1_000, input=Amount(29)),), **SAME}, []),
         ({"long_prompts": (LongPrompts(above=999, input=Amount(29)),), **SAME}, ["long_prompts[0].input"]),
         ({"tiers": {"batch": UnitPrices(input=Amount(0.49))}, **SAME}, []),

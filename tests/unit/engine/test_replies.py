@@ -111,6 +111,16 @@ async def test_a_limit_refuses_a_reply() -> None:
     assert len(house.book.closes) == 1
 
 
+async def test_a_journal_that_fails_ends_the_session_and_blames_no_deployment() -> None:
+    house = House(Limit("per-key", "tokens", 1100, "minute"))
+    house.book.failing = True
+    with pytest.raises(EndedByLimit) as ended:
+        await house.replies.begin()
+    assert ended.value.fault.kind == "unavailable"
+    assert list(house.standing().values()) == [(0, 0)]
+    assert not house.replies.running
+
+
 async def test_limits_of_the_deployment_hold_too() -> None:
     house = House(Limit("per-model", "tokens", 1100, "minute", subject="deployment"))
     await house.replies.begin()

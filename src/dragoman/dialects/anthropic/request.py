@@ -27,6 +27,7 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
+from dragoman.dialects.facts import EITHER
 from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
@@ -297,9 +298,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         fitted = stated if own else _fit_sampling(stated, target, body)
         if target.facts.sampling_pair is False and {"temperature", "top_p"} <= fitted.keys():
             del fitted["top_p"]
-            report.lose(
-                "sampling.top_p", "the model does not accept temperature and top_p together", "quality"
-            )
+            report.lose("sampling.top_p", EITHER, "quality")
         body.update(fitted)
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)

@@ -32,6 +32,7 @@ from dragoman.dialects.bedrock.terms import (
 )
 from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.closed_schema import ClosedSchema
+from dragoman.dialects.facts import EITHER
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
@@ -246,7 +247,7 @@ def _fit_sampling(
         _fit_thinking(config, report)
     if target.facts.sampling_pair is False and {"temperature", "topP"} <= config.keys():
         del config["topP"]
-        report.lose("sampling.top_p", "the model does not accept temperature and top_p together", "quality")
+        report.lose("sampling.top_p", EITHER, "quality")
     if (config.get("temperature") or 0) > 1:
         config["temperature"] = 1.0
         report.change(
