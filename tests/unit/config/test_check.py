@@ -7,9 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from dragoman.config.check import source_of
 from dragoman.config.load import Loaded
-from dragoman.config.tree import Source
 from dragoman.seams import extras
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -641,11 +639,3 @@ def test_a_key_that_the_environment_sends_unencrypted_is_a_warning(
         if warned
         else []
     )
-
-
-def test_a_setting_comes_from_the_nearest_section_around_it() -> None:
-    place, other = Source("a.yaml", 1), Source("b.yaml", 2)
-    sources = {"models": place, "models.fa": other, "models.b": other}
-    assert source_of("models.fast.hedge", sources) == place
-    assert source_of("models.b[0].use", sources) == other
-    assert source_of("aliases", sources) is None

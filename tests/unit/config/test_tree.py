@@ -2,6 +2,7 @@
 
 import pytest
 
+from dragoman.config.check import source_of
 from dragoman.config.tree import Items, Scalar, Source, Table, join, merge, plant
 
 FILE, LINE = Source("team.yaml", 3), Source("the command line")
@@ -40,3 +41,11 @@ def test_tables_merge_entry_by_entry_and_all_else_is_replaced() -> None:
         "inner": Table({"kept": Scalar(2, "2", FILE), "list": Items((Scalar(3, "3", LINE),), LINE)}, LINE),
         "new": Scalar(None, "null", LINE),
     }
+
+
+def test_a_setting_comes_from_the_nearest_section_around_it() -> None:
+    place, other = Source("a.yaml", 1), Source("b.yaml", 2)
+    sources = {"models": place, "models.fa": other, "models.b": other}
+    assert source_of("models.fast.hedge", sources) == place
+    assert source_of("models.b[0].use", sources) == other
+    assert source_of("aliases", sources) is None
