@@ -68,8 +68,10 @@ def place(request: WireRequest, where: str) -> str:
 
     A path inside a message becomes the path of the part or of the item's member or, if the item lacks the
     member, of the item. It is `$.input` if the input is not a list. A tool inside a namespace gets its path
-    there.
+    there. `previous` is what the request continues: a response or a conversation.
     """
+    if where == "previous" and request.body.get("previous_response_id") is None:
+        where = "conversation" if request.body.get("conversation") is not None else where
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)
     message = _MESSAGE.fullmatch(where)

@@ -38,6 +38,18 @@ def test_a_place_is_a_path(where: str, path: str) -> None:
     assert locate(where) == path
 
 
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"previous_response_id": "resp_1"}, "$.previous_response_id"),
+        ({"conversation": "conv_1"}, "$.conversation"),
+        ({}, "$.previous_response_id"),
+    ],
+)
+def test_what_a_request_continues_is_named_as_the_client_did(more: dict[str, Any], path: str) -> None:
+    assert place(wire(**more), "previous") == path
+
+
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "x"}]}
 SAID = {"role": "user", "content": [{"type": "input_text", "text": "x"}]}
