@@ -137,8 +137,8 @@ _TEXTS: Final[dict[int, str]] = {}
 
 class Adding:
     """Inserts rows into a table; if the table has a row with the same key, adds the values to the values of
-    that row. names: the columns whose values are added. The statement runs without SQLAlchemy, which would
-    need more time for a row than the database does.
+    that row. names: the columns whose values are added; the other columns of that row stay. The statement
+    runs without SQLAlchemy, which would need more time for a row than the database does.
 
     SQLite runs the statement for each row. PostgreSQL gets an array for each column, and runs the statement
     once for up to 1,000 rows. This takes a fifth of the time, because a row has about 60 values, and each

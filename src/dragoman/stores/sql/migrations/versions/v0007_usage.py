@@ -1,4 +1,4 @@
-"""The migration that creates the tables of usage: records, and their sums."""
+"""The migration that creates the tables of usage: the records, and their sums."""
 
 from __future__ import annotations
 
