@@ -102,7 +102,8 @@ def is_hopeless(error: psycopg.Error) -> bool:
 
 
 def refuses_data(error: psycopg.Error) -> bool:
-    """Return whether the server refuses the values of a statement, and would refuse them again (`_REFUSED`).
+    """Return whether the server refuses the values of a statement, and would refuse them again
+    (`_REFUSED`).
     """
     return (error.sqlstate or "").startswith(_REFUSED)
 

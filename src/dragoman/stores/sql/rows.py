@@ -71,7 +71,8 @@ def lasting(table: sa.FromClause) -> sa.ColumnElement[Any]:
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """Yield the values, in order, in lists of at most `_IN_LIST`, which are short enough for one statement.
+    """Yield the values, in order, in lists of at most `_IN_LIST`, which are short enough for one
+    statement.
     """
     left = iter(values)
     while chunk := list(islice(left, _IN_LIST)):

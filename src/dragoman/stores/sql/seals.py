@@ -101,7 +101,8 @@ class SqlVault(Part):
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys, because they get a new entry. Delete their old entries too if no other key leads to them.
+    """Delete keys, because they get a new entry. Delete their old entries too if no other key leads
+    to them.
     """
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())

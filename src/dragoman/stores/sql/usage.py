@@ -41,7 +41,8 @@ _GROUP_UNITS: Final = Adding(USAGE_GROUP_UNITS, ["amount"])
 
 
 class SqlUsage:
-    """Stores usage in one database. limits: the limits of the store, of which the fields `usage_…` are used.
+    """Stores usage in one database. limits: the limits of the store, of which the fields `usage_…`
+    are used.
     """
 
     def __init__(self, database: Database, limits: Limits) -> None:
