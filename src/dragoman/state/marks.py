@@ -67,8 +67,8 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """Return the digest of a call's id, name and arguments. Clients send id, name and arguments back;
-        some clients leave out the id.
+        """Return the digest of a call's id, name and arguments. A missing id counts as "". How the JSON of
+        the arguments is written makes no difference, unless it is very long (`_canonical`).
         """
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
@@ -126,7 +126,7 @@ class Marks:
         return AnswerText(digest)
 
     def conversation(self) -> Conversation:
-        """Return the digest of an empty conversation, to which messages can be added."""
+        """Return a new `Conversation` without messages."""
         return Conversation(self, self._seed.copy())
 
 
@@ -169,8 +169,8 @@ class Conversation:
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
         """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
-        the client's tools. A message that has only thinking is not added, because some protocols have no such
-        message.
+        the client's tools, in order. A message that has only thinking is not added, because some protocols
+        have no such message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()

@@ -127,7 +127,7 @@ class SSESplitter:
 
     def close(self) -> list[bytes]:
         """End the stream. Returns a list with the data of the event that was cut off, or an empty list if
-        there is none.
+        there is no such event or it has no data. Raises WireError as `feed` does.
         """
         return self.feed(b"\n\n")
 
@@ -259,15 +259,15 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """Write an event without a name, as bytes. payload: JSON or other text. Raises WireError if the payload
-    has a CR.
+    """Write an event without a name, as bytes. payload: JSON or other text; each of its lines becomes a
+    `data` line. Raises WireError if the payload has a CR.
     """
     return b"data: %b\n\n" % _lines(payload)
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """Write an event with a name, as bytes. name: one line. payload: JSON or other text. Raises WireError if
-    the payload has a CR.
+    """Write an event with a name, as bytes. name: one line. payload: JSON or other text; each of its lines
+    becomes a `data` line. Raises WireError if the payload has a CR.
     """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
@@ -286,8 +286,8 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]`, with which servers
-    that imitate OpenAI's API may end any stream.
+    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]` (with or without white
+    space around it), with which servers that imitate OpenAI's API may end any stream.
 
     Raises WireError if the data is not a JSON object.
     """
