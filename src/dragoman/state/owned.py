@@ -35,7 +35,8 @@ class OwnedObjects(Protocol):
     async def keep(self, objects: Collection[OwnedObject]) -> Sequence[OwnedObject]:
         """Store the objects that are not stored yet, and return all given objects as they are stored, in any
         order. An object is stored already if its provider and the provider's id are the same; its id and
-        owner then stay as they are stored. Raises StoreFull, and stores nothing, if there is no space.
+        owner then stay as they are stored. A new object whose `id` is already in use is left out. Raises
+        StoreFull, and stores nothing, if there is no space.
         """
 
     async def find(self, owner: str, ids: Collection[str]) -> Sequence[OwnedObject]:

@@ -189,8 +189,8 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 
 def text(value: str | None) -> str:
-    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters, and
-    with characters that databases refuse replaced. None becomes "".
+    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters. NUL
+    becomes U+FFFD, half of a surrogate pair becomes "?", None becomes "".
     """
     if not value:
         return ""

@@ -74,8 +74,8 @@ REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceEr
 
 
 def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again for up to
-    `PATIENCE` seconds; then raise sqlite3.OperationalError. Other errors are raised at once.
+    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again, with
+    pauses of `PATIENCE` seconds in all; then raise sqlite3.OperationalError. Other errors are raised at once.
     """
     tries = int(PATIENCE / _LOCKED_PAUSE)
     while True:

@@ -118,8 +118,9 @@ class UsageFile:
         return await self._run(lambda: self._keep(records)) if records else 0
 
     async def is_due(self, now: float) -> bool:
-        """Return whether anything in the file, of any kind of data, must be deleted or added up at the time
-        `now` (Unix seconds). Return False if this object has written nothing yet. Raises StoreFailed.
+        """Return whether a sweep of the file may have something to delete (data of any kind) or to add up
+        (usage) at the time `now` (Unix seconds). Return False if this object has written nothing yet. Raises
+        StoreFailed.
         """
         return self._connection is not None and await self._run(lambda: self._is_due(now))
 

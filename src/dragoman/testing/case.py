@@ -91,7 +91,7 @@ request.
 
 
 def dialect_of(api: str) -> str | None:
-    """Return the name of the dialect of a recorded API; None = Dragoman does not have this dialect."""
+    """Return the name of the dialect of a recorded API; None = Dragoman has no dialect for this API."""
     name, _, what = api.partition(".")
     if what == "chat" and name in DIALECTS:
         return name

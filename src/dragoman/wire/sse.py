@@ -2,7 +2,7 @@
 writes events.
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-There are four deliberate differences from the specification. Without them, data would be lost silently:
+There are four deliberate differences from the specification:
 
 - An event that the end of the stream cuts off is returned by `close`: streams of servers that forget the last
   blank line would lose their finish reason and usage.

@@ -65,7 +65,7 @@ class Database(Protocol):
         """
 
     async def shrink(self) -> None:
-        """Give unused disk space back to the system, without blocking writers for long. Raises
+        """Give unused disk space back to the system, if this kind of database can do that. Raises
         StoreFailed.
         """
 

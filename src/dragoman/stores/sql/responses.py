@@ -77,7 +77,8 @@ def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
 
 def _chain() -> Any:
     """Return a recursive SQL query for a response and the responses that it continues, up to `deepest_` steps
-    back: the columns `id`, `previous` and `depth`, which is the number of steps back from the first response.
+    back: the columns `id`, `previous` and `depth`, which is the number of steps back (0 = the response
+    itself).
     """
     start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()

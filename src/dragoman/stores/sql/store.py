@@ -1,4 +1,6 @@
-"""The store in a database: opens it, and removes expired rows and rows that exceed a limit."""
+"""The store in a database: opens the database, makes the parts of the store, and removes expired rows and
+rows that exceed a limit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The tables of usage: the records, and their sums by hour, day and month.
+"""The tables of usage: the records, and their sums by hour, day and month; and the statements that write rows
+into them.
 
 Sums are stored twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …); most
 reports need only these. `usage_by_group` has them for each combination of values that occurred; all other
