@@ -35,7 +35,9 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The provider and the model that made a seal. Only this model at this provider can read the seal."""
+    """The provider and the model that made a seal. The gateway returns the seal only to this model at this
+    provider.
+    """
 
     provider: str
     model: str
@@ -131,8 +133,8 @@ class Marks:
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls, from its texts. ASCII white space makes no difference
-    anywhere in the text, other white space none at the beginning and the end, because clients change it.
+    """Makes the vault keys of an answer without calls, from its texts. ASCII white space is ignored anywhere
+    in the text, other white space at the beginning and the end of the text, because clients change it.
     """
 
     __slots__ = ("_begun", "_digest")

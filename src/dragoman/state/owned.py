@@ -1,7 +1,7 @@
 """Which client owns which object at a provider (a file, a batch, …), and the interface of the store that
 keeps this.
 
-A client never sees the id that the provider gave to an object. It sees a random id that the gateway has made.
+Clients get a random id, which the gateway has made, in place of the id that the provider gave to the object.
 So an id reveals nothing about the account at the provider, and only the owner can use it.
 """
 

@@ -57,9 +57,9 @@ class UsageArchive(UsageStore, Protocol):
         """
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return the amounts that each value of a dimension has used in exchanges that began at `since` (Unix
-        seconds) or later. dimension: None = all usage together, under the key "". Usage whose record is not
-        stored yet is not counted.
+        """Return, by value of a dimension, the amounts that each value has used in exchanges that began at
+        `since` (Unix seconds) or later; "" = no value. dimension: None = all usage together, under the key
+        "". Usage whose record is not stored yet is not counted.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:

@@ -96,14 +96,16 @@ class Room:
             place.leave()
 
     def take(self, place: Place) -> None:
-        """Count a new entry. Call `make` before."""
+        """Count a new entry. The caller has called `make` for its size."""
         share = self._shares.setdefault(place.tenant, _Share())
         share.places[place] = None
         share.size += place.size
         self.size += place.size
 
     def resize(self, place: Place, size: int) -> None:
-        """Count the new size of an entry, and mark the entry as used. Call `make` before if it grows."""
+        """Count the new size of an entry, and mark the entry as used. If the entry grows, the caller has
+        called `make` for the difference.
+        """
         more, place.size = size - place.size, size
         self._shares[place.tenant].size += more
         self.size += more

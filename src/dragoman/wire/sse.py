@@ -122,7 +122,9 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether the bytes so far end with a complete event, so that the next byte begins a new event."""
+        """Whether the next byte begins a new event: no part of an event is held. False also after a CR,
+        because its LF may still come.
+        """
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 
     def close(self) -> list[bytes]:

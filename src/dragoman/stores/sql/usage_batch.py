@@ -46,9 +46,9 @@ def group_id(group: Group) -> int:
 
 class _Place:
     """The sums of the plain records (`is_plain`) of one hour that have the same values in all dimensions.
-    cell: the hour, group, tags and end user of these sums. group, id_: the group of a record's first part,
-    and its number. exact: whether the group has the records' values unchanged. sums: what these records add
-    to each column of SUMMED. units: the amounts of their units that have no column.
+    cell: the hour, group, tags and end user of these sums. group: the group of these records. id_: the number
+    of this group. exact: whether the group has the records' values unchanged. sums: what these records add to
+    each column of SUMMED. units: the amounts of their units that have no column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")

@@ -1,9 +1,8 @@
-"""The migration that creates the table `shares`: how many bytes and rows each owner has in each of four
-tables. Triggers update `shares`.
+"""The migration that creates the table `shares`: how many bytes and rows each owner has in each table.
 
-With this table, a write need not add up the sizes of all rows. The triggers also count rows that other
-versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL need different
-statements for the triggers.
+Triggers update `shares`. With this table, a write need not add up the sizes of all rows. The triggers also
+count rows that other versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL
+need different statements for the triggers.
 """
 
 from __future__ import annotations
