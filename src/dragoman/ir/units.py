@@ -215,7 +215,9 @@ def _add_written(units: dict[str, int], usage: Usage) -> None:
 
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
-    """Add to `units` those amounts in a usage's `detail` that do not count tokens."""
+    """Add to `units` the amounts in a usage's `detail` that do not count tokens: uses of tools
+    (`…_requests`), seconds of sound, and search units. Other members are ignored.
+    """
     for name, amount in detail.items():
         if _TOOL.fullmatch(name):
             units[name] = _whole(amount)

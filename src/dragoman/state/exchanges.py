@@ -71,9 +71,9 @@ class Exchanges(Protocol):
     """Stores finished exchanges until they are too old or take too much space."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
-        """Store exchanges. Return how many of the given exchanges were not left out, including those that
-        were stored before. An exchange whose id is stored already is not changed. An exchange that is too
-        large for the store is left out. Raises StoreFailed.
+        """Store exchanges. Return the number of given exchanges without those that were left out; those that
+        were stored before are counted. An exchange whose id is stored already is not changed. An exchange
+        that is too large for the store is left out. Raises StoreFailed.
         """
 
     async def find(self, id_: str) -> bytes | None:

@@ -121,8 +121,8 @@ class Responses(Protocol):
         lease: float | None = None,
     ) -> bool:
         """Update an unfinished response to the status, body, output and deployment of `response`, and store
-        `events` (numbered from `first`) in the same step. Return True. The response then expires at
-        `response.expires` (None = never), unless it would expire later before, or never. A final status
+        `events` (numbered from `first`) in the same step. Return True. The response then expires at the later
+        of its previous expiry time and `response.expires`; never, if one of them is None. A final status
         removes the lease.
 
         lease: update only if the response still has this lease; None = do not check the lease. Return False,
@@ -242,8 +242,8 @@ class Conversations(Protocol):
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         """Add all items at the end of a conversation, or none. Return True. The conversation then expires at
-        `expires` (None = never), unless it would expire later before, or never. Return False if there is no
-        such conversation.
+        the later of its previous expiry time and `expires`; never, if one of them is None. Return False if
+        there is no such conversation.
 
         Raises StoreFull if the conversation would become larger than a conversation may be, or if no space
         can be made.
@@ -432,8 +432,8 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete the entries that have expired at `now` (Unix seconds), and if a limit of the store is
-        exceeded, more entries, until it is exceeded no more. Raises StoreFailed.
+        """Delete the entries that have expired at `now` (Unix seconds), and more entries if a limit of the
+        store is exceeded. Raises StoreFailed.
         """
 
     async def close(self) -> None:
