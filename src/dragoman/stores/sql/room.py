@@ -86,8 +86,9 @@ class Room:
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
         """Remove rows until `more` further bytes (or rows) of this owner fit. If the rows already exceed the
-        limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. A limit in bytes is
-        undershot by `_SPARE` if possible. Runs in the caller's transaction.
+        limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. If rows must be removed
+        because of a limit in bytes, 1/64 of the limit (`_SPARE`) is freed in addition, if possible. Runs in
+        the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
