@@ -60,8 +60,8 @@ _HOMES = {name: f"dragoman.{module}" for module, names in _NAMES.items() for nam
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name's value, imported from its module at its first use. Raises AttributeError for any
-    other name.
+    """Return the value of a public name, which is imported from its module at the first use. Raises
+    AttributeError for any other name.
     """
     if name == "ir":
         return importlib.import_module("dragoman.ir")

@@ -57,10 +57,10 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request that this program sent to its own gateway was answered with an error, or not at all. status:
-    the HTTP status; 200 if the error came inside a stream, 503 if there was no answer. error: for an error
-    answer, its body, decoded if it is JSON, else as text; for an error inside a stream, the decoded event;
-    None = there was no answer.
+    """A request that this program sent to its own gateway (`Gateway.ask`, `Gateway.stream`) was answered with
+    an error, or not at all. status: the HTTP status; 200 if the error came inside a stream, 503 if there was
+    no answer. error: for an error answer, its body, decoded if it is JSON, else as text; for an error inside
+    a stream, the decoded event; None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:

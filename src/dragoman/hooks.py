@@ -64,11 +64,11 @@ class Resolved(NamedTuple):
 
 class Hooks:
     """All hooks of one gateway. The constructor raises TypeError for an object without any of the five
-    methods. resolves: whether a hook may choose the models for a name. change_requests: whether a hook may
-    change requests. need_events: whether a hook reads or changes answers; such answers must be translated.
-    Each hook gets the value that the hooks before it have left, and the methods return the value that the
-    last hook leaves. `resolve` differs: the first hook that names models decides. All methods may raise
-    EndedByHook or HookFailed.
+    methods. resolves: whether any hook has `resolve`. change_requests: whether any hook has `before`.
+    need_events: whether any hook has `after` or `on_event`; then answers must be translated. Each hook gets
+    the value that the hooks before it have left, and the methods return the value that the last hook leaves.
+    `resolve` differs: the first hook that names models decides. All methods may raise EndedByHook or
+    HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:

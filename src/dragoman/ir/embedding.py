@@ -51,8 +51,8 @@ class EmbedRequest(Value, frozen=True):
 
 
 class EmbedResponse(Value, frozen=True):
-    """The vectors, in the order of the inputs. Each is bytes: little-endian 32-bit floats. model, id: as the
-    upstream stated them, None = not stated.
+    """The vectors, in the order of the inputs. Each vector is bytes: little-endian 32-bit floats. model, id,
+    usage: as the upstream stated them, None = not stated.
     """
 
     vectors: tuple[bytes, ...]

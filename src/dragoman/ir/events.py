@@ -4,9 +4,9 @@ A candidate is one of the alternative answers to a request. `index` numbers the 
 without gaps; several blocks may be open at once. `Checker` checks the order of the events. The normal order
 is:
 
-    Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
+Start Open delta* [Cite*] Close … Finish [Tally, More, late Cite] End
 
-`Error` may end a stream at any time.
+`Error` may end a stream at any point before `End`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dragoman.ir.usage import Usage
 
 class Start(Value, frozen=True):
     """The answer begins. dialect: the protocol in which it is received. created: Unix seconds or RFC 3339
-    text. tier: the service tier. usage: the token counts that are known at the beginning, None = none.
-    status: the status of the answer in OpenAI's Responses API, None = not stated. echo: the fields of the
-    request that the answer repeats.
+    text. tier: the service tier. usage: the token counts that are known at the beginning. status: the status
+    of the answer in OpenAI's Responses API. echo: the fields of the request that the answer repeats. A field
+    that is None was not stated.
     """
 
     dialect: str
@@ -96,8 +96,8 @@ class SealDelta(Value, frozen=True):
 
 class MediaDelta(Value, frozen=True):
     """Content of a Media block. data: base64 to append to the block's `data`. transcript: words to append to
-    its `transcript`. None = nothing to append. expires: the new value of the block's `expires`, None = no
-    change.
+    the block's `transcript`. For both, None = nothing to append. expires: the new value of the block's
+    `expires`, None = no change.
     """
 
     index: int

@@ -29,8 +29,9 @@ from dragoman.ir.usage import Usage
 
 
 def merge(first: Extra, second: Extra) -> Extra:
-    """Merge two extras (`{dialect: {key: value}}`, or None for no keys). If both have the same key of the
-    same dialect, the value in `second` is used.
+    """Return two extras (`{dialect: {key: value}}`, or None for no keys) merged into one. If both have the
+    same key of the same dialect, the value in `second` is used. Neither is changed; if one of them is empty,
+    the other itself is returned.
     """
     if not second:
         return first
@@ -73,7 +74,7 @@ class _Growing(msgspec.Struct):
             self.expires = event.expires
 
     def done(self) -> Block:
-        """Return the block with the content of all its deltas so far."""
+        """Return the block with the content of all deltas, citations and seals so far."""
         block = self.block
         changes: dict[str, Any] = {}
         if self.pieces:
@@ -121,7 +122,9 @@ class Fold:
         self._status: str | None = None
 
     def add(self, event: ev.Event) -> None:
-        """Record the next event. A Ping or a Raw has no effect."""
+        """Record the next event. A Ping or a Raw has no effect. Raises KeyError or IndexError if the event
+        names a block that was not opened.
+        """
         if (take := _TAKE.get(type(event))) is not None:
             take(self, event)
 
@@ -243,8 +246,9 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
     """Yield the events of one block: Open, deltas, Close.
 
-    The deltas have its texts, media data, log probabilities and citations, and the seal of a Text or Thinking
-    block. Open has everything else; in a redacted Thinking block, Open has the seal.
+    The deltas have the block's text or arguments, summary, media data, transcript, log probabilities and
+    citations, and the seal of a Text or Thinking block. Open has everything else, and the seal of a redacted
+    Thinking block.
     """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)

@@ -19,7 +19,7 @@ class ImageRequest(Value, frozen=True):
     fidelity (to the edited images): in the provider's words. output: the file format ("png", "jpeg", "webp").
     compression: percent. delivery: whether the client wants a URL or the bytes in base64, None = not stated.
     partials: how many unfinished pictures the stream shows before the final one. listed: whether the client
-    wrote the images as a list in a JSON body.
+    wrote the images as a list in a JSON body. Any other field that is None was not stated.
     """
 
     dialect: str
@@ -60,7 +60,8 @@ class Picture(Value, frozen=True):
 
 class ImageResponse(Value, frozen=True):
     """The pictures of one answer. created: Unix seconds. told: other facts that the provider stated about the
-    pictures (size, quality, background, output_format), under OpenAI's names.
+    pictures (size, quality, background, output_format), under OpenAI's names. A field that is None was not
+    stated.
     """
 
     pictures: tuple[Picture, ...]

@@ -34,7 +34,9 @@ class Judgement(Value, frozen=True):
 
 
 class ModerationResponse(Value, frozen=True):
-    """The judgements, in the order of the inputs."""
+    """The judgements, in the order of the inputs. model, id, usage: as the upstream stated them, None = not
+    stated.
+    """
 
     judgements: tuple[Judgement, ...]
     model: str | None = None

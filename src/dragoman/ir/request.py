@@ -219,8 +219,8 @@ class Request(Value, frozen=True):
 
 
 def only_text(request: Request) -> bool:
-    """Whether the request has only plain texts: no tools, no settings of the output, and no blocks other than
-    Text. Such a request needs no fetching of media, no renaming of tools and no emulation.
+    """Whether `Request.tools` is empty or None, `output` is None, and all blocks of `system` and of the
+    messages are Text blocks. Other fields are not checked.
     """
     if request.tools or request.output is not None:
         return False

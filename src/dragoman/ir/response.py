@@ -28,8 +28,8 @@ class Stop(Value, frozen=True):
     (the limit of output tokens was reached), "context" (the context window is full), "sequence" (a stop
     sequence came), "filter" (a filter withheld content), "pause" (the client must send the request again to
     continue), "compaction" (the answer is a compaction of the conversation), "broken" (malformed output),
-    "error", "other". raw: the dialect's own word, if `reason` does not determine it. sequence: the stop
-    sequence that came. detail: further facts in the dialect's terms (refusal category and explanation).
+    "error", "other". raw: the dialect's own word, if `reason` does not determine it; else None. sequence: the
+    stop sequence that came. detail: further facts in the dialect's terms (refusal category and explanation).
     """
 
     reason: Reason
@@ -52,11 +52,12 @@ class Candidate(Value, frozen=True):
 class Response(Value, frozen=True):
     """A complete answer.
 
-    dialect: the protocol in which it was received. id, model, created: as the upstream stated them; created
-    is Unix seconds or RFC 3339 text. usage: None = the upstream stated no counts, which is not the same as 0.
-    status: the word of OpenAI's Responses API ("completed", "incomplete", "failed", "queued"); other dialects
-    have none. tier: the service tier. error: why the answer failed, None = it did not fail. echo: the fields
-    of the request that the answer repeats; an encoder may leave them out without reporting a loss.
+    dialect: the protocol in which the answer was received. id, model, created: as the upstream stated them;
+    created is Unix seconds or RFC 3339 text. usage: None = the upstream stated no counts, which is not the
+    same as 0. status: the word of OpenAI's Responses API ("completed", "incomplete", "failed", "queued");
+    other dialects have none. tier: the service tier. error: why the answer failed, None = it did not fail.
+    echo: the fields of the request that the answer repeats; an encoder may leave them out without reporting a
+    loss. Any other field that is None was not stated.
     """
 
     dialect: str

@@ -15,7 +15,7 @@ class SpeechRequest(Value, frozen=True):
     custom: True = `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus",
     "aac", "flac", "wav", "pcm"), None = not stated, which means mp3. speed: 1 is normal. instructions: how to
     speak. language: in the client's words. delivery: "audio" = the client wants only the sound, "sse" = the
-    sound in server-sent events.
+    sound in server-sent events. Any other field that is None was not stated.
     """
 
     dialect: str

@@ -92,7 +92,9 @@ _TOKENS: Final = frozenset(TOKENS)
 
 
 def is_tool(unit: str) -> bool:
-    """Whether the unit counts uses of a provider's own tools."""
+    """Whether the unit counts uses of a provider's own tools, which means that its name ends in
+    `_requests`.
+    """
     return unit.endswith("_requests")
 
 
@@ -161,9 +163,9 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
 
 
 def told_speed(usage: Usage) -> str | None:
-    """Return the speed that a usage states; None = it states none, or the usual one. Another speed has
-    another price, as a service tier has: https://platform.claude.com/docs/en/build-with-claude/fast-mode
-    (2026-11)
+    """Return the speed that a usage states; None = the usage states none, or the usual one ("standard").
+    Another speed has another price, as a service tier has:
+    https://platform.claude.com/docs/en/build-with-claude/fast-mode (2026-11)
     """
     for rest in (usage.extra or {}).values():
         speed = rest.get("speed")
@@ -173,7 +175,7 @@ def told_speed(usage: Usage) -> str | None:
 
 
 def told_cost(usage: Usage) -> int | None:
-    """Return the cost of the answer that a usage states, in nano-USD; None = it states no cost, or an
+    """Return the cost of the answer that a usage states, in nano-USD; None = the usage states no cost, or an
     impossible one.
 
     xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; with the account's own key at the provider
@@ -213,7 +215,9 @@ def _add_written(units: dict[str, int], usage: Usage) -> None:
 
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
-    """Add to `units` those amounts in a usage's `detail` that do not count tokens."""
+    """Add to `units` the amounts in a usage's `detail` that do not count tokens: uses of tools
+    (`…_requests`), seconds of sound, and search units. Other members are ignored.
+    """
     for name, amount in detail.items():
         if _TOOL.fullmatch(name):
             units[name] = _whole(amount)
@@ -251,8 +255,8 @@ def _stated(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def measured(request: Any, response: Any) -> dict[str, int]:
     """Return the amounts of an answer beside chat that can be measured without the provider's counts:
-    pictures, characters to speak, sound to transcribe. Empty for other operations. request, response: of the
-    same operation, such as ImageRequest and ImageResponse.
+    pictures, characters to speak, sound to transcribe. {} if there are none, and for other operations.
+    request, response: of the same operation, such as ImageRequest and ImageResponse.
     """
     if isinstance(response, ImageResponse) and isinstance(request, ImageRequest):
         told = response.told or {}
@@ -286,7 +290,7 @@ def picture(quality: str | None, size: str | None) -> str:
 
 
 def _whole(value: Any) -> int:
-    """Return the value if it is a plausible count, else 0: providers may write any value."""
+    """Return the value if it is an integer from 1 to MOST, else 0: providers may write any value."""
     return value if type(value) is int and 0 < value <= MOST else 0
 
 

@@ -53,8 +53,8 @@ class Usage(Value, frozen=True):
     form: str | None = None
 
     def plausible(self) -> bool:
-        """Whether every field that counts tokens is None or a number from 0 to MOST. `detail` and `others`
-        are not checked.
+        """Whether every field that counts tokens is None or a number from 0 to MOST (true and false count as
+        1 and 0). `detail` and `others` are not checked.
         """
         counts = _counts(self)
         if not _USUAL.issuperset(map(type, counts)):  # a provider may have written any value there
@@ -64,7 +64,7 @@ class Usage(Value, frozen=True):
 
     @property
     def stated(self) -> bool:
-        """Whether the count of input, output or reasoning tokens is stated."""
+        """Whether at least one of `input`, `output` and `reasoning` is not None."""
         return self.input is not None or self.output is not None or self.reasoning is not None
 
     @property

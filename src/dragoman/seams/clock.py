@@ -18,8 +18,8 @@ def _random_id() -> str:
 
 class Seams(msgspec.Struct, frozen=True):
     """The clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds of
-    a clock that never jumps, with any zero. random_id: 32 unguessable hexadecimal digits. uniform: a random
-    number in [0, 1).
+    a clock that never jumps; only differences between its values have a meaning. random_id: 32 unguessable
+    hexadecimal digits. uniform: a random number in [0, 1).
     """
 
     now: Callable[[], float] = time.time

@@ -33,8 +33,8 @@ def command(*extras: str) -> str:
 
 
 def make_target(*extras: str) -> str | None:
-    """Return the make command that installs these extras; None unless a checkout's own `.venv` runs this
-    program.
+    """Return the make command that installs these extras; None = this program is not run by a checkout's own
+    `.venv`.
     """
     if _checkout() is None:
         return None

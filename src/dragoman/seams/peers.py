@@ -30,8 +30,9 @@ class KeeperState(msgspec.Struct, frozen=True):
 
 
 class Peers:
-    """The messages between this process and the other processes of its gateway. This class is for a process
-    without others, which is its own keeper; workers and the keeper have subclasses.
+    """The messages between this process and the other processes of its gateway. This class itself is for a
+    process without others, which is its own keeper: `tell` does nothing, and `ask` returns []. Workers and
+    the keeper have subclasses.
 
     keeps: whether this process is the keeper. alone: whether there are no other processes.
     """

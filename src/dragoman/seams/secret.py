@@ -78,8 +78,9 @@ class Secret:
 
 
 def secrets_in(value: Any) -> Iterator[Secret]:
-    """Yield all secrets in a value, at any depth: the value may be a `Secret`, or a struct, dict, list or
-    tuple.
+    """Yield all secrets in a value: the value itself if it is a `Secret`, and those in the fields of structs,
+    the values of dicts, and the items of lists and tuples, however deeply nested. The keys of dicts, and
+    other types, are not searched.
     """
     if isinstance(value, Secret):
         yield value

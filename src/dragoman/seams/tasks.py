@@ -16,9 +16,9 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as an asyncio task and return the task. A reference is kept until the task ends, so Python
-    cannot delete it. If it raises an exception (other than CancelledError), the exception is logged with
-    `name`.
+    """Start `work` as an asyncio task and return the task. A reference to the task is stored until the task
+    ends, so Python cannot delete the task. If the task raises an exception (other than CancelledError), the
+    exception is logged with `name`.
     """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)

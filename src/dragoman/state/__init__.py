@@ -1,4 +1,4 @@
-"""The interfaces of the stores, the values that stores keep between requests, and two kinds of code that work
-on these values: the code that makes vault entries and puts their content (thinking, seals, …) back into
-requests, and the code that adds up usage for reports.
+"""The interfaces of the stores, and the values that stores keep between requests. Also the code that works on
+these values: it makes vault entries, puts their content (thinking, seals, …) back into requests, reads the
+names of limits' counters, and adds up usage for reports.
 """

@@ -18,9 +18,9 @@ KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases", "limits
 
 
 class AddedEntry(msgspec.Struct, frozen=True):
-    """One entry that was added. kind: the part of the configuration. name: the entry's name in that part.
-    text: the entry as JSON, as the operator sent it; variables in it are not replaced. version: the number of
-    the change that wrote the entry. author: who made this change. at: when, in Unix seconds.
+    """One entry that was added. kind: the part of the configuration, such as `models`. name: the entry's name
+    in that part. text: the entry as JSON, as the operator sent it; variables in it are not replaced. version:
+    the number of the change that wrote the entry. author: who made this change. at: when, in Unix seconds.
     """
 
     kind: AddedKind
@@ -55,7 +55,7 @@ class Additions(Protocol):
 
     async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
         """Make one change, and return True. removed: False = write `entry`, which replaces an older entry of
-        the same kind and name. True = remove the entry with the kind and name of `entry`; its text is then
-        not used. Do nothing and return False if `entry.version` is not the number after the latest change,
-        because then somebody else has made a change.
+        the same kind and name. True = remove the entry with the kind and name of `entry`; the text of `entry`
+        is then not used. Do nothing and return False if `entry.version` is not the number after the latest
+        change, because then somebody else has made a change.
         """

@@ -94,7 +94,7 @@ def escaped(name: str) -> str:
 
 
 def read(counter: str) -> Counter | None:
-    """Return the parts of a counter's name; None = the text is not the name of a counter."""
+    """Return the parts of a counter's name; None = the text is not in the form of such a name."""
     head, _, start = counter.rpartition("|")
     parts = head.split("|", 4)
     if len(parts) != 5 or not start.isdecimal() or parts[1] not in _RESOURCES:

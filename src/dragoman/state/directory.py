@@ -154,7 +154,8 @@ class DirectoryStore(Protocol):
 
     async def keep_own(self, key: OwnKey) -> None:
         """Store a tenant's key for a provider. It replaces the tenant's earlier key for that provider. The
-        number of the latest change stays the same: the caller then writes the row `own_keys`.
+        number of the latest change stays the same, so the caller must then write the row of the kind
+        `own_keys`.
         """
 
     async def drop_own(self, tenant: str, provider: str) -> bool:

@@ -1,6 +1,6 @@
 """Sorts durations of answers into logarithmic buckets, and computes percentiles of counted durations. The
-counts of several hours, or of several models, are added bucket by bucket. So a percentile of the sum is a
-percentile of all answers together, which an average of percentiles would not be. Pure.
+counts of several hours, or of several models, can be added bucket by bucket. A percentile of the sum is then
+a percentile of all answers together. Pure.
 """
 
 from __future__ import annotations

@@ -64,8 +64,9 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """Return whether an answer may need a vault entry, because it has something that its client may not be
-    able to send back. This is a fast check before `entry` is called; the parameters are those of `entry`.
+    """Return whether an answer may need a vault entry: it has a seal; or thinking, if `unsealed` is True; or
+    a block of the provider's own tools (`is_provided`), if `native` is not None. This is a fast check before
+    `entry` is called; the parameters are those of `entry`.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts
@@ -89,7 +90,8 @@ def entry(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
     """Return the keys and the encoded content of the vault entry for an answer. None = no entry is needed,
-    because the client can send back everything, or because the answer has only thinking or empty texts.
+    because no block has a seal or must be stored completely, or because the answer has only thinking or empty
+    texts.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
     scope: the provider and model that answered. unsealed: True = thinking without a seal is stored too.

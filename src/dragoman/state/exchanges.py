@@ -42,12 +42,13 @@ class Search(msgspec.Struct, frozen=True):
     """A filter for exchanges: an exchange matches if it matches every field that is set (not None and not
     False).
 
-    client, model, error: must be equal. deployment, provider: at least one attempt called it. status: the
-    smallest and the largest status, both included. end: a prefix of the exchange's `end`. since, until: the
-    earliest and the latest beginning of the exchange, both included, Unix seconds. losses: True = it has
-    losses. failover: True = it has more than one attempt. failed: True = it has an error. q: a prefix of the
-    id, or a part of the request id. before: `created` and `id` of the last exchange on the previous page;
-    only exchanges after it in the list match.
+    client, model, error: the exchange must have the same value (a store may compare only the first
+    characters). deployment, provider: at least one attempt called it. status: the smallest and the largest
+    status, both included. end: a prefix of the exchange's `end`. since, until: the earliest and the latest
+    beginning of the exchange, both included, Unix seconds. losses: True = it has losses. failover: True = it
+    has more than one attempt. failed: True = it has an error. q: a prefix of the id, or a part of the request
+    id. before: `created` and `id` of the last exchange on the previous page; only exchanges after it in the
+    list match.
     """
 
     client: str | None = None
@@ -70,9 +71,9 @@ class Exchanges(Protocol):
     """Stores finished exchanges until they are too old or take too much space."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
-        """Store exchanges. Return how many of the given ones are stored now, those that were stored before
-        included. An exchange whose id is stored already is not changed. An exchange that is too large for the
-        store is left out. Raises StoreFailed.
+        """Store exchanges. Return the number of given exchanges without those that were left out; those that
+        were stored before are counted. An exchange whose id is stored already is not changed. An exchange
+        that is too large for the store is left out. Raises StoreFailed.
         """
 
     async def find(self, id_: str) -> bytes | None:

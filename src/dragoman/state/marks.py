@@ -35,7 +35,9 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The provider and the model that made a seal. Only this model at this provider can read the seal."""
+    """The provider and the model that made a seal. The gateway returns the seal only to this model at this
+    provider.
+    """
 
     provider: str
     model: str
@@ -67,8 +69,8 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """Return the digest of a call's id, name and arguments. Clients send id, name and arguments back;
-        some clients leave out the id.
+        """Return the digest of a call's id, name and arguments. A missing id counts as "". How the JSON of
+        the arguments is written makes no difference, unless it is very long (`_canonical`).
         """
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
@@ -126,13 +128,13 @@ class Marks:
         return AnswerText(digest)
 
     def conversation(self) -> Conversation:
-        """Return the digest of an empty conversation, to which messages can be added."""
+        """Return a new `Conversation` without messages."""
         return Conversation(self, self._seed.copy())
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls, from its texts. ASCII white space makes no difference
-    anywhere in the text, other white space none at the beginning and the end, because clients change it.
+    """Makes the vault keys of an answer without calls, from its texts. ASCII white space is ignored anywhere
+    in the text, other white space at the beginning and the end of the text, because clients change it.
     """
 
     __slots__ = ("_begun", "_digest")
@@ -169,8 +171,8 @@ class Conversation:
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
         """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
-        the client's tools. A message that has only thinking is not added, because some protocols have no such
-        message.
+        the client's tools, in order. A message that has only thinking is not added, because some protocols
+        have no such message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()

@@ -1,7 +1,7 @@
 """Which client owns which object at a provider (a file, a batch, …), and the interface of the store that
 keeps this.
 
-A client never sees the id that the provider gave to an object. It sees a random id that the gateway has made.
+Clients get a random id, which the gateway has made, in place of the id that the provider gave to the object.
 So an id reveals nothing about the account at the provider, and only the owner can use it.
 """
 
@@ -33,17 +33,18 @@ class OwnedObjects(Protocol):
     """The store's part for the owners of objects. Each method raises StoreFailed if the database fails."""
 
     async def keep(self, objects: Collection[OwnedObject]) -> Sequence[OwnedObject]:
-        """Store the objects that are not stored yet, and return all given objects as they are stored. An
-        object is stored already if its provider and the provider's id are the same; its id and owner then
-        stay as they are stored. Raises StoreFull, and stores nothing, if there is no space.
+        """Store the objects that are not stored yet, and return all given objects as they are stored, in any
+        order. An object is stored already if its provider and the provider's id are the same; its id and
+        owner then stay as they are stored. A new object whose `id` is already in use is left out. Raises
+        StoreFull, and stores nothing, if there is no space.
         """
 
     async def find(self, owner: str, ids: Collection[str]) -> Sequence[OwnedObject]:
-        """Return the objects of this owner whose `id` (the id that clients use) is in `ids`."""
+        """Return the objects of this owner whose `id` (the id that clients use) is in `ids`, in any order."""
 
     async def known(self, provider: str, upstream: Collection[str]) -> Sequence[OwnedObject]:
         """Return the objects at a provider, of any owner, whose `upstream` (the provider's id) is in the
-        given ids.
+        given ids, in any order.
         """
 
     async def has(self, owner: str, provider: str, kind: str) -> bool:

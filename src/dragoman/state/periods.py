@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 
 
 def start_of(step: Step, time: float) -> int:
-    """Return when the period of this length that contains `time` began."""
+    """Return the start of the period of this length that contains `time`."""
     seconds = _SECONDS.get(step)
     if seconds is not None:
         return int(time // seconds) * seconds
@@ -38,7 +38,9 @@ def start_of(step: Step, time: float) -> int:
 
 
 def end_of(step: Step, time: float) -> int:
-    """Return when the period of this length that contains `time` ends, which is when the next one begins."""
+    """Return the end of the period of this length that contains `time`. The next period starts at this
+    moment.
+    """
     start = start_of(step, time)
     return start + _SECONDS[step] if step in _SECONDS else start_of(step, start + 32 * DAY)
 
@@ -50,7 +52,9 @@ def rounded_up(step: Step, time: float) -> int:
 
 
 def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
-    """Yield the start of each period of this length that overlaps the span from `begin` to `end`."""
+    """Yield the start of each period of this length that overlaps the span from `begin` to `end` (not
+    included), in order. `begin` must be before `end`.
+    """
     start = start_of(step, begin)
     while start < end:
         yield start

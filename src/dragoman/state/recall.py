@@ -44,9 +44,9 @@ replace = msgspec.structs.replace
 class Question(msgspec.Struct, frozen=True):
     """The vault keys under which the entry for one assistant message may be stored.
 
-    index: the position of the message in the request. keys: the first key in this order that has an entry
-    decides. hints: more keys, which are used only if no key in `keys` has an entry. An entry that is found by
-    a hint shows that the client has changed the message, so nothing is put back.
+    index: the position of the message in the request. keys: if several of them have entries, the entry of the
+    first one is used. hints: more keys, which are used only if no key in `keys` has an entry. An entry that
+    is found by a hint shows that the client has changed the message, so nothing is put back.
     """
 
     index: int
@@ -67,8 +67,8 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 
     marks: makes the keys and digests of the client that sent the request. search: False = the caller knows
     that the vault is empty, so no Questions are returned. A message with calls or results of the provider's
-    own tools, or with other native blocks, gets no Question: its client speaks the provider's protocol, so
-    nothing is missing.
+    own tools, or with native blocks that stand for no call of a client's tool, gets no Question: its client
+    speaks the provider's protocol, so nothing is missing.
     """
     questions: list[Question] = []
     conversation = marks.conversation()

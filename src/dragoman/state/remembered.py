@@ -19,9 +19,9 @@ replace = msgspec.structs.replace
 
 class Remembered:
     """One entry of the vault, while its blocks are put back into messages. kept: the entry's content. marks:
-    makes the digests of the client. where: the path of the first message for which the entry was found. used:
-    the indices in `kept.pieces` of the pieces that need no more work, because they were put back or must not
-    be put back.
+    makes the digests of the client that owns the entry. where: the path of the first message for which the
+    entry was found. used: the indices in `kept.pieces` of the pieces that need no more work, because they
+    were put back or must not be put back.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -57,9 +57,9 @@ class Remembered:
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """Return the blocks of one client message, in the order of the answer, together with the answer's
         stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. Add
-        to `used` the pieces that the returned blocks contain. If calls without ids would change their order,
-        return the blocks and leave `used` unchanged, because their order tells which result belongs to which
-        call.
+        to `used` the pieces that the returned blocks contain. If that would change the order of calls without
+        ids, return `blocks` as a tuple instead and leave `used` unchanged: the order of such calls tells
+        which result belongs to which call.
 
         later: the seals of the thinking that the client itself sends in later messages of the same answer;
         this thinking is not put back.
@@ -110,8 +110,8 @@ class Remembered:
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
         """Return the client's blocks in two groups. First, {index of the piece: block} of the blocks that are
-        found in the answer, each with its seal. Second, the list of the other blocks, which the client has
-        changed or added.
+        found in the answer, each with the seal of its piece (`_resealed`). Second, the list of the other
+        blocks, which the client has changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []

@@ -34,7 +34,8 @@ class Vault(Protocol):
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. If there is an older entry under one of these keys, the
-        new entry replaces it under this key. An entry that is larger than the vault's limit is not stored.
+        new entry replaces it under this key. An entry that is larger than the vault's limit is not stored;
+        the older entry is then no longer found under these keys either. Without keys, do nothing.
 
         owner: a digest of the name of the client that the entry belongs to. When the vault is full, the owner
         with the most data loses entries first. Raises StoreFailed.

@@ -121,9 +121,9 @@ class Responses(Protocol):
         lease: float | None = None,
     ) -> bool:
         """Update an unfinished response to the status, body, output and deployment of `response`, and store
-        `events` (numbered from `first`) in the same step. Return True. The response then expires at
-        `response.expires` (None = never), unless its previous expiry time is later. A final status removes
-        the lease.
+        `events` (numbered from `first`) in the same step. Return True. The response then expires at the later
+        of its previous expiry time and `response.expires`; never, if one of them is None. A final status
+        removes the lease.
 
         lease: update only if the response still has this lease; None = do not check the lease. Return False,
         and write nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
@@ -145,7 +145,8 @@ class Responses(Protocol):
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """Return the bodies of items: {id of the item: body}, from all responses and conversations of the
-        client. Unknown ids are missing. Raises HistoryTooLarge.
+        client. Unknown ids are missing. If several items have the same id, the body of one of them is
+        returned. Raises HistoryTooLarge.
         """
 
     async def delete(self, tenant: str, id_: str) -> bool:
@@ -241,8 +242,8 @@ class Conversations(Protocol):
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         """Add all items at the end of a conversation, or none. Return True. The conversation then expires at
-        `expires` (None = never), unless its previous expiry time is later. Return False if there is no such
-        conversation.
+        the later of its previous expiry time and `expires`; never, if one of them is None. Return False if
+        there is no such conversation.
 
         Raises StoreFull if the conversation would become larger than a conversation may be, or if no space
         can be made.
@@ -299,8 +300,8 @@ class Sessions(Protocol):
 
         If the session then has more bytes than a session may have, its oldest turns are removed. If there are
         then more sessions than the store may keep, the client with the most sessions loses its least recently
-        used one. Raises StoreFull if the turn alone is larger than a session may be, or if no space can be
-        made.
+        used one, but never this session. Raises StoreFull if the turn alone is larger than a session may be,
+        or if no space can be made.
         """
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
@@ -399,9 +400,9 @@ class Store(Protocol):
     other processes see the data, and the data outlive this process. kind: `memory`, `sqlite` or `postgresql`.
     is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
     usage records may be written before that. version: the version of the database software; None = there is
-    no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
-    used yet. last_error: the error of the latest use, without secrets; None = the latest use succeeded, or
-    there was none.
+    no database, or it is not open yet. healthy: whether the latest use succeeded (a use that found the store
+    full, or too much to read, is not counted); None = the store was not used yet. last_error: the error of
+    the latest use, without secrets; None = the latest use succeeded, or there was none.
     """
 
     responses: Responses
@@ -431,8 +432,8 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete the entries that have expired at `now` (Unix seconds), and, where a limit is exceeded, more
-        entries until it holds.
+        """Delete the entries that have expired at `now` (Unix seconds), and more entries if a limit of the
+        store is exceeded. Raises StoreFailed.
         """
 
     async def close(self) -> None:

@@ -14,12 +14,12 @@ import msgspec
 
 class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as `ir.units` names
-    the units, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of the
-    cost; None = all of it is known. estimated: True = units were estimated, because the provider did not
-    state them. outcome: as `AttemptRecord.outcome`; "" = the attempt has not failed. key: the id of the
-    provider's key. own: True = the client's tenant has brought the key, so the operator does not pay the
-    cost. price: the price that `cost` was computed with, as text for people. A new field must come last, as
-    in `UsageRecord`.
+    the units, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of an
+    unknown cost; None = the cost is known, or no part of it is. estimated: True = units were estimated,
+    because the provider did not state them. outcome: as `AttemptRecord.outcome`; "" = the attempt has not
+    failed. key: the id of the provider's key. own: True = the client's tenant has brought the key, so the
+    operator does not pay the cost. price: the price that `cost` was computed with, as text for people. A new
+    field must come last, as in `UsageRecord`.
     """
 
     deployment: str

@@ -16,9 +16,9 @@ from dragoman.state.usage_sums import Dimension, Sums
 
 class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
     """A filter for usage records. A record matches if its exchange began at `begin` or later and before `end`
-    (Unix seconds), and if it equals every other field that is not None. key: the name of the client's key.
-    before: `created` and `id` of the last record on the previous page; only records after it in the list
-    match.
+    (Unix seconds), and if it has the value of each of the fields `key` to `end_user` that is not None. key:
+    the name of the client's key. before: `created` and `id` of the last record on the previous page; only
+    records after it in the list match.
     """
 
     begin: float = 0.0
@@ -57,15 +57,15 @@ class UsageArchive(UsageStore, Protocol):
         """
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return the amounts that each value of a dimension has used in exchanges that began at `since` (Unix
-        seconds) or later. dimension: None = all usage together, under the key "". Usage whose record is not
-        stored yet is not counted.
+        """Return, by value of a dimension, the amounts that each value has used in exchanges that began at
+        `since` (Unix seconds) or later; "" = no value. dimension: None = all usage together, under the key
+        "". Usage whose record is not stored yet is not counted.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
         """Return the amounts that stored records have charged (`UsageRecord.settled`) to the counters of
-        these limits, by the counter's name. Only counters whose window contains `now` (Unix seconds) are
-        returned. limits: names of limits. Returns {} if the store does not outlive the process.
+        these limits, by the counter's name. Only counters whose window has not ended at `now` (Unix seconds)
+        are returned. limits: names of limits. Returns {} if the store does not outlive the process.
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:

@@ -38,7 +38,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dimensions(self) -> frozenset[Dimension]:
-        """All dimensions that the report needs."""
+        """All dimensions in `by` and `only`."""
         return frozenset([*self.by, *self.only])
 
 
@@ -89,8 +89,8 @@ class Cell(NamedTuple):
 
 
 def problem(query: Query) -> tuple[str, str] | None:
-    """Return why a query cannot be answered, as (name of the parameter of the HTTP API, reason); None = it
-    can be answered.
+    """Return the first reason why a query cannot be answered, as (name of the parameter of the HTTP API,
+    reason); None = it can be answered.
     """
     if query.begin >= query.end:
         return "to", "is not later than `from`"

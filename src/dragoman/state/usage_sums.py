@@ -152,7 +152,7 @@ class Sums:
         return f"Sums{self._stated()}"
 
     def _stated(self) -> tuple[dict[Any, int], ...]:
-        """Return the four maps without the sums that are 0."""
+        """Return copies of the four maps (counts, units, total, first) without the sums that are 0."""
         every: tuple[dict[Any, int], ...] = (self.counts, self.units, self.total, self.first)
         return tuple({name: amount for name, amount in one.items() if amount} for one in every)
 
@@ -189,8 +189,8 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 
 def text(value: str | None) -> str:
-    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters, and
-    with characters that databases refuse replaced. None becomes "".
+    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters. NUL
+    becomes U+FFFD, half of a surrogate pair becomes "?", None becomes "".
     """
     if not value:
         return ""
@@ -201,7 +201,7 @@ def text(value: str | None) -> str:
 
 
 def tags_of(record: UsageRecord) -> list[str]:
-    """Return the tags of a record in the form in which they are stored, each once."""
+    """Return the tags of a record in the form in which they are stored, each once, without empty ones."""
     return list(dict.fromkeys(filter(None, map(text, record.tags))))
 
 
@@ -241,7 +241,9 @@ def group_of(record: UsageRecord) -> Group:
 
 
 def is_plain(record: UsageRecord) -> bool:
-    """Return whether a record has only one part with at most one line, which did not fail."""
+    """Return whether a record has no lines; or only one line, which did not fail and is of the record's
+    deployment.
+    """
     lines = record.lines
     if not lines:
         return True

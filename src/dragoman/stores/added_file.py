@@ -3,8 +3,7 @@ store.
 
 A start and a reload need these entries in processes that must not open the store. The parent of several
 workers must have no thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a
-start should not load SQLAlchemy. So each call opens the database, reads, and closes it. This takes less than
-a millisecond for a SQLite file, and some milliseconds for a server's database.
+start should not load SQLAlchemy. So each call opens the database, reads, and closes it.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ _Run: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 
 def read(database: Location) -> KeptEntries:
-    """Return all entries that are stored now, and the number of the latest change; no entries and 0 if the
-    database file or its table does not exist yet. Raises StoreFailed, and SchemaRefused if this version
-    cannot use the PostgreSQL database.
+    """Return the entries that are stored now (without removed ones), and the number of the latest change.
+    Return no entries and 0 if the database file or the table of entries does not exist. Raises StoreFailed,
+    and SchemaRefused if this version cannot use the PostgreSQL database.
     """
     with _opened(database) as run:
         if run is None:
@@ -56,14 +55,18 @@ def read(database: Location) -> KeptEntries:
 
 
 def version(database: Location) -> int:
-    """Return the number of the latest change; 0 = there was no change. Raises as `read` does."""
+    """Return the number of the latest change; 0 = there was no change, or the database file or the table of
+    entries does not exist. Raises as `read` does.
+    """
     with _opened(database) as run:
         return 0 if run is None else int(run(_LATEST)[0][0])
 
 
 @contextmanager
 def _opened(database: Location) -> Generator[_Run | None]:
-    """Give a function that runs SELECTs in the database; None = the file or the table does not exist."""
+    """Give a function that runs SELECTs in the database; None = the database file or the table of entries
+    does not exist. Raises StoreFailed.
+    """
     with _in_server(database) if isinstance(database, PostgresUrl) else _in_file(database) as run:
         yield run
 

@@ -50,9 +50,9 @@ no secret.
 
 
 def database(stated: str) -> str | PostgresUrl | None:
-    """Parse the text of a setting. Return the path of a SQLite file; "" = the file in Dragoman's own folder
-    (`sqlite`); a PostgresUrl; or None = no database (`memory`). Raises ValueError for any other setting. The
-    error does not quote the setting, because the setting may contain a password.
+    """Parse the text of a setting. Return the path of the SQLite file in a sqlite URL; "" = the file in
+    Dragoman's own folder (`sqlite`); a PostgresUrl; or None = no database (`memory`). Raises ValueError for
+    any other setting. The error does not quote the setting, because the setting may contain a password.
     """
     if stated == "memory":
         return None
@@ -68,8 +68,8 @@ def database(stated: str) -> str | PostgresUrl | None:
 
 
 def shown(stated: str) -> str:
-    """Return the text of a setting in a form that people may see: a PostgreSQL URL without its password and
-    parameters, or `postgresql://…` if the URL is wrong; any other text unchanged.
+    """Return the text of a setting, without the secrets of a PostgreSQL URL: such a URL loses its password
+    and its parameters, or becomes `postgresql://…` if it is wrong. Any other text is returned unchanged.
     """
     if _SCHEME.match(stated) is None:
         return stated

@@ -20,9 +20,9 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Stores chat completions in memory. room: counts the memory of all parts of the store together; if the
-    store is full, a write to one part may remove the least recently used entries of any part. now: returns
-    Unix seconds.
+    """Stores chat completions in memory. room: counts the memory of responses, conversations, sessions and
+    chat completions together. If the room is full, a write may remove entries of any of these four kinds.
+    now: returns Unix seconds.
     """
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:

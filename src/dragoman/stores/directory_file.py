@@ -2,7 +2,7 @@
 SQLite database.
 
 Most gateways with a SQLite store have no keys in it. To see that, they need not load SQLAlchemy and open the
-store: each call opens the file, reads one number and closes the file, in less than a millisecond.
+store: each call opens the file, reads one number and closes the file.
 """
 
 from __future__ import annotations

@@ -49,8 +49,9 @@ class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
     kind: the kind of the database in `/health`. open_: opens the store; it may raise only StoreFailed.
-    healthy: whether the latest use succeeded, None = not used yet. last_error: the error of the latest use;
-    None = the latest use succeeded, or there was none.
+    healthy: whether the latest use succeeded; None = not used yet. A use that raises StoreFull or
+    HistoryTooLarge does not change `healthy`. last_error: the error of the latest use; None = the latest use
+    succeeded, or there was none.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -89,9 +90,10 @@ class Lazy(Generic[S]):
             self._opening = None
 
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
-        """Open the store if necessary, call `what` with the store, and return the result of `what`. Set
-        `healthy` and `last_error` to the outcome, but do not change them for StoreFull and HistoryTooLarge,
-        because the store works then. Raises StoreFailed.
+        """Open the store if necessary, call `what` with the store, and return the result of `what`. On
+        success, set `healthy` to True and `last_error` to None. On StoreFailed, set `healthy` to False and
+        `last_error` to its text. StoreFull, HistoryTooLarge and all other exceptions change neither. Raises
+        StoreFailed if the store cannot be opened, and every exception of `what`.
         """
 
         async def used() -> T:
@@ -101,7 +103,7 @@ class Lazy(Generic[S]):
 
     async def noted(self, work: Awaitable[T]) -> T:
         """Wait for `work` on the database, and return its result. Set `healthy` and `last_error` as `use`
-        does. Raises StoreFailed.
+        does. Raises every exception of `work`.
         """
         try:
             result = await work
@@ -119,8 +121,8 @@ class Lazy(Generic[S]):
             await self.use(lambda store: store.sweep(now))
 
     async def close(self) -> None:
-        """Close the store if it is open. If it is being opened now, wait until that has ended, then close it.
-        It cannot be opened again.
+        """Close the store if it is open. If it is being opened now, wait until the opening has ended, then
+        close the store. Afterwards `opened` raises StoreFailed.
         """
         self._closed = True
         if self._opening is not None:
@@ -131,8 +133,8 @@ class Lazy(Generic[S]):
 
 
 class LazyStore(Lazy[Store]):
-    """A store that opens another store at its first use, and passes all calls on to that store, except for
-    the usage records that `usage` writes.
+    """A store that opens another store at its first use, and passes the calls of its parts on to that store,
+    except for the usage records that `usage` writes.
 
     kind, open_: as for `Lazy`. seals: True = the other store has a vault of seals. usage: makes the object
     that writes usage records while the other store is not open; None = no such object, so the first record
@@ -184,9 +186,9 @@ class LazyStore(Lazy[Store]):
         return self._file
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the store is open. A store that is not open is opened for this only if
-        usage was written to its file while it was closed, and the file contains something to delete or to add
-        up; otherwise do nothing. now: Unix seconds.
+        """Delete expired entries if the store is open. If the store is not open, first open it, but only if
+        this object has written usage to the file and the file contains something to delete or to add up;
+        otherwise do nothing. now: Unix seconds.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()
@@ -232,8 +234,8 @@ class _Part:
 
 class _LazyUsage(_Part):
     """The usage part of a lazy store in a SQLite file. While the store is not open, records are written
-    without opening it if the file has the schema of this version. All other methods open the store. file:
-    returns the object that writes these records.
+    without opening the store if the file has the schema of this version; if not, the store is opened. All
+    other methods open the store. file: returns the object that writes these records.
     """
 
     def __init__(self, store: LazyStore, file: Callable[[], UsageFile]) -> None:

@@ -1,4 +1,6 @@
-"""The limits of a store: how much it stores, for how long, and how much one call reads."""
+"""The limits of a store: how much it stores, for how long, and how much one call reads. Also compares expiry
+times.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ from dragoman.state.store import HistoryTooLarge
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one store.
 
-    size: total bytes of responses, conversations, sessions and chat completions. history_size: the most bytes
-    that one call reads (a response with all responses before it, or the items that a request refers to), and
-    the most bytes of one conversation. history_count: the most items, or responses, that one call reads.
-    session_count: the number of sessions. session_size: bytes of one session. seals_size: total bytes of
-    seals. seals_ttl: seconds that a seal is stored after its last use. If `seals_size` or `seals_ttl` is 0,
-    no seals are stored. usage_records: seconds that usage records are stored. usage_hours, usage_days,
-    usage_months: seconds that the sums of hours, days and months are stored. None for one of these four = for
-    ever. usage_values: the most tags, and the most end users, whose sums are stored separately for a period
-    that is over.
+    size: the most bytes of all responses, conversations, sessions and chat completions together.
+    history_size: the most bytes that one call reads (a response with all responses before it, or the items
+    that a request refers to), and the most bytes of one conversation. history_count: the most items, or
+    responses, that one call reads. session_count: the most sessions. session_size: the most bytes of one
+    session. seals_size: the most bytes of all seals. seals_ttl: seconds that a seal is stored after its last
+    use. If `seals_size` or `seals_ttl` is 0, no seals are stored. usage_records: seconds that usage records
+    are stored. usage_hours, usage_days, usage_months: seconds that the sums of hours, days and months are
+    stored. For each of these four, None = for ever. usage_values: for a period that is over, the most tags
+    whose sums are stored separately, and the most end users.
     """
 
     size: int = 500_000_000
@@ -36,7 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seals(self) -> bool:
-        """Whether seals are stored."""
+        """Whether seals are stored: `seals_size` and `seals_ttl` are above 0."""
         return self.seals_size > 0 and self.seals_ttl > 0
 
 

@@ -1,7 +1,7 @@
 """The store in memory. Its size is limited, and its content is lost when the process ends.
 
-No method awaits anything, so other tasks never see a method half done. Stored objects are frozen, so they are
-not copied.
+The methods of the parts in this module await nothing, so other tasks never see a method half done. Stored
+objects are frozen, so they are not copied.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _PIECE = 120
 
 
 class MemoryStore:
-    """Stores data in memory. It does not keep client keys, or entries that operators have added to the
-    configuration (`directory` and `added` are None). seams: gives the clocks and the random secret of the
-    vault.
+    """Stores data in memory. `directory` and `added` are None: client keys, tenants, teams, users, and
+    entries that operators have added to the configuration are not stored. `seals` is None if `limits` allows
+    no seals. seams: gives the clocks and the random secret of the vault.
     """
 
     kind = "memory"
@@ -87,8 +87,8 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. Expired seals are deleted by the next use of the vault instead. The other
-        limits need no sweep, because each write keeps them. now: Unix seconds.
+        """Delete expired responses, conversations, sessions and chat completions. Seals, usage records and
+        owners of objects are not touched. now: Unix seconds.
         """
         for part in self._parts:
             part.sweep(now)
@@ -118,17 +118,19 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """Whether a worker runs the response. This does not depend on a clock: see `StoredResponse.lease`."""
+        """Whether the response has a lease and its status is not final. The lease may be old, because it is
+        never compared with a clock (`StoredResponse.lease`).
+        """
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """Return whether the response has expired, and no worker runs it. now: Unix seconds."""
+        """Return whether the response has expired, and `runs` is False. now: Unix seconds."""
         return is_over(self.response.expires, now) and not self.runs
 
 
 class _KeptConversation(msgspec.Struct, eq=False):
-    """A stored conversation. items: by numbers that count up as items are added. next: the number that the
-    next item gets. bodies: the JSON of the items by the items' ids.
+    """A stored conversation. items: the items by number; the numbers rise in the order in which items were
+    added. next: the number that the next item gets. bodies: the JSON of the items by the items' ids.
     """
 
     conversation: Conversation
@@ -150,8 +152,8 @@ class _Items:
     called the holder of its items. most: the most bytes that one search may return; a larger result raises
     HistoryTooLarge.
 
-    A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
-    are added with a few set operations. Only an id that several holders have needs more work.
+    A response may have 60,000 items, and the event loop waits while they are added. So the items of a holder
+    are added with a few set operations. An id that other holders have too needs more work.
     """
 
     def __init__(self, most: int) -> None:
@@ -206,9 +208,9 @@ class _Items:
 
 
 class _Shelf(Generic[_H]):
-    """The common part of the stores for responses and for conversations in memory. Each response or
-    conversation has a unique id, and contains items. room: as for `MemoryChats`. items: finds the items of
-    both stores.
+    """The common part of MemoryResponses and MemoryConversations. Each response or conversation has a unique
+    id, and contains items. room: as for `MemoryChats`. items: finds the items of all responses and
+    conversations.
     """
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
@@ -434,8 +436,8 @@ class MemoryConversations(_Shelf[_KeptConversation]):
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
         """Make room for `more` further bytes of a conversation that will then have `size` bytes. spared: the
-        place of this conversation, which is not removed; None = the conversation is new. Raises StoreFull,
-        also if `size` is more than a conversation may have.
+        place of this conversation, which is not removed; None = the conversation is new. Raises StoreFull if
+        `size` is more than a conversation may have, or if no space can be made.
         """
         most = min(self._limits.size, self._limits.history_size)
         if size > most:
@@ -493,9 +495,10 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """Delete the least recently used session of the client that has the most sessions. If that is the
-        session `newest` (client, id), delete the next one instead: of this client, or if it has no other, of
-        the next client.
+        """Delete one session, but never the session `newest` (client, id): the least recently used one of the
+        client that has the most sessions. Of clients with equally many sessions, the client of `newest` comes
+        first, then the first by name. If a client has only the session `newest`, the next client loses a
+        session.
         """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))

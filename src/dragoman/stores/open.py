@@ -1,4 +1,5 @@
-"""Makes the stores for the settings `stores.sql` and `trace.store`, and tells which database a setting means.
+"""Makes the stores for the settings `stores.sql` and `trace.store`, tells which database a setting means, and
+whether it can be used (installed libraries, access to a folder).
 
 A database is opened at its first use.
 """
@@ -35,13 +36,13 @@ SQLite file has only one writer at a time: so no session waits until exchanges a
 
 
 def installed() -> bool:
-    """Return whether the libraries of the extra `sql` are installed."""
+    """Return whether the libraries of the extra `sql` (SQLAlchemy and Alembic) are installed."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:
-    """Return whether a file can be created in this folder; if the folder does not exist, in its nearest
-    existing parent.
+    """Return whether this process may create files in a folder. If the folder does not exist, its nearest
+    existing parent is checked instead.
     """
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
@@ -53,9 +54,9 @@ def open_store(
     """Return the store for the setting `stores.sql`. A database is not opened yet.
 
     where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in the folder `home`; or a URL
-    `sqlite:///path` or `postgresql://…`. limits: how much is stored, and for how long. seams: gives the
-    clocks and the random secret of the vault. Raises ConfigError if the setting is wrong, or if the extra for
-    its database (`sql`, `postgres`) is not installed.
+    `sqlite:///path` or `postgresql://…`. limits: the limits of the store. seams: gives the clocks and the
+    random secret of the vault. Raises ConfigError if the setting is wrong, or if the extra for its database
+    (`sql`, `postgres`) is not installed.
     """
     place = located(where, home)
     if place is None:

@@ -1,7 +1,7 @@
 """Which client owns which object at a provider, in memory; implements `state.owned.OwnedObjects`.
 
-No entry is removed to make room, because a client whose id was removed could never reach or delete its file
-again.
+No entry is removed to make room, because without its entry an object can no longer be used or deleted by its
+owner.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST = 100_000
 
 class MemoryOwned:
     """Stores the owners of objects until the process ends. most: the most objects of all owners together;
-    `keep` raises StoreFull for more.
+    `keep` raises StoreFull if there would be more.
     """
 
     def __init__(self, most: int = MOST) -> None:

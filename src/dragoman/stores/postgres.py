@@ -1,4 +1,4 @@
-"""Connects to PostgreSQL, and classifies the errors of a connection.
+"""Connects to PostgreSQL, checks the URL of a database, and classifies the errors of a connection.
 
 A server may be down, frozen or cut off at any moment. So each wait has a time limit: the attempt to connect,
 each statement, each wait for a lock. https://www.postgresql.org/docs/current/libpq-connect.html
@@ -49,9 +49,9 @@ _WHERE: Final = re.compile(
 
 
 def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Connection[Any]:
-    """Return a new connection. The connection commits each statement by itself unless a transaction was
-    begun. statement: the most seconds that the server spends on one statement, and waits for the next
-    statement of a transaction. Raises psycopg.Error.
+    """Return a new connection, which commits each statement at once unless a transaction was begun.
+    statement: the most seconds for one statement, for a wait for a lock, and for a pause inside a
+    transaction; the server enforces them. Raises psycopg.Error.
     """
     uri = address.uri.reveal()
     stated = conninfo_to_dict(uri)
@@ -72,8 +72,8 @@ def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Conne
 
 
 def checked(address: PostgresUrl) -> None:
-    """Raise ValueError with the reason if libpq does not understand the URL. The reason contains no value of
-    the URL.
+    """Raise ValueError with the reason if libpq does not understand the URL. The reason may name an unknown
+    parameter, but contains no value of the URL.
     """
     try:
         conninfo_to_dict(address.uri.reveal())
@@ -85,7 +85,9 @@ def checked(address: PostgresUrl) -> None:
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Return whether the connection cannot be used any more after this error."""
+    """Return whether a new connection is needed after this error: its SQLSTATE begins with one of `_LOST`; or
+    it has no SQLSTATE and is an OperationalError or InterfaceError.
+    """
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -93,24 +95,31 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def is_hopeless(error: psycopg.Error) -> bool:
-    """Return whether the next step would very likely fail too, after an equally long wait."""
+    """Return whether steps that wait for the database would very likely fail too, after an equally long wait:
+    the connection is lost (`is_lost`), or the server lacks resources or time (`_CLOGGED`).
+    """
     return is_lost(error) or (error.sqlstate or "").startswith(_CLOGGED)
 
 
 def refuses_data(error: psycopg.Error) -> bool:
-    """Return whether the server refuses the values of a statement, and would refuse them again."""
+    """Return whether the server refuses the values of a statement, and would refuse them again
+    (`_REFUSED`).
+    """
     return (error.sqlstate or "").startswith(_REFUSED)
 
 
 def in_words(error: psycopg.Error) -> str:
-    """Return the error text of the server or the driver, in one line and without addresses."""
+    """Return the first line of an error's text, without the prefix that names the server's address. If
+    several hosts were tried, the text is about the last one. If there is no text, return the name of the
+    error's class.
+    """
     last = str(error).strip().rpartition("\n- ")[2]  # of several hosts, the last one that was tried
     return _WHERE.sub("", last).partition("\n")[0].strip() or type(error).__name__
 
 
 class _Text(StrDumperUnknown):
-    """Sends a text to the server. U+0000, which PostgreSQL cannot store in a text, is replaced by U+2400,
-    also in the conditions of a SELECT, so that the row is found again.
+    """Sends a text to the server. PostgreSQL cannot store U+0000 in a text, so U+2400 replaces it, in stored
+    values and in the conditions of a SELECT.
     """
 
     def dump(self, obj: str) -> Any:

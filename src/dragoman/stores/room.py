@@ -1,6 +1,7 @@
 """Counts the memory of stored entries, and removes entries to keep it below a limit.
 
-When the limit is reached, the client that uses the most memory loses its least recently used entries.
+When the limit is reached, the client that uses the most memory first loses its least recently used entries.
+Entries of running responses are not removed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Place(msgspec.Struct, eq=False):
     """The memory that one entry takes.
 
     tenant: the name of the client that owns the entry. size: approximate bytes. leave: deletes the entry and
-    calls `Room.free` for it. stays: True = the entry is not removed to make room for others, because its
-    request still runs.
+    calls `Room.free` for it. stays: True = the entry is not removed to make room for others, because it is a
+    running response.
     """
 
     tenant: str
@@ -43,8 +44,8 @@ class _Share(msgspec.Struct):
 
 
 class Room:
-    """Counts the memory of the entries of one or more stores, and removes entries when the memory reaches a
-    limit. max_size: the limit, in approximate bytes.
+    """Counts the memory of the entries of one or more stores, and removes entries to make space for new ones.
+    max_size: the most bytes of all entries, approximately.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -59,9 +60,10 @@ class Room:
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
         """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
-        free a part of the limit (`_SPARE`) in addition, if possible. The client with the most bytes loses
-        entries first; `more` counts as bytes of `tenant`. spared: an entry that is not removed. Raises
-        StoreFull, and removes nothing, if too few entries may be removed.
+        free a part of the limit (`_SPARE`) in addition, if possible. Each removed entry is the least recently
+        used one of the client that has the most bytes at that moment; `more` counts as bytes of `tenant`.
+        spared: an entry that is not removed. Raises StoreFull, and removes nothing, if too few entries may be
+        removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:
@@ -94,14 +96,16 @@ class Room:
             place.leave()
 
     def take(self, place: Place) -> None:
-        """Count a new entry. Call `make` before."""
+        """Count a new entry. The caller has called `make` for its size."""
         share = self._shares.setdefault(place.tenant, _Share())
         share.places[place] = None
         share.size += place.size
         self.size += place.size
 
     def resize(self, place: Place, size: int) -> None:
-        """Count the new size of an entry, and mark the entry as used. Call `make` before if it grows."""
+        """Count the new size of an entry, and mark the entry as used. If the entry grows, the caller has
+        called `make` for the difference.
+        """
         more, place.size = size - place.size, size
         self._shares[place.tenant].size += more
         self.size += more

@@ -26,8 +26,9 @@ class MemoryVault:
     """Stores entries in memory. When it is full, the owner with the most data loses its least recently used
     entries.
 
-    secret: 32 random bytes. ttl: seconds that an entry is stored after its last use. max_size: approximate
-    bytes of memory for all entries together. now: returns monotonic seconds.
+    secret: 32 random bytes. ttl: seconds that an entry is stored after its last use. max_size: the most bytes
+    of memory for all entries together, approximately; a larger entry is not stored. now: returns monotonic
+    seconds.
     """
 
     def __init__(self, secret: bytes, *, ttl: float, max_size: int, now: Callable[[], float]) -> None:
@@ -85,8 +86,8 @@ class MemoryVault:
             self._drop(oldest)
 
     def _forget(self, key: bytes) -> None:
-        """Remove a key because it will get a new entry. Delete its old entry if that entry has no
-        other key.
+        """Remove a key from the vault, because the key gets a new entry. Delete its old entry if that entry
+        has no other key. Do nothing if the key is unknown.
         """
         held = self._by_key.pop(key, None)
         if held is not None:

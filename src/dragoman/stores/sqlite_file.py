@@ -1,5 +1,5 @@
-"""Creates the SQLite file of a store, sets the options of each connection to the file, and empties its log.
-Needs no SQLAlchemy.
+"""Creates the SQLite file of a store, sets the options of each connection to the file, and empties SQLite's
+log. Needs no SQLAlchemy.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
 """
@@ -38,7 +38,7 @@ def make_file(file: Path) -> None:
 
 def empty_log(driver: sqlite3.Connection) -> None:
     """Move the content of SQLite's log into the database file and truncate the log. If readers still use the
-    log after `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
+    log after `_CHECKPOINT_PATIENCE` seconds, the log is not truncated, and no error is raised.
     """
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
@@ -74,8 +74,8 @@ REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceEr
 
 
 def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again for up to
-    `PATIENCE` seconds; then raise sqlite3.OperationalError.
+    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again, with
+    pauses of `PATIENCE` seconds in all; then raise sqlite3.OperationalError. Other errors are raised at once.
     """
     tries = int(PATIENCE / _LOCKED_PAUSE)
     while True:

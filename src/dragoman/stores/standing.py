@@ -20,8 +20,8 @@ HEAD: Final = "0009"
 
 class Standing(NamedTuple):
     """The schema of a database. revision: the newest migration that the database has; None = it has no tables
-    yet. compatible_from: the oldest HEAD whose code may use the database; None = not known, or not needed
-    because the database is not newer.
+    yet. compatible_from: versions of Dragoman whose HEAD is older than this must not use the database; None =
+    not known, or not needed because the database is not newer.
     """
 
     revision: str | None
@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
     @property
     def is_newer(self) -> bool:
-        """Whether a newer version of Dragoman has upgraded the database."""
+        """Whether the database has a migration that this version does not know."""
         return self.revision is not None and self.revision > HEAD
 
     @property
@@ -38,8 +38,9 @@ class Standing(NamedTuple):
         return self.revision is not None and self.revision < HEAD
 
     def check(self, *, upgrades_itself: bool) -> None:
-        """Raise SchemaRefused if this version cannot use the database. upgrades_itself: True = an older
-        schema is upgraded when the database is opened, so it is not refused.
+        """Raise SchemaRefused if this version cannot use the database: the database is newer and
+        `compatible_from` is later than HEAD; or the database is older and `upgrades_itself` is False.
+        upgrades_itself: True = an older schema is upgraded when the database is opened.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
             raise SchemaRefused(
@@ -54,4 +55,4 @@ class Standing(NamedTuple):
 
 
 class SchemaRefused(StoreFailed):
-    """This version cannot use the database's schema. The message says what to do."""
+    """This version cannot use the database's schema. The message names the two schemas."""

@@ -16,7 +16,8 @@ _PAUSE = 60.0
 
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
-    """Sweep the store about once a minute, until the task is cancelled. Log a failure and continue.
+    """Sweep the store again and again until the task is cancelled, each time after 30 to 90 seconds. If a
+    sweep raises StoreFailed, log that and continue.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """

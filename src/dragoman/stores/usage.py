@@ -1,8 +1,8 @@
 """Usage in memory, since the process began; implements `state.usage_archive.UsageArchive`.
 
-Sums are stored for each hour and each combination of values that occurred in it. If there are too many sums,
-those of the oldest hour are dropped (but never those of the only hour), and reports state the time since
-which usage is known.
+The latest records are stored one by one. Sums are stored for each hour and each combination of values that
+occurred in it. If there are too many sums, those of the oldest hour are dropped (but never those of the only
+hour), and reports state the time since which usage is known.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class _Key(NamedTuple):
 
 
 class MemoryUsage:
-    """Stores usage in memory. now: returns Unix seconds. most: the most sums. records: how many of the latest
-    records are stored one by one.
+    """Stores usage in memory. now: returns Unix seconds. most: the most sums, if they are of more than one
+    hour. records: how many of the latest records are stored one by one.
     """
 
     def __init__(self, now: Callable[[], float], most: int = _MOST, records: int = _RECORDS) -> None:
@@ -100,8 +100,9 @@ class MemoryUsage:
         return {value: spent_of(sums) for value, sums in found.items()}
 
     def _of(self, since: float) -> Iterator[tuple[_Key, Sums]]:
-        """Yield the sums since a time. For the hour that contains this time, they are made from the latest
-        records.
+        """Yield the sums of exchanges that began at `since` or later. If `since` is inside an hour, the sums
+        for the rest of that hour are made from those records that are still stored one by one. A key may come
+        several times.
         """
         for hour, kept in self._hours.items():
             if hour >= since:
@@ -141,7 +142,9 @@ def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float
 
 
 def _combined(key: _Key, query: Query) -> Iterator[tuple[str, ...]]:
-    """Yield the groups of a query that these sums belong to, as the values of `Query.by`."""
+    """Yield the groups of a report to which sums with this key belong, as the values of `Query.by`: () if the
+    query does not group. Several groups are possible only for the dimension `tag`.
+    """
     values = [key.values(name) for name in query.by]
     if not values:
         yield ()

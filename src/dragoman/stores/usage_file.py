@@ -94,7 +94,7 @@ _EXPIRED: Final = tuple(
 
 class UsageFile:
     """Writes usage records into one SQLite file. The first record opens the file, and creates it if it does
-    not exist. limits: how long usage is stored.
+    not exist. limits: the limits of the store.
     """
 
     def __init__(self, file: Path, limits: Limits) -> None:
@@ -118,8 +118,9 @@ class UsageFile:
         return await self._run(lambda: self._keep(records)) if records else 0
 
     async def is_due(self, now: float) -> bool:
-        """Return whether anything in the file must be deleted, or added up, at the time `now` (Unix seconds).
-        Return False if this object has written nothing yet. Raises StoreFailed.
+        """Return whether a sweep of the file may have something to delete (data of any kind) or to add up
+        (usage) at the time `now` (Unix seconds). Return False if this object has written nothing yet. Raises
+        StoreFailed.
         """
         return self._connection is not None and await self._run(lambda: self._is_due(now))
 
@@ -163,7 +164,7 @@ class UsageFile:
         return len(batch.rows)
 
     def _opened(self) -> sqlite3.Connection | None:
-        """Return the connection to the file. Open the file before if necessary, and create the file and its
+        """Return the connection to the file. Open the file first if necessary, and create the file and its
         tables if they do not exist. None = the file has another schema.
         """
         if self._connection is None:
@@ -231,8 +232,8 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
-    """Return the newest migration that the database has; None = the tables were not made by Dragoman. If
-    there are no tables, make them first. Several processes may call this at the same time.
+    """Return the newest migration that the database has; None = the database has tables, but states no
+    migration. If there are no tables, make them first. Several processes may call this at the same time.
     """
     tables, marked = connection.execute(_TABLES).fetchone()
     if not tables:

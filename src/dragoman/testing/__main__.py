@@ -22,8 +22,9 @@ def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Pat
     used if `arguments` name no folder. exceptions: used if `arguments` name no file of exceptions; None =
     there are no exceptions.
 
-    Raises SystemExit for wrong arguments and for `--help`. Returns the exit code: 1 if a law is broken, if an
-    exception has a problem, or if no exchange was found, else 0.
+    Raises SystemExit for wrong arguments and for `--help`. Returns the exit code: 1 if a law is broken, if
+    `Ledger.problems` names a problem (not checked if `--law` selects laws), or if no exchange was found, else
+    0.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

@@ -36,8 +36,8 @@ class CanonicalForm(msgspec.Struct, frozen=True):
 class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
-    terminator: the frame at the end of its streams that is not an event, None = there is none. streamed: the
-    form of streamed answers, None = the same as `response`.
+    terminator: the frame at the end of the dialect's streams that is not an event, None = there is none.
+    streamed: the form of streamed answers, None = the same as `response`.
     """
 
     request: CanonicalForm
@@ -141,8 +141,8 @@ def _chat_content(value: Any) -> Any:
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """Return the log probabilities. An object whose members are all null or empty becomes UNSET, because
-    Snowflake writes such an object instead of null.
+    """Return the log probabilities. An object whose members are all null, empty, 0 or false becomes UNSET,
+    because Snowflake writes such an object instead of null.
     """
     return _ABSENT if type(value) is dict and not any(value.values()) else value
 
@@ -227,8 +227,8 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """Return a list of calls without the type "function", and without each `index` that repeats the position.
-    A value that is not a list is returned unchanged.
+    """Return a list of calls without the type "function", and without each `index` in a function that repeats
+    the call's position. A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -246,7 +246,8 @@ def _upper(value: Any) -> Any:
 
 def _gemini_parts(value: Any) -> Any:
     """Return the parts in a canonical arrangement: neighbouring texts are joined, and so are neighbouring
-    thoughts; the signature of a text is moved into an empty part after it. UNSET = no part is left.
+    thoughts; the signature of a text is moved into an empty part after it. Empty texts are removed. UNSET =
+    no part is left. A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -267,14 +268,14 @@ def _gemini_parts(value: Any) -> Any:
 
 
 def _as_json(value: Any) -> Any:
-    """Decode a JSON text; return other values unchanged."""
+    """Return the value of a JSON text; other values are returned unchanged."""
     return msgspec.json.decode(value) if type(value) is str else value
 
 
 def _mistral_calls(value: Any) -> Any:
-    """Return the calls with their arguments as text, and without members that are null or have their default
-    value: the type "function", the id "null", the arguments "null", and an `index` that is the position (or
-    0, which older models write for every call).
+    """Return the calls with arguments as text ("" for "null"), and without members that are null or have
+    their default value: the type "function", the id "null", and an `index` that is the position (or 0, which
+    older models write for every call). A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -302,7 +303,7 @@ def _mistral_thoughts(value: Any) -> Any:
 
 def _mistral_content(value: Any) -> Any:
     """Return the content of an answer with neighbouring texts joined. A list with only one text becomes that
-    text, and empty content becomes UNSET.
+    text, and empty content becomes UNSET. Other content that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value or _ABSENT

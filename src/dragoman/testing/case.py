@@ -1,4 +1,6 @@
-"""One recorded exchange of one dialect, decoded once for all laws; and functions on streams."""
+"""One recorded exchange of one dialect, decoded once for all laws; functions on streams; and which dialect a
+recorded API has.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,7 @@ request.
 
 
 def dialect_of(api: str) -> str | None:
-    """Return the name of the dialect of a recorded API; None = Dragoman does not have this dialect."""
+    """Return the name of the dialect of a recorded API; None = Dragoman has no dialect for this API."""
     name, _, what = api.partition(".")
     if what == "chat" and name in DIALECTS:
         return name
@@ -99,10 +101,11 @@ def dialect_of(api: str) -> str | None:
 class Case:
     """One exchange of one dialect, decoded once for all laws.
 
-    dialect: the dialect of the recording. others: the dialects to translate to. quirks: the vendor's, from
-    the catalogue. widens: values that the vendor's servers accept although the dialect's author refuses them.
-    mutants: the number of odd forms to make of the request and of the answer. tried: how many odd forms were
-    tested. refused: how many of these were refused with a message.
+    dialect: the dialect of the recording. others: the dialects to translate to. quirks: those of the
+    recording's vendor in the catalogue, STANDARD for an unknown vendor. widens: values that the vendor's
+    servers accept although the dialect's author refuses them. mutants: the number of odd forms to make of the
+    request and of the answer. tried: how many odd forms were tested. refused: how many of these were refused
+    with a message.
     """
 
     def __init__(
@@ -121,18 +124,18 @@ class Case:
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:
-        """Return a copy of the case in which the answer's body is `body`."""
+        """Return a copy of the case, without mutants, in which the answer's body is `body`."""
         response = msgspec.structs.replace(self._received, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, response=response))
 
     def streaming(self, frames: list[bytes]) -> Case:
-        """Return a copy of the case with these stream frames."""
+        """Return a copy of the case, without mutants, with these stream frames."""
         twin = self._twin(self.exchange)
         twin.frames = frames
         return twin
 
     def asking(self, body: dict[str, Any]) -> Case:
-        """Return a copy of the case in which the request's body is `body`."""
+        """Return a copy of the case, without mutants, in which the request's body is `body`."""
         request = msgspec.structs.replace(self._sent, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, request=request))
 
@@ -172,8 +175,8 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether the body of the answer can be decoded as an answer. Some gateways send an error with a
-        success status.
+        """Whether the body is an answer, and not an error that a gateway sent with a success status: False if
+        the decoder raises RequestFailed, else True, also if the decoder crashes.
         """
         try:
             return self.response is not None
@@ -184,7 +187,7 @@ class Case:
 
     @property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request. It is True also if no answer was recorded."""
+        """Whether the answer has a status below 400, or no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
@@ -227,8 +230,8 @@ class Case:
 
     @property
     def named_request(self) -> WireRequest:
-        """The recorded request in the form of `wire_request`, but always with the model in the body, also if
-        the recording has the model only in the URL (Azure).
+        """The recorded request in the form of `wire_request`, but always with a model in the body: if the
+        recorded body has none, the model of the recording, or "model".
         """
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")
@@ -276,7 +279,9 @@ class Case:
 
     @cached_property
     def frames(self) -> list[bytes]:
-        """The frames of a streamed answer."""
+        """The frames of a streamed answer. If it was recorded as JSON values, the dialect's terminator is
+        added.
+        """
         if (stream := self._received.stream) is not None:
             return split(stream, framing=self.dialect.stream.framing)
         frames = [msgspec.json.encode(event) for event in self._values or ()]
@@ -337,7 +342,7 @@ def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir
 
 
 def check_grammar(events: Sequence[ir.Event]) -> None:
-    """Raise GrammarError for events that GRAMMAR does not allow, and for a stream without an end."""
+    """Raise GrammarError for an event that `ir.Checker` does not allow, and for a stream without an end."""
     checker = ir.Checker()
     for event in events:
         checker.add(event)

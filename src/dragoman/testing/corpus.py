@@ -1,12 +1,11 @@
 """Recorded exchanges between clients and providers, read lazily from a folder.
 
 An exchange is one JSON object: a line of `<api>.jsonl` or `<api>.samples.jsonl` (samples have no request), or
-the content of a `*.json` file, at any depth below the folder:
+the content of a `*.json` file, in the folder or in a folder inside it:
 
-    {"id", "provider", "api", "model", "features": [...], "note",
-    "request":  null or {"method", "url", "headers", "body"},
-    "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
-                         "binary_b64"}}
+{"id", "provider", "api", "model", "features": [...], "note", "request": null or {"method", "url", "headers",
+"body"}, "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
+"binary_b64"}}
 
 `api` names the vendor and the wire format (`openai.chat`, `groq.chat`). `sse` and `ndjson` are the raw text
 of a stream, `events` its JSON values without framing. `note` gives the reason for a hand-written case. Other
@@ -27,8 +26,8 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. headers: by lower-case name. body: the JSON value, None = the body is not
-    JSON.
+    """The client's request. headers: by lower-case name. body: the JSON value, None = there is no
+    JSON body.
     """
 
     method: str | None = "POST"
@@ -64,7 +63,7 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> bytes:
-        """The body of an answer that is not a stream, as bytes; b"" = it has no body."""
+        """The body of an answer that is not a stream, as bytes; b"" = it has no body, or a binary one."""
         if self.body_text is not None:
             return self.body_text.encode()
         return b"" if self.body is None else msgspec.json.encode(self.body)
@@ -89,7 +88,7 @@ _decode = msgspec.json.Decoder(Exchange).decode
 
 
 def read(folder: Path, *apis: str) -> Iterator[Exchange]:
-    """Yield the exchanges below `folder`, in the order of path and line.
+    """Yield the exchanges in `folder` and the folders inside it, in the order of path and line.
 
     apis: patterns (`openai.chat`, `*.chat`), one of which must match the exchange's api (and the name of its
     `.jsonl` file); no patterns = all exchanges. Raises WireError with the file's name and line for an invalid

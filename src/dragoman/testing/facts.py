@@ -70,11 +70,12 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
-    """Return the facts of `before` that `after` states less often and that the report does not name.
+    """Return the facts of `before` that `after` does not state, or states less often, and that the report
+    does not name.
 
-    A text counts as stated if it occurs inside a text of the same kind, because dialects join texts. The
-    report names a fact if one of its losses, changes or additions has the fact's path or `of`, or a path that
-    contains the fact's path.
+    A text counts as stated, however often, if it occurs inside a text of the same kind, because dialects join
+    texts. The report names a fact if one of its losses, changes or additions has the fact's path or `of`, or
+    a path that contains the fact's path.
     """
     said = Counter((fact.kind, fact.words) for fact in after)
     texts: dict[str, list[str]] = {}
@@ -104,7 +105,9 @@ def _containing(path: str) -> Iterator[str]:
 
 
 def of_request(request: ir.Request) -> list[Fact]:
-    """Return the facts of a request, except the model's name and others that the gateway decides."""
+    """Return the facts of a request, except the model's name and others that the gateway decides. A value in
+    `_SAYS_NOTHING` is not a fact.
+    """
     facts: list[Fact] = []
     # By id, the last call; by name, where calls have no id, all calls in order.
     calls: dict[str | None, list[ir.ToolCall]] = {}
@@ -304,7 +307,7 @@ def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
 
 
 def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
-    """Yield the facts of unknown keys, at the places at which encoders report their losses. A null states no
+    """Yield the facts of unknown keys, at the places at which encoders report their losses. Null is not a
     fact.
     """
     for dialect, members in (extra or {}).items():

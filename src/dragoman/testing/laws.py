@@ -31,9 +31,9 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the dialect's check, which here also accepts what the vendor's
-    servers accept (`Case.widens`), accepts a request that the provider accepted, or whose answer was not
-    recorded.
+    """The law: the dialect's check, which here also accepts what the vendor's servers accept (`Case.widens`),
+    accepts a request that the provider accepted, or whose answer was not recorded. Yields nothing; raises
+    WireError if the law is violated.
     """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
@@ -168,7 +168,7 @@ def response_ir(case: Case) -> Iterator[str]:
 
 def response_unfold(case: Case) -> Iterator[str]:
     """Yield each violation of this law: the answer, unfolded into events and folded again, is the same, and
-    the events obey the grammar.
+    the events obey the grammar (else GrammarError is raised).
     """
     events = list(ir.unfold(case.response))
     check_grammar(events)
@@ -226,7 +226,9 @@ def stream_split(case: Case) -> Iterator[str]:
 
 
 def stream_grammar(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the decoder's events obey the grammar and have an end."""
+    """The law: the decoder's events obey the grammar and have an end. Yields nothing; raises GrammarError if
+    the law is violated.
+    """
     check_grammar(case.events)
     yield from ()
 
@@ -274,8 +276,9 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay passes every frame of the stream on, reads the same usage as
-    the decoder, and notices the end. If the stream reports an error, relay raises RequestFailed.
+    """Yield each violation of this law: relay passes every frame of the stream on (a missing terminator may
+    be added), reads the same usage as the decoder, and notices the end. If the stream reports an error, relay
+    raises RequestFailed.
     """
     relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
@@ -519,7 +522,9 @@ def crash(error: Exception) -> str:
 
 
 def leftovers(value: Any) -> Counter[str]:
-    """Return how often each unknown key (`STRUCT.KEY`) occurs in an IR value, at any depth."""
+    """Return how often each unknown key (`STRUCT.KEY`) occurs in an IR value and in the structs and tuples
+    inside it.
+    """
     found: Counter[str] = Counter()
     if isinstance(value, msgspec.Struct):
         for keys in (getattr(value, "extra", None) or {}).values():
@@ -597,7 +602,7 @@ def _same_bytes(wanted: Mapping[str, bytes], got: Mapping[str, msgspec.Raw]) -> 
 
 
 def _has(body: Any, path: str) -> bool:
-    """Whether a JSON path (`messages[0].content`, with or without `$.`) exists in the body."""
+    """Return whether a JSON path (`messages[0].content`, with or without `$.`) exists in the body."""
     value = body
     for step in path.removeprefix("$").removeprefix(".").replace("[", ".[").split("."):
         if type(value) is list and step.startswith("[") and int(step[1:-1]) < len(value):

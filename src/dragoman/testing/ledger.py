@@ -35,7 +35,7 @@ ALL = 8
 
 class Exceptions:
     """The violations that are known and permitted. reasons: the reason for each, by (law, exchange's id).
-    met: the keys of those that have occurred.
+    met: the keys of those that `covers` has found.
     """
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
@@ -63,7 +63,9 @@ class Exceptions:
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """Return (law, id) of each exception for the exchanges with these ids that has not occurred."""
+        """Return the (law, id) of each exception whose id is in `ids` and that `covers` has not found,
+        sorted.
+        """
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
@@ -87,7 +89,7 @@ class ApiCounts(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """Count one more exchange."""
+        """Count one more exchange, and its subjects."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
@@ -190,8 +192,8 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """Yield a violation as lines of text. whole: True = with all its sentences, False = with the beginning of
-    the first, and the number of the others.
+    """Yield a violation as lines of text. whole: True = with all its sentences, False = with the first 200
+    characters of the first sentence, and the number of the other sentences.
     """
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))

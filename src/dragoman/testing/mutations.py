@@ -79,8 +79,8 @@ def _drawn(
 
 
 def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tuple[str, _Place]]:
-    """Add every item of every object and array in `value`, at any depth, to `found`, with its path that
-    begins with `path`. Returns `found`.
+    """Add to `found` a pair (path, (container, key or index)) for each member and element of `value` and of
+    the objects and arrays inside it. Returns `found`. path: the path of `value` itself.
     """
     if type(value) is dict:
         for key, inner in value.items():
@@ -96,7 +96,9 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Change one item at any depth of `value`, in place. Returns the name of the change, with the path."""
+    """Change one member or element of `value`, or of an object or array inside it, in place. Returns the name
+    of the change, with the path; "nothing to change" if `value` has no member and no element.
+    """
     places = _places(value, "", [])
     if not places:
         return "nothing to change"
@@ -119,8 +121,9 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """Double the item `key` of the container `holder`: an item of an array is inserted again; a list or text
-    in an object becomes twice as long, and any other value in an object becomes a list of two.
+    """Double the item `key` of the container `holder`: an element of an array is inserted again, whatever its
+    type; a list or text in an object becomes twice as long, and any other value in an object becomes a list
+    of two.
     """
     value = holder[key]
     if type(holder) is list:
@@ -147,9 +150,9 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Add something unknown to the item `key` of the container `holder`: an object gets a member, an array an
-    element, and a text becomes an unknown word. If the value is none of these, its container gets a member or
-    an element.
+    """Change the item `key` of the container `holder`. An object gets the member `odd_member`, an array gets
+    an odd element at a random position, and a text is replaced by "odd_word". An item of another type stays;
+    instead `holder` gets the member, or an element at its end.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

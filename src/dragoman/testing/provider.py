@@ -67,8 +67,8 @@ Script: TypeAlias = Answer | Callable[[Seen], Answer]
 
 
 class FakeProvider:
-    """A server that records the requests to it (`seen`). Use it as an async context manager; `url` is its
-    origin.
+    """A server that records the requests to it (`seen`). Use it as an async context manager; then `url` is
+    its origin (`http://127.0.0.1:PORT`).
 
     Each request gets the next of `answers`; the last answer is repeated. An answer may be a function of the
     request.

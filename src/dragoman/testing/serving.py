@@ -42,7 +42,9 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
 
 
 async def _stop(server: uvicorn.Server) -> None:
-    """Shut down as uvicorn does, but without its pauses, which would take most of a short test's time."""
+    """Shut the server down without uvicorn's pauses. Requests that still run after a second are cancelled,
+    and connections that are then still open are aborted.
+    """
     for accepting in server.servers:
         accepting.close()
     for connection in list(server.server_state.connections):

@@ -10,8 +10,8 @@ from dragoman.dialects.prompted.thoughts import OPENING, ThoughtReader
 
 
 def apart(request: ir.Request) -> ir.Request:
-    """Return the request; tagged reasoning at the beginning of an assistant message becomes a thinking
-    block.
+    """Return the request; tagged reasoning at the beginning of an assistant message becomes a thinking block.
+    Other messages stay unchanged.
     """
     messages = tuple(
         msgspec.structs.replace(message, blocks=_divided(message.blocks))

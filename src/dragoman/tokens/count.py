@@ -57,7 +57,8 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def count(request: ir.Request, model: str | None) -> Count:
-    """Count the tokens of a request: instructions, messages, tools and the schema of the answer.
+    """Return the number of tokens of a request, and whether it is exact: instructions, messages, tools and
+    the schema of the answer.
 
     model: the provider's name for the model, None = unknown.
     """
@@ -66,12 +67,12 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def count_most(request: ir.Request, model: str | None) -> int:
-    """Count the tokens that are reserved for a request. model: the provider's name for the model, None =
+    """Return the number of tokens to reserve for a request. model: the provider's name for the model, None =
     unknown.
 
-    The only difference from `count` is that each picture without `detail: low` counts at least
-    `LARGE_PICTURE` tokens. In both functions a document counts at least one page, and audio or video that the
-    request only names by a URL or an id counts as one minute.
+    The number is that of `count`, except that each picture without `detail: low` counts at least
+    `LARGE_PICTURE` tokens. In both functions a document without text or blocks counts at least one page, and
+    audio or video that the request only names by a URL or an id counts as one minute.
     """
     words = vocabulary(model)
     return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)
@@ -92,8 +93,8 @@ class Counter:
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
-        """model: the provider's name for the model, None = unknown. words: the vocabulary to count with, None
-        = the model's.
+        """Make a counter for one request. model: the provider's name for the model, None = unknown. words:
+        the vocabulary to count with, None = the model's.
         """
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
@@ -107,7 +108,9 @@ class Counter:
         return self.frame(request) + sum(map(self.message, request.messages))
 
     def frame(self, request: ir.Request) -> int:
-        """Return the tokens of everything in the request except its messages."""
+        """Return the tokens of a request without its messages: the start of the answer, `system`, the tools,
+        and the schema of the answer.
+        """
         tokens = self._vocabulary.priming
         if request.system:
             tokens += PER_MESSAGE + 1 + self.blocks(request.system)

@@ -71,7 +71,9 @@ def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 def flaw(url: str) -> str | None:
-    """Say what is wrong with a data URL, in words; None = nothing."""
+    """Return what is wrong with a data URL (a text that begins with `data:`), in words; None = nothing. Data
+    that is not base64 is wrong only if it is empty or has too many percent-escapes.
+    """
     found = read(url)
     if found is None:
         return "too many escapes" if "," in url else "no comma"
@@ -79,9 +81,9 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """Say what is wrong with a base64 text, in words; None = nothing. An empty text is a mistake ("no data").
-    White space is ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the
-    end. The text is not decoded.
+    """Return "no data" for a text that is empty or only white space, "no base64" for a text that is not
+    base64, None for valid base64. White space is ignored. The standard alphabet and the URL-safe one are
+    accepted, with up to two `=` at the end. The text is not decoded.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

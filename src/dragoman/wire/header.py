@@ -16,8 +16,9 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """Write a text as the value of a header. Printable ASCII stays; if the text has any other character, that
-    becomes percent-encoded UTF-8. The value is cut at `LIMIT` bytes.
+    """Return a text as the value of a header. Each character that is not printable ASCII becomes
+    percent-encoded UTF-8; all others stay, `%` too. The value is cut to `LIMIT` bytes, without half an escape
+    at its end.
     """
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()

@@ -8,7 +8,8 @@ from typing import Any
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of an HTTP message, by name. All names are in lower case, also those that are looked up.
+    """The headers of an HTTP message, by name. The caller must write all names in lower case, also to look
+    one up.
 
     lines: a (name, value) pair for each header, or a dict of them; if a name comes twice, its last value
     counts. raw: the headers as bytes, {name: value}.
@@ -32,7 +33,9 @@ class HeaderMap(Mapping[str, str]):
         return [(name, raw[name]) for name in _there(names, tuple(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
-        """Return a copy of the headers in which the header `name` has this value."""
+        """Return a copy of the headers in which the header `name` has this value; the header is added if it
+        is missing.
+        """
         changed = HeaderMap(())
         changed.raw = {**self.raw, name: value}
         return changed

@@ -11,9 +11,9 @@ _WORDS: Final = b"[redacted]"
 
 
 class Hider:
-    """Replaces secrets by a text of the same length, so that a stated length of the body stays true. Secrets
-    shorter than `SHORTEST` are not replaced. A piece of the body is held back only as far as a secret may
-    begin at its end.
+    """Replaces secrets in a body by a text with the same number of bytes, so that a stated length of the body
+    stays true. Secrets shorter than `SHORTEST` are not replaced. Of the body so far, only the bytes at its
+    end with which a secret may begin are held back.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -42,7 +42,9 @@ class Hider:
 
 
 def _overlap(body: bytes, secret: bytes) -> int:
-    """Return how many bytes at the end of `body` are the beginning of `secret`."""
+    """Return how many bytes at the end of `body` are the beginning of `secret`: the largest such number that
+    is smaller than the length of `secret`, or 0.
+    """
     place = body.find(secret[:1], max(0, len(body) - len(secret) + 1))
     while place >= 0:
         if secret.startswith(body[place:]):

@@ -24,8 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def is_inert(kind: str) -> bool:
-    """Whether a media type (with or without parameters) is inert: browsers execute nothing in content of this
-    type.
+    """Whether a media type (with or without parameters) is inert, which means that browsers execute nothing
+    in content of this type: all audio and video, and the types in `_SHOWN`. False for every other type.
     """
     bare = kind.partition(";")[0].strip().lower()
     return bare in _SHOWN or bare.startswith(_PLAYED)

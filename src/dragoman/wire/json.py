@@ -118,7 +118,8 @@ _encode = msgspec.json.Encoder().encode
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Decode a JSON object completely. Raises WireError for anything else than one JSON object (for malformed
-    JSON with line and column), and for too many levels of nesting, values or digits.
+    JSON with line and column), and for too many levels of nesting (`max_depth`), values (`_MOST_VALUES`) or
+    digits.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -195,8 +196,8 @@ def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
     """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
-    Raises WireError for anything else than one JSON object, and for too many levels or values. Numbers and
-    surrogate pairs are not checked, because values are not decoded.
+    Raises WireError for anything else than one JSON object, and for too many levels (`max_depth`) or values
+    (`_MOST_VALUES`). Numbers and surrogate pairs are not checked, because values are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -422,13 +423,15 @@ def _commas_and_openings(text: bytes) -> int:
 
 
 def _without_escapes(body: bytes) -> bytes:
-    """Remove escaped backslashes and escaped quotes. Every quote in the result begins or ends a string."""
+    """Return the body without escaped backslashes and escaped quotes. Every quote in the result begins or
+    ends a string.
+    """
     return body.replace(rb"\\", b"").replace(rb"\"", b"")
 
 
 def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
-    """Return the text outside of strings, and remove the bytes in `without` (never the quote) from it. plain:
-    JSON, as `_without_escapes` returns it.
+    """Return the text outside of strings, without the quotes and without the bytes in `without` (which must
+    not contain the quote). plain: JSON, as `_without_escapes` returns it.
     """
     bare = plain.translate(None, without)
     # `""` is an empty string, or the end of one string and the start of the next; both may be removed.
@@ -445,7 +448,7 @@ def _too_deep(max_depth: int) -> WireError:
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     """Return the WireError for an error that msgspec raised about `body`: in plain words, and with line and
-    column if the mistake has a place.
+    column if they are known.
     """
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
@@ -481,7 +484,7 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _other_form(body: bytes) -> str | None:
-    """Say in words what a text is (compressed, UTF-16, URL-encoded, …), if its first bytes show that it is
+    """Return in words what a text is (compressed, UTF-16, URL-encoded, …), if its first bytes show that it is
     not JSON; None if it is not recognised.
 
     Shells and command line tools turn correct JSON into these forms, where a line and a column would not

@@ -1,8 +1,8 @@
 """Reads a few members of JSON objects while their bytes pass by, and stores nothing else of them.
 
 An answer of many megabytes states its usage in a few bytes, anywhere. This reader skips everything else with
-regular expressions, so it costs little CPU time, and the same memory for any length. It does not check that
-the JSON is valid.
+regular expressions, so it costs little CPU time, and its memory does not grow with the length of the answer.
+It does not check that the JSON is valid.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Members:
     """Reads members of the outermost objects: of one object, of several in a row (NDJSON), or of the objects
     in an outermost array. Members of nested objects are not read.
 
-    names: the names of the members to read. most: the most bytes of one value; a longer value is left out.
+    names: the names of the members to read, at most 64 bytes each; a name that is written with escapes is not
+    recognised. most: the most bytes of one value; a longer value is left out.
     """
 
     __slots__ = ("_begin", "_depth", "_escaped", "_found", "_level", "_most", "_name", "_names", "_quoted",
@@ -50,7 +51,7 @@ class Members:
     @property
     def found(self) -> Mapping[str, bytes]:
         """By name, the values that were read completely, as JSON. If a name came several times, the last
-        value counts.
+        value that was not too long counts.
         """
         return self._found
 
@@ -114,7 +115,9 @@ class Members:
         return end
 
     def _complete(self, chunk: bytes, end: int) -> None:
-        """Store the value that is being read, if there is one: it ends at the position `end` of the chunk."""
+        """Store the value that is being read, unless there is none or it is too long. The value ends at the
+        position `end` of the chunk.
+        """
         if self._value is not None:
             self._hold(chunk, end)
         if self._value is not None and self._name is not None:

@@ -24,7 +24,7 @@ class Field(msgspec.Struct, frozen=True):
     """One field of a form.
 
     value: the field's bytes; the bytes of a large file are on disk and mapped into memory. filename: None =
-    the field is not a file. kind: its media type, None = not stated.
+    the field is not a file. kind: the field's media type, None = not stated.
     """
 
     name: str
@@ -38,8 +38,8 @@ Form: TypeAlias = tuple[Field, ...]
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The headers of a field, known before its bytes. filename: None = the field is not a file. kind: its
-    media type, None = not stated.
+    """The headers of a field, known before its bytes. filename: None = the field is not a file. kind: the
+    field's media type, None = not stated.
     """
 
     name: str
@@ -115,8 +115,9 @@ class MultipartParser:
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """Return the heads of fields and the pieces of their bytes in `chunk`, in order. Raises WireError for
-        a malformed form, or for one above a limit.
+        """Return the heads of fields and the pieces of their bytes that `chunk` makes known, in order. Bytes
+        that may begin a boundary are held back until the next call. Raises WireError for a malformed form, or
+        for one above a limit.
         """
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
@@ -205,7 +206,7 @@ def content_type(boundary: bytes) -> str:
 
 
 def written(form: Form, boundary: bytes) -> Pieces:
-    """Write a form as a body. Large values become separate parts, so that they are not copied.
+    """Write a form as a body. A value of more than 4 KiB becomes a separate part, so that it is not copied.
 
     boundary: must not occur in any value; a random one does not. Raises WireError if the media type of a
     field contains control characters.
@@ -268,8 +269,9 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """Return the text of the parameter `key`, None if it is missing. If the parameter is also present in the
-    form of RFC 8187 (`name*`), that form counts. Raises WireError for an unknown encoding.
+    """Return the text of the parameter `key`, None if it is missing. The form of RFC 8187 (`name*`) counts as
+    the parameter, and is preferred if both are present. Raises WireError for an unknown encoding, and for
+    bytes that are not valid in their encoding.
     """
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
@@ -303,7 +305,8 @@ def _written_head(field: Field) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """Escape a name as browsers do, but double backslashes. Many readers take a backslash for an escape, so a
-    single one at the end of the name would hide the closing quote from them.
+    """Return a name for use between quotes in a header. Each control character (U+0000 to U+001F and U+007F)
+    and each `"` becomes `%` with two hexadecimal digits. Each backslash is written twice, because many
+    readers take a backslash for an escape. All other characters stay, `%` too.
     """
     return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)

@@ -41,7 +41,9 @@ class NDJSONSplitter:
         return [line for piece in lines if (line := piece.strip())]
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns a list with the last line if it had no line end, else an empty list."""
+        """End the stream. Returns a list with the last line if it had no line end and is not blank, else an
+        empty list. Raises WireError as `feed` does.
+        """
         return self.feed(b"\n")
 
 

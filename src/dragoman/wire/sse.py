@@ -2,7 +2,7 @@
 writes events.
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-There are four deliberate differences from the specification. Without them, data would be lost silently:
+There are four deliberate differences from the specification:
 
 - An event that the end of the stream cuts off is returned by `close`: streams of servers that forget the last
   blank line would lose their finish reason and usage.
@@ -122,12 +122,14 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether the bytes so far end with a complete event, so that the next byte begins a new event."""
+        """Whether the next byte begins a new event: no part of an event is held. False also after a CR,
+        because its LF may still come.
+        """
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 
     def close(self) -> list[bytes]:
         """End the stream. Returns a list with the data of the event that was cut off, or an empty list if
-        there is none.
+        there is no such event or it has no data. Raises WireError as `feed` does.
         """
         return self.feed(b"\n\n")
 
@@ -259,15 +261,15 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """Write an event without a name, as bytes. payload: JSON or other text. Raises WireError if the payload
-    has a CR.
+    """Write an event without a name, as bytes. payload: JSON or other text; each of its lines becomes a
+    `data` line. Raises WireError if the payload has a CR.
     """
     return b"data: %b\n\n" % _lines(payload)
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """Write an event with a name, as bytes. name: one line. payload: JSON or other text. Raises WireError if
-    the payload has a CR.
+    """Write an event with a name, as bytes. name: one line. payload: JSON or other text; each of its lines
+    becomes a `data` line. Raises WireError if the payload has a CR.
     """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
@@ -286,8 +288,8 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]`, with which servers
-    that imitate OpenAI's API may end any stream.
+    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]` (with or without white
+    space around it), with which servers that imitate OpenAI's API may end any stream.
 
     Raises WireError if the data is not a JSON object.
     """

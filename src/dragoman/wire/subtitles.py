@@ -1,7 +1,7 @@
-"""Subtitles in the formats SubRip (SRT) and WebVTT, written as Whisper writes them, and read.
+"""Writes and reads subtitles in the formats SubRip (SRT) and WebVTT.
 
-In a cue's text, `-->` would be read as times, so it is written as `->`. A blank line would end the cue, so
-blank lines are removed. Specification: https://www.w3.org/TR/webvtt1/
+In a cue's text, `-->` would be read as times, so `->` is written instead. A blank line would end the cue, so
+blank lines are not written. Specification: https://www.w3.org/TR/webvtt1/
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def from_floats(numbers: Sequence[float]) -> bytes:
 
 
 def to_floats(vector: bytes) -> list[float]:
-    """Return the numbers of a vector. No number is rounded."""
+    """Return the numbers of a vector. Every 32-bit float is also a Python float, so no number is rounded."""
     return _array(vector).tolist()
 
 

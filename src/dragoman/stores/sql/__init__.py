@@ -1,1 +1,1 @@
-"""The store in a database. Several processes can share it, and its data outlive them."""
+"""The store in a database. Several processes can use one database, and the data outlive the processes."""

@@ -1,7 +1,7 @@
 """Puts steps that wait to write together into transactions.
 
-Steps that arrive while a transaction runs are put into the next transaction together. Each step then costs
-half as much as in its own transaction, or less if a commit waits for a disk or a network.
+Steps that arrive while a transaction runs are put into the next transaction together. Then fewer transactions
+are needed, and a commit is waited for only once for several steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _BYTES = 4_000_000
 
 
 class Outcome(NamedTuple):
-    """The result of a step. done: what the step returned. error: None = the step succeeded."""
+    """The result of a step. done: what the step returned; no meaning if there is an error. error: None = the
+    step succeeded.
+    """
 
     done: Any
     error: Exception | None
@@ -45,8 +47,9 @@ class Batches:
     """The waiting steps of one database. Used from one event loop.
 
     run: starts a transaction with some steps in the writing thread, and returns a future of their outcomes.
-    hopeless: returns whether, after this error, each waiting step would wait equally long and then fail too;
-    if so, all waiting steps fail with this error without being run.
+    hopeless: returns whether, after this error, each waiting step would wait equally long and then fail too.
+    It is called with the error of a transaction's last step. If it returns True, all waiting steps fail with
+    this error without being run.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Batches:
 
     async def write(self, step: Callable[[Connection], T], size: int) -> T:
         """Run a step and return its result after its transaction is committed. size: the approximate bytes
-        that the step writes. Raises the error of the step or of the transaction.
+        that the step writes. Raises the error of the step or of the transaction, or a `hopeless` error of the
+        transaction before.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Write(step, answer, size))

@@ -23,9 +23,9 @@ writers.
 
 def keep_copy(file: Path, before: str, most: int) -> None:
     """Make the copy `FILE.before-REVISION` unless it exists, with access for its owner only. Then delete all
-    such copies except the latest `most`. before: the revision that the file will be upgraded to. Processes
-    that call this at the same time make one copy together. Raises OSError and sqlite3.Error; the file is then
-    unchanged, and no incomplete copy is left.
+    such copies except the `most` copies with the highest revisions. before: the revision that the file will
+    be upgraded to. most: at least 1. Several processes may call this at the same time, except on Windows.
+    Raises OSError and sqlite3.Error; the file itself is never changed.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

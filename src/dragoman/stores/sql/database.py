@@ -2,7 +2,7 @@
 
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
 database decides in which thread it runs a step, so the same steps work with every database. Each error of a
-driver becomes StoreFailed.
+driver becomes StoreFailed or its subclass DataRefused. Exceptions that a step itself raises are not changed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Database(Protocol):
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
-        of the database, but other processes may write between two statements. Raises StoreFailed.
+        of the database, but other processes may write between two statements. Raises StoreFailed, and the
+        exceptions of the step.
         """
 
     async def look_up(
@@ -51,24 +52,26 @@ class Database(Protocol):
     ) -> Sequence[Sequence[Any]]:
         """Run a fast SELECT (`wanted`) that finds rows by an index, and return these rows.
 
-        keys: the value of the SELECT's parameter `keys_`. values: its other parameters. Raises StoreFailed.
+        keys: the value of the SELECT's parameter `keys_`. values: the other parameters of the SELECT. Raises
+        StoreFailed.
         """
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """Run a step that writes, in one transaction, and return its result after the commit.
 
         A step may run a second time after a rollback, so it must change nothing outside the database. size:
-        the approximate number of bytes that the step writes. Raises StoreFailed.
+        the approximate number of bytes that the step writes. Raises StoreFailed, and the exceptions of the
+        step; then nothing is written.
         """
 
     async def shrink(self) -> None:
-        """Give unused disk space back to the system, without blocking writers for long. Raises
+        """Give unused disk space back to the system, if this kind of database can do that. Raises
         StoreFailed.
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data before the schema is upgraded, if this database makes copies. before: the
-        revision that the schema will be upgraded to. Raises StoreFailed.
+        """Make a copy of all data if this database makes copies, else do nothing. Called before the schema is
+        upgraded. before: the revision that the schema will be upgraded to. Raises StoreFailed.
         """
 
     async def close(self) -> None:
@@ -77,7 +80,7 @@ class Database(Protocol):
 
 class Part:
     """A part of the SQL store. room: limits the bytes of this part's rows, together with those of all other
-    parts that have the same `room`. limits: the other limits. now: returns Unix seconds.
+    parts that have the same `room`. limits: the limits of the whole store. now: returns Unix seconds.
     """
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
@@ -92,8 +95,9 @@ class Part:
 
 
 def failed(error: Exception) -> StoreFailed:
-    """Return (not raise) the StoreFailed or DataRefused for an error of SQLAlchemy, a driver or the file
-    system, without SQL, values and addresses. DataRefused only for errors of SQLite.
+    """Return (not raise) the StoreFailed for an error of SQLAlchemy, of a driver or of the file system. The
+    class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text is the first line of
+    the driver's own text, so it contains no SQL statement.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]

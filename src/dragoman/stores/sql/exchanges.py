@@ -44,8 +44,8 @@ PostgreSQL has at most 2,704 bytes. The trace contains the complete text.
 
 
 class SqlExchanges:
-    """Stores finished exchanges in one database. size: the most bytes of all exchanges together. ttl: seconds
-    for which each exchange is stored.
+    """Stores finished exchanges in one database. size: the most bytes of all exchanges together; a single
+    exchange with more than an eighth of them is not stored. ttl: seconds for which each exchange is stored.
     """
 
     def __init__(self, database: Database, size: int, ttl: float) -> None:
@@ -56,8 +56,9 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database (`opening.opened`), and delete the exchanges that are too old. where: the place of
-        the database. size, ttl: as for `SqlExchanges`. seams: gives the clock. Raises StoreFailed.
+        """Open a database (`opening.opened`), and delete the exchanges that are too old or exceed `size`.
+        where: the place of the database. size, ttl: as for `SqlExchanges`. seams: gives the clock. Raises
+        StoreFailed.
         """
         database = await opened(where, "exchanges")
         try:
@@ -137,7 +138,9 @@ def _row(one: StoredExchange) -> dict[str, Any]:
 
 
 def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows in lists of at most `most` bytes. The caller has checked that no single row has more."""
+    """Yield the rows in lists of at most `most` bytes, in order. The caller has checked that there is a row,
+    and that no single row has more bytes.
+    """
     some: list[dict[str, Any]] = []
     size = 0
     for row in rows:

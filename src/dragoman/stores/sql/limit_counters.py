@@ -37,13 +37,16 @@ _ADD: Final = Adding(LIMIT_COUNTERS, ["used"])
 
 
 def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None:
-    """Add amounts to counters. rows: as in `Batch.charges`."""
+    """Add amounts to counters. rows: (counter, end of its window, amount), as in `Batch.charges`. No counter
+    comes twice.
+    """
     _ADD.run(connection, rows)
 
 
 async def charged(database: Database, limits: Collection[str], now: float) -> dict[str, int]:
-    """Return the amounts that were charged to the counters of these limits, by the counter's name. Only
-    counters whose window ends after `now` (Unix seconds) are returned. limits: the names of limits.
+    """Return the amounts that were charged to the counters of these limits, by the counter's name; money in
+    nano-USD. Only counters whose window ends after `now` (Unix seconds) are returned. limits: the names of
+    limits.
     """
     found: dict[str, int] = {}
     after: str | None = ""

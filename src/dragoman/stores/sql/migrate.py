@@ -28,8 +28,9 @@ _OLDEST = "0001"
 
 
 class Migration(NamedTuple):
-    """One migration of the schema. revision: its number. does: its description. compatible_from: the oldest
-    HEAD whose code may use the schema after this migration; None = this migration does not change that.
+    """One migration of the schema. revision: its number. does: its description. compatible_from: versions of
+    Dragoman whose HEAD (newest known migration) is older than this must not use the schema after this
+    migration; None = this migration does not change that.
     """
 
     revision: str
@@ -40,7 +41,7 @@ class Migration(NamedTuple):
 async def migrate(database: Database) -> None:
     """Make the database usable by this version: create its tables if it has none, and run missing migrations
     if the database upgrades itself. Several processes may call this at the same time. Raises SchemaRefused if
-    this version cannot use the database, and StoreFailed.
+    this version cannot use the database; raises StoreFailed.
     """
     standing = await database.read(standing_of)
     standing.check(upgrades_itself=database.upgrades_itself)
@@ -49,8 +50,8 @@ async def migrate(database: Database) -> None:
 
 
 async def upgrade_database(database: Database) -> None:
-    """Create the tables, or run the missing migrations. If the database makes copies, make one before the
-    migrations. Raises StoreFailed.
+    """Create the tables if there are none, or run the missing migrations, if any. If migrations are missing
+    and the database makes copies, first make a copy. Raises StoreFailed.
     """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
     standing = await database.read(standing_of)
@@ -60,8 +61,8 @@ async def upgrade_database(database: Database) -> None:
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
-    """Run the missing migrations up to `to` in this connection's transaction. Do nothing if the database
-    already has the migration `to` or a newer one.
+    """Run the missing migrations up to `to` in this connection's transaction, and store the `compatible_from`
+    of the new schema. Do nothing if the database already has the migration `to` or a newer one.
     """
     from alembic import command
 
@@ -107,8 +108,8 @@ def _located(config: Any) -> Any:
 
 
 def standing_of(connection: Connection) -> Standing:
-    """Return the schema of the database: its newest migration and, if that is newer than HEAD,
-    `compatible_from`.
+    """Return the schema of the database: its newest migration (None = it has no tables), and if that is newer
+    than HEAD, `compatible_from`.
     """
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):

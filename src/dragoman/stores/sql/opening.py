@@ -22,7 +22,8 @@ _UPGRADE: Final = 3600.0
 
 async def opened(where: Location, use: Use = "state") -> Database:
     """Return the database at a place, ready for steps, with the schema that this version needs. A missing
-    SQLite file is created, and only its owner may read it. Raises StoreFailed.
+    SQLite file is created, with access for its owner only. use: the kind of data in the database. Raises
+    StoreFailed, and SchemaRefused if this version cannot use the database.
     """
     if isinstance(where, Path):
         try:
@@ -39,9 +40,9 @@ async def opened(where: Location, use: Use = "state") -> Database:
 
 
 def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
-    """Return the database at a place as `opened` does, but do not look at its schema. A SQLite file must
-    exist. patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect for
-    SQLite.
+    """Return the database at a place, ready for steps; its schema is neither checked nor upgraded. A SQLite
+    file must exist. patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect
+    for SQLite.
     """
     if isinstance(where, Path):
         # Exchanges are deleted after a time anyway, so a copy of them is not worth its disk space.

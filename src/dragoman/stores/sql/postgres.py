@@ -88,7 +88,7 @@ class PostgresDatabase:
 
     @property
     def version(self) -> str | None:
-        """The version of the server ("16.4"); None = no connection was made yet."""
+        """The version of the server ("16.4"); None = no step has made a connection yet."""
         return self._version
 
     async def read(self, step: Callable[[Connection], T]) -> T:
@@ -124,8 +124,8 @@ class PostgresDatabase:
             raise StoreFailed("the store is closed")
 
     def _run(self, threads: ThreadPoolExecutor, call: Callable[[_Job], T]) -> asyncio.Future[T]:
-        """Call `call` in one of the threads and return a future of its result. The job that `call` gets cuts
-        its connection after `patience` seconds.
+        """Call `call` in one of the threads and return a future of its result. `call` gets a job, whose
+        connection is cut after `patience` seconds.
         """
         loop, job = asyncio.get_running_loop(), _Job()
         running = loop.run_in_executor(threads, call, job)
@@ -154,8 +154,9 @@ class PostgresDatabase:
         return [outcome for step in steps for outcome in self._write([step], job)]
 
     def _on_connection(self, job: _Job, act: Callable[[Connection], T]) -> T:
-        """Return the result of `act` with this thread's connection. If the connection was lost since its last
-        use, call `act` again with a new one, unless the loss came during the commit.
+        """Return the result of `act`, called with this thread's connection. If the thread already had a
+        connection and this turns out to be lost, call `act` again with a new one, unless the loss came during
+        the commit. The loss of a new connection is raised.
         """
         known: _Opened | None = getattr(self._threads, "opened", None)
         if known is not None:
@@ -241,8 +242,8 @@ class _Opened:
 
 
 class _Job:
-    """A job in a thread. When its time is over, the event loop cuts its connection, and the thread gets an
-    error.
+    """A job in a thread. When the job's time is over, the event loop cuts the connection that the job uses,
+    and the thread gets an error.
     """
 
     def __init__(self) -> None:
@@ -308,8 +309,8 @@ def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], li
 def _begin_for_cursor(
     connection: Connection, _statement: Any, _many: Any, _values: Any, options: Mapping[str, Any]
 ) -> None:
-    """Begin a transaction for a SELECT whose rows are fetched a few at a time, because its cursor exists only
-    in a transaction.
+    """Begin a transaction, unless one has begun, for a SELECT whose rows are fetched a few at a time, because
+    its cursor exists only in a transaction.
     """
     if options.get("stream_results"):
         driver = _driver(connection)

@@ -55,8 +55,8 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """SQL condition: a worker runs the response; see `StoredResponse.lease`. table: RESPONSES or an alias of
-    it.
+    """Return the SQL condition that a response has a lease and its status is not final; see
+    `StoredResponse.lease`. table: RESPONSES or an alias of it.
     """
     return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
@@ -77,7 +77,8 @@ def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
 
 def _chain() -> Any:
     """Return a recursive SQL query for a response and the responses that it continues, up to `deepest_` steps
-    back: their columns id and `previous`, and `depth`, the number of steps back.
+    back: the columns `id`, `previous` and `depth`, which is the number of steps back (0 = the response
+    itself).
     """
     start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()

@@ -1,8 +1,8 @@
-"""Keeps the size of the database's rows below a limit by removing rows.
+"""Limits the size of the database's rows by removing rows.
 
 Rows are removed in the transaction of the write that needs the space, so the limit holds for all processes
-together. The owner with the most data loses its least recently used rows. The table `shares` has the size of
-each owner's data.
+together. The owner with the most data first loses its least recently used rows. The table `shares` has the
+size of each owner's data.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """Limits the rows of some tables together. limit: their total bytes; if `counts` is True, their
-    number.
+    """Limits the rows of some tables together. limit: the most bytes of these rows; if `counts` is True, the
+    most rows.
     """
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
@@ -85,8 +85,10 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit. If the limit is exceeded by
-        more than `_ONCE`, this call removes only about `more` + `_ONCE`. Runs in the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit. If the rows already exceed the
+        limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. If rows must be removed
+        because of a limit in bytes, 1/64 of the limit (`_SPARE`) is freed in addition, if possible. Runs in
+        the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
@@ -100,7 +102,7 @@ class Room:
 
     def trim(self, connection: sa.Connection) -> bool:
         """Remove rows if the limit is exceeded, at most about `_ONCE` bytes (or rows). Return True if rows
-        were removed but the limit is still exceeded; then call this again.
+        were removed but the limit is still exceeded, so that this must be called again; else False.
         """
         over = self._taken(connection) - self._limit
         if over <= 0:
@@ -108,8 +110,8 @@ class Room:
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: sa.Connection) -> int:
-        """Return the total bytes (or number) of all rows. Every write needs this, so the driver reads it
-        without SQLAlchemy, in a fifth of the time.
+        """Return the total bytes (or number) of all rows. The driver reads them without SQLAlchemy, because
+        every write needs this number.
         """
         if self._text is None:
             options = {"literal_binds": True}
@@ -125,10 +127,11 @@ class Room:
     def _shrink(
         self, connection: sa.Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
     ) -> int:
-        """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
+        """Remove rows, and return how many bytes (or rows) were removed: less than `needed` only if no other
+        rows may be removed.
 
         spare: bytes to remove in addition. coming: the size of new rows, by owner. spared: the key of a row
-        that is not removed.
+        that is not removed; None = no such row.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):

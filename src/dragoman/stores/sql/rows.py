@@ -45,8 +45,8 @@ BODY = sa.bindparam("body_", type_=sa.LargeBinary)
 
 
 def alive(table: sa.FromClause) -> sa.ColumnElement[bool]:
-    """SQL condition: the row has not expired at the time of the parameter NOW; a row whose `expires` is NULL
-    never expires.
+    """Return the SQL condition that a row has not expired at the time of the parameter NOW. A row whose
+    `expires` is NULL never expires.
     """
     return sa.or_(table.c.expires.is_(None), table.c.expires > NOW)
 
@@ -64,14 +64,16 @@ def item_rows(
 
 
 def lasting(table: sa.FromClause) -> sa.ColumnElement[Any]:
-    """SQL expression: the later of the row's expiry time and the parameter UNTIL; NULL (never) if at least
-    one of them is NULL.
+    """Return the SQL expression for the later of the row's expiry time and the parameter UNTIL; NULL (never)
+    if at least one of them is NULL.
     """
     return sa.case((UNTIL.is_(None), sa.null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """Yield the values in lists that are short enough for one statement."""
+    """Yield the values, in order, in lists of at most `_IN_LIST`, which are short enough for one
+    statement.
+    """
     left = iter(values)
     while chunk := list(islice(left, _IN_LIST)):
         yield chunk
@@ -79,7 +81,7 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
 
 def entry_size(*contents: bytes) -> int:
     """Return the approximate bytes of a response, conversation, completion, exchange or seal, without its
-    items.
+    items. contents: its bodies.
     """
     return _ENTRY + sum(map(len, contents))
 
@@ -105,7 +107,7 @@ def check(size: int, most: int) -> None:
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
     """Return how much each owner must give up so that the sum of `totals` (the size of each owner's data) is
     at most `limit`; {} = the sum is not larger. Only the largest owners give something up. Afterwards these
-    owners have the same size, and no other owner has more.
+    owners have the same size (a whole number, rounded down), and no other owner has more.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

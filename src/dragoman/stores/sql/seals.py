@@ -101,8 +101,8 @@ class SqlVault(Part):
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys because they will get a new entry. Delete their old entries too, if no other key has
-    them.
+    """Delete keys, because they get a new entry. Delete their old entries too if no other key leads
+    to them.
     """
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())
@@ -111,8 +111,8 @@ def _forget(connection: Connection, keys: list[bytes]) -> None:
 
 
 async def secret(database: Database, made: bytes) -> bytes:
-    """Return the vault's secret, which all processes that use the database share. made: becomes the secret if
-    the database has none yet. Raises StoreFailed.
+    """Return the vault's secret, which all processes that use the database share. made: 32 random bytes,
+    which become the secret if the database has none yet. Raises StoreFailed.
     """
     new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)

@@ -135,8 +135,8 @@ class SqlSessions(Part):
 
 
 def _trim(connection: sa.Connection, values: dict[str, Any], size: int, most: int) -> None:
-    """Delete the oldest turns of a session of `size` bytes until it has at most `most` bytes. values: the id
-    and client of the session as SQL parameters.
+    """Delete the oldest turns of a session until it has at most `most` bytes. size: its bytes before. values:
+    the id and client of the session as SQL parameters.
     """
     cut = gone = 0
     for turn in connection.execute(_SIZES, values).all():

@@ -23,8 +23,8 @@ _BEGIN: Final[Mapping[str, str]] = {
 
 @contextmanager
 def snapshot(connection: Connection) -> Generator[None]:
-    """Begin a transaction that only reads, and end it afterwards. Inside it, changes by others are not
-    visible. It blocks no writer.
+    """Begin a transaction that only reads, and end it after the block. Inside the transaction, changes by
+    others are not visible. The transaction blocks no writer.
 
     https://www.sqlite.org/isolation.html ·
     https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ

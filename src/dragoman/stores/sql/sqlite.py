@@ -49,7 +49,7 @@ time.
 
 class SqliteDatabase:
     """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file. copies:
-    how many copies of the file, made before upgrades, are stored; 0 = no copies are made.
+    the most copies of the file (made before upgrades) that are stored; 0 = no copies are made.
     """
 
     kind = "sqlite"
@@ -83,9 +83,9 @@ class SqliteDatabase:
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """See `Database.look_up`. The SELECT runs on the event loop and without SQLAlchemy: a thread, or
-        SQLAlchemy, costs ten times as much as the SELECT itself. If the database is locked, or if there are
-        more than `_LOOKUP_KEYS` keys, the SELECT runs in a thread instead.
+        """See `Database.look_up`. With at most `_LOOKUP_KEYS` keys, the SELECT runs on the event loop and
+        without SQLAlchemy, because a thread or SQLAlchemy would take longer than the SELECT itself. With more
+        keys, or if the SELECT fails there (the file is locked, for example), it runs in a thread.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
@@ -100,8 +100,9 @@ class SqliteDatabase:
     def _lookup(
         self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
     ) -> tuple[str, Sequence[str]]:
-        """Return the SQL of a SELECT for as many keys as `values["keys_"]` has, and the names of its
-        parameters in order.
+        """Return (SQL text of the SELECT, the names of its parameters in the order of their places). values:
+        all parameters by name; `keys_` is the list of keys. The SQL has one place for each key; these places
+        have the names `keys__1`, `keys__2`, … The result is cached by the SELECT and the number of keys.
         """
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
@@ -119,8 +120,9 @@ class SqliteDatabase:
             return await self._batches.write(step, size)
 
     async def shrink(self) -> None:
-        """Give unused pages back to the system in steps, then empty the log. An old file that cannot give
-        pages back is rewritten if this saves enough space.
+        """Give unused pages back to the system, in steps, until at most `_FREE_PAGES` are left or a step
+        brings no progress. Then empty the log. An old file that cannot give pages back is rewritten instead,
+        if `_Pages.wasted` is True.
         """
         pages = await self.read(_pages)
         if not pages.vacuums:
@@ -218,7 +220,9 @@ def _as_store_failed() -> Generator[None]:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Return whether the error says that another process held the write lock for too long."""
+    """Return whether an error is SQLite's error SQLITE_BUSY: another process had the file locked for too
+    long.
+    """
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 

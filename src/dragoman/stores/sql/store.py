@@ -1,4 +1,6 @@
-"""The store in a database: opens it, and removes expired rows and rows that exceed a limit."""
+"""The store in a database: opens the database, makes the parts of the store, and removes expired rows and
+rows that exceed a limit.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,8 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 
 
 class SqlStore:
-    """Stores all kinds of data in one database. Use `open` to make this object. secret_: the vault's secret,
-    32 bytes.
+    """Stores all data in one database, except finished exchanges. Use `open` to make this object. secret_:
+    the vault's secret, 32 bytes.
     """
 
     shared = True
@@ -82,9 +84,9 @@ class SqlStore:
 
     @classmethod
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a database (`opening.opened`). where: the place of the database. limits: how much
-        is stored, and for how long. seams: gives the clock, and a random secret if the database has none yet.
-        Raises StoreFailed.
+        """Open the store in a database (`opening.opened`). where: the place of the database. limits: the
+        limits of the store. seams: gives the clock, and a random secret if the database has none yet. Raises
+        StoreFailed.
         """
         database = await opened(where)
         try:

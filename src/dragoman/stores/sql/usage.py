@@ -41,7 +41,9 @@ _GROUP_UNITS: Final = Adding(USAGE_GROUP_UNITS, ["amount"])
 
 
 class SqlUsage:
-    """Stores usage in one database. limits: how long usage is stored."""
+    """Stores usage in one database. limits: the limits of the store, of which the fields `usage_…`
+    are used.
+    """
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -87,8 +89,8 @@ class SqlUsage:
 
 
 def _write(batch: Batch, connection: sa.Connection, known: Collection[int]) -> set[int]:
-    """Write the sums and charges of a batch. known: the numbers of groups that are already in the database.
-    Return the numbers of the batch's groups, which are then in the database.
+    """Write the groups, sums and charges of a batch. known: the numbers of groups that are already in the
+    database, which are not written again. Return the numbers of all groups of the batch.
     """
     names = [{"id": id_, **_named(group)} for id_, group in batch.groups.items() if id_ not in known]
     if names:

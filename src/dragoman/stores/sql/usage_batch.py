@@ -46,9 +46,9 @@ def group_id(group: Group) -> int:
 
 class _Place:
     """The sums of the plain records (`is_plain`) of one hour that have the same values in all dimensions.
-    cell: the hour, group, tags and end user of these sums. group, id_: the group of a record's first part,
-    and its number. exact: whether the group has the records' values unchanged. sums: what these records add
-    to each column of SUMMED. units: the amounts of their units that have no column.
+    cell: the hour, group, tags and end user of these sums. group: the group of these records. id_: the number
+    of this group. exact: whether the group has the records' values unchanged. sums: what these records add to
+    each column of SUMMED. units: the amounts of their units that have no column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
@@ -65,7 +65,7 @@ class _Place:
 class Batch:
     """The rows for some records, and the amounts that they add to the sums. rows: the rows of
     `usage_records`. groups: {number of the group: group}. by_group, by_value, group_units, value_units: rows
-    of the tables with sums. charges: as `charges_of` returns them.
+    of the tables with sums. charges: as `charges_of` returns them. A record that is given twice counts once.
     """
 
     def __init__(self, records: Iterable[UsageRecord]) -> None:
@@ -110,7 +110,7 @@ class Batch:
 
     def without_known(self, new: Collection[str]) -> Batch:
         """Return the batch of only those records whose ids are in `new`: the ids that the database did not
-        have before.
+        have before. All ids in `new` must be of this batch.
         """
         if len(new) == len(self._records):
             return self
@@ -119,9 +119,10 @@ class Batch:
 
 def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
     """Return the rows that records add to the counters of limits: (counter, end of its window in Unix
-    seconds, amount). They are sorted by counter, so that no two writers block each other. Left out are
-    amounts of 0, counters without a window (`concurrency`), and counters whose windows had ended when the
-    last of these records ended, because nobody reads them any more.
+    seconds, amount), with `_NEVER` as the end of a window that never ends. Each counter comes once. The rows
+    are sorted by counter, so that no two writers block each other. Left out are names that `counters.read`
+    cannot read, amounts of 0, counters without a window (`concurrency`), and counters whose windows had ended
+    when the last of these records ended.
     """
     sums: dict[str, int] = {}
     latest = 0.0
@@ -169,8 +170,8 @@ def _spread(
 def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tuple[Any, ...], dict[K, int]]]:
     """Yield the sums by hour, then by day, then by month. Each yielded key begins with the index of the
     length in STEPS. The keys are sorted, so that adjacent rows of the database are written one after the
-    other. End users get no sums by hour. hours: the sums by hour. place: the index of the hour in the keys of
-    `hours`.
+    other. hours: the sums by hour. place: the index of the hour in the keys of `hours`. If it is not 0, the
+    keys begin with a dimension, and the sums by hour of end users are left out.
     """
     for number, step in enumerate(STEPS):
         if step == "hour":

@@ -47,8 +47,8 @@ Amounts: TypeAlias = dict[int, int]
 
 
 def amounts(sums: Sums) -> Amounts:
-    """Return the values of the columns for these sums, without zeros. The units that have no column are left
-    out: see `other_units`.
+    """Return the values of the columns for these sums; a missing column has the value 0. The units that have
+    no column are left out: see `other_units`.
     """
     found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
     for unit, amount in sums.units.items():
@@ -63,8 +63,8 @@ def amounts(sums: Sums) -> Amounts:
 
 def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
     """Add a plain record (`is_plain`) to `sums`, which has a value for each column of SUMMED, and add its
-    units that have no column to `units`. The result is the same as with `parts_of`, `amounts` and
-    `other_units`, but no objects are made in between, because nearly all records are plain.
+    units that have no column to `units`. This adds the same values as `parts_of`, `amounts` and `other_units`
+    give, but faster.
     """
     sums[_REQUESTS] += 1
     sums[_CALLS] += 1 if record.lines else record.attempts or record.cut
@@ -109,7 +109,7 @@ def other_units(sums: Sums) -> dict[str, int]:
 
 
 def read(values: Sequence[int]) -> Sums:
-    """Return the sums in a row. values: in the order of SUMMED."""
+    """Return the sums in a row of the database. values: a value for each column, in the order of SUMMED."""
     return Sums(
         {name: value for name, value in zip(_COUNTED, values, strict=False) if value},
         {unit: value for unit, value in zip(COMMON, values[_UNITS_AT:_TOTAL_AT], strict=True) if value},

@@ -25,7 +25,9 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads reports, sums and single records of usage from a database. limits: how long sums are stored."""
+    """Reads reports, sums and single records of usage from a database. limits: the limits of the store; its
+    fields `usage_hours`, `usage_days` and `usage_months` tell how long sums are stored.
+    """
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -42,9 +44,9 @@ class UsageReading:
         return await self._database.read(step)
 
     def _known(self, now: float, query: Query) -> Known:
-        """Return the times since which the sums of hours, days and months are stored for this query. Earlier
-        sums are deleted (see `UsageRetention`), and a query about end users has no sums of hours at all. now:
-        Unix seconds.
+        """Return the times since which the sums of hours, days and months are stored for this query; None =
+        they are stored for ever. A query about end users has no sums of hours at all, so that time is far in
+        the future. now: Unix seconds.
         """
         limits = self._limits
         if "end_user" in query.dimensions:
@@ -122,8 +124,9 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _values(record: UsageRecord, dimension: Dimension | None) -> Iterator[tuple[str, Sums]]:
-    """Yield (value, sums) for each value of a dimension that a record adds to. For the dimension None the
-    value is "".
+    """Yield pairs (value, sums): for each part of a record (`parts_of`), one pair for each value that the
+    part has in a dimension. So a value may come several times. Several values occur only for the dimension
+    `tag`. The value is "" if the part has none, or if `dimension` is None.
     """
     for group, sums in parts_of(record):
         if dimension is None:

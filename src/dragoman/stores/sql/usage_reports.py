@@ -68,7 +68,7 @@ class Source(NamedTuple):
         return table.join(USAGE_GROUPS, USAGE_GROUPS.c.id == table.c.group_id), found
 
     def chosen(self) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions on the rows of `usage_groups`."""
+        """Return the conditions on the rows of `usage_groups`. Only if `joined` is True."""
         return [NAMES[name] == value for name, value in self.values.items()]  # type: ignore[index]
 
 
@@ -92,7 +92,7 @@ def source_of(query: Query) -> Source:
 
 
 def answered(connection: sa.Connection, query: Query, known: Known, now: float) -> Report:
-    """Return the report for a query, whose span must be `widened`. All statements must see the same state of
+    """Return the report for a query that `widened` has returned. All statements must see the same state of
     the database. known: the times since which sums are stored. now: Unix seconds.
     """
     source = source_of(query)
@@ -118,7 +118,9 @@ def _ungrouped(query: Query) -> Query:
 
 
 def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
-    """Return the groups that the report shows separately; () = it shows all of them separately."""
+    """Return the groups that the report shows separately, as their values of `Query.by`; () = it shows all of
+    them separately.
+    """
     amounts: Counter[tuple[str, ...]] = Counter()
     names = _names(connection, source) if source.joined else None
     for span in _ranked(query, known):
@@ -141,8 +143,8 @@ def _ranked(query: Query, known: Known) -> list[Segment]:
 
 
 def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ...]]:
-    """Return the values of `Query.by` for each combination of values that matches the query, by the number of
-    the combination.
+    """Return {number of the group: its values in the dimensions of `Query.by`} for all stored groups that
+    match the query. source: must be `joined`.
     """
     wanted = sa.select(USAGE_GROUPS.c.id, *source.labels).where(*source.chosen())
     return {id_: tuple(values) for id_, *values in connection.execute(wanted)}
@@ -216,8 +218,9 @@ def _rows(
 
 
 def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
-    """Return the sums of all groups that the report does not show separately, as one group. everything: the
-    rows with the sums of all groups. told: the rows of the groups that are shown; they are subtracted.
+    """Return the sums of all groups that the report does not show separately, as one group in each bucket.
+    Rows that contain only zeros are left out. everything: the rows with the sums of all groups. told: the
+    rows of the groups that are shown; they are subtracted.
     """
     left: dict[tuple[int, str | None], Sequence[int]] = {}
     for row in everything:
@@ -235,8 +238,8 @@ def _cell(row: _Row) -> Cell:
 
 
 def summed(value: Any) -> sa.ColumnElement[int]:
-    """Return the SQL expression for the sum of a column as an integer. Without the cast, PostgreSQL returns a
-    decimal number, and reading decimal numbers takes longer than adding up.
+    """Return the SQL expression for the sum of `value`, a column or an expression, as an integer. Without the
+    cast, PostgreSQL returns a decimal number, and reading decimal numbers takes longer than adding up.
     """
     return sa.cast(sa.func.sum(value), sa.BigInteger)
 

@@ -35,7 +35,10 @@ _ADD_UNITS: Final = Adding(USAGE_UNITS, ["amount"])
 
 
 class UsageRetention:
-    """Deletes usage that is older than the limits allow. Several processes may sweep at the same time."""
+    """Deletes usage that is older than the limits allow, and adds up the small values of tags and end users.
+    limits: the limits of the store, of which the fields `usage_…` are used. Several processes may sweep at
+    the same time.
+    """
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -46,8 +49,8 @@ class UsageRetention:
         """
 
     async def sweep(self, now: float) -> None:
-        """Delete the records and sums that are too old at the time `now` (Unix seconds), and add up small
-        values. Raises StoreFailed.
+        """Delete the records and sums that are too old at the time `now` (Unix seconds), and add up the small
+        values of tags and end users. Raises StoreFailed.
         """
         limits = self._limits
         if limits.usage_records is not None:
@@ -100,10 +103,10 @@ class UsageRetention:
 
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
-    """Return a step that adds up the smallest values of one period under OTHER, so that `most` values are
-    left; one run of the step adds up at most `_BATCH` values. The step returns whether it must be run again.
-    number: the index of the period's length in STEPS. dimension: as in NUMBERS. begin: the start of the
-    period.
+    """Return a step that adds up the smallest values (by cost, then by requests) of one period under OTHER,
+    so that `most` values are left besides OTHER and ""; one run of the step adds up at most `_BATCH` values.
+    The step returns whether it must be run again. number: the index of the period's length in STEPS.
+    dimension: as in NUMBERS. begin: the start of the period.
     """
 
     def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:

@@ -65,8 +65,10 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
-    """Return the row for a record. group: the group of the record's first part (`parts_of`). id_: the number
-    of the group. exact: the result of `is_exact`.
+    """Return the row for a record: {column of `usage_records`: value}. The row does not contain `settled` and
+    `process`. Seconds are rounded to six decimals, and characters that databases refuse are replaced. group:
+    the group of the record's first part (`parts_of`). id_: the number of the group. exact: the result of
+    `is_exact`.
     """
     more: dict[str, Any] = {}
     if not exact:
@@ -114,7 +116,9 @@ def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[
 
 
 def is_exact(record: UsageRecord, group: Group) -> bool:
-    """Return whether a group has the values of a record unchanged: none of them was cut or left out."""
+    """Return whether a group has the values of a record unchanged: none of them was cut or left out. The
+    outcome is not compared.
+    """
     return group[:-1] == (
         record.client or "",
         record.tenant or "",
@@ -130,7 +134,7 @@ def is_exact(record: UsageRecord, group: Group) -> bool:
 
 def record_of(row: Any, group: Group) -> UsageRecord:
     """Return the record of a row. Its `settled` and `process` are empty, because the row does not contain
-    them. group: the row's group.
+    them. row: has the columns of `usage_records` as attributes. group: the row's group.
     """
     rest = msgspec.json.decode(row.rest, type=_Rest)
     stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
@@ -198,8 +202,8 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _storable(value: str) -> str:
-    """Return the text with the characters replaced that a database refuses: NUL, and halves of surrogate
-    pairs.
+    """Return the text in a form that databases accept: NUL becomes U+FFFD, and half of a surrogate pair
+    becomes "?".
     """
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 

@@ -1,4 +1,5 @@
-"""The tables of usage: the records, and their sums by hour, day and month.
+"""The tables of usage: the records, and their sums by hour, day and month; and the statements that write rows
+into them.
 
 Sums are stored twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …); most
 reports need only these. `usage_by_group` has them for each combination of values that occurred; all other
@@ -137,8 +138,8 @@ _TEXTS: Final[dict[int, str]] = {}
 
 class Adding:
     """Inserts rows into a table; if the table has a row with the same key, adds the values to the values of
-    that row. names: the columns whose values are added. The statement runs without SQLAlchemy, which would
-    need more time for a row than the database does.
+    that row. names: the columns whose values are added; the other columns of that row stay. The statement
+    runs without SQLAlchemy, which would need more time for a row than the database does.
 
     SQLite runs the statement for each row. PostgreSQL gets an array for each column, and runs the statement
     once for up to 1,000 rows. This takes a fifth of the time, because a row has about 60 values, and each

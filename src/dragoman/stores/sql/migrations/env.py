@@ -1,4 +1,6 @@
-"""Alembic runs this file: it runs migrations on the connection that `stores.sql.migrate` gives."""
+"""The script that Alembic executes for each of its commands: it runs migrations on the connection that
+`stores.sql.migrate` gives.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables and their indexes."""
     op.create_table(
         "conversations",
         sa.Column("id", sa.String, primary_key=True),
@@ -116,8 +116,8 @@ def upgrade() -> None:
 
 
 def _index_items(table: str) -> None:
-    """Create the index of items by id. Clients choose ids of any length, and a B-tree of PostgreSQL refuses
-    more than 2,704 bytes, so the index is a hash index in PostgreSQL.
+    """Create the index of a table of items by item id. Clients choose ids of any length, and a B-tree of
+    PostgreSQL refuses more than 2,704 bytes, so the index is a hash index in PostgreSQL.
     https://www.postgresql.org/docs/current/hash-index.html
     """
     if op.get_bind().dialect.name == "postgresql":

@@ -1,8 +1,8 @@
-"""The migration that creates the table `shares`: how many bytes and rows each owner has. Triggers update it.
+"""The migration that creates the table `shares`: how many bytes and rows each owner has in each table.
 
-With this table, a write need not add up the sizes of all rows. The triggers also count rows that other
-versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL need different
-statements for the triggers.
+Triggers update `shares`. With this table, a write need not add up the sizes of all rows. The triggers also
+count rows that other versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL
+need different statements for the triggers.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def upgrade() -> None:
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
     """Add up the existing rows of one table (`kind`), and create the triggers that count later changes. The
-    parameters are as in an entry of KINDS.
+    parameters are those of an entry of KINDS, in order.
     """
     postgres = op.get_bind().dialect.name == "postgresql"
     if postgres:

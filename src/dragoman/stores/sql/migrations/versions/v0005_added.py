@@ -12,7 +12,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and its index."""
     op.create_table(
         "added",
         sa.Column("version", NUMBER, primary_key=True, autoincrement=False),

@@ -1,4 +1,4 @@
-"""The migration that creates the tables of client keys, tenants, teams and users."""
+"""The migration that creates the tables of client keys, tenants, teams, users and tenants' provider keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables and their indexes."""
     op.create_table(
         "directory",
         sa.Column("kind", sa.String, primary_key=True),

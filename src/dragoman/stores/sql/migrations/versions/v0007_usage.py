@@ -1,4 +1,4 @@
-"""The migration that creates the tables of usage: records, and their sums."""
+"""The migration that creates the tables of usage: the records, and their sums."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _of_groups() -> Iterator[sa.Column[Any]]:
 
 
 def _sums() -> Iterator[sa.Column[Any]]:
-    """Yield the columns of sums."""
+    """Yield new columns for sums, for one table."""
     for name in (*_COUNTS, "unpriced", "cost", *(f"u_{unit}" for unit in _UNITS)):
         yield sa.Column(name, sa.BigInteger, nullable=False)
     for kind in ("total", "first"):

@@ -10,7 +10,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and its indexes."""
     op.create_table(
         "owned",
         sa.Column("id", sa.String, primary_key=True),

@@ -12,7 +12,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and its index."""
     room: dict[str, Any] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
     op.create_table(
         "limit_counters",
