@@ -21,6 +21,7 @@ from dragoman.state.seals import Vault
 from dragoman.state.store import (
     Chats,
     Conversations,
+    DataRefused,
     HistoryTooLarge,
     Responses,
     Sessions,
@@ -107,7 +108,7 @@ class Lazy(Generic[S]):
         """
         try:
             result = await work
-        except (StoreFull, HistoryTooLarge):
+        except (StoreFull, HistoryTooLarge, DataRefused):
             raise  # the store itself works
         except StoreFailed as failed:
             self.healthy, self.last_error = False, str(failed)

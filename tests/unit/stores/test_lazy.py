@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.errors import ConfigError
-from dragoman.state.store import Store, StoreFailed, StoreFull
+from dragoman.state.store import DataRefused, Store, StoreFailed, StoreFull
 from dragoman.stores import open as opening
 from dragoman.stores.lazy import LazyStore
 from dragoman.stores.memory import MemoryStore
@@ -107,16 +107,17 @@ async def test_many_first_uses_open_it_once_and_nobody_who_leaves_stops_it() -> 
     await store.close()
 
 
-async def test_a_store_that_is_full_is_well() -> None:
+@pytest.mark.parametrize("refused", [StoreFull("too large"), DataRefused("the id exists already")])
+async def test_a_store_that_refuses_an_entry_is_well(refused: StoreFailed) -> None:
     async def full(_: Store) -> None:
-        raise StoreFull("too large")
+        raise refused
 
     async def memory() -> Store:
         return MemoryStore()
 
     store = LazyStore("memory", memory, seals=True)
     assert await store.sessions.count() == 0
-    with pytest.raises(StoreFull):
+    with pytest.raises(type(refused)):
         await store.use(full)
     assert store.healthy
     await store.close()

@@ -146,6 +146,9 @@ async def test_records_are_listed_as_they_were_the_latest_first(store: Store) ->
     await usage.keep([record(1), odd, unknown])
     assert await usage.records(UsageSearch(), 10) == [odd, unknown, record(1)]
     assert await usage.records(UsageSearch(tenant="acme", end_user="u"), 10) == [odd]
+    assert await usage.records(UsageSearch(end_user=""), 10) == [
+        one for one in (odd, unknown, record(1)) if not one.end_user
+    ]
     assert await usage.records(UsageSearch(key="ann", before=(odd.created, odd.id)), 1) == [unknown]
     assert await usage.records(UsageSearch(begin=BEGIN + 20.5), 10) == [odd]
     assert await usage.records(UsageSearch(end=BEGIN + 10.0), 10) == []

@@ -113,10 +113,13 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
         (NAMES["tenant"], search.tenant),
         (NAMES["model"], search.model),
         (NAMES["provider"], search.provider),
-        (_R.end_user, search.end_user),
     ):
         if value is not None:
             yield column == value
+    if search.end_user:
+        yield _R.end_user == search.end_user
+    elif search.end_user is not None:
+        yield sa.or_(_R.end_user.is_(None), _R.end_user == "")  # "" finds the records without an end user
     if search.before is not None:
         created, id_ = search.before
         yield _R.created <= created
