@@ -172,22 +172,22 @@ class Exchange(msgspec.Struct, eq=False):
     person or thing on whose behalf the client asks, as the client names them. address: the peer address of
     the connection. forwarded: the client address that a proxy states, agent: the client's User-Agent, both
     cut to 200 characters. asked: the model name that the client sent. answered: the deployment that was
-    called last. taken: losses and changes from reading headers and body; they hold for every attempt. losses,
-    changes: those in `taken`, and those of the latest attempt. tags: the client's tags of this request.
-    metadata: values that the client sent for the gateway to keep. deployments: the deployments of the model's
-    route, and of the fallbacks that the request has turned to. dropped: pairs of a deployment that cannot
-    answer this request, and the reason. weighed: the candidates in the order in which they could be called,
-    and what was known of each; () = nothing was known against any candidate and the first one has answered,
-    or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None = they are not
-    stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that the client
-    got. tier: the service tier that the request asks for. cost: the cost of all attempts, in nano-USD; None =
-    at least a part of it is unknown. priced: the part of the cost that is known; None = no cost was computed.
-    refused_by: the name of the limit that has refused the request, or one of its attempts. waited: seconds of
-    waiting for upstreams, between attempts, in queues, and for the client's body. queued: the part of
-    `waited` that was spent in the queues of models and providers. first: when the first content of a stream
-    came. end: who ended the exchange, in which phase, with which code ("done", "client/stream",
-    "upstream/first_byte/server_error"). Where this text does not explain None, None means unknown, or that it
-    has not happened yet.
+    called last. taken: losses and changes that hold for every attempt: from reading headers and body, and
+    those of the attempts whose answer is continued. losses, changes: those in `taken`, and those of the
+    latest attempt. tags: the client's tags of this request. metadata: values that the client sent for the
+    gateway to keep. deployments: the deployments of the model's route, and of the fallbacks that the request
+    has turned to. dropped: pairs of a deployment that cannot answer this request, and the reason. weighed:
+    the candidates in the order in which they could be called, and what was known of each; () = nothing was
+    known against any candidate and the first one has answered, or no model was needed. waits: the waits
+    before attempts. bodies: the stored bodies; None = they are not stored. fault: why the exchange failed;
+    None = it did not fail. status: the HTTP status that the client got. tier: the service tier that the
+    request asks for. cost: the cost of all attempts, in nano-USD; None = at least a part of it is unknown.
+    priced: the part of the cost that is known; None = no cost was computed. refused_by: the name of the limit
+    that has refused the request, or one of its attempts. waited: seconds of waiting for upstreams, between
+    attempts, in queues, and for the client's body. queued: the part of `waited` that was spent in the queues
+    of models and providers. first: when the first content of a stream came. end: who ended the exchange, in
+    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). Where this
+    text does not explain None, None means unknown, or that it has not happened yet.
     """
 
     id: str
@@ -239,8 +239,8 @@ class Exchange(msgspec.Struct, eq=False):
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set `losses` and `changes` to those in `taken`, followed by the given ones, which are the running
-        attempt's.
+        """Set `losses` and `changes` to those in `taken`, which hold for every attempt, followed by the given
+        ones of the running attempt. What earlier attempts reported is dropped, unless it is in `taken`.
         """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes

@@ -346,7 +346,9 @@ class Chain:
             return None
 
     def _damage_body(self) -> None:
-        """Count an undamaged entry whose body cannot be decoded as a damaged place."""
+        """Count an entry that is whole, but whose body cannot be decoded, as one more damaged place, and mark
+        its segment as damaged.
+        """
         self._damage()
         self._unread = (self._unread[0] + 1, self._unread[1])
 

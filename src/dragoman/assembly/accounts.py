@@ -65,7 +65,9 @@ def accounting_of(
 
 
 def limited(config: Config) -> bool:
-    """Whether a configuration states any limit."""
+    """Whether a configuration states any limit that the ledger counts: in its section `limits`, or at a
+    provider, model, deployment, key, tenant, team or user. Their `concurrency` is no such limit.
+    """
     return any(True for _ in limits_of(config)) or any(True for _ in held_limits(config, None))
 
 

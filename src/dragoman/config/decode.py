@@ -62,8 +62,9 @@ def flaw_of(secret: str) -> str | None:
 
 
 class _Invalid:
-    """The type of `INVALID`, which stands for a value that could not be read. `Decoder.problems` (or the
-    reader's problems) say why.
+    """The type of `INVALID`, which stands for a value that could not be read. `Decoder.problems` say
+    why; if a `${NAME}` could not be filled, the problems of the reader that made the tree (`yaml_reader`,
+    `mapping_reader`) say it instead.
     """
 
 

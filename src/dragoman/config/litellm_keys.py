@@ -211,8 +211,8 @@ class _Importer:
         return _unlike(name, is_taken)
 
     def _of(self, kind: RowKind, id_: Any) -> _Holder | None:
-        """Return the holder in this gateway for LiteLLM's id; None = no id, or an id that LiteLLM's tables do
-        not have.
+        """Return the tenant, team or user (`kind`) in this gateway for LiteLLM's id; None = no id, or none
+        was found or made for this id so far.
         """
         return None if id_ in (None, "") else self._found.get((kind, str(id_)))
 

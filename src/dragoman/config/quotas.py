@@ -90,7 +90,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a budget from a text that names the currency once, such as "$5/day" or "100 USD". Raises
+        """Make a budget from a text that names USD once (`$` or `USD`), such as "$5/day" or "100 USD". Raises
         ValueError for any other value or text, and for an amount that is too large.
         """
         if not isinstance(value, str) or (found := _BUDGET.fullmatch(value)) is None:

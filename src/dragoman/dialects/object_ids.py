@@ -43,9 +43,10 @@ class Ids(NamedTuple):
     list -> kind; None = the response is a file's content and is not edited. body: place in the request's JSON
     -> kind. listed: the kind of the objects that the path lists, whose ids the query may state (`AFTER`,
     `BEFORE`, `AMONG`); None = the path lists nothing. filtered: True = the provider lists all objects of the
-    account, and a client gets only its own ones. texts: places of texts for people, in which ids may occur.
-    forms: the body may also be a form, from which the field of this name is removed, because ids in forms are
-    not translated; "" = the body must be JSON.
+    account, and a client gets only the objects that it owns. texts: places in the response of texts for
+    people, in which ids may occur. forms: a path with `body` may also get a multipart form, but no form with
+    the field of this name, because ids in forms are not translated; "" = a body with ids (`body`) must be
+    JSON. Without `body`, any body is passed on unread.
     """
 
     params: Mapping[str, Kind] = {}

@@ -1,9 +1,9 @@
-"""Watches how long a streamed answer becomes, and reserves more tokens when the answer is longer than was
-expected.
+"""Watches how long a streamed answer becomes, and reserves more tokens before the answer reaches the number
+of tokens that are reserved for it.
 
-An answer whose length the request or its model bounds is watched too, because some providers do not keep to
-the bound. The tokens are only estimated. So for such an answer, more is reserved only when it seems to be
-twice as long as the bound.
+An answer that cannot become longer than what is reserved (the request bounds it, or the model writes at most
+`USUAL_OUTPUT` tokens) is watched too, because some providers do not keep to the bound. The tokens are only
+estimated. So for such an answer, more is first reserved when it seems to be about twice as long as the bound.
 """
 
 from __future__ import annotations

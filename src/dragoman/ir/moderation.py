@@ -1,4 +1,6 @@
-"""The moderation operation: a request with texts and pictures, and a response with a judgement on each."""
+"""The moderation operation: a request with inputs, and a response with one judgement on each input. An input
+may consist of several texts and pictures.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Usage(Value, frozen=True):
     reasoning.
 
     detail: counts that these fields already include (input_audio, input_image, input_text, input_video,
-    output_audio, output_image, output_text, accepted_prediction, rejected_prediction), how many of these
+    output_audio, output_image, output_text, accepted_prediction, rejected_prediction, …), how many of these
     tokens are billed (billed_input, billed_output), and counts of other units (web_search_requests,
     web_fetch_requests, …). others: (model, usage) of work on other models (compaction, advisor, fallback),
     billed at the prices of those models. estimated: True = the gateway estimated counts that the upstream did

@@ -132,7 +132,7 @@ class Part:
         return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None
 
     def bury(self) -> None:
-        """Record that the process with this number has ended. What it has counted stays."""
+        """Record that the worker to which this part belongs has ended. Its counts stay."""
         self.numbers[_SEEN] = 0.0
 
 

@@ -45,12 +45,12 @@ class ToTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTest(msgspec.Struct):
-    """The result of the test of one key. id: of the key. key: its last characters; null = the provider has no
-    key. asked: the request that tested the key, which is the cheapest that needs a key: `models` = the list
-    of models, `count` = the count of a prompt, `chat` = a chat of one token. state: `ok`; `refused` = the
+    """The result of the test of one key. id: the key's id. key: its last characters; null = the provider has
+    no key. asked: the last request of the test: `models` = the list of models; if that list cannot prove the
+    key, `count` = the count of a prompt, or `chat` = a chat of one token. state: `ok`; `refused` = the
     provider refuses the key or the account; `not reached` = no connection to the provider was possible;
-    `failed` = any other error. ms: how many milliseconds the request took. message: the provider's words, or
-    a summary of its answer.
+    `failed` = any other error. ms: how many milliseconds that request took. message: if the state is `ok`,
+    what was found ("5 models"); otherwise the error message, the provider's or the gateway's.
     """
 
     id: str

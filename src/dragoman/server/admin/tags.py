@@ -42,8 +42,8 @@ def require(headers: Mapping[str, str], current: str) -> None:
 
 
 def unchanged(headers: Mapping[str, str], current: str) -> bool:
-    """Whether the client has the version `current` already: the header If-None-Match contains this ETag (also
-    in its weak form), or is `*`.
+    """Whether the client has the present version already: the header If-None-Match contains the ETag
+    `current` (also in its weak form), or is `*`.
     """
     stated = headers.get("if-none-match")
     if stated is None:

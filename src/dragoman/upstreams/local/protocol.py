@@ -232,8 +232,9 @@ class Started(Message, frozen=True, tag="started"):
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text of a chat answer. logprobs: the log probabilities of the tokens that this text completes;
-    empty if they were not requested.
+    """More text of a chat answer. logprobs: the log probabilities of the tokens whose text ends with this
+    text; the last delta, whose text may be empty, also has that of a token that a stop sequence has cut.
+    Empty if there are none, or if they were not requested.
     """
 
     id: int
