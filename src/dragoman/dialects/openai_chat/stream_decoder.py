@@ -57,6 +57,7 @@ _DELTA: Final = frozenset(
     }
 )
 _SCORED: Final = frozenset({"content", "refusal"})
+_TEXT_PART: Final = frozenset({"type", "text"})
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
@@ -260,6 +261,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         for part in content:
             if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
                 self._content(candidate, part["text"], None, events)
+                if len(part) > len(_TEXT_PART):
+                    candidate.note(part, _TEXT_PART, "message.odd.content.")
             elif (thought := decode_thought(part)) is not None and is_sound(thought):
                 self._thought_part(candidate, thought, events)
             else:
