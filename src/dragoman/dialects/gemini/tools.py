@@ -148,12 +148,19 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             report.add(f"toolConfig.{SERVER_CALLS}", why)
         if config:
             body["toolConfig"] = config
-    elif request.tool_choice is not None and request.tool_choice.mode == "none":
-        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
-    elif request.tool_choice is not None and request.tool_choice.mode != "auto":
-        report.lose("tool_choice", _NOT_FORCED, "quality")
+    elif request.tool_choice is not None:
+        _leave_out_choice(request.tool_choice, report)
     if request.parallel is False:
         report.lose("parallel", "the Gemini API cannot disable parallel tool calls", "quality")
+
+
+def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
+    """Report what becomes of a tool choice, if the body has no functions."""
+    restore({}, choice.extra, report, "tool_choice")
+    if choice.mode == "none":
+        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
+    elif choice.mode != "auto":
+        report.lose("tool_choice", _NOT_FORCED, "quality")
 
 
 def _written(request: ir.Request, target: Target, *, own: bool) -> tuple[list[dict[str, Any]], list[int]]:
