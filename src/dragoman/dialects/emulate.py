@@ -306,10 +306,12 @@ def _with_answer_tool(
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
     description = f"{output.description}\n{guide}" if output.description else guide
     tools, choice, parallel = request.tools or (), request.tool_choice, request.parallel
+    extra = None if choice is None else choice.extra
     if tools and (choice is None or choice.mode != "none"):
-        forced = ir.ToolChoice("any", (*choice.names, name) if choice is not None and choice.names else ())
+        names = (*choice.names, name) if choice is not None and choice.names else ()
+        forced = ir.ToolChoice("any", names, extra=extra)
     else:
-        forced, parallel = ir.ToolChoice("tool", (name,)), False
+        forced, parallel = ir.ToolChoice("tool", (name,), extra=extra), False
     report.change("output", f"tools[{len(tools)}]", f"structured output is requested by the tool {name!r}")
     return replace(
         request,

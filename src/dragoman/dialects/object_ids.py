@@ -234,14 +234,16 @@ _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
         "container_file": "cfile_",
     },
 }
+_UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TOKEN: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp|cntr|cfile)[-_][A-Za-z0-9]+"
-    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9])(?:"
+    r"((?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp|cntr|cfile)[-_])"
+    rf"(?:{_UUID}|[A-Za-z0-9]+)|{_UUID})(?![A-Za-z0-9])"
 )
-"""Finds the parts of a text for people that look like ids."""
-_LIKELY: Final = re.compile(r"(?=\D*\d)[A-Za-z0-9]{12,}")
-"""Matches the part of an id after its prefix, but no word of a language: 12 or more characters with a
-digit."""
+"""Finds the parts of a text for people that look like ids. The group is the prefix, if the id has one."""
+_LIKELY: Final = re.compile(rf"(?=\D*\d)[A-Za-z0-9]{{12,}}|{_UUID}")
+"""Matches the part of an id after its prefix, but no word of a language: 12 or more characters with a digit,
+or a UUID."""
 
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -315,7 +317,7 @@ def _places(value: Any, steps: list[str], before: str) -> Iterator[Place]:
 
 def tokens(text: str) -> list[str]:
     """Return all parts of a text for people that look like ids."""
-    return _TOKEN.findall(text)
+    return [found[0] for found in _TOKEN.finditer(text)]
 
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
@@ -329,10 +331,8 @@ def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
         token = found[0]
         if token in known or not hide:
             return known.get(token, token)
-        beginning = re.match(r"[a-z]+[-_]", token)
-        if beginning is None:
-            return "…"
-        return beginning[0] + "…" if _LIKELY.fullmatch(token[beginning.end() :]) else token
+        prefix = found[1] or ""
+        return f"{prefix}…" if _LIKELY.fullmatch(token[len(prefix) :]) else token
 
     for old, new in known.items():
         if len(old) >= _DISTINCT and _TOKEN.fullmatch(old) is None:

@@ -204,6 +204,7 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
             for field, keys in _BY_KEY.items()
             if getattr(self, field) != getattr(STANDARD, field)
             for key in keys
+            if key != getattr(self, field)  # the vendor's own member
         }
         if self.reasoning_replay == "tool_turns":
             odd.add("tools")
@@ -258,7 +259,7 @@ _BY_KEY = {
     "json_schema": ("response_format", "output_config", "output_format", "text"),
     "json_object": ("response_format",),
     "stop_list": ("stop",),
-    "reasoning_request": ("reasoning_effort",),
+    "reasoning_request": ("reasoning_effort", "thinking", "enable_thinking", "thinking_budget"),
 }
 """Field of `Quirks` -> the only members of a body with which the quirk deals."""
 # These concern only requests of other dialects, or other operations than chat.

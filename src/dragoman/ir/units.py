@@ -184,7 +184,7 @@ def told_cost(usage: Usage) -> int | None:
     for rest in (usage.extra or {}).values():
         ticks, cost = rest.get("cost_in_usd_ticks"), rest.get("cost")
         if type(ticks) is int:
-            return _nano(ticks / _TICKS)
+            return _nano(ticks / _TICKS) if ticks <= _DEAREST * _TICKS else None
         if isinstance(cost, dict):
             return _nano(cost.get("total_cost"))
         if cost is None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.object_ids import IDS, Kind, minted, places, reworded
+from dragoman.dialects.object_ids import IDS, Kind, minted, places, reworded, tokens
 from dragoman.dialects.resources import PATHS
 
 RANDOM = "0123456789abcdef" * 2
+XAI_BATCH = "batch_6cf19793-7856-44ab-86ec-c112af1b4054"
 
 
 def test_every_path_that_passes_has_its_ids() -> None:
@@ -68,7 +69,19 @@ def test_places(path: str, found: list[str]) -> None:
         ("file-abc and vs_0123456789ab1", False, "file-new and vs_0123456789ab1"),
         ("the tool file_search, part_of it", True, "the tool file_search, part_of it"),
         ("odd.id.123 and xfile-abc", True, "[odd] and xfile-abc"),
+        ("12345678-9abc-4def-8123-456789abcdef is not found", True, "… is not found"),
+        ("abcdefab-cdef-4abc-8def-abcdefabcdef is not found", True, "… is not found"),
+        ("file_164c18dc-3524-437e-b804-3409b919b13d is not found", True, "file_… is not found"),
+        ("batch_6cf19793-7856-44ab-86ec-c112af1b4054 of yours", True, "batch-new of yours"),
+        ("batch_6cf19793-7856-44ab-86ec-c112af1b4054-b", True, "batch-new-b"),
     ],
 )
 def test_texts(text: str, hide: bool, told: str) -> None:
-    assert reworded(text, {"file-abc": "file-new", "odd.id.123": "[odd]"}, hide=hide) == told
+    known = {"file-abc": "file-new", "odd.id.123": "[odd]", XAI_BATCH: "batch-new"}
+    assert reworded(text, known, hide=hide) == told
+
+
+def test_ids_in_texts_are_found_whole() -> None:
+    mistral = "abcdefab-cdef-4abc-8def-abcdefabcdef"
+    text = f"No file-abc of {XAI_BATCH} and {mistral}, x{mistral}"
+    assert tokens(text) == ["file-abc", XAI_BATCH, mistral]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.emulate import emulate
+from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 
@@ -31,6 +36,23 @@ def test_leftovers_of_a_choice_without_tools_are_named(dialect: str) -> None:
     choice = ir.ToolChoice("auto", extra={"elsewhere": {"odd": 1}})
     _, report = sent(dialect, tool_choice=choice)
     assert told(report) & {"tool_choice", "tool_choice.odd"}
+
+
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+@pytest.mark.parametrize("mode", ["auto", "none", "any"])
+@pytest.mark.parametrize("tools", [None, (SEARCH,), (LOOK,), (LOOK, SEARCH)])
+@pytest.mark.parametrize("output", [None, ir.Output("json")])
+@pytest.mark.parametrize("facts", [UNKNOWN, Facts(tool_mode="xml")])
+def test_leftovers_of_a_choice_are_always_lost_by_name(
+    dialect: str, mode: Any, tools: Any, output: ir.Output | None, facts: Facts
+) -> None:
+    choice = ir.ToolChoice(mode, extra={"elsewhere": {"odd": 1}})
+    request = ir.Request("elsewhere", "m", (USER,), tools=tools, tool_choice=choice, output=output)
+    target, report = DIALECTS[dialect], Report(dialect)
+    emulated = emulate(request, target.abilities, facts, STANDARD, report).request
+    target.request.encode(emulated, Target(report, "m", facts=facts))
+    lost = [loss.path for loss in report.losses]
+    assert "tool_choice.odd" in lost or "tool_choice" in lost
 
 
 @pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])

@@ -183,6 +183,7 @@ def test_what_the_provider_states_counts_more_than_what_is_measured() -> None:
         ({"cost": {"odd": 1}}, None),
         *(({"cost": odd}, None) for odd in (-1, "0.1", True, 1e9, float("nan"), float("inf"), [1])),
         ({"cost_in_usd_ticks": -1}, None),
+        ({"cost_in_usd_ticks": 10**400}, None),
         ({"other": 1}, None),
     ],
 )

@@ -107,15 +107,18 @@ def _leave_out(body: _Wire, betas: list[str], report: Report) -> None:
             report.lose("tools", f"`{member}` of the tool {tool.get('name')}: {_WHY}", "hint")
         if odd:
             tools[index] = {key: value for key, value in tool.items() if key not in odd}
-    for mark in _marks(body):
-        if mark.pop("scope", None) is not None:
-            report.lose("cache_control.scope", _WHY, "hint")
+    for block in _marked(body):
+        mark = block["cache_control"]
+        if "scope" in mark:
+            # The mark may be the client's own object, which the next attempt needs as it is.
+            block["cache_control"] = {key: value for key, value in mark.items() if key != "scope"}
+            if mark["scope"] is not None:
+                report.lose("cache_control.scope", _WHY, "hint")
 
 
-def _marks(body: _Wire) -> Iterator[_Wire]:
-    """Yield each `cache_control` object that is directly in a system block, a tool or a content block."""
+def _marked(body: _Wire) -> Iterator[_Wire]:
+    """Yield each system block, tool and content block that has a `cache_control` object."""
     for whole in (body.get("system"), body.get("tools"), *(one.get("content") for one in body["messages"])):
         for block in whole if type(whole) is list else ():
-            mark = block.get("cache_control")
-            if type(mark) is dict:
-                yield mark
+            if type(block.get("cache_control")) is dict:
+                yield block

@@ -29,6 +29,7 @@ from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 
 KNOWN: Final = frozenset({"output", "stopReason", "usage", "serviceTier"})
+_OUTPUT: Final = frozenset({"message"})
 _MESSAGE: Final = frozenset({"role", "content"})
 _HEAD: Final = Typed(NAME, stopReason=str, usage=dict, serviceTier=dict)
 _STOP_DETAIL: Final = f"{API} has no such field"
@@ -38,15 +39,17 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a response. Raises RequestFailed for an error object, WireError for any other object without
     `output.message.content`.
     """
-    output = body.get("output")
-    message = output.get("message") if type(output) is dict else None
+    stated = body.get("output")
+    output = stated if type(stated) is dict else {}
+    message = output.get("message")
     if type(message) is not dict or type(message.get("content")) is not list:
-        if "message" in body and output is None:
+        if "message" in body and stated is None:
             raise RequestFailed(fault_of(body))
         raise WireError("the response must have `output.message.content`, an array", "output")
     head, odd = _HEAD.sort(body)
     usage, word = head.get("usage"), head.get("stopReason")
     extra = ir.merge(ir.merge(leftovers(head, KNOWN), odd), leftovers(message, _MESSAGE, "output.message"))
+    extra = ir.merge(extra, leftovers(output, _OUTPUT, "output"))
     tier, more = decode_tier(head.get("serviceTier"))
     blocks = decode_blocks(message["content"], "output.message.content")
     return sound(

@@ -203,12 +203,21 @@ def _encode_choice(choice: ir.ToolChoice, target: Target, body: dict[str, Any], 
     if choice.mode in {"any", "tool"} and target.facts.forced_tool is False and not own:
         _ask_for_call(choice, target, body)
         return
+    if choice.mode == "tool" and not own and choice.names[0] not in _specified(body):
+        report.lose("tool_choice", f"{API} can force only a function of the request")
+        return
     if choice.mode == "tool":
         written: dict[str, Any] = {"tool": {"name": choice.names[0] if choice.names else ""}}
     else:
         written = {choice.mode: {}}
     if own or choice.mode != "auto":  # "auto" is the default, and some models refuse the member
         body.setdefault("toolConfig", {})["toolChoice"] = written
+
+
+def _specified(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the functions in the `toolConfig` of a body."""
+    tools = body.get("toolConfig", {}).get("tools", ())
+    return frozenset(tool["toolSpec"]["name"] for tool in tools if "toolSpec" in tool)
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:

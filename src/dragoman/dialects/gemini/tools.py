@@ -21,6 +21,7 @@ from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 _PLAIN: Final = frozenset({"name", "description", "parametersJsonSchema"})
+_NOT_FORCED: Final = "the Gemini API cannot force one of the provider's own tools"
 _CALLING: Final = "toolConfig.functionCallingConfig"
 _SEARCH: Final = frozenset({"excludeDomains"})
 _CHOICE: Final = frozenset({"mode", "allowedFunctionNames"})
@@ -147,12 +148,19 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             report.add(f"toolConfig.{SERVER_CALLS}", why)
         if config:
             body["toolConfig"] = config
-    elif request.tool_choice is not None and request.tool_choice.mode == "none":
-        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
-    elif request.tool_choice is not None and request.tool_choice.mode != "auto":
-        report.lose("tool_choice", "the Gemini API cannot force one of the provider's own tools", "quality")
+    elif request.tool_choice is not None:
+        _leave_out_choice(request.tool_choice, report)
     if request.parallel is False:
         report.lose("parallel", "the Gemini API cannot disable parallel tool calls", "quality")
+
+
+def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
+    """Report what becomes of a tool choice, if the body has no functions."""
+    restore({}, choice.extra, report, "tool_choice")
+    if choice.mode == "none":
+        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
+    elif choice.mode != "auto":
+        report.lose("tool_choice", _NOT_FORCED, "quality")
 
 
 def _written(request: ir.Request, target: Target, *, own: bool) -> tuple[list[dict[str, Any]], list[int]]:
@@ -252,19 +260,36 @@ def _tool_config(request: ir.Request, target: Target, strict: list[int], *, own:
     if choice is not None and choice.mode == "native":
         target.report.lose("tool_choice", "the Gemini API has no tool of the chosen kind", "meaning")
     elif choice is not None:
-        calling = _calling(choice, target, own=own)
+        calling = _calling(choice, target, own=own, functions=_functions(request))
     if strict and not own:
         calling = _validated(strict, target, calling)
     return {} if calling is None else {"functionCallingConfig": calling}
 
 
-def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, Any]:
+def _functions(request: ir.Request) -> frozenset[str]:
+    return frozenset(tool.name for tool in request.tools or () if isinstance(tool, ir.Function))
+
+
+def _calling(
+    choice: ir.ToolChoice, target: Target, *, own: bool, functions: frozenset[str]
+) -> dict[str, Any]:
+    """Return the `functionCallingConfig` for a tool choice. functions: the names of the request's functions;
+    for a client of another dialect, only these are allowed names, and without an allowed name no function may
+    be called.
+    """
     report = target.report
+    names = [name for name in choice.names if own or name in functions]
+    if choice.names and not names:
+        restore({}, choice.extra, report, "tool_choice")
+        report.change("tool_choice", f"{_CALLING}.mode", "none of the functions is an allowed tool")
+        if choice.mode in {"any", "tool"}:
+            report.lose("tool_choice", _NOT_FORCED, "quality")
+        return {"mode": "NONE"}
     out: dict[str, Any] = {}
     if choice.form != "bare" or not own:
         out["mode"] = _MODE_WORDS[choice.mode]
-    if choice.names:
-        out["allowedFunctionNames"] = list(choice.names)
+    if names:
+        out["allowedFunctionNames"] = names
         if not own and choice.mode == "auto":
             out["mode"] = "VALIDATED"
             said = "a list of allowed tools needs the mode VALIDATED"

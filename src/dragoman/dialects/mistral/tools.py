@@ -126,8 +126,9 @@ def _encode_choice(choice: ir.ToolChoice, request: ir.Request, draft: Draft) -> 
         return None
     if choice.mode == "tool":
         name = choice.names[0]
-        if draft.own or any(tool.name == name for tool in request.tools or ()):
+        functions = (tool.name for tool in request.tools or () if isinstance(tool, ir.Function))
+        if draft.own or name in functions:
             return {"type": "function", "function": {"name": name}}
-        draft.report.lose("tool_choice", "the chosen tool is not in the request")
+        draft.report.lose("tool_choice", "the request has no function of this name")
         return None
     return "required" if draft.own and choice.form == "required" else choice.mode

@@ -57,13 +57,14 @@ _DELTA: Final = frozenset(
     }
 )
 _SCORED: Final = frozenset({"content", "refusal"})
+_TEXT_PART: Final = frozenset({"type", "text"})
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
 class _Candidate(Candidate):
     __slots__ = (
         *("audio", "blocks", "calls", "images", "legacy", "length", "notes", "prose"),
-        *("prose_kind", "sequence", "texts", "tokens", "waiting"),
+        *("prose_kind", "sequence", "texts", "thought", "tokens", "waiting"),
     )
 
     def __init__(self, index: int) -> None:
@@ -78,6 +79,7 @@ class _Candidate(Candidate):
         self.images = 0  # number of images so far
         self.texts: list[tuple[int, int]] = []  # (characters before this block, its index)
         self.length = 0
+        self.thought = ir.Thinking()  # of the open block of thinking in the content: its leftovers and seal
         self.tokens: list[Any] = []  # log probabilities of thinking, for the next text
         self.notes: list[ir.Citation] = []  # citations from before the first text
         self.sequence: str | None = None
@@ -259,14 +261,21 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         for part in content:
             if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
                 self._content(candidate, part["text"], None, events)
+                if len(part) > len(_TEXT_PART):
+                    candidate.note(part, _TEXT_PART, "message.odd.content.")
             elif (thought := decode_thought(part)) is not None and is_sound(thought):
                 self._thought_part(candidate, thought, events)
             else:
                 self._whole(candidate, ir.Native(NAME, str(part.get("type")), part), events)
 
     def _thought_part(self, candidate: _Candidate, thought: ir.Thinking, events: list[ir.Event]) -> None:
-        if candidate.prose_kind != thought.form:
-            self._open(candidate, thought.form, ir.Thinking(extra=thought.extra, form=thought.form), events)
+        opened = candidate.thought
+        goes_on = candidate.prose_kind == thought.form and thought.extra in (None, opened.extra)
+        if not goes_on or (opened.sealed is not None and thought.text):
+            opened = ir.Thinking(extra=thought.extra, form=thought.form)
+            self._open(candidate, thought.form, opened, events)
+        sealed = thought.sealed or opened.sealed
+        candidate.thought = ir.Thinking(extra=opened.extra, form=opened.form, sealed=sealed)
         if thought.text:
             events.append(ir.ThinkDelta(candidate.prose, thought.text, candidate.index))
         if thought.sealed is not None:

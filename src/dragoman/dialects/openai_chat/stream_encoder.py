@@ -121,6 +121,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             return self._detail(choice, out) if block.text or block.summary or block.redacted else b""
         if form in FRAMES:
             self._frame(choice, out, *FRAMES[form])
+            if block.extra is not None:
+                bare = msgspec.structs.replace(block, sealed=None)
+                return self._delta(choice.index, {"content": [encode_thought(bare, self._draft, out.where)]})
             return out.head + _json(block.text) + out.tail if block.text else b""
         self._shed(out)
         member = (form or "reasoning_content").partition("+")[0]

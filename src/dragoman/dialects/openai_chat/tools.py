@@ -27,6 +27,7 @@ _SEARCH: Final = "web_search_options"
 _SEARCH_OPTIONS: Final = frozenset(
     {"max_uses", "allowed_domains", "excluded_domains", "search_context_size", "user_location"}
 )
+_PLACED: Final = frozenset({"type", "approximate"})
 _VENDORS: Final = frozenset({"type", "parameters"})
 
 
@@ -43,7 +44,7 @@ def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
         return None
     if (search := body.get(_SEARCH)) is not None:
         options = _search_options(search)
-        extra = leftovers(search, _SEARCH_OPTIONS) if type(search) is dict else None
+        extra = _search_leftovers(search)
         tools.append(ir.ProviderTool(NAME, "web_search", {_SEARCH: search}, options=options, extra=extra))
     return tuple(tools)
 
@@ -72,8 +73,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
     if "web_search" in kind:
         settings = tool.get("parameters")
         extra = leftovers(tool, _VENDORS)
-        if type(settings) is dict:
-            extra = ir.merge(extra, leftovers(settings, _SEARCH_OPTIONS, "parameters"))
+        extra = ir.merge(extra, _search_leftovers(settings, "parameters"))
         return ir.ProviderTool(NAME, "web_search", tool, options=_search_options(settings), extra=extra)
     return ir.ProviderTool(NAME, kind, tool, extra=leftovers(tool, _VENDORS - {"parameters"}))
 
@@ -114,10 +114,24 @@ def _search_options(search: Any) -> dict[str, Any] | None:
     if isinstance(place, dict):
         near = place.get("approximate")
         place = near if isinstance(near, dict) else place
-        options["location"] = {
-            key: value for key, value in place.items() if key not in {"type", "approximate"}
-        }
+        stated = {key: value for key, value in place.items() if key not in _PLACED and value is not None}
+        if stated:
+            options["location"] = stated
     return options or None
+
+
+def _search_leftovers(search: Any, within: str = "") -> ir.Extra:
+    """Return the members of a web search's settings that `_search_options` does not read. search: of any
+    shape. within: as for `Leftovers.of`.
+    """
+    if type(search) is not dict:
+        return None
+    extra = leftovers(search, _SEARCH_OPTIONS, within)
+    place = search.get("user_location")
+    if isinstance(place, dict) and isinstance(place.get("approximate"), dict):
+        inner = f"{within}.user_location" if within else "user_location"
+        extra = ir.merge(extra, leftovers(place, _PLACED, inner))
+    return extra
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:

@@ -7,7 +7,7 @@ The only unknown member that is refused is a message's `tool_calls`, if it is no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from dragoman.dialects.chat.check import EFFORTS, FORMS, check_moderation
@@ -335,15 +335,26 @@ def _check_choice(choice: Any, tools: Any) -> None:
     elif choice["type"] == "allowed_tools":
         require(choice, "mode", one_of("auto", "required"), "tool_choice")
         require(choice, "tools", objects, "tool_choice")
-        for index, tool in enumerate(choice["tools"]):
-            if tool.get("type") in {"function", "custom"}:
-                chosen.append((tool.get("name"), f"tool_choice.tools[{index}].name"))
-    names = {tool.get("name") for tool in tools}
+        chosen += _allowed(choice["tools"])
+    names = {name for tool in tools if type(name := tool.get("name")) is str}
     if any(tool["type"] not in {"function", "custom"} for tool in tools):
         return  # such tools may add further names
     for name, path in chosen:
         if name not in names:
             raise WireError(f"Tool choice '{name}' not found in 'tools' parameter.", path, "invalid_value")
+
+
+def _allowed(tools: list[_Wire]) -> Iterator[tuple[str, str]]:
+    """Yield (name, its path) of each function and custom tool in the `tools` of an `allowed_tools` choice.
+    Raises WireError for a type that is not a string, and for a name that is missing or not a string.
+    """
+    for index, tool in enumerate(tools):
+        where = f"tool_choice.tools[{index}]"
+        if (kind := tool.get("type")) is not None:
+            a_string(kind, f"{where}.type")
+        if kind in {"function", "custom"}:
+            require(tool, "name", a_string, where)
+            yield tool["name"], f"{where}.name"
 
 
 _CHOICES: Final = ("none", "auto", "required")

@@ -106,7 +106,7 @@ def _unit(item: Mapping[str, Any]) -> str | None:
             return None
     elif kind == "shell_call":
         place = item.get("environment")
-        if not isinstance(place, dict) or place.get("type") not in _PLACES:
+        if not isinstance(place, dict) or str(place.get("type")) not in _PLACES:
             return None
     return _CALLS.get(kind) if isinstance(kind, str) else None
 

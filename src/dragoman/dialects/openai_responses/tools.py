@@ -166,6 +166,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
             draft.report.lose("tool_choice", "the request has no tools", "meaning")
         else:
             draft.report.change("tool_choice", "", "the request has no tools")
+            restore({}, request.tool_choice.extra, draft.report, "tool_choice")
     if request.parallel is not None:
         if may_call:
             body["parallel_tool_calls"] = request.parallel

@@ -76,7 +76,9 @@ def chosen(
     )
     words = "\n".join([*map(described, allowed), _ONE if len(allowed) == 1 else _SEVERAL])
     if keeps:
-        request = replace(request, tool_choice=ir.ToolChoice("none"), parallel=None)
+        assert request.tool_choice is not None
+        none = ir.ToolChoice("none", extra=request.tool_choice.extra)
+        request = replace(request, tool_choice=none, parallel=None)
     else:
         # Its schema is enforced, so `strict` is not lost.
         plain = [replace(t, strict=None) if isinstance(t, ir.Function) else t for t in request.tools or ()]

@@ -86,7 +86,8 @@ def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
 
 def without_tools(request: ir.Request, report: Report) -> ir.Request:
     """Return the request without its functions. Only tools of the provider stay, with the tool choice "none"
-    if there was a tool choice. report: gets a loss for each setting of a function that text cannot express.
+    if there was a tool choice. report: gets a loss for each setting of a function that text cannot express,
+    and for each leftover of the tool choice.
     """
     for index, tool in enumerate(request.tools or ()):
         if not isinstance(tool, ir.Function):
@@ -99,7 +100,10 @@ def without_tools(request: ir.Request, report: Report) -> ir.Request:
         for dialect, members in (tool.extra or {}).items():
             lose_members(members, report, where, dialect)
     kept = tuple(tool for tool in request.tools or () if not isinstance(tool, ir.Function))
-    none = ir.ToolChoice("none") if kept and request.tool_choice is not None else None
+    choice = request.tool_choice
+    for dialect, members in (choice.extra or {} if choice is not None else {}).items():
+        lose_members(members, report, "tool_choice", dialect)
+    none = ir.ToolChoice("none") if kept and choice is not None else None
     return replace(request, tools=kept or None, tool_choice=none, parallel=None)
 
 

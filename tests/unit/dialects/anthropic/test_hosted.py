@@ -102,3 +102,17 @@ def test_servers_that_know_all_betas_get_the_header_as_it_is() -> None:
     assert understood("a, b,a", STANDARD, report) == "a, b,a"
     assert understood("a, b", Quirks(server_tools=False), report) == ""
     assert [loss.path for loss in report.losses] == ["anthropic-beta.a", "anthropic-beta.b"]
+
+
+def test_the_clients_own_request_stays_as_it_was() -> None:
+    mark = {"type": "ephemeral", "scope": "global"}
+    body = {
+        "tools": [{"type": "bash_20250124", "name": "bash", "cache_control": mark}],
+        "messages": [{"role": "user", "content": [{"type": "new_block", "cache_control": mark}]}],
+    }
+    for _ in range(2):  # as for the attempts at two deployments
+        wire, report = sent("bedrock", body)
+        assert [loss.path for loss in report.losses] == ["cache_control.scope"]
+        assert wire.body["tools"][0]["cache_control"] == {"type": "ephemeral"}
+        assert wire.body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert mark == {"type": "ephemeral", "scope": "global"}

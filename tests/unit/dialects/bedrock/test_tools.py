@@ -37,6 +37,15 @@ def test_choices(choice: ir.ToolChoice, wire: Any) -> None:
     assert sent(asked(tools=(F,), tool_choice=choice))[0]["toolConfig"].get("toolChoice") == wire
 
 
+def test_only_functions_can_be_forced() -> None:
+    search = ir.ProviderTool("anthropic", "web_search", {}, "web_search")
+    choice = ir.ToolChoice("tool", ("web_search",))
+    request = asked(tools=(F, search), tool_choice=choice)
+    for body, report in (sent(request), sent(request, NOVA)):
+        assert "toolChoice" not in body["toolConfig"]
+        assert ("tool_choice", "meaning") in reasons(report)
+
+
 def test_no_tool_may_be_called() -> None:
     none = ir.ToolChoice("none")
     body, report = sent(asked(tools=(F,), tool_choice=none))

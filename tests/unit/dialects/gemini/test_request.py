@@ -290,6 +290,28 @@ def test_choices(choice: ir.ToolChoice, calling: dict[str, Any], place: list[str
 
 
 @pytest.mark.parametrize(
+    ("choice", "lost_choice"),
+    [
+        (ir.ToolChoice("tool", ("web_search",)), [("tool_choice", "quality")]),
+        (ir.ToolChoice("any", ("web_search",)), [("tool_choice", "quality")]),
+        (ir.ToolChoice("auto", ("web_search",)), []),
+    ],
+)
+def test_a_tool_of_the_provider_is_no_allowed_function(
+    choice: ir.ToolChoice, lost_choice: list[tuple[str, str]]
+) -> None:
+    search = ir.ProviderTool("anthropic", "web_search", {}, "web_search")
+    body, report = written(foreign(tools=(TOOL, search), tool_choice=choice))
+    assert {"googleSearch": {}} in body["tools"]
+    assert body["toolConfig"]["functionCallingConfig"] == {"mode": "NONE"}
+    assert lost(report) == lost_choice
+    both = ir.ToolChoice("any", ("look", "web_search"))
+    body, _ = written(foreign(tools=(TOOL, search), tool_choice=both))
+    calling = {"mode": "ANY", "allowedFunctionNames": ["look"]}
+    assert body["toolConfig"]["functionCallingConfig"] == calling
+
+
+@pytest.mark.parametrize(
     "calling",
     [
         {"mode": "VALIDATED"},

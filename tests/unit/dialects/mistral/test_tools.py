@@ -95,6 +95,11 @@ def test_choices_that_cannot_be_made() -> None:
     body, report = written(foreign(tools=TOOLS, tool_choice=ir.ToolChoice("tool", ("fly",))))
     assert "tool_choice" not in body
     assert lost(report) == {"tool_choice": "meaning"}
+    search = ir.ProviderTool("anthropic", "web_search", {}, "web_search")
+    chosen = ir.ToolChoice("tool", ("web_search",))
+    body, report = written(foreign(tools=(*TOOLS, search), tool_choice=chosen))
+    assert "tool_choice" not in body
+    assert lost(report) == {"tool_choice": "meaning", "tools[2]": "meaning"}
 
 
 def test_a_choice_among_no_tools() -> None:

@@ -280,6 +280,12 @@ def test_content_in_parts_is_text_where_it_is_text(content: Any) -> None:
     assert folded(chunk({"content": content}), STOP).candidates[0].blocks == (ir.Text("Hi."),)
 
 
+def test_further_members_of_a_text_part_are_leftovers() -> None:
+    (candidate,) = folded(chunk({"content": [{"type": "text", "text": "Hi.", "tone": 1}]}), STOP).candidates
+    assert candidate.blocks == (ir.Text("Hi."),)
+    assert candidate.extra == {"openai_chat": {"message.odd.content.tone": 1}}
+
+
 def test_a_part_that_is_no_text_is_kept_whole() -> None:
     part = {"type": "reference", "reference_ids": [1]}
     assert folded(chunk({"content": [part]}), STOP).candidates[0].blocks == (

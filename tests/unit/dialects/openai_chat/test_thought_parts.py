@@ -15,6 +15,7 @@ from dragoman.dialects.openai_chat.thought_parts import FORMS, FRAMES, decode_th
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.table import DIALECTS
 
 Wire = dict[str, Any]
 TEXT: Wire = {"type": "text", "text": "Yes."}
@@ -115,6 +116,50 @@ def test_a_stream_that_thinks_in_its_content() -> None:
     lines = [line.removeprefix("data: ") for line in sent.decode().split("\n") if line]
     folded = ir.fold([event for line in lines for event in again.feed(line.encode())])
     assert folded.candidates[0].blocks == (thought, text)
+
+
+def streamed(deltas: list[Wire]) -> tuple[list[ir.Event], list[Wire]]:
+    """The events of a stream with these deltas, and the parts that its own client gets of them."""
+    decoder = DIALECT.stream.decoder(STANDARD)
+    events = [event for frame in frames(*deltas) for event in decoder.feed(frame)]
+    encoder = DIALECT.stream.encoder(Reply(ir.Request("openai_chat", "m"), Report("t"), "c", 1))
+    lines = b"".join(map(encoder.feed, events)).decode().split("\n")
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    contents = [chunk["choices"][0]["delta"].get("content") for chunk in chunks if chunk["choices"]]
+    return events, [part for content in contents if isinstance(content, list) for part in content]
+
+
+def test_further_members_of_a_streamed_part_are_kept() -> None:
+    def thinking(text: str, **members: Any) -> Wire:
+        return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}], **members}]}
+
+    deltas = [thinking("a"), thinking("b"), thinking("c", closed=True), thinking("d", closed=True)]
+    events, parts = streamed([*deltas, {"content": "Yes."}])
+    first, last, _ = ir.fold(events).candidates[0].blocks
+    kept = {"openai_chat": {"closed": True}}
+    assert first == ir.Thinking("ab", form="thinking_part")
+    assert last == ir.Thinking("cd", form="thinking_part", extra=kept)
+    assert "".join(part["thinking"][0]["text"] for part in parts) == "abcd"
+    assert [part["closed"] for part in parts if "closed" in part] == [True]
+    report = Report("anthropic", "response")
+    encoder = DIALECTS["anthropic"].stream.encoder(Reply(ir.Request("anthropic", "m"), report, "c", 1))
+    for event in events:
+        encoder.feed(event)
+    assert "candidates[0].blocks[1].closed" in [loss.path for loss in report.losses]
+
+
+def test_each_signature_stays_with_its_own_text() -> None:
+    def spoken(**members: str) -> Wire:
+        return {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", **members}]}]}
+
+    signed = [spoken(text="a"), spoken(text="", signature="s1"), spoken(text="b", signature="s2")]
+    events, parts = streamed([*signed, {"content": "Yes."}])
+    blocks = ir.fold(events).candidates[0].blocks
+    assert blocks[:-1] == tuple(
+        ir.Thinking(text, form="reasoning_part", sealed=ir.Sealed("openai_chat", seal))
+        for text, seal in (("a", "s1"), ("b", "s2"))
+    )
+    assert [part["summary"][0].get("signature") for part in parts] == [None, "s1", None, "s2"]
 
 
 def test_frames_are_made_for_each_form() -> None:

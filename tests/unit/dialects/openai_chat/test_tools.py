@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.table import DIALECTS
 from tests.unit.dialects.openai_chat.speaking import again, changed, decoded, foreign, lost, written
 
 SCHEMA = {"type": "object", "properties": {"at": {"type": "string"}}}
@@ -201,6 +204,30 @@ def test_strict_is_left_out_where_it_is_refused() -> None:
     body, report = written(decoded(tools=[LOOKING]), Quirks(refuses=frozenset({"strict"})))
     assert "strict" not in body["tools"][0]["function"]
     assert lost(report) == {"tools[0].strict": "quality"}
+
+
+@pytest.mark.parametrize(
+    ("members", "path"),
+    [
+        (lambda search: {"web_search_options": search}, "$.web_search_options.user_location.odd"),
+        (
+            lambda search: {"tools": [{"type": "openrouter:web_search", "parameters": search}]},
+            "$.tools[0].parameters.user_location.odd",
+        ),
+    ],
+)
+def test_members_of_a_searchs_location(members: Any, path: str) -> None:
+    near = {"city": "Rome", "region": None}
+    search = {"user_location": {"type": "approximate", "approximate": near, "odd": 1}}
+    wire = WireRequest(
+        "chat", {"model": "m", "messages": [{"role": "user", "content": "x"}], **members(search)}
+    )
+    report = Report("anthropic")
+    request = DIALECTS["openai_chat"].request.decode(wire)
+    body = DIALECTS["anthropic"].request.encode(request, Target(report, "m")).body
+    assert body["tools"][0]["user_location"] == {"type": "approximate", "city": "Rome"}
+    losses, _ = report.located(DIALECTS["openai_chat"].locator(wire))
+    assert [(loss.path, loss.severity) for loss in losses] == [(path, "quality")]
 
 
 # --- Other dialects' tools ---------------------------------------------------------------------

@@ -177,6 +177,19 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "tool_choice.mode",
         "invalid_value",
     ),
+    *(
+        (
+            {"tools": [LOOK], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [tool]}},
+            f"tool_choice.tools[0].{param}",
+            code,
+        )
+        for tool, param, code in (
+            ({"type": "function", "name": "see"}, "name", "invalid_value"),
+            ({"type": "function", "name": ["look"]}, "name", "invalid_type"),
+            ({"type": "custom"}, "name", "missing_required_parameter"),
+            ({"type": ["function"], "name": "look"}, "type", "invalid_type"),
+        )
+    ),
 ]
 
 

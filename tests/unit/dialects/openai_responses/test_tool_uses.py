@@ -60,6 +60,7 @@ def used(body: dict[str, Any]) -> ir.Usage:
         ([{"type": "shell_call", "environment": {"type": "container_auto"}}], {"code_execution_requests": 1}),
         ([{"type": "shell_call", "environment": {"type": "local"}}], None),
         ([{"type": "shell_call"}], None),
+        ([{"type": "shell_call", "environment": {"type": []}}], None),
         ([{"type": "function_call"}, {"type": "mcp_call"}, {"type": 7}, "odd"], None),
     ],
 )
