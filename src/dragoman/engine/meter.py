@@ -441,6 +441,9 @@ class Meter:
         found = await self._asked(claims, now, self._whole())
         if isinstance(found, Refused):
             return False
+        if self.closed:  # meanwhile, so that nobody else would free it
+            self._settle(found, {}, now)
+            return False
         self._reservation = found
         try:
             if self._opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,6 +103,32 @@ async def test_a_journal_that_fails_ends_a_longer_answer_and_blames_no_deploymen
         await found.extend(50, "one/gpt")
     assert ended.value.fault.kind == "unavailable"
     assert not await found.affords_twice("one/gpt")
+
+
+class Asking(MemoryLedger):
+    """Its counters are shared, so that each reservation takes a moment."""
+
+    def reserve(self, claims: Any, now: float, onto: Any = None) -> Any:
+        return None
+
+    async def ask(self, claims: Any, now: float, onto: Any = None) -> Any:
+        await asyncio.sleep(0)
+        return MemoryLedger.reserve(self, claims, now, onto)
+
+
+async def test_a_second_attempt_holds_nothing_if_the_answer_comes_while_it_is_asked_for() -> None:
+    book = Book()
+    found, ledger, exchange = meter(Limit("l", "tokens", 1000, "day"), journal=book, ledger=Asking(SEAMS))
+    assert found.applies("m")
+    await found.expect(Expected(10, 100, 7))
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(3, output=2))]
+    found.began(exchange.attempts[0])
+    second = asyncio.create_task(found.affords_twice("one/gpt"))
+    await asyncio.sleep(0)
+    found.close()
+    assert not await second
+    assert list(standing(ledger).values()) == [(5, 0)]
+    assert (len(book.opens), len(book.closes)) == (1, 1)
 
 
 async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
