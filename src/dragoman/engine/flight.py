@@ -471,7 +471,7 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)
-        if fault.kind == "authentication" and await self._rotated():
+        if fault.kind == "authentication" and await self._rotated(attempt.record):
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
         if fault.code == OVERTIME and self._opening is not None and not self._had_its_time(attempt):
@@ -500,15 +500,17 @@ class Flight(msgspec.Struct, eq=False):
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
         return seconds is None or seconds >= FAIR_SHARE * own
 
-    async def _rotated(self) -> bool:
+    async def _rotated(self, record: AttemptRecord) -> bool:
         """Whether there is a new credential in place of the one that the provider has refused (see
-        `Refusals.renewed`). Then the candidate is called again.
+        `Refusals.renewed`). Then the candidate is called again. record: of the refused attempt.
         """
         if self.delivery.committed or not await self._refused().renewed(self._account):
             return False
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None
             self.runtime.health.abandoned(calling)
+        if self.delivery.meter is not None:  # else it would stand in the way of the next call at its limits
+            self.delivery.meter.left(record)
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.limits import Limit
 from dragoman.state.counters import Resource, Window
+from dragoman.upstreams.account import Renewal
+from dragoman.upstreams.credential import Lease, Refreshing
+from dragoman.upstreams.wire import WireUpstream
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CLAUDE,
@@ -401,6 +405,29 @@ def test_attempts_that_cost_nothing_reserve_nothing_anew() -> None:
     lines = accounts.stage.plays(chat(LONG, model="m", max_tokens=50))
     assert lines[-1] == "= done"
     assert list(accounts.standing.values()) == [(5, 0)]
+
+
+def test_a_call_with_a_new_key_takes_the_place_of_the_one_with_the_old_key() -> None:
+    """The provider allows one request at once, and is asked twice, one call after another."""
+    accounts = Accounts(limits=[Limit("p", "concurrency", 1, None, "provider")])
+    stage = accounts.stage
+    (upstream,) = stage.backends.values()
+    assert isinstance(upstream, WireUpstream)
+    (old,) = upstream.accounts
+    new, lease = msgspec.structs.replace(old, id="new"), Lease(None)
+
+    async def fetch(_: Lease) -> Lease:
+        return Lease(None)
+
+    credential = Refreshing("k", "one", lease, fetch, stage.seams.now)
+    renewal = Renewal(credential, lease, lambda _: new)
+    upstream._use((msgspec.structs.replace(old, renewal=renewal),))
+    stage.script("one", refusal(401), whole("Hello", usage=USED))
+    lines = stage.plays(chat())
+    assert [line.split()[0] for line in lines if line.startswith(("ask", "answer"))] == ["ask", "ask", "answer"]
+    assert lines[-1] == "= done"
+    assert [one.key for one in accounts.book.record.lines] == [old.id, "new"]
+    assert accounts.standing == {}
 
 
 @pytest.mark.parametrize(("most", "hedged"), [(1_500, False), (2_500, True)])
