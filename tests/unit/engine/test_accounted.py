@@ -424,7 +424,11 @@ def test_a_call_with_a_new_key_takes_the_place_of_the_one_with_the_old_key() -> 
     upstream._use((msgspec.structs.replace(old, renewal=renewal),))
     stage.script("one", refusal(401), whole("Hello", usage=USED))
     lines = stage.plays(chat())
-    assert [line.split()[0] for line in lines if line.startswith(("ask", "answer"))] == ["ask", "ask", "answer"]
+    assert [line.split()[0] for line in lines if line.startswith(("ask", "answer"))] == [
+        "ask",
+        "ask",
+        "answer",
+    ]
     assert lines[-1] == "= done"
     assert [one.key for one in accounts.book.record.lines] == [old.id, "new"]
     assert accounts.standing == {}
