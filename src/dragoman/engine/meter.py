@@ -121,15 +121,15 @@ class Meter:
         return self._apply(models, bare)
 
     def _apply(self, models: tuple[str, ...], bare: str) -> bool:
-        self.applied = self._limits_of(models, bare)
+        self.applied = self._limits_of(models, bare, self._exchange.asked)
         return self.applied is not None
 
-    def _limits_of(self, models: tuple[str, ...], bare: str) -> Applied | None:
+    def _limits_of(self, models: tuple[str, ...], bare: str, asked: str | None) -> Applied | None:
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is None:
             return None
         limits = accounting.limits
-        found = limits.found(exchange.caller, models, exchange.asked, bare)
+        found = limits.found(exchange.caller, models, asked, bare)
         if found is None:
             return None
         if found.invented:
@@ -409,7 +409,8 @@ class Meter:
 
     async def turn(self, route: Route) -> None:
         """Reserve the exchange at further limits of this fallback. Raises RequestFailed if one refuses it."""
-        found, now = self._limits_of(route.counted, route.bare), self._seams.now()
+        # The name that the client asked for stands for another model, whose limits apply already.
+        found, now = self._limits_of(route.counted, route.bare, None), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:
             return

@@ -258,6 +258,16 @@ def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -
     assert list(accounts.standing.values()) == [(used, 0)]
 
 
+def test_a_limit_of_the_requested_model_alone_does_not_count_its_fallback() -> None:
+    of_m = limit("requests", 1, subject="model", only=frozenset({"m"}))
+    accounts = Accounts(BOTH, limits=[of_m], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    ((counter, amounts),) = accounts.standing.items()
+    assert (counter.split("|")[4], amounts) == ("m", (1, 0))
+
+
 def test_a_limit_for_several_models_counts_a_request_once() -> None:
     both = limit("requests", 9, models=frozenset({"m", "dear"}))
     accounts = Accounts(BOTH, limits=[both], settings=FALLBACK)
