@@ -363,6 +363,8 @@ class Meter:
             await self.admit()
             assert self.applied is not None
             await self.expect(Expected(1, 0, None if self.applied.refusing is not None else 1))
+        elif self.bounded(record.deployment):
+            self.expected = Expected(1, 0, 1)
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
 

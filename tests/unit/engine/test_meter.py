@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -222,3 +223,22 @@ async def test_a_request_without_a_model_does_not_wait_for_a_budget() -> None:
     with pytest.raises(RequestFailed) as refused:
         await first.admit()
     assert refused.value.fault.code == "insufficient_quota"
+
+
+@pytest.mark.parametrize("subject", ["global", "provider"])
+async def test_a_request_of_unknown_cost_waits_for_a_budget_whoever_has_it(subject: Any) -> None:
+    used_up, refusing = Limit("t", "tokens", 5, "day", subject), Limit("m", "money", 9, "day", subject)
+    refusing = msgspec.structs.replace(refusing, unknown_price="refuse")
+    record = AttemptRecord("a", "nobody/batches", None, "relay", 1.0)
+    first, ledger, _ = meter(used_up)
+    await first.enter_unmeasured(record)
+    assert list(standing(ledger).values()) == [(0, 1)]
+    ledger.seed(dict.fromkeys(standing(ledger), 4))
+    other, _, _ = meter(used_up, ledger=ledger)
+    with pytest.raises(RequestFailed) as refused:
+        await other.enter_unmeasured(record)
+    assert refused.value.fault.code == "insufficient_quota"
+    last, _, exchange = meter(refusing)
+    with pytest.raises(RequestFailed) as refused:
+        await last.enter_unmeasured(record)
+    assert (refused.value.fault.code, exchange.refused_by) == ("unknown_price", "m")
