@@ -560,6 +560,40 @@ def test_a_continued_stream_has_a_line_for_each_deployment() -> None:
     assert accounts.book.record.units == {"input": usage.input, "output": usage.output}
 
 
+def continuing(third: Any, *limits: Limit) -> Accounts:
+    """A stream that breaks off at its first deployment. The second one could go on, but for these limits."""
+    uses = ["one/gpt", {"use": "two/gpt", "supports": {"prefill": True}}, third]
+    settings = {"models": {"m": {"deployments": uses, "continue_streams": True}}}
+    three = {**ONE, "base_url": "https://three.example/v1"}
+    accounts = Accounts({**BOTH, "three": three}, limits, settings=settings)
+    said: list[ir.Event] = [ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Text(""))]
+    said.append(ir.TextDelta(0, "One two three"))
+    accounts.stage.script("one", stream(*streamed(told=said), broken()))
+    accounts.stage.script("three", stream(*streamed(" four", usage=USED)))
+    return accounts
+
+
+@pytest.mark.parametrize("prefill", [True, False])
+def test_past_a_limit_a_stream_goes_on_only_where_it_can(prefill: bool) -> None:
+    of_two = Limit("d", "requests", 0, "day", "deployment", only=frozenset({"two/gpt"}))
+    accounts = continuing({"use": "three/gpt", "supports": {"prefill": prefill}}, of_two)
+    lines = accounts.stage.plays(chat(model="m", stream=True))
+    asked = [line.split()[1] for line in lines if line.startswith("ask ")]
+    assert asked == (["one", "three"] if prefill else ["one"])
+    if prefill:
+        assert [one["role"] for one in accounts.stage.bodies[-1]["messages"]] == ["user", "assistant"]
+    else:
+        assert lines[-1] == "= client/stream/rate_limit_exceeded"
+
+
+def test_what_came_of_a_stream_that_may_not_go_on_is_charged() -> None:
+    accounts = continuing("three/gpt", limit("tokens", 4_115))
+    lines = accounts.stage.plays(chat(model="m", stream=True))
+    assert lines[-1] == "= client/stream/insufficient_quota"
+    assert accounts.book.record.units == {"input": 8, "output": 4}
+    assert list(accounts.standing.values()) == [(12, 0)]
+
+
 def test_pictures_that_are_passed_on_are_counted_as_they_were_asked_for() -> None:
     accounts = Accounts()
     accounts.stage.script("one", json_reply({"created": 1, "data": [{"b64_json": "eA=="}] * 2}))
