@@ -275,7 +275,7 @@ class _Session:
         if heard.begins and not self._replies.running:
             self._admit()
             await self._replies.begin()
-        self._replies.heard(heard)
+        await self._replies.heard(heard)
         await self._client.say(heard.message)
         if self._draining and not self._replies.running:
             self._stop(STOPPING)

@@ -137,31 +137,6 @@ class Meter:
             return limits.invented(found, exchange.end_user, tags_of(exchange), address)
         return Applied(found)
 
-    def of_reply(self, exchange: Exchange, *models: str, bare: str = "") -> Meter:
-        """Return a meter for one reply within a session. Its claims are on the windows of the time at which
-        the reply begins. exchange: the reply's own record. models, bare: as for `applies`.
-        """
-        meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
-        meter._apply(models, bare)
-        return meter
-
-    async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
-        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
-        the reply. Raises RequestFailed if a limit refuses it.
-        """
-        if self.applied is not None and self.applied.measures:
-            await self.expect(self.at_most(expected, (deployment,)))
-        name = deployment.name
-        if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
-            return
-        now = self._seams.now()
-        claims = [
-            *applied.of_tokens(expected.taken, expected.given, now),
-            *applied.of_money(self._most(expected, name), now),
-        ]
-        if claims:
-            self._of_attempts[record.id] = record, await self._claim(claims, now, None)
-
     def _address(self) -> str | None:
         """The address of the client, as limits count it; None = unknown."""
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
@@ -442,17 +417,23 @@ class Meter:
         if not claims:
             return True
         found = await self._asked(claims, now, self._whole())
-        if isinstance(found, Refused):
+        if isinstance(found, Refused) or not self._keep(found, now):
             return False
-        if self.closed:  # meanwhile, so that nobody else would free it
-            self._settle(found, {}, now)
-            return False
-        self._reservation = found
         try:
             if self._opened:
                 self._open()
         except RequestFailed:
             return False
+        return True
+
+    def _keep(self, found: Reservation, now: float) -> bool:
+        """Keep what is reserved for the exchange. If the exchange was accounted for meanwhile, free it, because
+        nobody else would, and return False.
+        """
+        if self.closed:
+            self._settle(found, {}, now)
+            return False
+        self._reservation = found
         return True
 
     async def enter(self, deployment: str) -> Reservation | None:

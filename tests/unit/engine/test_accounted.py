@@ -76,8 +76,8 @@ def test_a_stream_that_states_no_usage_is_charged_an_estimate(more: dict[str, An
 def test_an_answer_passes_whose_request_only_its_provider_understands() -> None:
     """The gateway cannot decode the tool's result, so that it cannot count the tokens that nobody states."""
     accounts = Accounts({"claude": CLAUDE})
-    answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "stop_reason": "end_turn"}
-    answer["content"] = [{"type": "text", "text": "Hello"}]
+    answer: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c"}
+    answer |= {"stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}]}
     accounts.stage.script("claude", json_reply(answer))
     used = {"type": "tool_use", "id": "toolu_1", "name": "find", "input": {}}
     found = {"type": "tool_reference", "tool_name": {"new": "form"}}
