@@ -14,6 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.ledger import Reservation
 from dragoman.dialects.loss import Report
+from dragoman.engine.accounting import UNACCOUNTED
 from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
@@ -244,7 +245,7 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
-        limit refuses; None = the attempt may be made. Raises RequestFailed if no candidate is left.
+        limit refuses; None = the attempt may be made. Raises RequestFailed if the journal or all refuse.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -255,6 +256,8 @@ class Flight(msgspec.Struct, eq=False):
                 await meter.afford(name)
             self._held = await meter.enter(name)
         except RequestFailed as refused:
+            if refused.fault is UNACCOUNTED:
+                raise  # it is the journal that refuses, and it would refuse any other candidate, too
             self.asked.exchange.dropped += ((name, "a limit of it is reached"),)
             return await self._past(candidate, refused.fault)
         return None

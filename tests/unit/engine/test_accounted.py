@@ -251,6 +251,23 @@ def test_a_dearer_fallback_reserves_more_money() -> None:
     assert list(accounts.standing.values()) == [(46_000, 0)]
 
 
+def test_a_dearer_fallback_that_cannot_be_noted_is_not_called() -> None:
+    accounts = Accounts(BOTH, limits=[limit("money", 10**9)], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    noting = accounts.book.opened
+
+    def opened(record: Any) -> None:
+        noting(record)
+        accounts.book.failing = True
+
+    accounts.book.opened = opened  # type: ignore[method-assign]
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+    assert lines[-2].startswith("answer 503 accounting_unavailable")
+    assert accounts.stage.exchange.dropped == ()
+    assert list(accounts.standing.values()) == [(0, 0)]
+
+
 def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
     accounts = Accounts(BOTH, limits=[limit("money", 1_500_000)], settings=FALLBACK)
     accounts.stage.script("one", *[refusal(500)] * 5)
