@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -71,25 +70,6 @@ def test_a_stream_that_states_no_usage_is_charged_an_estimate(more: dict[str, An
     assert 300 < record.units["output"] < 700
     assert record.units["input"] > 0
     assert list(accounts.standing.values()) == [(sum(record.units.values()), 0)]
-
-
-def test_an_answer_passes_whose_request_only_its_provider_understands() -> None:
-    """The gateway cannot decode the tool's result, so that it cannot count the tokens that nobody states."""
-    accounts = Accounts({"claude": CLAUDE})
-    answer: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c"}
-    answer |= {"stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}]}
-    accounts.stage.script("claude", json_reply(answer))
-    used = {"type": "tool_use", "id": "toolu_1", "name": "find", "input": {}}
-    found = {"type": "tool_reference", "tool_name": {"new": "form"}}
-    messages = [
-        {"role": "assistant", "content": [used]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [found]}]},
-    ]
-    body = {"model": "claude/c", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}, *messages]}
-    lines = accounts.stage.plays(json.dumps(body).encode(), "anthropic")
-    assert lines[-1] == "= done"
-    record = accounts.book.record
-    assert (record.status, record.estimated, set(record.units)) == (200, True, {"input"})
 
 
 def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
