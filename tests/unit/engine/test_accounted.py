@@ -275,6 +275,22 @@ def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -
     assert list(accounts.standing.values()) == [(used, 0)]
 
 
+@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
+def test_so_does_a_fallback_for_what_the_model_cannot_do(resource: Resource) -> None:
+    """Before anything was asked: the prompt is too long for the model."""
+    most = {"requests": 1, "tokens": 300, "money": 3_000_000}[resource]
+    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
+    small = {"deployments": [{"use": "one/gpt", "context_window": 5}], "fallbacks": {"context": ["dear"]}}
+    settings = {"models": {**FALLBACK["models"], "m": small}}
+    accounts = Accounts(BOTH, [of_dear, limit("requests", 9)], settings=settings)
+    for _ in range(2):
+        accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=100, output=100)))
+        accounts.stage.plays(chat("word " * 100, model="m", max_tokens=100))
+    used = {"requests": 1, "tokens": 200, "money": 2_200_000}[resource]
+    assert sorted(accounts.standing.values()) == [(1, 0), (used, 0)]
+    assert [record.status for record in accounts.book.closes] == [200, 429]
+
+
 def test_a_limit_of_the_requested_model_alone_does_not_count_its_fallback() -> None:
     of_m = limit("requests", 1, subject="model", only=frozenset({"m"}))
     accounts = Accounts(BOTH, limits=[of_m], settings=FALLBACK)
@@ -555,40 +571,6 @@ def test_a_continued_stream_has_a_line_for_each_deployment() -> None:
     assert usage is not None
     assert (usage.input, usage.output) == (first.units["input"] + 3, first.units["output"] + 2)
     assert accounts.book.record.units == {"input": usage.input, "output": usage.output}
-
-
-def continuing(third: Any, *limits: Limit) -> Accounts:
-    """A stream that breaks off at its first deployment. The second one could go on, but for these limits."""
-    uses = ["one/gpt", {"use": "two/gpt", "supports": {"prefill": True}}, third]
-    settings = {"models": {"m": {"deployments": uses, "continue_streams": True}}}
-    three = {**ONE, "base_url": "https://three.example/v1"}
-    accounts = Accounts({**BOTH, "three": three}, limits, settings=settings)
-    said: list[ir.Event] = [ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Text(""))]
-    said.append(ir.TextDelta(0, "One two three"))
-    accounts.stage.script("one", stream(*streamed(told=said), broken()))
-    accounts.stage.script("three", stream(*streamed(" four", usage=USED)))
-    return accounts
-
-
-@pytest.mark.parametrize("prefill", [True, False])
-def test_past_a_limit_a_stream_goes_on_only_where_it_can(prefill: bool) -> None:
-    of_two = Limit("d", "requests", 0, "day", "deployment", only=frozenset({"two/gpt"}))
-    accounts = continuing({"use": "three/gpt", "supports": {"prefill": prefill}}, of_two)
-    lines = accounts.stage.plays(chat(model="m", stream=True))
-    asked = [line.split()[1] for line in lines if line.startswith("ask ")]
-    assert asked == (["one", "three"] if prefill else ["one"])
-    if prefill:
-        assert [one["role"] for one in accounts.stage.bodies[-1]["messages"]] == ["user", "assistant"]
-    else:
-        assert lines[-1] == "= client/stream/rate_limit_exceeded"
-
-
-def test_what_came_of_a_stream_that_may_not_go_on_is_charged() -> None:
-    accounts = continuing("three/gpt", limit("tokens", 4_115))
-    lines = accounts.stage.plays(chat(model="m", stream=True))
-    assert lines[-1] == "= client/stream/insufficient_quota"
-    assert accounts.book.record.units == {"input": 8, "output": 4}
-    assert list(accounts.standing.values()) == [(12, 0)]
 
 
 def test_pictures_that_are_passed_on_are_counted_as_they_were_asked_for() -> None:
