@@ -236,12 +236,12 @@ class Flight(msgspec.Struct, eq=False):
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits must be asked before the call: because the deployment or its provider has limits,
         the candidate is one of a fallback route, or earlier attempts have used something. False if nothing is
-        accounted for.
+        accounted for, or if nothing is reserved for the operation.
         """
-        meter = self.delivery.meter
-        return meter is not None and bool(
-            candidate.tier or meter.owes or meter.bounded(candidate.deployment.name)
-        )
+        meter, name = self.delivery.meter, candidate.deployment.name
+        if meter is None or self.way.reserves == "nothing":
+            return False
+        return bool(candidate.tier or meter.owes or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a

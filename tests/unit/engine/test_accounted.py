@@ -583,8 +583,10 @@ def test_pictures_that_are_passed_on_are_counted_as_they_were_asked_for() -> Non
     assert record.cost is None
 
 
-def test_a_count_costs_nothing_and_reserves_nothing() -> None:
-    accounts = Accounts({"claude": {**CLAUDE, "quirks": {"counts": True}}}, [limit("requests", 1)])
+@pytest.mark.parametrize("subject", ["key", "provider", "deployment"])
+def test_a_count_costs_nothing_and_reserves_nothing(subject: Any) -> None:
+    limits = [limit("requests", 1, subject=subject)]
+    accounts = Accounts({"claude": {**CLAUDE, "quirks": {"counts": True}}}, limits)
     accounts.stage.script("claude", json_reply({"input_tokens": 7}))
     lines = accounts.stage.plays(chat(model="claude/c", max_tokens=1), "anthropic", operation="count")
     assert "ask claude with key-c: /v1/messages/count_tokens" in lines
