@@ -157,23 +157,19 @@ class Replies:
         self._running = reply
 
     async def heard(self, heard: Heard) -> None:
-        """Add the usage that a message of the provider states to the running reply; if none is running, to a
-        new one. Usage of another model becomes a reply of its own. If the message ends the running reply,
-        account for it.
+        """Add the usage that a message of the provider states to the running reply. Usage of another model,
+        and any usage if no reply is running, becomes a reply of its own. If the message ends the running
+        reply, account for it.
         """
         reply, message = self._running, heard.message
         if reply is not None:
             self._grow(reply, message)
         for used in heard.used:
-            if used.model is not None:
-                await self._beside(used, used.model)
+            if used.model is not None or reply is None:
+                await self._beside(used, used.model or self._attempt.deployment.model)
                 continue
-            begun, reply = reply is not None, reply or self._made(self._attempt.deployment.name)
             reply.record.usage = added(reply.record.usage, used.usage)
             reply.record.units = _sum(reply.record.units or {}, used.units) or None
-            if not begun:
-                self._running = reply
-                await self._hold(reply)
         if heard.ends and reply is not None:
             self._end(reply)
 
@@ -201,8 +197,8 @@ class Replies:
         self._account(reply)
 
     async def _beside(self, used: Used, model: str) -> None:
-        """Charge the work of another model than the session's, as a reply with its own record. used: the
-        work. model: the name of the other model at the same provider.
+        """Charge work that belongs to no running reply, as a reply with its own record. used: the work.
+        model: the name of the model that did it, at the session's provider.
         """
         reply = self._made(f"{self._attempt.deployment.provider}/{model}")
         reply.record.usage, reply.record.units = used.usage, dict(used.units) or None

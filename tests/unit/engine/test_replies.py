@@ -162,6 +162,18 @@ async def test_work_that_was_not_reserved_is_charged_also_beyond_a_limit(
         await house.replies.begin()
 
 
+async def test_usage_that_comes_after_its_reply_begins_no_other() -> None:
+    """Else the next reply would neither be reserved nor ask whether the client may have it."""
+    house = House(Limit("l", "tokens", 1_040, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(done(stated(6, 2)))
+    await house.replies.heard(Heard("{}", used=(stated(30, 2),)))
+    assert not house.replies.running
+    assert list(house.standing().values()) == [(40, 0)]
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(40, 8)]
+
+
 async def test_work_is_accounted_for_if_its_limits_cannot_be_reached(caplog: Any) -> None:
     house = House(Limit("l", "tokens", 10, "minute"))
     house.ledger.wait("the store is away", refuse=True)
