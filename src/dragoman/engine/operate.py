@@ -30,7 +30,7 @@ from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
-from dragoman.engine.spent import note_answer, note_measures, used
+from dragoman.engine.spent import note_answer, note_measures, note_parts, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.routing.apis import lesson_of
@@ -113,7 +113,11 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
     operation_answer = OperationAnswer(attempt)
     answers: list[Outcome] = []
     for part, outgoing, headers in requests:
-        answer = await send(attempt, upstream, outgoing, headers)
+        try:
+            answer = await send(attempt, upstream, outgoing, headers)
+        except RequestFailed:
+            note_parts(attempt.asked, attempt.record, answers, len(requests))
+            raise
         try:
             pieces = operation_answer.pieces(answer, upstream, side, part) if len(requests) == 1 else None
             if pieces is not None:

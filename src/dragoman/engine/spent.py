@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
@@ -14,6 +14,7 @@ from dragoman.ir.units import is_made, measured, units_of
 from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
+from dragoman.upstreams.several import added
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
 """The kinds of faults after which a provider may have worked on the request. All other kinds mean that it has
@@ -95,6 +96,20 @@ def note_answer(request: Any, response: Any, record: AttemptRecord, rates: Rates
     asked = billable(measures(request, most=False), rates)
     if asked and (not found or _is_priced(asked, rates)):
         record.units, record.guessed = asked, True
+
+
+def note_parts(asked: Asked, record: AttemptRecord, answers: Sequence[Any], parts: int) -> None:
+    """Set `usage` of an attempt's record to what the answered parts of a request have used, if the provider
+    has refused a later part: as stated or, for operations that only read texts, estimated. Does nothing if no
+    part was answered or none was refused. answers: to the first parts. parts: the number of all parts.
+    """
+    if not answers or record.status is None or record.status < 400:
+        return
+    stated = [one.usage for one in answers if is_stated(one.usage)]
+    if stated:
+        record.usage = added(stated)
+    elif asked.inbound.operation in _READ:
+        record.usage = ir.Usage(input=-(-_weighed(asked) * len(answers) // parts), estimated=True)
 
 
 def _is_priced(units: Mapping[str, int], rates: Rates | None) -> bool:
