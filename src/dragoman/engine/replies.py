@@ -139,6 +139,14 @@ class Replies:
             reply.exchange.attempts = []  # it was not begun, so that it leaves no record
             reply.meter.close()
 
+    async def probe_again(self) -> None:
+        """Find out whether a limit refuses a further reply, as `probe` does. The numbers of replies stay."""
+        number = self._number
+        try:
+            await self.probe()
+        finally:
+            self._number = number
+
     async def begin(self) -> None:
         """Reserve in the limits what a reply may use, because the provider begins a reply. Does nothing if a
         reply is running. Raises EndedByLimit if a limit or a failing journal refuses the reply.

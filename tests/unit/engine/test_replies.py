@@ -162,6 +162,18 @@ async def test_work_that_was_not_reserved_is_charged_also_beyond_a_limit(
         await house.replies.begin()
 
 
+async def test_a_session_that_only_transcribes_learns_that_a_limit_is_reached() -> None:
+    house = House(Limit("l", "tokens", 1_030, "minute"))
+    await house.replies.probe()
+    for _ in range(2):
+        await house.replies.probe_again()
+        await house.replies.heard(Heard("{}", used=(stated(4, 0, model="other"),)))
+    assert [record.id for record in house.book.closes] == ["ex_1.2", "ex_1.3"]
+    with pytest.raises(EndedByLimit):
+        await house.replies.probe_again()
+    assert list(house.standing().values()) == [(8, 0)]
+
+
 async def test_usage_that_comes_after_its_reply_begins_no_other() -> None:
     """Else the next reply would neither be reserved nor ask whether the client may have it."""
     house = House(Limit("l", "tokens", 1_040, "minute"))
